@@ -1,0 +1,45 @@
+# The commands of this repository. Each does its own set-up, in .venv and .cache, and skips what is done already.
+# COMFYUI_DIR=<folder> makes `demo` and `serve` use an installed ComfyUI instead.
+
+PYTHON ?= python3
+ENVIRONMENT := $(PYTHON) tools/environment.py
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve setup lint test-fast test bench clean
+
+help:  ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+demo:  ## Run the first example workflow on a real ComfyUI and leave its pictures in output/
+	@$(ENVIRONMENT) --run tools.demo
+
+serve:  ## Open ComfyUI with the pack and the demo model (PORT=8188)
+	@$(ENVIRONMENT) --run tools.serve
+
+setup:
+	@$(ENVIRONMENT) --dev --comfyui 0.30.0 --comfyui 0.20.1
+
+# pytest is called as a program: `python -m pytest` would put the repository root on sys.path, where our `nodes`
+# hides ComfyUI's module of that name.
+
+lint: setup  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-fast: lint  ## Check style and types, and test the core
+	$(BIN)/pytest tests/core
+
+test: lint  ## Run every test, with ComfyUI 0.30.0 and 0.20.1
+	$(BIN)/pytest tests
+
+bench: setup  ## Measure time and memory
+	$(BIN)/python benchmarks/run.py
+
+clean:  ## Remove everything that these commands made
+	rm -rf .venv .cache output .mypy_cache .pytest_cache .ruff_cache

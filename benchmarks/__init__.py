@@ -1,0 +1,1 @@
+"""Segmentation quality on annotated photographs. For developers; not part of the installed pack."""

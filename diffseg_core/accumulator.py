@@ -1,0 +1,101 @@
+"""Capturing attention while a model runs: one accumulator, whatever host calls it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from .attention_maps import AttentionMaps
+from .errors import CaptureError
+from .grid import GridSize
+
+CHUNK_VALUES = 2**23  # attention weights held at a time: 32 MB of float32
+HALF_ABOVE_BYTES = 2**30  # maps that would take more than this in float32 are kept in float16
+
+
+class AttentionAccumulator:
+    """Computes self-attention layers and gathers their mean over heads and layers.
+
+    The host's attention hook hands over a layer's query, key and value and takes back the layer's
+    output, which is computed from the very probabilities that are gathered. Queries go in chunks, so
+    no tensor of heads × n × n entries ever exists: beside one float32 accumulator ``[B, n, n]`` per
+    resolution a chunk of 32 MB is held (more only where a single query row of all heads is larger).
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[GridSize, torch.Tensor] = {}
+        self._layers: dict[GridSize, int] = {}
+
+    def attend(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, grid: GridSize
+    ) -> torch.Tensor:
+        """Compute softmax(QKᵀ/√d)·V and add the probabilities to the accumulator of ``grid``.
+
+        Args:
+            query, key, value: ``[B, heads, n, d]`` with n = h·w, any floating-point type. Scores and
+                softmax are computed in float32, so half-precision models do not overflow.
+            grid: the layer's h and w.
+
+        Returns:
+            the layer's output, ``[B, heads, n, d]``, in the type of ``value``.
+
+        Raises:
+            CaptureError: the tokens are not those of the grid.
+        """
+        batch, heads, tokens, width = query.shape
+        if tokens != grid.tokens or key.shape != query.shape:
+            raise CaptureError(
+                f"Expected {grid.tokens} query and key tokens for the {grid} grid, got {tokens} and "
+                f"{key.shape[2]} (batch {batch} and {key.shape[0]})."
+            )
+        total = self._sum_for(grid, batch, query.device)
+        output = torch.empty_like(value)
+        rows = max(1, CHUNK_VALUES // (heads * tokens))
+        scale = 1.0 / math.sqrt(width)
+        for image in range(batch):
+            keys = key[image].float().transpose(1, 2) * scale  # [heads, d, n]
+            for start in range(0, tokens, rows):
+                chunk = slice(start, start + rows)
+                weights = torch.softmax(query[image, :, chunk].float() @ keys, dim=-1)
+                total[image, chunk].add_(weights.sum(0), alpha=1.0 / heads)
+                output[image, :, chunk] = weights.to(value.dtype) @ value[image]
+        self._layers[grid] += 1
+        return output
+
+    def _sum_for(self, grid: GridSize, batch: int, device: torch.device) -> torch.Tensor:
+        total = self._sums.get(grid)
+        if total is None:
+            total = torch.zeros(batch, grid.tokens, grid.tokens, device=device)
+            self._sums[grid] = total
+            self._layers[grid] = 0
+        if total.shape[0] != batch:
+            raise CaptureError(
+                f"Expected a batch of {total.shape[0]} in every layer, got {batch} at {grid}: "
+                "the model was called more than once, or its batch was split."
+            )
+        return total
+
+    @property
+    def layers(self) -> int:
+        """Number of layers gathered so far."""
+        return sum(self._layers.values())
+
+    def finish(self, device: torch.device | None = None) -> AttentionMaps:
+        """Means over the layers gathered; float16 where float32 would take over 1 GB in all.
+
+        Args:
+            device: where the maps shall lie; where they were computed if None.
+
+        Raises:
+            CaptureError: no layer was gathered.
+        """
+        if not self._sums:
+            raise CaptureError("Expected at least one captured self-attention layer, got none.")
+        size = sum(4 * total.numel() for total in self._sums.values())
+        dtype = torch.float16 if size > HALF_ABOVE_BYTES else torch.float32
+        maps: dict[tuple[int, int], torch.Tensor] = {}
+        while self._sums:
+            grid, total = self._sums.popitem()
+            maps[grid] = total.div_(self._layers[grid]).to(dtype=dtype, device=device or total.device)
+        return AttentionMaps(maps)

@@ -1,0 +1,80 @@
+"""Anchors and iterative attention merging (paper, section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from .divergence import floored_log, symmetric_divergence
+from .grid import GridSize
+
+
+def anchor_tokens(grid: GridSize, per_side: int) -> torch.Tensor:
+    """Tokens of a centred, evenly spaced ``per_side`` × ``per_side`` grid of anchors, row-major.
+
+    With n the side's length the step is (n − 1) // (per_side − 1), as in the reference; each side has
+    its own step where the grid is not square.
+
+    Returns:
+        int64 ``[per_side²]``.
+
+    >>> anchor_tokens(GridSize(5, 5), 2).tolist()
+    [0, 4, 20, 24]
+    """
+
+    def positions(length: int) -> torch.Tensor:
+        span = (length - 1) // (per_side - 1) * (per_side - 1)
+        step = span // (per_side - 1)
+        return torch.arange(per_side) * step + (length - 1 - span) // 2
+
+    return (positions(grid.height)[:, None] * grid.width + positions(grid.width)).flatten()
+
+
+def merge(maps: torch.Tensor, anchors: torch.Tensor, thresholds: Sequence[float]) -> torch.Tensor:
+    """Iterative attention merging of one image.
+
+    Pass 1: each anchor becomes the mean of all maps with D < τ₁. Passes 2…N: proposals are walked in
+    order; one that is not yet matched is averaged with every proposal (matched earlier or not) with
+    D < τ into a new one, and all of them are marked matched.
+
+    Args:
+        maps: float32 ``[n, n]``, the aggregated attention.
+        anchors: int64 ``[M²]``, the anchors' tokens.
+        thresholds: one merge threshold for each pass, in nats.
+
+    Returns:
+        proposals, float32 ``[K, n]``, 1 ≤ K ≤ M², rows sum to 1.
+    """
+    log_maps = floored_log(maps)
+    anchors = anchors.to(maps.device)
+    distance = symmetric_divergence(maps[anchors], maps, log_maps[anchors], log_maps)
+    near = distance < thresholds[0]
+    # An anchor is at distance 0 from itself; rounding must not drop it from its own neighbourhood.
+    near[torch.arange(len(anchors), device=maps.device), anchors] = True
+    del log_maps, distance
+    proposals = _means(near, maps)
+    for threshold in thresholds[1:]:
+        proposals = _merge_proposals(proposals, threshold)
+    return proposals
+
+
+def _merge_proposals(proposals: torch.Tensor, threshold: float) -> torch.Tensor:
+    """One further pass over the proposals, ``[K, n]`` to ``[K' ≤ K, n]``."""
+    logs = floored_log(proposals)
+    near = symmetric_divergence(proposals, proposals, logs, logs) < threshold
+    near.fill_diagonal_(True)
+    rows = near.cpu().numpy()  # the walk below is sequential: one transfer, then no more
+    matched = rows[0] & False
+    chosen = []
+    for index, row in enumerate(rows):
+        if not matched[index]:
+            chosen.append(index)
+            matched |= row
+    return _means(near[chosen], proposals)
+
+
+def _means(members: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
+    """Unweighted means of the maps that each row of ``members`` (bool ``[K, n]``) marks."""
+    weights = members.to(maps.dtype)
+    return (weights @ maps).div_(weights.sum(1, keepdim=True))

@@ -1,0 +1,1 @@
+"""Developer tools: set-up, a headless ComfyUI, the demo. Not part of the node pack."""
