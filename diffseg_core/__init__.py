@@ -15,6 +15,7 @@ from .errors import (
     UnsupportedModelError,
 )
 from .grid import GridSize
+from .overlay import draw_overlay
 from .segmentation import segment
 from .segments import Segments
 
@@ -29,5 +30,6 @@ __all__ = [
     "Segments",
     "UnsupportedModelError",
     "capture_diffusers",
+    "draw_overlay",
     "segment",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -27,6 +27,7 @@ def segment(
     anchors: int = 16,
     refine: Refinement = "none",
     smallest_area: float = 0.0,
+    on_image: Callable[[int], None] = lambda done: None,
 ) -> Segments:
     """Segment every image of ``maps`` (paper, sections 3.2 to 3.4).
 
@@ -41,6 +42,7 @@ def segment(
         refine: "kmeans" runs Lloyd's algorithm over all maps, started at the proposals.
         smallest_area: share of the image, 0..1; connected pieces smaller than this join the neighbour
             with which they share most border.
+        on_image: called after each image with the number done; what it raises ends the call.
 
     Returns:
         the segments, on the device of the maps.
@@ -74,6 +76,7 @@ def segment(
         assert kept is not None
         labels.append(ordered)
         proposals.append(kept)
+        on_image(len(labels))
     return Segments(torch.stack(labels), tuple(proposals))
 
 

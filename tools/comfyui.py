@@ -119,6 +119,10 @@ class ComfyServer:
         return self.base_directory / "comfyui.log"
 
     def __enter__(self) -> ComfyServer:
+        if not _is_free(self.port):
+            raise ComfyStartError(
+                f"Port {self.port} is in use; choose another one (for `make serve`: PORT=8189)."
+            )
         for name in ("custom_nodes", "input", "output", "temp", "user", "models"):
             (self.base_directory / name).mkdir(parents=True, exist_ok=True)
         if self.pack is not None:
@@ -358,6 +362,11 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def _in_thread(action: Callable[[], None]) -> None:

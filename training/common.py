@@ -70,6 +70,14 @@ class Average:
 
     @torch.no_grad()
     def update(self, module: torch.nn.Module, step: int) -> None:
+        """Take in the parameters after one more step."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, parameter in module.named_parameters():
             self.values[name].lerp_(parameter, 1.0 - decay)
+
+    @torch.no_grad()
+    def copy_to(self, module: torch.nn.Module, prefixes: tuple[str, ...]) -> None:
+        """Give the module the averages of the parameters whose names begin with one of ``prefixes``."""
+        for name, parameter in module.named_parameters():
+            if name.startswith(prefixes):
+                parameter.copy_(self.values[name])

@@ -37,7 +37,7 @@ CONFIG = {
 }
 SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 WINDOW = 32  # latent pixels
-SHORT_SIDES = (288, 416, 544)  # pixels
+SHORT_SIDES = (288, 448)  # pixels
 
 
 def trained_autoencoder(file: Path) -> AutoencoderKL:

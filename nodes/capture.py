@@ -1,0 +1,179 @@
+"""DiffSeg Capture Attention: the one node that runs the diffusion model."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import comfy.utils
+import torch
+from comfy_api.latest import io
+
+from ..diffseg_core import GridSize, InvalidSettingError
+from ..diffseg_core.resolutions import Resolutions
+from ..diffseg_core.working_size import working_size
+from . import comfy_capture
+from .types import CATEGORY, Attention, CapturedAttention
+
+CLEAN, NOISED = "clean latent", "noised latent"
+LATENT_PIXELS = 8  # pixels to a latent's side, in every supported architecture
+
+
+class DiffSegCapture(io.ComfyNode):
+    """One denoising step, with the model's self-attention gathered."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs as ComfyUI shows them."""
+        return io.Schema(
+            node_id="DiffSegCapture",
+            display_name="DiffSeg Capture Attention",
+            category=CATEGORY,
+            description=(
+                "Runs one denoising step of the loaded Stable Diffusion model over a picture and keeps its "
+                "self-attention. This is the only slow step: everything after it (thresholds, picking, "
+                "previews) works on the result without running the model again."
+            ),
+            search_aliases=["segment anything", "auto mask", "attention map", "diffseg", "unsupervised"],
+            inputs=[
+                io.Model.Input(
+                    "model",
+                    tooltip="A Stable Diffusion model: SD 1.x, SD 2.x, SDXL, SSD-1B, Segmind Vega or KOALA. "
+                    "It is not changed. Has only been run on CPU so far, in float32 and bfloat16.",
+                ),
+                io.Conditioning.Input(
+                    "conditioning",
+                    tooltip="A CLIP Text Encode with an empty prompt, as in the paper. "
+                    "A prompt shifts the attention a little towards what it names.",
+                ),
+                io.Vae.Input(
+                    "vae", optional=True, tooltip="The VAE of the model. Needed together with image."
+                ),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="The picture or batch of pictures to segment, any size and aspect ratio. "
+                    "Transparency is left out. Connect either vae and image, or latent.",
+                ),
+                io.Latent.Input(
+                    "latent",
+                    optional=True,
+                    tooltip="Instead of vae and image: a latent of the picture. It is used at its own size.",
+                ),
+                io.Int.Input(
+                    "timestep",
+                    default=300,
+                    min=0,
+                    max=999,
+                    tooltip="The noise level that the model is told, from 0 (none) to 999. The paper uses "
+                    "300; lower values give finer, higher values coarser attention.",
+                ),
+                io.Combo.Input(
+                    "input_mode",
+                    options=[CLEAN, NOISED],
+                    default=CLEAN,
+                    tooltip="Clean latent: the model sees the picture itself, as in the paper's code. "
+                    "Noised latent: the timestep's noise is added first, drawn from the seed.",
+                    advanced=True,
+                ),
+                io.Int.Input(
+                    "noise_seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=False,
+                    tooltip="Seed of the noise. Used for a noised latent only.",
+                    advanced=True,
+                ),
+                io.Int.Input(
+                    "working_size",
+                    default=0,
+                    min=0,
+                    max=4096,
+                    step=64,
+                    tooltip="Side in pixels of a square with the area at which the model looks at the picture. "
+                    "0 takes the model's own size (512, 768 or 1024). The aspect ratio is kept, sides become "
+                    "multiples of 64. Twice the side takes sixteen times the memory.",
+                    advanced=True,
+                ),
+                io.Combo.Input(
+                    "resolutions",
+                    options=list(get_args(Resolutions)),
+                    default="all",
+                    tooltip="Which of the model's attention resolutions to keep. All is the paper's choice; "
+                    "leave out the finest to save memory on large pictures.",
+                    advanced=True,
+                ),
+            ],
+            outputs=[
+                Attention.Output(
+                    display_name="attention",
+                    tooltip="Self-attention averaged over heads and layers, one map for each resolution: "
+                    "float32, or float16 where float32 would take more than 1 GB; on ComfyUI's intermediate "
+                    "device (system memory as a rule).",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: Any,
+        conditioning: list[Any],
+        timestep: int,
+        input_mode: str,
+        noise_seed: int,
+        working_size: int,
+        resolutions: str,
+        vae: Any = None,
+        image: torch.Tensor | None = None,
+        latent: dict[str, Any] | None = None,
+    ) -> io.NodeOutput:
+        """Encode the picture where there is one, capture, and hand on the maps with the picture's size."""
+        native_side = comfy_capture.native_side(model)
+        samples, image_size = _latent_of(model, vae, image, latent, working_size or native_side)
+        progress = comfy.utils.ProgressBar(1)
+        maps = comfy_capture.capture(
+            model,
+            samples,
+            conditioning,
+            timestep=timestep,
+            noise_seed=noise_seed if input_mode == NOISED else None,
+            resolutions=resolutions,
+            on_layer=lambda done, total: progress.update_absolute(done, total),
+        )
+        return io.NodeOutput(CapturedAttention(maps, image_size))
+
+
+def _latent_of(
+    model: Any, vae: Any, image: torch.Tensor | None, latent: dict[str, Any] | None, side: int
+) -> tuple[torch.Tensor, GridSize]:
+    """The latent to look at, ``[B, C, h, w]``, and the size of the picture behind it in pixels."""
+    if latent is not None:
+        if image is not None:
+            raise InvalidSettingError(
+                "Expected either an image (with its vae) or a latent, got both: disconnect one of them."
+            )
+        samples = latent["samples"]
+        return samples, GridSize(samples.shape[-2] * LATENT_PIXELS, samples.shape[-1] * LATENT_PIXELS)
+    if image is None or vae is None:
+        missing = "an image" if image is None else "a vae to encode the image with"
+        raise InvalidSettingError(
+            f"Expected vae and image, or a latent, got neither a latent nor {missing}: connect it."
+        )
+    if image.ndim != 4 or image.shape[-1] not in (3, 4) or not image.numel():
+        shape = "×".join(str(length) for length in image.shape)
+        raise InvalidSettingError(f"Expected an image of [batch, height, width, 3 or 4], got {shape}.")
+    channels = comfy_capture.latent_channels(model)
+    if vae.latent_channels != channels:
+        raise InvalidSettingError(
+            f"Expected a VAE of {channels} latent channels as the model has, got {vae.latent_channels}. "
+            "Connect the VAE that belongs to the model."
+        )
+    image_size = GridSize(*image.shape[1:3])
+    target = working_size(image_size, side)
+    pixels = image[..., :3].float()
+    if target != image_size:
+        pixels = torch.nn.functional.interpolate(
+            pixels.movedim(-1, 1), size=tuple(target), mode="bilinear", antialias=True
+        ).movedim(1, -1)
+    return vae.encode(pixels.clamp(0.0, 1.0)), image_size

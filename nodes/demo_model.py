@@ -1,0 +1,128 @@
+"""DiffSeg Demo Model: a very small diffusion model that ships with the pack."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import comfy.model_patcher
+import comfy.sd
+import comfy.supported_models
+import comfy.utils
+import torch
+from comfy_api.latest import io
+
+from .types import CATEGORY
+
+FOLDER = Path(__file__).parent.parent / "demo_model"
+
+
+class DiffSegDemoModel(io.ComfyNode):
+    """A model to try DiffSeg with, before any download."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs as ComfyUI shows them."""
+        return io.Schema(
+            node_id="DiffSegDemoModel",
+            display_name="DiffSeg Demo Model",
+            category=CATEGORY,
+            description=(
+                "A very small latent diffusion model in Stable Diffusion's layout that ships with this pack, "
+                "to see segmentation work before downloading a checkpoint. Its masks are rougher than Stable "
+                "Diffusion's, and the pictures it generates are blurs of colour. Use a merge threshold of "
+                "about 0.1."
+            ),
+            search_aliases=["test model", "tiny stable diffusion", "no checkpoint", "example model", "diffseg"],
+            inputs=[],
+            outputs=[
+                io.Model.Output(display_name="model", tooltip="The denoiser, 1.7 million parameters."),
+                io.Vae.Output(display_name="vae", tooltip="Its autoencoder. Works with the stock VAE nodes."),
+                io.Conditioning.Output(
+                    display_name="conditioning",
+                    tooltip="The one conditioning that it knows: it was trained without prompts.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls) -> io.NodeOutput:
+        """Load the weights that lie beside the nodes."""
+        return io.NodeOutput(_load_model(), _load_vae(), [[torch.zeros(1, 1, _context_dim()), {}]])
+
+
+def _config(part: str) -> dict[str, Any]:
+    """The diffusers configuration of "unet" or "vae"."""
+    config: dict[str, Any] = json.loads((FOLDER / part / "config.json").read_text(encoding="utf-8"))
+    return config
+
+
+def _context_dim() -> int:
+    return int(_config("unet")["cross_attention_dim"])
+
+
+def _weights(part: str) -> dict[str, torch.Tensor]:
+    file = FOLDER / part / "diffusion_pytorch_model.safetensors"
+    weights: dict[str, torch.Tensor] = comfy.utils.load_torch_file(str(file), safe_load=True)
+    return weights
+
+
+def _unet_config() -> dict[str, Any]:
+    """ComfyUI's description of the UNet that diffusers' configuration describes."""
+    config = _config("unet")
+    channels = config["block_out_channels"]
+    levels, depth = len(channels), config["layers_per_block"]
+    return {
+        "image_size": config["sample_size"],
+        "in_channels": config["in_channels"],
+        "out_channels": config["out_channels"],
+        "model_channels": channels[0],
+        "channel_mult": [width // channels[0] for width in channels],
+        "num_res_blocks": [depth] * levels,
+        "transformer_depth": [1] * (levels * depth),
+        "transformer_depth_output": [1] * (levels * (depth + 1)),
+        "transformer_depth_middle": 1,
+        "context_dim": config["cross_attention_dim"],
+        "num_heads": config["attention_head_dim"],
+        "use_spatial_transformer": True,
+        "use_linear_in_transformer": False,
+        "adm_in_channels": None,
+        "use_temporal_attention": False,
+        "legacy": False,
+    }
+
+
+def _load_model() -> comfy.model_patcher.ModelPatcher:
+    unet_config = _unet_config()
+    device = comfy.model_management.get_torch_device()
+    dtype = comfy.model_management.unet_dtype(model_params=2_000_000)
+    config = comfy.supported_models.SD15(unet_config)
+    config.latent_format.scale_factor = _config("vae")["scaling_factor"]
+    config.set_inference_dtype(dtype, comfy.model_management.unet_manual_cast(dtype, device))
+    offload_device = comfy.model_management.unet_offload_device()
+    model = config.get_model({}, "", device=offload_device)
+    names = comfy.utils.unet_to_diffusers(unet_config)
+    weights = {names[name]: value for name, value in _weights("unet").items()}
+    model.load_model_weights(weights, "")
+    return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=offload_device)
+
+
+def _load_vae() -> comfy.sd.VAE:
+    config = _config("vae")
+    channels = config["block_out_channels"]
+    ddconfig = {
+        "double_z": True,
+        "z_channels": config["latent_channels"],
+        "resolution": 256,
+        "in_channels": config["in_channels"],
+        "out_ch": config["out_channels"],
+        "ch": 32,
+        "ch_mult": [width // 32 for width in channels],
+        "num_res_blocks": config["layers_per_block"],
+        "attn_resolutions": [],
+        "dropout": 0.0,
+    }
+    parameters = {"params": {"ddconfig": ddconfig, "embed_dim": config["latent_channels"]}}
+    return comfy.sd.VAE(sd=_weights("vae"), config=parameters)

@@ -1,0 +1,49 @@
+"""DiffSeg Segments to Masks: every segment as a MASK."""
+
+from __future__ import annotations
+
+import comfy.model_management
+from comfy_api.latest import io
+
+from ..diffseg_core import Segments
+from .types import CATEGORY, SegmentsType
+
+
+class DiffSegMasks(io.ComfyNode):
+    """One mask per segment, the largest first."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs as ComfyUI shows them."""
+        return io.Schema(
+            node_id="DiffSegMasks",
+            display_name="DiffSeg Segments to Masks",
+            category=CATEGORY,
+            description=(
+                "Gives every segment of one picture as a mask of its own, at the picture's size, the largest "
+                "first, numbered as in the preview. Take single ones with Mask From Batch-type nodes."
+            ),
+            search_aliases=["segment anything", "mask batch", "split mask", "all masks", "diffseg"],
+            inputs=[
+                SegmentsType.Input("segments", tooltip="From DiffSeg Segment."),
+                io.Int.Input(
+                    "image_index",
+                    default=0,
+                    min=0,
+                    max=4095,
+                    tooltip="Which picture of a batch to take the segments of; the first is 0.",
+                ),
+            ],
+            outputs=[
+                io.Mask.Output(
+                    display_name="masks",
+                    tooltip="A batch of masks [number of segments, height, width] of zeros and ones, in "
+                    "descending order of area. Together they cover the picture without overlap.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(cls, segments: Segments, image_index: int) -> io.NodeOutput:
+        """The masks of one picture."""
+        return io.NodeOutput(segments.masks(image_index).to(comfy.model_management.intermediate_device()))

@@ -1,0 +1,55 @@
+"""DiffSeg Preview: segments drawn over the picture."""
+
+from __future__ import annotations
+
+import torch
+from comfy_api.latest import io, ui
+
+from ..diffseg_core import Segments, draw_overlay
+from .types import CATEGORY, SegmentsType
+
+
+class DiffSegPreview(io.ComfyNode):
+    """Colours, borders and numbers over the picture, shown on the node."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs as ComfyUI shows them."""
+        return io.Schema(
+            node_id="DiffSegPreview",
+            display_name="DiffSeg Preview",
+            category=CATEGORY,
+            description=(
+                "Shows the segments over the picture: a colour for each that stays the same for the same "
+                "segment, outlined borders, and each segment's number, 0 being the largest."
+            ),
+            search_aliases=["overlay", "segmentation preview", "show segments", "visualize mask", "diffseg"],
+            inputs=[
+                SegmentsType.Input("segments", tooltip="From DiffSeg Segment."),
+                io.Image.Input("image", tooltip="The picture that went into the capture, at the same size."),
+                io.Float.Input(
+                    "opacity",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="Of the colours: 0 shows the picture alone, 1 the colours alone.",
+                ),
+                io.Boolean.Input("borders", default=True, tooltip="Outline every segment."),
+                io.Boolean.Input(
+                    "numbers",
+                    default=True,
+                    tooltip="Write each segment's number where it has most room.",
+                ),
+            ],
+            outputs=[io.Image.Output(display_name="overlay", tooltip="The picture with segments drawn over it.")],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(
+        cls, segments: Segments, image: torch.Tensor, opacity: float, borders: bool, numbers: bool
+    ) -> io.NodeOutput:
+        """Draw the overlay and show it on the node."""
+        overlay = draw_overlay(image, segments, opacity=opacity, borders=borders, numbers=numbers)
+        return io.NodeOutput(overlay, ui=ui.PreviewImage(overlay, cls=cls))

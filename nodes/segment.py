@@ -1,0 +1,118 @@
+"""DiffSeg Segment: attention to segments, by the paper's iterative merging."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import comfy.model_management
+import comfy.utils
+from comfy_api.latest import io
+
+from ..diffseg_core import segment
+from ..diffseg_core.segmentation import Refinement
+from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
+
+
+class DiffSegSegment(io.ComfyNode):
+    """Segments of everything in the picture."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs as ComfyUI shows them."""
+        return io.Schema(
+            node_id="DiffSegSegment",
+            display_name="DiffSeg Segment",
+            category=CATEGORY,
+            description=(
+                "Merges attention maps that look alike into segments: every pixel of the picture belongs to "
+                "exactly one. Fast, and does not run the model: turn the threshold until the number of "
+                "segments suits you."
+            ),
+            search_aliases=["segment anything", "segmentation", "auto mask", "panoptic", "diffseg"],
+            inputs=[
+                Attention.Input("attention", tooltip="From DiffSeg Capture Attention."),
+                io.Float.Input(
+                    "merge_threshold",
+                    default=1.0,
+                    min=0.01,
+                    max=10.0,
+                    step=0.01,
+                    tooltip="How different two attention maps may be and still merge (symmetric KL "
+                    "divergence, nats). Higher gives fewer, larger segments. 0.9 to 1.1 suits Stable "
+                    "Diffusion; the demo model, whose attention is flatter, wants about a tenth of that.",
+                ),
+                io.Int.Input(
+                    "merge_passes",
+                    default=3,
+                    min=1,
+                    max=20,
+                    tooltip="How often merging is repeated. The paper uses 3; more changes little.",
+                    advanced=True,
+                ),
+                io.Int.Input(
+                    "anchors",
+                    default=16,
+                    min=2,
+                    max=128,
+                    tooltip="Starting points per side of a grid over the picture (16 gives 256). More find "
+                    "smaller things and take longer. At most the attention grid's shorter side.",
+                    advanced=True,
+                ),
+                io.Combo.Input(
+                    "refinement",
+                    options=list(get_args(Refinement)),
+                    default="none",
+                    tooltip="k-means: after merging, let every attention map choose its nearest segment and "
+                    "average anew until nothing changes. Smoother segments, a little slower.",
+                    advanced=True,
+                ),
+                io.Float.Input(
+                    "smallest_area",
+                    default=0.0,
+                    min=0.0,
+                    max=50.0,
+                    step=0.05,
+                    tooltip="In per cent of the picture. Connected pieces smaller than this join the "
+                    "neighbour with which they share most border. 0 keeps everything.",
+                ),
+            ],
+            outputs=[
+                SegmentsType.Output(
+                    display_name="segments",
+                    tooltip="A label for every pixel at the picture's own size; 0 is the largest segment.",
+                ),
+                io.Int.Output(
+                    display_name="count",
+                    tooltip="Number of segments; for a batch of pictures, of all of them together.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        attention: CapturedAttention,
+        merge_threshold: float,
+        merge_passes: int,
+        anchors: int,
+        refinement: Refinement,
+        smallest_area: float,
+    ) -> io.NodeOutput:
+        """Segment every picture of the capture."""
+        progress = comfy.utils.ProgressBar(attention.maps.batch_size)
+
+        def on_image(done: int) -> None:
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            progress.update_absolute(done)
+
+        segments = segment(
+            attention.maps,
+            attention.image_size,
+            merge_threshold=merge_threshold,
+            merge_passes=merge_passes,
+            anchors=anchors,
+            refine=refinement,
+            smallest_area=smallest_area / 100.0,
+            on_image=on_image,
+        )
+        return io.NodeOutput(segments, sum(segments.counts))

@@ -1,0 +1,43 @@
+"""A live ComfyUI per release, for the whole session."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from diffseg_tools.comfyui import ComfyServer
+from diffseg_tools.environment import NEWEST, OLDEST, Installation, comfyui_directory
+
+
+def serve(version: str, base_directory: Path) -> Iterator[ComfyServer]:
+    """Start that release with the pack as its only custom node."""
+    directory = comfyui_directory(version)
+    if not (directory / "main.py").is_file():
+        pytest.fail(
+            f"ComfyUI {version} is not in {directory}. Run `make test`, which fetches it.", pytrace=False
+        )
+    with ComfyServer(Installation(directory, Path(sys.executable)), base_directory) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def comfy_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
+    """The release of ComfyUI that the pack is developed against."""
+    yield from serve(NEWEST, tmp_path_factory.mktemp("comfyui"))
+
+
+@pytest.fixture(scope="session")
+def comfy_server_oldest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
+    """The oldest release of ComfyUI that the pack is tested against."""
+    yield from serve(OLDEST, tmp_path_factory.mktemp("comfyui_oldest"))
+
+
+@pytest.fixture(params=[NEWEST, OLDEST])
+def any_comfy_server(request: pytest.FixtureRequest) -> ComfyServer:
+    """Each of the two releases in turn."""
+    server: ComfyServer = request.getfixturevalue(
+        "comfy_server" if request.param == NEWEST else "comfy_server_oldest"
+    )
+    return server
