@@ -91,9 +91,7 @@ def _check_shapes(maps: Mapping[GridSize, torch.Tensor]) -> None:
             raise InvalidAttentionError(f"Expected a grid of at least 1×1 tokens, got {grid}.")
         if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
             found = tensor.dtype if isinstance(tensor, torch.Tensor) else type(tensor).__name__
-            raise InvalidAttentionError(
-                f"Expected a floating-point tensor for the {grid} grid, got {found}."
-            )
+            raise InvalidAttentionError(f"Expected a floating-point tensor for the {grid} grid, got {found}.")
         shape = "×".join(str(size) for size in tensor.shape)
         if tensor.ndim != 3:
             raise InvalidAttentionError(

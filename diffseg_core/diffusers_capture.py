@@ -165,9 +165,7 @@ class _CaptureProcessor:
             return projection(hidden_states).unflatten(2, (attn.heads, -1)).transpose(1, 2)
 
         self.calls += 1
-        output = self.accumulator.attend(
-            heads(attn.to_q), heads(attn.to_k), heads(attn.to_v), self.grid
-        )
+        output = self.accumulator.attend(heads(attn.to_q), heads(attn.to_k), heads(attn.to_v), self.grid)
         return attn.to_out[1](attn.to_out[0](output.transpose(1, 2).flatten(2)))
 
 

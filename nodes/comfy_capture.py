@@ -182,9 +182,7 @@ def _supported_unet(model: ModelPatcher) -> UNetModel:
     return unet
 
 
-def _check_inputs(
-    model: ModelPatcher, latent: torch.Tensor, conditioning: list[Any], timestep: int
-) -> None:
+def _check_inputs(model: ModelPatcher, latent: torch.Tensor, conditioning: list[Any], timestep: int) -> None:
     channels = latent_channels(model)
     if latent.ndim != 4 or latent.shape[1] != channels or not latent.numel():
         shape = "×".join(str(length) for length in latent.shape)

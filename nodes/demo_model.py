@@ -11,8 +11,10 @@ import comfy.model_patcher
 import comfy.sd
 import comfy.supported_models
 import comfy.utils
+import numpy as np
 import torch
 from comfy_api.latest import io
+from PIL import Image
 
 from .types import CATEGORY
 
@@ -35,7 +37,13 @@ class DiffSegDemoModel(io.ComfyNode):
                 "Diffusion's, and the pictures it generates are blurs of colour. Use a merge threshold of "
                 "about 0.1."
             ),
-            search_aliases=["test model", "tiny stable diffusion", "no checkpoint", "example model", "diffseg"],
+            search_aliases=[
+                "test model",
+                "tiny stable diffusion",
+                "no checkpoint",
+                "example model",
+                "diffseg",
+            ],
             inputs=[],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="The denoiser, 1.7 million parameters."),
@@ -44,13 +52,18 @@ class DiffSegDemoModel(io.ComfyNode):
                     display_name="conditioning",
                     tooltip="The one conditioning that it knows: it was trained without prompts.",
                 ),
+                io.Image.Output(
+                    display_name="photograph",
+                    tooltip="A photograph to try it on, 512×512. Connect Load Image instead for your own.",
+                ),
             ],
         )
 
     @classmethod
     def execute(cls) -> io.NodeOutput:
-        """Load the weights that lie beside the nodes."""
-        return io.NodeOutput(_load_model(), _load_vae(), [[torch.zeros(1, 1, _context_dim()), {}]])
+        """Load the weights and the photograph that lie beside the nodes."""
+        conditioning = [[torch.zeros(1, 1, _context_dim()), {}]]
+        return io.NodeOutput(_load_model(), _load_vae(), conditioning, _load_photograph())
 
 
 def _config(part: str) -> dict[str, Any]:
@@ -126,3 +139,9 @@ def _load_vae() -> comfy.sd.VAE:
     }
     parameters = {"params": {"ddconfig": ddconfig, "embed_dim": config["latent_channels"]}}
     return comfy.sd.VAE(sd=_weights("vae"), config=parameters)
+
+
+def _load_photograph() -> torch.Tensor:
+    with Image.open(FOLDER / "photograph.jpg") as picture:
+        pixels = np.array(picture.convert("RGB"), dtype=np.float32) / 255.0
+    return torch.from_numpy(pixels)[None]  # [1, H, W, 3]

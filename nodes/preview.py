@@ -42,7 +42,9 @@ class DiffSegPreview(io.ComfyNode):
                     tooltip="Write each segment's number where it has most room.",
                 ),
             ],
-            outputs=[io.Image.Output(display_name="overlay", tooltip="The picture with segments drawn over it.")],
+            outputs=[
+                io.Image.Output(display_name="overlay", tooltip="The picture with segments drawn over it.")
+            ],
             is_output_node=True,
         )
 

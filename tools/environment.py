@@ -271,14 +271,15 @@ def _comfyui_requirements(directory: Path) -> list[str]:
 
 
 def _link_packages() -> None:
-    """Make `diffseg_core` and `diffseg_tools` (this folder) importable in the virtual environment.
+    """Make `diffseg_core`, `diffseg_tools` (this folder) and `diffseg_benchmarks` importable in the environment.
 
     An editable install would put the repository root on sys.path, where its `nodes` hides ComfyUI's module of
     that name. A folder with nothing but links does not.
     """
     library = CACHE / "lib"
     library.mkdir(parents=True, exist_ok=True)
-    for name, folder in {"diffseg_core": "diffseg_core", "diffseg_tools": "tools"}.items():
+    folders = {"diffseg_core": "diffseg_core", "diffseg_tools": "tools", "diffseg_benchmarks": "benchmarks"}
+    for name, folder in folders.items():
         link_directory(library / name, ROOT / folder)
     query = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
     answer = subprocess.run([str(_python(VENV)), "-c", query], check=True, capture_output=True, text=True)

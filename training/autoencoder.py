@@ -21,23 +21,23 @@ from diffusers import AutoencoderKL
 from PIL import Image
 
 from .common import Average, cosine, load_checkpoint, load_photographs, save_checkpoint, seed_step, to_tensor
+from .initialisation import lay_colour_path
 
 CONFIG = {
     "in_channels": 3,
     "out_channels": 3,
     "down_block_types": ["DownEncoderBlock2D"] * 4,
     "up_block_types": ["UpDecoderBlock2D"] * 4,
-    "block_out_channels": [64, 32, 64, 64],
+    "block_out_channels": [64, 32, 32, 96],
     "layers_per_block": 1,
     "latent_channels": 4,
-    # 64 channels at full size: with 32 the last normalisation is one group a channel, which takes the
-    # mean colour of the picture away
     "norm_num_groups": 32,
 }
 CROP = 128
-LATENT_COLOUR_GAIN = torch.tensor([3.0, 2.0, 2.0]).view(3, 1, 1)  # to about unit variance
 # Rows: luminance, red-green, yellow-blue (the colour differences three times as heavy).
 OPPONENT = torch.tensor([[1 / 3, 1 / 3, 1 / 3], [1.5, -1.5, 0.0], [0.75, 0.75, -1.5]])
+# The latent channels they go to, to about equal variance within a picture.
+LATENT_COLOUR = torch.tensor([[2.5], [6.0], [3.0]]) * OPPONENT
 
 
 def draw_batch(pictures: list[Image.Image], size: int, seed: int, step: int) -> torch.Tensor:
@@ -71,8 +71,8 @@ def reconstruction_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Ten
 
 def colour_loss(mean: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
     """L1 between three latent channels and the mean opponent colour of their 8x8 pixels."""
-    colour = torch.einsum("oc,bchw->bohw", OPPONENT, F.avg_pool2d(batch, 8))
-    return F.l1_loss(mean[:, :3], LATENT_COLOUR_GAIN * colour)
+    colour = torch.einsum("oc,bchw->bohw", LATENT_COLOUR, F.avg_pool2d(batch, 8))
+    return F.l1_loss(mean[:, :3], colour)
 
 
 def main() -> None:
@@ -80,14 +80,15 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="checkpoint, written every 100 steps")
     parser.add_argument("--steps", type=int, default=1200)
-    parser.add_argument("--encoder-steps", type=int, default=450)
+    parser.add_argument("--encoder-steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
 
     torch.manual_seed(arguments.seed)
     model = AutoencoderKL(**CONFIG)
+    lay_colour_path(model, LATENT_COLOUR)
     optimizer = torch.optim.AdamW(model.parameters(), lr=arguments.rate, weight_decay=0.01)
     average = Average(model, decay=0.98)
     start = 0

@@ -21,6 +21,7 @@ from PIL import Image
 
 from .autoencoder import CONFIG as AUTOENCODER_CONFIG
 from .common import Average, cosine, load_checkpoint, load_photographs, save_checkpoint, seed_step, to_tensor
+from .initialisation import tie_queries_to_keys
 
 CONFIG = {
     "sample_size": 32,
@@ -109,6 +110,7 @@ def main() -> None:
 
     torch.manual_seed(arguments.seed)
     model = UNet2DConditionModel(**CONFIG)
+    tie_queries_to_keys(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=arguments.rate, weight_decay=0.01)
     average = Average(model)
     scheduler = DDPMScheduler(**SCHEDULE)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from benchmarks.metrics import HungarianScore, contingency, mean_best_iou, segmentation_covering
+from diffseg_benchmarks.metrics import HungarianScore, contingency, mean_best_iou, segmentation_covering
 
 VOID = 0
 

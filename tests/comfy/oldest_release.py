@@ -1,0 +1,66 @@
+"""A script: import the pack beside the ComfyUI in the folder given, and go once from a latent to masks.
+
+A process of its own, because one process can import one ComfyUI only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import torch
+from diffseg_tools.in_process import import_comfyui, import_pack
+
+UNET = {
+    "image_size": 32,
+    "in_channels": 4,
+    "out_channels": 4,
+    "model_channels": 32,
+    "channel_mult": [1, 2],
+    "num_res_blocks": [1, 1],
+    "transformer_depth": [1, 1],
+    "transformer_depth_output": [1, 1, 1, 1],
+    "transformer_depth_middle": 1,
+    "context_dim": 32,
+    "use_spatial_transformer": True,
+    "use_linear_in_transformer": False,
+    "adm_in_channels": None,
+    "use_temporal_attention": False,
+    "legacy": False,
+}
+
+
+def main(directory: Path) -> None:
+    import_comfyui(directory)
+    import comfy.model_patcher
+    import comfy.supported_models
+
+    pack = import_pack()
+    extension = asyncio.run(pack.comfy_entrypoint())
+    nodes = {node.GET_SCHEMA().node_id: node for node in asyncio.run(extension.get_node_list())}
+    cpu = torch.device("cpu")
+    unet = comfy.supported_models.SD15({**UNET, "dtype": torch.float32}).get_model({}, "", cpu)
+    torch.manual_seed(0)
+    for weight in unet.diffusion_model.parameters():
+        torch.nn.init.normal_(weight, std=0.05)
+    model = comfy.model_patcher.ModelPatcher(unet, cpu, cpu)
+    seen: list[torch.Tensor] = []
+    unet.diffusion_model.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    latent = torch.randn(2, 4, 16, 24)
+    conditioning = [[torch.randn(1, 7, 32), {}]]
+    captured = nodes["DiffSegCapture"].execute(
+        model, conditioning, 300, "clean latent", 0, 0, "all", latent={"samples": latent}
+    )[0]
+    assert captured.maps.grids == ((16, 24), (8, 12)), captured.maps.grids
+    (x,) = seen
+    torch.testing.assert_close(x, latent * unet.latent_format.scale_factor, rtol=0, atol=1e-5)
+    segments = nodes["DiffSegSegment"].execute(captured, 0.01, 3, 8, "none", 0.0)[0]
+    masks = nodes["DiffSegMasks"].execute(segments, 1)[0]
+    assert torch.equal(masks.sum(0), torch.ones(128, 192))
+    print(", ".join(nodes))
+
+
+if __name__ == "__main__":
+    with torch.inference_mode():
+        main(Path(sys.argv[1]))

@@ -1,0 +1,230 @@
+"""What cannot be captured is refused, with a message that says why and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.model_patcher
+import comfy.supported_models
+import pytest
+import torch
+
+SD_UNET = {
+    "image_size": 32,
+    "in_channels": 4,
+    "out_channels": 4,
+    "model_channels": 32,
+    "channel_mult": [1, 2],
+    "num_res_blocks": [1, 1],
+    "transformer_depth": [1, 1],
+    "transformer_depth_output": [1, 1, 1, 1],
+    "transformer_depth_middle": 1,
+    "context_dim": 32,
+    "use_spatial_transformer": True,
+    "use_linear_in_transformer": False,
+    "adm_in_channels": None,
+    "use_temporal_attention": False,
+    "legacy": False,
+}
+FLUX = {
+    "image_model": "flux",
+    "guidance_embed": True,
+    "in_channels": 16,
+    "out_channels": 16,
+    "vec_in_dim": 8,
+    "context_in_dim": 8,
+    "hidden_size": 16,
+    "mlp_ratio": 2.0,
+    "num_heads": 2,
+    "depth": 1,
+    "depth_single_blocks": 1,
+    "axes_dim": [2, 2, 4],
+    "theta": 10000,
+    "patch_size": 2,
+    "qkv_bias": True,
+    "txt_ids_dims": [],
+}
+SD3 = {
+    "in_channels": 16,
+    "input_size": None,
+    "pos_embed_scaling_factor": None,
+    "pos_embed_max_size": 16,
+    "patch_size": 2,
+    "depth": 1,
+    "num_patches": 256,
+    "adm_in_channels": 8,
+    "context_embedder_config": {
+        "target": "torch.nn.Linear",
+        "params": {"in_features": 8, "out_features": 64},
+    },
+}
+VIDEO = {
+    **SD_UNET,
+    "in_channels": 8,
+    "use_temporal_attention": True,
+    "use_temporal_resblock": True,
+    "adm_in_channels": 32,
+    "num_classes": "sequential",
+    "video_kernel_size": [3, 1, 1],
+    "extra_ff_mix_layer": True,
+    "use_spatial_context": True,
+    "merge_strategy": "learned_with_images",
+    "merge_factor": 0.0,
+    "num_head_channels": 16,
+}
+
+
+def build(name: str, config: dict[str, Any], **extra: Any) -> comfy.model_patcher.ModelPatcher:
+    """A MODEL of one of ComfyUI's architectures, as small as may be; `extra` is set last."""
+    model_config = getattr(comfy.supported_models, name)({"dtype": torch.float32, **config})
+    model_config.unet_config.update(extra)
+    model = model_config.get_model({}, "", torch.device("cpu"))
+    return comfy.model_patcher.ModelPatcher(model, torch.device("cpu"), torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "extra"),
+    [
+        ("Flux", FLUX, {}),
+        ("SD3", SD3, {}),
+        ("SVD_img2vid", VIDEO, {"num_head_channels": 16}),
+    ],
+    ids=["Flux", "SD3", "SVD"],
+)
+def test_other_architectures_are_refused_by_name(pack, capture, sd1, name, config, extra):
+    model = build(name, config, **extra)
+    message = rf"Expected a Stable Diffusion UNet \(SD 1\.x, SD 2\.x, SDXL.*got {name}\b"
+    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=message):
+        capture(sd1, model)
+    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=message):
+        pack.nodes.comfy_capture.native_side(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "extra"),
+    [
+        ("SD15_instructpix2pix", 8, {}),
+        ("SD_X4Upscaler", 7, {"num_head_channels": 16, "num_heads": -1, "disable_self_attentions": None}),
+    ],
+)
+@pytest.mark.filterwarnings(  # the upscaler's own schedule hands tensors to NumPy
+    "ignore:__array_wrap__:DeprecationWarning", "ignore:To copy construct from a tensor:UserWarning"
+)
+def test_models_that_need_further_pictures_are_refused(pack, capture, sd1, name, channels, extra):
+    model = build(name, {**SD_UNET, "in_channels": channels}, **extra)
+    with pytest.raises(
+        pack.diffseg_core.UnsupportedModelError, match=rf"got {name} with {channels}, which needs further"
+    ):
+        capture(sd1, model)
+
+
+def test_an_inpainting_model_is_captured(capture, sd1):
+    model = build("SD15", {**SD_UNET, "in_channels": 9})
+    for weight in model.model.diffusion_model.parameters():
+        torch.nn.init.normal_(weight, std=0.05)
+    maps = capture(sd1, model)
+    assert maps.grids == ((16, 16), (8, 8))
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 16, 16, 16), r"\[batch, 4, height, width\] for this model, got 1×16×16×16"),
+        ((4, 16, 16), r"\[batch, 4, height, width\] for this model, got 4×16×16"),
+        ((0, 4, 16, 16), r"got 0×4×16×16"),
+    ],
+)
+def test_latents_of_another_shape_are_refused(pack, capture, sd1, shape, message):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
+        capture(sd1, latent=torch.ones(shape))
+
+
+@pytest.mark.parametrize("timestep", [-1, 1000])
+def test_timesteps_out_of_range_are_refused(pack, capture, sd1, pictures, timestep):
+    message = rf"timestep from 0 to 999, got {timestep}"
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
+        capture(sd1, timestep=timestep)
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
+        pack.diffseg_core.capture_diffusers(sd1.pipeline, pictures, timestep=timestep)
+
+
+@pytest.mark.parametrize("timestep", [0, 1, 500, 999])
+@pytest.mark.parametrize("noise_seed", [None, 1])
+def test_the_model_is_told_the_timestep(capture, sd1, timestep, noise_seed):
+    seen: list[Any] = []
+    hook = sd1.unet.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[1]))
+    try:
+        capture(sd1, timestep=timestep, noise_seed=noise_seed)
+    finally:
+        hook.remove()
+    assert [told.tolist() for told in seen] == [[timestep] * 2]
+
+
+def test_combined_conditioning_is_refused(pack, capture, sd1):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="one entry, got 2"):
+        capture(sd1, conditioning=sd1.conditioning * 2)
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="one entry, got 0"):
+        capture(sd1, conditioning=[])
+
+
+@pytest.mark.parametrize("key", ["area", "mask"])
+def test_conditioning_for_a_part_of_the_picture_is_refused(pack, capture, sd1, key):
+    value = {"area": (8, 8, 0, 0), "mask": torch.ones(1, 16, 16)}[key]
+    conditioning = [[sd1.conditioning[0][0], {key: value}]]
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"whole picture, got one with a {key}"):
+        capture(sd1, conditioning=conditioning)
+
+
+def test_conditioning_for_other_timesteps_is_refused(pack, capture, sd1):
+    limits = {"start_percent": 0.0, "end_percent": 0.1}
+    with pytest.raises(pack.diffseg_core.CaptureError, match="conditioning limited to other timesteps"):
+        capture(sd1, conditioning=[[sd1.conditioning[0][0], limits]])
+
+
+@pytest.mark.parametrize(
+    ("resolutions", "grids"),
+    [
+        ("all", [(16, 16), (8, 8), (4, 4), (2, 2)]),
+        ("finest", [(16, 16)]),
+        ("finest two", [(16, 16), (8, 8)]),
+        ("all but finest", [(8, 8), (4, 4), (2, 2)]),
+    ],
+)
+def test_resolutions_choose_the_grids(pack, capture, sd1, pictures, resolutions, grids):
+    assert list(capture(sd1, resolutions=resolutions)) == grids
+    theirs = pack.diffseg_core.capture_diffusers(
+        sd1.pipeline, pictures[..., :100], size=128, resolutions=resolutions, **sd1.embeds
+    )
+    assert list(theirs) == grids
+
+
+def test_unknown_resolutions_are_refused(pack, capture, sd1):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="got 'coarse'"):
+        capture(sd1, resolutions="coarse")
+
+
+def test_diffusers_pipelines_without_a_unet_are_refused(pack, pictures):
+    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match="UNet2DConditionModel.*got object"):
+        pack.diffseg_core.capture_diffusers(object(), pictures)
+
+
+def test_a_diffusers_pipeline_without_a_text_encoder_needs_embeddings(pack, sd1, pictures):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Expected prompt_embeds"):
+        pack.diffseg_core.capture_diffusers(sd1.pipeline, pictures, size=128)
+
+
+def test_diffusers_unet_is_as_before_after_an_exception(pack, sd1, pictures):
+    unet = sd1.pipeline.unet
+    before = dict(unet.attn_processors)
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("out of memory, say")
+
+    hook = unet.up_blocks[1].register_forward_pre_hook(fail)
+    try:
+        with pytest.raises(RuntimeError, match="out of memory, say"):
+            pack.diffseg_core.capture_diffusers(sd1.pipeline, pictures, size=128, **sd1.embeds)
+    finally:
+        hook.remove()
+    assert unet.attn_processors == before
+    assert not any(module._forward_pre_hooks for module in unet.modules())

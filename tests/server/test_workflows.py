@@ -1,0 +1,210 @@
+"""The example workflows on a live ComfyUI, and what ComfyUI says ran."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from diffseg_tools.comfyui import ComfyRunError, ComfyServer
+from diffseg_tools.workflow import to_prompt
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
+NODES = {"DiffSegCapture", "DiffSegSegment", "DiffSegMasks", "DiffSegPreview", "DiffSegDemoModel"}
+
+
+def load(name: str) -> dict[str, Any]:
+    return json.loads((ROOT / "workflows" / name).read_text(encoding="utf-8"))
+
+
+def node_of(prompt: dict[str, Any], class_type: str) -> str:
+    (found,) = (key for key, node in prompt.items() if node["class_type"] == class_type)
+    return found
+
+
+def picture(server: ComfyServer, entry: dict[str, str]) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(server.fetch_image(entry))))
+
+
+def saved(server: ComfyServer, outputs: dict[str, Any], prefix: str) -> list[np.ndarray]:
+    entries = [
+        entry
+        for output in outputs.values()
+        for entry in output.get("images", [])
+        if entry["type"] == "output" and entry["filename"].startswith(prefix)
+    ]
+    return [picture(server, entry) for entry in entries]
+
+
+@pytest.fixture
+def demo_prompt(any_comfy_server: ComfyServer) -> dict[str, Any]:
+    return to_prompt(load("try_it_without_a_checkpoint.json"), any_comfy_server.object_info())
+
+
+def test_every_node_is_there_with_its_descriptions(any_comfy_server: ComfyServer) -> None:
+    info = any_comfy_server.object_info()
+    assert set(info) >= NODES
+    for name in NODES:
+        node = info[name]
+        assert node["category"] == "DiffSeg"
+        assert node["description"].endswith(".")
+        assert 3 <= len(node["search_aliases"]) <= 6
+        assert all(tooltip and tooltip.endswith(".") for tooltip in node["output_tooltips"])
+        inputs = node["input"].get("required", {}) | node["input"].get("optional", {})
+        for input_name, (_, options) in inputs.items():
+            assert options["tooltip"].endswith("."), (name, input_name)
+
+
+@pytest.mark.parametrize("name", sorted(NODES))
+def test_every_node_has_a_help_page(comfy_server: ComfyServer, name: str) -> None:
+    with urllib.request.urlopen(f"{comfy_server.url}/extensions/DiffSeg/docs/{name}.md") as answer:
+        text = answer.read().decode("utf-8")
+    title = comfy_server.object_info()[name]["display_name"]
+    assert text.startswith(f"# {title}\n")
+    for input_name in comfy_server.object_info()[name]["input_order"].get("required", []):
+        assert input_name in text
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_every_workflow_has_a_thumbnail_and_no_missing_node(comfy_server: ComfyServer, path: Path) -> None:
+    thumbnail = Image.open(path.with_suffix(".jpg"))
+    assert min(thumbnail.size) >= 256
+    to_prompt(json.loads(path.read_text(encoding="utf-8")), comfy_server.object_info())
+
+
+def test_without_a_checkpoint_the_first_workflow_gives_an_overlay_and_masks(
+    any_comfy_server: ComfyServer, demo_prompt: dict[str, Any]
+) -> None:
+    run = any_comfy_server.run(demo_prompt)
+    (overlay,) = saved(any_comfy_server, run.outputs, "overlay")
+    masks = np.stack([mask[..., 0] for mask in saved(any_comfy_server, run.outputs, "mask")])
+    assert overlay.shape[:2] == masks.shape[1:]
+    assert set(np.unique(masks)) == {0, 255}
+    assert ((masks == 255).sum(0) == 1).all(), "every pixel lies in exactly one mask"
+    areas = (masks == 255).sum((1, 2))
+    assert (np.diff(areas) <= 0).all(), "the largest first"
+    assert 4 <= len(masks) <= 40
+    assert areas[0] < 0.9 * masks[0].size
+
+
+def test_turning_a_segment_widget_leaves_the_capture_cached(
+    any_comfy_server: ComfyServer, demo_prompt: dict[str, Any]
+) -> None:
+    capture, segment = node_of(demo_prompt, "DiffSegCapture"), node_of(demo_prompt, "DiffSegSegment")
+    any_comfy_server.run(demo_prompt)
+    for widget, value in {
+        "merge_threshold": 0.33,
+        "merge_passes": 2,
+        "anchors": 8,
+        "refinement": "kmeans",
+        "smallest_area": 1.0,
+    }.items():
+        changed = copy.deepcopy(demo_prompt)
+        changed[segment]["inputs"][widget] = value
+        run = any_comfy_server.run(changed)
+        assert segment in run.executed, widget
+        assert capture in run.cached, widget
+        assert capture not in run.executed, widget
+
+
+def test_a_higher_threshold_gives_fewer_masks(comfy_server: ComfyServer, demo_prompt: dict[str, Any]) -> None:
+    segment = node_of(demo_prompt, "DiffSegSegment")
+    counts = []
+    for threshold in (0.05, 0.2, 5.0):
+        demo_prompt[segment]["inputs"]["merge_threshold"] = threshold
+        counts.append(len(saved(comfy_server, comfy_server.run(demo_prompt).outputs, "mask")))
+    assert counts[0] > counts[1] > counts[2] == 1
+
+
+def test_masks_of_everything_runs_with_only_its_loader_replaced(
+    any_comfy_server: ComfyServer, tmp_path: Path
+) -> None:
+    """Of the Stable Diffusion workflow nothing but what its checkpoint gives comes from the demo model."""
+    any_comfy_server.upload_image(odd_sized_photograph(tmp_path / "example.png"))
+    workflow = load("masks_of_everything.json")
+    prompt = to_prompt(workflow, any_comfy_server.object_info())
+    loader, text = node_of(prompt, "CheckpointLoaderSimple"), node_of(prompt, "CLIPTextEncode")
+    prompt[loader] = {"class_type": "DiffSegDemoModel", "inputs": {}}
+    del prompt[text]  # the demo model has no CLIP; its conditioning stands in for the encoded prompt
+    capture = prompt[node_of(prompt, "DiffSegCapture")]["inputs"]
+    assert capture["model"] == [loader, 0]
+    capture["conditioning"] = [loader, 2]
+    capture["vae"] = [loader, 1]
+    run = any_comfy_server.run(prompt)
+    (overlay,) = saved(any_comfy_server, run.outputs, "overlay")
+    masks = saved(any_comfy_server, run.outputs, "mask")
+    assert overlay.shape[:2] == (301, 517)
+    assert {mask.shape[:2] for mask in masks} == {(301, 517)}
+
+
+def odd_sized_photograph(path: Path) -> Path:
+    with Image.open(ROOT / "demo_model" / "photograph.jpg") as photograph:
+        photograph.resize((517, 301)).save(path)
+    return path
+
+
+def test_the_demo_models_vae_works_with_the_stock_nodes(comfy_server: ComfyServer) -> None:
+    """Encode and decode with core's own nodes: the photograph comes back recognisably."""
+    prompt = {
+        "1": {"class_type": "DiffSegDemoModel", "inputs": {}},
+        "2": {"class_type": "VAEEncode", "inputs": {"pixels": ["1", 3], "vae": ["1", 1]}},
+        "3": {"class_type": "VAEDecode", "inputs": {"samples": ["2", 0], "vae": ["1", 1]}},
+        "4": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "tests/vae"}},
+        "5": {"class_type": "SaveImage", "inputs": {"images": ["1", 3], "filename_prefix": "tests/photo"}},
+    }
+    outputs = comfy_server.run(prompt).outputs
+    decoded, original = (
+        picture(comfy_server, outputs[node]["images"][0]).astype(float) for node in ("4", "5")
+    )
+    assert decoded.shape == original.shape
+    assert np.abs(decoded - original).mean() < 25  # of 255
+    correlation = np.corrcoef(decoded.ravel(), original.ravel())[0, 1]
+    assert correlation > 0.9
+
+
+def test_the_demo_model_samples_with_the_stock_sampler(comfy_server: ComfyServer) -> None:
+    prompt = {
+        "1": {"class_type": "DiffSegDemoModel", "inputs": {}},
+        "2": {"class_type": "EmptyLatentImage", "inputs": {"width": 128, "height": 128, "batch_size": 1}},
+        "3": {
+            "class_type": "KSampler",
+            "inputs": {
+                "model": ["1", 0], "positive": ["1", 2], "negative": ["1", 2], "latent_image": ["2", 0],
+                "seed": 1, "steps": 4, "cfg": 1.0, "sampler_name": "euler", "scheduler": "normal",
+                "denoise": 1.0,
+            },
+        },
+        "4": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["1", 1]}},
+        "5": {"class_type": "SaveImage", "inputs": {"images": ["4", 0], "filename_prefix": "tests/sample"}},
+    }  # fmt: skip
+    (image,) = comfy_server.run(prompt).outputs["5"]["images"]
+    assert picture(comfy_server, image).std() > 5
+
+
+@pytest.mark.parametrize(
+    ("node", "inputs", "message"),
+    [
+        ("DiffSegCapture", {"image": None}, "Expected vae and image, or a latent, got neither"),
+        ("DiffSegCapture", {"vae": None}, "a vae to encode the image with"),
+        ("DiffSegSegment", {"anchors": 128}, "from 2 to 64 anchors per side for the 64×64 grid, got 128"),
+        ("DiffSegMasks", {"image_index": 3}, "an image index from 0 to 0, got 3"),
+    ],
+)
+def test_a_wrong_input_is_told_what_to_do(
+    comfy_server: ComfyServer, demo_prompt: dict[str, Any], node: str, inputs: dict[str, Any], message: str
+) -> None:
+    widgets = demo_prompt[node_of(demo_prompt, node)]["inputs"]
+    for name, value in inputs.items():
+        if value is None:
+            del widgets[name]
+        else:
+            widgets[name] = value
+    with pytest.raises(ComfyRunError, match=message):
+        comfy_server.run(demo_prompt)
