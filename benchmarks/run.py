@@ -1,7 +1,8 @@
-"""Everything that `make bench` measures, in one run."""
+"""Everything that `make bench` measures, in one run: ``benchmarks/run.py [--threads N]``."""
 
 from __future__ import annotations
 
+import argparse
 import os
 
 from diffseg_benchmarks import segmentation_cost
@@ -9,10 +10,11 @@ from diffseg_benchmarks import segmentation_cost
 
 def main() -> None:
     """Print each measurement as soon as it is known."""
-    print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} before the start", flush=True)
-    for report in (segmentation_cost.report,):
-        for line in report():
-            print(line, flush=True)
+    parser = argparse.ArgumentParser(description="Measure time and memory.")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: one for each CPU")
+    threads = parser.parse_args().threads
+    for line in segmentation_cost.report(threads):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What aggregation and segmentation cost, alone and beside the reference implementation.
 
-DIFFSEG_REFERENCE names a folder with https://github.com/google/diffseg, DIFFSEG_REFERENCE_PYTHON an interpreter
-that has TensorFlow and scikit-learn (this one if unset).
+The environment variable DIFFSEG_REFERENCE names a folder with https://github.com/google/diffseg, and
+DIFFSEG_REFERENCE_PYTHON an interpreter that has TensorFlow and scikit-learn (this one if unset).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +45,7 @@ class Run:
 class Worker:
     """An implementation that waits in a process of its own, with its inputs loaded."""
 
-    def __init__(self, python: str, inputs: Path, labels: Path, *folder: str) -> None:
+    def __init__(self, python: str, inputs: Path, labels: Path, threads: int, *folder: str) -> None:
         self._labels = labels
         self._process = subprocess.Popen(
             [python, "-m", "diffseg_benchmarks.segmentation_worker", str(inputs), str(labels), *folder],
@@ -52,7 +53,7 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
             cwd=inputs.parent,
-            env={**os.environ, "PYTHONPATH": str(LIBRARY), "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={**os.environ, **_environment(threads)},
         )
 
     def run(self) -> Run:
@@ -82,60 +83,85 @@ class Worker:
         self._process.communicate()
 
 
+def _environment(threads: int) -> dict[str, str]:
+    """Where to find the worker, and as many threads for TensorFlow as for torch."""
+    return {
+        "PYTHONPATH": str(LIBRARY),
+        "OMP_NUM_THREADS": str(threads),
+        "TF_NUM_INTRAOP_THREADS": str(threads),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+
+
 @contextmanager
-def _worker(python: str, folder: Path, name: str, *reference: str) -> Iterator[Worker]:
-    worker = Worker(python, folder / "inputs.npz", folder / f"{name}.npy", *reference)
+def _worker(python: str, folder: Path, name: str, threads: int, *reference: str) -> Iterator[Worker]:
+    worker = Worker(python, folder / "inputs.npz", folder / f"{name}.npy", threads, *reference)
     try:
         yield worker
     finally:
         worker.close()
 
 
-def report() -> Iterator[str]:
-    """Measure and yield one line after the other."""
+def report(threads: int) -> Iterator[str]:
+    """Measure and yield one line after the other.
+
+    Args:
+        threads: of each implementation.
+    """
     reference = os.environ.get("DIFFSEG_REFERENCE")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        np.savez(folder / "inputs.npz", **{str(side): map_ for side, map_ in scene_attention().items()})
-        yield "Segmentation: 64×64 grid, 16×16 anchors, 3 passes, 512×512 labels, float32, CPU"
-        with _worker(sys.executable, folder, "ours") as ours:
-            ours.run()  # the first run of a process also loads libraries
+        inputs: dict[str, Any] = {str(side): map_ for side, map_ in scene_attention().items()}
+        np.savez(folder / "inputs.npz", **inputs)
+        yield (
+            "Segmentation: 64×64 grid, 16×16 anchors, 3 passes, 512×512 labels, float32, "
+            f"{threads} thread(s), medians of {PAIRS}"
+        )
+        with _worker(sys.executable, folder, "ours", threads) as ours:
+            first = ours.run()  # also loads libraries: left out of the times
             if reference is None:
-                yield from _our_lines([ours.run() for _ in range(PAIRS)], ours)
-                yield "  reference implementation: left out (set DIFFSEG_REFERENCE to a checkout of google/diffseg)"
+                yield from _our_lines(first, [ours.run() for _ in range(PAIRS)], ours)
+                yield "  reference implementation        left out (DIFFSEG_REFERENCE names no google/diffseg)"
                 return
             python = os.environ.get("DIFFSEG_REFERENCE_PYTHON", sys.executable)
-            with _worker(python, folder, "reference", str(Path(reference).resolve())) as theirs:
-                theirs.run()
+            with _worker(python, folder, "reference", threads, str(Path(reference).resolve())) as theirs:
+                their_first = theirs.run()
                 pairs = [(ours.run(), theirs.run()) for _ in range(PAIRS)]
-                yield from _our_lines([run for run, _ in pairs], ours)
-                yield from _reference_lines(pairs, ours, theirs)
+                yield from _our_lines(first, [run for run, _ in pairs], ours)
+                yield from _reference_lines(their_first, [run for _, run in pairs])
+                yield from _comparison_lines(pairs, ours, theirs)
 
 
-def _our_lines(runs: Sequence[Run], ours: Worker) -> Iterator[str]:
+def _our_lines(first: Run, runs: Sequence[Run], ours: Worker) -> Iterator[str]:
     yield f"  segments                        {ours.labels().max() + 1}"
-    for step, title in {
-        "aggregation": "checks and aggregation",
-        "segmentation": "merging and suppression",
-        "again": "again at another threshold",
-    }.items():
-        yield f"  {title:<31} {median(run.seconds[step] for run in runs):.3f} s"
-    yield f"  peak memory above the inputs    {_megabytes(runs)}"
+    yield f"  checks and aggregation          {_seconds(runs, 'aggregation')}"
+    yield f"  merging and suppression         {_seconds(runs, 'segmentation')}"
+    yield f"  again at another threshold      {_seconds(runs, 'again')}"
+    yield f"  peak memory above the inputs    {_megabytes([first, *runs])}"
 
 
-def _reference_lines(pairs: Sequence[tuple[Run, Run]], ours: Worker, theirs: Worker) -> Iterator[str]:
-    references = [theirs for _, theirs in pairs]
-    yield f"  reference, aggregation          {median(run.seconds['aggregation'] for run in references):.3f} s"
-    yield f"  reference, merging and the rest {median(run.seconds['segmentation'] for run in references):.3f} s"
-    yield f"  reference, peak memory          {_megabytes(references)}"
-    ratios = [ours.total / theirs.total for ours, theirs in pairs]
-    yield (
-        f"  ours to the reference's time    1/{1 / median(ratios):.1f}"
-        f" (median of {len(ratios)} pairs, from 1/{1 / min(ratios):.1f} to 1/{1 / max(ratios):.1f})"
-    )
+def _reference_lines(first: Run, runs: Sequence[Run]) -> Iterator[str]:
+    yield f"  reference: aggregation          {_seconds(runs, 'aggregation')}"
+    yield f"  reference: merging and the rest {_seconds(runs, 'segmentation')}"
+    yield f"  reference: peak memory          {_megabytes([first, *runs])}"
+
+
+def _comparison_lines(pairs: Sequence[tuple[Run, Run]], ours: Worker, theirs: Worker) -> Iterator[str]:
+    wall = [their.total / our.total for our, their in pairs]
+    processor = [their.seconds["processor"] / our.seconds["processor"] for our, their in pairs]
+    yield f"  reference to ours, time         {_ratios(wall)}"
+    yield f"  reference to ours, processor    {_ratios(processor)}"
     overlap = contingency(theirs.labels(), ours.labels())
     agreeing = overlap[linear_sum_assignment(-overlap)].sum() / overlap.sum()
     yield f"  pixels in the same segment      {agreeing:.2%} (the reference's first pass is in float16)"
+
+
+def _seconds(runs: Sequence[Run], step: str) -> str:
+    return f"{median(run.seconds[step] for run in runs):.3f} s"
+
+
+def _ratios(ratios: Sequence[float]) -> str:
+    return f"{median(ratios):.1f} (from {min(ratios):.1f} to {max(ratios):.1f})"
 
 
 def _megabytes(runs: Sequence[Run]) -> str:

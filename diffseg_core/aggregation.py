@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from .grid import GridSize
 
-CHUNK_VALUES = 2**22  # values added at a time: 16 MB of float32
+CHUNK_VALUES = 2**18  # values added at a time: 1 MB of float32, which a processor's cache holds
 HALF_FLOOR = 2.0**-24  # smallest positive float16: a zero in a half-precision map means "below this"
 
 
@@ -27,29 +27,29 @@ def aggregate(maps: Mapping[GridSize, torch.Tensor], target: GridSize) -> torch.
     """
     first = next(iter(maps.values()))
     total_side = sum(grid.side for grid in maps)
+    weights = {grid: grid.side / total_side for grid in maps}
+    queries = {grid: _nearest_tokens(grid, target, first.device) for grid in maps if grid != target}
     out = torch.zeros(first.shape[0], target.tokens, target.tokens, device=first.device)
+    rows = max(1, CHUNK_VALUES // target.tokens)
     for image in range(first.shape[0]):
-        for grid, tensor in maps.items():
-            _add_resolution(out[image], tensor[image], grid, target, grid.side / total_side)
+        keys = {
+            grid: _upsampled_keys(maps[grid][image], grid, target).mul_(weights[grid]) for grid in queries
+        }
+        for start in range(0, target.tokens, rows):
+            chunk = slice(start, start + rows)
+            if target in maps:
+                finest = _positive(maps[target][image, chunk])
+                out[image, chunk].addcmul_(finest, weights[target] / finest.sum(1, keepdim=True))
+            for grid, nearest in queries.items():
+                out[image, chunk] += keys[grid][nearest[chunk]]
     return out
 
 
-def _add_resolution(
-    out: torch.Tensor, attention: torch.Tensor, grid: GridSize, target: GridSize, weight: float
-) -> None:
-    """Add one image's attention at one resolution, ``[n, n]``, to ``out`` ``[N, N]`` in place."""
-    rows = max(1, CHUNK_VALUES // target.tokens)
-    if grid == target:
-        for start in range(0, target.tokens, rows):
-            chunk = _positive(attention[start : start + rows])
-            out[start : start + rows].addcmul_(chunk, weight / chunk.sum(1, keepdim=True))
-        return
+def _upsampled_keys(attention: torch.Tensor, grid: GridSize, target: GridSize) -> torch.Tensor:
+    """One image's attention at one resolution, ``[n, n]``, with keys on the target grid: ``[n, N]``."""
     keys = _positive(attention).view(-1, 1, *grid)
     keys = F.interpolate(keys, size=tuple(target), mode="bilinear", align_corners=False).flatten(1)
-    keys.mul_(weight / keys.sum(1, keepdim=True))  # [n, N]
-    queries = _nearest_tokens(grid, target, attention.device)
-    for start in range(0, target.tokens, rows):
-        out[start : start + rows] += keys[queries[start : start + rows]]
+    return keys.div_(keys.sum(1, keepdim=True))
 
 
 def _positive(attention: torch.Tensor) -> torch.Tensor:

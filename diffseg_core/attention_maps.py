@@ -132,6 +132,7 @@ def _check_probabilities(maps: Mapping[GridSize, torch.Tensor]) -> None:
             )
         if least < 1 - ROW_SUM_TOLERANCE or most > 1 + ROW_SUM_TOLERANCE:
             raise InvalidAttentionError(
-                f"Expected every row of the {grid} grid to sum to 1, got sums from {least:.4g} to {most:.4g}. "
+                f"Expected every row of the {grid} grid to sum to 1, "
+                f"got sums from {least:.4g} to {most:.4g}. "
                 "Pass probabilities (after the softmax), averaged over heads, not summed."
             )

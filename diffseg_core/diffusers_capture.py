@@ -18,11 +18,13 @@ from .resolutions import Resolutions, select_levels
 from .working_size import working_size
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
     from diffusers.models.attention_processor import Attention
     from PIL.Image import Image
 
-    Pipeline = StableDiffusionPipeline | StableDiffusionXLPipeline
+    Pipeline: TypeAlias = StableDiffusionPipeline | StableDiffusionXLPipeline
 
 
 @torch.inference_mode()
@@ -73,9 +75,7 @@ def capture_diffusers(
     target = working_size(image_size, size or unet.config.sample_size * pipeline.vae_scale_factor)
     if target != image_size:
         pixels = F.interpolate(pixels, size=tuple(target), mode="bilinear", antialias=True)
-    vae = pipeline.vae
-    pixels = pixels.to(device=device, dtype=vae.dtype)
-    latents = vae.encode(pixels * 2.0 - 1.0).latent_dist.mode() * vae.config.scaling_factor
+    latents = _encode(pipeline.vae, pixels.to(device))
     if noise_seed is not None:
         generator = torch.Generator().manual_seed(noise_seed)
         noise = torch.randn(latents.shape, generator=generator).to(latents)
@@ -123,6 +123,22 @@ def _to_pixels(image: Image | Sequence[Image] | torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(arrays).permute(0, 3, 1, 2).float() / 255.0
 
 
+def _encode(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
+    """Mean latents of ``[B, 3, H, W]`` in 0..1, scaled for the UNet.
+
+    A VAE that is known to overflow in half precision (SDXL's) works in float32 meanwhile.
+    """
+    dtype = vae.dtype
+    upcast = dtype == torch.float16 and vae.config.force_upcast
+    try:
+        if upcast:
+            vae.to(torch.float32)
+        return vae.encode(pixels.to(vae.dtype) * 2.0 - 1.0).latent_dist.mode() * vae.config.scaling_factor
+    finally:
+        if upcast:
+            vae.to(dtype)
+
+
 def _conditioning(
     pipeline: Pipeline, embeds: torch.Tensor | None, pooled: torch.Tensor | None, size: GridSize
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -139,7 +155,7 @@ def _conditioning(
         )
         embeds = encoded[0]
         pooled = encoded[2] if is_xl else None
-    if not is_xl:
+    if not is_xl or pooled is None:
         return embeds, {}
     time_ids = torch.tensor([[*size, 0, 0, *size]], dtype=torch.float32)
     return embeds, {"text_embeds": pooled, "time_ids": time_ids}

@@ -90,9 +90,9 @@ class DiffSegCapture(io.ComfyNode):
                     min=0,
                     max=4096,
                     step=64,
-                    tooltip="Side in pixels of a square with the area at which the model looks at the picture. "
-                    "0 takes the model's own size (512, 768 or 1024). The aspect ratio is kept, sides become "
-                    "multiples of 64. Twice the side takes sixteen times the memory.",
+                    tooltip="Side in pixels of a square with the area at which the model looks at the "
+                    "picture. 0 takes the model's own size (512, 768 or 1024). The aspect ratio is kept, "
+                    "sides become multiples of 64. Twice the side takes sixteen times the memory.",
                     advanced=True,
                 ),
                 io.Combo.Input(

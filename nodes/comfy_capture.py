@@ -169,7 +169,7 @@ def _supported_unet(model: ModelPatcher) -> UNetModel:
             f"Expected a model with {PLAIN_INPUT_CHANNELS[0]} input channels (or an inpainting model with "
             f"{PLAIN_INPUT_CHANNELS[1]}), got {name} with {channels}, which needs further input pictures."
         )
-    if isinstance(unet, torch._dynamo.OptimizedModule):
+    if hasattr(unet, "_orig_mod"):
         raise UnsupportedModelError(
             "Expected an uncompiled model, got one whose diffusion_model was replaced by torch.compile: "
             "connect the model before the compile node."
@@ -268,10 +268,7 @@ def _denoise_once(
         denoiser(x, sigmas[0] * x.new_ones(x.shape[0]), **arguments["extra_args"])
         return x
 
-    if noised:
-        noise = comfy.sample.prepare_noise(latent, noise_seed)
-    else:
-        noise = torch.zeros_like(latent)
+    noise = comfy.sample.prepare_noise(latent, noise_seed) if noised else torch.zeros_like(latent)
     comfy.sample.sample_custom(
         model,
         noise,

@@ -271,7 +271,7 @@ def _comfyui_requirements(directory: Path) -> list[str]:
 
 
 def _link_packages() -> None:
-    """Make `diffseg_core`, `diffseg_tools` (this folder) and `diffseg_benchmarks` importable in the environment.
+    """Make `diffseg_core`, `diffseg_tools` (this folder) and `diffseg_benchmarks` importable in `.venv`.
 
     An editable install would put the repository root on sys.path, where its `nodes` hides ComfyUI's module of
     that name. A folder with nothing but links does not.

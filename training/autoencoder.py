@@ -1,8 +1,8 @@
 """Train the demo model's autoencoder: AutoencoderKL's layout with few channels.
 
 Latents are 4 channels at an eighth of the picture's side, as Stable Diffusion's. Loss: L1 on luminance
-and colour at four scales, a term that draws three of the four latent channels to the mean colour of
-their 8x8 pixels (as Stable Diffusion's latents are, nearly), and a small KL term. After
+and colour at four scales, a term that draws the latent channels to the mean colour (three) and the
+contrast (one) of their 8x8 pixels, and a small KL term. After
 ``--encoder-steps`` the encoder is frozen, so that the denoiser's training can begin while the decoder
 still improves. Seeded and resumable: run the same command again after an interruption. ::
 
@@ -69,18 +69,25 @@ def reconstruction_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Ten
     return loss
 
 
-def colour_loss(mean: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
-    """L1 between three latent channels and the mean opponent colour of their 8x8 pixels."""
+def latent_loss(mean: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+    """L1 between the latents and the mean colour and contrast of their 8x8 pixels.
+
+    Contrast is the logarithm of the luminance's standard deviation: where texture is, not what it is.
+    """
     colour = torch.einsum("oc,bchw->bohw", LATENT_COLOUR, F.avg_pool2d(batch, 8))
-    return F.l1_loss(mean[:, :3], colour)
+    light = batch.mean(1, keepdim=True)
+    variance = F.avg_pool2d(light.square(), 8) - F.avg_pool2d(light, 8).square()
+    contrast = 0.8 * (variance.clamp_min(4e-4).log() / 2.0 + 2.7)
+    return F.l1_loss(mean, torch.cat((colour, contrast), 1))
 
 
 def main() -> None:
+    """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="checkpoint, written every 100 steps")
     parser.add_argument("--steps", type=int, default=1200)
-    parser.add_argument("--encoder-steps", type=int, default=300)
+    parser.add_argument("--encoder-steps", type=int, default=100)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -111,7 +118,7 @@ def main() -> None:
         total = loss
         if not frozen:
             kl = posterior.kl().mean() / posterior.mean[0].numel()
-            total = loss + colour_loss(posterior.mean.float(), batch) + 1e-3 * kl
+            total = loss + latent_loss(posterior.mean.float(), batch) + 1e-3 * kl
         for group in optimizer.param_groups:
             group["lr"] = arguments.rate * cosine(step, arguments.steps)
         optimizer.zero_grad(set_to_none=True)
@@ -124,7 +131,7 @@ def main() -> None:
         done = step + 1
         if done % 50 == 0:
             pace = (time.monotonic() - began) / (done - start)
-            parts = f"loss {loss.item():.4f} colour {colour_loss(posterior.mean.float(), batch).item():.4f}"
+            parts = f"loss {loss.item():.4f} latents {latent_loss(posterior.mean.float(), batch).item():.4f}"
             print(f"step {done}/{arguments.steps} {parts} {pace:.2f} s/step", flush=True)
         if done % 100 == 0 or done == arguments.steps:
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}

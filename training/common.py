@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,7 +52,7 @@ def save_checkpoint(file: Path, state: Mapping[str, Any]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
     torch.save(dict(state), part)
-    os.replace(part, file)
+    part.replace(file)
 
 
 def load_checkpoint(file: Path) -> dict[str, Any] | None:

@@ -142,6 +142,7 @@ def download(packages: tuple[str, ...], folder: Path) -> None:
 
 
 def main() -> None:
+    """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the photographs, as PNG")
     parser.add_argument("--credits", type=Path, required=True, help="Markdown table of authors and licences")

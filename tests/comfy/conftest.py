@@ -1,7 +1,7 @@
-"""ComfyUI in this process, and one small model in both hosts: ComfyUI's MODEL and VAE, and a diffusers pipeline.
+"""ComfyUI in this process, and small models in both hosts: ComfyUI's MODEL and VAE, and a pipeline.
 
-The pack is imported as ComfyUI imports it, under a folder's name, so its classes are reached through the fixture
-`pack` and never by `import diffseg_core`, which would be a second set of the same classes.
+The pack is imported as ComfyUI imports it, under a folder's name, so its classes are reached through the
+fixture `pack` and never by `import diffseg_core`, which would be a second set of the same classes.
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ def _as_comfyui_runs_nodes(tmp_path: Any) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def make_model() -> Callable[..., Any]:
-    """Build a fresh small model of "sd1", "sd2-v" or "sdxl" shape, in a given dtype, with overrides of the config."""
+    """Build a fresh small MODEL in the shape of "sd1", "sd2-v" or "sdxl"."""
 
     def make(name: str = "sd1", dtype: torch.dtype = torch.float32) -> Any:
         shape = SHAPES[name]

@@ -97,7 +97,7 @@ def test_the_working_size_is_the_models_own_unless_set(pack, hosts):
 def test_both_or_neither_picture_and_latent_are_refused(pack, run_capture, sd1, image):
     error = pack.diffseg_core.InvalidSettingError
     latent = {"samples": torch.randn(1, 4, 16, 16)}
-    with pytest.raises(error, match="either an image .* or a latent, got both"):
+    with pytest.raises(error, match=r"either an image .* or a latent, got both"):
         run_capture(vae=sd1.vae, image=image, latent=latent)
     with pytest.raises(error, match="got neither a latent nor an image"):
         run_capture()
@@ -112,7 +112,7 @@ def test_pictures_of_another_shape_are_refused(pack, run_capture, sd1):
 
 def test_a_vae_of_another_model_is_refused(pack, run_capture, sd1, image, monkeypatch):
     monkeypatch.setattr(sd1.vae, "latent_channels", 16)
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="VAE of 4 latent channels .* got 16"):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=r"VAE of 4 latent channels .* got 16"):
         run_capture(vae=sd1.vae, image=image)
 
 

@@ -204,7 +204,7 @@ def test_unknown_resolutions_are_refused(pack, capture, sd1):
 
 
 def test_diffusers_pipelines_without_a_unet_are_refused(pack, pictures):
-    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match="UNet2DConditionModel.*got object"):
+    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=r"UNet2DConditionModel.*got object"):
         pack.diffseg_core.capture_diffusers(object(), pictures)
 
 

@@ -1,13 +1,15 @@
-"""The same weights and picture give the same attention in ComfyUI and in diffusers, and it is the model's own."""
+"""The same weights and picture give the same attention in both hosts, and it is the model's own."""
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 def assert_same_maps(one: Any, other: Any, atol: float) -> None:
@@ -17,7 +19,7 @@ def assert_same_maps(one: Any, other: Any, atol: float) -> None:
 
 
 def expected_maps(attentions: list[torch.nn.Module], run: Any) -> tuple[dict[int, torch.Tensor], Any]:
-    """Per number of tokens the mean over layers and heads of softmax(QKᵀ/√d), from what the layers were given."""
+    """By number of tokens: mean over layers and heads of softmax(QKᵀ/√d), from what the layers were given."""
     layers: dict[int, list[torch.Tensor]] = defaultdict(list)
     inputs: dict[torch.nn.Module, torch.Tensor] = {}
 
@@ -79,6 +81,57 @@ def test_diffusers_capture_is_the_softmax_of_the_layers_own_inputs(pack, host, p
     assert {grid.tokens for grid in maps} == expected.keys()
     for grid in maps:
         torch.testing.assert_close(maps[grid], expected[grid.tokens], rtol=0, atol=1e-5)
+
+
+def test_a_half_precision_vae_that_overflows_encodes_in_float32(pack, sd1, pictures):
+    vae = sd1.pipeline.vae
+    full = pack.diffseg_core.capture_diffusers(sd1.pipeline, pictures, size=128, **sd1.embeds)
+    assert vae.config.force_upcast
+    seen: list[torch.dtype] = []
+    hook = vae.encoder.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].dtype))
+    weights = {name: weight.clone() for name, weight in vae.state_dict().items()}
+    try:
+        vae.half()
+        half = pack.diffseg_core.capture_diffusers(sd1.pipeline, pictures, size=128, **sd1.embeds)
+        assert vae.dtype == torch.float16
+    finally:
+        hook.remove()
+        vae.float().load_state_dict(weights)
+    assert seen == [torch.float32]
+    assert half.grids == full.grids
+
+
+@pytest.mark.parametrize("values", [1, 1000, 70000])
+def test_chunks_make_no_difference(pack, capture, host, monkeypatch, values):
+    """From a single row of one head to several heads at once, with a rest in both."""
+    latent = torch.randn(2, 4, 8, 24)
+    whole = capture(host, latent=latent)
+    accumulator = sys.modules[pack.diffseg_core.AttentionAccumulator.__module__]
+    monkeypatch.setattr(accumulator, "CHUNK_VALUES_CPU", values)
+    assert_same_maps(capture(host, latent=latent), whole, atol=1e-5)
+
+
+def test_no_more_than_a_chunk_is_held_beside_the_accumulators(pack, monkeypatch):
+    """No tensor that an attention layer makes is larger than a chunk, its own inputs, or the accumulator."""
+    accumulator = sys.modules[pack.diffseg_core.AttentionAccumulator.__module__]
+    monkeypatch.setattr(accumulator, "CHUNK_VALUES_CPU", 2**14)
+    made: list[int] = []
+
+    class Sizes(TorchDispatchMode):
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = function(*args, **(kwargs or {}))
+            made.append(result.numel() if isinstance(result, torch.Tensor) else 0)
+            return result
+
+    grid = pack.diffseg_core.GridSize(16, 16)
+    query, key, value = torch.randn(3, 1, 8, 256, 4)
+    attention = pack.diffseg_core.AttentionAccumulator()
+    attention.attend(query, key, value, grid)  # makes the accumulator
+    with Sizes():
+        attention.attend(query, key, value, grid)
+    inside = [size for size in made if size not in (256 * 256, 64 * 256)]  # the accumulator, and its rows
+    assert max(inside) <= 2**14
+    assert max(made) == 256 * 256
 
 
 def test_diffusers_pipeline_is_as_before(pack, sd1, pictures):

@@ -31,7 +31,7 @@ def plain(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("rows", [1, 4, 15, 1000])
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 def test_output_and_maps_equal_plain_attention(dtype, rows, monkeypatch):
-    monkeypatch.setattr(accumulator, "CHUNK_VALUES", rows * 3 * GRID.tokens)
+    monkeypatch.setattr(accumulator, "CHUNK_VALUES_CPU", rows * 3 * GRID.tokens)
     query, key, value = layer(dtype=dtype)
     gathered = AttentionAccumulator()
     output = gathered.attend(query, key, value, GRID)
@@ -46,7 +46,7 @@ def test_output_and_maps_equal_plain_attention(dtype, rows, monkeypatch):
 
 
 def test_a_chunk_smaller_than_one_row_of_all_heads_still_works(monkeypatch):
-    monkeypatch.setattr(accumulator, "CHUNK_VALUES", 1)
+    monkeypatch.setattr(accumulator, "CHUNK_VALUES_CPU", 1)
     query, key, value = layer()
     gathered = AttentionAccumulator()
     gathered.attend(query, key, value, GRID)

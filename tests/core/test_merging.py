@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from diffseg_core import GridSize
+from diffseg_core import GridSize, merging
 from diffseg_core.divergence import FLOOR, floored_log, symmetric_divergence
 from diffseg_core.merging import anchor_tokens, merge
 
@@ -55,13 +55,29 @@ def test_divergence_of_maps_with_zeros_is_finite():
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("thresholds", [[0.6], [0.6, 0.6, 0.6], [0.2, 0.4, 1.0, 0.5]], ids=str)
-def test_merging_equals_the_loop_of_the_paper(thresholds, seed, attention):
+def test_merging_equals_the_loop_of_the_paper(thresholds, seed, attention, monkeypatch):
+    monkeypatch.setattr(merging, "CHUNK_VALUES", 88 * 10)  # 8 chunks of 10 maps and one of 8
     maps = attention((11, 8), seed=seed)[0]
     anchors = anchor_tokens(GridSize(11, 8), 5)
     expected = merged_in_a_loop(maps, anchors.tolist(), thresholds)
     result = merge(maps, anchors, thresholds)
     assert len(thresholds) == 1 or 1 < len(expected) < 25
     torch.testing.assert_close(result, expected.float(), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.5, 3.0])
+@pytest.mark.parametrize("zeros", [False, True], ids=["positive", "with zeros"])
+def test_no_near_map_is_overlooked_when_far_ones_are_skipped(zeros, threshold, attention):
+    maps = attention((12, 11), sharpness=2.0)[0]
+    if zeros:
+        maps = maps.where(maps > 1e-3, 0.0)
+        maps /= maps.sum(1, keepdim=True)
+    anchors = anchor_tokens(GridSize(12, 11), 6)
+    logs = floored_log(maps)
+    near = symmetric_divergence(maps[anchors], maps, logs[anchors], logs) < threshold
+    possible = merging._possibly_near(maps, anchors, threshold)
+    assert (possible | ~near).all()
+    assert near.sum() < possible.sum() < 0.7 * possible.numel()
 
 
 def test_a_proposal_that_was_matched_already_still_counts_in_a_later_mean():
