@@ -49,8 +49,10 @@ def draw_overlay(
         float32 ``[B, H, W, 3]`` in 0..1, on the CPU.
 
     Raises:
-        InvalidSettingError: sizes or numbers of pictures that do not fit.
+        InvalidSettingError: sizes or numbers of pictures that do not fit, or an opacity outside 0..1.
     """
+    if not 0 <= opacity <= 1:
+        raise InvalidSettingError(f"Expected an opacity from 0 (picture) to 1 (colours), got {opacity:g}.")
     size = GridSize(*image.shape[1:3])
     if size != segments.image_size:
         raise InvalidSettingError(
@@ -82,7 +84,8 @@ def _draw(
     if borders:
         width = max(1, round(max(labels.shape) / 700))
         line = border_pixels(labels, width)
-        out[grow(line, width)] = out[grow(line, width)] * 0.4 + 0.6
+        edged = grow(line, width, width)
+        out[edged] = out[edged] * 0.4 + 0.6
         out[line] = 0.08
     if numbers:
         for index, pole in enumerate(poles):
@@ -91,31 +94,29 @@ def _draw(
 
 
 def border_pixels(labels: npt.NDArray[np.integer], width: int) -> Bitmap:
-    """Pixels within ``width`` of another segment, on either side of the border: bool ``[H, W]``."""
-    border = np.zeros(labels.shape, dtype=bool)
-    for step in range(1, width + 1):
-        across = labels[:, step:] != labels[:, :-step]
-        down = labels[step:] != labels[:-step]
-        border[:, step:] |= across
-        border[step:] |= down
-        if step < width or width == 1:
-            continue
-        border[:, :-step] |= across
-        border[:-step] |= down
-    return border
+    """A line ``width`` pixels wide along all borders between segments: bool ``[H, W]``.
+
+    Half of it lies on either side; of an odd width, the pixel left over lies to the right or below.
+    """
+    line = np.zeros(labels.shape, dtype=bool)
+    line[:, 1:] = labels[:, 1:] != labels[:, :-1]
+    line[1:] |= labels[1:] != labels[:-1]
+    return grow(line, width // 2, (width - 1) // 2)
 
 
-def grow(mask: Bitmap, width: int) -> Bitmap:
-    """The mask with ``width`` more pixels on every side (a square neighbourhood)."""
+def grow(mask: Bitmap, before: int, after: int) -> Bitmap:
+    """The mask with ``before`` more pixels to the left and above, and ``after`` to the right and below."""
     grown = mask.copy()
     for axis in (0, 1):
         source = grown.copy()
-        for step in range(1, width + 1):
+        for step in range(1, max(before, after) + 1):
             ahead = [slice(None)] * 2
             behind = [slice(None)] * 2
             ahead[axis], behind[axis] = slice(step, None), slice(None, -step)
-            grown[tuple(ahead)] |= source[tuple(behind)]
-            grown[tuple(behind)] |= source[tuple(ahead)]
+            if step <= after:
+                grown[tuple(ahead)] |= source[tuple(behind)]
+            if step <= before:
+                grown[tuple(behind)] |= source[tuple(ahead)]
     return grown
 
 
@@ -131,7 +132,7 @@ def _write_number(out: npt.NDArray[np.float32], text: str, pole: Pole) -> None:
     top = int(np.clip(pole.y - glyph_height // 2, 0, height - glyph_height))
     left = int(np.clip(pole.x - glyph_width // 2, 0, width - glyph_width))
     window = out[top : top + glyph_height, left : left + glyph_width]
-    window[grow(glyphs, scale)] = 0.05
+    window[grow(glyphs, scale, scale)] = 0.05
     window[glyphs] = 1.0
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Literal
 
+import numpy as np
 import torch
 
 from .attention_maps import AttentionMaps
@@ -35,8 +37,9 @@ def segment(
         maps: the captured attention.
         image_size: height and width of the label map in pixels.
         merge_threshold: symmetric KL divergence, in nats, under which maps merge: one for every pass,
-            or a sequence with one for each. Higher gives fewer segments. Published for Stable
-            Diffusion 1.4: 1.1 on COCO-Stuff-27, 0.9 on Cityscapes.
+            or a sequence with one for each; NumPy's and PyTorch's numbers and vectors will do too.
+            Higher gives fewer segments. Published for Stable Diffusion 1.4: 1.1 on COCO-Stuff-27,
+            0.9 on Cityscapes.
         merge_passes: number of passes, ≥ 1; ignored where a sequence of thresholds is given.
         anchors: anchors per side of the grid, from 2 to the grid's shorter side.
         refine: "kmeans" runs Lloyd's algorithm over all maps, started at the proposals.
@@ -80,12 +83,17 @@ def segment(
     return Segments(torch.stack(labels), tuple(proposals))
 
 
-def _checked_thresholds(threshold: float | Sequence[float], passes: int) -> list[float]:
-    if isinstance(threshold, int | float):
+def _checked_thresholds(threshold: object, passes: int) -> list[float]:
+    given = _without_array(threshold)
+    if isinstance(given, Real):
         if passes < 1:
             raise InvalidSettingError(f"Expected at least 1 merge pass, got {passes}.")
-        threshold = [threshold] * passes
-    values = [float(value) for value in threshold]
+        given = [given] * passes
+    if not isinstance(given, Sequence):
+        raise InvalidSettingError(
+            f"Expected the merge threshold to be a number or a sequence of numbers, got {threshold!r}."
+        )
+    values = [_number(value) for value in given]
     if not values:
         raise InvalidSettingError("Expected a merge threshold for at least one pass, got none.")
     for value in values:
@@ -95,6 +103,18 @@ def _checked_thresholds(threshold: float | Sequence[float], passes: int) -> list
                 "Usual values lie from 0.05 to 1.5; higher gives fewer segments."
             )
     return values
+
+
+def _number(value: object) -> float:
+    plain = _without_array(value)
+    if not isinstance(plain, Real) or isinstance(plain, bool):
+        raise InvalidSettingError(f"Expected merge thresholds to be numbers, got {value!r}.")
+    return float(plain)
+
+
+def _without_array(value: object) -> object:
+    """Python's own numbers and lists for those in a tensor or an array."""
+    return value.tolist() if isinstance(value, torch.Tensor | np.ndarray) else value
 
 
 def _check_settings(

@@ -275,11 +275,20 @@ def _link_packages() -> None:
 
     An editable install would put the repository root on sys.path, where its `nodes` hides ComfyUI's module of
     that name. A folder with nothing but links does not.
+
+    `diffseg_pack` is the node pack for the type checker: ComfyUI imports the repository as a package, but the
+    checker could not do so by the folder's own name, which may be anything.
     """
     library = CACHE / "lib"
-    library.mkdir(parents=True, exist_ok=True)
-    folders = {"diffseg_core": "diffseg_core", "diffseg_tools": "tools", "diffseg_benchmarks": "benchmarks"}
-    for name, folder in folders.items():
+    (library / "diffseg_pack").mkdir(parents=True, exist_ok=True)
+    links = {
+        "diffseg_core": "diffseg_core",
+        "diffseg_tools": "tools",
+        "diffseg_benchmarks": "benchmarks",
+        "diffseg_pack/diffseg_core": "diffseg_core",
+        "diffseg_pack/nodes": "nodes",
+    }
+    for name, folder in links.items():
         link_directory(library / name, ROOT / folder)
     query = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
     answer = subprocess.run([str(_python(VENV)), "-c", query], check=True, capture_output=True, text=True)

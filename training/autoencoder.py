@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="checkpoint, written every 100 steps")
     parser.add_argument("--steps", type=int, default=1200)
-    parser.add_argument("--encoder-steps", type=int, default=100)
+    parser.add_argument("--encoder-steps", type=int, default=200)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)

@@ -14,9 +14,14 @@ Everything else starts at random, and every weight is trained.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
+
+if TYPE_CHECKING:
+    from diffusers.models.autoencoders.vae import Decoder, Encoder
 
 ANCHOR = 2.0  # constant that keeps a normalisation group's scale from depending on the picture
 
@@ -42,7 +47,7 @@ def lay_colour_path(model: AutoencoderKL, colour: torch.Tensor) -> None:
     _lay_decoder(model.decoder, colour)
 
 
-def _lay_encoder(encoder: nn.Module, colour: torch.Tensor) -> None:
+def _lay_encoder(encoder: Encoder, colour: torch.Tensor) -> None:
     _pass_through(encoder.conv_in)
     for block in encoder.down_blocks[:-1]:
         convolution = block.downsamplers[0].conv
@@ -68,7 +73,7 @@ def _lay_encoder(encoder: nn.Module, colour: torch.Tensor) -> None:
             encoder.conv_out.weight[channel, first, 1, 1] = sign * scale * gain[channel]
 
 
-def _lay_decoder(decoder: nn.Module, colour: torch.Tensor) -> None:
+def _lay_decoder(decoder: Decoder, colour: torch.Tensor) -> None:
     decoder.conv_in.weight[:3] = 0.0
     decoder.conv_in.weight[:3, :3, 1, 1] = torch.linalg.inv(colour)
     decoder.conv_in.bias[:3] = 0.0
@@ -88,7 +93,8 @@ def _pass_through(convolution: nn.Conv2d, channels: int = 3) -> None:
     """Let the first channels through unchanged; the other outputs keep their random weights."""
     middle = convolution.kernel_size[0] // 2
     convolution.weight[:channels] = 0.0
-    convolution.bias[:channels] = 0.0
+    if convolution.bias is not None:
+        convolution.bias[:channels] = 0.0
     for channel in range(channels):
         convolution.weight[channel, channel, middle, middle] = 1.0
 

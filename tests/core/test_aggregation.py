@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffseg_core import AttentionMaps, aggregation
+from diffseg_core import AttentionMaps, GridSize, aggregation
 
 GRIDS = {
     "square, as in the paper": [(16, 16), (8, 8), (4, 4)],
@@ -57,6 +57,17 @@ def test_aggregate_follows_the_paper(grids, dtype, attention):
 def test_rows_of_the_aggregate_sum_to_one(dtype, attention):
     maps = {grid: attention(grid).to(dtype) for grid in GRIDS["odd and not square"]}
     torch.testing.assert_close(AttentionMaps(maps).aggregate().sum(2), torch.ones(1, 117), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("target", [(3, 3), (6, 6)], ids=["its own grid", "a finer grid"])
+def test_what_underflowed_in_float16_stays_above_zero(target):
+    smallest = 2.0**-24
+    maps = {GridSize(3, 3): torch.eye(9, dtype=torch.float16)[None]}
+    result = aggregation.aggregate(maps, GridSize(*target))
+    assert result.min().item() >= smallest / 8  # upsampling spreads it over more tokens
+    exact = aggregation.aggregate({grid: tensor.float() for grid, tensor in maps.items()}, GridSize(*target))
+    assert exact.min() == 0
+    torch.testing.assert_close(result, exact, rtol=0, atol=1e-6)
 
 
 def test_chunks_do_not_change_the_aggregate(attention, monkeypatch):

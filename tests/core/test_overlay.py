@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from diffseg_core import InvalidSettingError, Segments, draw_overlay
+from diffseg_core.overlay import border_pixels
 from diffseg_core.palette import PALETTE, segment_colours
 from diffseg_core.poles import poles_of_inaccessibility
 from diffseg_core.segments import order_by_area
@@ -100,6 +101,39 @@ def test_borders_are_drawn_along_borders_only():
     changed = (drawn != picture()).any(3).any(1)[0].nonzero().flatten().tolist()
     assert {39, 40} <= set(changed) <= {38, 39, 40, 41}
     assert (drawn[0, :, changed].amin(1) < 0.1).any(), "no dark line"
+
+
+@pytest.mark.parametrize(
+    ("width", "line"),
+    [(1, "....x..."), (2, "...xx..."), (3, "...xxx.."), (4, "..xxxx.."), (9, "xxxxxxxx")],
+)
+@pytest.mark.parametrize("axis", [0, 1], ids=["level", "upright"])
+def test_a_border_is_a_line_of_its_width_in_the_middle(axis, width, line):
+    labels = np.zeros((8, 8), dtype=np.int32)
+    labels[:, 4:] = 1
+    expected = np.tile([pixel == "x" for pixel in line], (8, 1))
+    if axis == 0:
+        labels, expected = labels.T, expected.T
+    np.testing.assert_array_equal(border_pixels(labels, width), expected)
+
+
+def test_borders_that_meet_do_not_go_beyond_each_other():
+    labels = np.zeros((7, 7), dtype=np.int32)
+    labels[:, 4:] = 1
+    labels[4:, 4:] = 2
+    drawing = ["...xx..", "...xx..", "...xx..", "...xxxx", "...xxxx", "...xx..", "...xx.."]
+    expected = np.array([[pixel == "x" for pixel in row] for row in drawing])
+    np.testing.assert_array_equal(border_pixels(labels, 2), expected)
+
+
+def test_a_single_segment_has_no_border():
+    assert not border_pixels(np.zeros((5, 5), dtype=np.int32), 3).any()
+
+
+@pytest.mark.parametrize("opacity", [-0.01, 1.01, float("nan")])
+def test_an_opacity_outside_its_range_is_refused(opacity):
+    with pytest.raises(InvalidSettingError, match=f"from 0 .* to 1 .* got {opacity:g}"):
+        draw_overlay(picture(), segments_of(tiles(64, 2)), opacity=opacity)
 
 
 def test_a_number_stands_at_every_pole_and_nowhere_else():

@@ -127,6 +127,47 @@ def test_one_threshold_stands_for_every_pass(attention):
     assert number.counts != single.counts
 
 
+THRESHOLDS = {
+    "int": 1,
+    "NumPy's float32": np.float32(1),
+    "NumPy's int64": np.int64(1),
+    "array of no dimension": np.array(1.0),
+    "tensor of no dimension": torch.tensor(1.0, dtype=torch.bfloat16, requires_grad=True),
+    "tuple": (1, 1.0, np.float32(1)),
+    "vector": np.ones(3),
+    "tensor": torch.ones(3),
+    "list of tensors": [torch.tensor(1.0)] * 3,
+}
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS.values(), ids=THRESHOLDS)
+def test_a_number_of_any_kind_is_a_threshold(threshold, attention):
+    maps = scene(attention)
+    expected = segment(maps, (24, 18), 1.0, merge_passes=3, anchors=8)
+    assert torch.equal(segment(maps, (24, 18), threshold, merge_passes=3, anchors=8).labels, expected.labels)
+
+
+NOT_NUMBERS = {
+    "nothing": (None, "None"),
+    "text": ("1.0", "'1'"),
+    "list of text": (["1.0"], "'1.0'"),
+    "mapping": ({1: 1.0}, "{1: 1.0}"),
+    "truth": (True, "True"),
+    "NumPy's truth": (np.bool_(True), "True"),
+    "truth in a tensor": (torch.tensor(True), "True"),
+    "list of truths": ([0.5, False], "False"),
+    "complex number": (1 + 2j, "(1+2j)"),
+    "matrix": (torch.ones(2, 3), "[1.0, 1.0, 1.0]"),
+}
+
+
+@pytest.mark.parametrize(("threshold", "shown"), NOT_NUMBERS.values(), ids=NOT_NUMBERS)
+def test_a_threshold_that_is_not_a_number_is_refused(threshold, shown, attention):
+    with pytest.raises(InvalidSettingError, match="number") as caught:
+        segment(scene(attention), (8, 8), threshold, anchors=4)
+    assert shown in str(caught.value)
+
+
 def test_pieces_below_the_smallest_area_disappear(attention):
     maps = scene(attention)
     settings = {"image_size": (40, 30), "merge_threshold": 0.1, "anchors": 9}
