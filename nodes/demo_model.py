@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,17 @@ from PIL import Image
 from .types import CATEGORY
 
 FOLDER = Path(__file__).parent.parent / "demo_model"
+
+
+class ChannelMultiple(Fraction):
+    """A level's width as a multiple of the first level's, where that is not a whole number.
+
+    ComfyUI multiplies by it and expects whole channels.
+    """
+
+    def __rmul__(self, channels: int) -> int:  # type: ignore[override]
+        """The level's channels."""
+        return int(Fraction(self) * channels)
 
 
 class DiffSegDemoModel(io.ComfyNode):
@@ -54,7 +66,7 @@ class DiffSegDemoModel(io.ComfyNode):
                 ),
                 io.Image.Output(
                     display_name="photograph",
-                    tooltip="A photograph to try it on, 512×512. Connect Load Image instead for your own.",
+                    tooltip="A photograph to try it on (600×400). Connect Load Image instead for your own.",
                 ),
             ],
         )
@@ -112,6 +124,7 @@ def _load_model() -> comfy.model_patcher.ModelPatcher:
     device = comfy.model_management.get_torch_device()
     dtype = comfy.model_management.unet_dtype(model_params=2_000_000)
     config = comfy.supported_models.SD15(unet_config)
+    config.unet_config["num_heads"] = unet_config["num_heads"]  # SD 1.5's own are 8
     config.latent_format.scale_factor = _config("vae")["scaling_factor"]
     config.set_inference_dtype(dtype, comfy.model_management.unet_manual_cast(dtype, device))
     offload_device = comfy.model_management.unet_offload_device()
@@ -131,8 +144,8 @@ def _load_vae() -> comfy.sd.VAE:
         "resolution": 256,
         "in_channels": config["in_channels"],
         "out_ch": config["out_channels"],
-        "ch": 32,
-        "ch_mult": [width // 32 for width in channels],
+        "ch": channels[0],
+        "ch_mult": [ChannelMultiple(width, channels[0]) for width in channels],
         "num_res_blocks": config["layers_per_block"],
         "attn_resolutions": [],
         "dropout": 0.0,
