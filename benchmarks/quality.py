@@ -21,6 +21,7 @@ from PIL import Image
 
 from .baselines import BASELINES, LabelMap, Photo
 from .dataset import PANOPTIC_VOID, AnnotatedPhoto, CocoPanoptic, centre_crop_512
+from .demo_predictor import demo_method
 from .metrics import HungarianScore, mean_best_iou, segmentation_covering
 
 Method = Callable[[Image.Image], npt.NDArray[Any]]
@@ -145,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args(arguments)
 
-    methods = baseline_methods()
+    methods = {"demo model": demo_method()} | baseline_methods()
     qualities = evaluate(options.root, methods, options.limit, options.skip)
     print(format_table(qualities))
     if options.json is not None:

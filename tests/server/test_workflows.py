@@ -74,8 +74,8 @@ def test_every_node_has_a_help_page(comfy_server: ComfyServer, name: str) -> Non
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_every_workflow_has_a_thumbnail_and_no_missing_node(comfy_server: ComfyServer, path: Path) -> None:
-    thumbnail = Image.open(path.with_suffix(".jpg"))
-    assert min(thumbnail.size) >= 256
+    with Image.open(path.with_suffix(".jpg")) as thumbnail:
+        assert min(thumbnail.size) >= 256
     to_prompt(json.loads(path.read_text(encoding="utf-8")), comfy_server.object_info())
 
 
@@ -193,7 +193,7 @@ def test_the_demo_model_samples_with_the_stock_sampler(comfy_server: ComfyServer
     [
         ("DiffSegCapture", {"image": None}, "Expected vae and image, or a latent, got neither"),
         ("DiffSegCapture", {"vae": None}, "a vae to encode the image with"),
-        ("DiffSegSegment", {"anchors": 128}, "from 2 to 64 anchors per side for the 64×64 grid, got 128"),
+        ("DiffSegSegment", {"anchors": 128}, "from 2 to 40 anchors per side for the 40×56 grid, got 128"),
         ("DiffSegMasks", {"image_index": 3}, "an image index from 0 to 0, got 3"),
     ],
 )
