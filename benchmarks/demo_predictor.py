@@ -15,8 +15,8 @@ from PIL import Image
 from diffseg_core import capture_diffusers, segment
 
 FOLDER = Path(__file__).resolve().parent.parent / "demo_model"
-TIMESTEP, SIZE = 50, 384
-MERGE_THRESHOLD, SMALLEST_AREA = 0.6, 0.01
+TIMESTEP, SIZE = 25, 384
+MERGE_THRESHOLD, SMALLEST_AREA = 0.63, 0.02
 
 
 def demo_method() -> Callable[[Image.Image], npt.NDArray[Any]]:
