@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,21 +9,25 @@ import numpy.typing as npt
 
 from .poles import Pole
 
-HUES = 16
-TONES = ((0.95, 0.85), (0.60, 1.00), (0.90, 0.55), (0.45, 0.75))  # saturation, value
+COLOURS = 64
+FIRST = 24  # these differ most from each other; pictures of up to 24 segments need no others
 CELL = 8  # pixels: a pole may move this much and keep its colour
 
 
 def _palette() -> npt.NDArray[np.float32]:
-    colours = [
-        colorsys.hsv_to_rgb((hue + 0.5 * (tone % 2)) / HUES, *TONES[tone])
-        for tone in range(len(TONES))
-        for hue in range(HUES)
-    ]
-    return np.array(colours, dtype=np.float32)
+    """Colours chosen one after the other, each as far as can be from those before it in RGB."""
+    steps = np.linspace(0.0, 1.0, 9, dtype=np.float32)
+    cube = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
+    vivid = cube[(np.ptp(cube, axis=1) >= 0.45) & (cube.max(1) >= 0.6)]
+    chosen = [int(np.argmax(vivid @ np.array([1.0, -0.5, -1.0])))]  # red
+    distance = np.full(len(vivid), np.inf)
+    while len(chosen) < COLOURS:
+        distance = np.minimum(distance, np.linalg.norm(vivid - vivid[chosen[-1]], axis=1))
+        chosen.append(int(np.argmax(distance)))
+    return vivid[chosen]
 
 
-PALETTE = _palette()  # [64, 3] in 0..1, vivid tones first
+PALETTE = _palette()  # [64, 3] in 0..1
 
 
 def segment_colours(poles: Sequence[Pole]) -> npt.NDArray[np.float32]:
@@ -50,8 +53,5 @@ def segment_colours(poles: Sequence[Pole]) -> npt.NDArray[np.float32]:
 
 def _preferences(pole: Pole) -> list[int]:
     """All palette indices in the order in which a segment with this pole would like to have them."""
-    cell = (pole.y // CELL) * 2_654_435_761 + (pole.x // CELL) * 40_503
-    hashed = (cell ^ (cell >> 15)) * 2_246_822_519 % 2**32
-    hashed ^= hashed >> 13
-    start, step = hashed % len(PALETTE), (hashed >> 8) % (len(PALETTE) // 2) * 2 + 1
-    return [(start + step * index) % len(PALETTE) for index in range(len(PALETTE))]
+    place = np.random.default_rng((pole.y // CELL, pole.x // CELL))
+    return [*place.permutation(FIRST).tolist(), *(FIRST + place.permutation(COLOURS - FIRST)).tolist()]
