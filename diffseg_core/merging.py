@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from .divergence import floored_log, symmetric_divergence
 from .grid import GridSize
 
-CHUNK_VALUES = 2**19  # of the maps that are compared with the anchors at a time: 2 MB of float32
+# Of the maps, what is compared with the anchors at a time: what fits a processor's cache; elsewhere more.
+CHUNK_VALUES_CPU = 2**19  # 2 MB of float32
+CHUNK_VALUES = 2**24  # 64 MB of float32
 BIN = 16  # entries of a map that are added up to see from afar whether two maps can be near
+Chunks = Iterator[tuple[torch.Tensor, torch.Tensor]]  # tokens, and indices among the anchors
 MARGIN = 1e-3  # far above the rounding of a divergence
 
 
@@ -56,16 +59,19 @@ def merge(maps: torch.Tensor, anchors: torch.Tensor, thresholds: Sequence[float]
     return proposals
 
 
-def _first_pass(maps: torch.Tensor, anchors: torch.Tensor, threshold: float) -> torch.Tensor:
-    """The mean of all maps near each anchor: ``[n, n]`` and ``[M²]`` to ``[M², n]``."""
+def _first_pass(
+    maps: torch.Tensor, anchors: torch.Tensor, threshold: float, sift: bool | None = None
+) -> torch.Tensor:
+    """The mean of all maps near each anchor: ``[n, n]`` and ``[M²]`` to ``[M², n]``.
+
+    Sifting leaves out pairs that cannot be near before they are compared. It is the default on the CPU
+    only: an accelerator has compared everything before the host would learn what to leave out.
+    """
+    sift = maps.device.type == "cpu" if sift is None else sift
     p = maps[anchors]
     log_p = floored_log(p)
-    possible = _possibly_near(maps, anchors, threshold)
-    # Maps that may be near the same anchors go side by side, so that a chunk concerns few anchors.
-    order = possible.int().argmax(0).argsort()
     sums, counts = torch.zeros_like(p), p.new_zeros(len(p), 1)
-    for tokens in order.split(max(1, CHUNK_VALUES // maps.shape[1])):
-        some = possible[:, tokens].any(1).nonzero().squeeze(1)
+    for tokens, some in (_sifted_chunks if sift else _chunks)(maps, anchors, threshold):
         q = maps[tokens]
         near = symmetric_divergence(p[some], q, log_p[some], floored_log(q)) < threshold
         # An anchor is at distance 0 from itself; rounding must not drop it from its own neighbourhood.
@@ -73,6 +79,23 @@ def _first_pass(maps: torch.Tensor, anchors: torch.Tensor, threshold: float) -> 
         sums.index_add_(0, some, members @ q)
         counts.index_add_(0, some, members.sum(1, keepdim=True))
     return sums.div_(counts)
+
+
+def _chunks(maps: torch.Tensor, anchors: torch.Tensor, threshold: float) -> Chunks:
+    """All tokens a chunk at a time, each with all anchors."""
+    every = torch.arange(len(anchors), device=maps.device)
+    tokens = torch.arange(maps.shape[0], device=maps.device)
+    for chunk in tokens.split(max(1, CHUNK_VALUES // maps.shape[1])):
+        yield chunk, every
+
+
+def _sifted_chunks(maps: torch.Tensor, anchors: torch.Tensor, threshold: float) -> Chunks:
+    """All tokens a chunk at a time, each with the anchors that any of its maps can be near."""
+    possible = _possibly_near(maps, anchors, threshold)
+    # Maps that may be near the same anchors go side by side, so that a chunk concerns few anchors.
+    order = possible.int().argmax(0).argsort()
+    for chunk in order.split(max(1, CHUNK_VALUES_CPU // maps.shape[1])):
+        yield chunk, possible[:, chunk].any(1).nonzero().squeeze(1)
 
 
 def _possibly_near(maps: torch.Tensor, anchors: torch.Tensor, threshold: float) -> torch.Tensor:

@@ -45,8 +45,8 @@ class DiffSegDemoModel(io.ComfyNode):
             category=CATEGORY,
             description=(
                 "A very small latent diffusion model in Stable Diffusion's layout that ships with this pack, "
-                "to see segmentation work before downloading a checkpoint. Its masks are rougher than Stable "
-                "Diffusion's, and the pictures it generates are blurs of colour. Use a merge "
+                "to see segmentation work before downloading a checkpoint. Its masks follow colour and "
+                "texture more than meaning, and the pictures it generates are blurs of colour. Use a merge "
                 "threshold of 0.3 to 0.7."
             ),
             search_aliases=[

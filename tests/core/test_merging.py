@@ -56,7 +56,7 @@ def test_divergence_of_maps_with_zeros_is_finite():
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("thresholds", [[0.6], [0.6, 0.6, 0.6], [0.2, 0.4, 1.0, 0.5]], ids=str)
 def test_merging_equals_the_loop_of_the_paper(thresholds, seed, attention, monkeypatch):
-    monkeypatch.setattr(merging, "CHUNK_VALUES", 88 * 10)  # 8 chunks of 10 maps and one of 8
+    monkeypatch.setattr(merging, "CHUNK_VALUES_CPU", 88 * 10)  # 8 chunks of 10 maps and one of 8
     maps = attention((11, 8), seed=seed)[0]
     anchors = anchor_tokens(GridSize(11, 8), 5)
     expected = merged_in_a_loop(maps, anchors.tolist(), thresholds)
@@ -109,3 +109,15 @@ def test_an_anchor_belongs_to_its_own_proposal_at_any_threshold(attention):
 )
 def test_anchors_are_spaced_evenly_and_centred(grid, per_side, tokens):
     assert anchor_tokens(GridSize(*grid), per_side).tolist() == tokens
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.3, 1.0])
+def test_sifting_changes_no_proposal(threshold):
+    """The accelerator's way (everything compared) and the CPU's (far pairs left out) agree."""
+    generator = torch.Generator().manual_seed(3)
+    features = torch.randn(144, 4, generator=generator) * 1.5
+    maps = torch.softmax(features @ features.T, dim=-1)
+    anchors = anchor_tokens(GridSize(12, 12), 6)
+    sifted = merging._first_pass(maps, anchors, threshold, sift=True)
+    plain = merging._first_pass(maps, anchors, threshold, sift=False)
+    torch.testing.assert_close(sifted, plain, rtol=1e-5, atol=1e-8)
