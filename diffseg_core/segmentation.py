@@ -76,7 +76,6 @@ def segment(
             cleaned = absorb_crumbs(image_labels.cpu().numpy(), round(smallest_area * size.tokens))
             image_labels = torch.from_numpy(cleaned).to(image_labels.device)
         ordered, kept = order_by_area(image_labels, image_proposals)
-        assert kept is not None
         labels.append(ordered)
         proposals.append(kept)
         on_image(len(labels))

@@ -57,9 +57,7 @@ class Segments:
         return self.labels[image]
 
 
-def order_by_area(
-    labels: torch.Tensor, proposals: torch.Tensor | None = None
-) -> tuple[torch.Tensor, torch.Tensor | None]:
+def order_by_area(labels: torch.Tensor, proposals: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Number the segments of one image 0..K-1 in descending order of area, leaving out empty ones.
 
     Segments of equal area keep their order.
@@ -71,9 +69,9 @@ def order_by_area(
     Returns:
         int32 ``[H, W]`` and the proposals in the new order.
     """
-    areas = labels.flatten().bincount(minlength=0 if proposals is None else len(proposals))
+    areas = labels.flatten().bincount(minlength=len(proposals))
     order = torch.argsort(areas, descending=True, stable=True)
     order = order[: int((areas > 0).sum())]
     rank = torch.zeros_like(areas)
     rank[order] = torch.arange(len(order), device=labels.device)
-    return rank[labels.long()].int(), None if proposals is None else proposals[order]
+    return rank[labels.long()].int(), proposals[order]

@@ -130,6 +130,7 @@ class DiffSegCapture(io.ComfyNode):
     ) -> io.NodeOutput:
         """Encode the picture where there is one, capture, and hand on the maps with the picture's size."""
         native_side = comfy_capture.native_side(model)
+        comfy_capture.check_conditioning(conditioning)  # before the VAE runs
         samples, image_size = _latent_of(model, vae, image, latent, working_size or native_side)
         progress = comfy.utils.ProgressBar(1)
         maps = comfy_capture.capture(

@@ -192,6 +192,15 @@ def _check_inputs(model: ModelPatcher, latent: torch.Tensor, conditioning: list[
         )
     if not 0 <= timestep <= 999:
         raise InvalidSettingError(f"Expected a timestep from 0 to 999, got {timestep}.")
+    check_conditioning(conditioning)
+
+
+def check_conditioning(conditioning: list[Any]) -> None:
+    """Refuse what would run the model more than once, or over a part of the picture.
+
+    Raises:
+        InvalidSettingError: several entries, or one with an area or a mask.
+    """
     if len(conditioning) != 1:
         raise InvalidSettingError(
             f"Expected a conditioning with one entry, got {len(conditioning)}. Connect a single CLIP Text "

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from PIL import Image
 
-from .common import Average, cosine, load_checkpoint, load_photographs, save_checkpoint, seed_step, to_tensor
+from .common import Average, cosine, load_photographs, resume, save_checkpoint, seed_step, to_tensor
 from .initialisation import lay_colour_path
 
 CONFIG = {
@@ -98,12 +98,7 @@ def main() -> None:
     lay_colour_path(model, LATENT_COLOUR)
     optimizer = torch.optim.AdamW(model.parameters(), lr=arguments.rate, weight_decay=0.01)
     average = Average(model, decay=0.98)
-    start = 0
-    if state := load_checkpoint(arguments.out):
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        average.values = state["average"]
-        start = state["step"]
+    start = resume(arguments.out, model, optimizer, average)
     pictures = load_photographs(arguments.photographs)
     began = time.monotonic()
     for step in range(start, arguments.steps):

@@ -80,3 +80,29 @@ class Average:
         for name, parameter in module.named_parameters():
             if name.startswith(prefixes):
                 parameter.copy_(self.values[name])
+
+
+def resume(file: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Average) -> int:
+    """Take up a run where its checkpoint stands; the number of steps done, 0 where there is none yet."""
+    state = load_checkpoint(file)
+    if state is None:
+        return 0
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    average.values = state["average"]
+    return int(state["step"])
+
+
+def load_averaged(file: Path, model: torch.nn.Module) -> dict[str, Any]:
+    """Give a model the averaged weights of its checkpoint, ready for inference; the checkpoint.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+    """
+    state = load_checkpoint(file)
+    if state is None:
+        raise FileNotFoundError(f"Expected a checkpoint of {type(model).__name__} at {file}: train it first")
+    model.load_state_dict(state["model"])
+    model.load_state_dict(state["average"], strict=False)
+    model.eval().requires_grad_(False)
+    return state

@@ -21,7 +21,17 @@ from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from PIL import Image
 
 from .autoencoder import CONFIG as AUTOENCODER_CONFIG
-from .common import Average, cosine, load_checkpoint, load_photographs, save_checkpoint, seed_step, to_tensor
+from .common import (
+    Average,
+    cosine,
+    load_averaged,
+    load_checkpoint,
+    load_photographs,
+    resume,
+    save_checkpoint,
+    seed_step,
+    to_tensor,
+)
 from .initialisation import tie_queries_to_keys
 
 CONFIG: dict[str, Any] = {
@@ -44,13 +54,9 @@ SHORT_SIDES = (288, 448)  # pixels
 
 def trained_autoencoder(file: Path) -> AutoencoderKL:
     """The autoencoder with the averaged weights of its checkpoint."""
-    state = load_checkpoint(file)
-    if state is None:
-        raise FileNotFoundError(f"Expected the autoencoder's checkpoint at {file}: train it first")
     model = AutoencoderKL(**AUTOENCODER_CONFIG)
-    model.load_state_dict(state["model"])
-    model.load_state_dict(state["average"], strict=False)
-    return model.eval().requires_grad_(False)
+    load_averaged(file, model)
+    return model
 
 
 @torch.inference_mode()
@@ -117,12 +123,7 @@ def main() -> None:
     average = Average(model)
     scheduler = DDPMScheduler(**SCHEDULE)
     context = torch.zeros(arguments.batch, 1, CONFIG["cross_attention_dim"])
-    start = 0
-    if state := load_checkpoint(arguments.out):
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        average.values = state["average"]
-        start = state["step"]
+    start = resume(arguments.out, model, optimizer, average)
     began, losses = time.monotonic(), []
     for step in range(start, arguments.steps):
         latents = draw_windows(stored["latents"], arguments.batch, arguments.seed, step) * scale

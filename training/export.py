@@ -11,25 +11,21 @@ from pathlib import Path
 import torch
 from diffusers import DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 
-from .common import load_checkpoint
+from .common import load_averaged
 from .denoiser import CONFIG, SCHEDULE, trained_autoencoder
 
 
 def trained_pipeline(autoencoder: Path, denoiser: Path) -> StableDiffusionPipeline:
     """Both models with their averaged weights, as a pipeline without a text encoder."""
-    state = load_checkpoint(denoiser)
-    if state is None:
-        raise FileNotFoundError(f"Expected the denoiser's checkpoint at {denoiser}: train it first")
     unet = UNet2DConditionModel(**CONFIG)
-    unet.load_state_dict(state["model"])
-    unet.load_state_dict(state["average"], strict=False)
+    state = load_averaged(denoiser, unet)
     vae = trained_autoencoder(autoencoder)
     vae.register_to_config(scaling_factor=round(state["scale"], 5))
     return StableDiffusionPipeline(
         vae=vae,
         text_encoder=None,
         tokenizer=None,
-        unet=unet.eval().requires_grad_(False),
+        unet=unet,
         scheduler=DDPMScheduler(**SCHEDULE, clip_sample=False),
         safety_checker=None,
         feature_extractor=None,

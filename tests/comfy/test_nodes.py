@@ -147,3 +147,13 @@ def test_from_picture_to_masks_and_overlay(pack, run_capture, sd1, image):
     assert len(overlay.ui.as_dict()["images"]) == 2
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match="image index from 0 to 1, got 2"):
         pack.nodes.masks.DiffSegMasks.execute(segments, 2)
+
+
+def test_a_conditioning_that_cannot_serve_is_refused_before_the_vae_runs(
+    pack, run_capture, sd1, image, monkeypatch
+):
+    encoded = []
+    monkeypatch.setattr(sd1.vae, "encode", encoded.append)
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="one entry, got 2"):
+        run_capture(vae=sd1.vae, image=image, conditioning=sd1.conditioning * 2)
+    assert not encoded

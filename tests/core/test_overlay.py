@@ -12,6 +12,12 @@ from diffseg_core.palette import PALETTE, segment_colours
 from diffseg_core.poles import poles_of_inaccessibility
 from diffseg_core.segments import order_by_area
 
+
+def by_area(labels: np.ndarray) -> torch.Tensor:
+    proposals = torch.zeros(int(labels.max()) + 1, 1, 1)
+    return order_by_area(torch.from_numpy(labels), proposals)[0]
+
+
 PLAIN = {"borders": False, "numbers": False}
 
 
@@ -22,7 +28,7 @@ def tiles(side: int, count: int) -> np.ndarray:
 
 
 def segments_of(*labels: np.ndarray) -> Segments:
-    ordered = [order_by_area(torch.from_numpy(image))[0] for image in labels]
+    ordered = [by_area(image) for image in labels]
     return Segments(torch.stack(ordered), ())
 
 
@@ -32,7 +38,7 @@ def picture(batch: int = 1, side: int = 64, channels: int = 3) -> torch.Tensor:
 
 def mask_colours(labels: np.ndarray) -> dict[bytes, tuple[float, ...]]:
     """Colour by mask, so that segmentations with other numbers can be compared."""
-    ordered = order_by_area(torch.from_numpy(labels))[0].numpy()
+    ordered = by_area(labels).numpy()
     colours = segment_colours(poles_of_inaccessibility(ordered))
     return {(ordered == index).tobytes(): tuple(colour) for index, colour in enumerate(colours.tolist())}
 
