@@ -1,0 +1,75 @@
+"""What the picker in the browser shows: a picture, and which segment every pixel belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from ..diffseg_core.poles import poles_of_inaccessibility
+
+SUBFOLDER = "diffseg"
+FACTS = "diffseg"  # keyword of the PNG's text chunk
+MOST_SEGMENTS = 65535  # a 16-bit pixel's range, less the one value for "no segment"
+
+
+def picker_view(labels: torch.Tensor, picture: torch.Tensor) -> dict[str, Any]:
+    """Write a picture and its segments to ComfyUI's temporary folder, and name the files for the browser.
+
+    The files are named by what is in them: after a click nothing is written again, and the browser has
+    them already.
+
+    Args:
+        labels: int32 ``[H, W]``, −1 where no segment is.
+        picture: float32 ``[H, W, 3]`` in 0..1.
+
+    Returns:
+        ``picture``, a JPEG, and ``ids``, a 16-bit grey PNG of segment number + 1 (0 for no segment) with
+        a text chunk ``diffseg``: JSON of each segment's ``areas`` in pixels and ``poles`` ``[x, y]``.
+        Both as entries for ComfyUI's ``/view``.
+    """
+    ids = labels.cpu().numpy()
+    path, entry = _named_by_content((ids + 1).astype(np.uint16), "png")
+    if not path.is_file():
+        _write(path, (ids + 1).astype(np.uint16), compress_level=1, pnginfo=_facts(ids))
+    pixels = picture.mul(255).round_().clamp_(0, 255).to(device="cpu", dtype=torch.uint8).numpy()
+    shown, shown_entry = _named_by_content(pixels, "jpg")
+    if not shown.is_file():
+        _write(shown, pixels, quality=92, subsampling=0)
+    return {"ids": entry, "picture": shown_entry}
+
+
+def _facts(ids: npt.NDArray[np.int32]) -> PngInfo:
+    poles = poles_of_inaccessibility(ids)
+    areas = np.bincount(ids[ids >= 0], minlength=len(poles))
+    facts = PngInfo()
+    facts.add_text(
+        FACTS, json.dumps({"areas": areas.tolist(), "poles": [[pole.x, pole.y] for pole in poles]})
+    )
+    return facts
+
+
+def _named_by_content(pixels: npt.NDArray[Any], extension: str) -> tuple[Path, dict[str, str]]:
+    """Where an image of these pixels belongs, and that place as an entry for ``/view``."""
+    digest = hashlib.blake2b(np.ascontiguousarray(pixels), digest_size=16)
+    digest.update(repr(pixels.shape).encode())
+    name = f"{digest.hexdigest()}.{extension}"
+    path = Path(folder_paths.get_temp_directory()) / SUBFOLDER / name
+    return path, {"filename": name, "subfolder": SUBFOLDER, "type": "temp"}
+
+
+def _write(path: Path, pixels: npt.NDArray[Any], **options: Any) -> None:
+    """Save the image in one move: whoever asks for it meanwhile gets all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial{path.suffix}")
+    Image.fromarray(pixels).save(partial, **options)
+    partial.replace(path)

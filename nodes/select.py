@@ -1,0 +1,148 @@
+"""DiffSeg Select Segments: the segments that a person clicks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import comfy.model_management
+import torch
+from comfy_api.latest import io
+
+from ..diffseg_core import InvalidSettingError, Segments
+from ..diffseg_core.palette import segment_colours
+from ..diffseg_core.pictures import matching_pictures
+from ..diffseg_core.poles import poles_of_inaccessibility
+from ..diffseg_core.selection import Point, complement, parse_points, segments_under
+from .picker_view import MOST_SEGMENTS, picker_view
+from .types import CATEGORY, SegmentsType
+
+MOST_PICTURES = 16  # of a batch that the picker gets; of a longer one it gets the picture at hand
+
+
+class DiffSegSelect(io.ComfyNode):
+    """Chosen segments of one picture as masks, with a picker on the node."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs as ComfyUI shows them."""
+        return io.Schema(
+            node_id="DiffSegSelect",
+            display_name="DiffSeg Select Segments",
+            category=CATEGORY,
+            description=(
+                "Run once, then click segments in the picture on the node; drag to take several in one "
+                "stroke. The choice is kept as points, and a point names the segment under it, so it "
+                "outlives another merge threshold. Only this node and what follows it run again."
+            ),
+            search_aliases=["click mask", "pick segment", "segment anything", "points editor", "diffseg"],
+            inputs=[
+                SegmentsType.Input("segments", tooltip="From DiffSeg Segment or DiffSeg Filter Segments."),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="The picture that went into the capture, to click on and to cut out. Without it "
+                    "the segments' colours take its place.",
+                ),
+                io.String.Input(
+                    "more_points",
+                    optional=True,
+                    force_input=True,
+                    tooltip='More points from another node, as JSON [{"x": 120, "y": 80}] in pixels. The '
+                    "segments under them are chosen in addition.",
+                ),
+                io.String.Input(
+                    "points",
+                    default="[]",
+                    socketless=True,
+                    tooltip="The picker writes this; it can also be typed. JSON such as "
+                    '[{"x": 120, "y": 80}] in the pixels of the picture: the segment under each is chosen.',
+                ),
+                io.Boolean.Input(
+                    "invert",
+                    default=False,
+                    socketless=True,
+                    tooltip="Choose every segment that has no point instead.",
+                ),
+                io.Int.Input(
+                    "image_index",
+                    default=0,
+                    min=0,
+                    max=4095,
+                    tooltip="Which picture of a batch to choose in; the first is 0.",
+                ),
+            ],
+            outputs=[
+                io.Mask.Output(
+                    display_name="mask",
+                    tooltip="The chosen segments together, [1, height, width]; all zeros where none is "
+                    "chosen.",
+                ),
+                io.Mask.Output(
+                    display_name="masks",
+                    tooltip="Each chosen segment as a mask of its own, the largest first; one mask of zeros "
+                    "where none is chosen.",
+                ),
+                io.Image.Output(
+                    display_name="cutout",
+                    tooltip="The picture with an alpha channel that is opaque in the chosen segments only.",
+                ),
+            ],
+            is_output_node=True,
+            has_intermediate_output=True,
+        )
+
+    @classmethod
+    def validate_inputs(cls, points: str | None = None) -> bool | str:
+        """Refuse points that cannot be read before anything runs."""
+        try:
+            parse_points(points or "")
+        except InvalidSettingError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        segments: Segments,
+        points: str,
+        invert: bool,
+        image_index: int,
+        image: torch.Tensor | None = None,
+        more_points: str = "",
+    ) -> io.NodeOutput:
+        """Masks of the chosen segments, and what the picker shows."""
+        count = len(segments.areas(image_index))
+        if count > MOST_SEGMENTS:
+            raise InvalidSettingError(f"Expected at most {MOST_SEGMENTS} segments to pick from, got {count}.")
+        labels = segments.labels[image_index]
+        pictures = _colours(segments) if image is None else matching_pictures(image, segments)
+        others = parse_points(more_points)
+        chosen = segments_under(labels, [*parse_points(points), *others])
+        if invert:
+            chosen = complement(chosen, count)
+
+        device = comfy.model_management.intermediate_device()
+        indices = torch.tensor(chosen, dtype=labels.dtype, device=labels.device)
+        masks = (labels == indices[:, None, None]).float()  # [chosen, H, W]
+        mask = torch.isin(labels, indices).float()[None]
+        cutout = torch.cat([pictures[image_index].to(device), mask[0, ..., None].to(device)], dim=-1)
+        return io.NodeOutput(
+            mask.to(device),
+            (masks if chosen else mask).to(device),
+            cutout[None],
+            ui={"diffseg_view": [_view(segments, pictures, image_index, others)]},
+        )
+
+
+def _view(
+    segments: Segments, pictures: torch.Tensor, image_index: int, more_points: Sequence[Point]
+) -> dict[str, Any]:
+    """What the picker shows: every picture of the batch, so that it can turn to another one by itself."""
+    few = segments.batch_size <= MOST_PICTURES
+    shown = range(segments.batch_size) if few else [image_index]
+    return {
+        "batch_size": segments.batch_size,
+        "pictures": {str(index): picker_view(segments.labels[index], pictures[index]) for index in shown},
+        "more_points": [point._asdict() for point in more_points],
+    }

@@ -1,0 +1,129 @@
+/** DiffSeg's part of ComfyUI's front end: the picker on the node DiffSeg Select Segments. */
+
+import { api } from '/scripts/api.js'
+import { app } from '/scripts/app.js'
+
+import { lastOutput } from './picker/last_run.mjs'
+import { Picker } from './picker/picker.mjs'
+
+/** @typedef {import('/scripts/app.js').LGraphNode} LGraphNode */
+/** @typedef {import('./picker/picker.mjs').FileEntry} FileEntry */
+/** @typedef {import('./picker/picker.mjs').NodeView} NodeView */
+
+const OUTPUT = 'diffseg_view'
+const SIZE = [400, 560]
+
+const style = document.createElement('link')
+style.rel = 'stylesheet'
+style.href = new URL('./picker/picker.css', import.meta.url).href
+document.head.append(style)
+
+app.registerExtension({
+  name: 'DiffSeg.Picker',
+  nodeCreated(node) {
+    if (node.comfyClass === 'DiffSegSelect') addPicker(node)
+  }
+})
+
+/** @param {LGraphNode} node */
+function addPicker(node) {
+  const picker = new Picker({
+    locale: app.extensionManager.setting.get('Comfy.Locale') ?? navigator.language,
+    read: () => ({ points: String(widget(node, 'points').value), invert: widget(node, 'invert').value === true }),
+    write({ points, invert }) {
+      setWidget(node, 'points', points)
+      setWidget(node, 'invert', invert)
+    },
+    settle() {
+      // One step of ComfyUI's own undo, and a reason to save the workflow.
+      node.graph?.beforeChange()
+      node.graph?.afterChange()
+    },
+    isConnected: () => ['points', 'invert'].some((name) => isConnected(node, name)),
+    imageIndex: () => Number(widget(node, 'image_index').value),
+    fetchFile: (/** @type {FileEntry} */ entry) => api.fetchApi(`/view?${new URLSearchParams(entry)}`)
+  })
+  node.addDOMWidget('picker', 'diffseg_picker', picker.element, {
+    serialize: false,
+    hideOnZoom: false,
+    getMinHeight: () => 220,
+    getValue: () => '',
+    setValue() {}
+  }).serialize = false
+  node.setSize([Math.max(node.size[0], SIZE[0]), Math.max(node.size[1], SIZE[1])])
+
+  for (const name of ['points', 'invert', 'image_index']) {
+    const { callback } = widget(node, name)
+    widget(node, name).callback = function (...values) {
+      callback?.apply(this, values)
+      picker.refresh()
+    }
+  }
+  passToGraph(picker.element)
+  const { onExecuted, onConfigure, onRemoved } = node
+  node.onRemoved = function () {
+    onRemoved?.call(this)
+    picker.dispose()
+  }
+  node.onExecuted = function (output) {
+    onExecuted?.call(this, output)
+    if (output?.[OUTPUT]) picker.receive(/** @type {NodeView} */ (output[OUTPUT][0]))
+  }
+  node.onConfigure = function (data) {
+    onConfigure?.call(this, data)
+    // A workflow that is opened again, or a page that is reloaded: what the last run showed is still there.
+    lastOutput(node, OUTPUT).then((output) => {
+      if (output && !picker.nodeView) picker.receive(/** @type {NodeView} */ (output[0]))
+      else picker.refresh()
+    })
+  }
+}
+
+/**
+ * Let wheel and middle button zoom and move the graph, as they do beside the picker. Nodes 2.0 does so itself.
+ * @param {HTMLElement} element
+ */
+function passToGraph(element) {
+  element.addEventListener('wheel', (event) => {
+    if (element.closest('[data-node-id]')) return
+    event.preventDefault()
+    app.canvas.canvas.dispatchEvent(new WheelEvent(event.type, event))
+  })
+  element.addEventListener('pointerdown', (event) => {
+    if (event.button !== 1 || element.closest('[data-node-id]')) return
+    event.preventDefault()
+    app.canvas.canvas.dispatchEvent(new PointerEvent(event.type, event))
+  })
+}
+
+/**
+ * Whether a widget gets its value from another node, or from the subgraph around this one.
+ * @param {LGraphNode} node
+ * @param {string} name
+ */
+function isConnected(node, name) {
+  return node.inputs.some((input) => input.widget?.name === name && input.link != null)
+}
+
+/**
+ * @param {LGraphNode} node
+ * @param {string} name
+ */
+function widget(node, name) {
+  const found = node.widgets?.find((each) => each.name === name)
+  if (!found) throw new Error(`Expected a widget "${name}" on ${node.title}.`)
+  return found
+}
+
+/**
+ * @param {LGraphNode} node
+ * @param {string} name
+ * @param {string | boolean} value
+ */
+function setWidget(node, name, value) {
+  const target = widget(node, name)
+  if (target.value === value) return
+  target.value = value
+  target.callback?.(value)
+  node.graph?.setDirtyCanvas(true, false)
+}

@@ -1,0 +1,136 @@
+/** What pointer and keyboard mean on the picture. */
+
+import { NO_SEGMENT, LabelMap } from './label_map.mjs'
+import { nextSegment, pixelsBetween } from './selection.mjs'
+
+/** @typedef {import('./label_map.mjs').Point} Point */
+/** @typedef {import('./view.mjs').View} View */
+
+/**
+ * What the picker does on a gesture.
+ * @typedef {object} Actions
+ * @property {() => void} begin a change begins, to be undone as one
+ * @property {(at: Point) => boolean} isNamed whether the segment there has a point
+ * @property {(at: Point, named: boolean) => void} name give the segment there a point, or take its points away
+ * @property {() => void} end the change is complete
+ * @property {() => void} cancel the change is to be forgotten
+ * @property {(segment: number) => void} hover a segment is pointed at, or NO_SEGMENT
+ * @property {() => void} all
+ */
+
+/** @type {Record<string, Point>} */
+const ARROWS = {
+  ArrowLeft: { x: -1, y: 0 },
+  ArrowRight: { x: 1, y: 0 },
+  ArrowUp: { x: 0, y: -1 },
+  ArrowDown: { x: 0, y: 1 }
+}
+
+/**
+ * A click toggles a segment; a stroke does to every segment on its way what it did to the first.
+ * @param {View} view
+ * @param {Actions} actions
+ */
+export function listenToPointer(view, actions) {
+  const { canvas } = view
+  /** @type {{id: number, named: boolean, last: Point | null} | null} */
+  let stroke = null
+
+  canvas.addEventListener('pointerdown', (event) => {
+    if (event.button !== 0 || stroke) return // other buttons pan the graph and open its menu
+    const at = view.pixelAt(event)
+    event.stopPropagation()
+    if (!at) return
+    canvas.setPointerCapture(event.pointerId)
+    actions.begin()
+    stroke = { id: event.pointerId, named: !actions.isNamed(at), last: at }
+    actions.name(at, stroke.named)
+    point(at)
+  })
+
+  canvas.addEventListener('pointermove', (event) => {
+    view.fit()
+    if (!stroke) return point(view.pixelAt(event))
+    if (event.pointerId !== stroke.id) return
+    event.stopPropagation()
+    const events = event.getCoalescedEvents()
+    for (const each of events.length ? events : [event]) {
+      const at = view.pixelAt(each)
+      let under = NO_SEGMENT
+      for (const pixel of at && stroke.last ? pixelsBetween(stroke.last, at) : at ? [at] : []) {
+        const segment = segmentAt(pixel)
+        if (segment !== under) actions.name(pixel, stroke.named)
+        under = segment
+      }
+      stroke.last = at
+    }
+    point(stroke.last)
+  })
+
+  canvas.addEventListener('pointerup', (event) => {
+    if (event.pointerId !== stroke?.id) return
+    stroke = null
+    actions.end()
+    if (event.pointerType !== 'mouse') point(null) // a finger that is lifted points at nothing
+  })
+
+  canvas.addEventListener('pointercancel', (event) => {
+    if (event.pointerId !== stroke?.id) return
+    stroke = null
+    actions.cancel()
+    point(null)
+  })
+
+  canvas.addEventListener('pointerleave', () => {
+    if (!stroke) point(null)
+  })
+
+  /** @param {Point | null} at */
+  function point(at) {
+    actions.hover(at ? segmentAt(at) : NO_SEGMENT)
+  }
+
+  /** @param {Point} at */
+  function segmentAt(at) {
+    return /** @type {LabelMap} */ (view.map).at(at)
+  }
+}
+
+/**
+ * Arrow keys go from segment to segment, Enter and Space toggle.
+ * @param {View} view
+ * @param {Actions} actions
+ */
+export function listenToKeys(view, actions) {
+  view.canvas.addEventListener('keydown', (event) => {
+    if (!view.map || !press(event, view.map)) return
+    event.preventDefault()
+    event.stopPropagation() // ComfyUI has meanings of its own for most keys
+  })
+  view.canvas.addEventListener('blur', () => actions.hover(NO_SEGMENT))
+
+  /**
+   * @param {KeyboardEvent} event
+   * @param {LabelMap} map
+   * @returns {boolean} whether the key means something here
+   */
+  function press(event, map) {
+    const command = event.ctrlKey || event.metaKey
+    if (command && event.key.toLowerCase() === 'a') {
+      actions.all()
+    } else if (command || event.altKey) {
+      return false // Ctrl+Z among them: ComfyUI's own undo knows every change made here
+    } else if (event.key in ARROWS) {
+      actions.hover(nextSegment(map, view.hovered, ARROWS[event.key]))
+    } else if (event.key === 'Enter' || event.key === ' ') {
+      const at = map.poles[view.hovered]
+      if (!at) return true
+      actions.begin()
+      actions.name(at, !actions.isNamed(at))
+      actions.end()
+    } else {
+      return false
+    }
+    return true
+  }
+}

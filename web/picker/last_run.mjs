@@ -1,0 +1,64 @@
+/** What a node said in the last run of its workflow. */
+
+import { api } from '/scripts/api.js'
+import { app } from '/scripts/app.js'
+
+/** @typedef {import('/scripts/app.js').LGraph} LGraph */
+/** @typedef {import('/scripts/app.js').LGraphNode} LGraphNode */
+
+const RUNS = 20 // that are looked through, the latest first
+const ASK_AGAIN = 2000 // milliseconds: nodes that are created together ask together
+
+/** @type {{at: number, runs: Promise<any[]>} | null} */
+let asked = null
+
+/**
+ * The entries that the node last left under a key of its output, or null.
+ *
+ * The front end still has them after an undo, which makes all nodes anew; after a reload of the page the
+ * server's history has them.
+ * @param {LGraphNode} node
+ * @param {string} key
+ * @returns {Promise<unknown[] | null>}
+ */
+export async function lastOutput(node, key) {
+  const root = node.graph?.rootGraph
+  if (!root) return null
+  const locator = node.graph === root ? `${node.id}` : `${node.graph?.id}:${node.id}`
+  const kept = app.nodeOutputs[locator]?.[key]
+  if (kept) return kept
+  for (const run of await latestRuns()) {
+    if (run.prompt?.[3]?.extra_pnginfo?.workflow?.id !== root.id) continue
+    for (const [id, output] of Object.entries(run.outputs ?? {})) {
+      if (output?.[key] && nodeByExecutionId(root, id) === node) return output[key]
+    }
+  }
+  return null
+}
+
+/** @returns {Promise<any[]>} */
+function latestRuns() {
+  if (!asked || Date.now() - asked.at > ASK_AGAIN) asked = { at: Date.now(), runs: fetchRuns() }
+  return asked.runs
+}
+
+async function fetchRuns() {
+  const answer = await api.fetchApi(`/history?max_items=${RUNS}`)
+  return answer.ok ? Object.values(await answer.json()).reverse() : []
+}
+
+/**
+ * The node that an execution id such as "12:3" means: node 3 in the subgraph of node 12.
+ * @param {LGraph} root
+ * @param {string} id
+ */
+function nodeByExecutionId(root, id) {
+  /** @type {LGraph | undefined} */
+  let graph = root
+  let node
+  for (const part of id.split(':')) {
+    node = graph?.getNodeById(Number(part))
+    graph = node?.subgraph
+  }
+  return node
+}

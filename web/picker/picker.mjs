@@ -1,0 +1,266 @@
+/** The picker: a picture whose segments can be clicked, buttons, and a line that says what is chosen. */
+
+import { listenToKeys, listenToPointer } from './gestures.mjs'
+import { LabelMap, NO_SEGMENT } from './label_map.mjs'
+import { chosenSegments, formatPoints, isNamed, parsePoints, withSegment } from './selection.mjs'
+import { textsFor } from './texts.mjs'
+import { View } from './view.mjs'
+
+/** @typedef {import('./label_map.mjs').Point} Point */
+
+/**
+ * A file as ComfyUI's /view takes it.
+ * @typedef {{filename: string, subfolder: string, type: string}} FileEntry
+ */
+
+/**
+ * What the node tells after a run.
+ * @typedef {object} NodeView
+ * @property {number} batch_size
+ * @property {Record<string, {ids: FileEntry, picture: FileEntry}>} pictures by index in the batch
+ * @property {Point[]} more_points from other nodes
+ */
+
+/**
+ * The node's widgets: the selection lives there, the picker only shows and changes it.
+ * @typedef {object} Choice
+ * @property {string} points as JSON
+ * @property {boolean} invert
+ */
+
+/**
+ * @typedef {object} Host
+ * @property {string} locale
+ * @property {() => Choice} read
+ * @property {(choice: Choice) => void} write
+ * @property {() => void} settle called after each complete change
+ * @property {() => boolean} isConnected whether the choice comes from elsewhere and cannot be changed here
+ * @property {() => number} imageIndex
+ * @property {(entry: FileEntry) => Promise<Response>} fetchFile
+ */
+
+/** @typedef {'all' | 'none' | 'invert' | 'undo'} ButtonName */
+
+const MOST_UNDO = 200
+
+export class Picker {
+  /** @param {Host} host */
+  constructor(host) {
+    this.host = host
+    this.texts = textsFor(host.locale)
+    this.view = new View(this.texts.label)
+    /** @type {NodeView | null} */
+    this.nodeView = null
+    /** @type {Choice[]} */
+    this.past = []
+    /** @type {Choice | null} */
+    this.before = null
+    this.shown = '' // which files
+    this.element = document.createElement('div')
+    this.element.className = 'diffseg-picker'
+    this.element.dataset.state = 'empty'
+    this.hint = document.createElement('div')
+    this.hint.className = 'diffseg-picker-hint'
+    this.view.frame.append(this.hint)
+    this.bar = document.createElement('div')
+    this.bar.className = 'diffseg-picker-bar'
+    const actions = { all: this.all, none: this.none, invert: this.invert, undo: this.undo }
+    for (const name of /** @type {ButtonName[]} */ (Object.keys(actions))) {
+      const button = document.createElement('button')
+      button.type = 'button'
+      button.dataset.action = name
+      button.textContent = this.texts.buttons[name]
+      button.title = this.texts.tips[name]
+      button.addEventListener('click', () => actions[name].call(this))
+      this.bar.append(button)
+    }
+    this.status = document.createElement('div')
+    this.status.className = 'diffseg-picker-status'
+    this.status.setAttribute('role', 'status')
+    this.element.append(this.view.frame, this.bar, this.status)
+    // The graph drags a node by whatever lies on it.
+    this.bar.addEventListener('pointerdown', (event) => event.stopPropagation())
+    this.element.addEventListener('pointerenter', () => this.refresh())
+    this.view.canvas.addEventListener('focus', () => this.refresh())
+    listenToPointer(this.view, this)
+    listenToKeys(this.view, this)
+    this.#say(this.texts.first)
+  }
+
+  /**
+   * Take what the node tells after a run.
+   * @param {NodeView} nodeView
+   */
+  receive(nodeView) {
+    this.nodeView = nodeView
+    this.refresh()
+  }
+
+  /** Show what the widgets say now. */
+  refresh() {
+    if (!this.nodeView) return
+    const index = this.host.imageIndex()
+    const files = this.nodeView.pictures[index]
+    if (!files) return this.#withdraw(this.texts.otherPicture(index))
+    const wanted = `${files.ids.filename} ${files.picture.filename}`
+    if (wanted !== this.shown) {
+      this.shown = wanted
+      this.#load(files, wanted)
+    }
+    this.#repaint()
+  }
+
+  /**
+   * @param {{ids: FileEntry, picture: FileEntry}} files
+   * @param {string} wanted
+   */
+  async #load(files, wanted) {
+    if (this.element.dataset.state === 'empty') this.#say(this.texts.loading)
+    const answers = await Promise.all([this.host.fetchFile(files.ids), this.host.fetchFile(files.picture)])
+    if (wanted !== this.shown) return // another run was faster
+    if (answers.some((answer) => !answer.ok)) return this.#withdraw(this.texts.lost)
+    const [map, image] = await Promise.all([
+      answers[0].arrayBuffer().then((file) => LabelMap.fromPng(file)),
+      answers[1].blob().then((file) => createImageBitmap(file))
+    ])
+    if (wanted !== this.shown) return
+    this.element.dataset.state = 'ready'
+    this.view.show(map, image)
+    this.#repaint()
+  }
+
+  /**
+   * Show no picture, but say why.
+   * @param {string} why
+   */
+  #withdraw(why) {
+    this.shown = ''
+    this.element.dataset.state = 'empty'
+    this.#say(why)
+  }
+
+  /** @param {string} what */
+  #say(what) {
+    this.hint.textContent = what
+    this.status.textContent = ''
+  }
+
+  /** The node is gone. */
+  dispose() {
+    this.view.dispose()
+  }
+
+  // Actions: see gestures.mjs.
+
+  begin() {
+    this.before = this.host.read()
+  }
+
+  /** @param {Point} at */
+  isNamed(at) {
+    const { map } = this.view
+    return map !== null && isNamed(map, this.#points(), map.at(at))
+  }
+
+  /**
+   * @param {Point} at
+   * @param {boolean} named
+   */
+  name(at, named) {
+    const { map } = this.view
+    if (!map || this.host.isConnected()) return
+    const points = this.#points()
+    const changed = withSegment(map, points, at, named)
+    if (changed === points || (!named && changed.length === points.length)) return
+    this.host.write({ points: formatPoints(changed), invert: this.host.read().invert })
+    this.#repaint()
+  }
+
+  end() {
+    const { before } = this
+    this.before = null
+    const now = this.host.read()
+    if (!before || (before.points === now.points && before.invert === now.invert)) return
+    this.past.push(before)
+    if (this.past.length > MOST_UNDO) this.past.shift()
+    this.host.settle()
+    this.#repaint()
+  }
+
+  cancel() {
+    if (this.before) this.host.write(this.before)
+    this.before = null
+    this.#repaint()
+  }
+
+  /** @param {number} segment */
+  hover(segment) {
+    this.view.hover(segment)
+    this.#report()
+  }
+
+  all() {
+    this.#change({ points: '[]', invert: true })
+  }
+
+  none() {
+    this.#change({ points: '[]', invert: false })
+  }
+
+  invert() {
+    const { points, invert } = this.host.read()
+    this.#change({ points, invert: !invert })
+  }
+
+  undo() {
+    const last = this.past.pop()
+    if (!last || this.host.isConnected()) return
+    this.host.write(last)
+    this.host.settle()
+    this.#repaint()
+  }
+
+  /** @param {Choice} choice */
+  #change(choice) {
+    if (this.host.isConnected()) return
+    this.begin()
+    this.host.write(choice)
+    this.end()
+  }
+
+  #points() {
+    return parsePoints(this.host.read().points) ?? []
+  }
+
+  #repaint() {
+    const { map } = this.view
+    if (this.element.dataset.state !== 'ready' || !map) return
+    const points = [...this.#points(), ...(this.nodeView?.more_points ?? [])]
+    this.view.choose(chosenSegments(map, points, this.host.read().invert))
+    this.#report()
+  }
+
+  /** Say what is chosen, and what the pointer is on. */
+  #report() {
+    const { map, chosen, hovered } = this.view
+    if (this.element.dataset.state !== 'ready' || !map) return
+    const points = parsePoints(this.host.read().points)
+    const number = chosen.reduce((sum, is) => sum + is, 0)
+    const parts = [number ? this.texts.chosen(number, map.count) : this.texts.none]
+    if (hovered !== NO_SEGMENT) {
+      parts.push(this.texts.segment(hovered, map.share(hovered).toFixed(1)))
+      if (isNamed(map, this.nodeView?.more_points ?? [], hovered)) parts.push(this.texts.connected)
+    }
+    if (this.host.isConnected()) {
+      parts.push(this.texts.fixed)
+    } else if (!points) {
+      parts.push(this.texts.unreadable)
+    } else {
+      const outside = points.filter((point) => !map.holds(point)).length
+      if (outside) parts.push(this.texts.outside(outside))
+    }
+    this.status.textContent = parts.join(' · ')
+    const undo = /** @type {HTMLButtonElement} */ (this.bar.querySelector('[data-action="undo"]'))
+    undo.disabled = this.past.length === 0
+  }
+}

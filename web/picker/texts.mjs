@@ -1,0 +1,77 @@
+/** What the picker says, in ComfyUI's language where it is one of these, else in English. */
+
+/**
+ * @typedef {object} Texts
+ * @property {string} label what a screen reader calls the picture
+ * @property {string} first before the first run
+ * @property {string} loading
+ * @property {(index: number) => string} otherPicture where the picture of this index has not come yet
+ * @property {string} lost the pictures are no longer on the server
+ * @property {(chosen: number, count: number) => string} chosen
+ * @property {string} none
+ * @property {(segment: number, share: string) => string} segment
+ * @property {string} noSegment
+ * @property {string} connected
+ * @property {string} fixed the node's inputs come from elsewhere
+ * @property {(count: number) => string} outside
+ * @property {string} unreadable
+ * @property {{all: string, none: string, invert: string, undo: string}} buttons
+ * @property {{all: string, none: string, invert: string, undo: string}} tips
+ */
+
+/** @type {Texts} */
+const ENGLISH = {
+  label:
+    'Segments of the picture. Arrow keys go from one to the next, Enter or Space chooses, Ctrl+Z undoes, Ctrl+A chooses all.',
+  first: 'Run the workflow once. Then click here what you want.',
+  loading: 'Loading the picture …',
+  otherPicture: (index) => `Run the workflow to see picture ${index}.`,
+  lost: 'The picture is no longer on the server. Run the workflow again: the choice is kept.',
+  chosen: (chosen, count) => `${chosen} of ${count} chosen`,
+  none: 'Nothing chosen: the mask is empty',
+  segment: (segment, share) => `segment ${segment} · ${share} %`,
+  noSegment: 'no segment here',
+  connected: 'chosen by the connected points',
+  fixed: 'points or invert comes from a connection: change it there',
+  outside: (count) => `${count} ${count === 1 ? 'point lies' : 'points lie'} outside the picture`,
+  unreadable: 'points is not a list of points: mend it, or press None',
+  buttons: { all: 'All', none: 'None', invert: 'Invert', undo: 'Undo' },
+  tips: {
+    all: 'Choose every segment',
+    none: 'Choose nothing and forget all points',
+    invert: 'Choose what is not chosen, and the other way round',
+    undo: 'Take back the last change made here'
+  }
+}
+
+/** @type {Texts} */
+const CHINESE = {
+  label: '图片的分割区域。方向键切换区域，回车或空格选择，Ctrl+Z 撤销，Ctrl+A 全选。',
+  first: '先运行一次工作流，然后在这里点选所需区域。',
+  loading: '正在加载图片…',
+  otherPicture: (index) => `运行工作流以查看第 ${index} 张图片。`,
+  lost: '服务器上已没有这张图片。请重新运行工作流，选择会保留。',
+  chosen: (chosen, count) => `已选 ${chosen} / ${count}`,
+  none: '未选择任何区域：遮罩为空',
+  segment: (segment, share) => `区域 ${segment} · ${share} %`,
+  noSegment: '此处没有区域',
+  connected: '由连接的点选中',
+  fixed: 'points 或 invert 来自连接：请在来源处更改',
+  outside: (count) => `${count} 个点在图片之外`,
+  unreadable: 'points 不是点的列表：请改正，或按“清空”',
+  buttons: { all: '全选', none: '清空', invert: '反选', undo: '撤销' },
+  tips: {
+    all: '选择所有区域',
+    none: '不选择任何区域，并清除所有点',
+    invert: '选择未选的区域，取消已选的区域',
+    undo: '撤销在此处所做的上一次更改'
+  }
+}
+
+/**
+ * @param {string} locale such as "en" or "zh-TW"
+ * @returns {Texts}
+ */
+export function textsFor(locale) {
+  return locale.startsWith('zh') ? CHINESE : ENGLISH
+}
