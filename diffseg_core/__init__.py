@@ -14,10 +14,13 @@ from .errors import (
     InvalidSettingError,
     UnsupportedModelError,
 )
+from .filtering import filter_segments, parse_indices
 from .grid import GridSize
+from .label_map import draw_label_map, parse_classes
 from .overlay import draw_overlay
 from .segmentation import segment
 from .segments import Segments
+from .snapping import snap
 
 __all__ = [
     "AttentionAccumulator",
@@ -30,6 +33,11 @@ __all__ = [
     "Segments",
     "UnsupportedModelError",
     "capture_diffusers",
+    "draw_label_map",
     "draw_overlay",
+    "filter_segments",
+    "parse_classes",
+    "parse_indices",
     "segment",
+    "snap",
 ]

@@ -14,6 +14,7 @@ Labels = npt.NDArray[np.int32]
 def connected_components(labels: Labels) -> Labels:
     """Number the 4-connected pieces of equal label: int32 ``[H, W]``, 0..P-1 in reading order.
 
+    −1, where no segment is, is a label like the others, here and for crumbs.
     Horizontal runs of equal label are the nodes of a graph, runs that touch from row to row its edges;
     every node takes the smallest number that it can reach.
     """

@@ -36,7 +36,7 @@ def draw_overlay(
     borders: bool = True,
     numbers: bool = True,
 ) -> torch.Tensor:
-    """Draw segments over the pictures they come from.
+    """Draw segments over the pictures they come from; where no segment is, the picture stays as it is.
 
     Args:
         image: ``[B, H, W, C]`` in 0..1, C of 3 or 4 (alpha is left out); one picture serves all images.
@@ -80,7 +80,9 @@ def _draw(
     numbers: bool,
 ) -> npt.NDArray[np.float32]:
     poles = poles_of_inaccessibility(labels)
-    out = picture * (1.0 - opacity) + segment_colours(poles)[labels] * opacity
+    inside = labels >= 0
+    out = picture.copy()
+    out[inside] = picture[inside] * (1.0 - opacity) + segment_colours(poles)[labels[inside]] * opacity
     if borders:
         width = max(1, round(max(labels.shape) / 700))
         line = border_pixels(labels, width)

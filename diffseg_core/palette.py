@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -41,17 +41,33 @@ def segment_colours(poles: Sequence[Pole]) -> npt.NDArray[np.float32]:
     Args:
         poles: poles of inaccessibility, in descending order of the segments' area.
     """
-    taken: set[int] = set()
+    return PALETTE[choose_colours(poles, COLOURS, FIRST)]
+
+
+def choose_colours(
+    poles: Sequence[Pole], colours: int, first: int, given: Mapping[int, int] | None = None
+) -> list[int]:
+    """An index into a palette for every segment, from the place of its pole as in `segment_colours`.
+
+    Args:
+        poles: poles of inaccessibility, in descending order of the segments' area.
+        colours: size of the palette.
+        first: the palette's first so many colours are chosen before the others.
+        given: palette index by segment, where it is set already; other segments take other colours.
+    """
+    given = given or {}
+    taken = set(given.values())
     chosen = []
-    for pole in poles:
-        preferences = _preferences(pole)
-        colour = next((index for index in preferences if index not in taken), preferences[0])
+    for segment, pole in enumerate(poles):
+        preferences = _preferences(pole, colours, first)
+        free = next((index for index in preferences if index not in taken), preferences[0])
+        colour = given.get(segment, free)
         taken.add(colour)
         chosen.append(colour)
-    return PALETTE[chosen]
+    return chosen
 
 
-def _preferences(pole: Pole) -> list[int]:
+def _preferences(pole: Pole, colours: int, first: int) -> list[int]:
     """All palette indices in the order in which a segment with this pole would like to have them."""
     place = np.random.default_rng((pole.y // CELL, pole.x // CELL))
-    return [*place.permutation(FIRST).tolist(), *(FIRST + place.permutation(COLOURS - FIRST)).tolist()]
+    return [*place.permutation(first).tolist(), *(first + place.permutation(colours - first)).tolist()]

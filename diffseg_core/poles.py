@@ -25,7 +25,7 @@ def poles_of_inaccessibility(labels: npt.NDArray[np.integer]) -> list[Pole]:
     the same segment in another segmentation has the same pole.
 
     Args:
-        labels: ``[H, W]``, segments 0..K-1.
+        labels: ``[H, W]``, segments 0..K-1, −1 where no segment is.
 
     Returns:
         one pole for each of 0..K-1.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -12,10 +13,11 @@ from .grid import GridSize
 
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """Nested by image: every pixel of every image belongs to exactly one segment.
+    """Nested by image: every pixel of every image belongs to one segment, or to none.
 
     Attributes:
-        labels: int32 ``[B, H, W]``; per image 0..K-1 in descending order of area, 0 the largest.
+        labels: int32 ``[B, H, W]``; per image 0..K-1 in descending order of area, 0 the largest, and −1
+            where no segment is. An image may have no segment at all.
         proposals: per image float32 ``[K, h, w]`` on the attention's grid, in the order of the labels:
             the attention map that stands for each segment. Empty where segments come from elsewhere.
     """
@@ -40,13 +42,51 @@ class Segments:
 
     def areas(self, image: int = 0) -> torch.Tensor:
         """Pixels of every segment of one image: int64 ``[K]``, descending."""
-        return self._image(image).flatten().bincount()
+        labels = self._image(image)
+        return labels[labels >= 0].bincount()
 
     def masks(self, image: int = 0) -> torch.Tensor:
         """One mask per segment of one image: float32 ``[K, H, W]`` of zeros and ones."""
         labels = self._image(image)
         indices = torch.arange(self.counts[image], device=labels.device, dtype=labels.dtype)
         return (labels == indices[:, None, None]).float()
+
+    def union(self) -> torch.Tensor:
+        """Pixels that belong to any segment: float32 ``[B, H, W]`` of zeros and ones."""
+        return (self.labels >= 0).float()
+
+    def subset(self, chosen: Sequence[Sequence[int]]) -> Segments:
+        """Keep some segments of every image, numbered anew; the others' pixels belong to none.
+
+        Args:
+            chosen: per image the indices to keep, in any order. They do not decide the new numbers, which
+                are again in descending order of area.
+
+        Raises:
+            InvalidSettingError: other than one list per image, or an index that an image does not have.
+
+        Example:
+            >>> three = Segments(torch.tensor([[[0, 0, 0], [1, 1, 2]]], dtype=torch.int32), ())
+            >>> three.subset([[2, 0]]).labels.tolist()
+            [[[0, 0, 0], [-1, -1, 1]]]
+        """
+        if len(chosen) != self.batch_size:
+            raise InvalidSettingError(
+                f"Expected indices for each of {self.batch_size} image(s), got them for {len(chosen)}."
+            )
+        kept = [sorted(set(indices)) for indices in chosen]
+        renumbered = []
+        for image, (indices, count) in enumerate(zip(kept, self.counts, strict=True)):
+            if indices and not 0 <= indices[0] <= indices[-1] < count:
+                wrong = indices[0] if indices[0] < 0 else indices[-1]
+                raise InvalidSettingError(
+                    f"Expected indices of the {count} segment(s) of image {image}, from 0, got {wrong}."
+                )
+            new = torch.full((count + 1,), -1, dtype=torch.int32, device=self.labels.device)
+            new[indices] = torch.arange(len(indices), dtype=torch.int32, device=self.labels.device)
+            renumbered.append(new[self.labels[image].long()])  # −1 takes the last entry, which is −1
+        proposals = (image[indices] for image, indices in zip(self.proposals, kept, strict=False))
+        return replace(self, labels=torch.stack(renumbered), proposals=tuple(proposals))
 
     def _image(self, image: int) -> torch.Tensor:
         if not 0 <= image < self.batch_size:
@@ -63,15 +103,15 @@ def order_by_area(labels: torch.Tensor, proposals: torch.Tensor) -> tuple[torch.
     Segments of equal area keep their order.
 
     Args:
-        labels: int ``[H, W]``, entries ≥ 0.
+        labels: int ``[H, W]``, −1 where no segment is.
         proposals: float32 ``[K, h, w]``, indexed by the labels.
 
     Returns:
         int32 ``[H, W]`` and the proposals in the new order.
     """
-    areas = labels.flatten().bincount(minlength=len(proposals))
+    areas = labels[labels >= 0].bincount(minlength=len(proposals))
     order = torch.argsort(areas, descending=True, stable=True)
     order = order[: int((areas > 0).sum())]
-    rank = torch.zeros_like(areas)
+    rank = areas.new_full((len(areas) + 1,), -1)  # −1 takes the last entry
     rank[order] = torch.arange(len(order), device=labels.device)
     return rank[labels.long()].int(), proposals[order]

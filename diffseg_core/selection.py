@@ -83,9 +83,9 @@ def segments_under(labels: torch.Tensor, points: Sequence[Point]) -> list[int]:
     for point in points:
         if not (0 <= point.x < size.width and 0 <= point.y < size.height):
             raise InvalidSettingError(
-                f"Expected points with x from 0 to {size.width - 1} and y from 0 to {size.height - 1}, as the picture "
-                f'has {size.width}×{size.height} pixels, got {{"x": {point.x}, "y": {point.y}}}. Remove the point, or '
-                "give the picture that it was made on."
+                f"Expected points with x from 0 to {size.width - 1} and y from 0 to {size.height - 1}, as "
+                f'the picture has {size.width}×{size.height} pixels, got {{"x": {point.x}, "y": {point.y}}}. '
+                "Remove the point, or give the picture that it was made on."
             )
     if not points:
         return []

@@ -6,9 +6,15 @@ from comfy_api.latest import ComfyExtension, io
 
 from .capture import DiffSegCapture
 from .demo_model import DiffSegDemoModel
+from .filter import DiffSegFilter
+from .label_map import DiffSegLabelMap
 from .masks import DiffSegMasks
 from .preview import DiffSegPreview
+from .save import DiffSegSave
 from .segment import DiffSegSegment
+from .select import DiffSegSelect
+from .snap_mask import DiffSegSnapMask
+from .to_segs import DiffSegToSEGS
 
 
 class DiffSegExtension(ComfyExtension):
@@ -16,7 +22,19 @@ class DiffSegExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Every node of the pack, in the order of the data's way."""
-        return [DiffSegCapture, DiffSegSegment, DiffSegMasks, DiffSegPreview, DiffSegDemoModel]
+        return [
+            DiffSegCapture,
+            DiffSegSegment,
+            DiffSegSelect,
+            DiffSegFilter,
+            DiffSegSnapMask,
+            DiffSegMasks,
+            DiffSegLabelMap,
+            DiffSegToSEGS,
+            DiffSegSave,
+            DiffSegPreview,
+            DiffSegDemoModel,
+        ]
 
 
 async def comfy_entrypoint() -> DiffSegExtension:

@@ -38,7 +38,8 @@ class DiffSegMasks(io.ComfyNode):
                 io.Mask.Output(
                     display_name="masks",
                     tooltip="A batch of masks [number of segments, height, width] of zeros and ones, in "
-                    "descending order of area. Together they cover the picture without overlap.",
+                    "descending order of area, without overlap; together they cover the picture, unless "
+                    "segments were filtered out. One empty mask if there is no segment.",
                 )
             ],
         )
@@ -46,4 +47,7 @@ class DiffSegMasks(io.ComfyNode):
     @classmethod
     def execute(cls, segments: Segments, image_index: int) -> io.NodeOutput:
         """The masks of one picture."""
-        return io.NodeOutput(segments.masks(image_index).to(comfy.model_management.intermediate_device()))
+        masks = segments.masks(image_index)
+        if not len(masks):
+            masks = masks.new_zeros(1, *segments.image_size)
+        return io.NodeOutput(masks.to(comfy.model_management.intermediate_device()))

@@ -19,7 +19,6 @@ from ..diffseg_core.poles import poles_of_inaccessibility
 
 SUBFOLDER = "diffseg"
 FACTS = "diffseg"  # keyword of the PNG's text chunk
-MOST_SEGMENTS = 65535  # a 16-bit pixel's range, less the one value for "no segment"
 
 
 def picker_view(labels: torch.Tensor, picture: torch.Tensor) -> dict[str, Any]:
@@ -60,7 +59,7 @@ def _facts(ids: npt.NDArray[np.int32]) -> PngInfo:
 
 def _named_by_content(pixels: npt.NDArray[Any], extension: str) -> tuple[Path, dict[str, str]]:
     """Where an image of these pixels belongs, and that place as an entry for ``/view``."""
-    digest = hashlib.blake2b(np.ascontiguousarray(pixels), digest_size=16)
+    digest = hashlib.blake2b(pixels.tobytes(), digest_size=16)
     digest.update(repr(pixels.shape).encode())
     name = f"{digest.hexdigest()}.{extension}"
     path = Path(folder_paths.get_temp_directory()) / SUBFOLDER / name

@@ -10,11 +10,11 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import InvalidSettingError, Segments
-from ..diffseg_core.palette import segment_colours
+from ..diffseg_core.export import MOST_SEGMENTS
+from ..diffseg_core.label_map import draw_label_map
 from ..diffseg_core.pictures import matching_pictures
-from ..diffseg_core.poles import poles_of_inaccessibility
 from ..diffseg_core.selection import Point, complement, parse_points, segments_under
-from .picker_view import MOST_SEGMENTS, picker_view
+from .picker_view import picker_view
 from .types import CATEGORY, SegmentsType
 
 MOST_PICTURES = 16  # of a batch that the picker gets; of a longer one it gets the picture at hand
@@ -116,7 +116,7 @@ class DiffSegSelect(io.ComfyNode):
         if count > MOST_SEGMENTS:
             raise InvalidSettingError(f"Expected at most {MOST_SEGMENTS} segments to pick from, got {count}.")
         labels = segments.labels[image_index]
-        pictures = _colours(segments) if image is None else matching_pictures(image, segments)
+        pictures = draw_label_map(segments) if image is None else matching_pictures(image, segments)
         others = parse_points(more_points)
         chosen = segments_under(labels, [*parse_points(points), *others])
         if invert:

@@ -38,7 +38,13 @@ def test_every_node_says_what_it_is(pack):
     assert [node.__name__ for node in nodes] == [
         "DiffSegCapture",
         "DiffSegSegment",
+        "DiffSegSelect",
+        "DiffSegFilter",
+        "DiffSegSnapMask",
         "DiffSegMasks",
+        "DiffSegLabelMap",
+        "DiffSegToSEGS",
+        "DiffSegSave",
         "DiffSegPreview",
         "DiffSegDemoModel",
     ]

@@ -1,0 +1,128 @@
+"""DiffSeg Filter Segments: choose segments by number, area and place."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import comfy.model_management
+from comfy_api.latest import io
+
+from ..diffseg_core import DiffSegError, Segments, filter_segments, parse_indices
+from ..diffseg_core.filtering import Border, Place
+from .types import CATEGORY, SegmentsType
+
+
+class DiffSegFilter(io.ComfyNode):
+    """The segments that meet every criterion, and one mask of them all."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs as ComfyUI shows them."""
+        return io.Schema(
+            node_id="DiffSegFilter",
+            display_name="DiffSeg Filter Segments",
+            category=CATEGORY,
+            description=(
+                "Keeps the segments that meet every criterion, in each picture of a batch, and gives them "
+                "as segments and as one mask. Indices, areas and border must all hold; of what is left the "
+                "largest are kept; and of these the one at a place."
+            ),
+            search_aliases=["select segment", "mask by area", "largest segment", "pick mask", "diffseg"],
+            inputs=[
+                SegmentsType.Input(
+                    "segments", tooltip="From DiffSeg Segment or any node that gives segments."
+                ),
+                io.String.Input(
+                    "indices",
+                    default="",
+                    placeholder="0, 2, 5-7",
+                    tooltip="Which segments, by the numbers that the preview shows, such as 0, 2, 5-7. 0 is "
+                    "the largest. Empty for all.",
+                ),
+                io.Float.Input(
+                    "smallest_area",
+                    default=0.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="In per cent of the picture. Smaller segments are left out.",
+                ),
+                io.Float.Input(
+                    "largest_area",
+                    default=100.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="In per cent of the picture. Larger segments are left out.",
+                ),
+                io.Combo.Input(
+                    "border",
+                    options=list(get_args(Border)),
+                    default="any",
+                    tooltip="Whether segments must touch the edge of the picture, as backgrounds do, or must "
+                    "not, as whole things do.",
+                ),
+                io.Int.Input(
+                    "keep_largest",
+                    default=0,
+                    min=0,
+                    max=4096,
+                    tooltip="How many of the remaining segments to keep, the largest first. 0 keeps all.",
+                ),
+                io.Combo.Input(
+                    "place",
+                    options=list(get_args(Place)),
+                    default="any",
+                    tooltip="Keep only the remaining segment whose centre of area lies farthest to that side "
+                    "of the picture, or nearest to its centre. Of equals, the larger one.",
+                ),
+            ],
+            outputs=[
+                SegmentsType.Output(
+                    display_name="segments",
+                    tooltip="The segments kept, numbered anew from 0, the largest; elsewhere is no segment.",
+                ),
+                io.Mask.Output(
+                    display_name="mask",
+                    tooltip="All segments kept as one mask for each picture, of zeros and ones. Empty if "
+                    "none is left.",
+                ),
+                io.Int.Output(
+                    display_name="count",
+                    tooltip="Number of segments kept; for a batch of pictures, of all of them together.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, indices: str | None = None) -> bool | str:
+        """Refuse text that is no list of indices before anything runs; a linked one is not known yet."""
+        try:
+            parse_indices(indices or "")
+        except DiffSegError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        segments: Segments,
+        indices: str,
+        smallest_area: float,
+        largest_area: float,
+        border: Border,
+        keep_largest: int,
+        place: Place,
+    ) -> io.NodeOutput:
+        """Filter every picture of the batch."""
+        kept = filter_segments(
+            segments,
+            indices=parse_indices(indices),
+            smallest_area=smallest_area / 100.0,
+            largest_area=largest_area / 100.0,
+            border=border,
+            keep_largest=keep_largest,
+            place=place,
+        )
+        mask = kept.union().to(comfy.model_management.intermediate_device())
+        return io.NodeOutput(kept, mask, sum(kept.counts))

@@ -1,0 +1,76 @@
+"""DiffSeg Label Map: segments as a picture in flat colours."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import comfy.model_management
+from comfy_api.latest import io
+
+from ..diffseg_core import DiffSegError, Segments, draw_label_map, parse_classes
+from ..diffseg_core.label_map import Palette, check_palette
+from .types import CATEGORY, SegmentsType
+
+
+class DiffSegLabelMap(io.ComfyNode):
+    """One flat colour per segment, for ControlNet or for other programs."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs as ComfyUI shows them."""
+        return io.Schema(
+            node_id="DiffSegLabelMap",
+            display_name="DiffSeg Label Map",
+            category=CATEGORY,
+            description=(
+                "Gives the segments as a picture, every segment in one flat colour that stays the same for "
+                "the same segment. With the colours of ADE20K it is the picture that a segmentation "
+                "ControlNet takes, and you can say what the segments are."
+            ),
+            search_aliases=["controlnet seg", "ade20k", "segmentation map", "color map", "id map", "diffseg"],
+            inputs=[
+                SegmentsType.Input(
+                    "segments", tooltip="From DiffSeg Segment or any node that gives segments."
+                ),
+                io.Combo.Input(
+                    "palette",
+                    options=list(get_args(Palette)),
+                    default="distinct",
+                    tooltip="The preview's colours, which differ most from each other, or those of ADE20K's "
+                    "150 classes, which a segmentation ControlNet knows.",
+                ),
+                io.String.Input(
+                    "classes",
+                    default="",
+                    multiline=True,
+                    placeholder="0 = sky\n2, 5-7 = person",
+                    tooltip="With ADE20K: what the segments are, a line each, such as 0 = sky or "
+                    "2, 5-7 = person, by the numbers that the preview shows. Segments without a line take "
+                    "colours of other classes. The help page lists the classes.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="label_map",
+                    tooltip="The picture in flat colours, at the size of the segments. Black where no "
+                    "segment is.",
+                )
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, palette: Palette | None = None, classes: str | None = None) -> bool | str:
+        """Refuse text that names no classes before anything runs; what is linked is not known yet."""
+        try:
+            named = bool(parse_classes(classes or ""))
+            if palette is not None:
+                check_palette(palette, named)
+        except DiffSegError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(cls, segments: Segments, palette: Palette, classes: str) -> io.NodeOutput:
+        """Draw every picture of the batch."""
+        drawn = draw_label_map(segments, palette, parse_classes(classes))
+        return io.NodeOutput(drawn.to(comfy.model_management.intermediate_device()))

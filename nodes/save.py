@@ -1,0 +1,85 @@
+"""DiffSeg Save Segments: label map, overlay and COCO annotation in the output folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import comfy.model_management
+import comfy.utils
+import folder_paths
+import torch
+from comfy.cli_args import args
+from comfy_api.latest import io, ui
+
+from ..diffseg_core import Segments
+from ..diffseg_core.export import SegmentFiles, export_segments
+from .types import CATEGORY, SegmentsType
+
+
+class DiffSegSave(io.ComfyNode):
+    """Three files for every picture, under the next free number."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs as ComfyUI shows them."""
+        return io.Schema(
+            node_id="DiffSegSave",
+            display_name="DiffSeg Save Segments",
+            category=CATEGORY,
+            description=(
+                "Writes the segments of every picture to the output folder: a 16-bit label map (PNG), the "
+                "overlay (PNG), and the areas, boxes and masks as a COCO panoptic annotation (JSON)."
+            ),
+            search_aliases=["export segments", "save masks", "coco", "panoptic", "label map", "diffseg"],
+            inputs=[
+                SegmentsType.Input("segments", tooltip="From DiffSeg Segment, or filtered."),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="The picture that went into the capture, to draw the overlay over. Without it "
+                    "the overlay is of flat colours.",
+                ),
+                io.String.Input(
+                    "filename_prefix",
+                    default="DiffSeg/segments",
+                    tooltip="What the files' names begin with; a slash makes a folder. %year%, %month%, "
+                    "%day%, %hour%, %minute%, %second%, %width%, %height% and %batch_num% are filled in. A "
+                    "number that goes up follows, so that nothing is overwritten.",
+                ),
+            ],
+            outputs=[],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(
+        cls, segments: Segments, filename_prefix: str, image: torch.Tensor | None = None
+    ) -> io.NodeOutput:
+        """Save every picture's segments, and show the overlays on the node."""
+        height, width = segments.image_size
+        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+            filename_prefix, folder_paths.get_output_directory(), width, height
+        )
+        metadata = cls._metadata()
+        progress = comfy.utils.ProgressBar(segments.batch_size)
+        saved = []
+        for index in range(segments.batch_size):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            stem = name.replace("%batch_num%", str(index))
+            # ComfyUI finds the next number by the name before %batch_num% is filled in, and so finds none.
+            while (files := SegmentFiles(Path(folder), f"{stem}_{counter:05}")).exist:
+                counter += 1
+            export_segments(segments, index, files, image, metadata)
+            saved.append(ui.SavedResult(files.overlay.name, subfolder, io.FolderType.output))
+            counter += 1
+            progress.update(1)
+        return io.NodeOutput(ui=ui.SavedImages(saved))
+
+    @classmethod
+    def _metadata(cls) -> dict[str, str]:
+        """The prompt and the workflow, as SaveImage keeps them in its PNG."""
+        if args.disable_metadata or not cls.hidden:
+            return {}
+        texts = {"prompt": cls.hidden.prompt, **(cls.hidden.extra_pnginfo or {})}
+        return {keyword: json.dumps(value) for keyword, value in texts.items() if value is not None}

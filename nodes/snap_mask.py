@@ -1,0 +1,64 @@
+"""DiffSeg Snap Mask to Segments: a rough mask takes the segments' outlines."""
+
+from __future__ import annotations
+
+import comfy.model_management
+import torch
+from comfy_api.latest import io
+
+from ..diffseg_core import Segments, snap
+from .types import CATEGORY, SegmentsType
+
+
+class DiffSegSnapMask(io.ComfyNode):
+    """The segments that a rough mask covers, and one mask of them all."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs as ComfyUI shows them."""
+        return io.Schema(
+            node_id="DiffSegSnapMask",
+            display_name="DiffSeg Snap Mask to Segments",
+            category=CATEGORY,
+            description=(
+                "Gives a rough mask the outlines of the segments: paint over things in the mask editor, and "
+                "every segment that is covered enough is taken whole."
+            ),
+            search_aliases=["refine mask", "snap mask", "mask to segment", "clean up mask", "diffseg"],
+            inputs=[
+                SegmentsType.Input(
+                    "segments", tooltip="From DiffSeg Segment or any node that gives segments."
+                ),
+                io.Mask.Input(
+                    "mask",
+                    tooltip="The rough mask: one for all pictures, or one for each. A soft mask counts by "
+                    "its values. A mask of another size is resampled to that of the segments.",
+                ),
+                io.Float.Input(
+                    "coverage",
+                    default=50.0,
+                    min=0.0,
+                    max=100.0,
+                    step=1.0,
+                    tooltip="In per cent. A segment is taken if the mask covers more of it than this, or all "
+                    "of it. 0 takes everything that the mask touches.",
+                ),
+            ],
+            outputs=[
+                SegmentsType.Output(
+                    display_name="segments",
+                    tooltip="The segments taken, numbered anew from 0, the largest; elsewhere is no segment.",
+                ),
+                io.Mask.Output(
+                    display_name="mask",
+                    tooltip="All segments taken as one mask for each picture, of zeros and ones. Empty if "
+                    "none is covered enough.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, segments: Segments, mask: torch.Tensor, coverage: float) -> io.NodeOutput:
+        """Snap the mask in every picture of the batch."""
+        kept = snap(segments, mask, coverage / 100.0)
+        return io.NodeOutput(kept, kept.union().to(comfy.model_management.intermediate_device()))

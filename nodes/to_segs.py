@@ -1,0 +1,70 @@
+"""DiffSeg Segments to SEGS: for the detailers and filters of the Impact Pack."""
+
+from __future__ import annotations
+
+import torch
+from comfy_api.latest import io
+
+from ..diffseg_core import Segments
+from ..diffseg_core.segs import to_segs
+from .types import CATEGORY, SegmentsType
+
+
+class DiffSegToSEGS(io.ComfyNode):
+    """One SEG for every segment of one picture."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs as ComfyUI shows them."""
+        return io.Schema(
+            node_id="DiffSegToSEGS",
+            display_name="DiffSeg Segments to SEGS",
+            category=CATEGORY,
+            description=(
+                "Gives the segments of one picture as SEGS, for the detailers, filters and pickers of the "
+                "Impact Pack: one SEG for every segment, the largest first, at the picture's own size."
+            ),
+            search_aliases=["segs", "impact pack", "detailer", "detector", "mask to segs", "diffseg"],
+            inputs=[
+                SegmentsType.Input("segments", tooltip="From DiffSeg Segment, or filtered."),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="The picture that went into the capture: every SEG then carries its piece of it. "
+                    "Detailers that are given the picture themselves do not need it.",
+                ),
+                io.Float.Input(
+                    "crop_factor",
+                    default=3.0,
+                    min=1.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="How many times as wide and as high as a segment's bounding box its crop region "
+                    "is, as in the Impact Pack's detectors. The region stays inside the picture.",
+                ),
+                io.Int.Input(
+                    "image_index",
+                    default=0,
+                    min=0,
+                    max=4095,
+                    tooltip="Which picture of a batch to take the segments of; the first is 0.",
+                ),
+            ],
+            outputs=[
+                io.SEGS.Output(
+                    display_name="segs",
+                    tooltip='One SEG for each segment, labelled "segment 0" and so on, with confidence 1.',
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        segments: Segments,
+        crop_factor: float,
+        image_index: int,
+        image: torch.Tensor | None = None,
+    ) -> io.NodeOutput:
+        """The SEGS of one picture."""
+        return io.NodeOutput(to_segs(segments, image_index, image, crop_factor))

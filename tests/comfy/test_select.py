@@ -1,0 +1,145 @@
+"""DiffSeg Select Segments, as ComfyUI calls it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import folder_paths
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+LABELS = torch.tensor(
+    [
+        [[0, 0, 0, 1], [0, 0, 2, 1]],
+        [[0, 0, 1, 1], [0, 0, -1, 1]],
+    ],
+    dtype=torch.int32,
+)
+
+
+@pytest.fixture
+def segments(pack):
+    return pack.diffseg_core.Segments(LABELS, (torch.empty(3, 1, 1), torch.empty(2, 1, 1)))
+
+
+@pytest.fixture
+def image():
+    return torch.rand(2, 2, 4, 3)
+
+
+@pytest.fixture
+def select(pack, segments, image):
+    def run(points="[]", invert=False, image_index=0, **inputs):
+        inputs = {"image": image, **inputs}
+        return pack.nodes.select.DiffSegSelect.execute(segments, points, invert, image_index, **inputs)
+
+    return run
+
+
+def written(entry):
+    return Path(folder_paths.get_temp_directory()) / entry["subfolder"] / entry["filename"]
+
+
+def test_chosen_segments_come_together_one_by_one_and_cut_out(select, image):
+    mask, masks, cutout = select('[{"x": 3, "y": 0}, {"x": 0, "y": 1}, {"x": 1, "y": 0}]').args
+    assert torch.equal(mask, torch.tensor([[[1.0, 1, 1, 1], [1, 1, 0, 1]]]))
+    assert torch.equal(masks, torch.stack([LABELS[0] == 0, LABELS[0] == 1]).float())
+    assert cutout.shape == (1, 2, 4, 4)
+    assert torch.equal(cutout[0, ..., :3], image[0])
+    assert torch.equal(cutout[0, ..., 3], mask[0])
+
+
+@pytest.mark.parametrize(
+    ("points", "invert", "image_index", "chosen"),
+    [
+        ("[]", True, 0, [0, 1, 2]),
+        ('[{"x": 2, "y": 1}]', False, 0, [2]),
+        ('[{"x": 2, "y": 1}]', True, 0, [0, 1]),
+        ('[{"x": 2, "y": 1}]', False, 1, []),
+        ('[{"x": 2, "y": 0}]', False, 1, [1]),
+        ('[{"x": 2, "y": 0}]', True, 1, [0]),
+    ],
+)
+def test_points_invert_and_image_index(select, points, invert, image_index, chosen):
+    mask, masks = select(points, invert, image_index).args[:2]
+    expected = torch.stack([LABELS[image_index] == index for index in chosen] or [torch.zeros(2, 4)]).float()
+    assert torch.equal(masks, expected)
+    assert torch.equal(mask[0], expected.amax(0))
+
+
+def test_nothing_chosen_is_an_empty_mask_of_the_pictures_size(select):
+    mask, masks, cutout = select().args
+    assert torch.equal(mask, torch.zeros(1, 2, 4))
+    assert torch.equal(masks, torch.zeros(1, 2, 4))
+    assert not cutout[..., 3].any()
+
+
+def test_points_of_another_node_are_added(select):
+    mask = select('[{"x": 0, "y": 0}]', more_points='[{"x": 2, "y": 1}]').args[0]
+    assert torch.equal(mask[0], (LABELS[0] != 1).float())
+
+
+def test_without_a_picture_the_segments_colours_are_cut_out(select):
+    cutout = select('[{"x": 0, "y": 0}]', image=None, image_index=1).args[2]
+    colours = cutout[0, ..., :3]
+    assert torch.equal(colours[0, 0], colours[1, 1])
+    assert not torch.equal(colours[0, 0], colours[0, 2])
+    assert not colours[1, 2].any(), "no segment, no colour"
+
+
+def test_the_picker_gets_every_picture_of_the_batch(select, image):
+    (view,) = select(image_index=1, more_points='[{"x": 0, "y": 0}]').ui["diffseg_view"]
+    assert view["batch_size"] == 2
+    assert view["more_points"] == [{"x": 0, "y": 0}]
+    assert set(view["pictures"]) == {"0", "1"}
+    for index in range(2):
+        files = view["pictures"][str(index)]
+        with Image.open(written(files["ids"])) as ids:
+            assert np.array_equal(np.asarray(ids), LABELS[index].numpy() + 1)
+            facts = json.loads(ids.text["diffseg"])
+        assert facts["areas"] == LABELS[index][LABELS[index] >= 0].bincount().tolist()
+        assert [int(LABELS[index][y, x]) for x, y in facts["poles"]] == list(range(len(facts["areas"])))
+        with Image.open(written(files["picture"])) as picture:
+            assert picture.size == (4, 2)
+
+
+def test_a_long_batch_sends_the_picture_at_hand_only(pack, image):
+    segments = pack.diffseg_core.Segments(LABELS[:1].expand(40, -1, -1), (torch.empty(3, 1, 1),) * 40)
+    node = pack.nodes.select.DiffSegSelect
+    (view,) = node.execute(segments, "[]", False, 30, image=image[:1]).ui["diffseg_view"]
+    assert set(view["pictures"]) == {"30"}
+    assert view["batch_size"] == 40
+
+
+def test_a_click_writes_no_file_anew(select):
+    (first,) = select().ui["diffseg_view"]
+    files = [written(entry) for entry in first["pictures"]["0"].values()]
+    before = [file.stat().st_mtime_ns for file in files]
+    (second,) = select('[{"x": 0, "y": 0}]').ui["diffseg_view"]
+    assert second["pictures"] == first["pictures"]
+    assert [file.stat().st_mtime_ns for file in files] == before
+    assert not [path for path in files[0].parent.iterdir() if "partial" in path.name]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"points": '[{"x": 4, "y": 0}]'}, 'got {"x": 4, "y": 0}'),
+        ({"more_points": '[{"x": 0}]'}, 'got {"x": 0} as entry 0'),
+        ({"image_index": 2}, "image index from 0 to 1, got 2"),
+        ({"image": torch.rand(2, 2, 5, 3)}, "2×4 pixels as the segments have, got 2×5"),
+    ],
+)
+def test_what_does_not_fit_is_refused(pack, select, inputs, message):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
+        select(**inputs)
+
+
+def test_points_that_cannot_be_read_are_refused_before_anything_runs(pack):
+    node = pack.nodes.select.DiffSegSelect
+    assert node.validate_inputs(points='[{"x": 1, "y": 2}]') is True
+    assert node.validate_inputs() is True, "points from a connection are not known yet"
+    assert 'got {"x": 1} as entry 0' in node.validate_inputs(points='[{"x": 1}]')
