@@ -2,7 +2,7 @@
 # COMFYUI_DIR=<folder> makes `demo` and `serve` use an installed ComfyUI instead.
 
 PYTHON ?= python3
-ENVIRONMENT := $(PYTHON) tools/environment.py
+ENVIRONMENT := $(PYTHON) -m tools.environment
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
 else
@@ -10,7 +10,7 @@ BIN := .venv/bin
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve setup lint test-fast test bench clean
+.PHONY: help demo serve setup browser lint test-fast test locales pictures bench clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -24,6 +24,9 @@ serve:  ## Open ComfyUI with the pack and the demo model (PORT=8188)
 setup:
 	@$(ENVIRONMENT) --dev --comfyui 0.30.0 --comfyui 0.20.1
 
+browser: setup
+	@$(BIN)/python -m diffseg_tools.browser
+
 # pytest is called as a program: `python -m pytest` would put the repository root on sys.path, where our `nodes`
 # hides ComfyUI's module of that name.
 
@@ -31,12 +34,21 @@ lint: setup  ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@$(BIN)/python -m diffseg_tools.javascript check
 
 test-fast: lint  ## Check style and types, and test the core
-	$(BIN)/pytest tests/core
+	$(BIN)/python -m diffseg_tools.javascript test
+	$(BIN)/pytest tests/core tests/web
 
-test: lint  ## Run every test, with ComfyUI 0.30.0 and 0.20.1
+test: lint browser  ## Run every test, with ComfyUI 0.30.0 and 0.20.1 and in a browser
+	$(BIN)/python -m diffseg_tools.javascript test
 	$(BIN)/pytest tests
+
+locales: setup  ## Write the English texts of the nodes to locales/en, after changing them
+	@$(BIN)/python -m diffseg_tools.locales
+
+pictures: browser  ## Make the pictures of the picker in web/docs anew, from its browser test
+	DIFFSEG_PICTURES=web/docs $(BIN)/pytest tests/browser/test_story.py
 
 bench: setup  ## Measure time and memory
 	$(BIN)/python benchmarks/run.py

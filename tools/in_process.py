@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from .environment import ROOT
+from .steps import ROOT
 
 
 def import_comfyui(directory: Path) -> None:

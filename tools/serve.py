@@ -13,7 +13,8 @@ import webbrowser
 
 from .comfyui import ComfyError, ComfyServer
 from .demo import WORKFLOW, bundled_picture
-from .environment import CACHE, SetupError, installation_in_use
+from .environment import installation_in_use
+from .steps import CACHE, SetupError
 from .workflow import loaded_pictures
 
 

@@ -36,8 +36,8 @@ function addPicker(node) {
     },
     settle() {
       // One step of ComfyUI's own undo, and a reason to save the workflow.
-      node.graph?.beforeChange()
-      node.graph?.afterChange()
+      app.canvas.emitBeforeChange()
+      app.canvas.emitAfterChange()
     },
     isConnected: () => ['points', 'invert'].some((name) => isConnected(node, name)),
     imageIndex: () => Number(widget(node, 'image_index').value),

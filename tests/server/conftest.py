@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from diffseg_tools.comfyui import ComfyServer
@@ -41,3 +42,26 @@ def any_comfy_server(request: pytest.FixtureRequest) -> ComfyServer:
         "comfy_server" if request.param == NEWEST else "comfy_server_oldest"
     )
     return server
+
+
+@pytest.fixture
+def segments_prompt() -> dict[str, Any]:
+    """A prompt whose node "3" gives segments of the demo model's photograph, and "1" at 3 the photograph."""
+    return {
+        "1": {"class_type": "DiffSegDemoModel", "inputs": {}},
+        "2": {
+            "class_type": "DiffSegCapture",
+            "inputs": {
+                "model": ["1", 0], "vae": ["1", 1], "conditioning": ["1", 2], "image": ["1", 3],
+                "timestep": 25, "input_mode": "clean latent", "noise_seed": 0, "working_size": 384,
+                "resolutions": "all",
+            },
+        },
+        "3": {
+            "class_type": "DiffSegSegment",
+            "inputs": {
+                "attention": ["2", 0], "merge_threshold": 0.63, "merge_passes": 3, "anchors": 16,
+                "refinement": "none", "smallest_area": 2.0,
+            },
+        },
+    }  # fmt: skip

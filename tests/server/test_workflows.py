@@ -12,12 +12,24 @@ from typing import Any
 import numpy as np
 import pytest
 from diffseg_tools.comfyui import ComfyRunError, ComfyServer
-from diffseg_tools.workflow import to_prompt
+from diffseg_tools.workflow import ANNOTATIONS, to_prompt
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
-NODES = {"DiffSegCapture", "DiffSegSegment", "DiffSegMasks", "DiffSegPreview", "DiffSegDemoModel"}
+NODES = {
+    "DiffSegCapture",
+    "DiffSegSegment",
+    "DiffSegSelect",
+    "DiffSegFilter",
+    "DiffSegSnapMask",
+    "DiffSegMasks",
+    "DiffSegLabelMap",
+    "DiffSegToSEGS",
+    "DiffSegSave",
+    "DiffSegPreview",
+    "DiffSegDemoModel",
+}
 
 
 def load(name: str) -> dict[str, Any]:
@@ -76,7 +88,14 @@ def test_every_node_has_a_help_page(comfy_server: ComfyServer, name: str) -> Non
 def test_every_workflow_has_a_thumbnail_and_no_missing_node(comfy_server: ComfyServer, path: Path) -> None:
     with Image.open(path.with_suffix(".jpg")) as thumbnail:
         assert min(thumbnail.size) >= 256
-    to_prompt(json.loads(path.read_text(encoding="utf-8")), comfy_server.object_info())
+    workflow = json.loads(path.read_text(encoding="utf-8"))
+    missing = {node["type"] for node in workflow["nodes"]} - set(comfy_server.object_info())
+    foreign = {node["type"] for node in workflow["nodes"] if node["properties"].get("cnr_id")}
+    assert missing - ANNOTATIONS == foreign
+    assert bool(foreign) == ("_needs_" in path.stem), "a workflow says by its name which pack it needs"
+    for node in workflow["nodes"]:
+        node["mode"] = 2 if node["type"] in foreign else 0
+    to_prompt(workflow, comfy_server.object_info())
 
 
 def test_without_a_checkpoint_the_first_workflow_gives_an_overlay_and_masks(

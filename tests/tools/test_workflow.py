@@ -160,11 +160,6 @@ def wrong_type() -> dict:
     return graph
 
 
-def subgraph() -> dict:
-    graph = chain(node(5, "1b2c", {"image": ("IMAGE", 1)}))
-    return {**graph, "definitions": {"subgraphs": [{"id": "1b2c", "name": "Faces"}]}}
-
-
 def circle() -> dict:
     return workflow(
         [node(5, "Blur", {"image": ("IMAGE", 1)}), node(6, "Reroute", {"": ("*", 1)})], [[1, 6, 0, 6, 0, "*"]]
@@ -176,7 +171,6 @@ def circle() -> dict:
     [
         (chain(node(5, "Ours", {"image": ("IMAGE", 1)})), r"Node 5 \(Ours\): the server has no such node"),
         (wrong_type(), r'Node 5 \(Blur\): expected IMAGE for "image", got MASK from Node 1 \(Load\)'),
-        (subgraph(), r'Node 5 \(1b2c\) is the subgraph "Faces"'),
         (chain(node(5, "Blur", {"image": ("IMAGE", 77)})), "link 77, which the workflow does not list"),
         (chain(node(5, "Blur", {"picture": ("IMAGE", 1)})), r'Node 5 \(Blur\) has no input "picture"'),
         (chain(), "fed by node 5, which is not there"),
@@ -186,7 +180,6 @@ def circle() -> dict:
     ids=[
         "missing node type",
         "wrong type",
-        "subgraph",
         "unlisted link",
         "unknown input",
         "missing node",

@@ -56,9 +56,9 @@ const CHINESE = {
   segment: (segment, share) => `区域 ${segment} · ${share} %`,
   noSegment: '此处没有区域',
   connected: '由连接的点选中',
-  fixed: 'points 或 invert 来自连接：请在来源处更改',
+  fixed: '点（points）或反选（invert）来自连接：请在来源处更改',
   outside: (count) => `${count} 个点在图片之外`,
-  unreadable: 'points 不是点的列表：请改正，或按“清空”',
+  unreadable: '“点（points）”不是点的列表：请改正，或按“清空”',
   buttons: { all: '全选', none: '清空', invert: '反选', undo: '撤销' },
   tips: {
     all: '选择所有区域',

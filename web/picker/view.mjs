@@ -32,6 +32,7 @@ export class View {
     this.image = null
     /** @type {Painter | null} */
     this.painter = null
+    /** @type {Uint8Array} */
     this.chosen = new Uint8Array(0)
     this.hovered = NO_SEGMENT
     this.resized = new ResizeObserver(() => this.fit())

@@ -1,0 +1,51 @@
+"""A node for the tests: a picture that is cut into as many segments as asked for.
+
+A custom node of its own, laid beside the pack in the test server's `custom_nodes`. It takes the classes of
+the pack from where ComfyUI has imported it.
+"""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import torch
+from scipy.spatial import cKDTree
+
+import nodes
+
+
+def core_of_the_pack() -> ModuleType:
+    """The pack's own `diffseg_core`."""
+    package = nodes.NODE_CLASS_MAPPINGS["DiffSegSelect"].__module__.removesuffix(".nodes.select")
+    return sys.modules[f"{package}.diffseg_core"]
+
+
+class DiffSegTestCells:
+    """Every pixel belongs to the nearest of some random places."""
+
+    CATEGORY = "DiffSeg tests"
+    FUNCTION = "cut"
+    RETURN_TYPES = ("DIFFSEG_SEGMENTS", "IMAGE", "IMAGE")
+    RETURN_NAMES = ("segments", "image", "numbers")
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 (ComfyUI's name)
+        return {"required": {"count": ("INT", {"default": 300}), "side": ("INT", {"default": 1024})}}
+
+    def cut(self, count: int, side: int) -> tuple[Any, torch.Tensor, torch.Tensor]:
+        """Segments, a picture of them, and their numbers as a picture: the number is red + 256 green."""
+        places = torch.rand(count, 2, generator=torch.Generator().manual_seed(1)) * side
+        across = torch.arange(side) + 0.5
+        pixels = torch.stack(torch.meshgrid(across, across, indexing="ij"), dim=-1)  # [side, side, (y, x)]
+        nearest = torch.from_numpy(cKDTree(places.numpy()).query(pixels.numpy())[1])  # [side, side]
+        order = nearest.flatten().bincount(minlength=count).argsort(descending=True, stable=True)
+        rank = torch.empty_like(order)
+        rank[order] = torch.arange(count)
+        labels = rank[nearest].to(torch.int32)[None]
+        picture = torch.stack([pixels[..., 0] / side, pixels[..., 1] / side, (nearest % 7) / 7], dim=-1)
+        numbers = torch.stack([labels[0] % 256, labels[0] // 256, labels[0] * 0], dim=-1) / 255
+        segments = core_of_the_pack().Segments(labels, (torch.zeros(count, 1, 1),))
+        return segments, picture[None], numbers[None]
+
+
+NODE_CLASS_MAPPINGS = {"DiffSegTestCells": DiffSegTestCells}

@@ -1,0 +1,83 @@
+"""Where a choice survives: in saved workflows, after a reload, as a prompt, in batches and in subgraphs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import workflows
+from .graph_page import GraphPage, inside
+
+ObjectInfo = dict[str, Any]
+
+
+def test_picture_and_choice_are_back_after_a_reload(graph: GraphPage, object_info: ObjectInfo) -> None:
+    graph.load(workflows.picking(object_info))
+    before = graph.run()
+    graph.click(inside(before.labels, 2))
+    graph.run()
+    graph.page.wait_for_timeout(1000)  # the front end keeps a draft of the workflow, not at once
+    graph.reload()
+    graph.show_picker()
+    graph.wait_for_picture()
+    assert "1 of " in graph.status
+    graph.click(inside(before.labels, 5))
+    assert "2 of " in graph.status
+    assert (graph.run().mask == np.isin(before.labels, [2, 5])).all()
+
+
+def test_a_saved_workflow_carries_the_choice(graph: GraphPage, object_info: ObjectInfo) -> None:
+    graph.load(workflows.picking(object_info))
+    before = graph.run()
+    graph.click(inside(before.labels, 1))
+    graph.press("invert")
+    saved = graph.save_as(f"picked {graph.nodes2}")
+    graph.command("Comfy.NewBlankWorkflow")
+    graph.picker.wait_for(state="detached")
+    graph.load(saved)
+    graph.wait_for_picture()
+    assert (graph.run().mask == (before.labels != 1)).all()
+    (node,) = (node for node in saved["nodes"] if node["type"] == "DiffSegSelect")
+    assert node["widgets_values"] == [graph.widget("points"), True, 0]
+
+
+def test_the_exported_prompt_carries_the_choice(graph: GraphPage, object_info: ObjectInfo) -> None:
+    graph.load(workflows.picking(object_info))
+    before = graph.run()
+    graph.click(inside(before.labels, 1))
+    prompt = graph.api_format()
+    (select,) = (node["inputs"] for node in prompt.values() if node["class_type"] == "DiffSegSelect")
+    assert set(select) == {"segments", "image", "points", "invert", "image_index"}
+    (union,) = graph.saved(graph.server.run(prompt).outputs)["union"]
+    assert ((union[..., 0] == 255) == (before.labels == 1)).all()
+
+
+def test_in_a_batch_the_picture_of_the_index_is_clicked(graph: GraphPage, object_info: ObjectInfo) -> None:
+    graph.load(workflows.picking_in_a_batch(object_info, image_index=1))
+    before = graph.run()
+    upside_down = graph.shown()
+    place = inside(before.labels, 1)
+    graph.click(place)
+    assert (graph.run().mask == (before.labels == 1)).all()
+
+    graph.set_widget("DiffSegSelect", "image_index", 2)
+    graph.set_widget("DiffSegMasks", "image_index", 2)
+    graph.wait_for_picture()
+    graph.leave()
+    assert np.abs(graph.shown() - upside_down).mean() > 5, "the picker turns to the other picture by itself"
+    run = graph.run()
+    assert (run.mask == run.segments([place])).all()
+    assert (run.labels != before.labels).any()
+
+
+def test_in_a_subgraph_it_works_as_outside(graph: GraphPage, object_info: ObjectInfo) -> None:
+    graph.load_hidden(workflows.picking_in_a_subgraph(object_info))
+    graph.enter_subgraph()
+    before = graph.run()
+    graph.click(inside(before.labels, 2))
+    run = graph.run()
+    assert (run.mask == (before.labels == 2)).all()
+    assert {"DiffSegCapture", "DiffSegSegment"} <= run.cached
+    assert "1 of " in graph.status
+    graph.leave_subgraph()

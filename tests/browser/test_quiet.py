@@ -1,0 +1,43 @@
+"""The browser's console: nothing there is ours. Comes last, and looks back at all the other tests."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from playwright.sync_api import Browser, Route
+
+from . import workflows
+from .graph_page import GraphPage, inside
+
+COMMON = {"width": 1100, "height": 900}
+
+
+def without_numbers(complaints: list[str]) -> set[str]:
+    """Each complaint once, without what differs from one page to another."""
+    return {re.sub(r"[0-9a-f]{8,}|\d+", "#", complaint) for complaint in complaints}
+
+
+def hide_the_pack(route: Route) -> None:
+    """Answer for the server which scripts to load: all but the pack's."""
+    answer = route.fetch()
+    route.fulfill(response=answer, body=json.dumps([name for name in answer.json() if "DiffSeg" not in name]))
+
+
+def test_the_console_has_nothing_that_it_has_not_without_the_pack(
+    graph: GraphPage, chromium: Browser, object_info: dict[str, Any]
+) -> None:
+    graph.load(workflows.picking(object_info))
+    labels = graph.run().labels
+    graph.click(inside(labels, 0))
+    graph.press("invert")
+    graph.run()
+    context = chromium.new_context(viewport=COMMON, has_touch=True)
+    context.route("**/extensions", hide_the_pack)
+    plain = GraphPage(context.new_page(), graph.server, graph.nodes2)
+    plain.open()
+    plain.load_hidden(workflows.pictures_only(object_info))
+    plain.page.wait_for_timeout(500)
+    context.close()
+    assert without_numbers(graph.complaints) - without_numbers(plain.complaints) == set()

@@ -1,0 +1,135 @@
+"""The picker at work, from hover to edit, as the README shows it.
+
+Where the environment variable DIFFSEG_PICTURES names a folder of the repository, the frames become the
+pictures of the documentation there: `make pictures`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Page
+
+from . import workflows
+from .graph_page import APP, TWO_FRAMES, GraphPage
+
+ROOT = Path(__file__).resolve().parents[2]
+VIEWPORT = {"width": 1280, "height": 860}
+SCALE = 1.15
+CUP = [(188, 105), (178, 140), (215, 170), (262, 205), (330, 215)]  # a stroke along its rim
+WANDERING = [(545, 40), (500, 180), (420, 160), (360, 275), (290, 140), (130, 200), (188, 105)]
+
+
+def recolouring(object_info: dict[str, Any]) -> dict[str, Any]:
+    """Pick something in the demo model's photograph and give it another colour."""
+    graph = workflows.Graph(object_info)
+    segments, image = workflows.add_segments(graph)
+    select = workflows.add_picker(graph, segments, image)
+    workflows.save_everything(graph, select, segments)
+    paint = graph.add("EmptyImage", 600, 400, 1, 0x58A8FF)
+    blend = graph.add("ImageBlend", 1.0, "multiply", image1=image, image2=(paint, 0))
+    edit = graph.add(
+        "ImageCompositeMasked", 0, 0, False, destination=image, source=(blend, 0), mask=(select, 0)
+    )
+    graph.save_image("edit", (edit, 0))
+    preview = graph.add("PreviewImage", size=(480, 560), images=(edit, 0))
+    workflow = graph.workflow()
+    for node in workflow["nodes"]:
+        node["pos"] = [4000 + 10 * node["id"], 3000]
+    by_id = {node["id"]: node for node in workflow["nodes"]}
+    by_id[select] |= {"pos": [0, 0], "size": [480, 560]}
+    by_id[preview]["pos"] = [540, 0]
+    return workflow
+
+
+class Film:
+    """Frames of a page with the mouse drawn in, and how long each is shown."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.frames: list[Image.Image] = []
+        self.milliseconds: list[int] = []
+
+    def take(self, mouse: tuple[float, float] | None, milliseconds: int) -> None:
+        """One frame."""
+        self.page.evaluate(TWO_FRAMES)
+        clip = {"x": 80, "y": 100, "width": 1190, "height": 700}
+        frame = Image.open(io.BytesIO(self.page.screenshot(clip=clip))).convert("RGB")
+        if mouse:
+            frame.paste(POINTER, (round(mouse[0] - clip["x"]), round(mouse[1] - clip["y"])), POINTER)
+        self.frames.append(frame)
+        self.milliseconds.append(milliseconds)
+
+    def save(self, path: Path) -> None:
+        """As an animated WebP that begins anew."""
+        frames = [frame.resize((frame.width * 4 // 5, frame.height * 4 // 5)) for frame in self.frames]
+        rest = {"append_images": frames[1:], "duration": self.milliseconds, "loop": 0}
+        frames[0].save(path, save_all=True, quality=72, method=4, **rest)
+
+
+def _pointer() -> Image.Image:
+    """An arrow: screenshots leave out the mouse."""
+    from PIL import ImageDraw
+
+    arrow = Image.new("RGBA", (60, 84), (0, 0, 0, 0))
+    outline = [(3, 3), (3, 63), (18, 50), (28, 75), (39, 70), (29, 46), (48, 45)]
+    ImageDraw.Draw(arrow).polygon(outline, fill="white", outline="black", width=5)
+    return arrow.resize((20, 28), Image.Resampling.LANCZOS)
+
+
+POINTER = _pointer()
+
+
+def test_from_hover_to_edit(graph: GraphPage, object_info: dict[str, Any]) -> None:
+    page = graph.page
+    before = page.viewport_size
+    page.set_viewport_size(VIEWPORT)
+    graph.set_setting("Comfy.Minimap.Visible", False)
+    graph.load(recolouring(object_info))
+    page.evaluate(
+        f"scale => {{ {APP}.canvas.ds.scale = scale; {APP}.canvas.ds.offset[0] = 85; "
+        f"{APP}.canvas.ds.offset[1] = 125; {APP}.canvas.setDirty(true, true) }}",
+        SCALE,
+    )
+    film = Film(page)
+    film.take(None, 1200)
+    first = graph.run()
+    page.wait_for_timeout(500)
+    film.take(None, 700)
+    for place in WANDERING:
+        graph.hover(place)
+        film.take(graph.place(place), 350)
+    page.mouse.down()
+    for start, end in pairwise(CUP):
+        for part in (0.5, 1.0):
+            place = tuple(a + (b - a) * part for a, b in zip(start, end, strict=True))
+            page.mouse.move(*graph.place(place))
+            film.take(graph.place(place), 200)
+    page.mouse.up()
+    film.take(graph.place(CUP[-1]), 600)
+    second = graph.run()
+    page.wait_for_timeout(1200)  # the preview fades in
+    film.take(graph.place(CUP[-1]), 2500)
+
+    assert not first.mask.any()
+    assert (second.mask == second.segments(CUP)).all()
+    (photograph,), (edit,) = first.pictures["edit"], second.pictures["edit"]
+    changed = (photograph != edit).any(-1)
+    assert not changed[~second.mask].any(), "what was not chosen stays as it was"
+    assert changed[second.mask].mean() > 0.99
+    shown = np.asarray(film.frames[-1]).astype(int) - np.asarray(film.frames[1]).astype(int)
+    assert (np.abs(shown[:, shown.shape[1] // 2 :]) > 40).any(-1).mean() > 0.02, "the preview shows the edit"
+
+    if "DIFFSEG_PICTURES" in os.environ:
+        docs = ROOT / os.environ["DIFFSEG_PICTURES"]
+        film.frames[-1].save(docs / f"picker_{'nodes2' if graph.nodes2 else 'classic'}.png", optimize=True)
+        if graph.nodes2:
+            film.save(docs / "picker.webp")
+    graph.set_setting("Comfy.Minimap.Visible", True)
+    page.set_viewport_size(before)

@@ -1,0 +1,83 @@
+/** What web/ uses of ComfyUI's /scripts/app.js, and no more. */
+
+export interface Widget {
+  name: string
+  type: string
+  value: unknown
+  /** Whether a saved workflow keeps the value. */
+  serialize?: boolean
+  hidden?: boolean
+  options: { hidden?: boolean; [name: string]: unknown }
+  callback?: ((value: any, ...more: any[]) => void) | undefined
+}
+
+export interface DOMWidgetOptions {
+  /** Whether a prompt contains the value. */
+  serialize?: boolean
+  /** Whether a grey box takes its place in the classic renderer where the graph is small. */
+  hideOnZoom?: boolean
+  margin?: number
+  /** For the classic renderer; Nodes 2.0 goes by the style sheet. */
+  getMinHeight?: () => number
+  getMaxHeight?: () => number
+  getValue?: () => string
+  setValue?: (value: string) => void
+}
+
+export interface NodeInput {
+  name: string
+  type: string
+  link: number | null
+  widget?: { name: string }
+}
+
+export interface LGraph {
+  id: string
+  rootGraph: LGraph
+  getNodeById(id: number | string): LGraphNode | null | undefined
+  setDirtyCanvas(foreground: boolean, background?: boolean): void
+}
+
+export interface LGraphNode {
+  id: number | string
+  title: string
+  /** The `node_id` of the Python class. */
+  comfyClass?: string
+  size: [number, number]
+  inputs: NodeInput[]
+  widgets?: Widget[]
+  /** The graph that the node is in; null when it has been removed. */
+  graph: LGraph | null
+  /** What a subgraph node stands for. */
+  subgraph?: LGraph
+  setSize(size: [number, number]): void
+  addDOMWidget(name: string, type: string, element: HTMLElement, options?: DOMWidgetOptions): Widget
+  onConfigure?: ((this: LGraphNode, data: unknown) => void) | undefined
+  /** Called with null where a node has nothing to tell. */
+  onExecuted?: ((this: LGraphNode, output: Record<string, unknown[]> | null) => void) | undefined
+  onRemoved?: ((this: LGraphNode) => void) | undefined
+  onWidgetChanged?: (name: string, value: unknown, before: unknown, widget: Widget) => void
+}
+
+export interface Extension {
+  name: string
+  setup?(): void | Promise<void>
+  nodeCreated?(node: LGraphNode): void
+  /** The outputs kept by the front end were exchanged: another workflow is shown. */
+  onNodeOutputsUpdated?(outputs: Record<string, Record<string, unknown[]>>): void
+}
+
+export const app: {
+  rootGraph: LGraph
+  canvas: {
+    canvas: HTMLCanvasElement
+    /** Between these two calls lies one step of ComfyUI's undo. */
+    emitBeforeChange(): void
+    emitAfterChange(): void
+    setDirty(foreground: boolean, background?: boolean): void
+  }
+  /** What nodes told in their last run: by node id, in a subgraph by "<subgraph's id>:<node id>". */
+  nodeOutputs: Record<string, Record<string, unknown[]> | undefined>
+  extensionManager: { setting: { get(id: string): string | undefined } }
+  registerExtension(extension: Extension): void
+}
