@@ -71,12 +71,36 @@ function addPicker(node) {
   }
   node.onConfigure = function (data) {
     onConfigure?.call(this, data)
+    takeOver(node, picker)
     // A workflow that is opened again, or a page that is reloaded: what the last run showed is still there.
     lastOutput(node, OUTPUT).then((output) => {
       if (output && !picker.nodeView) picker.receive(/** @type {NodeView} */ (output[0]))
       else picker.refresh()
     })
   }
+}
+
+/**
+ * The picker that was last made for a node, by the ids of graph and node, for as long as it is in use.
+ * @type {Map<string, WeakRef<Picker>>}
+ */
+const pickers = new Map()
+
+/**
+ * An undo makes every node anew. Nodes 2.0 then goes on showing the elements of the node that was there before
+ * under the same id: put the new picker in the old one's place.
+ * @param {LGraphNode} node
+ * @param {Picker} picker
+ */
+function takeOver(node, picker) {
+  const key = `${node.graph?.id}:${node.id}`
+  const before = pickers.get(key)?.deref()
+  pickers.set(key, new WeakRef(picker))
+  if (!before || before === picker) return
+  picker.past = before.past
+  requestAnimationFrame(() => {
+    if (before.element.isConnected && !picker.element.isConnected) before.element.replaceWith(picker.element)
+  })
 }
 
 /**

@@ -179,8 +179,7 @@ export class Picker {
   end() {
     const { before } = this
     this.before = null
-    const now = this.host.read()
-    if (!before || (before.points === now.points && before.invert === now.invert)) return
+    if (!before || this.#isNow(before)) return
     this.past.push(before)
     if (this.past.length > MOST_UNDO) this.past.shift()
     this.host.settle()
@@ -213,8 +212,10 @@ export class Picker {
   }
 
   undo() {
-    const last = this.past.pop()
-    if (!last || this.host.isConnected()) return
+    if (this.host.isConnected()) return
+    let last = this.past.pop()
+    while (last && this.#isNow(last)) last = this.past.pop() // ComfyUI's own undo came before
+    if (!last) return this.#report()
     this.host.write(last)
     this.host.settle()
     this.#repaint()
@@ -226,6 +227,12 @@ export class Picker {
     this.begin()
     this.host.write(choice)
     this.end()
+  }
+
+  /** @param {Choice} choice */
+  #isNow(choice) {
+    const { points, invert } = this.host.read()
+    return choice.points === points && choice.invert === invert
   }
 
   #points() {
