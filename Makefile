@@ -47,8 +47,8 @@ test: lint browser  ## Run every test, with ComfyUI 0.30.0 and 0.20.1 and in a b
 locales: setup  ## Write the English texts of the nodes to locales/en, after changing them
 	@$(BIN)/python -m diffseg_tools.locales
 
-pictures: browser  ## Make the pictures of the picker in web/docs anew, from its browser test
-	DIFFSEG_PICTURES=web/docs $(BIN)/pytest tests/browser/test_story.py
+pictures: browser  ## Make the pictures of the picker anew, from its browser test
+	DIFFSEG_PICTURES=1 $(BIN)/pytest tests/browser/test_story.py
 
 bench: setup  ## Measure time and memory
 	$(BIN)/python benchmarks/run.py

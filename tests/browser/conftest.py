@@ -12,6 +12,7 @@ import pytest
 from diffseg_tools.browser import INSTALL_BROWSER, find_browser
 from diffseg_tools.comfyui import ComfyServer
 from diffseg_tools.environment import NEWEST, Installation, comfyui_directory
+from diffseg_tools.steps import CACHE
 from playwright.sync_api import Browser, sync_playwright
 
 from .graph_page import GraphPage
@@ -26,6 +27,7 @@ ARGUMENTS = [
 ]
 VIEWPORT = {"width": 1100, "height": 900}
 RENDERERS = ["classic", "nodes2"]
+FAILURES = CACHE / "browser_failures"
 
 
 @pytest.fixture(scope="package")
@@ -72,3 +74,16 @@ def graph(opened: GraphPage) -> GraphPage:
     """The front end, with the mouse out of the way. Load a workflow first."""
     opened.leave()
     return opened
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Of a failed test, keep what the page looked like and what the browser's console said."""
+    report = yield
+    graph = getattr(item, "funcargs", {}).get("graph")
+    if report.failed and graph is not None:
+        FAILURES.mkdir(parents=True, exist_ok=True)
+        picture = FAILURES / f"{item.name}.png"
+        graph.page.screenshot(path=picture)
+        report.sections.append(("the page", f"{picture}\n" + "\n".join(graph.complaints[-10:])))
+    return report

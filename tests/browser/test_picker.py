@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from . import workflows
-from .graph_page import GraphPage, PickerRun, inside
+from .graph_page import GraphPage
+from .picker_run import PickerRun, inside
 
 ObjectInfo = dict[str, Any]
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from . import workflows
-from .graph_page import GraphPage, inside
+from .graph_page import GraphPage
+from .picker_run import inside
 
 ObjectInfo = dict[str, Any]
 
@@ -72,7 +73,7 @@ def test_in_a_batch_the_picture_of_the_index_is_clicked(graph: GraphPage, object
 
 
 def test_in_a_subgraph_it_works_as_outside(graph: GraphPage, object_info: ObjectInfo) -> None:
-    graph.load_hidden(workflows.picking_in_a_subgraph(object_info))
+    graph.show_workflow(workflows.picking_in_a_subgraph(object_info))
     graph.enter_subgraph()
     before = graph.run()
     graph.click(inside(before.labels, 2))

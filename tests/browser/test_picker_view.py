@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from . import workflows
-from .graph_page import GraphPage, inside
+from .graph_page import GraphPage
+from .picker_run import inside
 
 ObjectInfo = dict[str, Any]
 HOVER = """async (places) => {

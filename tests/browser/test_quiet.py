@@ -9,7 +9,9 @@ from typing import Any
 from playwright.sync_api import Browser, Route
 
 from . import workflows
-from .graph_page import GraphPage, inside
+from .front_end import FrontEnd
+from .graph_page import GraphPage
+from .picker_run import inside
 
 COMMON = {"width": 1100, "height": 900}
 
@@ -35,9 +37,9 @@ def test_the_console_has_nothing_that_it_has_not_without_the_pack(
     graph.run()
     context = chromium.new_context(viewport=COMMON, has_touch=True)
     context.route("**/extensions", hide_the_pack)
-    plain = GraphPage(context.new_page(), graph.server, graph.nodes2)
+    plain = FrontEnd(context.new_page(), graph.server, graph.nodes2)
     plain.open()
-    plain.load_hidden(workflows.pictures_only(object_info))
+    plain.show_workflow(workflows.pictures_only(object_info))
     plain.page.wait_for_timeout(500)
     context.close()
     assert without_numbers(graph.complaints) - without_numbers(plain.complaints) == set()

@@ -1,7 +1,7 @@
 """The picker at work, from hover to edit, as the README shows it.
 
-Where the environment variable DIFFSEG_PICTURES names a folder of the repository, the frames become the
-pictures of the documentation there: `make pictures`.
+With the environment variable DIFFSEG_PICTURES the frames become the pictures of the documentation:
+`make pictures`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from . import workflows
-from .graph_page import APP, TWO_FRAMES, GraphPage
+from .front_end import APP, TWO_FRAMES
+from .graph_page import GraphPage
 
 ROOT = Path(__file__).resolve().parents[2]
 VIEWPORT = {"width": 1280, "height": 860}
@@ -127,9 +128,9 @@ def test_from_hover_to_edit(graph: GraphPage, object_info: dict[str, Any]) -> No
     assert (np.abs(shown[:, shown.shape[1] // 2 :]) > 40).any(-1).mean() > 0.02, "the preview shows the edit"
 
     if "DIFFSEG_PICTURES" in os.environ:
-        docs = ROOT / os.environ["DIFFSEG_PICTURES"]
-        film.frames[-1].save(docs / f"picker_{'nodes2' if graph.nodes2 else 'classic'}.png", optimize=True)
+        renderer = "nodes2" if graph.nodes2 else "classic"
+        film.frames[-1].save(ROOT / "docs" / f"picker_{renderer}.jpg", quality=88)
         if graph.nodes2:
-            film.save(docs / "picker.webp")
+            film.save(ROOT / "web" / "docs" / "picker.webp")
     graph.set_setting("Comfy.Minimap.Visible", True)
     page.set_viewport_size(before)
