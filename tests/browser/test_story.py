@@ -11,6 +11,7 @@ import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from PIL import Image
@@ -40,7 +41,7 @@ def recolouring(object_info: dict[str, Any]) -> dict[str, Any]:
     )
     graph.save_image("edit", (edit, 0))
     preview = graph.add("PreviewImage", size=(480, 560), images=(edit, 0))
-    workflow = graph.workflow()
+    workflow = graph.workflow() | {"id": str(uuid4())}  # no run of it is known yet
     for node in workflow["nodes"]:
         node["pos"] = [4000 + 10 * node["id"], 3000]
     by_id = {node["id"]: node for node in workflow["nodes"]}
@@ -98,6 +99,8 @@ def test_from_hover_to_edit(graph: GraphPage, object_info: dict[str, Any]) -> No
         f"{APP}.canvas.ds.offset[1] = 125; {APP}.canvas.setDirty(true, true) }}",
         SCALE,
     )
+    page.mouse.move(640, VIEWPORT["height"] - 5)
+    page.wait_for_timeout(500)  # for menus that the mouse had opened
     film = Film(page)
     film.take(None, 1200)
     first = graph.run()

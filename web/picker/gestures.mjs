@@ -49,7 +49,6 @@ export function listenToPointer(view, actions) {
   })
 
   canvas.addEventListener('pointermove', (event) => {
-    view.fit()
     if (!stroke) return point(view.pixelAt(event))
     if (event.pointerId !== stroke.id) return
     event.stopPropagation()

@@ -7,7 +7,7 @@ import { Painter } from './painter.mjs'
 /** @typedef {import('./label_map.mjs').Point} Point */
 
 const LONGEST_SIDE = 2048 // of the canvases, in their pixels
-const SETTLED = 150 // milliseconds after the last turn of the wheel
+const GLANCE = 200 // milliseconds between looks at the picture's size on the screen
 
 export class View {
   /** @param {string} label what a screen reader calls it */
@@ -37,19 +37,13 @@ export class View {
     this.hovered = NO_SEGMENT
     this.resized = new ResizeObserver(() => this.fit())
     this.resized.observe(this.frame)
-    this.zoomed = () => {
-      window.clearTimeout(this.timer)
-      this.timer = window.setTimeout(() => this.fit(), SETTLED)
-    }
-    this.timer = 0
-    window.addEventListener('wheel', this.zoomed, { capture: true, passive: true })
+    this.timer = window.setInterval(() => this.fit(), GLANCE) // nothing tells that the graph was zoomed
   }
 
   /** The node is gone. */
   dispose() {
     this.resized.disconnect()
-    window.removeEventListener('wheel', this.zoomed, { capture: true })
-    window.clearTimeout(this.timer)
+    window.clearInterval(this.timer)
   }
 
   /**
