@@ -12,6 +12,7 @@ import { Picker } from './picker/picker.mjs'
 
 const OUTPUT = 'diffseg_view'
 const SIZE = [400, 560]
+let made = 0 // pickers
 
 const style = document.createElement('link')
 style.rel = 'stylesheet'
@@ -43,7 +44,9 @@ function addPicker(node) {
     imageIndex: () => Number(widget(node, 'image_index').value),
     fetchFile: (/** @type {FileEntry} */ entry) => api.fetchApi(`/view?${new URLSearchParams(entry)}`)
   })
-  node.addDOMWidget('picker', 'diffseg_picker', picker.element, {
+  // A type of its own: Nodes 2.0 keeps the element of one widget for another of the same node id and type, which
+  // an undo or another workflow may have put in its place.
+  node.addDOMWidget('picker', `diffseg_picker_${++made}`, picker.element, {
     serialize: false,
     hideOnZoom: false,
     getMinHeight: () => 220,
@@ -71,36 +74,12 @@ function addPicker(node) {
   }
   node.onConfigure = function (data) {
     onConfigure?.call(this, data)
-    takeOver(node, picker)
     // A workflow that is opened again, or a page that is reloaded: what the last run showed is still there.
     lastOutput(node, OUTPUT).then((output) => {
       if (output && !picker.nodeView) picker.receive(/** @type {NodeView} */ (output[0]))
       else picker.refresh()
     })
   }
-}
-
-/**
- * The picker that was last made for a node, by the ids of graph and node, for as long as it is in use.
- * @type {Map<string, WeakRef<Picker>>}
- */
-const pickers = new Map()
-
-/**
- * An undo makes every node anew. Nodes 2.0 then goes on showing the elements of the node that was there before
- * under the same id: put the new picker in the old one's place.
- * @param {LGraphNode} node
- * @param {Picker} picker
- */
-function takeOver(node, picker) {
-  const key = `${node.graph?.id}:${node.id}`
-  const before = pickers.get(key)?.deref()
-  pickers.set(key, new WeakRef(picker))
-  if (!before || before === picker) return
-  picker.past = before.past
-  requestAnimationFrame(() => {
-    if (before.element.isConnected && !picker.element.isConnected) before.element.replaceWith(picker.element)
-  })
 }
 
 /**

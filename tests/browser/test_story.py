@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from . import workflows
 from .front_end import APP, TWO_FRAMES
@@ -88,10 +88,11 @@ def _pointer() -> Image.Image:
 POINTER = _pointer()
 
 
-def test_from_hover_to_edit(graph: GraphPage, object_info: dict[str, Any]) -> None:
-    page = graph.page
-    before = page.viewport_size
-    page.set_viewport_size(VIEWPORT)
+def test_from_hover_to_edit(opened: GraphPage, chromium: Browser, object_info: dict[str, Any]) -> None:
+    context = chromium.new_context(viewport=VIEWPORT)
+    page = context.new_page()
+    graph = GraphPage(page, opened.server, opened.nodes2)
+    graph.open()
     graph.set_setting("Comfy.Minimap.Visible", False)
     graph.load(recolouring(object_info))
     page.evaluate(
@@ -136,4 +137,4 @@ def test_from_hover_to_edit(graph: GraphPage, object_info: dict[str, Any]) -> No
         if graph.nodes2:
             film.save(ROOT / "web" / "docs" / "picker.webp")
     graph.set_setting("Comfy.Minimap.Visible", True)
-    page.set_viewport_size(before)
+    context.close()
