@@ -100,22 +100,35 @@ def export_segments(
             a 16-bit label map can tell apart.
         OSError: the files cannot be written.
     """
-    count = len(segments.areas(image))
-    if count > MOST_SEGMENTS:
-        raise InvalidSettingError(
-            f"Expected at most {MOST_SEGMENTS} segments for a 16-bit label map, got {count}. "
-            "Raise the merge threshold or the smallest area."
-        )
+    ids = id_pixels(segments.labels_of(image))
     picture = None if pictures is None else matching_pictures(pictures, segments)[image, None]
     here = slice(image, image + 1)
     one = replace(segments, labels=segments.labels[here].cpu(), proposals=segments.proposals[here])
     contents = {
-        files.label_map: _png((one.labels[0].numpy() + 1).astype(np.uint16)),
+        files.label_map: _png(ids),
         files.overlay: _png(_overlay(one, picture), metadata),
         files.annotation: json.dumps(annotate(one, files), indent=1).encode("utf-8"),
     }
     files.folder.mkdir(parents=True, exist_ok=True)
     _write(contents, last=files.annotation)
+
+
+def id_pixels(labels: torch.Tensor) -> npt.NDArray[np.uint16]:
+    """The ids of one image: uint16 ``[H, W]``, a segment's index + 1, 0 where no segment is.
+
+    Args:
+        labels: int32 ``[H, W]``, −1 where no segment is.
+
+    Raises:
+        InvalidSettingError: more segments than 16 bits can tell apart.
+    """
+    count = int(labels.max()) + 1
+    if count > MOST_SEGMENTS:
+        raise InvalidSettingError(
+            f"Expected at most {MOST_SEGMENTS} segments for a 16-bit label map, got {count}. "
+            "Raise the merge threshold or the smallest area."
+        )
+    return (labels.cpu().numpy() + 1).astype(np.uint16)
 
 
 def annotate(segments: Segments, files: SegmentFiles, image: int = 0) -> dict[str, Any]:

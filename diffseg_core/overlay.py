@@ -7,8 +7,8 @@ import numpy.typing as npt
 import torch
 
 from .errors import InvalidSettingError
-from .grid import GridSize
 from .palette import segment_colours
+from .pictures import matching_pictures
 from .poles import Pole, poles_of_inaccessibility
 from .segments import Segments
 
@@ -53,18 +53,7 @@ def draw_overlay(
     """
     if not 0 <= opacity <= 1:
         raise InvalidSettingError(f"Expected an opacity from 0 (picture) to 1 (colours), got {opacity:g}.")
-    size = GridSize(*image.shape[1:3])
-    if size != segments.image_size:
-        raise InvalidSettingError(
-            f"Expected a picture of {segments.image_size} pixels as the segments have, got {size}. "
-            "Connect the picture that went into the capture."
-        )
-    if image.shape[0] not in (1, segments.batch_size):
-        raise InvalidSettingError(
-            f"Expected 1 or {segments.batch_size} pictures for segments of {segments.batch_size} image(s), "
-            f"got {image.shape[0]}."
-        )
-    pictures = image[..., :3].float().cpu().expand(segments.batch_size, -1, -1, -1)
+    pictures = matching_pictures(image, segments).cpu()
     drawn = [
         _draw(picture.numpy(), labels.numpy(), opacity, borders, numbers)
         for picture, labels in zip(pictures, segments.labels.cpu(), strict=True)

@@ -42,12 +42,12 @@ class Segments:
 
     def areas(self, image: int = 0) -> torch.Tensor:
         """Pixels of every segment of one image: int64 ``[K]``, descending."""
-        labels = self._image(image)
+        labels = self.labels_of(image)
         return labels[labels >= 0].bincount()
 
     def masks(self, image: int = 0) -> torch.Tensor:
         """One mask per segment of one image: float32 ``[K, H, W]`` of zeros and ones."""
-        labels = self._image(image)
+        labels = self.labels_of(image)
         indices = torch.arange(self.counts[image], device=labels.device, dtype=labels.dtype)
         return (labels == indices[:, None, None]).float()
 
@@ -88,7 +88,12 @@ class Segments:
         proposals = (image[indices] for image, indices in zip(self.proposals, kept, strict=False))
         return replace(self, labels=torch.stack(renumbered), proposals=tuple(proposals))
 
-    def _image(self, image: int) -> torch.Tensor:
+    def labels_of(self, image: int) -> torch.Tensor:
+        """The label map of one image: int32 ``[H, W]``.
+
+        Raises:
+            InvalidSettingError: there is no such image.
+        """
         if not 0 <= image < self.batch_size:
             raise InvalidSettingError(
                 f"Expected an image index from 0 to {self.batch_size - 1}, got {image}: "

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from ..diffseg_core.export import id_pixels
 from ..diffseg_core.poles import poles_of_inaccessibility
 
 SUBFOLDER = "diffseg"
@@ -36,10 +37,10 @@ def picker_view(labels: torch.Tensor, picture: torch.Tensor) -> dict[str, Any]:
         a text chunk ``diffseg``: JSON of each segment's ``areas`` in pixels and ``poles`` ``[x, y]``.
         Both as entries for ComfyUI's ``/view``.
     """
-    ids = labels.cpu().numpy()
-    path, entry = _named_by_content((ids + 1).astype(np.uint16), "png")
+    ids = id_pixels(labels)
+    path, entry = _named_by_content(ids, "png")
     if not path.is_file():
-        _write(path, (ids + 1).astype(np.uint16), compress_level=1, pnginfo=_facts(ids))
+        _write(path, ids, compress_level=1, pnginfo=_facts(labels.cpu().numpy()))
     pixels = picture.mul(255).round_().clamp_(0, 255).to(device="cpu", dtype=torch.uint8).numpy()
     shown, shown_entry = _named_by_content(pixels, "jpg")
     if not shown.is_file():
@@ -47,9 +48,9 @@ def picker_view(labels: torch.Tensor, picture: torch.Tensor) -> dict[str, Any]:
     return {"ids": entry, "picture": shown_entry}
 
 
-def _facts(ids: npt.NDArray[np.int32]) -> PngInfo:
-    poles = poles_of_inaccessibility(ids)
-    areas = np.bincount(ids[ids >= 0], minlength=len(poles))
+def _facts(labels: npt.NDArray[np.int32]) -> PngInfo:
+    poles = poles_of_inaccessibility(labels)
+    areas = np.bincount(labels[labels >= 0], minlength=len(poles))
     facts = PngInfo()
     facts.add_text(
         FACTS, json.dumps({"areas": areas.tolist(), "poles": [[pole.x, pole.y] for pole in poles]})

@@ -10,7 +10,6 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import InvalidSettingError, Segments
-from ..diffseg_core.export import MOST_SEGMENTS
 from ..diffseg_core.label_map import draw_label_map
 from ..diffseg_core.pictures import matching_pictures
 from ..diffseg_core.selection import Point, complement, parse_points, segments_under
@@ -112,15 +111,12 @@ class DiffSegSelect(io.ComfyNode):
         more_points: str = "",
     ) -> io.NodeOutput:
         """Masks of the chosen segments, and what the picker shows."""
-        count = len(segments.areas(image_index))
-        if count > MOST_SEGMENTS:
-            raise InvalidSettingError(f"Expected at most {MOST_SEGMENTS} segments to pick from, got {count}.")
-        labels = segments.labels[image_index]
+        labels = segments.labels_of(image_index)
         pictures = draw_label_map(segments) if image is None else matching_pictures(image, segments)
         others = parse_points(more_points)
         chosen = segments_under(labels, [*parse_points(points), *others])
         if invert:
-            chosen = complement(chosen, count)
+            chosen = complement(chosen, segments.counts[image_index])
 
         device = comfy.model_management.intermediate_device()
         indices = torch.tensor(chosen, dtype=labels.dtype, device=labels.device)
