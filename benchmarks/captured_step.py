@@ -1,29 +1,30 @@
 """Time one captured denoising step beside one plain step of SD 1.5's UNet, at its real size.
 
-    python benchmarks/captured_step.py --comfyui DIR [--pairs N]
+    .venv/bin/python -m diffseg_benchmarks.captured_step --comfyui DIR [--pairs N] [--device D] [--json FILE]
 
-Random weights, a 64 by 64 latent, float32, on the CPU. Steps alternate, so that both meet the same machine;
-the figure is the median of the pairs' ratios. Run it on a quiet machine: beside other work, waiting threads
-are what it measures. DIR is a folder of ComfyUI, whose packages this Python must have. No download is needed,
-but 4 GB of memory.
+Random weights, a 64 by 64 latent, float32. Steps alternate, so that both meet the same machine; the figure is
+the median of the pairs' ratios. Run it on a quiet machine: beside other work, waiting threads are what it
+measures. DIR is a folder of ComfyUI, whose packages this Python must have. No download is needed, but 4 GB of
+memory.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import json
+import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from diffseg_tools.in_process import import_comfyui, import_pack
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / ".cache" / "lib"))  # only needed outside the environment that `make bench` sets up
-
-from diffseg_tools.in_process import import_comfyui, import_pack  # noqa: E402
+from .timing import Spread, clock, ratios
+from .workers import Compute
 
 LATENT = (1, 4, 64, 64)  # a picture of 512 by 512 pixels
 SD15_UNET = {
@@ -46,12 +47,36 @@ SD15_UNET = {
 }
 
 
-def random_model() -> Any:
+@dataclass(frozen=True)
+class CapturedStep:
+    """A captured step over a plain one.
+
+    Attributes:
+        time: ratios.
+        plain, captured: median seconds of each.
+    """
+
+    time: Spread
+    plain: float
+    captured: float
+
+
+def measure(compute: Compute, comfyui: Path, pairs: int) -> CapturedStep:
+    """Measure in a process of its own: ComfyUI's modules stay out of this one."""
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder) / "results.json"
+        command = [sys.executable, "-m", "diffseg_benchmarks.captured_step", "--comfyui", str(comfyui)]
+        command += ["--pairs", str(pairs), "--device", compute.device, "--json", str(results)]
+        subprocess.run(command, check=True, cwd=folder, env=compute.environment)
+        values = json.loads(results.read_text(encoding="utf-8"))
+    return CapturedStep(Spread(**values["time"]), values["plain"], values["captured"])
+
+
+def random_model(device: torch.device) -> Any:
     """A MODEL in the shape of SD 1.5."""
     import comfy.model_patcher
     import comfy.supported_models
 
-    device = torch.device("cpu")
     model = comfy.supported_models.SD15(SD15_UNET).get_model({}, "", device)
     torch.manual_seed(0)
     for weight in model.diffusion_model.parameters():
@@ -67,7 +92,7 @@ def plain_step(model: Any, latent: torch.Tensor, conditioning: list[Any]) -> Non
     import comfy.sample
     import comfy.samplers
 
-    sigma = model.get_model_object("model_sampling").sigmas[300]
+    sigma = model.get_model_object("model_sampling").sigmas[300].cpu()
     comfy.sample.sample_custom(
         model,
         torch.zeros_like(latent),
@@ -81,26 +106,13 @@ def plain_step(model: Any, latent: torch.Tensor, conditioning: list[Any]) -> Non
     )
 
 
-def seconds(step: Callable[[], Any]) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
-    step()
-    return time.perf_counter() - start
-
-
-def main() -> None:
-    """Print every pair and the median ratio."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--comfyui", type=Path, required=True, metavar="DIR", help="folder of ComfyUI")
-    parser.add_argument("--pairs", type=int, default=5, help="pairs of steps to time (default: 5)")
-    arguments = parser.parse_args()
-    import_comfyui(arguments.comfyui)
+def compare_steps(device: str, pairs: int) -> CapturedStep:
+    """Time both steps in turn. ComfyUI must be importable."""
     capture = import_pack().nodes.comfy_capture.capture
-    model = random_model()
+    model = random_model(torch.device(device))
     latent = torch.randn(LATENT)
     conditioning = [[torch.randn(1, 77, 768), {}]]
+    now = clock(device)
 
     def plain() -> None:
         plain_step(model, latent, conditioning)
@@ -108,15 +120,35 @@ def main() -> None:
     def captured() -> None:
         capture(model, latent, conditioning, timestep=300, noise_seed=None, resolutions="all")
 
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    def seconds(step: Callable[[], None]) -> float:
+        start = now()
+        step()
+        return now() - start
+
     plain()
     captured()
-    ratios = []
-    for _ in range(arguments.pairs):
-        one, other = seconds(plain), seconds(captured)
-        ratios.append(other / one)
-        print(f"plain {one:.2f} s, captured {other:.2f} s, ratio {ratios[-1]:.2f}", flush=True)
-    print(f"median ratio {statistics.median(ratios):.2f} of {len(ratios)} pairs")
+    ones, others = zip(*((seconds(plain), seconds(captured)) for _ in range(pairs)), strict=True)
+    return CapturedStep(ratios(others, ones), Spread.of(ones).median, Spread.of(others).median)
+
+
+def main() -> None:
+    """Print the ratio, or write it to a file."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--comfyui", type=Path, required=True, metavar="DIR", help="folder of ComfyUI")
+    parser.add_argument("--pairs", type=int, default=5, help="pairs of steps to time (default: 5)")
+    parser.add_argument("--device", default="cpu", help="cpu (the default) or cuda")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
+    arguments = parser.parse_args()
+    import_comfyui(arguments.comfyui, cpu=arguments.device == "cpu")
+    result = compare_steps(arguments.device, arguments.pairs)
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(asdict(result)), encoding="utf-8")
+        return
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(f"plain {result.plain:.2f} s, captured {result.captured:.2f} s, medians of {result.time.count}")
+    print(f"ratio {result.time.median:.2f}, from {result.time.least:.2f} to {result.time.most:.2f}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Capturing attention from a diffusers pipeline. The only module that imports diffusers."""
+"""Capturing attention from a diffusers pipeline."""
 
 from __future__ import annotations
 
@@ -145,20 +145,29 @@ def _conditioning(
     """Text embedding ``[1, tokens, d]`` and, for SDXL, the pooled one and the size's six numbers."""
     is_xl = pipeline.unet.config.addition_embed_type == "text_time"
     if embeds is None or (is_xl and pooled is None):
-        if pipeline.text_encoder is None:
-            raise InvalidSettingError(
-                "Expected prompt_embeds (and pooled_prompt_embeds for SDXL): "
-                "this pipeline has no text encoder to encode the empty prompt with."
-            )
-        encoded = pipeline.encode_prompt(
-            "", device=pipeline._execution_device, num_images_per_prompt=1, do_classifier_free_guidance=False
-        )
-        embeds = encoded[0]
-        pooled = encoded[2] if is_xl else None
+        embeds, pooled = encode_empty_prompt(pipeline)
     if not is_xl or pooled is None:
         return embeds, {}
     time_ids = torch.tensor([[*size, 0, 0, *size]], dtype=torch.float32)
     return embeds, {"text_embeds": pooled, "time_ids": time_ids}
+
+
+def encode_empty_prompt(pipeline: Pipeline) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The text embedding ``[1, tokens, d]`` of the empty prompt and, for SDXL, the pooled one ``[1, d]``.
+
+    Raises:
+        InvalidSettingError: a pipeline without text encoder.
+    """
+    if pipeline.text_encoder is None:
+        raise InvalidSettingError(
+            "Expected prompt_embeds (and pooled_prompt_embeds for SDXL): "
+            "this pipeline has no text encoder to encode the empty prompt with."
+        )
+    with torch.inference_mode():
+        encoded = pipeline.encode_prompt(
+            "", device=pipeline._execution_device, num_images_per_prompt=1, do_classifier_free_guidance=False
+        )
+    return encoded[0], encoded[2] if len(encoded) > 2 else None
 
 
 class _CaptureProcessor:

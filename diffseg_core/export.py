@@ -1,4 +1,4 @@
-"""Segments as files: a label map, an overlay, and a COCO panoptic annotation.
+"""Segments as files: a label map, an overlay, a COCO panoptic annotation, and a file for each mask.
 
 The label map is a 16-bit grey PNG whose pixels are the ids of the annotation: a segment's index + 1, and 0
 where no segment is. COCO's own tools keep ids in the colours of an RGB picture, id = R + 256 G + 65536 B:
@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,12 @@ from .pictures import matching_pictures
 from .poles import poles_of_inaccessibility
 from .run_length import encode_labels
 from .segments import Segments
+from .whole_files import written_aside
 
 FORMAT, VERSION = "diffseg-segments", 1
 MOST_SEGMENTS = 65535  # what 16 bits can tell apart, and 0 for no segment
 CATEGORY = {"id": 1, "name": "segment", "supercategory": "segment", "isthing": 1}
+MASK_NAME = re.compile(r"\d{3,}\.png")
 BACKGROUND = 0.5  # of an overlay without picture, where no segment is
 
 
@@ -70,9 +72,22 @@ class SegmentFiles:
         return self.folder / f"{self.name}_segments.json"
 
     @property
+    def masks(self) -> Path:
+        """Folder of the masks' own files, where they are wanted."""
+        return self.folder / f"{self.name}_masks"
+
+    def mask(self, index: int) -> Path:
+        """The mask of one segment, 8-bit grey PNG of 0 and 255."""
+        return self.masks / f"{index:03}.png"
+
+    def existing_masks(self) -> list[Path]:
+        """The masks' own files that are there."""
+        return [path for path in self.masks.glob("*.png") if MASK_NAME.fullmatch(path.name)]
+
+    @property
     def exist(self) -> bool:
         """Whether any of them is there."""
-        return any(path.exists() for path in (self.label_map, self.overlay, self.annotation))
+        return any(path.exists() for path in (self.label_map, self.overlay, self.annotation, self.masks))
 
 
 def export_segments(
@@ -81,6 +96,7 @@ def export_segments(
     files: SegmentFiles,
     pictures: torch.Tensor | None = None,
     metadata: Mapping[str, str] | None = None,
+    masks: bool = False,
 ) -> None:
     """Write the segments of one image, replacing files of those names.
 
@@ -94,6 +110,7 @@ def export_segments(
         pictures: ``[B, H, W, C]`` in 0..1 as for `draw_overlay`, which the overlay is drawn over; without
             them it is of flat colours.
         metadata: texts to keep in the overlay's PNG, by keyword.
+        masks: write a file for each mask too. Files of masks that were there before are removed.
 
     Raises:
         InvalidSettingError: an image index out of range, pictures that do not fit, or more segments than
@@ -109,8 +126,9 @@ def export_segments(
         files.overlay: _png(_overlay(one, picture), metadata),
         files.annotation: json.dumps(annotate(one, files), indent=1).encode("utf-8"),
     }
-    files.folder.mkdir(parents=True, exist_ok=True)
-    _write(contents, last=files.annotation)
+    if masks:
+        contents |= {files.mask(index): _png(mask) for index, mask in enumerate(_bitmaps(one))}
+    _write(files, contents)
 
 
 def id_pixels(labels: torch.Tensor) -> npt.NDArray[np.uint16]:
@@ -181,6 +199,13 @@ def _overlay(segments: Segments, picture: torch.Tensor | None) -> npt.NDArray[np
     return rounded
 
 
+def _bitmaps(segments: Segments) -> Iterator[npt.NDArray[np.uint8]]:
+    """The masks of the one image, 0 and 255, one at a time."""
+    labels = segments.labels[0].numpy()
+    for index in range(segments.counts[0]):
+        yield np.where(labels == index, np.uint8(255), np.uint8(0))
+
+
 def _png(pixels: npt.NDArray[Any], metadata: Mapping[str, str] | None = None) -> bytes:
     texts = PngInfo()
     for keyword, text in (metadata or {}).items():
@@ -190,15 +215,12 @@ def _png(pixels: npt.NDArray[Any], metadata: Mapping[str, str] | None = None) ->
     return buffer.getvalue()
 
 
-def _write(contents: Mapping[Path, bytes], last: Path) -> None:
-    """Write all files or none; ``last`` is not there while the others change."""
-    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in contents}
-    try:
-        for path, content in contents.items():
-            temporary[path].write_bytes(content)
-        last.unlink(missing_ok=True)
-        for path in sorted(contents, key=lambda path: path == last):
-            temporary[path].replace(path)
-    finally:
-        for path in temporary.values():
-            path.unlink(missing_ok=True)
+def _write(files: SegmentFiles, contents: Mapping[Path, bytes]) -> None:
+    """Write all files or none; the annotation is not there while the others change."""
+    with written_aside(contents) as aside:
+        files.annotation.unlink(missing_ok=True)
+        for path in files.existing_masks():
+            if path not in contents:
+                path.unlink()
+        for path in sorted(contents, key=lambda path: path == files.annotation):
+            aside[path].replace(path)

@@ -10,15 +10,19 @@ from types import ModuleType
 from .steps import ROOT
 
 
-def import_comfyui(directory: Path) -> None:
-    """Make ComfyUI's modules importable, and have them compute on the CPU.
+def import_comfyui(directory: Path, cpu: bool = True) -> None:
+    """Make ComfyUI's modules importable.
 
     ComfyUI reads its command line when it is first imported, so this must come before any other import of it.
+
+    Args:
+        directory: of ComfyUI.
+        cpu: have it compute on the CPU, whatever else there is.
     """
     sys.path.insert(0, str(directory))
     from comfy.cli_args import args
 
-    args.cpu = True
+    args.cpu = cpu
 
 
 def import_pack(name: str = "DiffSeg") -> ModuleType:

@@ -1,0 +1,113 @@
+"""A cluster of Ray's: started on this machine for a while, or joined."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..errors import CrewError
+from .local_crew import in_one_line
+
+LOCAL = "local"
+CONNECT_WITHIN = 10.0  # seconds; Ray itself would try for many minutes
+OBJECT_STORE = 100 * 2**20  # bytes; nothing large is sent
+LONGEST_TEMPORARY = 35  # characters of a folder below which Ray's sockets have names that are short enough
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # what Ray prints on every worker that dies
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a warning of Ray's about its own future
+}
+
+
+def import_ray() -> ModuleType:
+    """Ray, with as little to print as it lets itself be told.
+
+    Raises:
+        CrewError: it is not installed.
+    """
+    try:
+        with _environment(QUIET):
+            import ray
+    except ImportError as error:
+        raise CrewError(
+            "Expected Ray for a run of many processes, but it is not installed: "
+            f'pip install "diffseg[ray]" ({error}).'
+        ) from error
+    return ray
+
+
+@contextmanager
+def connected(ray: ModuleType, address: str | None) -> Iterator[None]:
+    """Start or join a cluster for a while, unless Ray is connected already.
+
+    Raises:
+        CrewError: the cluster cannot be started or reached, or Ray is connected to another.
+    """
+    is_connected = ray.is_initialized()
+    if is_connected and address not in (None, "auto"):
+        raise CrewError(f"Expected to connect to a cluster at {address}, but Ray is connected already.")
+    if not is_connected:
+        _connect(ray, address or LOCAL)
+    try:
+        yield
+    finally:
+        if not is_connected:
+            ray.shutdown()
+
+
+def _connect(ray: ModuleType, address: str) -> None:
+    settings: dict[str, Any] = {"address": address}
+    if address == LOCAL:
+        settings |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE, **_temporary_folder()}
+    try:
+        _knock(address)
+        with _environment(QUIET):
+            ray.init(**settings, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        ray.shutdown()
+        where = "to start a cluster on this machine" if address == LOCAL else f"a cluster at {address}"
+        raise CrewError(f"Expected {where}, but Ray could not connect: {in_one_line(error)}") from error
+
+
+def _knock(address: str) -> None:
+    """Find out at once whether somebody is at "host:port".
+
+    Raises:
+        OSError: nobody answers.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=CONNECT_WITHIN).close()
+
+
+def _temporary_folder() -> dict[str, str]:
+    """A short one, where Ray would take one in which its sockets' names are too long for the system."""
+    chosen = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR", "")
+    return {"_temp_dir": "/tmp/ray"} if len(chosen) > LONGEST_TEMPORARY and sys.platform != "win32" else {}
+
+
+def package_path() -> dict[str, str]:
+    """What lets the workers find this package, where it is not installed: a clone."""
+    folder = Path(__file__).resolve().parents[2]
+    if folder.name in ("site-packages", "dist-packages"):
+        return {}
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a while, where they are not set already."""
+    added = [name for name in variables if name not in os.environ]
+    os.environ.update({name: variables[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)

@@ -1,0 +1,123 @@
+"""Reading a picture of any kind as RGB of 8 bits, or saying why it cannot be read.
+
+What becomes of each kind:
+
+- orientation as in the EXIF data: applied;
+- grey, palette, CMYK, YCbCr, one bit: converted by Pillow;
+- transparency (RGBA, grey with alpha, palette with transparent entries): left out, the colours under it stay,
+  as in ComfyUI's Load Image;
+- 16-bit grey: scaled from 0..65535 to 0..255, where Pillow alone would clip at 255; of 16-bit colour, Pillow
+  keeps the upper 8 bits;
+- 32-bit floats (TIFF): taken if all values are within 0..1, else refused: what is white is not known;
+- 32-bit integers (TIFF): refused for that reason; floats in colour or of 64 bits: Pillow does not read them;
+- animations and files of several pages: the first picture;
+- a size from 1×1 to Pillow's limit of 89,478,485 pixels: read; above that, refused before
+  anything is decoded (a small file may be a picture that fills the memory);
+- a damaged or truncated picture, an empty file, a file of another kind: refused.
+
+Refused is `UnreadablePictureError`, with the path and the reason.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ..errors import UnreadablePictureError
+
+ENDINGS = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".avif", ".bmp", ".gif"))
+ENDINGS |= {".tif", ".tiff", ".jp2", ".ppm", ".pgm", ".pbm", ".tga"}
+"""By which pictures are found in folders, in lower case."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "JPEG2000", "PPM", "TGA", "ICO", "PSD")
+"""Of Pillow's: it would also read some by running other programs (EPS)."""
+
+MOST_PIXELS = 89_478_485  # Pillow's default limit: 256 MB of RGB
+WHITE_16 = 65535
+OF_16_BITS = ("PPM", "PNG")  # formats whose 16-bit grey Pillow gives as 32-bit integers, all or older ones
+
+
+def read_picture(path: Path) -> Image.Image:
+    """The picture in a file, upright, in mode RGB.
+
+    Raises:
+        UnreadablePictureError: there is no picture in it that can be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            # The limit is checked below; a warning would come too late, or not at all.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=_known_formats()) as opened:
+                _check_pixels(opened)
+                is_16_bit = opened.mode.startswith("I;16") or opened.format in OF_16_BITS
+                return _to_rgb(ImageOps.exif_transpose(opened), is_16_bit)
+    except MemoryError:
+        raise
+    except _RefusedError as error:
+        raise UnreadablePictureError(f"{path}: {error}") from None
+    except Exception as error:  # decoders raise nearly anything on damaged files
+        raise UnreadablePictureError(f"{path}: {_reason(path, error)}") from error
+
+
+class _RefusedError(Exception):
+    """A whole picture, of a kind that is not taken."""
+
+
+def _known_formats() -> list[str]:
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]  # AVIF came with Pillow 11.3
+
+
+def _check_pixels(opened: Image.Image) -> None:
+    pixels = opened.width * opened.height
+    if pixels > MOST_PIXELS:
+        raise _RefusedError(
+            f"Expected a picture of at most {MOST_PIXELS:,} pixels, got {opened.width}×{opened.height} "
+            f"({pixels:,}). Scale it down."
+        )
+
+
+def _to_rgb(picture: Image.Image, is_16_bit: bool) -> Image.Image:
+    mode = picture.mode
+    if mode.startswith("I") and is_16_bit:
+        values = np.asarray(picture).astype(np.float32) * (255.0 / WHITE_16)
+        return _grey(values)
+    if mode == "F":
+        values = np.asarray(picture)
+        if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+            raise _RefusedError(
+                f"Expected 32-bit floats from 0 to 1, got {values.min():g} to {values.max():g}. "
+                "Save it with 8 or 16 bits."
+            )
+        return _grey(values * 255.0)
+    if mode == "I":
+        raise _RefusedError("Expected a picture of 8 or 16 bits, got 32-bit integers. Save it with 16 bits.")
+    if mode in ("P", "PA"):
+        picture = picture.convert("RGBA")  # Pillow warns where it shall drop a palette's transparency itself
+    return picture.convert("RGB")
+
+
+def _grey(values: npt.NDArray[np.float32]) -> Image.Image:
+    """From values in 0..255."""
+    return Image.fromarray(np.rint(values).astype(np.uint8)).convert("RGB")
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "Expected a picture, but there is no such file."
+    if isinstance(error, PermissionError):
+        return "Expected a picture, but its file may not be read (permission denied)."
+    if isinstance(error, Image.DecompressionBombError):
+        return f"Expected a picture of at most {MOST_PIXELS:,} pixels: {error} Scale it down."
+    if isinstance(error, UnidentifiedImageError):
+        size = path.stat().st_size
+        if not size:
+            return "Expected a picture, got an empty file."
+        known = ", ".join(_known_formats())
+        return f"Expected a picture ({known}), got {size:,} bytes of a kind that Pillow does not know."
+    text = " ".join(str(error).split())
+    return f"Expected a whole picture, got a damaged one ({text or type(error).__name__})."

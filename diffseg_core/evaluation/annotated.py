@@ -1,0 +1,94 @@
+"""What a data set gives: pictures with the segments, classes and borders that people drew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+VOID = -1
+"""Not annotated: left out of every measure."""
+
+LabelMap = npt.NDArray[np.int32]
+"""``[H, W]``, labels from 0 up, `VOID` where there is none."""
+
+Measure = Literal["classes", "segments", "people", "boundaries"]
+"""A group of measures that a data set's annotations allow.
+
+- "classes": accuracy and mean IoU of classes, with both matchings;
+- "segments": covering and mean best IoU of the true segments;
+- "people": covering, Rand index and variation of information against several people's segmentations;
+- "boundaries": precision, recall and F of boundaries.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotatedPicture:
+    """One picture as every method sees it, and its annotations at the same size.
+
+    Attributes:
+        name: unique in its data set; may hold "/" where the data set has folders.
+        image: mode RGB.
+        classes: class of every pixel, 0..C-1; None where the data set has no classes.
+        segments: one true segmentation for each person who drew one; a panoptic annotation is one of one.
+        boundaries: bool ``[H, W]`` for each person, one pixel wide; only of a data set with "boundaries".
+    """
+
+    name: str
+    image: Image.Image
+    classes: LabelMap | None
+    segments: tuple[LabelMap, ...]
+    boundaries: tuple[npt.NDArray[np.bool_], ...] = ()
+
+
+class Dataset(Protocol):
+    """Annotated pictures in a fixed order."""
+
+    @property
+    def measures(self) -> frozenset[Measure]:
+        """What is measured on it."""
+        ...
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """C names; empty where there are no classes."""
+        ...
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The pictures' names, in order."""
+        ...
+
+    def load(self, name: str) -> AnnotatedPicture:
+        """Read one picture.
+
+        Raises:
+            DatasetError: a file is missing or not what it should be; says which, and where to get it.
+        """
+        ...
+
+
+class Method(Protocol):
+    """Anything that gives segmentations of a picture."""
+
+    @property
+    def name(self) -> str:
+        """Of its row, such as "SLIC 8"."""
+        ...
+
+    def segment(self, picture: AnnotatedPicture) -> dict[str, npt.NDArray[Any]]:
+        """Segment one picture at one or more settings.
+
+        Args:
+            picture: its annotations are for methods that are told something of the truth (the true number
+                of segments, another person's segmentation); all others look at the image alone.
+
+        Returns:
+            integer labels from 0 up, ``[H, W]`` of the image's size, by the name of the setting, which is ""
+            where there is only one. A sweep has the same names in the same order for every picture.
+        """
+        ...

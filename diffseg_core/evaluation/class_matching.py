@@ -1,0 +1,161 @@
+"""Which segment stands for which class, when segments have no names: the best one-to-one matching.
+
+From a contingency table ``H`` of C classes by P segments, P ≥ C, the Hungarian method takes a segment s(c)
+for every class so that the sum of the cells ``H[c, s(c)]`` is largest, and then::
+
+    TP[c] = H[c, s(c)]     FN[c] = sum_p H[c, p] - TP[c]     FP[c] = sum_t H[t, s(c)] - TP[c]
+
+are added over the pictures, and::
+
+    accuracy = sum_c TP[c] / labelled pixels
+    mean IoU = mean over the classes that occur of TP[c] / (TP[c] + FP[c] + FN[c])
+
+A class that is absent still takes a segment where one is left over, which counts as its false positives.
+
+Two ways of matching, whose figures do not compare with one another:
+
+- once **per picture**, as DiffSeg (Tian et al., 2024, and google/diffseg) does. Every picture names its
+  segments anew with the truth in sight: an oracle.
+- once for the **whole set**, as PiCIE (Cho et al., 2021) and STEGO (Hamilton et al., 2022) do. It asks that a
+  segment's number mean the same in every picture, which methods that segment pictures one by one do not give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
+
+from .contingency import Table, as_sparse, dense_contingency
+
+Counts = npt.NDArray[Any]
+"""Pixels of each class, ``[..., C]``, whole numbers in any dtype."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMatching:
+    """Right and wrong pixels of every picture and class.
+
+    Attributes:
+        true_positives, false_negatives, false_positives: int64 ``[N, C]``, in the order of the pictures.
+    """
+
+    true_positives: Table
+    false_negatives: Table
+    false_positives: Table
+
+    @property
+    def accuracy(self) -> float:
+        """Of the set, 0..1; NaN where nothing is labelled."""
+        return float(accuracy(self.true_positives.sum(axis=0), self.false_negatives.sum(axis=0)))
+
+    @property
+    def mean_iou(self) -> float:
+        """Of the set, 0..1; NaN where no class occurs."""
+        return float(mean_iou(*self._sums()))
+
+    @property
+    def class_iou(self) -> npt.NDArray[np.float64]:
+        """Of the set, ``[C]`` in 0..1; NaN for a class without true or predicted pixels."""
+        return class_iou(*self._sums())
+
+    def _sums(self) -> tuple[Counts, Counts, Counts]:
+        return (
+            self.true_positives.sum(axis=0),
+            self.false_negatives.sum(axis=0),
+            self.false_positives.sum(axis=0),
+        )
+
+
+def accuracy(true_positives: Counts, false_negatives: Counts) -> npt.NDArray[np.float64]:
+    """Correct share of the labelled pixels, ``[...]`` in 0..1; NaN where there are none."""
+    correct = true_positives.sum(axis=-1)
+    return _divide(correct, correct + false_negatives.sum(axis=-1))
+
+
+def class_iou(
+    true_positives: Counts, false_negatives: Counts, false_positives: Counts
+) -> npt.NDArray[np.float64]:
+    """Intersection over union, ``[..., C]`` in 0..1; NaN for a class without true or predicted pixels."""
+    return _divide(true_positives, true_positives + false_positives + false_negatives)
+
+
+def mean_iou(
+    true_positives: Counts, false_negatives: Counts, false_positives: Counts
+) -> npt.NDArray[np.float64]:
+    """Mean of the classes that occur, ``[...]`` in 0..1; NaN where none does."""
+    ious = class_iou(true_positives, false_negatives, false_positives)
+    occurs = ~np.isnan(ious)
+    return _divide(np.where(occurs, ious, 0.0).sum(axis=-1), occurs.sum(axis=-1))
+
+
+def match_per_picture(tables: Sequence[npt.ArrayLike], classes: int) -> ClassMatching:
+    """Match every picture for itself.
+
+    As in google/diffseg the segments are columns by their own numbers, and those that no annotated pixel
+    carries are columns of zeros, which an absent class may take at no cost.
+
+    Args:
+        tables: of each picture, ``[[class, segment, pixels], …]``.
+        classes: C.
+
+    Raises:
+        InvalidSettingError: a class beyond C - 1.
+    """
+    pictures = [_dense(table, classes) for table in tables]
+    return _count(pictures, [_match(table) for table in pictures], classes)
+
+
+def match_whole_set(tables: Sequence[npt.ArrayLike], classes: int) -> ClassMatching:
+    """Match once, on the sum of all pictures' tables.
+
+    Args:
+        tables: of each picture, ``[[class, segment, pixels], …]``.
+        classes: C.
+
+    Raises:
+        InvalidSettingError: a class beyond C - 1.
+    """
+    pictures = [_dense(table, classes) for table in tables]
+    widest = max((table.shape[1] for table in pictures), default=classes)
+    total = np.zeros((classes, widest), np.int64)
+    for table in pictures:
+        total[:, : table.shape[1]] += table
+    return _count(pictures, [_match(total)] * len(pictures), classes)
+
+
+def _dense(table: npt.ArrayLike, classes: int) -> Table:
+    """``[C, max(C, P)]``, with a column for every segment up to the last, annotated or not."""
+    sparse = as_sparse(table)
+    return dense_contingency(sparse, classes, max(classes, int(sparse[:, 1].max(initial=-1)) + 1))
+
+
+def _match(table: Table) -> npt.NDArray[np.int64]:
+    """The segment of every class, ``[C]``."""
+    _, segments = linear_sum_assignment(table, maximize=True)
+    return np.asarray(segments, np.int64)
+
+
+def _count(
+    pictures: Sequence[Table], matches: Sequence[npt.NDArray[np.int64]], classes: int
+) -> ClassMatching:
+    """What is right and wrong of each picture under its match."""
+    right, missed, wrong = (np.zeros((len(pictures), classes), np.int64) for _ in range(3))
+    for picture, (table, segments) in enumerate(zip(pictures, matches, strict=True)):
+        # A match made on the whole set may hold segments that this picture has not.
+        rows = np.flatnonzero(segments < table.shape[1])
+        columns = segments[rows]
+        right[picture, rows] = table[rows, columns]
+        missed[picture] = table.sum(axis=1) - right[picture]
+        wrong[picture, rows] = table[:, columns].sum(axis=0) - right[picture, rows]
+    return ClassMatching(right, missed, wrong)
+
+
+def _divide(numerator: Counts, denominator: Counts) -> npt.NDArray[np.float64]:
+    """NaN where the denominator is 0."""
+    quotient = np.full(np.shape(numerator), np.nan)
+    return np.divide(numerator, denominator, out=quotient, where=np.asarray(denominator) != 0)

@@ -1,0 +1,57 @@
+"""How well people agree with one another: what a method can hope to reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from ..errors import DatasetError
+from .annotated import AnnotatedPicture, Measure
+from .measures import measure
+
+PEOPLE: Final = "people"
+
+
+def measure_people(picture: AnnotatedPicture, measures: frozenset[Measure]) -> dict[str, Any]:
+    """Measure every person's segmentation against those of all others, as if it were a method's.
+
+    Args:
+        picture: with the segmentations of at least two people, which annotate every pixel.
+        measures: of the data set.
+
+    Returns:
+        the mean over the people of everything that `measure` gives.
+
+    Raises:
+        DatasetError: only one person, or none, has segmented the picture.
+    """
+    if len(picture.segments) < 2:
+        raise DatasetError(
+            f"Expected segmentations of {picture.name} by at least 2 people, got {len(picture.segments)}. "
+            f"Leave out the method {PEOPLE}."
+        )
+    rows = []
+    for person, labels in enumerate(picture.segments):
+        others = replace(
+            picture,
+            segments=_without(picture.segments, person),
+            boundaries=_without(picture.boundaries, person),
+        )
+        rows.append(measure(others, labels, measures))
+    return _mean(rows)
+
+
+def _without(drawn: tuple[Any, ...], person: int) -> tuple[Any, ...]:
+    return drawn[:person] + drawn[person + 1 :]
+
+
+def _mean(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mean of every figure over the rows that have it; null where none has."""
+    means: dict[str, Any] = {}
+    for key in rows[0]:
+        values = [row[key] for row in rows if row[key] is not None]
+        means[key] = float(np.mean(values)) if values else None
+    return means

@@ -1,0 +1,145 @@
+"""What the records of a run make: figures of the set, as numbers and as files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .annotated import Measure
+from .measures import Record as Measured
+from .measures import Statistic, SweepFigure, statistics, sweep_statistics
+from .records import PictureRecord
+
+
+@dataclass(frozen=True)
+class RowName:
+    """A row of the results: a method at one setting.
+
+    Attributes:
+        method: its name.
+        setting: "" where there is only one.
+    """
+
+    method: str
+    setting: str
+
+    def __str__(self) -> str:
+        return f"{self.method}:{self.setting}" if self.setting else self.method
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """The figures of a set of pictures.
+
+    Attributes:
+        records: of its pictures, at least one, in the order of the data set; all of the same methods.
+        groups: what was measured.
+        classes: number of classes of the data set.
+    """
+
+    records: Sequence[PictureRecord]
+    groups: frozenset[Measure]
+    classes: int
+
+    @cached_property
+    def rows(self) -> dict[RowName, dict[str, Statistic]]:
+        """The figures of every method at every setting, by name."""
+        return {row: statistics(self._measured(row), self.groups, self.classes) for row in self._row_names()}
+
+    @cached_property
+    def sweeps(self) -> dict[str, dict[str, SweepFigure]]:
+        """The figures of every method with several settings, by name."""
+        found = {}
+        for method, settings in self.records[0].rows.items():
+            if len(settings) > 1:
+                sweep = {setting: self._measured(RowName(method, setting)) for setting in settings}
+                found[method] = sweep_statistics(sweep, self.groups, self.classes)
+        return found
+
+    @property
+    def figures(self) -> list[str]:
+        """The names of the figures, in order."""
+        return list(next(iter(self.rows.values())))
+
+    @property
+    def main_figure(self) -> str:
+        """By which pictures are ranked: mean IoU of the classes, or the covering of the segments."""
+        return "mean_iou" if "classes" in self.groups else "covering"
+
+    def seconds(self, method: str) -> float:
+        """Mean time of one segmentation; NaN of what is no computation."""
+        times = [record.seconds[method] for record in self.records if method in record.seconds]
+        return float(np.mean(times)) if times else math.nan
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures of the set; null where there is nothing to measure."""
+        rows = [
+            {
+                "method": row.method,
+                "setting": row.setting,
+                "figures": {name: number(statistic.of_set) for name, statistic in figures.items()},
+                "seconds": number(self.seconds(row.method)),
+            }
+            for row, figures in self.rows.items()
+        ]
+        sweeps = {
+            method: {
+                name: {
+                    "setting": figure.setting,
+                    "best_for_set": number(figure.best_for_set.of_set),
+                    "best_for_each": number(figure.best_for_each.of_set),
+                }
+                for name, figure in figures.items()
+            }
+            for method, figures in self.sweeps.items()
+        }
+        return {"rows": rows, "sweeps": sweeps}
+
+    def as_csv(self) -> str:
+        """The figures of every picture alone: a line for each picture, method and setting.
+
+        Of figures with one matching for the set, what the picture has under that matching. Empty where there
+        is nothing to measure.
+        """
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["picture", "method", "setting", *self.figures])
+        values = {
+            row: np.stack([statistic.of_each for statistic in figures.values()], axis=1)
+            for row, figures in self.rows.items()
+        }
+        for index, record in enumerate(self.records):
+            for row, of_row in values.items():
+                cells = ["" if math.isnan(value) else f"{value:.8g}" for value in of_row[index]]
+                writer.writerow([record.picture, row.method, row.setting, *cells])
+        return text.getvalue()
+
+    def _row_names(self) -> list[RowName]:
+        return [
+            RowName(method, setting) for method, found in self.records[0].rows.items() for setting in found
+        ]
+
+    def _measured(self, row: RowName) -> list[Measured]:
+        return [record.rows[row.method][row.setting] for record in self.records]
+
+
+def number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if math.isnan(value) else value
+
+
+def best_rows(results: Results) -> dict[str, RowName]:
+    """One row of every method: of a sweep the setting at which the main figure is best for the set."""
+    rows = {}
+    for row in results.rows:
+        sweep: Mapping[str, SweepFigure] | None = results.sweeps.get(row.method)
+        setting = sweep[results.main_figure].setting if sweep else row.setting
+        rows[row.method] = RowName(row.method, setting)
+    return rows

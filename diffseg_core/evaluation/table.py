@@ -1,0 +1,97 @@
+"""Figures as Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from .results import Results
+
+TITLES = {
+    "segments": "segments",
+    "accuracy": "ACC",
+    "mean_iou": "mIoU",
+    "accuracy_whole_set": "ACC, one matching",
+    "mean_iou_whole_set": "mIoU, one matching",
+    "covering": "covering",
+    "best_iou": "best IoU",
+    "rand_index": "Rand index",
+    "variation_of_information": "VI (bits, lower is better)",
+    "boundary_precision": "boundary P",
+    "boundary_recall": "boundary R",
+    "boundary_f": "boundary F",
+}
+NOTHING = "–"
+SWEEP_NOTE = (
+    "ODS and OIS: every figure at the setting at which it is best, for the set as a whole and for each "
+    "picture; both choose with the truth in sight."
+)
+MATCHING_NOTE = (
+    "ACC and mIoU match segments to classes picture by picture, with the truth in sight, as DiffSeg's paper "
+    'does; "one matching" is that of PiCIE and STEGO, and the two do not compare.'
+)
+PEOPLE_NOTE = "people: everybody's segmentation against those of the others."
+TRUE_NOTE = "-true: told the true number of classes or segments of each picture."
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column is text and whose others are numbers.
+
+    >>> print(markdown(["a", "b"], [["x", "1"]]))
+    | a | b |
+    | --- | ---: |
+    | x | 1 |
+    """
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows])
+
+
+def figure_text(name: str, value: float) -> str:
+    """A figure to three decimals, a number of segments to one."""
+    if math.isnan(value):
+        return NOTHING
+    return f"{value:.1f}" if name == "segments" else f"{value:.3f}"
+
+
+def results_table(results: Results) -> str:
+    """A row for every method and setting, two more for every sweep, and below what one must know of it."""
+    header = ["method", *(TITLES[name] for name in results.figures), "s/picture"]
+    lines = []
+    methods = list(results.records[0].rows)
+    for method in methods:
+        seconds = _seconds_text(results.seconds(method))
+        for row, figures in results.rows.items():
+            if row.method == method:
+                cells = [figure_text(name, figure.of_set) for name, figure in figures.items()]
+                lines.append([str(row), *cells, seconds])
+        lines += _sweep_lines(results, method)
+    notes = [
+        note
+        for note, applies in (
+            (SWEEP_NOTE, bool(results.sweeps)),
+            (MATCHING_NOTE, "classes" in results.groups),
+            (TRUE_NOTE, any(method.endswith("-true") for method in methods)),
+            (PEOPLE_NOTE, "people" in methods),
+        )
+        if applies
+    ]
+    return "\n\n".join([markdown(header, lines), *notes])
+
+
+def _sweep_lines(results: Results, method: str) -> list[list[str]]:
+    if method not in results.sweeps:
+        return []
+    sweep = results.sweeps[method]
+    for_set, for_each = [], []
+    for name in results.figures:
+        figure = sweep.get(name)
+        for_set.append(figure_text(name, figure.best_for_set.of_set) if figure else NOTHING)
+        for_each.append(figure_text(name, figure.best_for_each.of_set) if figure else NOTHING)
+    return [
+        [f"{method}, best for the set (ODS)", *for_set, NOTHING],
+        [f"{method}, best for each picture (OIS)", *for_each, NOTHING],
+    ]
+
+
+def _seconds_text(seconds: float) -> str:
+    return NOTHING if math.isnan(seconds) else f"{seconds:.3f}"

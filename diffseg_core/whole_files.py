@@ -1,0 +1,58 @@
+"""Files that are whole or not there, also after a process was killed while it wrote them.
+
+A file is written beside its place under a temporary name, and moved. What a killed process leaves are files
+of temporary names alone; `sweep` removes them.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+ENDING = ".diffseg-tmp"
+TEMPORARY = re.compile(rf"\..+\.[0-9a-f]{{16}}{re.escape(ENDING)}")
+
+
+@contextmanager
+def written_aside(contents: Mapping[Path, bytes]) -> Iterator[Mapping[Path, Path]]:
+    """Write files under temporary names, unlike those of any other process; what is not moved is removed.
+
+    Args:
+        contents: by the path of the file's place; folders are created.
+
+    Yields:
+        the temporary path of each, to be moved to its place.
+
+    Raises:
+        OSError: one cannot be written.
+    """
+    aside = {path: path.with_name(f".{path.name}.{secrets.token_hex(8)}{ENDING}") for path in contents}
+    try:
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside[path].write_bytes(content)
+        yield aside
+    finally:
+        for path in aside.values():
+            path.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write one file, replacing one of that name.
+
+    Raises:
+        OSError: it cannot be written; one of that name is as before.
+    """
+    with written_aside({path: content}) as aside:
+        aside[path].replace(path)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left in a folder; none may be writing there now, on any machine."""
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if TEMPORARY.fullmatch(path.name):
+                path.unlink(missing_ok=True)

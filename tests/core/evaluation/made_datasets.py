@@ -1,0 +1,119 @@
+"""Tiny data sets in the layouts of the real ones: three pictures, 60 wide and 40 high.
+
+Every picture shows a left and a right part, with the border at column 30 + 2 · its index, under a band of 4
+rows that nobody annotated. A maker takes the root folder and gives the pictures' names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.io import savemat
+
+HEIGHT, WIDTH = 40, 60
+PICTURES = 3
+LEFT, RIGHT, BAND = 0, 1, 2
+COLOURS = np.array([[200, 60, 40], [40, 90, 210], [120, 120, 120]])
+
+
+def made_regions(index: int) -> np.ndarray:
+    """Uint8 `[40, 60]`: LEFT, RIGHT or BAND."""
+    regions = np.zeros((HEIGHT, WIDTH), np.uint8)
+    regions[:, 30 + 2 * index :] = RIGHT
+    regions[:4] = BAND
+    return regions
+
+
+def made_picture(index: int) -> np.ndarray:
+    """Uint8 `[40, 60, 3]`: a colour for each part, and some grain."""
+    grain = np.random.default_rng(index).integers(-12, 13, (HEIGHT, WIDTH, 1))
+    return (COLOURS[made_regions(index)] + grain).astype(np.uint8)
+
+
+def save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def recoloured(index: int, left: int, right: int, band: int) -> np.ndarray:
+    """The regions under other numbers, uint8."""
+    return np.array([left, right, band], np.uint8)[made_regions(index)]
+
+
+def make_cocostuff27(
+    root: Path,
+    images: str = "val2017",
+    labels: str = "stuffthingmaps_trainval2017/val2017",
+    ids: str = "",
+) -> list[str]:
+    """A person (0, class 9) on the left, clouds (105, class 23) on the right."""
+    names = [f"{139 + index:012}" for index in range(PICTURES)]
+    for index, name in enumerate(names):
+        save(root / images / f"{name}.jpg", made_picture(index))
+        save(root / labels / f"{name}.png", recoloured(index, 0, 105, 255))
+    (root / ids).mkdir(parents=True, exist_ok=True)
+    (root / ids / "Coco164kFull_Stuff_Coarse_7.txt").write_text("".join(f"{name}\n" for name in names))
+    return names
+
+
+def make_cityscapes27(root: Path) -> list[str]:
+    """Road (7, class 0) on the left, a bicycle (33, class 26) on the right, the own car (1) in the band."""
+    places = [("lindau", 0), ("lindau", 1), ("munster", 0)]
+    names = [f"{city}/{city}_{index:06}_000019" for city, index in places]
+    for index, name in enumerate(names):
+        save(root / "leftImg8bit/val" / f"{name}_leftImg8bit.png", made_picture(index))
+        save(root / "gtFine/val" / f"{name}_gtFine_labelIds.png", recoloured(index, 7, 33, 1))
+    return names
+
+
+def make_coco27_panoptic(root: Path) -> list[str]:
+    """Segments 70000 (class 9) and 300 (class 23)."""
+    names = [f"{9 + index:012}" for index in range(PICTURES)]
+    for index, name in enumerate(names):
+        save(root / "images" / f"{name}.jpg", made_picture(index))
+        save(root / "coco27" / f"{name}.png", recoloured(index, 9, 23, 255))
+        colours = np.array([[112, 17, 1], [44, 1, 0], [0, 0, 0]], np.uint8)  # 112 + 17·256 + 65536; 44 + 256
+        save(root / "panoptic" / f"{name}.png", colours[made_regions(index)])
+    return names
+
+
+def make_bsds500(root: Path, split: str | None = "val") -> list[str]:
+    """Two people: one drew left, right and band, the other left and right. No split is the flat layout."""
+    data = root if split is None else root / "BSR/BSDS500/data"
+    names = [str(101085 + index) for index in range(PICTURES)]
+    for index, name in enumerate(names):
+        first = made_regions(index).astype(np.uint16) + 1
+        second = first.copy()
+        second[:4] = second[4]
+        people = np.empty((1, 2), object)
+        for person, labels in enumerate((first, second)):
+            borders = np.zeros_like(labels, np.uint8)
+            borders[:, 1:] = labels[:, 1:] != labels[:, :-1]
+            borders[1:] |= labels[1:] != labels[:-1]
+            people[0, person] = {"Segmentation": labels, "Boundaries": borders}
+        save(data / "images" / (split or "") / f"{name}.jpg", made_picture(index))
+        truth = data / "groundTruth" / (split or "") / f"{name}.mat"
+        truth.parent.mkdir(parents=True, exist_ok=True)
+        savemat(truth, {"groundTruth": people})
+    return names
+
+
+def make_folder(root: Path) -> list[str]:
+    """Classes 3 and 7 as 8-bit grey, 255 in the band; one picture is a JPEG."""
+    names = [f"made_{index}" for index in range(PICTURES)]
+    for index, name in enumerate(names):
+        save(root / "images" / f"{name}.{'jpg' if index == 0 else 'png'}", made_picture(index))
+        save(root / "labels" / f"{name}.png", recoloured(index, 3, 7, 255))
+    return names
+
+
+MAKERS: dict[str, Callable[[Path], list[str]]] = {
+    "cocostuff27": make_cocostuff27,
+    "cityscapes27": make_cityscapes27,
+    "coco27-panoptic": make_coco27_panoptic,
+    "bsds500": make_bsds500,
+    "folder": make_folder,
+}
