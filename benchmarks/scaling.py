@@ -79,13 +79,15 @@ class ScalingRow:
     segments: int
 
 
-def measure(cases: Sequence[Case], compute: Compute, pairs: int) -> Iterator[ScalingRow]:
+def measure(
+    cases: Sequence[Case], compute: Compute, pairs: int, base_case: Case = BASE
+) -> Iterator[ScalingRow]:
     """Run every case in turn with the base, each in a process of its own; yields as they are known."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         base_inputs = folder / "base.npz"
-        save_scene(BASE.scene, base_inputs)
-        with worker(base_inputs, BASE.settings, compute) as base:
+        save_scene(base_case.scene, base_inputs)
+        with worker(base_inputs, base_case.settings, compute) as base:
             base.run()  # loads libraries
             for scene, of_scene in groupby(cases, key=lambda case: case.scene):
                 inputs = folder / "case.npz"

@@ -1,4 +1,4 @@
-"""A run over the processes of a real cluster of two CPUs, of which some die."""
+"""A run over the processes of a real cluster, of which some die."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from PIL import Image
 from diffseg_core.batch.crew import Crew
 from diffseg_core.batch.inputs import find_pictures
 from diffseg_core.batch.local_crew import LocalCrew
+from diffseg_core.batch.ray_cluster import connected, import_ray
 from diffseg_core.batch.ray_crew import RayCrew
 from diffseg_core.batch.segment_run import MakeSegmentWorker, RunSettings, prepare_run
 from diffseg_core.batch.settings import DEMO_CAPTURE, DEMO_SEGMENT, ModelChoice
@@ -35,11 +36,8 @@ ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the processes
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        ray.init(address="local", num_cpus=2, num_gpus=0, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
+    with connected(import_ray(), None):
+        yield
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def test_without_a_cluster_at_the_address_the_run_ends_at_once():
 @pytest.mark.usefixtures("cluster")
 def test_every_unit_is_done_once_although_a_worker_is_killed(tmp_path):
     units = ["a", "b", "c", "victim", "d", "e", "f", "g"]
-    outcomes = RayCrew(workers=2).run(MakeWriter(tmp_path), units)
+    outcomes = RayCrew(workers=2, use_gpus=False).run(MakeWriter(tmp_path), units)
     first = next(outcomes)
     assert len(done(tmp_path)) < len(units)  # yielded as they come
     assert Counter(map(astuple, [first, *outcomes])) == Counter((unit, None) for unit in units)
@@ -109,7 +107,9 @@ def test_every_unit_is_done_once_although_a_worker_is_killed(tmp_path):
 @pytest.mark.usefixtures("cluster")
 def test_units_that_cannot_be_done_are_reported_and_the_others_are_done(tmp_path):
     units = ["poison", "refused", "missing", "a"]
-    outcomes = {each.name: each for each in RayCrew(workers=1).run(MakeWriter(tmp_path), units)}
+    outcomes = {
+        each.name: each for each in RayCrew(workers=1, use_gpus=False).run(MakeWriter(tmp_path), units)
+    }
     error = outcomes.pop("poison").error
     assert error.startswith("3 workers died at it")
     assert "\n" not in error
@@ -128,14 +128,14 @@ def die() -> Callable[[str], None]:
 @pytest.mark.usefixtures("cluster")
 def test_a_worker_that_cannot_be_made_ends_the_run():
     with pytest.raises(InvalidSettingError, match=r"^Expected a model, got none\.$"):
-        list(RayCrew(workers=1).run(refuse, ["a", "b"]))
+        list(RayCrew(workers=1, use_gpus=False).run(refuse, ["a", "b"]))
 
 
 @pytest.mark.usefixtures("cluster")
 def test_workers_that_die_while_they_are_made_end_the_run(monkeypatch):
     monkeypatch.setattr("diffseg_core.batch.ray_crew.MOST_DEATHS", 2)
     with pytest.raises(CrewError, match="2 in a row died while they loaded the model"):
-        list(RayCrew(workers=1).run(die, ["a", "b"]))
+        list(RayCrew(workers=1, use_gpus=False).run(die, ["a", "b"]))
 
 
 @pytest.mark.usefixtures("cluster")
@@ -147,7 +147,7 @@ def test_a_connection_to_another_cluster_is_not_taken_for_the_one_asked_for():
 
 @pytest.mark.usefixtures("cluster")
 def test_a_run_that_is_left_ends_its_processes(tmp_path):
-    outcomes = RayCrew(workers=1).run(MakeWriter(tmp_path), ["a", "b", "c", "d"])
+    outcomes = RayCrew(workers=1, use_gpus=False).run(MakeWriter(tmp_path), ["a", "b", "c", "d"])
     next(outcomes)
     members = member_processes(os.getpid())
     assert members
@@ -188,27 +188,28 @@ def plain(pictures, tmp_path_factory) -> dict[str, bytes]:
 @pytest.mark.usefixtures("cluster")
 def test_segments_of_two_workers_are_those_of_the_plain_run(pictures, plain, tmp_path):
     assert len(plain) == 6 * 3 + 1
-    assert segment(RayCrew(workers=2), pictures, tmp_path) == plain
+    assert segment(RayCrew(workers=2, use_gpus=False), pictures, tmp_path) == plain
 
 
 def test_the_command_starts_a_cluster_of_its_own_and_survives_a_killed_worker(pictures, plain, tmp_path):
     command = [sys.executable, "-m", "diffseg_core", "segment", str(pictures), f"--out={tmp_path}"]
     options = ["--working-size", "128", "--device", "cpu", "--threads", "1", "--workers", "2", "--ray"]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, *options], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 200
-    while not any(tmp_path.glob("*_segments.json")):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    started = psutil.Process(process.pid).children(recursive=True)
-    member_processes(process.pid)[0].kill()
-    output, errors = process.communicate(timeout=200)
+    ) as process:
+        try:
+            while process.poll() is None and not any(tmp_path.glob("*_segments.json")):
+                time.sleep(0.02)
+            assert process.returncode is None, process.communicate()
+            started = psutil.Process(process.pid).children(recursive=True)
+            member_processes(process.pid)[0].kill()
+            output, errors = process.communicate()
+        finally:
+            process.terminate()
     assert (process.returncode, output) == (0, f"6 pictures segmented into {tmp_path}\n")
     assert "ray" not in errors.lower()
     assert {name: data for name, data in contents(tmp_path).items() if ".diffseg-tmp" not in name} == plain
-    assert psutil.wait_procs(started, timeout=20)[1] == []
+    assert psutil.wait_procs(started, timeout=60)[1] == []
 
 
 def test_without_ray_the_error_says_how_to_install_it(monkeypatch):

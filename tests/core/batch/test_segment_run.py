@@ -61,6 +61,11 @@ def run(pictures: list[InputPicture], out: Path, settings: RunSettings = SETTING
     return [picture.name for picture in remaining]
 
 
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as opened:
+        return np.asarray(opened)
+
+
 def test_the_files_are_those_of_the_segments(pictures, out, segmenter):
     assert run(pictures, out) == ["a", "b"]
     for picture in pictures:
@@ -70,8 +75,8 @@ def test_the_files_are_those_of_the_segments(pictures, out, segmenter):
         size = (image.height, image.width)
         labels = segment(maps, size, merge_threshold=0.3, anchors=min(maps.grid)).labels[0].numpy()
         assert labels.max() > 0
-        np.testing.assert_array_equal(np.asarray(Image.open(files.label_map)), labels + 1)
-        assert Image.open(files.overlay).size == image.size
+        np.testing.assert_array_equal(pixels(files.label_map), labels + 1)
+        assert pixels(files.overlay).shape == (*size, 3)
         assert len(json.loads(files.annotation.read_text())["segments_info"]) == labels.max() + 1
         assert not files.masks.exists()
 
@@ -92,16 +97,16 @@ def test_anchors_are_at_most_what_the_grid_takes(segmenter, photograph):
     assert torch.equal(found.labels, segment_maps(maps, (40, 60), most).labels)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 7), (3, 2), (3000, 100), (20, 4000)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (3, 2), (1500, 50), (10, 1900)])
 def test_pictures_of_any_size_and_shape_are_segmented(tmp_path, out, segmenter, photograph, size):
     photograph.resize(size).save(tmp_path / "x.png")
     picture = InputPicture(tmp_path / "x.png", "x")
     worker = MakeSegmentWorker(replace(SETTINGS, mask_files=True), out)()
     worker(picture)
-    ids = np.asarray(Image.open(picture.files(out).label_map))
+    ids = pixels(picture.files(out).label_map)
     assert ids.shape == (size[1], size[0])
     assert ids.min() == 1
-    masks = [np.asarray(Image.open(path)) for path in sorted(picture.files(out).masks.iterdir())]
+    masks = [pixels(path) for path in sorted(picture.files(out).masks.iterdir())]
     np.testing.assert_array_equal(np.sum(masks, axis=0), 255)
 
 
