@@ -208,6 +208,29 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def mask_files(files: SegmentFiles) -> list[str]:
+    return sorted(path.name for path in files.masks.iterdir())
+
+
+def test_each_mask_is_written_to_a_file_where_that_is_wanted(files):
+    segments = segments_of(drawn())
+    export_segments(segments, 0, files, masks=True)
+    assert mask_files(files) == ["000.png", "001.png", "002.png", "003.png"]
+    for index, mask in enumerate(segments.masks().numpy()):
+        with Image.open(files.mask(index)) as opened:
+            assert opened.mode == "L"
+            np.testing.assert_array_equal(np.asarray(opened), mask * 255)
+
+
+def test_masks_of_earlier_segments_do_not_stay(files):
+    export_segments(segments_of(drawn()), 0, files, masks=True)
+    (files.masks / "notes.png").touch()
+    export_segments(segments_of(drawn("0011")), 0, files, masks=True)
+    assert mask_files(files) == ["000.png", "001.png", "notes.png"]
+    export_segments(segments_of(drawn("0011")), 0, files)
+    assert mask_files(files) == ["notes.png"]
+
+
 def test_where_encoding_fails_the_files_are_as_they_were(files, monkeypatch):
     export_segments(large(), 0, files)
     before = contents(files.folder)
