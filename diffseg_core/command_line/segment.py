@@ -66,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
     outcomes = crew.run(MakeSegmentWorker(settings, out, args.threads), remaining)
     failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
     print(
-        f"{len(pictures):,} pictures: {len(remaining) - len(failures):,} segmented into {args.out}, "
-        f"{len(pictures) - len(remaining):,} done before"
+        f"Pictures: {len(pictures):,}; segmented into {args.out}: {len(remaining) - len(failures):,}; "
+        f"done before: {len(pictures) - len(remaining):,}"
     )
     print_failures(failures, len(pictures))
     return 1 if failures else 0
