@@ -6,7 +6,8 @@ What becomes of pictures that are out of the ordinary (of damaged ones and unusu
 - long and narrow (12,000×400): the working size has its shape, with at least 64 pixels a side; there are as
   many anchors as the narrower side of the attention's grid takes;
 - more than 200 times as long as broad: refused, see `Segmenter.capture`;
-- large: segmented, up to Pillow's limit; the overlay of 89 million pixels takes some 5 GB of memory.
+- large: segmented, up to Pillow's limit; one of 89 million pixels takes 7 GB of memory,
+  for its overlay above all, and minutes.
 
 A run can be stopped at any time and goes on where it stopped: a picture is done when its annotation is
 there. The settings are kept in the output folder, and a run with others is refused. One run at a time may

@@ -82,7 +82,7 @@ def test_broken_pictures_are_listed_at_the_end_and_the_others_done(pics, capsys)
     (pics / "empty.png").touch()
     assert segment("pics/*.*", "--out", "out") == 1
     shown = capsys.readouterr()
-    assert shown.out == "7 pictures: 5 segmented into out, 0 done before\n"
+    assert shown.out == "Pictures: 7; segmented into out: 5; done before: 0\n"
     lines = shown.err.splitlines()
     assert lines[-3] == "2 of 7 pictures failed:"
     assert lines[-2].startswith(f"  {pics / 'broken.jpg'}: Expected a whole picture, got a damaged one (")
@@ -92,7 +92,7 @@ def test_broken_pictures_are_listed_at_the_end_and_the_others_done(pics, capsys)
     (pics / "1.jpg").rename(pics / "broken.jpg")
     (pics / "empty.png").unlink()
     assert segment("pics/*.*", "--out", "out") == 0
-    assert capsys.readouterr().out.startswith("5 pictures: 1 segmented into out, 4 done before")
+    assert capsys.readouterr().out == "Pictures: 5; segmented into out: 1; done before: 4\n"
 
 
 @pytest.mark.parametrize(
