@@ -175,7 +175,7 @@ def make_crew(args: argparse.Namespace) -> Crew:
         )
     from ..batch.ray_crew import RayCrew
 
-    return RayCrew(args.ray or None, args.workers)
+    return RayCrew(args.ray or None, args.workers, args.threads, use_gpus=not args.device.startswith("cpu"))
 
 
 def whole(lowest: int, highest: int) -> Callable[[str], int]:
