@@ -128,8 +128,7 @@ def prepare_run(
     """
     try:
         _check_settings(pictures, out, settings, overwrite)
-        for folder in {out, *_output_folders(pictures, out)}:
-            sweep(folder)
+        sweep_output(pictures, out)
         if overwrite:
             for picture in pictures:
                 picture.files(out).annotation.unlink(missing_ok=True)
@@ -141,9 +140,19 @@ def prepare_run(
     return [picture for picture in pictures if not picture.files(out).annotation.exists()]
 
 
-def _output_folders(pictures: Sequence[InputPicture], out: Path) -> set[Path]:
+def sweep_output(pictures: Sequence[InputPicture], out: Path) -> None:
+    """Remove temporary files that killed workers left; none may be at work.
+
+    Args:
+        pictures: of the run.
+        out: output folder.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
     files = [picture.files(out) for picture in pictures]
-    return {each.folder for each in files} | {each.masks for each in files}
+    for folder in {out, *(each.folder for each in files), *(each.masks for each in files)}:
+        sweep(folder)
 
 
 def _check_settings(

@@ -118,6 +118,7 @@ def run(args: argparse.Namespace) -> int:
     failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
 
     records = record_folder(folder)
+    records.sweep(remaining)
     missing = {outcome.name for outcome in failures}
     measured = [records.read(picture) for picture in pictures if picture not in missing]
     if measured:

@@ -41,7 +41,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help='"demo" (default), a folder in diffusers\' layout, a checkpoint file (.safetensors, .ckpt) of '
         "SD 1.x, SD 2.x or SDXL, or an id of the Hugging Face hub",
     )
-    group.add_argument("--device", default="auto", help='"auto" (default), "cpu", "cuda", "cuda:1", "mps" …')
+    group.add_argument(
+        "--device",
+        default="auto",
+        help='"auto" (default), "cpu", "cuda", "cuda:1", "mps" …; with --ray "cuda", which is the GPU of '
+        "each process",
+    )
     group.add_argument(
         "--precision",
         choices=get_args(Precision),

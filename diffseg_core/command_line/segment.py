@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         DiffSegError: the run as a whole is not possible.
     """
     from ..batch.inputs import find_pictures
-    from ..batch.segment_run import MakeSegmentWorker, RunSettings, prepare_run
+    from ..batch.segment_run import MakeSegmentWorker, RunSettings, prepare_run, sweep_output
     from .progress import print_failures, show_progress
 
     out = args.out.expanduser().resolve()
@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     remaining = prepare_run(pictures, out, settings, args.overwrite)
     outcomes = crew.run(MakeSegmentWorker(settings, out, args.threads), remaining)
     failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
+    sweep_output(pictures, out)
     print(
         f"Pictures: {len(pictures):,}; segmented into {args.out}: {len(remaining) - len(failures):,}; "
         f"done before: {len(pictures) - len(remaining):,}"

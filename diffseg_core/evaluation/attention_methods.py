@@ -20,8 +20,8 @@ from ..suppression import suppress
 from .annotated import VOID, AnnotatedPicture
 from .cluster_start import spread_start
 
-PAPERS_CLUSTERS = 6
-"""The constant of the paper's K-Means-C: how many segments its pictures have on average."""
+USUAL_CLUSTERS = 6
+"""What ``kmeans`` uses when no number is given: about as many classes as a picture of COCO-Stuff-27 shows."""
 
 Labels = npt.NDArray[np.int32]
 """Segment numbers from 0 up, ``[H, W]``."""
@@ -107,7 +107,7 @@ def attention_clusters(picture: AnnotatedPicture, maps: AttentionMaps, clusters:
     The clusters' mean maps are the proposals, as in the authors' code where k-means refines DiffSeg's own.
     """
     attention = maps.aggregate()[0]  # [n, keys]
-    return kmeans(attention, spread_start(attention, clusters)).view(-1, *maps.key_grid)
+    return kmeans(attention, spread_start(attention, clusters)).view(-1, *maps.grid)
 
 
 def colour_clusters(picture: AnnotatedPicture, maps: AttentionMaps, clusters: int) -> torch.Tensor:

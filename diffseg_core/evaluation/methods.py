@@ -12,7 +12,7 @@ from ..batch.settings import CaptureSettings, ModelChoice, SegmentSettings
 from ..errors import InvalidSettingError
 from .annotated import Method
 from .attention_methods import (
-    PAPERS_CLUSTERS,
+    USUAL_CLUSTERS,
     Clustering,
     ClusterMethod,
     DiffSegMethod,
@@ -59,9 +59,9 @@ class Kind:
 DIFFSEG = "diffseg"
 KINDS = (
     Kind(DIFFSEG, "attention"),
-    Kind("kmeans", "attention", "clusters", (PAPERS_CLUSTERS,)),
+    Kind("kmeans", "attention", "clusters", (USUAL_CLUSTERS,)),
     Kind("kmeans-true", "attention"),
-    Kind("colour-kmeans", "attention", "clusters", (PAPERS_CLUSTERS,)),
+    Kind("colour-kmeans", "attention", "clusters", (USUAL_CLUSTERS,)),
     Kind("colour-kmeans-true", "attention"),
     Kind("one-segment", "pixels"),
     Kind("grid", "pixels", "rectangles on a side", (2, 3, 4)),

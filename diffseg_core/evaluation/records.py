@@ -70,7 +70,7 @@ class RecordFolder:
             ) from error
 
     def sweep(self, pictures: Iterable[str]) -> None:
-        """Remove temporary files that a killed run left beside the records of these pictures."""
+        """Remove temporary files that killed workers left beside the records of these pictures; none may be at work."""
         for folder in {self._file(picture).parent for picture in pictures}:
             sweep(folder)
 

@@ -55,6 +55,7 @@ def check_whole(folder: Path) -> None:
             json.loads(path.read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
 def test_a_run_that_is_killed_leaves_no_half_file_and_goes_on_to_the_same_end(pics, tmp_path):
     killed, whole = tmp_path / "killed", tmp_path / "whole"
