@@ -70,7 +70,10 @@ class RecordFolder:
             ) from error
 
     def sweep(self, pictures: Iterable[str]) -> None:
-        """Remove temporary files that killed workers left beside the records of these pictures; none may be at work."""
+        """Remove temporary files that killed workers left beside the records of these pictures.
+
+        None may be at work.
+        """
         for folder in {self._file(picture).parent for picture in pictures}:
             sweep(folder)
 
