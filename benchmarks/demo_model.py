@@ -74,7 +74,7 @@ def _stages(segmenter: Segmenter, image: Image.Image, device: str) -> dict[str, 
     captured = now()
     maps.aggregate()
     aggregated = now()
-    segment_maps(maps, (image.height, image.width), DEMO_SEGMENT)
+    segment_maps(maps, image, DEMO_SEGMENT)
     return {
         "scaling and encoding (VAE)": calls[0] - started,
         "the captured step (UNet)": captured - calls[0],

@@ -16,7 +16,9 @@ from .errors import (
 )
 from .filtering import filter_segments, parse_indices
 from .grid import GridSize
+from .hierarchy import Hierarchy
 from .label_map import draw_label_map, parse_classes
+from .nested_segmentation import segment_nested
 from .overlay import draw_overlay
 from .segmentation import segment
 from .segments import Segments
@@ -28,6 +30,7 @@ __all__ = [
     "CaptureError",
     "DiffSegError",
     "GridSize",
+    "Hierarchy",
     "InvalidAttentionError",
     "InvalidSettingError",
     "Segments",
@@ -39,5 +42,6 @@ __all__ = [
     "parse_classes",
     "parse_indices",
     "segment",
+    "segment_nested",
     "snap",
 ]

@@ -9,12 +9,13 @@ import torch
 from .attention_maps import AttentionMaps
 from .errors import CaptureError
 from .grid import GridSize
+from .key_pooling import key_grid_for, pool_keys
 
 # Attention weights computed at a time. What fits a processor's cache is twice as fast there as what does not;
 # elsewhere fewer, larger chunks are.
 CHUNK_VALUES_CPU = 2**20  # 4 MB of float32
 CHUNK_VALUES = 2**23  # 32 MB of float32
-HALF_ABOVE_BYTES = 2**30  # maps that would take more than this in float32 are kept in float16
+HALF_ABOVE_BYTES = 2**30  # where all maps would take more than this, float32 ones are kept in float16
 
 
 class AttentionAccumulator:
@@ -22,9 +23,13 @@ class AttentionAccumulator:
 
     The host's attention hook hands over a layer's query, key and value and takes back the layer's
     output, which is computed from the very probabilities that are gathered. Heads and queries go in
-    chunks, so no tensor of heads × n × n entries ever exists: beside one float32 accumulator ``[B, n, n]``
-    per resolution a chunk's scores and their softmax are held, 8 MB on the CPU and 64 MB elsewhere (more
-    only where a single query row of one head is larger).
+    chunks, so no tensor of heads × n × n entries ever exists: beside one accumulator per resolution a
+    chunk's scores and their softmax are held, 8 MB on the CPU and 64 MB elsewhere (more only where a
+    single query row of one head is larger).
+
+    An accumulator is float32 ``[B, n, n]`` up to 64×64 tokens. On a larger grid the keys are pooled chunk
+    by chunk (see ``key_pooling``) and it is float16 ``[B, n, ≤ 4096]``, so that memory grows linearly with
+    the tokens: 134 MB for each picture at 128×128, 537 MB at 256×256.
     """
 
     def __init__(self) -> None:
@@ -55,6 +60,7 @@ class AttentionAccumulator:
                 f"{key.shape[2]} (batch {batch} and {key.shape[0]})."
             )
         total = self._sum_for(grid, batch, query.device)
+        key_grid = key_grid_for(grid)
         output = torch.empty_like(value)
         values = CHUNK_VALUES_CPU if query.device.type == "cpu" else CHUNK_VALUES
         rows = min(tokens, max(1, values // tokens))
@@ -64,19 +70,26 @@ class AttentionAccumulator:
             keys = key[image].float().transpose(1, 2) / math.sqrt(width)  # [heads, d, n]
             for start in range(0, tokens, rows):
                 chunk = slice(start, start + rows)
+                mean = total[image, chunk]
+                if key_grid != grid:
+                    mean = torch.zeros(len(mean), tokens, device=query.device)
                 for first in range(0, heads, together):
                     some = slice(first, first + together)
                     weights = torch.softmax(queries[some, chunk] @ keys[some], dim=-1)
                     for head in weights:  # faster than their sum, which would be written first
-                        total[image, chunk].add_(head, alpha=1.0 / heads)
+                        mean.add_(head, alpha=1.0 / heads)
                     output[image, some, chunk] = weights.to(value.dtype) @ value[image, some]
+                if key_grid != grid:
+                    total[image, chunk] += pool_keys(mean, grid, key_grid)
         self._layers[grid] += 1
         return output
 
     def _sum_for(self, grid: GridSize, batch: int, device: torch.device) -> torch.Tensor:
         total = self._sums.get(grid)
         if total is None:
-            total = torch.zeros(batch, grid.tokens, grid.tokens, device=device)
+            keys = key_grid_for(grid)
+            dtype = torch.float32 if keys == grid else torch.float16
+            total = torch.zeros(batch, grid.tokens, keys.tokens, device=device, dtype=dtype)
             self._sums[grid] = total
             self._layers[grid] = 0
         if total.shape[0] != batch:
@@ -92,7 +105,7 @@ class AttentionAccumulator:
         return sum(self._layers.values())
 
     def finish(self, device: torch.device | None = None) -> AttentionMaps:
-        """Means over the layers gathered; float16 where float32 would take over 1 GB in all.
+        """Means over the layers gathered; float16 where keys are pooled, or all would take over 1 GB.
 
         Args:
             device: where the maps shall lie; where they were computed if None.
@@ -102,10 +115,10 @@ class AttentionAccumulator:
         """
         if not self._sums:
             raise CaptureError("Expected at least one captured self-attention layer, got none.")
-        size = sum(4 * total.numel() for total in self._sums.values())
-        dtype = torch.float16 if size > HALF_ABOVE_BYTES else torch.float32
+        size = sum(total.nbytes for total in self._sums.values())
         maps: dict[tuple[int, int], torch.Tensor] = {}
         while self._sums:
             grid, total = self._sums.popitem()
+            dtype = torch.float16 if size > HALF_ABOVE_BYTES else total.dtype
             maps[grid] = total.div_(self._layers[grid]).to(dtype=dtype, device=device or total.device)
         return AttentionMaps(maps)

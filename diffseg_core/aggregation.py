@@ -2,54 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 
 from .grid import GridSize
+from .key_pooling import pool_keys
 
 CHUNK_VALUES = 2**18  # values added at a time: 1 MB of float32, which a processor's cache holds
 HALF_FLOOR = 2.0**-24  # smallest positive float16: a zero in a half-precision map means "below this"
 
 
-def aggregate(maps: Mapping[GridSize, torch.Tensor], target: GridSize) -> torch.Tensor:
-    """Weighted sum of all resolutions on the target grid, float32 ``[B, h*w, h*w]``, rows sum to 1.
+def aggregate(
+    maps: Mapping[GridSize, torch.Tensor], key_grids: Mapping[GridSize, GridSize], target: GridSize
+) -> torch.Tensor:
+    """Weighted sum of all resolutions on the target grid, float32 ``[B, h*w, kh*kw]``, rows sum to 1.
 
-    For each resolution the keys are upsampled bilinearly (half-pixel centres) to the target grid,
-    every row is normalised to sum 1, the queries are repeated to the target grid (nearest), and the
-    result is weighted in proportion to the side length (for 64², 32², 16², 8²: .533, .267, .133,
-    .067). Grids that are not square count with √(h·w).
+    For each resolution the keys are upsampled bilinearly (half-pixel centres) to the target's, every row
+    is normalised to sum 1, the queries are repeated to the target grid (nearest), and the result is
+    weighted in proportion to the side length (for 64², 32², 16², 8²: .533, .267, .133, .067). Grids that
+    are not square count with √(h·w).
+
+    In the paper keys lie on the same grid as queries. Where they are pooled, the target's keys are those of
+    its own map, and what is finer still in another map is pooled to them.
 
     Args:
-        maps: ``{grid: Tensor [B, h*w, h*w]}``, rows summing to 1.
-        target: the grid of the result; the largest of ``maps`` in the paper.
+        maps: ``{grid: Tensor [B, h*w, kh*kw]}``, rows summing to 1.
+        key_grids: the kh and kw of each.
+        target: one of the grids; the largest in the paper.
     """
-    first = next(iter(maps.values()))
+    finest, keys = maps[target], key_grids[target]
     total_side = sum(grid.side for grid in maps)
     weights = {grid: grid.side / total_side for grid in maps}
-    queries = {grid: _nearest_tokens(grid, target, first.device) for grid in maps if grid != target}
-    out = torch.zeros(first.shape[0], target.tokens, target.tokens, device=first.device)
-    rows = max(1, CHUNK_VALUES // target.tokens)
-    for image in range(first.shape[0]):
-        keys = {
-            grid: _upsampled_keys(maps[grid][image], grid, target).mul_(weights[grid]) for grid in queries
-        }
-        for start in range(0, target.tokens, rows):
-            chunk = slice(start, start + rows)
-            if target in maps:
-                finest = _positive(maps[target][image, chunk])
-                out[image, chunk].addcmul_(finest, weights[target] / finest.sum(1, keepdim=True))
-            for grid, nearest in queries.items():
-                out[image, chunk] += keys[grid][nearest[chunk]]
+    lines = max(1, CHUNK_VALUES // (target.width * keys.tokens))  # of queries
+    chunks = [range(target.height)[first : first + lines] for first in range(0, target.height, lines)]
+    out = torch.zeros(finest.shape, device=finest.device)
+    for image in range(len(finest)):
+        others = [
+            _repeated(
+                maps[grid][image],
+                grid,
+                target,
+                chunks,
+                partial(_resized_keys, grid=key_grids[grid], target=keys, weight=weights[grid]),
+            )
+            for grid in maps
+            if grid != target
+        ]
+        for chunk, *rows in zip(chunks, *others, strict=True):
+            tokens = slice(chunk.start * target.width, chunk.stop * target.width)
+            own = _positive(finest[image, tokens])
+            out[image, tokens].addcmul_(own, weights[target] / own.sum(1, keepdim=True))
+            for other in rows:
+                out[image, tokens] += other
     return out
 
 
-def _upsampled_keys(attention: torch.Tensor, grid: GridSize, target: GridSize) -> torch.Tensor:
-    """One image's attention at one resolution, ``[n, n]``, with keys on the target grid: ``[n, N]``."""
-    keys = _positive(attention).view(-1, 1, *grid)
+def _repeated(
+    attention: torch.Tensor,
+    grid: GridSize,
+    target: GridSize,
+    chunks: Sequence[range],
+    prepare: Callable[[torch.Tensor], torch.Tensor],
+) -> Iterator[torch.Tensor]:
+    """For every chunk of lines of the target grid the rows of the nearest queries, prepared.
+
+    No more prepared rows are held than a chunk needs: at the target's number of keys they are large.
+    """
+    lines = _nearest(grid.height, target.height)
+    columns = _nearest(grid.width, target.width).to(attention.device)
+    starts = lines.to(attention.device) * grid.width
+    held, rows = range(0), attention[:0]
+    for chunk in chunks:
+        needed = range(int(lines[chunk.start]) * grid.width, int(lines[chunk.stop - 1] + 1) * grid.width)
+        if needed != held:
+            held, rows = needed, prepare(attention[needed.start : needed.stop])
+        yield rows[(starts[chunk.start : chunk.stop, None] + columns - needed.start).flatten()]
+
+
+def _resized_keys(attention: torch.Tensor, grid: GridSize, target: GridSize, weight: float) -> torch.Tensor:
+    """Rows of attention, ``[rows, kh*kw]``, with keys on the target's grid, and ``weight`` as their sum."""
+    coarser = GridSize(min(grid.height, target.height), min(grid.width, target.width))
+    keys = pool_keys(_positive(attention), grid, coarser).view(-1, 1, *coarser)
     keys = F.interpolate(keys, size=tuple(target), mode="bilinear", align_corners=False).flatten(1)
-    return keys.div_(keys.sum(1, keepdim=True))
+    return keys.div_(keys.sum(1, keepdim=True)).mul_(weight)
 
 
 def _positive(attention: torch.Tensor) -> torch.Tensor:
@@ -59,13 +97,7 @@ def _positive(attention: torch.Tensor) -> torch.Tensor:
     return attention.float()
 
 
-def _nearest_tokens(grid: GridSize, target: GridSize, device: torch.device) -> torch.Tensor:
-    """For every token of the target grid the nearest token of ``grid``: int64 ``[N]``."""
-
-    def nearest(size: int, target_size: int) -> torch.Tensor:
-        centres = torch.arange(target_size, device=device) * 2 + 1
-        return centres * size // (2 * target_size)
-
-    rows = nearest(grid.height, target.height)
-    columns = nearest(grid.width, target.width)
-    return (rows[:, None] * grid.width + columns).flatten()
+def _nearest(size: int, target_size: int) -> torch.Tensor:
+    """Along one side the nearest place of a grid for every place of the target: int64 ``[target_size]``."""
+    centres = torch.arange(target_size) * 2 + 1
+    return centres * size // (2 * target_size)

@@ -9,6 +9,7 @@ import torch
 from .aggregation import aggregate
 from .errors import InvalidAttentionError
 from .grid import GridSize
+from .key_pooling import key_grid_of, pooled_grid
 
 ROW_SUM_TOLERANCE = 0.02  # half-precision rows of 4096 entries stay well inside
 
@@ -20,7 +21,9 @@ class AttentionMaps:
         self_maps: ``{(h, w): Tensor [B, h*w, h*w]}``: for every captured resolution the mean over
             heads and layers. Row ``i`` is the probability with which token ``i`` (row-major) attends
             to every other token: entries 0..1, rows sum to 1. float32, float16 or bfloat16, all on one
-            device. The tensors are kept, not copied.
+            device. The tensors are kept, not copied. Keys may be pooled by a whole factor f, as they are
+            where a grid beyond 64×64 is captured: ``[B, h*w, kh*kw]`` with kh = ⌈h/f⌉ and kw = ⌈w/f⌉, the
+            probabilities within each of the kh×kw equal cells of the picture added up.
 
     Raises:
         InvalidAttentionError: no map, an empty batch, a shape that does not fit its grid, batches or
@@ -35,7 +38,7 @@ class AttentionMaps:
 
     def __init__(self, self_maps: Mapping[tuple[int, int], torch.Tensor]) -> None:
         self._maps = {GridSize(*grid): tensor for grid, tensor in self_maps.items()}
-        _check_shapes(self._maps)
+        self._key_grids = _checked_key_grids(self._maps)
         _check_probabilities(self._maps)
         self._aggregate: torch.Tensor | None = None
 
@@ -46,8 +49,13 @@ class AttentionMaps:
 
     @property
     def grid(self) -> GridSize:
-        """The largest captured resolution: the grid of the aggregate and of the proposals."""
+        """The largest captured resolution: the grid of the aggregate's queries, and of the anchors."""
         return self.grids[0]
+
+    @property
+    def key_grid(self) -> GridSize:
+        """The grid of the aggregate's keys, and of the proposals: ``grid`` itself unless keys are pooled."""
+        return self._key_grids[self.grid]
 
     @property
     def batch_size(self) -> int:
@@ -60,7 +68,7 @@ class AttentionMaps:
         return self._maps[self.grid].device
 
     def __getitem__(self, grid: tuple[int, int]) -> torch.Tensor:
-        """The map of one resolution, ``[B, h*w, h*w]``."""
+        """The map of one resolution, ``[B, h*w, h*w]``, or with fewer keys where they are pooled."""
         return self._maps[GridSize(*grid)]
 
     def __iter__(self) -> Iterator[GridSize]:
@@ -72,20 +80,23 @@ class AttentionMaps:
         return f"AttentionMaps({self.batch_size} image(s), grids {grids}, {dtype}, {self.device})"
 
     def aggregate(self) -> torch.Tensor:
-        """The paper's aggregated attention (section 3.2), float32 ``[B, h*w, h*w]``, rows sum to 1.
+        """The paper's aggregated attention (section 3.2), float32 ``[B, h*w, kh*kw]``, rows sum to 1.
 
+        Queries are those of ``grid``, keys those of ``key_grid``, which is the same unless keys are pooled.
         Computed at the first call and kept: segmenting the same maps again at another threshold
         does not compute it again.
         """
         if self._aggregate is None:
-            self._aggregate = aggregate(self._maps, self.grid)
+            self._aggregate = aggregate(self._maps, self._key_grids, self.grid)
         return self._aggregate
 
 
-def _check_shapes(maps: Mapping[GridSize, torch.Tensor]) -> None:
+def _checked_key_grids(maps: Mapping[GridSize, torch.Tensor]) -> dict[GridSize, GridSize]:
+    """The grid of every map's keys, once all shapes are found right."""
     if not maps:
         raise InvalidAttentionError("Expected attention maps of at least one resolution, got none.")
     first = next(iter(maps.values()))
+    key_grids = {}
     for grid, tensor in maps.items():
         if grid.height < 1 or grid.width < 1:
             raise InvalidAttentionError(f"Expected a grid of at least 1×1 tokens, got {grid}.")
@@ -98,11 +109,14 @@ def _check_shapes(maps: Mapping[GridSize, torch.Tensor]) -> None:
                 f"Expected attention maps [batch, {grid.tokens}, {grid.tokens}] for the {grid} grid, "
                 f"got {tensor.ndim} dimensions ({shape}). Average over heads and layers first."
             )
-        if tensor.shape[1:] != (grid.tokens, grid.tokens):
+        key_grid = key_grid_of(grid, tensor.shape[2])
+        if tensor.shape[1] != grid.tokens or key_grid is None:
+            pooled = ", ".join(str(pooled_grid(grid, factor).tokens) for factor in (2, 3, 4))
             raise InvalidAttentionError(
-                f"Expected an attention map of {grid.tokens}×{grid.tokens} for the {grid} grid, "
-                f"got {tensor.shape[1]}×{tensor.shape[2]}."
+                f"Expected an attention map of {grid.tokens}×{grid.tokens} for the {grid} grid (or, with "
+                f"keys pooled by 2, 3, 4 …, {pooled} … of them), got {tensor.shape[1]}×{tensor.shape[2]}."
             )
+        key_grids[grid] = key_grid
         if tensor.shape[0] == 0:
             raise InvalidAttentionError(
                 f"Expected maps of at least one image for the {grid} grid, got a batch of 0."
@@ -112,6 +126,7 @@ def _check_shapes(maps: Mapping[GridSize, torch.Tensor]) -> None:
                 f"Expected every resolution to hold {first.shape[0]} image(s) on {first.device}, "
                 f"got {tensor.shape[0]} on {tensor.device} for the {grid} grid."
             )
+    return key_grids
 
 
 def _check_probabilities(maps: Mapping[GridSize, torch.Tensor]) -> None:

@@ -16,11 +16,11 @@ def kmeans(maps: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     reference they give NaN).
 
     Args:
-        maps: float32 ``[n, n]``, the aggregated attention.
-        centres: float32 ``[K, n]``, the proposals to start from.
+        maps: float32 ``[n, keys]``, the aggregated attention.
+        centres: float32 ``[K, keys]``, the proposals to start from.
 
     Returns:
-        float32 ``[K' ≤ K, n]``: the clusters' means.
+        float32 ``[K' ≤ K, keys]``: the clusters' means.
     """
     # Only differences of distances count, so |x|² is left out: d(x, c) = |c|² − 2 x·c.
     # Subtracting the mean map keeps those differences exact in float32.

@@ -12,6 +12,7 @@ from .grid import GridSize
 # Of the maps, what is compared with the anchors at a time: what fits a processor's cache; elsewhere more.
 CHUNK_VALUES_CPU = 2**19  # 2 MB of float32
 CHUNK_VALUES = 2**24  # 64 MB of float32
+BOUND_ROWS = 4096  # maps that are seen from afar at a time
 BIN = 16  # entries of a map that are added up to see from afar whether two maps can be near
 Chunks = Iterator[tuple[torch.Tensor, torch.Tensor]]  # tokens, and indices among the anchors
 MARGIN = 1e-3  # far above the rounding of a divergence
@@ -46,12 +47,12 @@ def merge(maps: torch.Tensor, anchors: torch.Tensor, thresholds: Sequence[float]
     D < τ into a new one, and all of them are marked matched.
 
     Args:
-        maps: float32 ``[n, n]``, the aggregated attention.
+        maps: float32 ``[n, keys]``, the aggregated attention.
         anchors: int64 ``[M²]``, the anchors' tokens.
         thresholds: one merge threshold for each pass, in nats.
 
     Returns:
-        proposals, float32 ``[K, n]``, 1 ≤ K ≤ M², rows sum to 1.
+        proposals, float32 ``[K, keys]``, 1 ≤ K ≤ M², rows sum to 1.
     """
     proposals = _first_pass(maps, anchors.to(maps.device), thresholds[0])
     for threshold in thresholds[1:]:
@@ -62,7 +63,7 @@ def merge(maps: torch.Tensor, anchors: torch.Tensor, thresholds: Sequence[float]
 def _first_pass(
     maps: torch.Tensor, anchors: torch.Tensor, threshold: float, sift: bool | None = None
 ) -> torch.Tensor:
-    """The mean of all maps near each anchor: ``[n, n]`` and ``[M²]`` to ``[M², n]``.
+    """The mean of all maps near each anchor: ``[n, keys]`` and ``[M²]`` to ``[M², keys]``.
 
     Sifting leaves out pairs that cannot be near before they are compared. It is the default on the CPU
     only: an accelerator has compared everything before the host would learn what to leave out.
@@ -93,7 +94,7 @@ def _sifted_chunks(maps: torch.Tensor, anchors: torch.Tensor, threshold: float) 
     """All tokens a chunk at a time, each with the anchors that any of its maps can be near."""
     possible = _possibly_near(maps, anchors, threshold)
     # Maps that may be near the same anchors go side by side, so that a chunk concerns few anchors.
-    order = possible.int().argmax(0).argsort()
+    order = possible.view(torch.uint8).argmax(0).argsort()
     for chunk in order.split(max(1, CHUNK_VALUES_CPU // maps.shape[1])):
         yield chunk, possible[:, chunk].any(1).nonzero().squeeze(1)
 
@@ -106,14 +107,22 @@ def _possibly_near(maps: torch.Tensor, anchors: torch.Tensor, threshold: float) 
     a sixteenth of the entries is a lower bound, at a sixteenth of the cost.
     """
     binned = maps.shape[1] // BIN * BIN
-    coarse = maps[:, :binned].unflatten(1, (-1, BIN)).sum(2)
-    logs = floored_log(coarse)
-    bound = symmetric_divergence(coarse[anchors], coarse, logs[anchors], logs)
-    return bound < threshold * (1.0 + MARGIN) + MARGIN
+
+    def added_up(some: torch.Tensor) -> torch.Tensor:
+        return some[:, :binned].unflatten(1, (-1, BIN)).sum(2)
+
+    p = added_up(maps[anchors])
+    log_p = floored_log(p)
+    possible = []
+    for some in maps.split(BOUND_ROWS):
+        q = added_up(some)
+        bound = symmetric_divergence(p, q, log_p, floored_log(q))
+        possible.append(bound < threshold * (1.0 + MARGIN) + MARGIN)
+    return torch.cat(possible, 1)
 
 
 def _merge_proposals(proposals: torch.Tensor, threshold: float) -> torch.Tensor:
-    """One further pass over the proposals, ``[K, n]`` to ``[K' ≤ K, n]``."""
+    """One further pass over the proposals, ``[K, keys]`` to ``[K' ≤ K, keys]``."""
     logs = floored_log(proposals)
     near = symmetric_divergence(proposals, proposals, logs, logs) < threshold
     near.fill_diagonal_(True)

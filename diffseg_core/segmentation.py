@@ -70,7 +70,7 @@ def segment(
         found = merge(attention, tokens, thresholds)
         if refine == "kmeans":
             found = kmeans(attention, found)
-        image_proposals = found.view(-1, *maps.grid)
+        image_proposals = found.view(-1, *maps.key_grid)
         image_labels = suppress(image_proposals, size)
         if smallest_area > 0:
             cleaned = absorb_crumbs(image_labels.cpu().numpy(), round(smallest_area * size.tokens))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
 from .errors import InvalidSettingError
 from .grid import GridSize
+from .hierarchy import Hierarchy
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,12 +19,14 @@ class Segments:
     Attributes:
         labels: int32 ``[B, H, W]``; per image 0..K-1 in descending order of area, 0 the largest, and −1
             where no segment is. An image may have no segment at all.
-        proposals: per image float32 ``[K, h, w]`` on the attention's grid, in the order of the labels:
-            the attention map that stands for each segment. Empty where segments come from elsewhere.
+        proposals: per image float32 ``[K, h, w]`` on the grid of the attention's keys, in the order of the
+            labels: the attention map that stands for each segment. Empty where segments come from elsewhere.
+        hierarchies: per image the tree that the segments are a cut through; empty where there is none.
     """
 
     labels: torch.Tensor
     proposals: tuple[torch.Tensor, ...]
+    hierarchies: tuple[Hierarchy, ...] = ()
 
     @property
     def image_size(self) -> GridSize:
@@ -55,8 +58,40 @@ class Segments:
         """Pixels that belong to any segment: float32 ``[B, H, W]`` of zeros and ones."""
         return (self.labels >= 0).float()
 
+    @classmethod
+    def of_hierarchies(cls, hierarchies: Sequence[Hierarchy], numbers: Sequence[int]) -> Segments:
+        """Cut a tree for each image.
+
+        Args:
+            hierarchies: of pictures of one size.
+            numbers: of segments, ≥ 1 for each; a tree of fewer leaves gives all of them.
+
+        Raises:
+            InvalidSettingError: fewer than 1 segment.
+        """
+        cuts = [tree.cut(number) for tree, number in zip(hierarchies, numbers, strict=True)]
+        ordered = [order_by_area(labels, proposals) for labels, proposals in cuts]
+        labels, proposals = zip(*ordered, strict=True)
+        return cls(torch.stack(labels), proposals, tuple(hierarchies))
+
+    def at_granularity(self, number: int) -> Segments:
+        """The same pictures in ``number`` segments each, by another cut through their trees.
+
+        Raises:
+            InvalidSettingError: segments that have no tree, or fewer than 1.
+        """
+        if not self.hierarchies:
+            raise InvalidSettingError(
+                f"Expected segments of DiffSeg Hierarchy for a granularity of {number}, got some without a "
+                "hierarchy: of DiffSeg Segment, or filtered or refined. Set the granularity to 0, or connect "
+                "DiffSeg Hierarchy itself."
+            )
+        return Segments.of_hierarchies(self.hierarchies, [number] * self.batch_size)
+
     def subset(self, chosen: Sequence[Sequence[int]]) -> Segments:
         """Keep some segments of every image, numbered anew; the others' pixels belong to none.
+
+        The hierarchy is left behind: its other cuts know nothing of what was kept.
 
         Args:
             chosen: per image the indices to keep, in any order. They do not decide the new numbers, which
@@ -86,7 +121,7 @@ class Segments:
             new[indices] = torch.arange(len(indices), dtype=torch.int32, device=self.labels.device)
             renumbered.append(new[self.labels[image].long()])  # −1 takes the last entry, which is −1
         proposals = (image[indices] for image, indices in zip(self.proposals, kept, strict=False))
-        return replace(self, labels=torch.stack(renumbered), proposals=tuple(proposals))
+        return Segments(torch.stack(renumbered), tuple(proposals))
 
     def labels_of(self, image: int) -> torch.Tensor:
         """The label map of one image: int32 ``[H, W]``.

@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from .capture import DiffSegCapture
 from .demo_model import DiffSegDemoModel
 from .filter import DiffSegFilter
+from .hierarchy import DiffSegHierarchy
 from .label_map import DiffSegLabelMap
 from .masks import DiffSegMasks
 from .preview import DiffSegPreview
@@ -25,6 +26,7 @@ class DiffSegExtension(ComfyExtension):
         return [
             DiffSegCapture,
             DiffSegSegment,
+            DiffSegHierarchy,
             DiffSegSelect,
             DiffSegFilter,
             DiffSegSnapMask,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from ..attention_maps import AttentionMaps
 from ..diffusers_capture import capture_diffusers, encode_empty_prompt
 from ..errors import InvalidSettingError
+from ..nested_segmentation import segment_nested
 from ..segmentation import segment
 from ..segments import Segments
 from .models import load_pipeline
@@ -77,10 +79,10 @@ class Segmenter:
         Raises:
             InvalidSettingError, CaptureError: as for `capture` and `segment_maps`.
         """
-        return segment_maps(self.capture(picture), (picture.height, picture.width), settings)
+        return segment_maps(self.capture(picture), picture, settings)
 
 
-def segment_maps(maps: AttentionMaps, image_size: tuple[int, int], settings: SegmentSettings) -> Segments:
+def segment_maps(maps: AttentionMaps, picture: Image, settings: SegmentSettings) -> Segments:
     """Segments of captured attention; to try several settings on one capture.
 
     An attention grid that is narrower than the anchors (a panorama of 12,000×400 pixels has eight rows) is
@@ -88,15 +90,18 @@ def segment_maps(maps: AttentionMaps, image_size: tuple[int, int], settings: Seg
 
     Args:
         maps: the captured attention.
-        image_size: height and width of the label map in pixels.
+        picture: that of the capture, mode RGB; the label map has its size.
         settings: as of DiffSeg Segment; the smallest area in per cent.
 
     Raises:
         InvalidSettingError: a setting outside its range.
     """
+    if settings.granularity is not None:
+        pixels = torch.from_numpy(np.array(picture)).float()[None] / 255.0  # [1, H, W, 3]
+        return segment_nested(maps, pixels, number=settings.granularity or None)
     return segment(
         maps,
-        image_size,
+        (picture.height, picture.width),
         merge_threshold=settings.merge_threshold,
         merge_passes=settings.merge_passes,
         anchors=min(settings.anchors, *maps.grid),

@@ -47,7 +47,7 @@ class CaptureSettings:
 
 @dataclass(frozen=True)
 class SegmentSettings:
-    """The settings of DiffSeg Segment, under the same names.
+    """The settings of DiffSeg Segment, under the same names; and what takes its place.
 
     Attributes:
         merge_threshold: nats; one for every pass.
@@ -55,6 +55,8 @@ class SegmentSettings:
         anchors: per side of the grid, ≥ 2.
         refinement: "none" or "kmeans".
         smallest_area: per cent of the picture, 0..50.
+        granularity: segments of DiffSeg Hierarchy in place of merged ones: how many, ≥ 1, or 0 for its own
+            choice; the settings above then do not count. None merges.
     """
 
     merge_threshold: float = 1.0
@@ -62,6 +64,7 @@ class SegmentSettings:
     anchors: int = 16
     refinement: Refinement = "none"
     smallest_area: float = 0.0
+    granularity: int | None = None
 
 
 DEMO_CAPTURE = CaptureSettings(timestep=25, working_size=384)

@@ -112,6 +112,18 @@ def add_segment_options(parser: argparse.ArgumentParser) -> None:
         help="of the picture, 0..50; connected pieces smaller than this join a neighbour "
         f"({_defaults('smallest_area')})",
     )
+    group.add_argument(
+        "--granularity",
+        type=granularity,
+        metavar="N|auto",
+        help="segments of the node DiffSeg Hierarchy in place of those of the settings above: how many in "
+        "each picture, or auto",
+    )
+
+
+def granularity(text: str) -> int:
+    """Read a number of segments; 0 stands for "auto"."""
+    return 0 if text == "auto" else whole(1, 2000)(text)
 
 
 def add_crew_options(parser: argparse.ArgumentParser) -> None:

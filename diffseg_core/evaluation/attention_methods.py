@@ -70,7 +70,7 @@ class DiffSegMethod:
         """The picture's labels at every setting."""
         maps = self.capture.of(picture)
         return {
-            setting: segment_maps(maps, _size(picture), chosen).labels[0].cpu().numpy()
+            setting: segment_maps(maps, picture.image, chosen).labels[0].cpu().numpy()
             for setting, chosen in self.settings.items()
         }
 

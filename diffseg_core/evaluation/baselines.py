@@ -7,8 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from skimage.segmentation import felzenszwalb, slic
 
+from ..colour_histograms import colour_histograms
+from ..contrast import Contrast
+from ..hierarchy import Hierarchy, join_closest
+from ..nested_segmentation import CONTRAST, FINEST
+from ..superpixels import smoothed, superpixels
 from .annotated import AnnotatedPicture
 
 Photo = npt.NDArray[np.uint8]
@@ -54,6 +60,26 @@ def slic_superpixels(photo: Photo, segments: int) -> Labels:
     """SLIC (Achanta et al., 2012): k-means over colour and place, about ``segments`` connected regions."""
     labels = slic(photo, n_segments=segments, compactness=10.0, start_label=0)
     return np.asarray(labels, np.int64)
+
+
+def colour_hierarchy(photo: Photo, number: int) -> Labels:
+    """The tree of `segment_nested` without attention: the same superpixels and contrasts, colours alone.
+
+    What this reaches is not the model's merit.
+
+    Args:
+        photo: the picture.
+        number: of segments; 0 for the tree's own choice.
+    """
+    smooth = smoothed(torch.from_numpy(photo) / 255.0)
+    leaves = superpixels(smooth, FINEST)
+    histograms = colour_histograms(smooth, leaves)
+    contrast = Contrast(smooth, leaves, CONTRAST)
+    areas = leaves.flatten().bincount().double().numpy()
+    joins, heights = join_closest(histograms.double().numpy(), areas, contrast.touching, contrast)
+    tree = Hierarchy(leaves, torch.from_numpy(joins), torch.from_numpy(heights), histograms[:, None])
+    labels, _ = tree.cut(number or tree.automatic_number())
+    return labels.numpy().astype(np.int64)
 
 
 def felzenszwalb_regions(photo: Photo, scale: float, sigma: float = 0.8, min_size: int = 200) -> Labels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..batch.segmenter import Segmenter
@@ -27,6 +27,7 @@ from .baselines import (
     Labels,
     Photo,
     PixelMethod,
+    colour_hierarchy,
     felzenszwalb_regions,
     one_segment,
     regular_grid,
@@ -57,8 +58,11 @@ class Kind:
 
 
 DIFFSEG = "diffseg"
+AUTOMATIC = 0  # of a number of segments
 KINDS = (
     Kind(DIFFSEG, "attention"),
+    Kind("hierarchy", "attention", "segments", (AUTOMATIC,), least=AUTOMATIC),
+    Kind("colour-hierarchy", "pixels", "segments", (AUTOMATIC,), least=AUTOMATIC),
     Kind("kmeans", "attention", "clusters", (USUAL_CLUSTERS,)),
     Kind("kmeans-true", "attention"),
     Kind("colour-kmeans", "attention", "clusters", (USUAL_CLUSTERS,)),
@@ -196,6 +200,9 @@ def _attention_method(
 ) -> Method:
     if choice.is_diffseg:
         return DiffSegMethod(choice.name, shared, settings)
+    if choice.kind == "hierarchy":
+        cuts = (replace(SegmentSettings(), granularity=number) for number in choice.numbers)
+        return DiffSegMethod(choice.name, shared, dict(zip(choice.settings, cuts, strict=True)))
     clustering: Clustering = colour_clusters if choice.kind.startswith("colour") else attention_clusters
     if choice.kind.endswith("true"):
         return ClusterMethod(choice.name, shared, clustering, {"": true_count})
@@ -210,6 +217,7 @@ def _pixel_method(choice: MethodChoice) -> Method:
         "grid": regular_grid,
         "slic": slic_superpixels,
         "felzenszwalb": felzenszwalb_regions,
+        "colour-hierarchy": colour_hierarchy,
     }
     at_numbers = (_with_number(baseline[choice.kind], number) for number in choice.numbers)
     return PixelMethod(choice.name, dict(zip(choice.settings, at_numbers, strict=True)))

@@ -38,6 +38,7 @@ def test_every_node_says_what_it_is(pack):
     assert [node.__name__ for node in nodes] == [
         "DiffSegCapture",
         "DiffSegSegment",
+        "DiffSegHierarchy",
         "DiffSegSelect",
         "DiffSegFilter",
         "DiffSegSnapMask",

@@ -20,6 +20,7 @@ WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 NODES = {
     "DiffSegCapture",
     "DiffSegSegment",
+    "DiffSegHierarchy",
     "DiffSegSelect",
     "DiffSegFilter",
     "DiffSegSnapMask",

@@ -93,8 +93,8 @@ def test_anchors_are_at_most_what_the_grid_takes(segmenter, photograph):
     maps = segmenter.capture(photograph)
     assert min(maps.grid) < SETTINGS.segment.anchors
     most = replace(SETTINGS.segment, anchors=min(maps.grid))
-    found = segment_maps(maps, (40, 60), SETTINGS.segment)
-    assert torch.equal(found.labels, segment_maps(maps, (40, 60), most).labels)
+    found = segment_maps(maps, photograph, SETTINGS.segment)
+    assert torch.equal(found.labels, segment_maps(maps, photograph, most).labels)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (3, 2), (1500, 50), (10, 1900)])

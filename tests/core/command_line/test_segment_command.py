@@ -157,7 +157,7 @@ def test_every_option_is_a_setting(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = "--timestep 7 --input-mode noised --noise-seed 3 --working-size 64 --resolutions finest-two "
     options += "--merge-threshold 0.5 --merge-passes 2 --anchors 4 --refinement kmeans --smallest-area 1.5 "
-    options += "--precision bfloat16 --mask-files"
+    options += "--granularity 12 --precision bfloat16 --mask-files"
     assert kept_settings(*options.split()) == {
         "model": "demo",
         "precision": "bfloat16",
@@ -170,6 +170,7 @@ def test_every_option_is_a_setting(tmp_path, monkeypatch):
         "anchors": 4,
         "refinement": "kmeans",
         "smallest_area": 1.5,
+        "granularity": 12,
         "mask_files": True,
     }
 

@@ -1,0 +1,73 @@
+"""How strongly a picture changes across the borders between segments."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+LEAST = 1e-3  # of a contrast, in colour values of 0..1
+
+Matrix = npt.NDArray[np.float64]
+
+
+class Contrast:
+    """The mean difference of colour across every border, kept up to date as segments join.
+
+    Args:
+        picture: float32 ``[H, W, 3]`` in 0..1, on the CPU.
+        segments: int ``[H, W]``, 0..S-1.
+        weight: ≥ 0, the power of a border's contrast in `factors`; with 0 it does not count.
+
+    Attributes:
+        touching: bool ``[S, S]``, symmetric: which segments have a border in common at the start.
+    """
+
+    def __init__(self, picture: torch.Tensor, segments: torch.Tensor, weight: float) -> None:
+        count = int(segments.max()) + 1
+        self._weight = weight
+        self._length = np.zeros((count, count))
+        self._sum = np.zeros((count, count))
+        labels = segments.cpu().long()
+        for here, there in (
+            ((slice(None), slice(1, None)), (slice(None), slice(0, -1))),
+            ((slice(1, None), slice(None)), (slice(0, -1), slice(None))),
+        ):
+            border = labels[here] != labels[there]
+            pairs = (labels[here] * count + labels[there])[border]
+            difference = torch.linalg.vector_norm(picture[here] - picture[there], dim=-1)[border]
+            self._length += _table(pairs, None, count)
+            self._sum += _table(pairs, difference.double(), count)
+        self._length += self._length.T
+        self._sum += self._sum.T
+        self.touching = self._length > 0
+        borders = self._sum[self.touching] / self._length[self.touching]
+        self._typical = max(LEAST, float(np.median(borders))) if borders.size else 1.0
+
+    def factors(self, first: int | None = None, others: npt.NDArray[np.int64] | None = None) -> Matrix:
+        """The contrast of borders as a share of the picture's typical one, to the power of the weight.
+
+        Typical is the median over all borders of the segments at the start. 1 where there is no border.
+
+        Args:
+            first, others: the borders of one segment with some; without them all, ``[S, S]``.
+        """
+        some = np.s_[:] if first is None else np.s_[first, others]
+        length = self._length[some]
+        mean = np.divide(self._sum[some], length, out=np.full_like(length, self._typical), where=length > 0)
+        factors: Matrix = (np.maximum(mean, LEAST) / self._typical) ** self._weight
+        return factors
+
+    def join(self, first: int, second: int) -> npt.NDArray[np.int64]:
+        """Let ``second`` become part of ``first``; returns the neighbours of both."""
+        for table in (self._length, self._sum):
+            table[first] += table[second]
+            table[second] = table[:, second] = 0
+            table[first, first] = 0
+            table[:, first] = table[first]
+        return np.flatnonzero(self._length[first])
+
+
+def _table(pairs: torch.Tensor, values: torch.Tensor | None, count: int) -> Matrix:
+    table = pairs.bincount(values, minlength=count * count).view(count, count)
+    return table.double().numpy()
