@@ -20,6 +20,7 @@ from .hierarchy import Hierarchy
 from .label_map import draw_label_map, parse_classes
 from .nested_segmentation import segment_nested
 from .overlay import draw_overlay
+from .refining import refine, soft_masks
 from .segmentation import segment
 from .segments import Segments
 from .snapping import snap
@@ -41,7 +42,9 @@ __all__ = [
     "filter_segments",
     "parse_classes",
     "parse_indices",
+    "refine",
     "segment",
     "segment_nested",
     "snap",
+    "soft_masks",
 ]

@@ -49,16 +49,17 @@ def superpixels(picture: torch.Tensor, smallest_area: float) -> torch.Tensor:
     return torch.from_numpy(rank[piece.reshape(height, width)])
 
 
-def smoothed(picture: torch.Tensor) -> torch.Tensor:
+def smoothed(picture: torch.Tensor, deviation: float = SMOOTHING) -> torch.Tensor:
     """A picture without its grain: convolved with a Gaussian that grows with the picture.
 
     Args:
         picture: ``[H, W, 3]`` in 0..1.
+        deviation: of the Gaussian, in pixels of a picture of 512×512; smaller ones have the same.
 
     Returns:
         float32 ``[H, W, 3]`` on the CPU.
     """
-    deviation = SMOOTHING * max(1.0, _enlargement(*picture.shape[:2]))
+    deviation *= max(1.0, _enlargement(*picture.shape[:2]))
     radius = math.ceil(4 * deviation)
     kernel = torch.exp(-(torch.arange(-radius, radius + 1.0) ** 2) / (2 * deviation**2))
     kernel /= kernel.sum()

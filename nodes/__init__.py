@@ -11,6 +11,7 @@ from .hierarchy import DiffSegHierarchy
 from .label_map import DiffSegLabelMap
 from .masks import DiffSegMasks
 from .preview import DiffSegPreview
+from .refine import DiffSegRefine
 from .save import DiffSegSave
 from .segment import DiffSegSegment
 from .select import DiffSegSelect
@@ -30,6 +31,7 @@ class DiffSegExtension(ComfyExtension):
             DiffSegSelect,
             DiffSegFilter,
             DiffSegSnapMask,
+            DiffSegRefine,
             DiffSegMasks,
             DiffSegLabelMap,
             DiffSegToSEGS,

@@ -11,6 +11,7 @@ from ..attention_maps import AttentionMaps
 from ..diffusers_capture import capture_diffusers, encode_empty_prompt
 from ..errors import InvalidSettingError
 from ..nested_segmentation import segment_nested
+from ..refining import refine
 from ..segmentation import segment
 from ..segments import Segments
 from .models import load_pipeline
@@ -96,9 +97,15 @@ def segment_maps(maps: AttentionMaps, picture: Image, settings: SegmentSettings)
     Raises:
         InvalidSettingError: a setting outside its range.
     """
+    pixels = torch.from_numpy(np.array(picture)).float()[None] / 255.0  # [1, H, W, 3]
     if settings.granularity is not None:
-        pixels = torch.from_numpy(np.array(picture)).float()[None] / 255.0  # [1, H, W, 3]
-        return segment_nested(maps, pixels, number=settings.granularity or None)
+        segments = segment_nested(maps, pixels, number=settings.granularity or None)
+    else:
+        segments = _merged(maps, picture, settings)
+    return refine(segments, pixels) if settings.refine_edges else segments
+
+
+def _merged(maps: AttentionMaps, picture: Image, settings: SegmentSettings) -> Segments:
     return segment(
         maps,
         (picture.height, picture.width),

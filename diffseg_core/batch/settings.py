@@ -57,6 +57,7 @@ class SegmentSettings:
         smallest_area: per cent of the picture, 0..50.
         granularity: segments of DiffSeg Hierarchy in place of merged ones: how many, ≥ 1, or 0 for its own
             choice; the settings above then do not count. None merges.
+        refine_edges: whether borders are moved to the picture's edges, as by DiffSeg Refine Edges.
     """
 
     merge_threshold: float = 1.0
@@ -65,6 +66,7 @@ class SegmentSettings:
     refinement: Refinement = "none"
     smallest_area: float = 0.0
     granularity: int | None = None
+    refine_edges: bool = False
 
 
 DEMO_CAPTURE = CaptureSettings(timestep=25, working_size=384)

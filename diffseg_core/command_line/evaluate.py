@@ -27,12 +27,12 @@ Data sets: cocostuff27, cityscapes27, coco27-panoptic, bsds500, and folder, for 
 (images/ and labels/). Each is read in the layout in which it is downloaded; an error says what that is and
 where to get it.
 
-Methods: diffseg; hierarchy (of the node DiffSeg Hierarchy; hierarchy:10 for ten segments in each picture)
-and colour-hierarchy (the same without attention); kmeans (on the same attention; kmeans:6 has k fixed, as
-the paper's K-Means-C) and kmeans-true (told the true number of classes, its K-Means-S); colour-kmeans and
-colour-kmeans-true (the same on colours, without attention); one-segment, grid:3, slic:8, felzenszwalb:800;
-people (those of bsds500, against one another); or all. slic:8,16,32 is a sweep: a row each, and the best of
-them for the set (ODS) and for each picture (OIS).
+Methods: diffseg; hierarchy (of the node DiffSeg Hierarchy; hierarchy:10 for ten segments in each picture);
+refined and refined-hierarchy (both with DiffSeg Refine Edges); colour-hierarchy (without attention); kmeans
+(on the same attention; kmeans:6 has k fixed, as the paper's K-Means-C) and kmeans-true (told the true number
+of classes, its K-Means-S); colour-kmeans and colour-kmeans-true (the same on colours, without attention);
+one-segment, grid:3, slic:8, felzenszwalb:800; people (those of bsds500, against one another); or all.
+slic:8,16,32 is a sweep: a row each, and the best of them for the set (ODS) and for each picture (OIS).
 
 A run that was stopped goes on where it stopped, by the same command, also with a larger --limit. Its folder
 has results.json, pictures.csv (every picture, method and setting) and table.md.

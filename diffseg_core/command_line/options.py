@@ -119,6 +119,12 @@ def add_segment_options(parser: argparse.ArgumentParser) -> None:
         help="segments of the node DiffSeg Hierarchy in place of those of the settings above: how many in "
         "each picture, or auto",
     )
+    group.add_argument(
+        "--refine-edges",
+        action="store_const",
+        const=True,
+        help="move borders to the picture's edges, as the node DiffSeg Refine Edges does",
+    )
 
 
 def granularity(text: str) -> int:

@@ -61,7 +61,9 @@ DIFFSEG = "diffseg"
 AUTOMATIC = 0  # of a number of segments
 KINDS = (
     Kind(DIFFSEG, "attention"),
+    Kind("refined", "attention"),
     Kind("hierarchy", "attention", "segments", (AUTOMATIC,), least=AUTOMATIC),
+    Kind("refined-hierarchy", "attention", "segments", (AUTOMATIC,), least=AUTOMATIC),
     Kind("colour-hierarchy", "pixels", "segments", (AUTOMATIC,), least=AUTOMATIC),
     Kind("kmeans", "attention", "clusters", (USUAL_CLUSTERS,)),
     Kind("kmeans-true", "attention"),
@@ -93,8 +95,8 @@ class MethodChoice:
 
     @property
     def name(self) -> str:
-        """Of its rows: "slic:8" with one number, "slic" with several."""
-        return f"{self.kind}:{self.numbers[0]}" if len(self.numbers) == 1 else self.kind
+        """Of its rows: "slic:8" with one number; "slic" with several, or where it finds the number itself."""
+        return f"{self.kind}:{self.numbers[0]}" if len(self.numbers) == 1 and any(self.numbers) else self.kind
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -104,12 +106,12 @@ class MethodChoice:
     @property
     def text(self) -> str:
         """As one asks for it, with all numbers."""
-        return f"{self.kind}:{','.join(map(str, self.numbers))}" if self.numbers else self.kind
+        return f"{self.kind}:{','.join(map(str, self.numbers))}" if any(self.numbers) else self.kind
 
     @property
     def is_diffseg(self) -> bool:
         """Whether DiffSeg's settings are its own."""
-        return self.kind == DIFFSEG
+        return self.kind in (DIFFSEG, "refined")
 
     @property
     def looks_at_picture(self) -> bool:
@@ -200,8 +202,12 @@ def _attention_method(
 ) -> Method:
     if choice.is_diffseg:
         return DiffSegMethod(choice.name, shared, settings)
-    if choice.kind == "hierarchy":
-        cuts = (replace(SegmentSettings(), granularity=number) for number in choice.numbers)
+    if choice.kind == "refined":
+        refined = {name: replace(chosen, refine_edges=True) for name, chosen in settings.items()}
+        return DiffSegMethod(choice.name, shared, refined)
+    if choice.kind.endswith("hierarchy"):
+        refined_too = choice.kind.startswith("refined")
+        cuts = (SegmentSettings(granularity=number, refine_edges=refined_too) for number in choice.numbers)
         return DiffSegMethod(choice.name, shared, dict(zip(choice.settings, cuts, strict=True)))
     clustering: Clustering = colour_clusters if choice.kind.startswith("colour") else attention_clusters
     if choice.kind.endswith("true"):

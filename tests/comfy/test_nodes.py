@@ -42,6 +42,7 @@ def test_every_node_says_what_it_is(pack):
         "DiffSegSelect",
         "DiffSegFilter",
         "DiffSegSnapMask",
+        "DiffSegRefine",
         "DiffSegMasks",
         "DiffSegLabelMap",
         "DiffSegToSEGS",

@@ -24,6 +24,7 @@ NODES = {
     "DiffSegSelect",
     "DiffSegFilter",
     "DiffSegSnapMask",
+    "DiffSegRefine",
     "DiffSegMasks",
     "DiffSegLabelMap",
     "DiffSegToSEGS",

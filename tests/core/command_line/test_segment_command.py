@@ -157,7 +157,7 @@ def test_every_option_is_a_setting(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = "--timestep 7 --input-mode noised --noise-seed 3 --working-size 64 --resolutions finest-two "
     options += "--merge-threshold 0.5 --merge-passes 2 --anchors 4 --refinement kmeans --smallest-area 1.5 "
-    options += "--granularity 12 --precision bfloat16 --mask-files"
+    options += "--granularity 12 --refine-edges --precision bfloat16 --mask-files"
     assert kept_settings(*options.split()) == {
         "model": "demo",
         "precision": "bfloat16",
@@ -171,6 +171,7 @@ def test_every_option_is_a_setting(tmp_path, monkeypatch):
         "refinement": "kmeans",
         "smallest_area": 1.5,
         "granularity": 12,
+        "refine_edges": True,
         "mask_files": True,
     }
 
