@@ -76,7 +76,7 @@ def segment_nested(
     trees: list[Hierarchy] = []
     for attention, picture in zip(maps.aggregate(), pictures, strict=True):
         smooth = smoothed(picture)
-        leaves = superpixels(smooth, finest)
+        leaves = superpixels(picture, finest)
         borders = Contrast(smooth, leaves, contrast) if neighbours_only else None
         colours = colour_histograms(smooth, leaves) if colour else None
         trees.append(

@@ -1,8 +1,8 @@
-"""Borders that follow the picture: segments grow anew from their cores over its gradient.
+"""Borders that follow the picture: segments grow anew from their cores, over what is alike.
 
 A segment's border is uncertain by about one token of the attention. What lies further inside is sure, and is
-kept; the strip between is flooded from both sides, over small gradients first (watershed by image foresting
-transform: Lotufo and Falcão, 2000), so that segments meet where the picture changes most.
+kept; they grow over the strip between, over small differences first (see `superpixels.grow`), so that
+segments meet where the picture changes most.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from .components import connected_components
 from .errors import InvalidSettingError
 from .grid import GridSize
 from .pictures import matching_pictures
 from .segments import Segments, order_by_area
-from .superpixels import smoothed
+from .superpixels import grow, smoothed
 
 TOKENS = 1.5  # reach where none is given
 USUAL_REACH = 0.025  # share of the longer side, for segments that no attention stands behind
@@ -72,7 +71,7 @@ def refine(
     for image, picture in enumerate(matching_pictures(pictures, segments)):
         before = segments.labels[image].cpu().numpy()
         pixels = _reach_in_pixels(segments, image, reach)
-        after = torch.from_numpy(_flood(_cores(before, pixels), _gradient(picture))).to(
+        after = torch.from_numpy(grow(_cores(before, pixels), smoothed(picture, GRAIN)) - 1).to(
             segments.labels.device
         )
         maps = (
@@ -137,7 +136,7 @@ def _reach_in_pixels(segments: Segments, image: int, reach: float | None) -> flo
 
 
 def _cores(labels: Labels, reach: float) -> Labels:
-    """The pixels that keep their segment, as segment + 2 (1 for none), and 0 where the flood decides."""
+    """The pixels that keep their segment, as segment + 1 (0 for none), and −1 where others may grow."""
     from scipy import ndimage
 
     border = np.zeros(labels.shape, dtype=bool)  # the pixels on both sides of it
@@ -146,14 +145,15 @@ def _cores(labels: Labels, reach: float) -> Labels:
         border[here] |= change
         border[there] |= change
     if not border.any():
-        return labels + 2
+        return labels + 1
     distance = ndimage.distance_transform_edt(~border).astype(np.float32) + 1.0
     core = distance > reach
     steps = math.ceil(reach)
     window = 2 * steps + 1
-    for label in np.unique(labels):
-        box = ndimage.find_objects((labels == label).astype(np.int8))[0]
-        own = labels[box] == label
+    for number, box in enumerate(ndimage.find_objects(labels + 2)):
+        if box is None:
+            continue
+        own = labels[box] == number - 1
         inner = core[box] & own
         # Thin parts: what no square of that size around the core reaches. Their middle is their core.
         thin = own & ~ndimage.maximum_filter(inner, window)
@@ -164,34 +164,7 @@ def _cores(labels: Labels, reach: float) -> Labels:
         kept = thin & (long[parts] | ~has_core[pieces])
         deepest = ndimage.maximum_filter(np.where(own, distance[box], 0.0), window)
         core[box] |= kept & (distance[box] >= np.maximum(0.6 * deepest, deepest - 1.0))
-    return np.where(core, labels + 2, 0)
-
-
-def _gradient(picture: torch.Tensor) -> npt.NDArray[np.uint16]:
-    """How fast colours change, in 65,535 steps up to the greatest of the picture: ``[H, W]``."""
-    planes = smoothed(picture, GRAIN).permute(2, 0, 1)[None]  # [1, 3, H, W]
-    padded = F.pad(planes, (1, 1, 1, 1), "replicate")
-    across = padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]
-    down = padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]
-    gradient = torch.sqrt((across**2 + down**2).sum(1))[0]
-    steps = gradient * (65_535.0 / gradient.max().clamp_min(1e-6))
-    return steps.numpy().astype(np.uint16)
-
-
-def _flood(cores: Labels, gradient: npt.NDArray[np.uint16]) -> Labels:
-    """Grow the cores over the gradient until they meet: the segment of every pixel, −1 for none."""
-    from scipy import ndimage
-
-    labels: Labels = ndimage.watershed_ift(gradient, cores.astype(np.int32))
-    # Now and then it leaves a few pixels behind, cut off from their core: they go to a neighbour that is not.
-    pieces = connected_components(labels)
-    cut_off = np.bincount(pieces.ravel(), cores.ravel() > 0)[pieces] == 0
-    while cut_off.any():
-        for here, there in NEIGHBOURS:
-            moved = cut_off[here] & ~cut_off[there]
-            labels[here] = np.where(moved, labels[there], labels[here])
-            cut_off[here] &= ~moved
-    return labels - 2
+    return np.where(core, labels + 1, -1)
 
 
 class _Guide:

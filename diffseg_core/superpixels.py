@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ import torch.nn.functional as F
 ALLOWANCE = 200 / 255  # "scale" of the paper, at the usual size
 SMOOTHING = 0.8  # standard deviation in pixels, at the usual size
 USUAL_PIXELS = 512 * 512
+STRAIGHT = ((0, 1), (1, 0))  # rows down, columns to the right
 
 LEAST_WEIGHT, GREATEST_WEIGHT, CLASSES = 1e-3, 0.5, 48
 
@@ -31,22 +33,82 @@ Weights = npt.NDArray[np.float32]
 def superpixels(picture: torch.Tensor, smallest_area: float) -> torch.Tensor:
     """Cut a picture into superpixels.
 
+    Those of a picture larger than 512×512 are found on a reduction of it and grow to its own edges, so that a
+    picture and its enlargement have much the same pieces.
+
     Args:
-        picture: float32 ``[H, W, 3]`` on the CPU, as `smoothed` gives it.
-        smallest_area: share of the picture, 0..1, that every piece has at least.
+        picture: ``[H, W, 3]`` in 0..1.
+        smallest_area: share of the picture, 0..1: what is smaller joins a neighbour.
 
     Returns:
-        int32 ``[H, W]``, 0..S-1 in reading order of the pieces' first pixels; each is 8-connected.
+        int32 ``[H, W]`` on the CPU, 0..S-1 in reading order of the pieces' first pixels; each is 4-connected.
     """
     height, width = picture.shape[:2]
-    forest = _Forest(*_edges(picture), pixels=height * width)
-    forest.join_similar(ALLOWANCE * _enlargement(height, width))
-    forest.join_small(math.ceil(smallest_area * height * width))
-    pieces = forest.piece_of(np.arange(height * width))
+    enlargement = max(1.0, _enlargement(height, width))
+    size = max(1, round(height / enlargement)), max(1, round(width / enlargement))
+    planes = picture.float().cpu().permute(2, 0, 1)[None]
+    if enlargement > 1:
+        planes = F.interpolate(planes, size=size, mode="bilinear", antialias=True)
+    smooth = smoothed(planes[0].permute(1, 2, 0))
+    forest = _Forest(*_edges(smooth, STRAIGHT), pixels=size[0] * size[1])
+    forest.join_similar(ALLOWANCE)
+    smallest = math.ceil(smallest_area * size[0] * size[1])
+    forest.join_small(smallest)
+    pieces = _in_reading_order(forest.piece_of(np.arange(size[0] * size[1])).reshape(size))
+    core = _cores(pieces, smallest)
+    if core.any():
+        seeds = np.where(core, pieces, np.int32(-1))
+        rows, columns = (
+            np.arange(full) * few // full for full, few in zip((height, width), size, strict=True)
+        )
+        pieces = grow(seeds[rows[:, None], columns], smoothed(picture))
+    return torch.from_numpy(_in_reading_order(pieces))
+
+
+def _in_reading_order(pieces: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
+    """Number the pieces by their first pixels."""
     _, first, piece = np.unique(pieces, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int32)
     rank[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
-    return torch.from_numpy(rank[piece.reshape(height, width)])
+    numbers: npt.NDArray[np.int32] = rank[piece.reshape(pieces.shape)]
+    return numbers
+
+
+def _cores(pieces: npt.NDArray[np.int32], smallest: int) -> npt.NDArray[np.bool_]:
+    """What is left of the pieces after an erosion by one pixel, where it is half of the smallest area.
+
+    An edge that is blurred over a few pixels makes strips of the colours between; they have no core.
+    """
+    height, width = pieces.shape
+    around = np.pad(pieces, 1, "edge")
+    core = np.ones(pieces.shape, dtype=bool)
+    for down in range(3):
+        for right in range(3):
+            core &= around[down : down + height, right : right + width] == pieces
+    enough = 2 * np.bincount(pieces[core], minlength=int(pieces.max()) + 1) >= smallest
+    return core & enough[pieces]
+
+
+def grow(seeds: npt.NDArray[np.int32], picture: torch.Tensor) -> npt.NDArray[np.int32]:
+    """Let seeds grow over a picture until they meet, over small differences first.
+
+    Every pixel goes to the seed that is reached over the least greatest difference: a minimum spanning
+    forest, or watershed cut (Cousty et al., "Watershed Cuts", PAMI 2009). Borders lie between pixels.
+
+    Args:
+        seeds: ``[H, W]``, a seed's number ≥ 0, or −1 where there is none yet; at least one pixel has one.
+        picture: float32 ``[H, W, 3]`` on the CPU, as `smoothed` gives it.
+
+    Returns:
+        ``[H, W]``, the seed of every pixel, each 4-connected with pixels of its own.
+    """
+    free = torch.from_numpy(seeds < 0)
+    forest = _Forest(*_edges(picture, STRAIGHT, free), pixels=seeds.size)
+    forest.join_to(seeds.ravel() >= 0)
+    grown = seeds.ravel().copy()
+    pixels = np.flatnonzero(grown < 0)
+    grown[pixels] = grown[forest.piece_of(pixels)]
+    return grown.reshape(seeds.shape)
 
 
 def smoothed(picture: torch.Tensor, deviation: float = SMOOTHING) -> torch.Tensor:
@@ -74,17 +136,26 @@ def _enlargement(height: int, width: int) -> float:
     return math.sqrt(height * width / USUAL_PIXELS)
 
 
-def _edges(picture: torch.Tensor) -> tuple[Indices, Indices, Weights]:
-    """Both ends and the weight of every edge between pixels that touch (8 each), by rising weight."""
+def _edges(
+    picture: torch.Tensor, directions: Sequence[tuple[int, int]], free: torch.Tensor | None = None
+) -> tuple[Indices, Indices, Weights]:
+    """Both ends and the weight of every edge between pixels that touch, by rising weight.
+
+    Args:
+        picture: ``[H, W, 3]``.
+        directions: rows down and columns to the right.
+        free: bool ``[H, W]``; edges between two pixels that are not are left out.
+    """
     height, width = picture.shape[:2]
     numbers = torch.arange(height * width).view(height, width)
     ends, others, weights = [], [], []
-    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+    for down, right in directions:
         here = (slice(0, height - down), slice(max(0, -right), width - max(0, right)))
         there = (slice(down, height), slice(max(0, right), width - max(0, -right)))
-        ends.append(numbers[here].flatten())
-        others.append(numbers[there].flatten())
-        weights.append(torch.linalg.vector_norm(picture[here] - picture[there], dim=-1).flatten())
+        taken = torch.ones_like(numbers[here], dtype=torch.bool) if free is None else free[here] | free[there]
+        ends.append(numbers[here][taken])
+        others.append(numbers[there][taken])
+        weights.append(torch.linalg.vector_norm(picture[here] - picture[there], dim=-1)[taken])
     order = torch.sort(torch.cat(weights), stable=True)
     return (
         torch.cat(ends)[order.indices].numpy(),
@@ -107,6 +178,7 @@ class _Forest:
         self._size = np.ones(pixels, dtype=np.int64)
         self._inside = np.zeros(pixels, dtype=np.float32)  # greatest difference inside
         self._first = np.empty(pixels, dtype=np.int64)
+        self._mark = np.zeros(pixels, dtype=bool)
 
     def piece_of(self, pixels: Indices) -> Indices:
         """The pieces that pixels belong to."""
@@ -133,7 +205,7 @@ class _Forest:
             ends, others, weights = ends[open_], others[open_], weights[open_]
             if not len(ends):
                 return
-            self._join(np.unique(np.concatenate((ends, others))), ends, others, weights)
+            self._join(self._named(ends, others), ends, others, weights)
 
     def join_small(self, smallest: int) -> None:
         """Join every piece of fewer pixels with the neighbour that differs least."""
@@ -145,8 +217,27 @@ class _Forest:
             ends, others, weights = ends[open_], others[open_], weights[open_]
             if not len(ends):
                 return
-            pieces = np.unique(np.concatenate((ends, others)))
+            pieces = self._named(ends, others)
             self._join(pieces[small[pieces]], ends, others, weights)
+
+    def join_to(self, seeded: npt.NDArray[np.bool_]) -> None:
+        """Join every pixel with one that is seeded; those stay apart."""
+        ends, others, weights = self._edges
+        while True:
+            ends, others = self.piece_of(ends), self.piece_of(others)
+            open_ = (ends != others) & ~(seeded[ends] & seeded[others])
+            ends, others, weights = ends[open_], others[open_], weights[open_]
+            if not len(ends):
+                return
+            pieces = self._named(ends, others)
+            self._join(pieces[~seeded[pieces]], ends, others, weights)
+
+    def _named(self, ends: Indices, others: Indices) -> Indices:
+        """The pieces at the ends of edges, each once, in ascending order."""
+        self._mark[ends] = self._mark[others] = True
+        pieces = np.flatnonzero(self._mark)
+        self._mark[pieces] = False
+        return pieces
 
     def _join(self, pieces: Indices, ends: Indices, others: Indices, weights: Weights) -> None:
         """Join each of the pieces with its neighbour over the first of its edges."""

@@ -71,8 +71,9 @@ def colour_hierarchy(photo: Photo, number: int) -> Labels:
         photo: the picture.
         number: of segments; 0 for the tree's own choice.
     """
-    smooth = smoothed(torch.from_numpy(photo) / 255.0)
-    leaves = superpixels(smooth, FINEST)
+    picture = torch.from_numpy(photo) / 255.0
+    smooth = smoothed(picture)
+    leaves = superpixels(picture, FINEST)
     histograms = colour_histograms(smooth, leaves)
     contrast = Contrast(smooth, leaves, CONTRAST)
     areas = leaves.flatten().bincount().double().numpy()
