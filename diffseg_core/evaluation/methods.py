@@ -57,11 +57,11 @@ class Kind:
     least: int = 1
 
 
-DIFFSEG = "diffseg"
+DIFFSEG, REFINED = "diffseg", "refined"
 AUTOMATIC = 0  # of a number of segments
 KINDS = (
     Kind(DIFFSEG, "attention"),
-    Kind("refined", "attention"),
+    Kind(REFINED, "attention"),
     Kind("hierarchy", "attention", "segments", (AUTOMATIC,), least=AUTOMATIC),
     Kind("refined-hierarchy", "attention", "segments", (AUTOMATIC,), least=AUTOMATIC),
     Kind("colour-hierarchy", "pixels", "segments", (AUTOMATIC,), least=AUTOMATIC),
@@ -111,7 +111,7 @@ class MethodChoice:
     @property
     def is_diffseg(self) -> bool:
         """Whether DiffSeg's settings are its own."""
-        return self.kind in (DIFFSEG, "refined")
+        return self.kind in (DIFFSEG, REFINED)
 
     @property
     def looks_at_picture(self) -> bool:
@@ -201,12 +201,11 @@ def _attention_method(
     choice: MethodChoice, shared: SharedCapture, settings: Mapping[str, SegmentSettings]
 ) -> Method:
     if choice.is_diffseg:
-        return DiffSegMethod(choice.name, shared, settings)
-    if choice.kind == "refined":
-        refined = {name: replace(chosen, refine_edges=True) for name, chosen in settings.items()}
-        return DiffSegMethod(choice.name, shared, refined)
+        refine = choice.kind == REFINED
+        chosen = {name: replace(each, refine_edges=refine) for name, each in settings.items()}
+        return DiffSegMethod(choice.name, shared, chosen)
     if choice.kind.endswith("hierarchy"):
-        refined_too = choice.kind.startswith("refined")
+        refined_too = choice.kind.startswith(REFINED)
         cuts = (SegmentSettings(granularity=number, refine_edges=refined_too) for number in choice.numbers)
         return DiffSegMethod(choice.name, shared, dict(zip(choice.settings, cuts, strict=True)))
     clustering: Clustering = colour_clusters if choice.kind.startswith("colour") else attention_clusters

@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 from diffseg_core import AttentionMaps
+from diffseg_core.batch.models import demo_model_folder
 from diffseg_core.batch.segmenter import Segmenter
-from diffseg_core.batch.settings import CaptureSettings, ModelChoice, SegmentSettings
+from diffseg_core.batch.settings import DEMO_SEGMENT, CaptureSettings, ModelChoice, SegmentSettings
 from diffseg_core.evaluation.annotated import VOID, AnnotatedPicture
 from diffseg_core.evaluation.attention_methods import (
     ClusterMethod,
@@ -21,6 +22,7 @@ from diffseg_core.evaluation.attention_methods import (
     true_count,
 )
 from diffseg_core.evaluation.cluster_start import spread_start
+from diffseg_core.evaluation.methods import make_methods, parse_methods
 
 CAPTURE = CaptureSettings(timestep=25, working_size=64)
 
@@ -122,3 +124,16 @@ def test_true_number_of_clusters(classes: list[int] | None, segments: list[list[
     maps = tuple(np.array([labels], np.int32) for labels in segments)
     truth = None if classes is None else np.array([classes], np.int32)
     assert true_count(AnnotatedPicture("made", Image.new("RGB", (4, 1)), truth, maps)) == count
+
+
+def test_merged_refined_and_nested_segments_are_four_methods() -> None:
+    chosen = parse_methods("diffseg,refined,hierarchy:5,refined-hierarchy:5")
+    capture = CaptureSettings(timestep=25, working_size=128)
+    methods, _ = make_methods(chosen, ModelChoice(device="cpu"), capture, {"": DEMO_SEGMENT})
+    picture = Image.open(demo_model_folder() / "photograph.jpg").convert("RGB").resize((180, 120))
+    photograph = AnnotatedPicture("cup", picture, None, ())
+    rows = [method.segment(photograph)[""] for method in methods]
+    assert [method.name for method in methods] == ["diffseg", "refined", "hierarchy:5", "refined-hierarchy:5"]
+    assert len({row.tobytes() for row in rows}) == 4
+    assert rows[0].max() == rows[1].max()
+    assert rows[2].max() == rows[3].max() == 4
