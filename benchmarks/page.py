@@ -59,8 +59,9 @@ SERIES = {
     "grid": (
         "Grid",
         "grid",
-        "Of the finest attention that is captured. With SD 1.x a side is an eighth of the working size; the "
-        "maps grow with its fourth power.",
+        "Of the finest attention that is captured. With SD 1.x a side is an eighth of the working size. Up "
+        "to 64×64 the maps grow with its fourth power; beyond, keys are pooled, and they grow with its "
+        "square.",
     ),
     "anchors": ("Anchors", "anchors", "The points of the grid at which segments can begin."),
     "segments": (

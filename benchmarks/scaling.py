@@ -39,7 +39,7 @@ BASE = Case("base", "64×64 grid, 16×16 anchors, 512×512 labels")
 
 CASES = (
     BASE,
-    *(Case("grid", f"{side}×{side}", Scene(side, side)) for side in (32, 48, 96, 128)),
+    *(Case("grid", f"{side}×{side}", Scene(side, side)) for side in (32, 48, 96, 128, 256)),
     *(Case("anchors", f"{count}×{count}", settings=WorkerSettings(count)) for count in (8, 32)),
     Case("segments", "10 regions", Scene(regions=10)),
     Case("segments", "400 regions, threshold 0.3", Scene(regions=400), WorkerSettings(threshold=0.3)),

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from .timing import clock
 
-Inputs = dict[tuple[int, int], npt.NDArray[np.float32]]
+Inputs = dict[tuple[int, int], npt.NDArray[np.floating]]
 Segmentation = Callable[[], tuple[npt.NDArray[Any], dict[str, float]]]
 """Gives the label map, and seconds by step; "processor" is over all threads."""
 
