@@ -22,7 +22,9 @@ SUBFOLDER = "diffseg"
 FACTS = "diffseg"  # keyword of the PNG's text chunk
 
 
-def picker_view(labels: torch.Tensor, picture: torch.Tensor) -> dict[str, Any]:
+def picker_view(
+    labels: torch.Tensor, picture: torch.Tensor, joins: torch.Tensor | None = None
+) -> dict[str, Any]:
     """Write a picture and its segments to ComfyUI's temporary folder, and name the files for the browser.
 
     The files are named by what is in them: after a click nothing is written again, and the browser has
@@ -31,16 +33,18 @@ def picker_view(labels: torch.Tensor, picture: torch.Tensor) -> dict[str, Any]:
     Args:
         labels: int32 ``[H, W]``, −1 where no segment is.
         picture: float32 ``[H, W, 3]`` in 0..1.
+        joins: of a tree whose leaves the labels are, `Hierarchy.joins`.
 
     Returns:
         ``picture``, a JPEG, and ``ids``, a 16-bit grey PNG of segment number + 1 (0 for no segment) with
-        a text chunk ``diffseg``: JSON of each segment's ``areas`` in pixels and ``poles`` ``[x, y]``.
-        Both as entries for ComfyUI's ``/view``.
+        a text chunk ``diffseg``: JSON of each segment's ``areas`` in pixels and ``poles`` ``[x, y]``, and
+        of the ``joins``, if there are any. Both as entries for ComfyUI's ``/view``.
     """
     ids = id_pixels(labels)
-    path, entry = _named_by_content(ids, "png")
+    pairs = None if joins is None else joins.tolist()
+    path, entry = _named_by_content(ids, "png", "" if pairs is None else json.dumps(pairs))
     if not path.is_file():
-        _write(path, ids, compress_level=1, pnginfo=_facts(labels.cpu().numpy()))
+        _write(path, ids, compress_level=1, pnginfo=_facts(labels.cpu().numpy(), pairs))
     pixels = picture.mul(255).round_().clamp_(0, 255).to(device="cpu", dtype=torch.uint8).numpy()
     shown, shown_entry = _named_by_content(pixels, "jpg")
     if not shown.is_file():
@@ -48,20 +52,25 @@ def picker_view(labels: torch.Tensor, picture: torch.Tensor) -> dict[str, Any]:
     return {"ids": entry, "picture": shown_entry}
 
 
-def _facts(labels: npt.NDArray[np.int32]) -> PngInfo:
+def _facts(labels: npt.NDArray[np.int32], joins: list[list[int]] | None) -> PngInfo:
     poles = poles_of_inaccessibility(labels)
-    areas = np.bincount(labels[labels >= 0], minlength=len(poles))
-    facts = PngInfo()
-    facts.add_text(
-        FACTS, json.dumps({"areas": areas.tolist(), "poles": [[pole.x, pole.y] for pole in poles]})
-    )
-    return facts
+    facts: dict[str, Any] = {
+        "areas": np.bincount(labels[labels >= 0], minlength=len(poles)).tolist(),
+        "poles": [[pole.x, pole.y] for pole in poles],
+    }
+    if joins is not None:
+        facts["joins"] = joins
+    chunk = PngInfo()
+    chunk.add_text(FACTS, json.dumps(facts))
+    return chunk
 
 
-def _named_by_content(pixels: npt.NDArray[Any], extension: str) -> tuple[Path, dict[str, str]]:
-    """Where an image of these pixels belongs, and that place as an entry for ``/view``."""
+def _named_by_content(
+    pixels: npt.NDArray[Any], extension: str, facts: str = ""
+) -> tuple[Path, dict[str, str]]:
+    """Where an image of these pixels and facts belongs, and that place as an entry for ``/view``."""
     digest = hashlib.blake2b(pixels.tobytes(), digest_size=16)
-    digest.update(repr(pixels.shape).encode())
+    digest.update(repr((pixels.shape, facts)).encode())
     name = f"{digest.hexdigest()}.{extension}"
     path = Path(folder_paths.get_temp_directory()) / SUBFOLDER / name
     return path, {"filename": name, "subfolder": SUBFOLDER, "type": "temp"}

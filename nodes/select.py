@@ -32,11 +32,15 @@ class DiffSegSelect(io.ComfyNode):
             description=(
                 "Run once, then click segments in the picture on the node; drag to take several in one "
                 "stroke. The choice is kept as points, and a point names the segment under it, so it "
-                "outlives another merge threshold. Only this node and what follows it run again."
+                "outlives another merge threshold. With DiffSeg Hierarchy, a slider goes from coarse to "
+                "fine. Only this node and what follows it run again."
             ),
             search_aliases=["click mask", "pick segment", "segment anything", "points editor", "diffseg"],
             inputs=[
-                SegmentsType.Input("segments", tooltip="From DiffSeg Segment or DiffSeg Filter Segments."),
+                SegmentsType.Input(
+                    "segments",
+                    tooltip="From DiffSeg Segment, DiffSeg Hierarchy or DiffSeg Filter Segments.",
+                ),
                 io.Image.Input(
                     "image",
                     optional=True,
@@ -69,6 +73,16 @@ class DiffSegSelect(io.ComfyNode):
                     min=0,
                     max=4095,
                     tooltip="Which picture of a batch to choose in; the first is 0.",
+                ),
+                io.Int.Input(
+                    "granularity",
+                    optional=True,  # prompts of before it was there still run
+                    default=0,
+                    min=0,
+                    max=65535,
+                    socketless=True,
+                    tooltip="Into how many segments the picture is cut; 0 for as many as come in. The slider "
+                    "of the picker writes this. Only for segments of DiffSeg Hierarchy.",
                 ),
             ],
             outputs=[
@@ -109,8 +123,12 @@ class DiffSegSelect(io.ComfyNode):
         image_index: int,
         image: torch.Tensor | None = None,
         more_points: str = "",
+        granularity: int = 0,
     ) -> io.NodeOutput:
         """Masks of the chosen segments, and what the picker shows."""
+        given = segments.counts
+        if granularity:
+            segments = segments.at_granularity(granularity)
         labels = segments.labels_of(image_index)
         pictures = draw_label_map(segments) if image is None else matching_pictures(image, segments)
         others = parse_points(more_points)
@@ -127,18 +145,34 @@ class DiffSegSelect(io.ComfyNode):
             mask.to(device),
             (masks if chosen else mask).to(device),
             cutout[None],
-            ui={"diffseg_view": [_view(segments, pictures, image_index, others)]},
+            ui={"diffseg_view": [_view(segments, given, pictures, image_index, others)]},
         )
 
 
 def _view(
-    segments: Segments, pictures: torch.Tensor, image_index: int, more_points: Sequence[Point]
+    segments: Segments,
+    given: Sequence[int],
+    pictures: torch.Tensor,
+    image_index: int,
+    more_points: Sequence[Point],
 ) -> dict[str, Any]:
-    """What the picker shows: every picture of the batch, so that it can turn to another one by itself."""
+    """What the picker shows: every picture of the batch, so that it can turn to another one by itself.
+
+    Segments with a tree go to it as that tree, whatever the cut is: it makes every cut by itself. ``given``
+    is the number of segments of each picture that come in.
+    """
     few = segments.batch_size <= MOST_PICTURES
     shown = range(segments.batch_size) if few else [image_index]
+    views: dict[str, dict[str, Any]] = {}
+    for index in shown:
+        if segments.hierarchies:
+            tree = segments.hierarchies[index]
+            view = picker_view(tree.leaves, pictures[index], tree.joins)
+            views[str(index)] = view | {"given": given[index]}
+        else:
+            views[str(index)] = picker_view(segments.labels[index], pictures[index])
     return {
         "batch_size": segments.batch_size,
-        "pictures": {str(index): picker_view(segments.labels[index], pictures[index]) for index in shown},
+        "pictures": views,
         "more_points": [point._asdict() for point in more_points],
     }

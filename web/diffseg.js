@@ -30,10 +30,15 @@ app.registerExtension({
 function addPicker(node) {
   const picker = new Picker({
     locale: app.extensionManager.setting.get('Comfy.Locale') ?? navigator.language,
-    read: () => ({ points: String(widget(node, 'points').value), invert: widget(node, 'invert').value === true }),
-    write({ points, invert }) {
+    read: () => ({
+      points: String(widget(node, 'points').value),
+      invert: widget(node, 'invert').value === true,
+      granularity: Number(widget(node, 'granularity').value)
+    }),
+    write({ points, invert, granularity }) {
       setWidget(node, 'points', points)
       setWidget(node, 'invert', invert)
+      setWidget(node, 'granularity', granularity)
     },
     settle() {
       // One step of ComfyUI's own undo, and a reason to save the workflow.
@@ -41,6 +46,7 @@ function addPicker(node) {
       app.canvas.emitAfterChange()
     },
     isConnected: () => ['points', 'invert'].some((name) => isConnected(node, name)),
+    isGranularityConnected: () => isConnected(node, 'granularity'),
     imageIndex: () => Number(widget(node, 'image_index').value),
     fetchFile: (/** @type {FileEntry} */ entry) => api.fetchApi(`/view?${new URLSearchParams(entry)}`)
   })
@@ -55,7 +61,7 @@ function addPicker(node) {
   }).serialize = false
   node.setSize([Math.max(node.size[0], SIZE[0]), Math.max(node.size[1], SIZE[1])])
 
-  for (const name of ['points', 'invert', 'image_index']) {
+  for (const name of ['points', 'invert', 'image_index', 'granularity']) {
     const { callback } = widget(node, name)
     widget(node, name).callback = function (...values) {
       callback?.apply(this, values)
@@ -121,7 +127,7 @@ function widget(node, name) {
 /**
  * @param {LGraphNode} node
  * @param {string} name
- * @param {string | boolean} value
+ * @param {string | boolean | number} value
  */
 function setWidget(node, name, value) {
   const target = widget(node, name)

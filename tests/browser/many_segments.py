@@ -21,7 +21,7 @@ def core_of_the_pack() -> ModuleType:
 
 
 class DiffSegTestCells:
-    """Every pixel belongs to the nearest of some random places."""
+    """Every pixel belongs to the nearest of some random places. The smallest segments join first."""
 
     CATEGORY = "DiffSeg tests"
     FUNCTION = "cut"
@@ -44,7 +44,12 @@ class DiffSegTestCells:
         labels = rank[nearest].to(torch.int32)[None]
         picture = torch.stack([pixels[..., 0] / side, pixels[..., 1] / side, (nearest % 7) / 7], dim=-1)
         numbers = torch.stack([labels[0] % 256, labels[0] // 256, labels[0] * 0], dim=-1) / 255
-        segments = core_of_the_pack().Segments(labels, (torch.zeros(count, 1, 1),))
+        distances = torch.cdist(places[order], places[order])
+        joins = [[int(distances[cell, :cell].argmin()), cell] for cell in range(count - 1, 0, -1)]
+        core = core_of_the_pack()
+        heights, maps = torch.zeros(count - 1), torch.zeros(count, 1, 1)
+        tree = core.Hierarchy(labels[0], torch.tensor(joins), heights, maps)
+        segments = core.Segments.of_hierarchies([tree], [count])
         return segments, picture[None], numbers[None]
 
 

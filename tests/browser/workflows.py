@@ -96,10 +96,32 @@ def add_segments(graph: Graph, photographs: Output | None = None) -> tuple[Outpu
     return (segment, 0), pictures
 
 
+def add_nested_segments(graph: Graph) -> tuple[Output, Output]:
+    """The demo model's segments with their tree, and the picture that they are of."""
+    model = graph.add("DiffSegDemoModel")
+    capture = graph.add(
+        "DiffSegCapture", 25, "clean latent", 0, 384, "all",
+        model=(model, 0), conditioning=(model, 2), vae=(model, 1), image=(model, 3),
+    )  # fmt: skip
+    tree = graph.add(
+        "DiffSegHierarchy",
+        "automatic",
+        10,
+        0.1,
+        True,
+        0.5,
+        0.25,
+        0.06,
+        attention=(capture, 0),
+        image=(model, 3),
+    )
+    return (tree, 0), (model, 3)
+
+
 def add_picker(graph: Graph, segments: Output, image: Output, image_index: int = 0) -> int:
     """The node with the picker; its id."""
     size = (440, 640)
-    return graph.add("DiffSegSelect", "[]", False, image_index, size=size, segments=segments, image=image)
+    return graph.add("DiffSegSelect", "[]", False, image_index, 0, size=size, segments=segments, image=image)
 
 
 def save_choice(graph: Graph, select: int) -> None:
@@ -119,6 +141,14 @@ def picking(object_info: Json) -> Json:
     """Click segments of the demo model's photograph."""
     graph = Graph(object_info)
     segments, image = add_segments(graph)
+    save_everything(graph, add_picker(graph, segments, image), segments)
+    return graph.workflow()
+
+
+def picking_at_any_granularity(object_info: Json) -> Json:
+    """Click segments of the demo model's photograph, from coarse to fine; the given ones are saved too."""
+    graph = Graph(object_info)
+    segments, image = add_nested_segments(graph)
     save_everything(graph, add_picker(graph, segments, image), segments)
     return graph.workflow()
 

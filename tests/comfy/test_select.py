@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import folder_paths
@@ -23,6 +24,27 @@ LABELS = torch.tensor(
 @pytest.fixture
 def segments(pack):
     return pack.diffseg_core.Segments(LABELS, (torch.empty(3, 1, 1), torch.empty(2, 1, 1)))
+
+
+@pytest.fixture
+def nested(pack):
+    """Two pictures of five and three leaves, cut into three segments and two."""
+    core = pack.diffseg_core
+
+    def tree(leaves, joins):
+        count = len(joins) + 1
+        return core.Hierarchy(
+            torch.tensor(leaves, dtype=torch.int32),
+            torch.tensor(joins),
+            torch.zeros(count - 1),
+            torch.rand(count, 2, 2),
+        )
+
+    trees = [
+        tree([[0, 1, 2, 2], [0, 3, 4, 2]], [[3, 4], [0, 1], [0, 3], [0, 2]]),
+        tree([[0, 0, 0, 1], [2, 2, 2, 1]], [[0, 2], [0, 1]]),
+    ]
+    return core.Segments.of_hierarchies(trees, [3, 2])
 
 
 @pytest.fixture
@@ -80,6 +102,63 @@ def test_nothing_chosen_is_an_empty_mask_of_the_pictures_size(select):
 def test_points_of_another_node_are_added(select):
     mask = select('[{"x": 0, "y": 0}]', more_points='[{"x": 2, "y": 1}]').args[0]
     assert torch.equal(mask[0], (LABELS[0] != 1).float())
+
+
+@pytest.mark.parametrize(
+    ("granularity", "chosen"),
+    [
+        (0, [[0, 0, 0, 0], [0, 1, 1, 0]]),
+        (1, [[1, 1, 1, 1], [1, 1, 1, 1]]),
+        (2, [[1, 1, 0, 0], [1, 1, 1, 0]]),
+        (4, [[0, 0, 0, 0], [0, 1, 1, 0]]),
+        (5, [[0, 0, 0, 0], [0, 0, 1, 0]]),
+        (99, [[0, 0, 0, 0], [0, 0, 1, 0]]),
+    ],
+)
+def test_a_point_names_what_lies_under_it_at_every_granularity(pack, nested, image, granularity, chosen):
+    node = pack.nodes.select.DiffSegSelect
+    points = '[{"x": 2, "y": 1}]'
+    mask, masks = node.execute(nested, points, False, 0, image=image, granularity=granularity).args[:2]
+    assert mask[0].tolist() == chosen
+    assert torch.equal(masks, mask)
+    rest = node.execute(nested, points, True, 0, image=image, granularity=granularity).args[0]
+    assert torch.equal(rest, 1 - mask)
+
+
+def test_the_picker_gets_the_tree_once_for_all_granularities(pack, nested, image):
+    node = pack.nodes.select.DiffSegSelect
+    views = [
+        node.execute(nested, "[]", False, 0, image=image, granularity=number).ui["diffseg_view"][0][
+            "pictures"
+        ]
+        for number in (0, 2)
+    ]
+    assert views[0] == views[1]
+    assert [views[0][index]["given"] for index in ("0", "1")] == [3, 2]
+    with Image.open(written(views[0]["0"]["ids"])) as ids:
+        assert np.array_equal(np.asarray(ids), nested.hierarchies[0].leaves.numpy() + 1)
+        facts = json.loads(ids.text["diffseg"])
+    assert facts["joins"] == nested.hierarchies[0].joins.tolist()
+    assert facts["areas"] == [2, 1, 3, 1, 1]
+    assert facts["poles"][4] == [2, 1]
+
+
+def test_another_tree_of_the_same_leaves_is_another_file(pack, nested, image):
+    trees = [replace(tree, joins=tree.joins.flip(0)) for tree in nested.hierarchies]
+    other = pack.diffseg_core.Segments.of_hierarchies(trees, [3, 2])
+    node = pack.nodes.select.DiffSegSelect
+    first, second = (
+        node.execute(segments, "[]", False, 0, image=image).ui["diffseg_view"][0]["pictures"]["1"]
+        for segments in (nested, other)
+    )
+    assert first["ids"] != second["ids"]
+    assert first["picture"] == second["picture"]
+
+
+def test_without_a_tree_there_is_no_granularity(pack, select):
+    assert "given" not in select().ui["diffseg_view"][0]["pictures"]["0"]
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Set the granularity to 0"):
+        select(granularity=2)
 
 
 def test_without_a_picture_the_segments_colours_are_cut_out(select):

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { LabelMap, NO_SEGMENT } from '../../web/picker/label_map.mjs'
+import { Hierarchy } from '../../web/picker/hierarchy.mjs'
+import { NO_SEGMENT } from '../../web/picker/label_map.mjs'
 import {
   chosenSegments,
   formatPoints,
@@ -13,7 +14,7 @@ import {
 } from '../../web/picker/selection.mjs'
 
 /** Segments 0 and 1 side by side above segment 2, and a corner without a segment. */
-const MAP = new LabelMap(
+const LEAVES = new Hierarchy(
   4,
   3,
   Uint16Array.from([1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 3, 0]),
@@ -24,6 +25,7 @@ const MAP = new LabelMap(
     { x: 1, y: 2 }
   ]
 )
+const MAP = LEAVES.cut(3)
 
 test('a point names the segment under it, at the very corners too', () => {
   assert.equal(MAP.at({ x: 0, y: 0 }), 0)
@@ -103,7 +105,7 @@ test('arrow keys go to the neighbour in their direction, and stay where there is
 })
 
 test('a map at another size keeps its segments in their places', () => {
-  const twice = MAP.resampled(8, 6)
+  const twice = LEAVES.resampled(8, 6)
   for (let y = 0; y < 6; y++) {
     for (let x = 0; x < 8; x++) assert.equal(twice[y * 8 + x] - 1, MAP.at({ x: x / 2, y: y / 2 }))
   }

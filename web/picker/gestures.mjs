@@ -14,8 +14,9 @@ import { nextSegment, pixelsBetween } from './selection.mjs'
  * @property {(at: Point, named: boolean) => void} name give the segment there a point, or take its points away
  * @property {() => void} end the change is complete
  * @property {() => void} cancel the change is to be forgotten
- * @property {(segment: number) => void} hover a segment is pointed at, or NO_SEGMENT
+ * @property {(at: Point | null) => void} hover a place is pointed at, or none
  * @property {() => void} all
+ * @property {(by: number) => void} refine that many segments more, or fewer
  */
 
 /** @type {Record<string, Point>} */
@@ -25,6 +26,9 @@ const ARROWS = {
   ArrowUp: { x: 0, y: -1 },
   ArrowDown: { x: 0, y: 1 }
 }
+
+/** What a key adds to the number of segments; brackets need AltGr on some keyboards. @type {Record<string, number>} */
+const FINER = { '[': -1, ']': 1, ',': -1, '.': 1 }
 
 /**
  * A click toggles a segment; a stroke does to every segment on its way what it did to the first.
@@ -45,11 +49,11 @@ export function listenToPointer(view, actions) {
     actions.begin()
     stroke = { id: event.pointerId, named: !actions.isNamed(at), last: at }
     actions.name(at, stroke.named)
-    point(at)
+    actions.hover(at)
   })
 
   canvas.addEventListener('pointermove', (event) => {
-    if (!stroke) return point(view.pixelAt(event))
+    if (!stroke) return actions.hover(view.pixelAt(event))
     if (event.pointerId !== stroke.id) return
     event.stopPropagation()
     const events = event.getCoalescedEvents()
@@ -63,31 +67,26 @@ export function listenToPointer(view, actions) {
       }
       stroke.last = at
     }
-    point(stroke.last)
+    actions.hover(stroke.last)
   })
 
   canvas.addEventListener('pointerup', (event) => {
     if (event.pointerId !== stroke?.id) return
     stroke = null
     actions.end()
-    if (event.pointerType !== 'mouse') point(null) // a finger that is lifted points at nothing
+    if (event.pointerType !== 'mouse') actions.hover(null) // a finger that is lifted points at nothing
   })
 
   canvas.addEventListener('pointercancel', (event) => {
     if (event.pointerId !== stroke?.id) return
     stroke = null
     actions.cancel()
-    point(null)
+    actions.hover(null)
   })
 
   canvas.addEventListener('pointerleave', () => {
-    if (!stroke) point(null)
+    if (!stroke) actions.hover(null)
   })
-
-  /** @param {Point | null} at */
-  function point(at) {
-    actions.hover(at ? segmentAt(at) : NO_SEGMENT)
-  }
 
   /** @param {Point} at */
   function segmentAt(at) {
@@ -96,7 +95,7 @@ export function listenToPointer(view, actions) {
 }
 
 /**
- * Arrow keys go from segment to segment, Enter and Space toggle.
+ * Arrow keys go from segment to segment, Enter and Space toggle, brackets go from coarse to fine.
  * @param {View} view
  * @param {Actions} actions
  */
@@ -106,7 +105,7 @@ export function listenToKeys(view, actions) {
     event.preventDefault()
     event.stopPropagation() // ComfyUI has meanings of its own for most keys
   })
-  view.canvas.addEventListener('blur', () => actions.hover(NO_SEGMENT))
+  view.canvas.addEventListener('blur', () => actions.hover(null))
 
   /**
    * @param {KeyboardEvent} event
@@ -120,7 +119,9 @@ export function listenToKeys(view, actions) {
     } else if (command || event.altKey) {
       return false // Ctrl+Z among them: ComfyUI's own undo knows every change made here
     } else if (event.key in ARROWS) {
-      actions.hover(nextSegment(map, view.hovered, ARROWS[event.key]))
+      actions.hover(map.poles[nextSegment(map, view.hovered, ARROWS[event.key])] ?? null)
+    } else if (event.key in FINER) {
+      actions.refine(FINER[event.key])
     } else if (event.key === 'Enter' || event.key === ' ') {
       const at = map.poles[view.hovered]
       if (!at) return true

@@ -1,6 +1,6 @@
 /** Which segment every pixel of a picture belongs to, and facts on the segments. */
 
-import { decodeGrey16 } from './png.mjs'
+/** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
 
 /** What `LabelMap.at` gives where no segment is. */
 export const NO_SEGMENT = -1
@@ -10,31 +10,29 @@ export const NO_SEGMENT = -1
  * @typedef {{x: number, y: number}} Point
  */
 
+/** One cut through a hierarchy. A segment's pole is that of its largest leaf. */
 export class LabelMap {
   /**
-   * @param {number} width in pixels
-   * @param {number} height in pixels
-   * @param {Uint16Array} ids row by row, segment number + 1, 0 for no segment
-   * @param {number[]} areas of the segments, in pixels
-   * @param {Point[]} poles of the segments: where each has most room
+   * @param {Hierarchy} hierarchy
+   * @param {Uint16Array} segments the segment of each leaf, each number up to the largest at least once
    */
-  constructor(width, height, ids, areas, poles) {
-    this.width = width
-    this.height = height
-    this.ids = ids
-    this.areas = areas
-    this.poles = poles
-  }
-
-  /**
-   * Read the PNG that the node wrote.
-   * @param {ArrayBuffer} file
-   */
-  static async fromPng(file) {
-    const { width, height, pixels, texts } = await decodeGrey16(file)
-    const facts = JSON.parse(texts.get('diffseg') ?? '{"areas": [], "poles": []}')
-    const poles = facts.poles.map((/** @type {[number, number]} */ [x, y]) => ({ x, y }))
-    return new LabelMap(width, height, pixels, facts.areas, poles)
+  constructor(hierarchy, segments) {
+    this.hierarchy = hierarchy
+    this.segments = segments
+    /** @type {number[]} */
+    this.areas = []
+    /** @type {Point[]} */
+    this.poles = []
+    /** @type {number[]} */
+    const largest = []
+    segments.forEach((segment, leaf) => {
+      const area = hierarchy.areas[leaf]
+      this.areas[segment] = (this.areas[segment] ?? 0) + area
+      if (area > (largest[segment] ?? -1)) {
+        largest[segment] = area
+        this.poles[segment] = hierarchy.poles[leaf]
+      }
+    })
   }
 
   /** Number of segments. */
@@ -47,7 +45,7 @@ export class LabelMap {
    * @param {Point} point
    */
   holds({ x, y }) {
-    return x >= 0 && y >= 0 && x < this.width && y < this.height
+    return x >= 0 && y >= 0 && x < this.hierarchy.width && y < this.hierarchy.height
   }
 
   /**
@@ -56,7 +54,9 @@ export class LabelMap {
    */
   at(point) {
     if (!this.holds(point)) return NO_SEGMENT
-    return this.ids[Math.floor(point.y) * this.width + Math.floor(point.x)] - 1
+    const { ids, width } = this.hierarchy
+    const id = ids[Math.floor(point.y) * width + Math.floor(point.x)]
+    return id ? this.segments[id - 1] : NO_SEGMENT
   }
 
   /**
@@ -64,22 +64,6 @@ export class LabelMap {
    * @param {number} segment
    */
   share(segment) {
-    return (100 * this.areas[segment]) / (this.width * this.height)
-  }
-
-  /**
-   * The map at another size, every pixel that of the nearest: segment number + 1.
-   * @param {number} width
-   * @param {number} height
-   */
-  resampled(width, height) {
-    if (width === this.width && height === this.height) return this.ids
-    const columns = Uint32Array.from({ length: width }, (_, x) => Math.floor(((x + 0.5) * this.width) / width))
-    const out = new Uint16Array(width * height)
-    for (let y = 0; y < height; y++) {
-      const row = Math.floor(((y + 0.5) * this.height) / height) * this.width
-      for (let x = 0; x < width; x++) out[y * width + x] = this.ids[row + columns[x]]
-    }
-    return out
+    return (100 * this.areas[segment]) / (this.hierarchy.width * this.hierarchy.height)
   }
 }

@@ -1,10 +1,14 @@
 /**
  * Paints segments over a picture: borders, the chosen ones, and the one under the pointer.
  *
- * Every pixel's segment is known beforehand, and the pixels of a segment lie side by side in a list, so that
- * lighting up a segment costs no more than its own pixels.
+ * Where the leaves lie is known beforehand, as rows of pixels that are filled at once, and so is the level of every
+ * border. So lighting up a segment costs no more than its own pixels, and another cut no more than the pixels near
+ * borders and the leaves that change their colour.
  */
 
+import { NEVER } from './hierarchy.mjs'
+
+/** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
 /** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
 
 /**
@@ -18,7 +22,10 @@ function colour(red, green, blue, alpha) {
   return new Uint32Array(Uint8Array.of(red, green, blue, Math.round(alpha * 255)).buffer)[0]
 }
 
-/** Colours of a segment's inside, of its outermost pixels, and of those next to them. */
+/** Where a pixel lies in its segment: inside, next to the border, or next to those. */
+const [INSIDE, EDGE, RIM] = [0, 1, 2]
+
+/** Colours by where the pixel lies. */
 const IDLE = [0, colour(0, 0, 0, 0.55), colour(255, 255, 255, 0.5)]
 const HOVERED = [colour(255, 255, 255, 0.3), colour(0, 0, 0, 0.8), colour(255, 255, 255, 1)]
 const CHOSEN = [colour(40, 140, 255, 0.5), colour(0, 40, 110, 0.9), colour(120, 200, 255, 1)]
@@ -27,83 +34,117 @@ const NOWHERE = [colour(0, 0, 0, 0.6), colour(0, 0, 0, 0.6), colour(0, 0, 0, 0.6
 
 export class Painter {
   /**
-   * @param {LabelMap} map
+   * @param {Hierarchy} hierarchy
    * @param {number} width of the canvas, in its pixels
    * @param {number} height
    * @param {number} line width of one half of a border, in pixels of the canvas
    */
-  constructor(map, width, height, line) {
-    this.map = map
+  constructor(hierarchy, width, height, line) {
     this.image = new ImageData(width, height)
     this.out = new Uint32Array(this.image.data.buffer)
-    const ids = map.resampled(width, height)
-    this.zones = zones(ids, width, height, line)
-    this.sorted = sortedBySegment(ids, width, map.count + 1)
+    const ids = hierarchy.resampled(width, height)
+    this.edge = borderLevels(hierarchy, ids, width, height, line)
+    this.rim = borderLevels(hierarchy, ids, width, height, 2 * line)
+    this.rows = rowsByLeaf(ids, width, hierarchy.count + 1)
+    const near = Uint32Array.from(ids.keys()).filter((pixel) => this.rim[pixel] !== NEVER)
+    this.borders = groupedByLeaf(near, ids, hierarchy.count + 1)
+    /** @type {number[][]} */
+    this.filled = [] // with which colours each leaf is painted now
   }
 
   /**
    * Paint one segment.
    * @param {CanvasRenderingContext2D} context
+   * @param {LabelMap} map
    * @param {number} segment
    * @param {boolean} chosen
    * @param {boolean} hovered
    */
-  paintSegment(context, segment, chosen, hovered) {
-    const colours = chosen ? (hovered ? CHOSEN_HOVERED : CHOSEN) : hovered ? HOVERED : IDLE
-    this.#fill(segment + 1, colours)
-    const { left, top, right, bottom } = this.sorted.boxes[segment + 1]
+  paintSegment(context, map, segment, chosen, hovered) {
+    const { boxes } = this.rows
+    let [left, top, right, bottom] = [Infinity, Infinity, -1, -1]
+    map.segments.forEach((each, leaf) => {
+      if (each !== segment) return
+      this.#fill(leaf + 1, coloursOf(chosen, hovered), map.count)
+      const box = boxes[leaf + 1]
+      left = Math.min(left, box.left)
+      top = Math.min(top, box.top)
+      right = Math.max(right, box.right)
+      bottom = Math.max(bottom, box.bottom)
+    })
     if (right >= left) context.putImageData(this.image, 0, 0, left, top, right - left + 1, bottom - top + 1)
   }
 
   /**
    * Paint everything.
    * @param {CanvasRenderingContext2D} context
+   * @param {LabelMap} map
    * @param {Uint8Array} chosen 1 or 0 for each segment
    * @param {number} hovered a segment, or NO_SEGMENT
    */
-  paintAll(context, chosen, hovered) {
-    this.#fill(0, NOWHERE)
-    for (let segment = 0; segment < this.map.count; segment++) {
-      const lit = segment === hovered
-      this.#fill(segment + 1, chosen[segment] ? (lit ? CHOSEN_HOVERED : CHOSEN) : lit ? HOVERED : IDLE)
-    }
+  paintAll(context, map, chosen, hovered) {
+    this.#fill(0, NOWHERE, map.count)
+    map.segments.forEach((segment, leaf) => {
+      this.#fill(leaf + 1, coloursOf(chosen[segment] === 1, segment === hovered), map.count)
+    })
     context.putImageData(this.image, 0, 0)
   }
 
   /**
-   * @param {number} id segment number + 1
-   * @param {number[]} colours by zone
+   * @param {number} id leaf number + 1
+   * @param {number[]} colours by place
+   * @param {number} count number of segments
    */
-  #fill(id, colours) {
-    const { starts, pixels } = this.sorted
-    for (let index = starts[id]; index < starts[id + 1]; index++) {
-      const pixel = pixels[index]
-      this.out[pixel] = colours[this.zones[pixel]]
+  #fill(id, colours, count) {
+    const { out, edge, rim, rows, borders } = this
+    if (this.filled[id] !== colours) {
+      this.filled[id] = colours
+      for (let row = rows.starts[id]; row < rows.starts[id + 1]; row++) {
+        out.fill(colours[INSIDE], rows.pixels[row], rows.ends[row])
+      }
+    }
+    for (let index = borders.starts[id]; index < borders.starts[id + 1]; index++) {
+      const pixel = borders.pixels[index]
+      out[pixel] = colours[rim[pixel] >= count ? INSIDE : edge[pixel] < count ? EDGE : RIM]
     }
   }
 }
 
 /**
- * How near each pixel is to its segment's border: 1 next to it, 2 further in, 0 inside.
+ * @param {boolean} chosen
+ * @param {boolean} hovered
+ */
+function coloursOf(chosen, hovered) {
+  return chosen ? (hovered ? CHOSEN_HOVERED : CHOSEN) : hovered ? HOVERED : IDLE
+}
+
+/**
+ * The level of the borders near each pixel, the lowest of them; NEVER where there is none. The borders of a cut
+ * into n segments are those of a level below n (an ultrametric contour map: Arbelaez, Maire, Fowlkes and Malik,
+ * "Contour Detection and Hierarchical Image Segmentation", 2011), so another cut needs no look at neighbours.
+ * @param {Hierarchy} hierarchy
  * @param {Uint16Array} ids
  * @param {number} width
  * @param {number} height
- * @param {number} line pixels in each of the zones 1 and 2
+ * @param {number} reach how far a border may be, in pixels
  */
-function zones(ids, width, height, line) {
-  const out = new Uint8Array(ids.length)
-  for (const [zone, reach] of [
-    [2, 2 * line],
-    [1, line]
-  ]) {
-    for (let step = 1; step <= reach; step++) {
-      for (let y = 0; y < height; y++) {
-        for (let x = 0, pixel = y * width; x < width; x++, pixel++) {
-          if (x + step < width && ids[pixel] !== ids[pixel + step]) out[pixel] = out[pixel + step] = zone
-          if (y + step < height && ids[pixel] !== ids[pixel + step * width]) {
-            out[pixel] = out[pixel + step * width] = zone
-          }
-        }
+function borderLevels(hierarchy, ids, width, height, reach) {
+  const out = new Uint16Array(ids.length).fill(NEVER)
+  /**
+   * @param {number} pixel
+   * @param {number} other
+   */
+  function compare(pixel, other) {
+    const level = hierarchy.level(ids[pixel] - 1, ids[other] - 1)
+    if (level < out[pixel]) out[pixel] = level
+    if (level < out[other]) out[other] = level
+  }
+  for (let step = 1; step <= reach; step++) {
+    for (let y = 0; y < height; y++) {
+      for (let x = 0, pixel = y * width; x < width; x++, pixel++) {
+        if (x + step < width && ids[pixel] !== ids[pixel + step]) compare(pixel, pixel + step)
+        const below = pixel + step * width
+        if (y + step < height && ids[pixel] !== ids[below]) compare(pixel, below)
       }
     }
   }
@@ -111,30 +152,42 @@ function zones(ids, width, height, line) {
 }
 
 /**
- * The pixels of every segment side by side (a counting sort), and the boxes around them.
+ * The rows of every leaf's pixels side by side: their first pixels, the pixels after their last, and the boxes
+ * around all of a leaf.
  * @param {Uint16Array} ids
  * @param {number} width
  * @param {number} count number of ids
  */
-function sortedBySegment(ids, width, count) {
+function rowsByLeaf(ids, width, count) {
+  const first = Uint32Array.from(ids.keys()).filter((pixel) => pixel % width === 0 || ids[pixel] !== ids[pixel - 1])
+  const { starts, pixels } = groupedByLeaf(first, ids, count)
+  const boxes = Array.from({ length: count }, () => ({ left: width, top: Infinity, right: -1, bottom: -1 }))
+  const ends = pixels.map((pixel) => {
+    let end = pixel + 1
+    while (end % width && ids[end] === ids[pixel]) end++
+    const box = boxes[ids[pixel]]
+    const y = Math.floor(pixel / width)
+    box.left = Math.min(box.left, pixel % width)
+    box.right = Math.max(box.right, (end - 1) % width)
+    box.top = Math.min(box.top, y)
+    box.bottom = Math.max(box.bottom, y)
+    return end
+  })
+  return { starts, pixels, ends, boxes }
+}
+
+/**
+ * Pixels of every leaf side by side (a counting sort): those of id n from `starts[n]` to `starts[n + 1]`.
+ * @param {Uint32Array} pixels
+ * @param {Uint16Array} ids of all pixels
+ * @param {number} count number of ids
+ */
+function groupedByLeaf(pixels, ids, count) {
   const starts = new Uint32Array(count + 1)
-  for (const id of ids) starts[id + 1]++
+  for (const pixel of pixels) starts[ids[pixel] + 1]++
   for (let id = 0; id < count; id++) starts[id + 1] += starts[id]
   const next = starts.slice()
-  const pixels = new Uint32Array(ids.length)
-  const boxes = Array.from({ length: count }, () => ({ left: width, top: Infinity, right: -1, bottom: -1 }))
-  for (let pixel = 0, x = 0, y = 0; pixel < ids.length; pixel++) {
-    const id = ids[pixel]
-    pixels[next[id]++] = pixel
-    const box = boxes[id]
-    if (x < box.left) box.left = x
-    if (x > box.right) box.right = x
-    if (y < box.top) box.top = y
-    box.bottom = y
-    if (++x === width) {
-      x = 0
-      y++
-    }
-  }
-  return { starts, pixels, boxes }
+  const grouped = new Uint32Array(pixels.length)
+  for (const pixel of pixels) grouped[next[ids[pixel]]++] = pixel
+  return { starts, pixels: grouped }
 }

@@ -1,11 +1,14 @@
 /** The picker: a picture whose segments can be clicked, buttons, and a line that says what is chosen. */
 
 import { listenToKeys, listenToPointer } from './gestures.mjs'
-import { LabelMap, NO_SEGMENT } from './label_map.mjs'
+import { Hierarchy } from './hierarchy.mjs'
+import { NO_SEGMENT } from './label_map.mjs'
 import { chosenSegments, formatPoints, isNamed, parsePoints, withSegment } from './selection.mjs'
+import { Slider } from './slider.mjs'
 import { textsFor } from './texts.mjs'
 import { View } from './view.mjs'
 
+/** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
 /** @typedef {import('./label_map.mjs').Point} Point */
 
 /**
@@ -14,10 +17,15 @@ import { View } from './view.mjs'
  */
 
 /**
+ * A picture and its segments. `given` is the number of segments as they come, where they have a tree.
+ * @typedef {{ids: FileEntry, picture: FileEntry, given?: number}} Shown
+ */
+
+/**
  * What the node tells after a run.
  * @typedef {object} NodeView
  * @property {number} batch_size
- * @property {Record<string, {ids: FileEntry, picture: FileEntry}>} pictures by index in the batch
+ * @property {Record<string, Shown>} pictures by index in the batch
  * @property {Point[]} more_points from other nodes
  */
 
@@ -26,6 +34,7 @@ import { View } from './view.mjs'
  * @typedef {object} Choice
  * @property {string} points as JSON
  * @property {boolean} invert
+ * @property {number} granularity number of segments, 0 for as many as are given
  */
 
 /**
@@ -35,6 +44,7 @@ import { View } from './view.mjs'
  * @property {(choice: Choice) => void} write
  * @property {() => void} settle called after each complete change
  * @property {() => boolean} isConnected whether the choice comes from elsewhere and cannot be changed here
+ * @property {() => boolean} isGranularityConnected the same of the number of segments
  * @property {() => number} imageIndex
  * @property {(entry: FileEntry) => Promise<Response>} fetchFile
  */
@@ -74,12 +84,22 @@ export class Picker {
       button.addEventListener('click', () => actions[name].call(this))
       this.bar.append(button)
     }
+    this.slider = new Slider(this.texts, {
+      choose: (number) => this.#granulate(number),
+      settle: () => this.end(),
+      undo: () => this.undo()
+    })
+    this.slider.element.hidden = true
     this.status = document.createElement('div')
     this.status.className = 'diffseg-picker-status'
     this.status.setAttribute('role', 'status')
-    this.element.append(this.view.frame, this.bar, this.status)
+    this.element.append(this.view.frame, this.slider.element, this.bar, this.status)
     // The graph drags a node by whatever lies on it.
-    this.bar.addEventListener('pointerdown', (event) => event.stopPropagation())
+    for (const element of [this.slider.element, this.bar]) {
+      element.addEventListener('pointerdown', (event) => event.stopPropagation())
+    }
+    // ComfyUI's undo leaves keys alone while the slider has the focus; the picture's own keys work from here.
+    this.slider.input.addEventListener('pointerup', () => this.view.canvas.focus({ preventScroll: true }))
     this.element.addEventListener('pointerenter', () => this.refresh())
     this.view.canvas.addEventListener('focus', () => this.refresh())
     listenToPointer(this.view, this)
@@ -111,7 +131,7 @@ export class Picker {
   }
 
   /**
-   * @param {{ids: FileEntry, picture: FileEntry}} files
+   * @param {Shown} files
    * @param {string} wanted
    */
   async #load(files, wanted) {
@@ -119,13 +139,13 @@ export class Picker {
     const answers = await Promise.all([this.host.fetchFile(files.ids), this.host.fetchFile(files.picture)])
     if (wanted !== this.shown) return // another run was faster
     if (answers.some((answer) => !answer.ok)) return this.#withdraw(this.texts.lost)
-    const [map, image] = await Promise.all([
-      answers[0].arrayBuffer().then((file) => LabelMap.fromPng(file)),
+    const [hierarchy, image] = await Promise.all([
+      answers[0].arrayBuffer().then((file) => Hierarchy.fromPng(file)),
       answers[1].blob().then((file) => createImageBitmap(file))
     ])
     if (wanted !== this.shown) return
     this.element.dataset.state = 'ready'
-    this.view.show(map, image)
+    this.view.show(hierarchy, image)
     this.#repaint()
   }
 
@@ -153,7 +173,7 @@ export class Picker {
   // Actions: see gestures.mjs.
 
   begin() {
-    this.before = this.host.read()
+    this.before ??= this.host.read()
   }
 
   /** @param {Point} at */
@@ -172,7 +192,7 @@ export class Picker {
     const points = this.#points()
     const changed = withSegment(map, points, at, named)
     if (changed === points || (!named && changed.length === points.length)) return
-    this.host.write({ points: formatPoints(changed), invert: this.host.read().invert })
+    this.host.write({ ...this.host.read(), points: formatPoints(changed) })
     this.#repaint()
   }
 
@@ -192,9 +212,9 @@ export class Picker {
     this.#repaint()
   }
 
-  /** @param {number} segment */
-  hover(segment) {
-    this.view.hover(segment)
+  /** @param {Point | null} at */
+  hover(at) {
+    this.view.hover(at)
     this.#report()
   }
 
@@ -207,8 +227,26 @@ export class Picker {
   }
 
   invert() {
-    const { points, invert } = this.host.read()
-    this.#change({ points, invert: !invert })
+    this.#change({ invert: !this.host.read().invert })
+  }
+
+  /** @param {number} by */
+  refine(by) {
+    const { hierarchy, map } = this.view
+    if (!hierarchy?.joins || !map) return
+    this.#granulate(Math.min(hierarchy.count, Math.max(1, map.count + by)))
+    this.end()
+  }
+
+  /**
+   * Show so many segments, as part of a change that `end` completes.
+   * @param {number} number 0 for as many as are given
+   */
+  #granulate(number) {
+    if (this.host.isGranularityConnected()) return
+    this.begin()
+    this.host.write({ ...this.host.read(), granularity: number })
+    this.#repaint()
   }
 
   undo() {
@@ -221,18 +259,18 @@ export class Picker {
     this.#repaint()
   }
 
-  /** @param {Choice} choice */
+  /** @param {Partial<Choice>} choice */
   #change(choice) {
     if (this.host.isConnected()) return
     this.begin()
-    this.host.write(choice)
+    this.host.write({ ...this.host.read(), ...choice })
     this.end()
   }
 
   /** @param {Choice} choice */
   #isNow(choice) {
-    const { points, invert } = this.host.read()
-    return choice.points === points && choice.invert === invert
+    const { points, invert, granularity } = this.host.read()
+    return choice.points === points && choice.invert === invert && choice.granularity === granularity
   }
 
   #points() {
@@ -240,11 +278,31 @@ export class Picker {
   }
 
   #repaint() {
-    const { map } = this.view
-    if (this.element.dataset.state !== 'ready' || !map) return
+    const { hierarchy } = this.view
+    if (this.element.dataset.state !== 'ready' || !hierarchy) return
+    const map = this.#cut(hierarchy)
     const points = [...this.#points(), ...(this.nodeView?.more_points ?? [])]
-    this.view.choose(chosenSegments(map, points, this.host.read().invert))
+    this.view.choose(map, chosenSegments(map, points, this.host.read().invert))
+    this.slider.element.hidden = !hierarchy.joins
+    this.slider.show({
+      number: map.count,
+      most: hierarchy.count,
+      isGiven: this.host.read().granularity === 0,
+      fixed: this.host.isGranularityConnected()
+    })
     this.#report()
+  }
+
+  /**
+   * The segments that the widgets ask for.
+   * @param {Hierarchy} hierarchy
+   * @returns {LabelMap}
+   */
+  #cut(hierarchy) {
+    const given = this.nodeView?.pictures[this.host.imageIndex()]?.given ?? hierarchy.count
+    const number = hierarchy.joins ? Math.min(this.host.read().granularity || given, hierarchy.count) : hierarchy.count
+    const { map } = this.view
+    return map?.count === number ? map : hierarchy.cut(number)
   }
 
   /** Say what is chosen, and what the pointer is on. */

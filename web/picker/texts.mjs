@@ -15,6 +15,8 @@
  * @property {string} fixed the node's inputs come from elsewhere
  * @property {(count: number) => string} outside
  * @property {string} unreadable
+ * @property {{name: string, tip: string, count: (number: number) => string, reset: string, resetTip: string}} granularity
+ *   the slider, what it says to a screen reader, and the button that brings back the segments as they came
  * @property {{all: string, none: string, invert: string, undo: string}} buttons
  * @property {{all: string, none: string, invert: string, undo: string}} tips
  */
@@ -22,7 +24,7 @@
 /** @type {Texts} */
 const ENGLISH = {
   label:
-    'Segments of the picture. Arrow keys go from one to the next, Enter or Space chooses, Ctrl+Z undoes, Ctrl+A chooses all.',
+    'Segments of the picture. Arrow keys go from one to the next, Enter or Space chooses, Ctrl+Z undoes, Ctrl+A chooses all, [ and ] make segments coarser and finer.',
   first: 'Run the workflow once. Then click here what you want.',
   loading: 'Loading the picture …',
   otherPicture: (index) => `Run the workflow to see picture ${index}.`,
@@ -35,6 +37,13 @@ const ENGLISH = {
   fixed: 'points or invert comes from a connection: change it there',
   outside: (count) => `${count} ${count === 1 ? 'point lies' : 'points lie'} outside the picture`,
   unreadable: 'points is not a list of points: mend it, or press None',
+  granularity: {
+    name: 'Granularity',
+    tip: 'From coarse to fine. On the picture, the keys [ and ] go one segment further',
+    count: (number) => (number === 1 ? '1 segment' : `${number} segments`),
+    reset: 'As given',
+    resetTip: 'The segments as they come from the node before'
+  },
   buttons: { all: 'All', none: 'None', invert: 'Invert', undo: 'Undo' },
   tips: {
     all: 'Choose every segment',
@@ -46,7 +55,7 @@ const ENGLISH = {
 
 /** @type {Texts} */
 const CHINESE = {
-  label: '图片的分割区域。方向键切换区域，回车或空格选择，Ctrl+Z 撤销，Ctrl+A 全选。',
+  label: '图片的分割区域。方向键切换区域，回车或空格选择，Ctrl+Z 撤销，Ctrl+A 全选，[ 和 ] 使区域变粗或变细。',
   first: '先运行一次工作流，然后在这里点选所需区域。',
   loading: '正在加载图片…',
   otherPicture: (index) => `运行工作流以查看第 ${index} 张图片。`,
@@ -59,6 +68,13 @@ const CHINESE = {
   fixed: '点（points）或反选（invert）来自连接：请在来源处更改',
   outside: (count) => `${count} 个点在图片之外`,
   unreadable: '“点（points）”不是点的列表：请改正，或按“清空”',
+  granularity: {
+    name: '粒度',
+    tip: '由粗到细。在图片上可按 [ 和 ] 键减少或增加一个区域',
+    count: (number) => `${number} 个区域`,
+    reset: '原始',
+    resetTip: '恢复上游节点给出的分割区域'
+  },
   buttons: { all: '全选', none: '清空', invert: '反选', undo: '撤销' },
   tips: {
     all: '选择所有区域',

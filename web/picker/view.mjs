@@ -3,6 +3,7 @@
 import { NO_SEGMENT } from './label_map.mjs'
 import { Painter } from './painter.mjs'
 
+/** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
 /** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
 /** @typedef {import('./label_map.mjs').Point} Point */
 
@@ -26,6 +27,8 @@ export class View {
     this.stage.append(this.picture, this.canvas)
     this.frame.append(this.stage)
     this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext('2d'))
+    /** @type {Hierarchy | null} */
+    this.hierarchy = null
     /** @type {LabelMap | null} */
     this.map = null
     /** @type {ImageBitmap | null} */
@@ -35,6 +38,8 @@ export class View {
     /** @type {Uint8Array} */
     this.chosen = new Uint8Array(0)
     this.hovered = NO_SEGMENT
+    /** @type {Point | null} */
+    this.pointed = null // the place that makes a segment the hovered one
     this.resized = new ResizeObserver(() => this.fit())
     this.resized.observe(this.frame)
     this.timer = window.setInterval(() => this.fit(), GLANCE) // nothing tells that the graph was zoomed
@@ -47,18 +52,16 @@ export class View {
   }
 
   /**
-   * Show a picture and its segments.
-   * @param {LabelMap} map
+   * Show another picture.
+   * @param {Hierarchy} hierarchy
    * @param {ImageBitmap} image
    */
-  show(map, image) {
-    if (this.map === map && this.image === image) return
-    this.map = map
+  show(hierarchy, image) {
+    this.hierarchy = hierarchy
     this.image = image
     this.painter = null
-    this.hovered = NO_SEGMENT
-    this.chosen = new Uint8Array(map.count)
-    this.fit()
+    this.pointed = null
+    this.map = null
   }
 
   /**
@@ -66,8 +69,9 @@ export class View {
    * resized, zoomed, or moved to another screen.
    */
   fit() {
-    if (!this.map || !this.image || !this.frame.clientWidth || !this.frame.clientHeight) return
-    const { width, height } = this.map
+    const { hierarchy, image, map } = this
+    if (!hierarchy || !image || !map || !this.frame.clientWidth || !this.frame.clientHeight) return
+    const { width, height } = hierarchy
     const scale = Math.min(this.frame.clientWidth / width, this.frame.clientHeight / height)
     this.stage.style.width = `${width * scale}px`
     this.stage.style.height = `${height * scale}px`
@@ -86,28 +90,38 @@ export class View {
     }
     const below = /** @type {CanvasRenderingContext2D} */ (this.picture.getContext('2d'))
     below.imageSmoothingQuality = 'high'
-    below.drawImage(this.image, 0, 0, columns, rows)
-    this.painter = new Painter(this.map, columns, rows, Math.max(1, Math.round(Math.max(columns, rows) / 900)))
-    this.painter.paintAll(this.context, this.chosen, this.hovered)
+    below.drawImage(image, 0, 0, columns, rows)
+    this.painter = new Painter(hierarchy, columns, rows, Math.max(1, Math.round(Math.max(columns, rows) / 900)))
+    this.painter.paintAll(this.context, map, this.chosen, this.hovered)
   }
 
   /**
-   * Show which segments are chosen.
+   * Show which segments there are, and which of them are chosen.
+   * @param {LabelMap} map of the hierarchy that is shown
    * @param {Uint8Array} chosen 1 or 0 for each
    */
-  choose(chosen) {
+  choose(map, chosen) {
     const before = this.chosen
     this.chosen = chosen
-    chosen.forEach((is, segment) => {
-      if (is !== before[segment]) this.#paint(segment)
-    })
+    if (map === this.map) {
+      chosen.forEach((is, segment) => {
+        if (is !== before[segment]) this.#paint(segment)
+      })
+      return
+    }
+    this.map = map
+    this.hovered = this.pointed ? map.at(this.pointed) : NO_SEGMENT
+    if (this.painter) this.painter.paintAll(this.context, map, chosen, this.hovered)
+    else this.fit()
   }
 
   /**
-   * Light up a segment.
-   * @param {number} segment or NO_SEGMENT
+   * Light up the segment at a place.
+   * @param {Point | null} at
    */
-  hover(segment) {
+  hover(at) {
+    this.pointed = at
+    const segment = at && this.map ? this.map.at(at) : NO_SEGMENT
     if (segment === this.hovered) return
     const before = this.hovered
     this.hovered = segment
@@ -121,20 +135,21 @@ export class View {
    * @returns {Point | null}
    */
   pixelAt({ clientX, clientY }) {
-    if (!this.map) return null
+    if (!this.hierarchy) return null
     const { left, top, width, height } = this.canvas.getBoundingClientRect()
     const x = (clientX - left) / width
     const y = (clientY - top) / height
     if (!(x >= 0 && x <= 1 && y >= 0 && y <= 1)) return null
     return {
-      x: Math.min(this.map.width - 1, Math.floor(x * this.map.width)),
-      y: Math.min(this.map.height - 1, Math.floor(y * this.map.height))
+      x: Math.min(this.hierarchy.width - 1, Math.floor(x * this.hierarchy.width)),
+      y: Math.min(this.hierarchy.height - 1, Math.floor(y * this.hierarchy.height))
     }
   }
 
   /** @param {number} segment or NO_SEGMENT */
   #paint(segment) {
-    if (segment === NO_SEGMENT) return
-    this.painter?.paintSegment(this.context, segment, this.chosen[segment] === 1, segment === this.hovered)
+    if (segment === NO_SEGMENT || !this.map) return
+    const chosen = this.chosen[segment] === 1
+    this.painter?.paintSegment(this.context, this.map, segment, chosen, segment === this.hovered)
   }
 }
