@@ -41,7 +41,8 @@ def superpixels(picture: torch.Tensor, smallest_area: float) -> torch.Tensor:
         smallest_area: share of the picture, 0..1: what is smaller joins a neighbour.
 
     Returns:
-        int32 ``[H, W]`` on the CPU, 0..S-1 in reading order of the pieces' first pixels; each is 4-connected.
+        int32 ``[H, W]`` on the CPU, 0..S-1 in reading order of the pieces' first pixels. A piece with a
+        narrow neck can come in two parts.
     """
     height, width = picture.shape[:2]
     enlargement = max(1.0, _enlargement(height, width))
@@ -56,13 +57,9 @@ def superpixels(picture: torch.Tensor, smallest_area: float) -> torch.Tensor:
     forest.join_small(smallest)
     pieces = _in_reading_order(forest.piece_of(np.arange(size[0] * size[1])).reshape(size))
     core = _cores(pieces, smallest)
-    if core.any():
-        seeds = np.where(core, pieces, np.int32(-1))
-        rows, columns = (
-            np.arange(full) * few // full for full, few in zip((height, width), size, strict=True)
-        )
-        pieces = grow(seeds[rows[:, None], columns], smoothed(picture))
-    return torch.from_numpy(_in_reading_order(pieces))
+    seeds = np.where(core, pieces, np.int32(-1)) if core.any() else pieces
+    rows, columns = (np.arange(full) * few // full for full, few in zip((height, width), size, strict=True))
+    return torch.from_numpy(_in_reading_order(grow(seeds[rows[:, None], columns], smoothed(picture))))
 
 
 def _in_reading_order(pieces: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:

@@ -187,6 +187,13 @@ def test_superpixels_follow_edges_and_are_large_enough():
     assert pieces[0, 0] == 0
 
 
+@pytest.mark.parametrize("size", [(50, 70), (600, 520)])
+def test_noise_has_superpixels_too(size):
+    pieces = superpixels(torch.rand(*size, 3, generator=torch.Generator().manual_seed(0)), 0.001)
+    assert pieces.shape == size
+    assert pieces.unique().tolist() == list(range(int(pieces.max()) + 1))
+
+
 def test_an_enlarged_picture_has_much_the_same_superpixels():
     picture = mosaic(512, 512, cells=5)[0]
     larger = picture.repeat_interleave(2, 0).repeat_interleave(2, 1)
