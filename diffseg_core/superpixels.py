@@ -38,7 +38,7 @@ def superpixels(picture: torch.Tensor, smallest_area: float) -> torch.Tensor:
 
     Args:
         picture: ``[H, W, 3]`` in 0..1.
-        smallest_area: share of the picture, 0..1: what is smaller joins a neighbour.
+        smallest_area: share of the picture, 0..1: no piece is smaller, unless it is the only one.
 
     Returns:
         int32 ``[H, W]`` on the CPU, 0..S-1 in reading order of the pieces' first pixels. A piece with a
@@ -51,7 +51,7 @@ def superpixels(picture: torch.Tensor, smallest_area: float) -> torch.Tensor:
     if enlargement > 1:
         planes = F.interpolate(planes, size=size, mode="bilinear", antialias=True)
     smooth = smoothed(planes[0].permute(1, 2, 0))
-    forest = _Forest(*_edges(smooth, STRAIGHT), pixels=size[0] * size[1])
+    forest = _Forest(*_edges(smooth, STRAIGHT), np.ones(size[0] * size[1], dtype=np.int64))
     forest.join_similar(ALLOWANCE)
     smallest = math.ceil(smallest_area * size[0] * size[1])
     forest.join_small(smallest)
@@ -59,7 +59,27 @@ def superpixels(picture: torch.Tensor, smallest_area: float) -> torch.Tensor:
     core = _cores(pieces, smallest)
     seeds = np.where(core, pieces, np.int32(-1)) if core.any() else pieces
     rows, columns = (np.arange(full) * few // full for full, few in zip((height, width), size, strict=True))
-    return torch.from_numpy(_in_reading_order(grow(seeds[rows[:, None], columns], smoothed(picture))))
+    smooth = smoothed(picture)
+    grown = grow(seeds[rows[:, None], columns], smooth)
+    return torch.from_numpy(_in_reading_order(_join_small(grown, smooth, smallest_area)))
+
+
+def _join_small(
+    pieces: npt.NDArray[np.int32], smooth: torch.Tensor, smallest_area: float
+) -> npt.NDArray[np.int32]:
+    """Join every piece that became too small as borders moved with the neighbour that differs least."""
+    numbered = _in_reading_order(pieces)
+    sizes = np.bincount(numbered.ravel())
+    smallest = math.ceil(smallest_area * numbered.size)
+    if sizes.min() >= smallest:
+        return numbered
+    ends, others, weights = _edges(smooth, STRAIGHT)
+    flat = numbered.ravel()
+    between = flat[ends] != flat[others]
+    forest = _Forest(flat[ends[between]], flat[others[between]], weights[between], sizes)
+    forest.join_small(smallest)
+    joined: npt.NDArray[np.int32] = forest.piece_of(np.arange(len(sizes)))[numbered].astype(np.int32)
+    return joined
 
 
 def _in_reading_order(pieces: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
@@ -100,7 +120,7 @@ def grow(seeds: npt.NDArray[np.int32], picture: torch.Tensor) -> npt.NDArray[np.
         ``[H, W]``, the seed of every pixel, each 4-connected with pixels of its own.
     """
     free = torch.from_numpy(seeds < 0)
-    forest = _Forest(*_edges(picture, STRAIGHT, free), pixels=seeds.size)
+    forest = _Forest(*_edges(picture, STRAIGHT, free), np.ones(seeds.size, dtype=np.int64))
     forest.join_to(seeds.ravel() >= 0)
     grown = seeds.ravel().copy()
     pixels = np.flatnonzero(grown < 0)
@@ -166,13 +186,14 @@ class _Forest:
 
     Args:
         ends, others, weights: of the edges, by rising weight.
-        pixels: how many there are.
+        sizes: of the pieces at the start, in pixels.
     """
 
-    def __init__(self, ends: Indices, others: Indices, weights: Weights, pixels: int) -> None:
+    def __init__(self, ends: Indices, others: Indices, weights: Weights, sizes: Indices) -> None:
         self._edges = ends, others, weights
+        pixels = len(sizes)
         self._parent = np.arange(pixels)
-        self._size = np.ones(pixels, dtype=np.int64)
+        self._size = sizes.astype(np.int64)
         self._inside = np.zeros(pixels, dtype=np.float32)  # greatest difference inside
         self._first = np.empty(pixels, dtype=np.int64)
         self._mark = np.zeros(pixels, dtype=bool)

@@ -107,7 +107,7 @@ def attention_clusters(picture: AnnotatedPicture, maps: AttentionMaps, clusters:
     The clusters' mean maps are the proposals, as in the authors' code where k-means refines DiffSeg's own.
     """
     attention = maps.aggregate()[0]  # [n, keys]
-    return kmeans(attention, spread_start(attention, clusters)).view(-1, *maps.grid)
+    return kmeans(attention, spread_start(attention, clusters)).view(-1, *maps.key_grid)
 
 
 def colour_clusters(picture: AnnotatedPicture, maps: AttentionMaps, clusters: int) -> torch.Tensor:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 import torch
+from golden_files import photograph
 
 from diffseg_core import AttentionMaps, InvalidSettingError, segment_nested
 from diffseg_core.components import connected_components
@@ -183,8 +185,17 @@ def test_superpixels_follow_edges_and_are_large_enough():
     rectangles = rows[:, None] * 4 + columns
     purity = [rectangles[pieces == piece].bincount().max() for piece in range(int(pieces.max()) + 1)]
     assert sum(purity) > 0.99 * pieces.numel()
-    assert pieces.flatten().bincount().min() >= 10
+    assert pieces.flatten().bincount().min() >= math.ceil(0.001 * 120 * 160)
     assert pieces[0, 0] == 0
+
+
+@pytest.mark.parametrize("smallest_area", [0.0006, 0.004])
+@pytest.mark.parametrize("enlargement", [1, 2])
+def test_no_superpixel_of_a_photograph_is_smaller_than_promised(smallest_area, enlargement):
+    picture = photograph("chelsea")[0].repeat_interleave(enlargement, 0).repeat_interleave(enlargement, 1)
+    areas = superpixels(picture, smallest_area).flatten().bincount()
+    assert areas.min() >= smallest_area * picture.shape[0] * picture.shape[1]
+    assert len(areas) > 20
 
 
 @pytest.mark.parametrize("size", [(50, 70), (600, 520)])

@@ -93,6 +93,19 @@ def test_clusters_of_attention_are_the_parts_that_attend_alike() -> None:
     assert proposals.argmax(0).unique().numel() == 2
 
 
+@pytest.mark.parametrize("clusters", [3, 4, 8])
+def test_clusters_of_pooled_attention_lie_on_the_grid_of_its_keys(clusters: int) -> None:
+    columns = torch.arange(80 * 80) % 80 * clusters // 80  # of the queries: as many stripes as clusters
+    keys = torch.arange(40 * 40) % 40 * clusters // 40
+    attention = torch.where(columns[:, None] == keys, 1.0, 0.01)
+    maps = AttentionMaps({(80, 80): (attention / attention.sum(1, keepdim=True))[None]})
+    proposals = attention_clusters(left_and_right(), maps, clusters)
+    assert proposals.shape == (clusters, 40, 40)
+    stripes = proposals.argmax(0)
+    assert (stripes == stripes[0]).all()
+    assert stripes[0].unique_consecutive().numel() == clusters
+
+
 def test_clusters_of_colour_do_not_look_at_the_attention() -> None:
     labels = colour_clusters(left_and_right(), halves(), 2).argmax(0)
     assert (labels[:, :2] == labels[0, 0]).all()
