@@ -38,7 +38,7 @@ lint: setup  ## Check style and types
 
 test-fast: lint  ## Check style and types, and test the core
 	$(BIN)/python -m diffseg_tools.javascript test
-	$(BIN)/pytest tests/core tests/web -m "not slow"
+	$(BIN)/pytest tests/core tests/cli tests/web -m "not slow"
 
 test: lint browser  ## Run every test, with ComfyUI 0.30.0 and 0.20.1 and in a browser
 	$(BIN)/python -m diffseg_tools.javascript test

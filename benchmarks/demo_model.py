@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from PIL import Image
 
-from diffseg_core.batch.segmenter import Segmenter, segment_maps
-from diffseg_core.batch.settings import DEMO_CAPTURE, DEMO_SEGMENT, ModelChoice
+from diffseg_cli.batch.segmenter import Segmenter, segment_maps
+from diffseg_cli.batch.settings import DEMO_CAPTURE, DEMO_SEGMENT, ModelChoice
 
 from .timing import Spread, clock
 from .workers import Compute

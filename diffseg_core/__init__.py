@@ -4,9 +4,12 @@ Tian et al., "Diffuse, Attend, and Segment: Unsupervised Zero-Shot Segmentation 
 Diffusion", CVPR 2024, arXiv 2308.12469.
 """
 
-from .accumulator import AttentionAccumulator
-from .attention_maps import AttentionMaps
-from .diffusers_capture import capture_diffusers
+from .attention.accumulator import AttentionAccumulator
+from .attention.diffusers_capture import capture_diffusers
+from .attention.maps import AttentionMaps
+from .editing.edge_refinement import refine, soft_masks
+from .editing.filtering import filter_segments
+from .editing.snapping import snap
 from .errors import (
     CaptureError,
     DiffSegError,
@@ -14,16 +17,13 @@ from .errors import (
     InvalidSettingError,
     UnsupportedModelError,
 )
-from .filtering import filter_segments, parse_indices
 from .grid import GridSize
 from .hierarchy import Hierarchy
-from .label_map import draw_label_map, parse_classes
-from .nested_segmentation import segment_nested
-from .overlay import draw_overlay
-from .refining import refine, soft_masks
-from .segmentation import segment
-from .segments import Segments
-from .snapping import snap
+from .merging.segment import segment
+from .nested.segment_nested import segment_nested
+from .output.label_map import draw_label_map, parse_classes
+from .output.overlay import draw_overlay
+from .segments import Segments, parse_indices
 
 __all__ = [
     "AttentionAccumulator",

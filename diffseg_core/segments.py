@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ import torch
 from .errors import InvalidSettingError
 from .grid import GridSize
 from .hierarchy import Hierarchy
+
+EXAMPLE_INDICES = '"0, 2, 5-7"'
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,3 +158,53 @@ def order_by_area(labels: torch.Tensor, proposals: torch.Tensor) -> tuple[torch.
     rank = areas.new_full((len(areas) + 1,), -1)  # −1 takes the last entry
     rank[order] = torch.arange(len(order), device=labels.device)
     return rank[labels.long()].int(), proposals[order]
+
+
+def parse_indices(text: str) -> tuple[int, ...]:
+    """Read indices such as ``"0, 2, 5-7"``: each once, in ascending order; empty text gives none.
+
+    Raises:
+        InvalidSettingError: an entry that is neither a number nor a range; the message quotes it.
+
+    Example:
+        >>> parse_indices("5-7, 0")
+        (0, 5, 6, 7)
+    """
+    if not text.strip():
+        return ()
+    indices: set[int] = set()
+    for entry in text.split(","):
+        # Five digits are more than any picture has segments, and keep a slip from filling the memory.
+        match = re.fullmatch(r"\s*([0-9]{1,5})\s*(?:[-–]\s*([0-9]{1,5})\s*)?", entry)
+        if match is None:
+            raise InvalidSettingError(
+                f"Expected indices of segments such as {EXAMPLE_INDICES}, numbers and ranges of at most five "
+                f"digits with commas between them, got {entry.strip()!r}."
+            )
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise InvalidSettingError(
+                f"Expected a range to go from a smaller index to a larger one, got {entry.strip()!r}. "
+                f'Write "{last}-{first}".'
+            )
+        indices.update(range(first, last + 1))
+    return tuple(sorted(indices))
+
+
+def check_indices(segments: Segments, indices: Sequence[int]) -> None:
+    """Refuse indices that no image of the batch has.
+
+    Raises:
+        InvalidSettingError: naming the first of them, and what there is.
+    """
+    most = max(segments.counts)
+    beyond = [index for index in indices if not 0 <= index < most]
+    if not beyond:
+        return
+    pictures = "the picture" if segments.batch_size == 1 else f"the fullest of {segments.batch_size} pictures"
+    if most == 0:
+        raise InvalidSettingError(f"Expected no index, as there are no segments, got {beyond[0]}.")
+    raise InvalidSettingError(
+        f"Expected indices of segments from 0 to {most - 1}, as {pictures} has {most} segment(s), "
+        f"got {beyond[0]}. DiffSeg Preview shows which number is which segment."
+    )

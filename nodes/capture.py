@@ -9,8 +9,8 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import GridSize, InvalidSettingError
-from ..diffseg_core.resolutions import Resolutions
-from ..diffseg_core.working_size import working_size
+from ..diffseg_core.attention.resolutions import Resolutions
+from ..diffseg_core.attention.working_size import working_size
 from . import comfy_capture
 from .types import CATEGORY, Attention, CapturedAttention
 

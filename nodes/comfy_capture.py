@@ -23,7 +23,7 @@ from ..diffseg_core import (
     InvalidSettingError,
     UnsupportedModelError,
 )
-from ..diffseg_core.resolutions import select_levels
+from ..diffseg_core.attention.resolutions import select_levels
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher

@@ -8,7 +8,7 @@ import comfy.model_management
 from comfy_api.latest import io
 
 from ..diffseg_core import DiffSegError, Segments, filter_segments, parse_indices
-from ..diffseg_core.filtering import Border, Place
+from ..diffseg_core.editing.filtering import Border, Place
 from .types import CATEGORY, SegmentsType
 
 

@@ -8,7 +8,7 @@ import comfy.model_management
 from comfy_api.latest import io
 
 from ..diffseg_core import DiffSegError, Segments, draw_label_map, parse_classes
-from ..diffseg_core.label_map import Palette, check_palette
+from ..diffseg_core.output.label_map import Palette, check_palette
 from .types import CATEGORY, SegmentsType
 
 

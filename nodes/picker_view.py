@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ..diffseg_core.export import id_pixels
-from ..diffseg_core.poles import poles_of_inaccessibility
+from ..diffseg_core.output.export import id_pixels
+from ..diffseg_core.output.poles import poles_of_inaccessibility
 
 SUBFOLDER = "diffseg"
 FACTS = "diffseg"  # keyword of the PNG's text chunk

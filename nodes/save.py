@@ -13,7 +13,7 @@ from comfy.cli_args import args
 from comfy_api.latest import io, ui
 
 from ..diffseg_core import Segments
-from ..diffseg_core.export import SegmentFiles, export_segments
+from ..diffseg_core.output.export import SegmentFiles, export_segments
 from .types import CATEGORY, SegmentsType
 
 

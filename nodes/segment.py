@@ -9,7 +9,7 @@ import comfy.utils
 from comfy_api.latest import io
 
 from ..diffseg_core import segment
-from ..diffseg_core.segmentation import Refinement
+from ..diffseg_core.merging.segment import Refinement
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
 
 

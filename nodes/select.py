@@ -10,9 +10,9 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import InvalidSettingError, Segments
-from ..diffseg_core.label_map import draw_label_map
+from ..diffseg_core.editing.points import Point, complement, parse_points, segments_under
+from ..diffseg_core.output.label_map import draw_label_map
 from ..diffseg_core.pictures import matching_pictures
-from ..diffseg_core.selection import Point, complement, parse_points, segments_under
 from .picker_view import picker_view
 from .types import CATEGORY, SegmentsType
 

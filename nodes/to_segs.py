@@ -6,7 +6,7 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import Segments
-from ..diffseg_core.segs import to_segs
+from ..diffseg_core.output.segs import to_segs
 from .types import CATEGORY, SegmentsType
 
 

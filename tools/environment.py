@@ -200,7 +200,7 @@ def _comfyui_requirements(directory: Path) -> list[str]:
 
 
 def _link_packages() -> None:
-    """Make `diffseg_core`, `diffseg_tools` (this folder) and `diffseg_benchmarks` importable in `.venv`.
+    """Make the core, the command, `diffseg_tools` (this folder) and the benchmarks importable in `.venv`.
 
     An editable install would put the repository root on sys.path, where its `nodes` hides ComfyUI's module of
     that name. A folder with nothing but links does not.
@@ -212,6 +212,7 @@ def _link_packages() -> None:
     (library / "diffseg_pack").mkdir(parents=True, exist_ok=True)
     links = {
         "diffseg_core": "diffseg_core",
+        "diffseg_cli": "diffseg_cli",
         "diffseg_tools": "tools",
         "diffseg_benchmarks": "benchmarks",
         "diffseg_pack/diffseg_core": "diffseg_core",

@@ -5,27 +5,46 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import diffseg_cli
 import diffseg_core
 
-FILES = sorted(Path(diffseg_core.__file__).parent.glob("*.py"))
-MODULES = [f"diffseg_core.{path.stem}" for path in FILES if path.stem != "__init__"]
+CORE = Path(diffseg_core.__file__).parent
+COMMAND = Path(diffseg_cli.__file__).parent
+
+
+def modules(package: Path) -> dict[str, Path]:
+    """The modules of a package and of its rooms, by name."""
+    names = {}
+    for path in sorted(package.rglob("*.py")):
+        *rooms, name = path.relative_to(package.parent).with_suffix("").parts
+        names[".".join(rooms if name == "__init__" else [*rooms, name])] = path
+    return names
+
+
+CORE_MODULES, COMMAND_MODULES = modules(CORE), modules(COMMAND)
+RUNS = {"diffseg_cli.__main__"}  # when it is imported
 WITH_EXAMPLES = [
     name
-    for name in MODULES
-    if any(test.examples for test in doctest.DocTestFinder().find(importlib.import_module(name)))
+    for name in [*CORE_MODULES, *COMMAND_MODULES]
+    if name not in RUNS
+    and any(test.examples for test in doctest.DocTestFinder().find(importlib.import_module(name)))
 ]
+ROOMS = ["errors", "grid", "hierarchy", "segments", "pictures"]
+ROOMS += ["attention", "picture", "merging", "nested", "editing", "output"]
+"""From the first to the last: imports go from a later one to an earlier one."""
 HOSTS = ["comfy", "diffusers", "PIL", "scipy", "skimage", "sklearn", "transformers"]
 NEVER = {"pickle", "shelve", "marshal", "subprocess", "socket", "urllib", "requests", "ctypes"}
 
 
 def test_there_are_examples():
-    assert len(WITH_EXAMPLES) >= 4
+    assert len(WITH_EXAMPLES) >= 20
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
@@ -40,9 +59,51 @@ def test_importing_the_core_imports_neither_a_host_nor_another_library():
     subprocess.run([sys.executable, "-c", blocked], check=True)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_no_module_pickles_evaluates_or_reaches_outside(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def imports(name: str, path: Path) -> set[str]:
+    """What a module imports of the core and the command, as `diffseg_core.room.module`."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            source = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            found |= {source, *(f"{source}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found & {*CORE_MODULES, *COMMAND_MODULES} - {"diffseg_core", "diffseg_cli", name, package}
+
+
+@pytest.mark.parametrize("name", [name for name in CORE_MODULES if name != "diffseg_core"])
+def test_rooms_of_the_core_import_earlier_rooms_only(name):
+    own = name.split(".")[1]
+    for imported in imports(name, CORE_MODULES[name]):
+        package, room = imported.split(".")[:2]
+        assert package == "diffseg_core", f"{name} imports {imported}"
+        assert ROOMS.index(room) <= ROOMS.index(own), f"{name} imports {imported}"
+
+
+def test_no_modules_import_one_another_in_a_circle():
+    arrows = {
+        name: imports(name, path)
+        for name, path in [*CORE_MODULES.items(), *COMMAND_MODULES.items()]
+        if name != "diffseg_core"
+    }
+    done: set[str] = set()
+
+    def follow(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join([*way[way.index(name) :], name])
+        if name not in done:
+            for imported in arrows.get(name, ()):
+                if not name.startswith(f"{imported}."):  # a package's own docstring and names
+                    follow(imported, (*way, name))
+            done.add(name)
+
+    for name in arrows:
+        follow(name, ())
+
+
+@pytest.mark.parametrize("name", CORE_MODULES)
+def test_no_module_pickles_evaluates_or_reaches_outside(name):
+    tree = ast.parse(CORE_MODULES[name].read_text(encoding="utf-8"))
     imported = {
         name.split(".")[0]
         for node in ast.walk(tree)

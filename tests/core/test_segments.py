@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from diffseg_core import InvalidSettingError, Segments, draw_overlay
-from diffseg_core.components import absorb_crumbs
-from diffseg_core.palette import segment_colours
-from diffseg_core.poles import poles_of_inaccessibility
+from diffseg_core.merging.small_regions import absorb_crumbs
+from diffseg_core.output.palette import segment_colours
+from diffseg_core.output.poles import poles_of_inaccessibility
 from diffseg_core.segments import order_by_area
 
 # Two images with three and with two segments.

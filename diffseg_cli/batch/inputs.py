@@ -1,0 +1,163 @@
+"""Which pictures a run is of, and what the files of each are called.
+
+An input is a file, a folder or a pattern:
+
+- a file is taken whatever its ending, and called by its name without the ending;
+- a folder is searched with everything below it for pictures, by the usual endings. They are called by their
+  path below the folder, without the ending: ``holiday/beach.jpg`` is ``holiday/beach``;
+- a pattern (``photos/**/*.jpg``) likewise; names begin below its part without wildcards.
+
+Names that begin with a dot are passed over, and so is the output folder where it lies in a folder that is
+searched. Links are followed, each folder once. Two pictures that would have one name (in letters of either
+case) keep their endings in it: ``x.jpg`` and ``x.png`` are ``x_jpg`` and ``x_png``.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffseg_core.errors import InvalidSettingError
+from diffseg_core.output.export import SegmentFiles
+
+from .reading import ENDINGS
+
+
+@dataclass(frozen=True)
+class InputPicture:
+    """A picture of a run.
+
+    Attributes:
+        path: absolute.
+        name: unique in the run; with "/" where it lies in a folder below the input.
+    """
+
+    path: Path
+    name: str
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def files(self, out: Path) -> SegmentFiles:
+        """What is written for it in the output folder."""
+        place = out / self.name
+        return SegmentFiles(place.parent, place.name)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file, the folder from which it was found (None for one that was named), and its path from there."""
+
+    path: Path
+    searched: Path | None
+    relative: Path
+
+
+def find_pictures(inputs: Sequence[str], out: Path) -> list[InputPicture]:
+    """The pictures of a run, each once, in the order of the inputs and sorted within each.
+
+    Args:
+        inputs: files, folders and patterns.
+        out: the output folder, which need not exist.
+
+    Raises:
+        InvalidSettingError: an input that is not there or has no pictures, pictures of the same name, or an
+            output folder that would mix what is written with the pictures.
+    """
+    found: dict[Path, _Found] = {}
+    for text in inputs:
+        here = list(_find(text, out.resolve()))
+        if not here:
+            raise InvalidSettingError(
+                f"Expected pictures in {text}, found none ({' '.join(sorted(ENDINGS))}; the output folder "
+                "is not searched)."
+            )
+        for one in here:
+            found.setdefault(one.path.resolve(), one)
+    pictures = _named(list(found.values()))
+    _check_apart(found, pictures, out.resolve())
+    return pictures
+
+
+def _find(text: str, out: Path) -> Iterator[_Found]:
+    path = Path(text).expanduser().absolute()
+    if path.is_dir():
+        for file in _below(path, out, set()):
+            yield _Found(file, path, file.relative_to(path))
+    elif path.exists():
+        yield _Found(path, None, Path(path.name))
+    elif glob.has_magic(text):
+        start = next(index for index, part in enumerate(path.parts) if glob.has_magic(part))
+        base, pattern = Path(*path.parts[:start]), Path(*path.parts[start:])
+        if pattern.name == "**":
+            pattern /= "*"
+        for file in sorted(base.glob(str(pattern))):
+            relative = file.relative_to(base)
+            is_hidden = any(part.startswith(".") for part in relative.parts)
+            is_written = base.resolve() != out and out in file.resolve().parents
+            if _is_picture(file) and not is_hidden and not is_written:
+                yield _Found(file, base, relative)
+    else:
+        raise InvalidSettingError(f"Expected a file, a folder or a pattern, got {text}: there is none.")
+
+
+def _below(folder: Path, out: Path, seen: set[Path]) -> Iterator[Path]:
+    """Pictures in a folder and all below it, but for the output folder (if it is not the first)."""
+    real = folder.resolve()
+    if real in seen or (seen and real == out):
+        return
+    seen.add(real)
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise InvalidSettingError(f"Expected a folder that can be read, got {folder}: {error}.") from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _below(entry, out, seen)
+        elif _is_picture(entry):
+            yield entry
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in ENDINGS and not path.is_dir()
+
+
+def _named(found: Sequence[_Found]) -> list[InputPicture]:
+    short = [one.relative.with_suffix("").as_posix() for one in found]
+    times = Counter(name.casefold() for name in short)
+    pictures: dict[str, InputPicture] = {}
+    for one, name in zip(found, short, strict=True):
+        if times[name.casefold()] > 1:
+            name = f"{name}_{one.path.suffix[1:]}"
+        other = pictures.setdefault(name, InputPicture(one.path, name))
+        if other.path != one.path:
+            raise InvalidSettingError(
+                f"Expected pictures of different names, got {other.path} and {one.path}, which would both "
+                f"be written as {name}. Give a folder that holds both, or rename one."
+            )
+    return list(pictures.values())
+
+
+def _check_apart(found: dict[Path, _Found], pictures: Iterable[InputPicture], out: Path) -> None:
+    """Nothing that is written may replace a picture, or be taken for one by the next run."""
+    searched = {one.searched.resolve() for one in found.values() if one.searched is not None}
+    reached = {folder for folder in searched if folder not in out.parents}
+    for picture in pictures:
+        files = picture.files(out)
+        replaced = next((path for path in (files.label_map, files.overlay) if path in found), None)
+        if replaced is not None:
+            raise InvalidSettingError(
+                f"Expected an output folder in which no picture is replaced, got {out}: {replaced} would be. "
+                "Choose another."
+            )
+        mixed = reached.intersection((files.folder, *files.folder.parents))
+        if mixed:
+            raise InvalidSettingError(
+                f"Expected an output folder apart from the pictures, got {out}, by which {files.label_map} "
+                f"would be among the pictures of {mixed.pop()}. Choose another, such as {out / 'segments'}."
+            )

@@ -1,0 +1,238 @@
+"""Loading a model with diffusers: the demo model, a folder, one of the hub, or a checkpoint file.
+
+Models are SD 1.x, SD 2.x, SDXL and its small relatives (SSD-1B, Segmind Vega, KOALA). Those that take more
+than a latent (inpainting, instructions) and the SDXL refiner are refused. No safety checker is loaded:
+nothing is generated.
+
+A checkpoint file holds weights alone. diffusers takes the rest (a few megabytes of configuration, and the
+tokenizer) from the Hugging Face hub the first time, and from its cache afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from diffseg_core.errors import InvalidSettingError, UnsupportedModelError
+
+from .settings import DEMO, ModelChoice, Precision
+
+if TYPE_CHECKING:
+    from diffseg_core.attention.diffusers_capture import Pipeline
+
+Family = Literal["SD 1.x", "SD 2.x", "SDXL"]
+
+SUPPORTED = "SD 1.x, SD 2.x, SDXL, SSD-1B, Segmind Vega or KOALA"
+PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+CHECKPOINTS = (".safetensors", ".ckpt")
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+FIRST_LAYER = "model.diffusion_model.input_blocks.0.0.weight"  # [channels, latent channels, 3, 3]
+TEXT_LAYER = "model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight"  # [channels, d]
+FAMILIES: dict[int, Family] = {768: "SD 1.x", 1024: "SD 2.x", 2048: "SDXL"}
+LATENT_CHANNELS = 4
+# Components of pipelines that a capture does not need.
+LEFT_OUT: dict[str, Any] = {"feature_extractor": None, "image_encoder": None}
+CHECKER_LEFT_OUT: dict[str, Any] = {"safety_checker": None, "requires_safety_checker": False}
+
+
+def load_pipeline(choice: ModelChoice) -> Pipeline:
+    """Load a model on its device.
+
+    Args:
+        choice: of which model, device and precision.
+
+    Raises:
+        InvalidSettingError: no such file, folder or hub id, a damaged one, or no such device or precision.
+        UnsupportedModelError: a model of another kind, or diffusers is not installed.
+    """
+    device = find_device(choice.device)
+    dtype = find_precision(choice.precision, device)
+    path = demo_model_folder() if choice.model == DEMO else Path(choice.model)
+    with _clear_errors(choice.model), _without_progress_bars():
+        if path.is_file():
+            pipeline = _load_checkpoint(path, dtype)
+        elif path.is_dir() or _is_hub_id(choice.model):
+            source = str(path) if path.is_dir() else choice.model
+            pipeline = _load_folder(source, dtype, local=path.is_dir())
+        else:
+            raise InvalidSettingError(
+                f'Expected a model to be "{DEMO}", a folder in diffusers\' layout, a checkpoint file or '
+                f"an id such as owner/name of the Hugging Face hub, got {choice.model!r}: no such file."
+            )
+    _check_inputs(pipeline, choice.model)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.to(device)
+    return pipeline
+
+
+def demo_model_folder() -> Path:
+    """The demo model's folder: beside the package in a clone, inside it where a wheel was installed."""
+    package = Path(__file__).resolve().parent.parent
+    inside, beside = package / "demo_model", package.parent / "demo_model"
+    return inside if inside.is_dir() else beside
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name; for "auto" the first there is of CUDA, XPU, MPS and the CPU.
+
+    Raises:
+        InvalidSettingError: no such device here.
+    """
+    if name == "auto":
+        offered = {
+            "cuda": torch.cuda.is_available(),
+            "xpu": torch.xpu.is_available(),
+            "mps": torch.backends.mps.is_available(),
+        }
+        name = next((device for device, is_there in offered.items() if is_there), "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise InvalidSettingError(
+            f'Expected a device that PyTorch has here ("auto", "cpu", "cuda:0" …), got {name!r}: {reason}'
+        ) from error
+
+
+def find_precision(precision: Precision, device: torch.device) -> torch.dtype:
+    """The precision of that name; for "auto" float16 on an accelerator and float32 on a CPU.
+
+    Raises:
+        InvalidSettingError: there is no such precision.
+    """
+    if precision == "auto":
+        return torch.float32 if device.type == "cpu" else torch.float16
+    if precision not in PRECISIONS:
+        known = ", ".join(["auto", *PRECISIONS])
+        raise InvalidSettingError(f"Expected the precision to be one of {known}, got {precision!r}.")
+    return PRECISIONS[precision]
+
+
+def checkpoint_family(path: Path) -> Family:
+    """Which Stable Diffusion a checkpoint file is of, by the width of the text that its UNet reads.
+
+    Only the shapes are read, not the weights.
+
+    Raises:
+        UnsupportedModelError: weights of another model, or of a part of one.
+        InvalidSettingError: a damaged file, or a .ckpt with more than weights in it.
+    """
+    is_safe = path.suffix.lower() == ".safetensors"
+    try:
+        shapes = _safetensors_shapes(path) if is_safe else _pickled_shapes(path)
+    except Exception as error:  # readers raise nearly anything on damaged files
+        rest = "." if is_safe else ", or with objects in it that could run code. Use its .safetensors file."
+        raise InvalidSettingError(f"Expected weights in {path}, got a damaged file{rest}") from error
+    text, first = shapes.get(TEXT_LAYER), shapes.get(FIRST_LAYER)
+    if text is None or first is None or text[1] not in FAMILIES:
+        raise UnsupportedModelError(
+            f"Expected a whole checkpoint of {SUPPORTED}, got {path.name}, which is of another model, or "
+            "holds a part of one alone (a LoRA, a VAE, a UNet)."
+        )
+    _check_latent_channels(first[1], path.name)
+    return FAMILIES[text[1]]
+
+
+def _is_hub_id(model: str) -> bool:
+    return HUB_ID.fullmatch(model) is not None and not model.lower().endswith(CHECKPOINTS)
+
+
+def _safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+
+
+def _pickled_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Of a .ckpt; ``weights_only`` refuses anything in it that could run code."""
+    content = torch.load(path, map_location="meta", weights_only=True, mmap=True)
+    weights = content.get("state_dict", content)
+    return {key: tuple(value.shape) for key, value in weights.items() if hasattr(value, "shape")}
+
+
+def _load_checkpoint(path: Path, dtype: torch.dtype, config: Path | None = None) -> Pipeline:
+    """Load a single file; its configuration comes from a folder in diffusers' layout if there is one."""
+    if path.suffix.lower() not in CHECKPOINTS:
+        raise InvalidSettingError(f"Expected a checkpoint ending in {' or '.join(CHECKPOINTS)}, got {path}.")
+    family = checkpoint_family(path)
+    settings = {"torch_dtype": dtype, **LEFT_OUT, **({"config": str(config)} if config else {})}
+    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+
+    if family == "SDXL":
+        return StableDiffusionXLPipeline.from_single_file(str(path), **settings)
+    return StableDiffusionPipeline.from_single_file(str(path), **settings, **CHECKER_LEFT_OUT)
+
+
+def _load_folder(source: str, dtype: torch.dtype, local: bool) -> Pipeline:
+    """Load a model in diffusers' layout, from a folder or the hub."""
+    from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
+
+    index = DiffusionPipeline.load_config(source, local_files_only=local)
+
+    def component(name: str) -> str | None:
+        return (index.get(name) or (None, None))[1]
+
+    is_xl = component("text_encoder_2") is not None
+    if component("unet") != "UNet2DConditionModel" or component("vae") != "AutoencoderKL":
+        raise UnsupportedModelError(f"Expected {SUPPORTED}, got {source} ({index.get('_class_name')}).")
+    if is_xl and component("text_encoder") is None:
+        raise UnsupportedModelError(f"Expected {SUPPORTED}, got an SDXL refiner: choose the base model.")
+    settings = {"torch_dtype": dtype, "local_files_only": local, **LEFT_OUT}
+    if is_xl:
+        return StableDiffusionXLPipeline.from_pretrained(source, **settings)
+    settings |= {name: None for name in ("text_encoder", "tokenizer") if component(name) is None}
+    return StableDiffusionPipeline.from_pretrained(source, **settings, **CHECKER_LEFT_OUT)
+
+
+def _check_inputs(pipeline: Any, model: str) -> None:
+    _check_latent_channels(pipeline.unet.config.in_channels, model)
+
+
+def _check_latent_channels(channels: int, model: str) -> None:
+    if channels != LATENT_CHANNELS:
+        raise UnsupportedModelError(
+            f"Expected a model that takes a latent of {LATENT_CHANNELS} channels, got {channels} for "
+            f"{model}: models for inpainting or instructions take more. Choose the one it was made from."
+        )
+
+
+@contextmanager
+def _clear_errors(model: str) -> Iterator[None]:
+    """Say of diffusers' errors what to do about them."""
+    try:
+        with warnings.catch_warnings():
+            # Older releases of diffusers know this name alone.
+            warnings.filterwarnings("ignore", "`torch_dtype` is deprecated", FutureWarning)
+            yield
+    except ImportError as error:
+        raise UnsupportedModelError(
+            f"Expected diffusers and what it needs, which load models, got: {error}. "
+            'Install them with the extra "cli" (pip install ".[cli]" in a clone of DiffSeg).'
+        ) from error
+    except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, InvalidSettingError):
+            raise
+        reason = " ".join(str(error).split())
+        raise InvalidSettingError(
+            f"Expected a whole model in {model}, but it cannot be loaded: {reason[:400]} "
+            "(A model of the hub and the configuration of a checkpoint need a connection the first time.)"
+        ) from error
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Loading takes seconds; downloads from the hub have bars of their own."""
+    from diffusers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()

@@ -1,0 +1,64 @@
+"""The settings of a run, kept in its folder: results of different settings must not lie side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from diffseg_core.errors import InvalidSettingError
+from diffseg_core.output.atomic_files import write_whole
+
+Settings = Mapping[str, Any]
+"""By name, as people know them; what JSON can hold."""
+
+
+def write_run_file(path: Path, kind: str, version: int, settings: Settings) -> None:
+    """Keep the settings of a run.
+
+    Args:
+        path: of the file.
+        kind, version: of its content.
+        settings: of the run.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    kept = {"format": kind, "version": version, "settings": settings}
+    write_whole(path, (json.dumps(kept, indent=1) + "\n").encode())
+
+
+def read_run_file(path: Path, kind: str, version: int) -> Settings | None:
+    """The settings of an earlier run; None if there was none.
+
+    Args:
+        path: of the file.
+        kind, version: what its content must be.
+
+    Raises:
+        InvalidSettingError: it holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found: Settings = content["settings"]
+        is_known = (content["format"], content["version"]) == (kind, version)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidSettingError(f"Expected the settings of a run in {path}, got {error!r}.") from error
+    if not is_known:
+        raise InvalidSettingError(
+            f"Expected {kind} of version {version} in {path}, got {content['format']} of version "
+            f"{content['version']}. Choose another folder."
+        )
+    return found
+
+
+def describe_changes(before: Settings, now: Settings) -> str:
+    """What differs, for people; empty if nothing does."""
+    return "; ".join(
+        f"{name.replace('_', ' ')} {before.get(name)} there, {now.get(name)} now"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    )

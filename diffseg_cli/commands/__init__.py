@@ -1,0 +1,42 @@
+"""The command ``diffseg``: parsing of options and printing; the work is done by `batch` and `evaluation`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from diffseg_core.errors import DiffSegError
+
+from ..commands import compare, evaluate, segment
+
+DONE, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv: what follows the program's name; that of the process if None.
+
+    Returns:
+        the exit status: 0 if all is done, 1 if some pictures failed, 2 if nothing could be done, 130 after
+        an interrupt from the keyboard.
+    """
+    parser = argparse.ArgumentParser(
+        prog="diffseg",
+        description="Segments of everything in pictures, from a Stable Diffusion model's self-attention.",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in (segment, evaluate, compare):
+        command.add_parser(commands)
+    args = parser.parse_args(argv)
+    try:
+        status: int = args.run(args)
+    except DiffSegError as error:
+        print(f"diffseg: {error}", file=sys.stderr)
+        return REFUSED
+    except KeyboardInterrupt:
+        print("diffseg: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return INTERRUPTED
+    return status

@@ -1,0 +1,182 @@
+"""``diffseg evaluate``: how good segments are on a data set with ground truth, beside other methods."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from diffseg_core.errors import InvalidSettingError
+
+from ..commands import options
+from .libraries import needed_libraries
+from .sweep import segment_sweep
+
+if TYPE_CHECKING:
+    from ..batch.crew import Crew, Outcome
+    from ..evaluation.annotated import Dataset
+    from ..evaluation.evaluation_run import EvaluationSettings
+    from ..evaluation.results import Results
+
+DESCRIPTION = """\
+Segments the pictures of a data set by DiffSeg and by other methods, measures all against what people drew,
+and prints a table.
+
+Data sets: cocostuff27, cityscapes27, coco27-panoptic, bsds500, and folder, for pictures of your own
+(images/ and labels/). Each is read in the layout in which it is downloaded; an error says what that is and
+where to get it.
+
+Methods: diffseg; hierarchy (of the node DiffSeg Hierarchy; hierarchy:10 for ten segments in each picture);
+refined and refined-hierarchy (both with DiffSeg Refine Edges); colour-hierarchy (without attention); kmeans
+(on the same attention; kmeans:6 has k fixed, as the paper's K-Means-C) and kmeans-true (told the true number
+of classes, its K-Means-S); colour-kmeans and colour-kmeans-true (the same on colours, without attention);
+one-segment, grid:3, slic:8, felzenszwalb:800; people (those of bsds500, against one another); or all.
+slic:8,16,32 is a sweep: a row each, and the best of them for the set (ODS) and for each picture (OIS).
+
+A run that was stopped goes on where it stopped, by the same command, also with a larger --limit. Its folder
+has results.json, pictures.csv (every picture, method and setting) and table.md.
+"""
+DEFAULT_RUNS = Path("runs")
+SIDE_BY_SIDE, SHOWN = "side_by_side", 20
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to those of ``diffseg``."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure the quality of segments on a data set",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("dataset", metavar="DATASET", help="which data set, see above")
+    parser.add_argument("--root", required=True, type=Path, metavar="DIR", help="folder of the data set")
+    parser.add_argument(
+        "--out", type=Path, metavar="RUN", help=f"folder of the run ({DEFAULT_RUNS}/DATASET-MODEL)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="forget an earlier run in the folder")
+    parser.add_argument("--methods", metavar="NAME,NAME…", help="which methods, see above")
+    parser.add_argument(
+        "--sweep",
+        metavar="SETTING=VALUE,VALUE…",
+        help="run diffseg at several values of one setting, such as merge_threshold=0.3,0.45,0.63",
+    )
+    parser.add_argument(
+        "--pictures",
+        type=options.whole(1, 100_000),
+        nargs="?",
+        const=SHOWN,
+        metavar="N",
+        help=f"also draw the N best and the N worst pictures ({SHOWN}) of the first method, side by side "
+        "with the truth and up to two other methods",
+    )
+    group = parser.add_argument_group("data set")
+    group.add_argument("--limit", type=options.whole(1, 10**9), metavar="N", help="at most so many pictures")
+    group.add_argument(
+        "--skip", type=options.whole(0, 10**9), default=0, metavar="N", help="pass over so many first"
+    )
+    group.add_argument(
+        "--resolution",
+        type=options.whole(1, 4096),
+        metavar="N",
+        help="side of the square to which pictures of COCO and Cityscapes are cropped and resized (512)",
+    )
+    group.add_argument("--split", metavar="NAME", help="of bsds500: train, val or test (val)")
+    group.add_argument(
+        "--void",
+        type=options.whole(0, 2**24 - 1),
+        metavar="VALUE",
+        help="of folder: the value of pixels that are not annotated",
+    )
+    options.add_model_options(parser)
+    options.add_capture_options(parser)
+    options.add_segment_options(parser)
+    options.add_crew_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate.
+
+    Returns:
+        the exit status: 0 if all pictures are measured, 1 if some failed.
+
+    Raises:
+        DiffSegError: the run as a whole is not possible.
+    """
+    with needed_libraries():
+        from ..evaluation.evaluation_run import MakeEvaluationWorker, prepare_run, record_folder
+        from ..evaluation.results import Results
+        from ..evaluation.results_file import write_results
+    from .progress import print_failures, show_progress
+
+    crew = options.make_crew(args)
+    dataset, settings = _open(args)
+    pictures = _pictures(dataset.names, args.skip, args.limit)
+    folder = (args.out or _default_folder(settings)).expanduser().resolve()
+    remaining = prepare_run(folder, settings, pictures, args.overwrite)
+    outcomes = crew.run(MakeEvaluationWorker(settings, folder, args.threads), remaining)
+    failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
+
+    records = record_folder(folder)
+    records.sweep(remaining)
+    missing = {outcome.name for outcome in failures}
+    measured = [records.read(picture) for picture in pictures if picture not in missing]
+    if measured:
+        results = Results(measured, dataset.measures, len(dataset.class_names))
+        print(write_results(folder, results, settings, dataset, sorted(missing)))
+        if args.pictures is not None:
+            failures += _draw(results, settings, folder, crew, args)
+    print_failures(failures, len(pictures))
+    return 1 if failures else 0
+
+
+def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
+    """Check all options against one another and against the data set."""
+    from ..evaluation.evaluation_run import DatasetChoice, EvaluationSettings
+    from ..evaluation.methods import DEFAULT, parse_methods
+
+    root = args.root.expanduser().resolve()
+    choice = DatasetChoice(args.dataset, root, args.resolution, args.split, args.void)
+    dataset = choice.open()
+    methods = parse_methods(args.methods or DEFAULT, people="people" in dataset.measures)
+    if args.pictures is not None and not any(method.looks_at_picture for method in methods):
+        raise InvalidSettingError("Expected a method that segments pictures, to draw some with --pictures.")
+    if args.sweep is not None and not any(method.is_diffseg for method in methods):
+        raise InvalidSettingError(f"Expected diffseg among the methods to sweep {args.sweep}.")
+    settings = EvaluationSettings(
+        choice,
+        methods,
+        options.model_choice(args),
+        options.capture_settings(args),
+        tuple(segment_sweep(args).items()),
+    )
+    return dataset, settings
+
+
+def _pictures(names: Sequence[str], skip: int, limit: int | None) -> Sequence[str]:
+    chosen = names[skip:] if limit is None else names[skip : skip + limit]
+    if not chosen:
+        raise InvalidSettingError(
+            f"Expected --skip below the data set's {len(names):,} pictures, got {skip:,}."
+        )
+    return chosen
+
+
+def _default_folder(settings: EvaluationSettings) -> Path:
+    """``runs/DATASET-MODEL``, with the last part of a path or an id for the model."""
+    model = Path(settings.model.model).name.removesuffix(".safetensors").removesuffix(".ckpt")
+    return DEFAULT_RUNS / f"{settings.dataset.name}-{re.sub(r'[^A-Za-z0-9._-]+', '_', model)}"
+
+
+def _draw(
+    results: Results, settings: EvaluationSettings, folder: Path, crew: Crew, args: argparse.Namespace
+) -> list[Outcome]:
+    """Draw the best and the worst pictures; returns the failures."""
+    from ..evaluation.side_by_side import MakeSheetWorker, choose_pictures
+
+    chosen = choose_pictures(results, args.pictures, folder / SIDE_BY_SIDE)
+    outcomes = list(crew.run(MakeSheetWorker(settings, args.threads), chosen))
+    print(f"{len(chosen):,} pictures side by side in {folder / SIDE_BY_SIDE}")
+    return [outcome for outcome in outcomes if outcome.error is not None]

@@ -1,0 +1,74 @@
+"""``diffseg segment``: the segments of many pictures, as files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..commands import options
+
+DESCRIPTION = """\
+Segments pictures, and writes for each a label map (NAME_labels.png, 16-bit grey: a segment's index + 1), an
+overlay to look at (NAME_overlay.png) and areas, boxes and masks (NAME_segments.json, COCO panoptic).
+
+Inputs are files, folders (searched with all below them) and quoted patterns such as "photos/**/*.jpg". NAME
+is the path below the folder, without the ending. A run that was stopped goes on where it stopped, by the
+same command. Pictures that cannot be read are listed at the end, and the exit status is then 1.
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to those of ``diffseg``."""
+    parser = commands.add_parser(
+        "segment",
+        help="segment pictures into label maps, overlays and COCO annotations",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="a picture, a folder or a quoted pattern")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
+    parser.add_argument(
+        "--mask-files", action="store_true", help="write each mask to a file too: NAME_masks/000.png …"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="do pictures again that are done, with any settings"
+    )
+    options.add_model_options(parser)
+    options.add_capture_options(parser)
+    options.add_segment_options(parser)
+    options.add_crew_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Segment the pictures.
+
+    Returns:
+        the exit status: 0 if all are done, 1 if some failed.
+
+    Raises:
+        DiffSegError: the run as a whole is not possible.
+    """
+    from ..batch.inputs import find_pictures
+    from ..batch.segment_run import MakeSegmentWorker, RunSettings, prepare_run, sweep_output
+    from .progress import print_failures, show_progress
+
+    out = args.out.expanduser().resolve()
+    crew = options.make_crew(args)
+    settings = RunSettings(
+        options.model_choice(args),
+        options.capture_settings(args),
+        options.segment_settings(args),
+        args.mask_files,
+    )
+    pictures = find_pictures(args.inputs, out)
+    remaining = prepare_run(pictures, out, settings, args.overwrite)
+    outcomes = crew.run(MakeSegmentWorker(settings, out, args.threads), remaining)
+    failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
+    sweep_output(pictures, out)
+    print(
+        f"Pictures: {len(pictures):,}; segmented into {args.out}: {len(remaining) - len(failures):,}; "
+        f"done before: {len(pictures) - len(remaining):,}"
+    )
+    print_failures(failures, len(pictures))
+    return 1 if failures else 0

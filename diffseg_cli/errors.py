@@ -1,0 +1,23 @@
+"""The errors of the command, beside those of `diffseg_core.errors`.
+
+::
+
+    DiffSegError
+    ├── UnreadablePictureError    a file that is no picture, or a damaged one
+    ├── DatasetError              a data set whose files are missing or not as expected
+    └── CrewError                 the processes that share the work of a run cannot be had
+"""
+
+from diffseg_core.errors import DiffSegError
+
+
+class UnreadablePictureError(DiffSegError, OSError):
+    """A file that is not a picture, or a damaged one."""
+
+
+class DatasetError(DiffSegError, OSError):
+    """A data set whose files are missing, or not what they should be."""
+
+
+class CrewError(DiffSegError, RuntimeError):
+    """The processes that share the work of a run cannot be had."""

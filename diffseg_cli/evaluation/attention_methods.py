@@ -1,0 +1,139 @@
+"""Methods on the attention of one captured step: DiffSeg itself, and simpler uses of the same attention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from skimage.color import rgb2lab
+
+from diffseg_core.attention.maps import AttentionMaps
+from diffseg_core.grid import GridSize
+from diffseg_core.merging.kmeans import kmeans
+from diffseg_core.merging.suppression import suppress
+
+from ..batch.segmenter import Segmenter, segment_maps
+from ..batch.settings import SegmentSettings
+from .annotated import VOID, AnnotatedPicture
+from .cluster_start import spread_start
+
+USUAL_CLUSTERS = 6
+"""What ``kmeans`` uses when no number is given: about as many classes as a picture of COCO-Stuff-27 shows."""
+
+Labels = npt.NDArray[np.int32]
+"""Segment numbers from 0 up, ``[H, W]``."""
+ClusterCount = Callable[[AnnotatedPicture], int]
+"""How many clusters a picture gets."""
+Clustering = Callable[[AnnotatedPicture, AttentionMaps, int], torch.Tensor]
+"""From a number of clusters K to proposals, float32 ``[≤ K, h, w]`` on a grid of the attention."""
+
+
+class SharedCapture:
+    """The attention of the picture at hand, captured once for all methods that use it.
+
+    Args:
+        segmenter: the model.
+    """
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        self._segmenter = segmenter
+        self._picture: AnnotatedPicture | None = None
+        self._maps: AttentionMaps | None = None
+
+    def of(self, picture: AnnotatedPicture) -> AttentionMaps:
+        """The attention of this picture; the one before is given up."""
+        if self._maps is None or picture is not self._picture:
+            self._maps = None  # its memory is free before the next is made
+            self._maps = self._segmenter.capture(picture.image)
+            self._picture = picture
+        return self._maps
+
+
+@dataclass(frozen=True)
+class DiffSegMethod:
+    """DiffSeg at one or more settings: one capture, many segmentations.
+
+    Attributes:
+        name: of its row.
+        capture: shared with other methods.
+        settings: by the name under which each is recorded.
+    """
+
+    name: str
+    capture: SharedCapture
+    settings: Mapping[str, SegmentSettings]
+
+    def segment(self, picture: AnnotatedPicture) -> dict[str, Labels]:
+        """The picture's labels at every setting."""
+        maps = self.capture.of(picture)
+        return {
+            setting: segment_maps(maps, picture.image, chosen).labels[0].cpu().numpy()
+            for setting, chosen in self.settings.items()
+        }
+
+
+@dataclass(frozen=True)
+class ClusterMethod:
+    """K-means on the attention's grid, in place of anchors and merging.
+
+    Attributes:
+        name: of its row.
+        capture: shared with other methods.
+        clustering: `attention_clusters` or `colour_clusters`.
+        counts: how many clusters, by the name of the setting.
+    """
+
+    name: str
+    capture: SharedCapture
+    clustering: Clustering
+    counts: Mapping[str, ClusterCount]
+
+    def segment(self, picture: AnnotatedPicture) -> dict[str, Labels]:
+        """The picture's labels at every setting."""
+        maps = self.capture.of(picture)
+        labels = {}
+        for setting, count in self.counts.items():
+            proposals = self.clustering(picture, maps, count(picture))
+            labels[setting] = suppress(proposals, _size(picture)).cpu().numpy()
+        return labels
+
+
+def attention_clusters(picture: AnnotatedPicture, maps: AttentionMaps, clusters: int) -> torch.Tensor:
+    """K-means over the rows of the aggregated attention (paper, section 4: K-Means-C and K-Means-S).
+
+    The clusters' mean maps are the proposals, as in the authors' code where k-means refines DiffSeg's own.
+    """
+    attention = maps.aggregate()[0]  # [n, keys]
+    return kmeans(attention, spread_start(attention, clusters)).view(-1, *maps.key_grid)
+
+
+def colour_clusters(picture: AnnotatedPicture, maps: AttentionMaps, clusters: int) -> torch.Tensor:
+    """K-means over the mean CIELAB colour of every cell of the same grid: what is there without the model.
+
+    The proposals are the clusters' cells, 1 inside and 0 outside: upsampled as the attention's are.
+    """
+    lab = torch.from_numpy(rgb2lab(np.array(picture.image))).float().permute(2, 0, 1)  # [3, H, W]
+    colours = F.interpolate(lab[None], size=tuple(maps.grid), mode="area")[0].flatten(1).T.contiguous()
+    centres = kmeans(colours, spread_start(colours, clusters))  # [K, 3]
+    nearest = torch.cdist(colours, centres).argmin(1)
+    return F.one_hot(nearest, len(centres)).T.float().reshape(-1, *maps.grid)
+
+
+def constant(clusters: int) -> ClusterCount:
+    """The same number for every picture."""
+    return lambda picture: clusters
+
+
+def true_count(picture: AnnotatedPicture) -> int:
+    """How many classes a person sees in the picture; without classes, segments (mean over the people)."""
+    maps = picture.segments if picture.classes is None else (picture.classes,)
+    counts = [np.unique(labels[labels != VOID]).size for labels in maps]
+    return max(1, round(float(np.mean(counts))))
+
+
+def _size(picture: AnnotatedPicture) -> GridSize:
+    return GridSize(picture.image.height, picture.image.width)

@@ -1,0 +1,92 @@
+"""Segmentations that need no network: what any learned method must beat to be worth running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from skimage.segmentation import felzenszwalb, slic
+
+from diffseg_core.hierarchy import Hierarchy
+from diffseg_core.nested.segment_nested import CONTRAST, FINEST
+from diffseg_core.nested.tree_building import join_closest
+from diffseg_core.picture.boundary_contrast import Contrast
+from diffseg_core.picture.colour_histograms import colour_histograms
+from diffseg_core.picture.superpixels import superpixels
+from diffseg_core.picture.watershed import smoothed
+
+from .annotated import AnnotatedPicture
+
+Photo = npt.NDArray[np.uint8]
+"""RGB pixels 0..255, ``[H, W, 3]``."""
+Labels = npt.NDArray[np.int64]
+"""Segment numbers from 0 up, ``[H, W]``."""
+Baseline = Callable[[Photo], Labels]
+
+
+@dataclass(frozen=True)
+class PixelMethod:
+    """A method that looks at the pixels alone.
+
+    Attributes:
+        name: of its row.
+        baselines: what makes the labels, by the name of the setting.
+    """
+
+    name: str
+    baselines: Mapping[str, Baseline]
+
+    def segment(self, picture: AnnotatedPicture) -> dict[str, npt.NDArray[np.int64]]:
+        """The picture's labels at every setting."""
+        photo = np.array(picture.image)
+        return {setting: baseline(photo) for setting, baseline in self.baselines.items()}
+
+
+def one_segment(photo: Photo) -> Labels:
+    """The whole picture as one segment."""
+    return np.zeros(photo.shape[:2], np.int64)
+
+
+def regular_grid(photo: Photo, side: int) -> Labels:
+    """``side`` by ``side`` rectangles of equal size, numbered row by row."""
+    height, width = photo.shape[:2]
+    rows = np.arange(height) * side // height
+    columns = np.arange(width) * side // width
+    labels: Labels = rows[:, None] * side + columns[None, :]
+    return labels
+
+
+def slic_superpixels(photo: Photo, segments: int) -> Labels:
+    """SLIC (Achanta et al., 2012): k-means over colour and place, about ``segments`` connected regions."""
+    labels = slic(photo, n_segments=segments, compactness=10.0, start_label=0)
+    return np.asarray(labels, np.int64)
+
+
+def colour_hierarchy(photo: Photo, number: int) -> Labels:
+    """The tree of `segment_nested` without attention: the same superpixels and contrasts, colours alone.
+
+    What this reaches is not the model's merit.
+
+    Args:
+        photo: the picture.
+        number: of segments; 0 for the tree's own choice.
+    """
+    picture = torch.from_numpy(photo) / 255.0
+    smooth = smoothed(picture)
+    leaves = superpixels(picture, FINEST)
+    histograms = colour_histograms(smooth, leaves)
+    contrast = Contrast(smooth, leaves, CONTRAST)
+    areas = leaves.flatten().bincount().double().numpy()
+    joins, heights = join_closest(histograms.double().numpy(), areas, contrast.touching, contrast)
+    tree = Hierarchy(leaves, torch.from_numpy(joins), torch.from_numpy(heights), histograms[:, None])
+    labels, _ = tree.cut(number or tree.automatic_number())
+    return labels.numpy().astype(np.int64)
+
+
+def felzenszwalb_regions(photo: Photo, scale: float, sigma: float = 0.8, min_size: int = 200) -> Labels:
+    """Felzenszwalb and Huttenlocher's graph segmentation (2004); a larger ``scale`` gives larger regions."""
+    labels = felzenszwalb(photo, scale=scale, sigma=sigma, min_size=min_size)
+    return np.asarray(labels, np.int64)

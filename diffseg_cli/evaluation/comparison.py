@@ -1,0 +1,202 @@
+"""Whether one method is better than another: differences on the same pictures, with intervals by bootstrap.
+
+As many pictures as there are, are drawn with replacement, 10,000 times (Efron and Tibshirani, "An
+Introduction to the Bootstrap", 1993, section 13.3), the same for both methods; figures of sums over
+pictures (accuracy, mean IoU, boundary F, covering over people) are computed anew from the sums over each
+such set. The interval holds the middle 95 % of the differences.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from diffseg_core.errors import InvalidSettingError
+
+from .evaluation_run import record_folder
+from .measures import LOWER_IS_BETTER, Statistic, statistics
+from .records import PictureRecord
+from .results import RowName
+from .results_file import MeasuredRun, read_run
+
+RESAMPLES, SEED = 10_000, 0
+LEVELS = (2.5, 97.5)  # per cent
+BLOCK = 500  # resampled sets at a time: some MB of weights for thousands of pictures
+WITHOUT_BETTER = frozenset({"segments"})
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One figure of two methods on the same pictures.
+
+    Attributes:
+        figure: its name, as of `measures.statistics`.
+        first, other: of each method, on all pictures.
+        difference: other − first.
+        low, high: the interval of the difference.
+        better, worse: share of the pictures of which the other's figure is the better, or the worse; None of
+            a number of segments.
+    """
+
+    figure: str
+    first: float
+    other: float
+    difference: float
+    low: float
+    high: float
+    better: float | None
+    worse: float | None
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A row of a run.
+
+    Attributes:
+        run: of which it is.
+        row: the method and its setting.
+    """
+
+    run: MeasuredRun
+    row: RowName
+
+    def __str__(self) -> str:
+        return f"{self.run.folder}:{self.row}"
+
+
+def find_contender(text: str) -> Contender:
+    """Find what is written as ``RUN`` or ``RUN:METHOD``, such as ``runs/demo:slic:8``.
+
+    A run alone is its first method, at one setting.
+
+    Raises:
+        InvalidSettingError: no finished run, or no such method in it; says which there are.
+    """
+    pieces = text.split(":")
+    splits = [(":".join(pieces[:cut]), ":".join(pieces[cut:])) for cut in range(len(pieces), 0, -1)]
+    folder, name = next(((path, rest) for path, rest in splits if Path(path).is_dir()), (text, ""))
+    run = read_run(Path(folder))
+    rows = [
+        RowName(method, setting)
+        for method, settings in record_folder(run.folder).read(run.pictures[0]).rows.items()
+        for setting in settings
+    ]
+    found = [row for row in rows if str(row) == name]
+    if not name:
+        found = [row for row in rows if row.method == rows[0].method]
+    if len(found) != 1:
+        raise InvalidSettingError(
+            f"Expected one of the methods of {folder}, written as {folder}:METHOD, got {text!r}. "
+            f"There are {', '.join(map(str, rows))}."
+        )
+    return Contender(run, found[0])
+
+
+def shared_pictures(contenders: Sequence[Contender]) -> list[str]:
+    """The pictures that all runs measured, in the first's order.
+
+    Raises:
+        InvalidSettingError: the runs are of different data sets, or have no picture in common.
+    """
+    first = contenders[0].run
+    for other in (contender.run for contender in contenders[1:]):
+        if (other.dataset, other.groups) != (first.dataset, first.groups):
+            raise InvalidSettingError(
+                f"Expected runs of one data set, got {_describe(first)} in {first.folder} and "
+                f"{_describe(other)} in {other.folder}."
+            )
+    shared = set(first.pictures).intersection(*(contender.run.pictures for contender in contenders))
+    if not shared:
+        raise InvalidSettingError(
+            f"Expected pictures that all runs have measured, got none: {first.folder} has "
+            f"{first.pictures[0]} and others. Evaluate the same ones (--skip, --limit, --split)."
+        )
+    return [picture for picture in first.pictures if picture in shared]
+
+
+def compare(
+    first: Contender, other: Contender, pictures: Sequence[str], resamples: int = RESAMPLES
+) -> list[Difference]:
+    """All figures of two methods on the same pictures; those that neither has are left out.
+
+    Args:
+        first, other: of one data set.
+        pictures: names, measured by both.
+        resamples: how many sets are drawn.
+
+    Raises:
+        InvalidSettingError: a picture was measured at different sizes.
+        DatasetError: a record is missing or damaged.
+    """
+    records = [_read(contender, pictures) for contender in (first, other)]
+    for one, two in zip(*records, strict=True):
+        if one.size != two.size:
+            raise InvalidSettingError(
+                f"Expected runs at one resolution, got {_size(one)} for {one.picture} in {first.run.folder} "
+                f"and {_size(two)} in {other.run.folder}."
+            )
+    figures = [
+        statistics(
+            [record.rows[contender.row.method][contender.row.setting] for record in rows],
+            contender.run.groups,
+            contender.run.classes,
+        )
+        for contender, rows in zip((first, other), records, strict=True)
+    ]
+    pairs = {
+        name: (one, figures[1][name])
+        for name, one in figures[0].items()
+        if not math.isnan(one.of_set) and not math.isnan(figures[1][name].of_set)
+    }
+    intervals = _intervals(pairs, len(pictures), resamples)
+    return [_difference(name, *pair, intervals[name]) for name, pair in pairs.items()]
+
+
+def _difference(name: str, first: Statistic, other: Statistic, interval: tuple[float, float]) -> Difference:
+    better, worse = None, None
+    if name not in WITHOUT_BETTER:
+        gain = other.of_each - first.of_each
+        gain = gain[~np.isnan(gain)] * (-1 if name in LOWER_IS_BETTER else 1)
+        better, worse = float((gain > 0).mean()), float((gain < 0).mean())
+    before, after = first.of_set, other.of_set
+    return Difference(name, before, after, after - before, *interval, better, worse)
+
+
+def _intervals(
+    pairs: dict[str, tuple[Statistic, Statistic]], pictures: int, resamples: int
+) -> dict[str, tuple[float, float]]:
+    """Of every difference, from the same resampled sets."""
+    random = np.random.default_rng(SEED)
+    drawn: dict[str, list[np.ndarray[tuple[int], np.dtype[np.float64]]]] = {name: [] for name in pairs}
+    for start in range(0, resamples, BLOCK):
+        sets = min(BLOCK, resamples - start)
+        weights = random.multinomial(pictures, np.full(pictures, 1 / pictures), size=sets)  # [S, N]
+        for name, (first, other) in pairs.items():
+            drawn[name].append(other.of_samples(weights) - first.of_samples(weights))
+    intervals = {}
+    for name, blocks in drawn.items():
+        # A set that drew no picture of which there is a figure says nothing.
+        low, high = np.nanpercentile(np.concatenate(blocks), LEVELS)
+        intervals[name] = (float(low), float(high))
+    return intervals
+
+
+def _read(contender: Contender, pictures: Sequence[str]) -> list[PictureRecord]:
+    records = record_folder(contender.run.folder)
+    return [records.read(picture) for picture in pictures]
+
+
+def _describe(run: MeasuredRun) -> str:
+    void = run.dataset["void"]
+    return (
+        f"{run.dataset['name']} ({run.classes} classes{'' if void is None else f', void {void}'}; "
+        f"{', '.join(sorted(run.groups))})"
+    )
+
+
+def _size(record: PictureRecord) -> str:
+    return "×".join(map(str, reversed(record.size)))

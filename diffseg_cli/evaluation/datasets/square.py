@@ -1,0 +1,79 @@
+"""The benchmark's view of a picture: its central square, at one resolution for all pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from diffseg_core.errors import InvalidSettingError
+
+Pixel = TypeVar("Pixel", bound=np.generic)
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class CentralSquare:
+    """The crop of DiffSeg's and PiCIE's protocol.
+
+    With c = min(H, W) the square starts at ((H − c) // 2, (W − c) // 2). Pictures are resized bilinearly
+    with half-pixel centres and no antialiasing; labels take the pixel floor((i + ½) · c / resolution).
+
+    DiffSeg's reference (its ``data/coco/coco_data.py``) does the same in TensorFlow, whose resized picture
+    goes to the model as float32. Here it is a picture of 8 bits, at most half a grey level from that, so that
+    every method can have it. Weights are whole numbers, so every machine makes the same pixels. TensorFlow's
+    JPEG decoder gives other grey levels than Pillow's; both are within what the format allows.
+
+    Attributes:
+        resolution: of the result, side in pixels, ≥ 1.
+
+    Raises:
+        InvalidSettingError: a resolution below 1.
+    """
+
+    resolution: int = 512
+
+    def __post_init__(self) -> None:
+        if self.resolution < 1:
+            raise InvalidSettingError(f"Expected a resolution of at least 1 pixel, got {self.resolution}.")
+
+    def of_picture(self, image: Image.Image) -> Image.Image:
+        """The picture's central square, mode RGB, ``resolution`` by ``resolution``."""
+        pixels = _central_square(np.array(image.convert("RGB"))).astype(np.int64)  # [c, c, 3]
+        before, after, weights = self._between(len(pixels))
+        unit = 2 * self.resolution  # what a weight of 1 is as a whole number
+        rows = weights[:, None, None]
+        pixels = pixels[before] * (unit - rows) + pixels[after] * rows
+        columns = weights[:, None]
+        pixels = pixels[:, before] * (unit - columns) + pixels[:, after] * columns
+        return Image.fromarray(_divide(pixels, unit**2).astype(np.uint8))
+
+    def of_labels(self, labels: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
+        """The label map's central square, ``[resolution, resolution]``."""
+        square = _central_square(labels)
+        nearest = (2 * np.arange(self.resolution) + 1) * len(square) // (2 * self.resolution)
+        return square[nearest[:, None], nearest]
+
+    def _between(self, side: int) -> tuple[Indices, Indices, Indices]:
+        """For every new pixel the two old ones it lies between, and the second's weight · 2 · resolution."""
+        unit = 2 * self.resolution
+        places = np.maximum((2 * np.arange(self.resolution, dtype=np.int64) + 1) * side - self.resolution, 0)
+        before = places // unit
+        return before, np.minimum(before + 1, side - 1), places % unit
+
+
+def _central_square(pixels: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side]
+
+
+def _divide(values: npt.NDArray[Any], divisor: int) -> npt.NDArray[Any]:
+    """Divided and rounded to the nearest whole number, halves to the even one."""
+    whole, rest = np.divmod(values, divisor)
+    is_up = (2 * rest > divisor) | ((2 * rest == divisor) & (whole % 2 == 1))
+    return whole + is_up

@@ -1,0 +1,202 @@
+"""A run over a data set: every picture is segmented by every method, and measured.
+
+The folder of a run::
+
+    evaluation.json     the settings; a run with others is refused
+    pictures/NAME.json  what was measured of each picture, see `records`
+    results.json, pictures.csv, table.md    what that makes, see `results`
+    side_by_side/       pictures to look at, see `side_by_side`
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from diffseg_core.errors import InvalidSettingError
+
+from ..batch.run_file import describe_changes, read_run_file, write_run_file
+from ..batch.settings import CaptureSettings, ModelChoice, SegmentSettings
+from .annotated import AnnotatedPicture, Dataset, Method
+from .attention_methods import SharedCapture
+from .datasets import open_dataset
+from .measures import measure
+from .methods import MethodChoice, make_methods
+from .people import measure_people
+from .records import PictureRecord, RecordFolder
+
+RUN_FILE, RESULTS_FILE = "evaluation.json", "results.json"
+FORMAT, VERSION = "diffseg-evaluation", 1
+
+
+@dataclass(frozen=True)
+class DatasetChoice:
+    """Which data set, and what of it; the options are those of `open_dataset`.
+
+    Attributes:
+        name: of `datasets.DATASETS`.
+        root: its folder; where it lies may change from one run to the next.
+        resolution, split, void: None is the data set's own.
+    """
+
+    name: str
+    root: Path
+    resolution: int | None = None
+    split: str | None = None
+    void: int | None = None
+
+    def open(self) -> Dataset:
+        """Find the data set's files; raises as `open_dataset` does."""
+        return open_dataset(self.name, self.root, self.resolution, self.split, self.void)
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What decides on the figures.
+
+    Attributes:
+        dataset: what is segmented.
+        methods: by what; no name twice.
+        model: whose attention; on what device it runs may change from one run to the next.
+        capture: how it is captured.
+        segment: DiffSeg's settings, with the name under which each is recorded.
+    """
+
+    dataset: DatasetChoice
+    methods: tuple[MethodChoice, ...]
+    model: ModelChoice
+    capture: CaptureSettings
+    segment: tuple[tuple[str, SegmentSettings], ...]
+
+    def kept(self) -> dict[str, Any]:
+        """By name, as they are kept in the run's folder; of the model only where a method needs it."""
+        dataset = {name: value for name, value in vars(self.dataset).items() if name not in ("name", "root")}
+        kept = {"dataset": self.dataset.name, **dataset, "methods": [method.text for method in self.methods]}
+        if any(method.needs_model for method in self.methods):
+            kept |= {"model": self.model.model, "precision": self.model.precision, **asdict(self.capture)}
+        if any(method.is_diffseg for method in self.methods):
+            kept["diffseg"] = {name: asdict(settings) for name, settings in self.segment}
+        return kept
+
+    def make_methods(self) -> tuple[list[Method], SharedCapture | None]:
+        """The methods that look at pictures, and the capture that some share; loads the model if one does."""
+        return make_methods(self.methods, self.model, self.capture, dict(self.segment))
+
+
+@dataclass(frozen=True)
+class MakeEvaluationWorker:
+    """Loads the model, and gives a worker for a crew.
+
+    Attributes:
+        settings: of the run.
+        folder: of the run, absolute.
+        threads: CPU threads of the process; None leaves them as they are.
+    """
+
+    settings: EvaluationSettings
+    folder: Path
+    threads: int | None = None
+
+    def __call__(self) -> EvaluationWorker:
+        """Load the model."""
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        return EvaluationWorker(self.settings, self.folder)
+
+
+class EvaluationWorker:
+    """Segments and measures one picture after the other.
+
+    Args:
+        settings: of the run.
+        folder: of the run.
+    """
+
+    def __init__(self, settings: EvaluationSettings, folder: Path) -> None:
+        self._settings = settings
+        self._records = record_folder(folder)
+        self._dataset = settings.dataset.open()
+        self._methods, self._capture = settings.make_methods()
+
+    def __call__(self, name: str) -> None:
+        """Measure one picture, and write its record.
+
+        Raises:
+            DatasetError: the picture or its annotations cannot be read.
+            OSError: the record cannot be written.
+        """
+        picture = self._dataset.load(name)
+        rows: dict[str, dict[str, Any]] = {}
+        seconds = {}
+        shared = self._capture_seconds(picture)
+        by_name = {method.name: method for method in self._methods}
+        for choice in self._settings.methods:
+            if not choice.looks_at_picture:
+                rows[choice.name] = {"": measure_people(picture, self._dataset.measures)}
+                continue
+            start = time.perf_counter()
+            labels = by_name[choice.name].segment(picture)
+            elapsed = (time.perf_counter() - start) / len(labels)
+            seconds[choice.name] = elapsed + (shared if choice.needs_model else 0.0)
+            rows[choice.name] = {
+                setting: measure(picture, found, self._dataset.measures) for setting, found in labels.items()
+            }
+        size = (picture.image.height, picture.image.width)
+        self._records.write(PictureRecord(name, size, rows, seconds))
+
+    def _capture_seconds(self, picture: AnnotatedPicture) -> float:
+        """Capture the attention for the methods that use it; the time that it takes."""
+        start = time.perf_counter()
+        if self._capture is not None:
+            self._capture.of(picture).aggregate()
+        return time.perf_counter() - start
+
+
+def record_folder(folder: Path) -> RecordFolder:
+    """Where a run keeps its records."""
+    return RecordFolder(folder / "pictures")
+
+
+def prepare_run(
+    folder: Path, settings: EvaluationSettings, pictures: Sequence[str], overwrite: bool = False
+) -> list[str]:
+    """Make the folder ready for a run.
+
+    Args:
+        folder: of the run; created.
+        settings: of the run; written where none are.
+        pictures: names.
+        overwrite: forget an earlier run in the folder.
+
+    Returns:
+        the names of the pictures that are yet to be measured.
+
+    Raises:
+        InvalidSettingError: the folder is of a run with other settings, is no run's, or cannot be written.
+    """
+    records = record_folder(folder)
+    try:
+        before = read_run_file(folder / RUN_FILE, FORMAT, VERSION)
+        if before is None and records.path.exists():
+            raise InvalidSettingError(
+                f"Expected {RUN_FILE} beside {records.path}: it says with what settings those were made. "
+                "Choose another --out."
+            )
+        if overwrite:
+            records.clear()
+            (folder / RESULTS_FILE).unlink(missing_ok=True)
+        elif before is not None and (changes := describe_changes(before, settings.kept())):
+            raise InvalidSettingError(
+                f"Expected the settings of the run in {folder}, got others: {changes}. Choose another "
+                "--out, or --overwrite to measure all pictures again."
+            )
+        records.sweep(pictures)
+        write_run_file(folder / RUN_FILE, FORMAT, VERSION, settings.kept())
+    except OSError as error:
+        raise InvalidSettingError(f"Expected a folder that can be written, got {folder}: {error}.") from error
+    return [picture for picture in pictures if not records.has(picture)]

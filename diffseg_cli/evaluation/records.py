@@ -1,0 +1,87 @@
+"""What a run keeps of every picture, in a file of its own: a run that is cut off goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diffseg_core.output.atomic_files import sweep, write_whole
+
+from ..errors import DatasetError
+from .measures import Record as Measured
+
+
+@dataclass(frozen=True)
+class PictureRecord:
+    """What was measured of one picture.
+
+    Attributes:
+        picture: its name.
+        size: height and width at which it was measured, pixels.
+        rows: what `measures.measure` gave, by the method's name and the setting's ("" where there is one).
+        seconds: what one segmentation took, the capture of attention included, by the method's name.
+    """
+
+    picture: str
+    size: tuple[int, int]
+    rows: Mapping[str, Mapping[str, Measured]]
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class RecordFolder:
+    """The records of a run, ``NAME.json`` each; a "/" in a picture's name makes a folder.
+
+    Attributes:
+        path: of the folder.
+    """
+
+    path: Path
+
+    def write(self, record: PictureRecord) -> None:
+        """Write a record whole or not at all, replacing one of the same picture.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        write_whole(self._file(record.picture), json.dumps(vars(record)).encode())
+
+    def has(self, picture: str) -> bool:
+        """Whether there is a record of this picture."""
+        return self._file(picture).exists()
+
+    def read(self, picture: str) -> PictureRecord:
+        """The record of a picture.
+
+        Raises:
+            DatasetError: there is none, or the file is not one.
+        """
+        path = self._file(picture)
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            height, width = content.pop("size")
+            return PictureRecord(size=(height, width), **content)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DatasetError(
+                f"Expected the record of a picture in {path}, got {error!r}. Remove the file, and evaluate "
+                "again: only what is missing is done."
+            ) from error
+
+    def sweep(self, pictures: Iterable[str]) -> None:
+        """Remove temporary files that killed workers left beside the records of these pictures.
+
+        None may be at work.
+        """
+        for folder in {self._file(picture).parent for picture in pictures}:
+            sweep(folder)
+
+    def clear(self) -> None:
+        """Remove all records."""
+        for path in self.path.rglob("*.json"):
+            path.unlink()
+
+    def _file(self, picture: str) -> Path:
+        return self.path / f"{picture}.json"

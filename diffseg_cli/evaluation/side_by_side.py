@@ -1,0 +1,160 @@
+"""Pictures to look at: the photograph, the truth, and what methods made of it, next to one another."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageDraw
+
+from diffseg_core.output.atomic_files import write_whole
+from diffseg_core.output.overlay import draw_overlay
+from diffseg_core.segments import Segments, order_by_area
+
+from .annotated import VOID, AnnotatedPicture
+from .evaluation_run import EvaluationSettings
+from .people import PEOPLE
+from .results import Results, RowName, best_rows
+from .table import TITLES, figure_text
+
+MOST_METHODS = 3
+CAPTION, GAP = 20, 6  # pixels: height of the captions, space between the panels
+OPACITY = 0.6
+QUALITY = 90  # of JPEG
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One picture to draw; a unit of work.
+
+    Attributes:
+        picture: its name.
+        file: what to write.
+        captions: by row; which rows there are.
+    """
+
+    picture: str
+    file: Path
+    captions: tuple[tuple[RowName, str], ...]
+
+    def __str__(self) -> str:
+        return self.picture
+
+
+@dataclass(frozen=True)
+class MakeSheetWorker:
+    """Loads the model, and gives a worker for a crew.
+
+    Attributes:
+        settings: of the run.
+        threads: CPU threads of the process; None leaves them as they are.
+    """
+
+    settings: EvaluationSettings
+    threads: int | None = None
+
+    def __call__(self) -> SheetWorker:
+        """Load the model."""
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        return SheetWorker(self.settings)
+
+
+class SheetWorker:
+    """Segments pictures once more, and draws them.
+
+    Args:
+        settings: of the run.
+    """
+
+    def __init__(self, settings: EvaluationSettings) -> None:
+        self._dataset = settings.dataset.open()
+        methods, _ = settings.make_methods()
+        self._methods = {method.name: method for method in methods}
+
+    def __call__(self, sheet: Sheet) -> None:
+        """Draw one picture.
+
+        Raises:
+            DatasetError: the picture or its annotations cannot be read.
+            OSError: the file cannot be written.
+        """
+        picture = self._dataset.load(sheet.picture)
+        panels = [
+            (sheet.picture, np.array(picture.image)),
+            ("truth", paint(picture, truth_of(picture))),
+        ]
+        for row, caption in sheet.captions:
+            labels = self._methods[row.method].segment(picture)[row.setting]
+            panels.append((caption, paint(picture, labels)))
+        jpeg = io.BytesIO()
+        side_by_side(panels).save(jpeg, format="JPEG", quality=QUALITY)
+        write_whole(sheet.file, jpeg.getvalue())
+
+
+def choose_pictures(results: Results, count: int, folder: Path) -> list[Sheet]:
+    """The best and the worst pictures of the first method.
+
+    Args:
+        results: with at least one method other than "people"; up to three are drawn.
+        count: how many of either, best and worst; no picture is in both.
+        folder: for ``best_01_NAME.jpg``, the best, and ``worst_01_NAME.jpg``, the worst. What it has of such
+            names is removed.
+    """
+    for path in [*folder.glob("best_*.jpg"), *folder.glob("worst_*.jpg")]:
+        path.unlink()
+    figure = results.main_figure
+    drawn = [row for method, row in best_rows(results).items() if method != PEOPLE][:MOST_METHODS]
+    values = {row: results.rows[row][figure].of_each for row in drawn}
+    first = values[drawn[0]]
+    ranked = sorted(np.flatnonzero(~np.isnan(first)).tolist(), key=lambda index: -first[index])
+    worst = ranked[count:][-count:][::-1]
+    chosen = []
+    for kind, indices in (("best", ranked[:count]), ("worst", worst)):
+        for rank, index in enumerate(indices, start=1):
+            name = results.records[index].picture
+            file = folder / f"{kind}_{rank:02}_{name.replace('/', '_')}.jpg"
+            captions = _captions({row: float(of_each[index]) for row, of_each in values.items()}, figure)
+            chosen.append(Sheet(name, file, captions))
+    return chosen
+
+
+def truth_of(picture: AnnotatedPicture) -> npt.NDArray[np.int32]:
+    """What is drawn as the truth: the first person's segments, or the classes."""
+    if picture.segments or picture.classes is None:
+        return picture.segments[0]
+    return picture.classes
+
+
+def paint(picture: AnnotatedPicture, labels: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+    """Segments in colours over the picture, uint8 ``[H, W, 3]``; what is not annotated stays as it is."""
+    found = np.unique(labels[labels != VOID])
+    ranks = np.where(labels == VOID, VOID, np.searchsorted(found, labels))
+    ordered, _ = order_by_area(torch.from_numpy(ranks), torch.zeros(len(found), 1, 1))
+    pixels = torch.from_numpy(np.array(picture.image)).float()[None] / 255.0
+    drawn = draw_overlay(pixels, Segments(ordered[None], ()), opacity=OPACITY, numbers=False)
+    painted: npt.NDArray[np.uint8] = np.rint(drawn[0].numpy() * 255).astype(np.uint8)
+    return painted
+
+
+def side_by_side(panels: Sequence[tuple[str, npt.NDArray[np.uint8]]]) -> Image.Image:
+    """Pictures of one size in a row, each under its caption."""
+    height, width = panels[0][1].shape[:2]
+    joined = Image.new("RGB", (len(panels) * (width + GAP) - GAP, height + CAPTION), "white")
+    for place, (caption, pixels) in enumerate(panels):
+        left = place * (width + GAP)
+        panel = Image.new("RGB", (width, height + CAPTION), "white")
+        ImageDraw.Draw(panel).text((2, 4), caption, fill="black")
+        panel.paste(Image.fromarray(pixels), (0, CAPTION))
+        joined.paste(panel, (left, 0))
+    return joined
+
+
+def _captions(values: Mapping[RowName, float], figure: str) -> tuple[tuple[RowName, str], ...]:
+    title = TITLES[figure]
+    return tuple((row, f"{row}, {title} {figure_text(figure, value)}") for row, value in values.items())

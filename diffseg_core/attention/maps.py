@@ -1,0 +1,153 @@
+"""The self-attention of one denoising step, head-averaged: the input of every segmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+
+from ..errors import InvalidAttentionError
+from ..grid import GridSize
+from .aggregation import aggregate
+from .key_pooling import key_grid_of, pooled_grid
+
+ROW_SUM_TOLERANCE = 0.02  # half-precision rows of 4096 entries stay well inside
+
+
+class AttentionMaps:
+    """Self-attention maps of one or more images, one tensor per resolution.
+
+    Args:
+        self_maps: ``{(h, w): Tensor [B, h*w, h*w]}``: for every captured resolution the mean over
+            heads and layers. Row ``i`` is the probability with which token ``i`` (row-major) attends
+            to every other token: entries 0..1, rows sum to 1. float32, float16 or bfloat16, all on one
+            device. The tensors are kept, not copied. Keys may be pooled by a whole factor f, as they are
+            where a grid beyond 64×64 is captured: ``[B, h*w, kh*kw]`` with kh = ⌈h/f⌉ and kw = ⌈w/f⌉, the
+            probabilities within each of the kh×kw equal cells of the picture added up.
+
+    Raises:
+        InvalidAttentionError: no map, an empty batch, a shape that does not fit its grid, batches or
+            devices that differ, entries that are negative or not finite, rows that do not sum to 1.
+
+    Example:
+        >>> import torch
+        >>> maps = AttentionMaps({(4, 4): torch.full((1, 16, 16), 1 / 16)})
+        >>> maps.grid, maps.batch_size
+        (GridSize(height=4, width=4), 1)
+    """
+
+    def __init__(self, self_maps: Mapping[tuple[int, int], torch.Tensor]) -> None:
+        self._maps = {GridSize(*grid): tensor for grid, tensor in self_maps.items()}
+        self._key_grids = _checked_key_grids(self._maps)
+        _check_probabilities(self._maps)
+        self._aggregate: torch.Tensor | None = None
+
+    @property
+    def grids(self) -> tuple[GridSize, ...]:
+        """Captured resolutions, largest first."""
+        return tuple(sorted(self._maps, key=lambda grid: -grid.tokens))
+
+    @property
+    def grid(self) -> GridSize:
+        """The largest captured resolution: the grid of the aggregate's queries, and of the anchors."""
+        return self.grids[0]
+
+    @property
+    def key_grid(self) -> GridSize:
+        """The grid of the aggregate's keys, and of the proposals: ``grid`` itself unless keys are pooled."""
+        return self._key_grids[self.grid]
+
+    @property
+    def batch_size(self) -> int:
+        """Number of images."""
+        return self._maps[self.grid].shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the maps lie."""
+        return self._maps[self.grid].device
+
+    def __getitem__(self, grid: tuple[int, int]) -> torch.Tensor:
+        """The map of one resolution, ``[B, h*w, h*w]``, or with fewer keys where they are pooled."""
+        return self._maps[GridSize(*grid)]
+
+    def __iter__(self) -> Iterator[GridSize]:
+        return iter(self.grids)
+
+    def __repr__(self) -> str:
+        grids = ", ".join(str(grid) for grid in self.grids)
+        dtype = str(self._maps[self.grid].dtype).removeprefix("torch.")
+        return f"AttentionMaps({self.batch_size} image(s), grids {grids}, {dtype}, {self.device})"
+
+    def aggregate(self) -> torch.Tensor:
+        """The paper's aggregated attention (section 3.2), float32 ``[B, h*w, kh*kw]``, rows sum to 1.
+
+        Queries are those of ``grid``, keys those of ``key_grid``, which is the same unless keys are pooled.
+        Computed at the first call and kept: segmenting the same maps again at another threshold
+        does not compute it again.
+        """
+        if self._aggregate is None:
+            self._aggregate = aggregate(self._maps, self._key_grids, self.grid)
+        return self._aggregate
+
+
+def _checked_key_grids(maps: Mapping[GridSize, torch.Tensor]) -> dict[GridSize, GridSize]:
+    """The grid of every map's keys, once all shapes are found right."""
+    if not maps:
+        raise InvalidAttentionError("Expected attention maps of at least one resolution, got none.")
+    first = next(iter(maps.values()))
+    key_grids = {}
+    for grid, tensor in maps.items():
+        if grid.height < 1 or grid.width < 1:
+            raise InvalidAttentionError(f"Expected a grid of at least 1×1 tokens, got {grid}.")
+        if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
+            found = tensor.dtype if isinstance(tensor, torch.Tensor) else type(tensor).__name__
+            raise InvalidAttentionError(f"Expected a floating-point tensor for the {grid} grid, got {found}.")
+        shape = "×".join(str(size) for size in tensor.shape)
+        if tensor.ndim != 3:
+            raise InvalidAttentionError(
+                f"Expected attention maps [batch, {grid.tokens}, {grid.tokens}] for the {grid} grid, "
+                f"got {tensor.ndim} dimensions ({shape}). Average over heads and layers first."
+            )
+        key_grid = key_grid_of(grid, tensor.shape[2])
+        if tensor.shape[1] != grid.tokens or key_grid is None:
+            pooled = ", ".join(str(pooled_grid(grid, factor).tokens) for factor in (2, 3, 4))
+            raise InvalidAttentionError(
+                f"Expected an attention map of {grid.tokens}×{grid.tokens} for the {grid} grid (or, with "
+                f"keys pooled by 2, 3, 4 …, {pooled} … of them), got {tensor.shape[1]}×{tensor.shape[2]}."
+            )
+        key_grids[grid] = key_grid
+        if tensor.shape[0] == 0:
+            raise InvalidAttentionError(
+                f"Expected maps of at least one image for the {grid} grid, got a batch of 0."
+            )
+        if tensor.shape[0] != first.shape[0] or tensor.device != first.device:
+            raise InvalidAttentionError(
+                f"Expected every resolution to hold {first.shape[0]} image(s) on {first.device}, "
+                f"got {tensor.shape[0]} on {tensor.device} for the {grid} grid."
+            )
+    return key_grids
+
+
+def _check_probabilities(maps: Mapping[GridSize, torch.Tensor]) -> None:
+    """Check all maps with one transfer from the device: lowest entry, lowest and highest row sum."""
+    bounds = []
+    for tensor in maps.values():
+        sums = tensor.sum(-1, dtype=torch.float32)
+        bounds.append(torch.stack((tensor.amin().float(), sums.amin(), sums.amax())))
+    for grid, (lowest, least, most) in zip(maps, torch.stack(bounds).tolist(), strict=True):
+        if not (lowest == lowest and least == least and most < float("inf")):
+            raise InvalidAttentionError(
+                f"Expected finite attention for the {grid} grid, got NaN or infinite entries. "
+                "A model that overflows in half precision gives these: run it in float32 or bfloat16."
+            )
+        if lowest < 0:
+            raise InvalidAttentionError(
+                f"Expected attention from 0 to 1 for the {grid} grid, got a lowest entry of {lowest:.3g}."
+            )
+        if least < 1 - ROW_SUM_TOLERANCE or most > 1 + ROW_SUM_TOLERANCE:
+            raise InvalidAttentionError(
+                f"Expected every row of the {grid} grid to sum to 1, "
+                f"got sums from {least:.4g} to {most:.4g}. "
+                "Pass probabilities (after the softmax), averaged over heads, not summed."
+            )

@@ -1,0 +1,35 @@
+"""The size at which a picture goes through the model."""
+
+from __future__ import annotations
+
+import math
+
+from ..errors import InvalidSettingError
+from ..grid import GridSize
+
+MULTIPLE = 64  # pixels: every resolution of the UNet then divides the picture without rest
+
+
+def working_size(image_size: GridSize, side: int) -> GridSize:
+    """The size nearest to the area side², with the picture's aspect ratio and sides multiples of 64.
+
+    Args:
+        image_size: the picture's height and width in pixels.
+        side: side in pixels of a square of the area wanted, ≥ 64; the model's native one as a rule.
+
+    Raises:
+        InvalidSettingError: an empty picture, or a side below 64.
+
+    >>> working_size(GridSize(480, 640), 512)
+    GridSize(height=448, width=576)
+    """
+    if image_size.height < 1 or image_size.width < 1:
+        raise InvalidSettingError(f"Expected a picture of at least 1×1 pixels, got {image_size}.")
+    if side < MULTIPLE:
+        raise InvalidSettingError(f"Expected a working size of at least {MULTIPLE} pixels, got {side}.")
+    aspect = image_size.width / image_size.height
+
+    def rounded(length: float) -> int:
+        return max(MULTIPLE, round(length / MULTIPLE) * MULTIPLE)
+
+    return GridSize(rounded(side / math.sqrt(aspect)), rounded(side * math.sqrt(aspect)))

@@ -1,0 +1,1 @@
+"""Segments changed by a person: filtered, pointed at, snapped to, their edges refined."""

@@ -1,0 +1,112 @@
+"""Choosing segments by number, area and place, without pointing at them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InvalidSettingError
+from ..segments import Segments, check_indices
+
+Border = Literal["any", "touching", "not touching"]
+Place = Literal["any", "leftmost", "rightmost", "topmost", "bottommost", "most central"]
+
+
+def filter_segments(
+    segments: Segments,
+    *,
+    indices: Sequence[int] | None = None,
+    smallest_area: float = 0.0,
+    largest_area: float = 1.0,
+    border: Border = "any",
+    keep_largest: int = 0,
+    place: Place = "any",
+) -> Segments:
+    """Keep the segments of every image that meet all criteria, numbered anew by area.
+
+    Indices, areas and border must all hold; of what is left, the ``keep_largest`` largest stay; of these,
+    ``place`` keeps one.
+
+    Args:
+        segments: of one or more images, each filtered on its own.
+        indices: keep these only, as far as an image has them; none or empty for all.
+        smallest_area: share of the image, 0..1, from which on a segment is kept.
+        largest_area: share of the image, 0..1, up to which a segment is kept.
+        border: whether kept segments must or must not have a pixel on the picture's edge.
+        keep_largest: how many to keep; 0 for all.
+        place: keep the one segment whose centroid lies farthest to that side, or nearest to the picture's
+            centre; the larger one of equals, and of equal area the one of lower index.
+
+    Raises:
+        InvalidSettingError: a setting outside its range, or an index that no image has.
+    """
+    _check_settings(smallest_area, largest_area, border, keep_largest, place)
+    wanted = set(() if indices is None else indices)
+    check_indices(segments, sorted(wanted))
+    # Areas are whole numbers of pixels: 0.7 per cent of 1000 pixels must be 7 of them, not 6.999….
+    least, most = (share * segments.image_size.tokens for share in (smallest_area, largest_area))
+    chosen = []
+    for image, labels in enumerate(segments.labels.cpu().numpy()):
+        areas = segments.areas(image).tolist()
+        kept = [index for index, area in enumerate(areas) if least - 1e-3 <= area <= most + 1e-3]
+        if wanted:
+            kept = [index for index in kept if index in wanted]
+        if border != "any":
+            on_edge = _on_edge(labels)
+            kept = [index for index in kept if (index in on_edge) == (border == "touching")]
+        if keep_largest:
+            kept = kept[:keep_largest]
+        if place != "any" and kept:
+            kept = [_at_place(labels, kept, place)]
+        chosen.append(kept)
+    return segments.subset(chosen)
+
+
+def _check_settings(
+    smallest_area: float, largest_area: float, border: str, keep_largest: int, place: str
+) -> None:
+    for name, share in {"smallest": smallest_area, "largest": largest_area}.items():
+        if not 0 <= share <= 1:
+            raise InvalidSettingError(
+                f"Expected a {name} area from 0 to 1 (share of the image), got {share:g}."
+            )
+    if smallest_area > largest_area:
+        raise InvalidSettingError(
+            "Expected a smallest area that is not above the largest area, got "
+            f"{smallest_area * 100:g} and {largest_area * 100:g} per cent of the picture: no segment can "
+            "be both. Exchange them."
+        )
+    if keep_largest < 0:
+        raise InvalidSettingError(f"Expected a number of segments from 0 (all) to keep, got {keep_largest}.")
+    if border not in get_args(Border):
+        raise InvalidSettingError(f"Expected border to be one of {get_args(Border)}, got {border!r}.")
+    if place not in get_args(Place):
+        raise InvalidSettingError(f"Expected place to be one of {get_args(Place)}, got {place!r}.")
+
+
+def _on_edge(labels: npt.NDArray[np.int32]) -> set[int]:
+    """The labels of the picture's outermost pixels."""
+    return {*labels[0].tolist(), *labels[-1].tolist(), *labels[:, 0].tolist(), *labels[:, -1].tolist()}
+
+
+def _at_place(labels: npt.NDArray[np.int32], kept: list[int], place: Place) -> int:
+    """The one of the kept segments, in ascending order, whose centroid lies at the place."""
+    ys, xs = np.nonzero(labels >= 0)
+    found = labels[ys, xs]
+    areas = np.bincount(found)
+    x, y = (np.bincount(found, weights=along) / areas for along in (xs, ys))
+    height, width = labels.shape
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    measures = {
+        "leftmost": x,
+        "rightmost": -x,
+        "topmost": y,
+        "bottommost": -y,
+        "most central": np.hypot(x - centre_x, y - centre_y),
+    }
+    # Equal by symmetry is equal, whatever the last bits say.
+    measure = np.round(measures[place], 6)
+    return min(kept, key=lambda index: (measure[index], index))

@@ -1,0 +1,99 @@
+"""Choosing segments by points: a point names the segment under it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from ..errors import InvalidSettingError
+from ..grid import GridSize
+
+EXAMPLE = '[{"x": 120, "y": 80}]'
+
+
+class Point(NamedTuple):
+    """A pixel of the picture: column ``x`` from the left, row ``y`` from the top, both from 0."""
+
+    x: int
+    y: int
+
+
+def parse_points(text: str) -> tuple[Point, ...]:
+    """Read points as ComfyUI's nodes write them: ``[{"x": 120, "y": 80}, …]`` in pixels.
+
+    Numbers with a fraction name the pixel that they lie in. Empty text is no point.
+
+    Raises:
+        InvalidSettingError: broken JSON, or an entry that is not a point; the message quotes it.
+    """
+    if not text.strip():
+        return ()
+    try:
+        entries = json.loads(text)
+    except json.JSONDecodeError as error:
+        around = text[max(0, error.pos - 20) : error.pos + 20]
+        raise InvalidSettingError(
+            f"Expected points as JSON such as {EXAMPLE}, got text that is not JSON at character "
+            f"{error.pos} ({error.msg}), near {around!r}. Mend it, or clear it to choose nothing."
+        ) from None
+    if not isinstance(entries, list):
+        raise InvalidSettingError(
+            f"Expected a list of points such as {EXAMPLE}, got {_quote(entries)}. Put it in brackets."
+        )
+    return tuple(_point(entry, number) for number, entry in enumerate(entries))
+
+
+def _point(entry: Any, number: int) -> Point:
+    if (
+        not isinstance(entry, dict)
+        or entry.keys() != {"x", "y"}
+        or not all(_is_number(value) for value in entry.values())
+    ):
+        raise InvalidSettingError(
+            f'Expected every point as {{"x": 120, "y": 80}}, two numbers in pixels, got {_quote(entry)} '
+            f"as entry {number}. Correct or remove it."
+        )
+    return Point(math.floor(entry["x"]), math.floor(entry["y"]))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _quote(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def segments_under(labels: torch.Tensor, points: Sequence[Point]) -> list[int]:
+    """The segments that the points name, each once, in ascending order; a point on no segment names none.
+
+    Args:
+        labels: int ``[H, W]``, −1 where no segment is.
+        points: in pixels of the label map.
+
+    Raises:
+        InvalidSettingError: a point outside the picture; the message quotes it.
+    """
+    size = GridSize(*labels.shape)
+    for point in points:
+        if not (0 <= point.x < size.width and 0 <= point.y < size.height):
+            raise InvalidSettingError(
+                f"Expected points with x from 0 to {size.width - 1} and y from 0 to {size.height - 1}, as "
+                f'the picture has {size.width}×{size.height} pixels, got {{"x": {point.x}, "y": {point.y}}}. '
+                "Remove the point, or give the picture that it was made on."
+            )
+    if not points:
+        return []
+    rows = torch.tensor([point.y for point in points], device=labels.device)
+    columns = torch.tensor([point.x for point in points], device=labels.device)
+    return sorted({label for label in labels[rows, columns].tolist() if label >= 0})
+
+
+def complement(chosen: Iterable[int], count: int) -> list[int]:
+    """All of the segments 0..count-1 that are not among the chosen, in ascending order."""
+    return sorted(set(range(count)).difference(chosen))

@@ -1,0 +1,74 @@
+"""Snapping: a roughly drawn mask takes the outlines of the segments that it covers."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..errors import InvalidSettingError
+from ..grid import GridSize
+from ..segments import Segments
+
+
+def snap(segments: Segments, mask: torch.Tensor, coverage: float = 0.5) -> Segments:
+    """Keep the segments of which a mask covers more than a given share.
+
+    Args:
+        segments: of one or more images.
+        mask: ``[H, W]``, ``[B, H, W]``, ``[B, 1, H, W]`` or ``[B, H, W, 1]`` in 0..1, of any float type; one
+            mask serves all images. A soft mask counts by its values. A mask of another size is stretched
+            to that of the segments, bilinearly and antialiased, so that thin strokes are not lost.
+        coverage: share of a segment's area, 0..1. A segment is kept where more than this is covered, and
+            wherever all of it is.
+
+    Returns:
+        the kept segments, numbered anew by area; their `Segments.union` is the snapped mask.
+
+    Raises:
+        InvalidSettingError: a mask of another shape or number, or a coverage outside 0..1.
+    """
+    if not 0 <= coverage <= 1:
+        raise InvalidSettingError(f"Expected a coverage from 0 to 1 (share of a segment), got {coverage:g}.")
+    masks = _masks_for(segments, mask)
+    chosen = []
+    for image, values in enumerate(masks.expand(segments.batch_size, -1, -1)):
+        labels = segments.labels[image].cpu().numpy().ravel()
+        inside = labels >= 0
+        areas = np.bincount(labels[inside])
+        covered = np.bincount(labels[inside], weights=values.numpy().ravel()[inside])
+        # Sums and products of shares are exact to far less than this.
+        enough = covered > coverage * areas + 1e-6
+        whole = covered >= areas * (1 - 1e-5)
+        chosen.append(np.flatnonzero(enough | whole).tolist())
+    return segments.subset(chosen)
+
+
+def _masks_for(segments: Segments, mask: torch.Tensor) -> torch.Tensor:
+    """The mask as float32 ``[1 or B, H, W]`` in 0..1 at the segments' size."""
+    masks = _as_masks(mask)
+    if len(masks) not in (1, segments.batch_size):
+        raise InvalidSettingError(
+            f"Expected 1 or {segments.batch_size} masks for segments of {segments.batch_size} image(s), "
+            f"got {len(masks)}."
+        )
+    masks = masks.float().cpu().clamp(0, 1)
+    size = segments.image_size
+    if GridSize(*masks.shape[1:]) != size:
+        masks = F.interpolate(masks[:, None], tuple(size), mode="bilinear", antialias=True)[:, 0]
+    return masks
+
+
+def _as_masks(mask: torch.Tensor) -> torch.Tensor:
+    """A mask of 2 to 4 dimensions as ``[B, H, W]``."""
+    shape = tuple(mask.shape)
+    if mask.ndim == 2:
+        mask = mask[None]
+    elif mask.ndim == 4 and 1 in (shape[1], shape[3]):
+        mask = mask.squeeze(1 if shape[1] == 1 else 3)
+    if mask.ndim != 3 or mask.numel() == 0:
+        raise InvalidSettingError(
+            "Expected a mask of height×width, with or without a batch and one channel, got "
+            f"{'×'.join(map(str, shape))}. Make a mask of a picture with Convert Image to Mask."
+        )
+    return mask

@@ -1,0 +1,1 @@
+"""Segments of every granularity: the tree, and how it is built."""

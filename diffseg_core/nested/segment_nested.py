@@ -1,0 +1,118 @@
+"""From attention maps and pictures to nested segments: one tree for each picture, cut where it is wanted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+
+from ..attention.maps import AttentionMaps
+from ..errors import InvalidSettingError
+from ..grid import GridSize
+from ..hierarchy import Hierarchy
+from ..picture.boundary_contrast import Contrast
+from ..picture.colour_histograms import colour_histograms
+from ..picture.superpixels import superpixels
+from ..picture.watershed import smoothed
+from ..pictures import check_pictures
+from ..segments import Segments
+from .tree_building import build_hierarchy
+
+CONTRAST, COLOUR = 0.5, 0.25
+"""The default weights of a border's contrast and of the colours beside the attention."""
+FINEST = 0.0006
+"""The default area of the finest segments, a share of the picture: 150 pixels of 512×512."""
+
+
+def segment_nested(
+    maps: AttentionMaps,
+    pictures: torch.Tensor,
+    number: int | None = None,
+    height: float | None = None,
+    neighbours_only: bool = True,
+    contrast: float = CONTRAST,
+    colour: float = COLOUR,
+    finest: float = FINEST,
+    on_image: Callable[[int], None] = lambda done: None,
+) -> Segments:
+    """Build a tree of segments for every picture, and cut it.
+
+    Superpixels of the picture are the leaves; the segments whose mean attention maps are closest join, see
+    `tree_building`. Borders follow the picture at its full resolution.
+
+    Args:
+        maps: the captured attention.
+        pictures: ``[B, H, W, C]`` in 0..1, those of the capture at the size of the label maps; C of 3 or 4,
+            alpha is left out.
+        number: of segments, ≥ 1; in a picture that has fewer superpixels, all of them.
+        height: cut where segments differ by more than this, in nats. With neither ``number`` nor ``height``
+            each tree says itself, see `Hierarchy.automatic_number`.
+        neighbours_only: whether only segments with a common border join; otherwise one segment may lie in
+            several places.
+        contrast: how much a border's contrast in the picture counts, 0..2: divergences are multiplied by
+            its share of the usual contrast, to this power. With 0 attention alone decides. Without
+            ``neighbours_only`` it does not count.
+        colour: how much a difference in colours counts beside that of attention, 0..10: with 1 as much, by
+            the median over the superpixels that may join.
+        finest: share of the picture, above 0 to 0.1, that a superpixel has at least.
+        on_image: called after each picture with the number done; what it raises ends the call.
+
+    Returns:
+        the segments, with `Segments.hierarchies`, on the device of the maps.
+
+    Raises:
+        InvalidSettingError: a setting outside its range, or pictures that do not fit the maps.
+
+    Example:
+        >>> attention = torch.full((1, 16, 16), 0.01)
+        >>> attention[:, :8, :8] += 0.105
+        >>> attention[:, 8:, 8:] += 0.105
+        >>> picture = torch.linspace(0, 1, 4)[:, None, None].expand(1, 4, 4, 3)
+        >>> segment_nested(AttentionMaps({(4, 4): attention}), picture, number=2).labels[0, :, 0].tolist()
+        [0, 0, 1, 1]
+    """
+    _check_settings(number, height, contrast, colour, finest)
+    size = GridSize(*pictures.shape[1:3])
+    pictures = check_pictures(pictures, maps.batch_size, size, "attention")
+    trees: list[Hierarchy] = []
+    for attention, picture in zip(maps.aggregate(), pictures, strict=True):
+        smooth = smoothed(picture)
+        leaves = superpixels(picture, finest)
+        borders = Contrast(smooth, leaves, contrast) if neighbours_only else None
+        colours = colour_histograms(smooth, leaves) if colour else None
+        trees.append(
+            build_hierarchy(
+                attention, maps.grid, maps.key_grid, leaves, borders, colours, colour_weight=colour
+            )
+        )
+        on_image(len(trees))
+    if number is not None:
+        numbers = [number] * len(trees)
+    elif height is not None:
+        numbers = [tree.number_at(height) for tree in trees]
+    else:
+        numbers = [tree.automatic_number() for tree in trees]
+    return Segments.of_hierarchies(trees, numbers)
+
+
+def _check_settings(
+    number: int | None, height: float | None, contrast: float, colour: float, finest: float
+) -> None:
+    if number is not None and height is not None:
+        raise InvalidSettingError(
+            f"Expected a number of segments or a height to cut at, got both ({number}, {height:g})."
+        )
+    if number is not None and number < 1:
+        raise InvalidSettingError(f"Expected at least 1 segment, got {number}.")
+    if height is not None and not 0 <= height < math.inf:
+        raise InvalidSettingError(f"Expected a height from 0 (in nats), got {height:g}.")
+    if not 0 <= contrast <= 2:
+        raise InvalidSettingError(f"Expected a weight of the contrast from 0 to 2, got {contrast:g}.")
+    if not 0 <= colour <= 10:
+        raise InvalidSettingError(f"Expected a weight of the colours from 0 to 10, got {colour:g}.")
+    if not 0 < finest <= 0.1:
+        raise InvalidSettingError(
+            "Expected the area of the finest segments above 0 and up to 0.1 (share of the picture), "
+            f"got {finest:g}."
+        )

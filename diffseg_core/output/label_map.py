@@ -1,0 +1,110 @@
+"""Label maps as pictures in flat colours, as ControlNet's segmentation models take them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..output import ade20k
+from ..errors import InvalidSettingError
+from ..segments import check_indices, parse_indices
+from .palette import choose_colours, segment_colours
+from .poles import Pole, poles_of_inaccessibility
+from ..segments import Segments
+
+Palette = Literal["distinct", "ADE20K"]
+
+
+def parse_classes(text: str) -> dict[int, str]:
+    """Read what segments are, a line each such as ``0 = sky`` or ``2, 5-7 = person``.
+
+    Returns:
+        by segment, the first name of its ADE20K class.
+
+    Raises:
+        InvalidSettingError: a line that is not of this form, an unknown class, or a segment named twice.
+
+    Example:
+        >>> parse_classes("0 = Sky\\n2, 3 = automobile")
+        {0: 'sky', 2: 'car', 3: 'car'}
+    """
+    classes: dict[int, str] = {}
+    for line in filter(str.strip, text.splitlines()):
+        left, equals, right = line.partition("=")
+        if not (equals and left.strip() and right.strip()):
+            raise InvalidSettingError(f'Expected lines such as "0 = sky", got {line.strip()!r}.')
+        name = ade20k.NAMES[ade20k.class_number(right)]
+        for index in parse_indices(left):
+            if index in classes:
+                raise InvalidSettingError(
+                    f"Expected one class for each segment, got {classes[index]} and {name} for segment "
+                    f"{index}. Remove one of the lines."
+                )
+            classes[index] = name
+    return classes
+
+
+def draw_label_map(
+    segments: Segments, palette: Palette = "distinct", classes: Mapping[int, str] | None = None
+) -> torch.Tensor:
+    """Draw every segment in one flat colour; black where no segment is.
+
+    A segment's colour follows from its place and stays when other segments change, as in `draw_overlay`.
+
+    Args:
+        segments: of one or more images.
+        palette: "distinct" for the 64 colours of `draw_overlay`, "ADE20K" for those of its 150 classes.
+        classes: what segments are, by index, in any of ADE20K's names; with that palette only. A named
+            segment has the colour of its class, and segments that are not named take colours of others. In
+            a batch the names hold for every image that has the segment.
+
+    Returns:
+        float32 ``[B, H, W, 3]``, RGB in 0..1, on the CPU.
+
+    Raises:
+        InvalidSettingError: an unknown palette or class, classes with another palette than ADE20K, or an
+            index that no image has.
+    """
+    classes = classes or {}
+    check_palette(palette, named=bool(classes))
+    check_indices(segments, sorted(classes))
+    numbers = {index: ade20k.class_number(name) for index, name in classes.items()}
+    drawn = []
+    for labels in segments.labels.cpu().numpy():
+        poles = poles_of_inaccessibility(labels)
+        colours = segment_colours(poles) if palette == "distinct" else _class_colours(poles, numbers)
+        drawn.append(_paint(labels, colours))
+    return torch.from_numpy(np.stack(drawn))
+
+
+def check_palette(palette: str, named: bool) -> None:
+    """Refuse palettes that do not exist, and names of classes (``named``) with one that has no classes.
+
+    Raises:
+        InvalidSettingError: saying which palette to choose.
+    """
+    if palette not in get_args(Palette):
+        raise InvalidSettingError(f"Expected palette to be one of {get_args(Palette)}, got {palette!r}.")
+    if named and palette != "ADE20K":
+        raise InvalidSettingError(
+            f"Expected no classes with the palette {palette!r}, whose colours stand for none. "
+            "Choose the palette ADE20K, or clear the classes."
+        )
+
+
+def _class_colours(poles: Sequence[Pole], numbers: Mapping[int, int]) -> npt.NDArray[np.float32]:
+    """A colour of ADE20K for every segment, that of its class where a number is given: ``[K, 3]``."""
+    # Two classes have the same colour; segments that are not named must not both take it.
+    different, place = np.unique(ade20k.COLOURS, axis=0, return_inverse=True)
+    given = {index: int(place.reshape(-1)[number]) for index, number in numbers.items()}
+    return different[choose_colours(poles, len(different), len(different), given)]
+
+
+def _paint(labels: npt.NDArray[np.int32], colours: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The colour of every pixel's label: ``[H, W, 3]``."""
+    black = np.zeros((1, 3), dtype=np.float32)
+    return np.concatenate((colours, black))[labels]  # −1 takes the last

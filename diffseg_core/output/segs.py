@@ -1,0 +1,110 @@
+"""Segments as SEGS, the value that the Impact Pack's detectors give and its detailers and filters take."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .boxes import Box, bounding_boxes
+from ..errors import InvalidSettingError
+from ..grid import GridSize
+from ..pictures import matching_pictures
+from ..segments import Segments
+
+Floats = npt.NDArray[np.float32]
+
+
+class SEG(NamedTuple):
+    """One segment with its surroundings, in the fields of the Impact Pack and under their names.
+
+    Attributes:
+        cropped_image: float32 ``[1, h, w, 3]`` in 0..1, the picture in the crop region; None without picture.
+        cropped_mask: float32 ``[h, w]`` of zeros and ones, the segment in the crop region.
+        confidence: 1.0, as the Impact Pack has it for masks: segments are not ranked.
+        crop_region: ``[x1, y1, x2, y2]`` in pixels of the picture, exclusive at x2 and y2.
+        bbox: the segment's bounding box, in the same form.
+        label: ``"segment 0"`` for the largest.
+        control_net_wrapper: None; filled by the Impact Pack's ControlNet nodes.
+    """
+
+    cropped_image: Floats | None
+    cropped_mask: Floats
+    confidence: float
+    crop_region: list[int]
+    bbox: list[int]
+    label: str
+    control_net_wrapper: Any = None
+
+
+Segs = tuple[tuple[int, int], list[SEG]]  # height and width of the picture, and its segments
+
+
+def to_segs(
+    segments: Segments, image: int = 0, pictures: torch.Tensor | None = None, crop_factor: float = 3.0
+) -> Segs:
+    """The segments of one image as SEGS: one SEG for each, also where it has islands, the largest first.
+
+    Args:
+        segments: of any number of images.
+        image: which of them.
+        pictures: ``[B, H, W, C]`` in 0..1 as for `draw_overlay`, to crop; None leaves the SEGs without.
+            The crops are views of one copy.
+        crop_factor: how many times as wide and as high as the bounding box the crop region is, at least 1.
+
+    Raises:
+        InvalidSettingError: an image index or a crop factor out of range, or pictures that do not fit.
+    """
+    if not crop_factor >= 1:
+        raise InvalidSettingError(
+            f"Expected a crop factor of at least 1 (the bounding box itself), got {crop_factor:g}."
+        )
+    count = len(segments.areas(image))
+    labels = segments.labels[image].cpu().numpy()
+    size = segments.image_size
+    pixels = None
+    if pictures is not None:
+        pixels = matching_pictures(pictures, segments)[image, None].cpu().clone().numpy()  # [1, H, W, 3]
+    found = []
+    for index, box in enumerate(bounding_boxes(labels, count)):
+        region = crop_region(box, size, crop_factor)
+        rows, columns = slice(region.y1, region.y2), slice(region.x1, region.x2)
+        found.append(
+            SEG(
+                cropped_image=None if pixels is None else pixels[:, rows, columns],
+                cropped_mask=(labels[rows, columns] == index).astype(np.float32),
+                confidence=1.0,
+                crop_region=list(region),
+                bbox=list(box),
+                label=f"segment {index}",
+            )
+        )
+    return (size.height, size.width), found
+
+
+def crop_region(box: Box, size: GridSize, crop_factor: float) -> Box:
+    """The box enlarged around its centre and moved, or where it is too large cut, to lie in the picture.
+
+    The Impact Pack's rule, whose rounding may leave out the edge of a box of few pixels; here the region
+    always holds the box.
+
+    >>> crop_region(Box(10, 20, 40, 50), GridSize(100, 200), 2.0)
+    Box(x1=0, y1=5, x2=60, y2=65)
+    """
+    x1, x2 = _enlarge(box.x1, box.x2, size.width, crop_factor)
+    y1, y2 = _enlarge(box.y1, box.y2, size.height, crop_factor)
+    return Box(x1, y1, x2, y2)
+
+
+def _enlarge(start: int, end: int, limit: int, crop_factor: float) -> tuple[int, int]:
+    length = (end - start) * crop_factor
+    first = int((start + end - length) / 2)
+    if first < 0:
+        first, last = 0, int(min(limit, length))
+    elif first + length > limit:
+        first, last = int(max(0, limit - length)), limit
+    else:
+        last = int(first + length)
+    return min(first, start), max(last, end)

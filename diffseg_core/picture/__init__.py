@@ -1,0 +1,1 @@
+"""The picture itself: its superpixels, its edges and its colours."""

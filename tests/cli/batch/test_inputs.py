@@ -1,0 +1,121 @@
+"""Which pictures inputs name, and what their files are called."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from diffseg_cli.batch.inputs import find_pictures
+from diffseg_core import InvalidSettingError
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("pics/a.jpg", "pics/b.PNG", "pics/sub/deep/c.webp", "pics/note.txt", "pics/.hidden.jpg"):
+        touch(name)
+    touch("pics/.cache/d.jpg")
+    return tmp_path
+
+
+def touch(name: str) -> None:
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Path(name).touch()
+
+
+def names(*inputs: str, out: str = "out") -> list[str]:
+    return [picture.name for picture in find_pictures(inputs, Path(out))]
+
+
+def test_a_folder_gives_its_pictures_and_those_below(place):
+    assert names("pics") == names("./pics/") == names(str(place / "pics")) == ["a", "b", "sub/deep/c"]
+
+
+def test_pictures_are_absolute_and_their_files_lie_as_they_do(place):
+    picture = find_pictures(["pics"], Path("out"))[2]
+    assert picture.path == place / "pics/sub/deep/c.webp"
+    assert picture.files(place / "out").label_map == place / "out/sub/deep/c_labels.png"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("pics/*.jpg", ["a"]),
+        ("pics/*", ["a", "b"]),
+        ("pics/**/*.webp", ["sub/deep/c"]),
+        ("pics/**", ["a", "b", "sub/deep/c"]),
+        ("p*s/[ab].*", ["pics/a", "pics/b"]),
+    ],
+)
+def test_a_pattern_names_from_where_its_wildcards_begin(place, pattern, expected):
+    assert names(pattern) == expected
+    assert names(str(place / pattern)) == expected
+
+
+def test_a_file_is_taken_whatever_its_ending_and_a_bracket_is_no_pattern_where_it_exists(place):
+    touch("pics/photo[1].raw")
+    assert names("pics/note.txt", "pics/photo[1].raw") == ["note", "photo[1]"]
+
+
+def test_each_picture_comes_once_in_the_order_of_the_inputs(place):
+    assert names("pics/b.PNG", "pics", "pics/*.jpg") == ["b", "a", "sub/deep/c"]
+
+
+def test_pictures_of_one_name_keep_their_endings(place):
+    touch("pics/a.png")
+    touch("pics/B.tif")
+    assert names("pics") == ["B_tif", "a_jpg", "a_png", "b_PNG", "sub/deep/c"]
+
+
+def test_pictures_that_would_still_have_one_name_are_refused(place):
+    touch("pics/a.png")
+    touch("pics/a_png.jpg")
+    with pytest.raises(InvalidSettingError, match=r"a\.png and .*a_png\.jpg, .* both be written as a_png"):
+        names("pics")
+    touch("more/a.jpg")
+    with pytest.raises(InvalidSettingError, match="Give a folder that holds both"):
+        names("pics/a.jpg", "more/a.jpg")
+
+
+def test_inputs_without_pictures_are_refused(place):
+    Path("empty").mkdir()
+    for text in ("empty", "pics/*.gif"):
+        with pytest.raises(InvalidSettingError, match="Expected pictures in .*, found none"):
+            names("pics", text)
+    with pytest.raises(InvalidSettingError, match=r"got nowhere\.jpg: there is none"):
+        names("nowhere.jpg")
+
+
+def test_the_output_folder_is_not_searched(place):
+    touch("pics/out/a_labels.png")
+    assert names("pics", out="pics/out") == names("pics/**", out="pics/out") == ["a", "b", "sub/deep/c"]
+
+
+@pytest.mark.parametrize(("text", "out"), [("pics", "pics"), ("pics/*", "pics"), ("pics", "pics/../pics")])
+def test_output_among_the_pictures_is_refused(place, text, out):
+    with pytest.raises(InvalidSettingError, match="Expected an output folder apart from the pictures"):
+        names(text, out=out)
+
+
+def test_output_in_the_folder_above_is_fine_unless_it_reaches_the_pictures(place):
+    assert names("pics", out=".") == ["a", "b", "sub/deep/c"]
+    touch("pics/pics/a.jpg")
+    with pytest.raises(InvalidSettingError, match="apart from the pictures"):
+        names("pics", out=".")
+
+
+def test_no_picture_is_replaced(place):
+    touch("pics/a_overlay.png")
+    with pytest.raises(InvalidSettingError, match=r"no picture is replaced, .*a_overlay\.png would be"):
+        names("pics/a.jpg", "pics/a_overlay.png", out="pics")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_links_are_followed_each_folder_once(place):
+    touch("elsewhere/d.jpg")
+    Path("pics/linked").symlink_to(place / "elsewhere")
+    Path("pics/round").symlink_to(place / "pics")
+    Path("pics/e.jpg").symlink_to(place / "elsewhere/d.jpg")
+    assert names("pics") == ["a", "b", "e", "sub/deep/c"]

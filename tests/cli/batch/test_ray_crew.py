@@ -1,0 +1,228 @@
+"""A run over the processes of a real cluster, of which some die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import ray
+import torch
+from PIL import Image
+
+from diffseg_cli.batch.crew import Crew
+from diffseg_cli.batch.inputs import find_pictures
+from diffseg_cli.batch.local_crew import LocalCrew
+from diffseg_cli.batch.ray_cluster import connected, import_ray
+from diffseg_cli.batch.ray_crew import RayCrew
+from diffseg_cli.batch.segment_run import MakeSegmentWorker, RunSettings, prepare_run
+from diffseg_cli.batch.settings import DEMO_CAPTURE, DEMO_SEGMENT, ModelChoice
+from diffseg_cli.errors import CrewError
+from diffseg_core.errors import InvalidSettingError
+from diffseg_core.output.atomic_files import write_whole
+
+pytestmark = pytest.mark.slow
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the processes cannot import a test
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    with connected(import_ray(), None):
+        yield
+
+
+@dataclass(frozen=True)
+class MakeWriter:
+    """Makes workers that write a file for each unit; some units are not so easy."""
+
+    folder: Path
+
+    def __call__(self) -> Callable[[str], None]:
+        def write(unit: str) -> None:
+            with (self.folder / f"{unit}.attempts").open("a") as file:
+                file.write(f"{os.getpid()}\n")
+            if unit == "poison" or (unit == "victim" and len(attempts(self.folder, unit)) == 1):
+                os.kill(os.getpid(), signal.SIGKILL)
+            if unit == "refused":
+                raise InvalidSettingError("Expected less,\n got more.")
+            if unit == "missing":
+                (self.folder / "nowhere").read_bytes()
+            time.sleep(0.2)
+            write_whole(self.folder / f"{unit}.done", unit.encode())
+
+        return write
+
+
+def attempts(folder: Path, unit: str) -> list[int]:
+    return [int(line) for line in (folder / f"{unit}.attempts").read_text().split()]
+
+
+def done(folder: Path) -> set[str]:
+    return {path.stem for path in folder.iterdir() if path.suffix != ".attempts"}
+
+
+def member_processes(of: int) -> list[psutil.Process]:
+    return [each for each in psutil.Process(of).children(recursive=True) if "Member" in each.name()]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def refuse() -> Callable[[str], None]:
+    raise InvalidSettingError("Expected a model, got none.")
+
+
+def test_without_a_cluster_at_the_address_the_run_ends_at_once():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(CrewError, match=f"Expected a cluster at {address}"):
+        list(RayCrew(address).run(refuse, ["a"]))
+
+
+@pytest.mark.usefixtures("cluster")
+def test_every_unit_is_done_once_although_a_worker_is_killed(tmp_path):
+    units = ["a", "b", "c", "victim", "d", "e", "f", "g"]
+    outcomes = RayCrew(workers=2, use_gpus=False).run(MakeWriter(tmp_path), units)
+    first = next(outcomes)
+    assert len(done(tmp_path)) < len(units)  # yielded as they come
+    assert Counter(map(astuple, [first, *outcomes])) == Counter((unit, None) for unit in units)
+    assert done(tmp_path) == set(units)
+    processes = {unit: attempts(tmp_path, unit) for unit in units}
+    assert len(set(processes.pop("victim"))) == 2
+    assert {len(each) for each in processes.values()} == {1}
+    assert len({each[0] for each in processes.values()}) >= 2
+
+
+@pytest.mark.usefixtures("cluster")
+def test_units_that_cannot_be_done_are_reported_and_the_others_are_done(tmp_path):
+    units = ["poison", "refused", "missing", "a"]
+    outcomes = {
+        each.name: each for each in RayCrew(workers=1, use_gpus=False).run(MakeWriter(tmp_path), units)
+    }
+    error = outcomes.pop("poison").error
+    assert error.startswith("3 workers died at it")
+    assert "\n" not in error
+    assert len(set(attempts(tmp_path, "poison"))) == 3
+    assert len(attempts(tmp_path, "refused")) == 1
+    assert outcomes["refused"].error == "Expected less, got more."
+    assert list(outcomes.values()) == list(LocalCrew().run(MakeWriter(tmp_path), units[1:]))
+    assert done(tmp_path) == {"a"}
+
+
+def die() -> Callable[[str], None]:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_worker_that_cannot_be_made_ends_the_run():
+    with pytest.raises(InvalidSettingError, match=r"^Expected a model, got none\.$"):
+        list(RayCrew(workers=1, use_gpus=False).run(refuse, ["a", "b"]))
+
+
+@pytest.mark.usefixtures("cluster")
+def test_workers_that_die_while_they_are_made_end_the_run(monkeypatch):
+    monkeypatch.setattr("diffseg_cli.batch.ray_crew.MOST_DEATHS", 2)
+    with pytest.raises(CrewError, match="2 in a row died while they loaded the model"):
+        list(RayCrew(workers=1, use_gpus=False).run(die, ["a", "b"]))
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_connection_to_another_cluster_is_not_taken_for_the_one_asked_for():
+    with pytest.raises(CrewError, match="connected already"):
+        list(RayCrew("192.0.2.1:6379").run(refuse, ["a"]))
+    assert ray.is_initialized()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_run_that_is_left_ends_its_processes(tmp_path):
+    outcomes = RayCrew(workers=1, use_gpus=False).run(MakeWriter(tmp_path), ["a", "b", "c", "d"])
+    next(outcomes)
+    members = member_processes(os.getpid())
+    assert members
+    outcomes.close()
+    assert psutil.wait_procs(members, timeout=20)[1] == []
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    generator = np.random.default_rng(0)
+    for index in range(6):
+        blocks = generator.integers(0, 256, (4, 5, 3), dtype=np.uint8)
+        Image.fromarray(blocks).resize((100 + index, 80), Image.Resampling.BICUBIC).save(
+            folder / f"{index}.png"
+        )
+    return folder
+
+
+SETTINGS = RunSettings(ModelChoice(device="cpu"), replace(DEMO_CAPTURE, working_size=128), DEMO_SEGMENT)
+
+
+def segment(crew: Crew, pictures: Path, out: Path) -> dict[str, bytes]:
+    todo = prepare_run(find_pictures([str(pictures)], out), out, SETTINGS)
+    outcomes = list(crew.run(MakeSegmentWorker(SETTINGS, out, threads=1), todo))
+    assert [each.error for each in outcomes] == [None] * 6
+    return contents(out)
+
+
+@pytest.fixture(scope="module")
+def plain(pictures, tmp_path_factory) -> dict[str, bytes]:
+    before = torch.get_num_threads()
+    files = segment(LocalCrew(), pictures, tmp_path_factory.mktemp("plain"))
+    torch.set_num_threads(before)
+    return files
+
+
+@pytest.mark.usefixtures("cluster")
+def test_segments_of_two_workers_are_those_of_the_plain_run(pictures, plain, tmp_path):
+    assert len(plain) == 6 * 3 + 1
+    assert segment(RayCrew(workers=2, use_gpus=False), pictures, tmp_path) == plain
+
+
+def test_the_command_starts_a_cluster_of_its_own_and_survives_a_killed_worker(pictures, plain, tmp_path):
+    command = [sys.executable, "-m", "diffseg_core", "segment", str(pictures), f"--out={tmp_path}"]
+    options = ["--working-size", "128", "--device", "cpu", "--threads", "1", "--workers", "2", "--ray"]
+    with subprocess.Popen(
+        [*command, *options], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            while process.poll() is None and not any(tmp_path.glob("*_segments.json")):
+                time.sleep(0.02)
+            assert process.returncode is None, process.communicate()
+            started = psutil.Process(process.pid).children(recursive=True)
+            member_processes(process.pid)[0].kill()
+            output, errors = process.communicate()
+        finally:
+            process.terminate()
+    assert process.returncode == 0
+    assert len(output.splitlines()) == 1  # the command's own
+    assert "raylet" not in errors
+    assert contents(tmp_path) == plain
+    assert psutil.wait_procs(started, timeout=60)[1] == []
+
+
+def test_without_ray_the_error_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(CrewError, match=r'pip install "diffseg\[ray\]"'):
+        list(RayCrew().run(refuse, ["a"]))
+
+
+@pytest.mark.parametrize("given", [{"workers": 0}, {"cpus_per_worker": 0}])
+def test_a_crew_has_at_least_one_worker_with_one_cpu(given):
+    with pytest.raises(InvalidSettingError, match="at least 1"):
+        RayCrew(**given)

@@ -1,0 +1,249 @@
+"""A run of many pictures with the demo model: what is written, when, and for which pictures."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from diffseg_cli.batch.inputs import InputPicture, find_pictures
+from diffseg_cli.batch.local_crew import LocalCrew
+from diffseg_cli.batch.models import demo_model_folder
+from diffseg_cli.batch.reading import read_picture
+from diffseg_cli.batch.segment_run import MakeSegmentWorker, RunSettings, SegmentWorker, prepare_run
+from diffseg_cli.batch.segmenter import Segmenter, segment_maps
+from diffseg_cli.batch.settings import CaptureSettings, ModelChoice, SegmentSettings
+from diffseg_cli.errors import UnreadablePictureError
+from diffseg_core import InvalidSettingError, segment
+
+SETTINGS = RunSettings(
+    ModelChoice(), CaptureSettings(timestep=25, working_size=64), SegmentSettings(merge_threshold=0.3)
+)
+PHOTOGRAPH = demo_model_folder() / "photograph.jpg"
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    return Segmenter(SETTINGS.model, SETTINGS.capture)
+
+
+@pytest.fixture(scope="module")
+def photograph() -> Image.Image:
+    return read_picture(PHOTOGRAPH)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, photograph: Image.Image) -> list[InputPicture]:
+    folder = tmp_path / "pics"
+    folder.mkdir()
+    for name, size in (("a", (60, 40)), ("b", (40, 60))):
+        photograph.resize(size).save(folder / f"{name}.png")
+    return find_pictures([str(folder)], tmp_path / "out")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def run(pictures: list[InputPicture], out: Path, settings: RunSettings = SETTINGS, **how: bool) -> list[str]:
+    """The names of the pictures that were done."""
+    remaining = prepare_run(pictures, out, settings, **how)
+    outcomes = list(LocalCrew().run(MakeSegmentWorker(settings, out), remaining))
+    assert [outcome.error for outcome in outcomes] == [None] * len(remaining)
+    return [picture.name for picture in remaining]
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as opened:
+        return np.asarray(opened)
+
+
+def test_the_files_are_those_of_the_segments(pictures, out, segmenter):
+    assert run(pictures, out) == ["a", "b"]
+    for picture in pictures:
+        files = picture.files(out)
+        image = read_picture(picture.path)
+        maps = segmenter.capture(image)
+        size = (image.height, image.width)
+        labels = segment(maps, size, merge_threshold=0.3, anchors=min(maps.grid)).labels[0].numpy()
+        assert labels.max() > 0
+        np.testing.assert_array_equal(pixels(files.label_map), labels + 1)
+        assert pixels(files.overlay).shape == (*size, 3)
+        assert len(json.loads(files.annotation.read_text())["segments_info"]) == labels.max() + 1
+        assert not files.masks.exists()
+
+
+def test_the_smallest_area_is_in_per_cent(segmenter, photograph):
+    picture = photograph.resize((100, 100))
+    settings = replace(SETTINGS.segment, smallest_area=5.0)
+    areas = segmenter.segment(picture, settings).areas()
+    assert areas.min() >= 500
+    assert segmenter.segment(picture, SETTINGS.segment).areas().min() < 500
+
+
+def test_anchors_are_at_most_what_the_grid_takes(segmenter, photograph):
+    maps = segmenter.capture(photograph)
+    assert min(maps.grid) < SETTINGS.segment.anchors
+    most = replace(SETTINGS.segment, anchors=min(maps.grid))
+    found = segment_maps(maps, photograph, SETTINGS.segment)
+    assert torch.equal(found.labels, segment_maps(maps, photograph, most).labels)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (3, 2), (1500, 50), (10, 1900)])
+def test_pictures_of_any_size_and_shape_are_segmented(tmp_path, out, segmenter, photograph, size):
+    photograph.resize(size).save(tmp_path / "x.png")
+    picture = InputPicture(tmp_path / "x.png", "x")
+    worker = MakeSegmentWorker(replace(SETTINGS, mask_files=True), out)()
+    worker(picture)
+    ids = pixels(picture.files(out).label_map)
+    assert ids.shape == (size[1], size[0])
+    assert ids.min() == 1
+    masks = [pixels(path) for path in sorted(picture.files(out).masks.iterdir())]
+    np.testing.assert_array_equal(np.sum(masks, axis=0), 255)
+
+
+def test_a_panorama_of_12000_by_400_pixels_is_segmented(segmenter, photograph):
+    picture = photograph.resize((12_000, 400))
+    segments = segmenter.segment(picture, SETTINGS.segment)
+    assert segments.image_size == (400, 12_000)
+    assert segments.counts[0] > 1
+
+
+def test_a_picture_like_a_thread_is_refused(segmenter):
+    segmenter.capture(Image.new("RGB", (200, 1)))
+    with pytest.raises(InvalidSettingError, match="at most 200 times as long as broad, got 1×201 pixels"):
+        segmenter.capture(Image.new("RGB", (1, 201)))
+
+
+def test_what_goes_to_other_machines_can_be_pickled(pictures, out):
+    make = MakeSegmentWorker(SETTINGS, out, threads=2)
+    assert pickle.loads(pickle.dumps((make, pictures))) == (make, pictures)
+
+
+def test_the_number_of_threads_is_set_where_it_is_given(out):
+    before = torch.get_num_threads()
+    try:
+        MakeSegmentWorker(SETTINGS, out)()
+        assert torch.get_num_threads() == before
+        MakeSegmentWorker(SETTINGS, out, threads=before + 1)()
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_is_done_is_not_done_again(pictures, out):
+    run(pictures, out)
+    pictures[1].files(out).annotation.unlink()
+    before = modified(out)
+    assert run(pictures, out) == ["b"]
+    changed = {name for name, time in modified(out).items() if before.get(name) != time}
+    assert changed == {"b_labels.png", "b_overlay.png", "b_segments.json", "diffseg.json"}
+
+
+def modified(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("settings", "difference"),
+    [
+        (replace(SETTINGS, mask_files=True), "mask files False there, True now"),
+        (replace(SETTINGS, model=ModelChoice("owner/name")), "model demo there, owner/name now"),
+        (replace(SETTINGS, model=ModelChoice(precision="bfloat16")), "precision auto there, bfloat16 now"),
+        (
+            RunSettings(ModelChoice(), replace(SETTINGS.capture, noise_seed=4), SegmentSettings()),
+            "noise seed None there, 4 now; merge threshold 0.3 there, 1.0 now",
+        ),
+    ],
+)
+def test_other_settings_in_the_same_folder_are_refused(pictures, out, settings, difference):
+    assert prepare_run(pictures, out, SETTINGS) == pictures
+    with pytest.raises(InvalidSettingError, match=f"got others: {difference}. Choose another --out, or --ov"):
+        prepare_run(pictures, out, settings)
+    assert prepare_run(pictures, out, replace(SETTINGS, model=ModelChoice(device="cpu"))) == pictures
+
+
+def test_overwriting_does_everything_again_with_any_settings(pictures, out):
+    run(pictures, out, replace(SETTINGS, mask_files=True))
+    assert (out / "a_masks" / "000.png").exists()
+    assert run(pictures, out, SETTINGS, overwrite=True) == ["a", "b"]
+    assert not list(out.glob("*_masks/*"))
+    assert run(pictures, out) == []
+
+
+def test_an_overwriting_run_that_is_stopped_has_forgotten_what_was_done(pictures, out):
+    run(pictures, out)
+    other = replace(SETTINGS, mask_files=True)
+    prepare_run(pictures, out, other, overwrite=True)
+    assert prepare_run(pictures, out, other) == pictures
+
+
+def test_overwriting_with_other_settings_leaves_no_segments_of_earlier_ones(pictures, out):
+    run(pictures, out)
+    with pytest.raises(InvalidSettingError, match=r"segments of 1 more picture\(s\), such as .*b_segments"):
+        prepare_run(pictures[:1], out, replace(SETTINGS, mask_files=True), overwrite=True)
+    assert prepare_run(pictures[:1], out, SETTINGS, overwrite=True) == pictures[:1]
+
+
+def test_segments_of_unknown_settings_are_not_taken_for_done(pictures, out):
+    run(pictures, out)
+    (out / "diffseg.json").unlink()
+    with pytest.raises(InvalidSettingError, match=r"Expected diffseg.json in .*, where 2 of the pictures"):
+        prepare_run(pictures, out, SETTINGS)
+
+
+def test_what_a_killed_run_left_is_swept_and_nothing_else(pictures, out):
+    left = [f".{name}.0123456789abcdef.diffseg-tmp" for name in ("a_labels.png", "diffseg.json")]
+    kept = [".other.tmp", "note.diffseg-tmp"]
+    (out / "a_masks").mkdir(parents=True)
+    for path in (out / left[0], out / left[1], out / "a_masks" / left[0], out / kept[0], out / kept[1]):
+        path.touch()
+    prepare_run(pictures, out, SETTINGS)
+    assert sorted(path.name for path in out.rglob("*")) == sorted([*kept, "a_masks", "diffseg.json"])
+
+
+def test_a_folder_that_cannot_be_written_is_refused(pictures, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidSettingError, match="Expected an output folder that can be written, got"):
+        prepare_run(pictures, tmp_path / "file" / "out", SETTINGS)
+
+
+def test_one_bad_picture_does_not_end_the_run(pictures, out):
+    pictures[0].path.write_text("no picture")
+    outcomes = list(LocalCrew().run(MakeSegmentWorker(SETTINGS, out), pictures))
+    assert [outcome.name for outcome in outcomes] == [str(picture.path) for picture in pictures]
+    assert outcomes[0].error is not None
+    assert "got 10 bytes" in outcomes[0].error
+    assert outcomes[1].error is None
+    with pytest.raises(UnreadablePictureError):
+        SegmentWorker(SETTINGS, out)(pictures[0])
+
+
+def test_errors_are_told_in_one_line_and_an_interrupt_ends_the_run():
+    failures: Iterator[BaseException] = iter(
+        [ValueError("one\n  two"), InvalidSettingError("Expected\nmore."), MemoryError(), KeyboardInterrupt()]
+    )
+
+    def fail(unit: int) -> None:
+        raise next(failures)
+
+    outcomes = LocalCrew().run(lambda: fail, [1, 2, 3, 4, 5])
+    assert [next(outcomes).error for _ in range(3)] == [
+        "ValueError: one two",
+        "Expected more.",
+        "MemoryError",
+    ]
+    with pytest.raises(KeyboardInterrupt):
+        next(outcomes)
+
+
+def test_without_units_no_model_is_loaded():
+    assert list(LocalCrew().run(lambda: pytest.fail("made a worker"), [])) == []

@@ -1,0 +1,187 @@
+"""``diffseg segment`` as people call it, killed in the middle too."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import diffseg_core
+from diffseg_cli.batch.models import demo_model_folder
+from diffseg_cli.batch.settings import DEMO_CAPTURE, DEMO_SEGMENT, CaptureSettings, SegmentSettings
+from diffseg_cli.commands import main
+from diffseg_cli.commands.progress import progress_line, show_progress
+
+QUICK = ["--working-size", "64", "--merge-threshold", "0.3"]
+PACKAGE = Path(diffseg_core.__file__).parent
+
+
+@pytest.fixture
+def pics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Eight pictures in two folders, the last of them large; the current folder is that around them."""
+    monkeypatch.chdir(tmp_path)
+    with Image.open(demo_model_folder() / "photograph.jpg") as photograph:
+        for index in range(8):
+            place = tmp_path / "pics" / ("far" if index % 3 == 0 else "") / f"{index}.jpg"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            part = photograph.crop((20 * index, 0, 20 * index + 160, 160))
+            (part.resize((1200, 1200)) if index == 6 else part).save(place)
+    return tmp_path / "pics"
+
+
+def segment(*args: str) -> int:
+    return main(["segment", *args, *QUICK])
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def check_whole(folder: Path) -> None:
+    """Every file of a final name can be read to its end."""
+    for path in folder.rglob("*"):
+        if path.suffix == ".png":
+            with Image.open(path) as opened:
+                opened.load()
+        elif path.suffix == ".json":
+            json.loads(path.read_text())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_a_run_that_is_killed_leaves_no_half_file_and_goes_on_to_the_same_end(pics, tmp_path):
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    command = [sys.executable, "-m", "diffseg_core", "segment", "pics", "--mask-files", *QUICK]
+    search = {"PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")])}
+    process = subprocess.Popen([*command, "--out", str(killed)], env={**os.environ, **search})
+    while process.poll() is None and len(list(killed.rglob("*_segments.json"))) < 2:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    done = list(killed.rglob("*_segments.json"))
+    assert 2 <= len(done) < 8
+    check_whole(killed)
+
+    before = {path: path.stat().st_mtime_ns for path in done}
+    assert segment("pics", "--mask-files", "--out", str(killed)) == 0
+    assert before == {path: path.stat().st_mtime_ns for path in done}
+    assert segment("pics", "--mask-files", "--out", str(whole)) == 0
+    assert contents(killed) == contents(whole)
+    assert len(list(whole.rglob("*_segments.json"))) == 8
+
+
+def test_broken_pictures_are_listed_at_the_end_and_the_others_done(pics, capsys):
+    (pics / "broken.jpg").write_bytes((pics / "1.jpg").read_bytes()[:2000])
+    (pics / "empty.png").touch()
+    assert segment("pics/*.*", "--out", "out") == 1
+    shown = capsys.readouterr()
+    assert shown.out == "Pictures: 7; segmented into out: 5; done before: 0\n"
+    lines = shown.err.splitlines()
+    assert lines[-3] == "2 of 7 pictures failed:"
+    assert lines[-2].startswith(f"  {pics / 'broken.jpg'}: Expected a whole picture, got a damaged one (")
+    assert lines[-1] == f"  {pics / 'empty.png'}: Expected a picture, got an empty file."
+    assert len(list(Path("out").glob("*_segments.json"))) == 5
+
+    (pics / "1.jpg").rename(pics / "broken.jpg")
+    (pics / "empty.png").unlink()
+    assert segment("pics/*.*", "--out", "out") == 0
+    assert capsys.readouterr().out == "Pictures: 5; segmented into out: 1; done before: 4\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["nowhere", "--out", "out"], "Expected a file, a folder or a pattern, got nowhere: there is none."),
+        (["pics", "--out", "pics"], "Expected an output folder apart from the pictures"),
+        (["pics", "--out", "out", "--noise-seed", "1"], "Expected --input-mode noised"),
+        (["pics", "--out", "out", "--workers", "2"], "Expected --ray together with --workers 2."),
+        (["--out", "out", "pics", "--ray", "pics"], "Expected an address such as auto, .* got 'pics'"),
+        (["pics", "--out", "out", "--model", "nowhere"], "Expected a model to be \"demo\".* got 'nowhere'"),
+        (["pics", "--out", "out", "--device", "cuda:99"], "got 'cuda:99'"),
+    ],
+)
+def test_what_cannot_be_is_one_clear_line(pics, capsys, args, message):
+    assert segment(*args) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert re.fullmatch(rf"diffseg: .*{message}.*\n", shown.err)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--timestep", "1000", "expected a whole number from 0 to 999, got '1000'"),
+        ("--working-size", "32", "expected a whole number from 64 to 4096, got '32'"),
+        ("--merge-threshold", "nan", "expected a number from 0.01 to 10, got 'nan'"),
+        ("--merge-passes", "1.5", "expected a whole number from 1 to 20, got '1.5'"),
+        ("--smallest-area", "51", "expected a number from 0 to 50, got '51'"),
+        ("--refinement", "some", "invalid choice: 'some'"),
+        ("--resolutions", "coarse", "invalid choice: 'coarse'"),
+    ],
+)
+def test_options_have_the_ranges_of_the_nodes(capsys, option, value, message):
+    with pytest.raises(SystemExit, match="2"):
+        main(["segment", "pics", "--out", "out", option, value])
+    assert message in capsys.readouterr().err
+
+
+def kept_settings(*args: str) -> dict[str, object]:
+    """What a run of a picture that is none keeps."""
+    Path("x.jpg").touch()
+    main(["segment", "x.jpg", "--out", "out", "--overwrite", *args])
+    kept: dict[str, object] = json.loads(Path("out/diffseg.json").read_text())["settings"]
+    return kept
+
+
+def test_the_settings_are_those_that_suit_the_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    usual = {"mask_files": False, "precision": "auto"}
+    assert kept_settings() == {"model": "demo", **vars(DEMO_CAPTURE), **vars(DEMO_SEGMENT), **usual}
+    Path("model").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("diffseg_cli.batch.segment_run.Segmenter", lambda *choice: None)
+        found = kept_settings("--model", "model")
+    model = str(tmp_path / "model")
+    assert found == {"model": model, **vars(CaptureSettings()), **vars(SegmentSettings()), **usual}
+
+
+def test_every_option_is_a_setting(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = "--timestep 7 --input-mode noised --noise-seed 3 --working-size 64 --resolutions finest-two "
+    options += "--merge-threshold 0.5 --merge-passes 2 --anchors 4 --refinement kmeans --smallest-area 1.5 "
+    options += "--granularity 12 --refine-edges --precision bfloat16 --mask-files"
+    assert kept_settings(*options.split()) == {
+        "model": "demo",
+        "precision": "bfloat16",
+        "timestep": 7,
+        "noise_seed": 3,
+        "working_size": 64,
+        "resolutions": "finest two",
+        "merge_threshold": 0.5,
+        "merge_passes": 2,
+        "anchors": 4,
+        "refinement": "kmeans",
+        "smallest_area": 1.5,
+        "granularity": 12,
+        "refine_edges": True,
+        "mask_files": True,
+    }
+
+
+def test_where_there_is_no_terminal_progress_is_a_line_now_and_then(monkeypatch, capsys):
+    times = iter([0.0, 20.0, 40.0, 60.0, 100.0])
+    monkeypatch.setattr("diffseg_cli.commands.progress.time.monotonic", lambda: next(times))
+    assert list(show_progress(iter("abcde"), 5)) == list("abcde")
+    assert capsys.readouterr().err == "3 of 5 pictures, 0.05 a second, 0:40 left\n"
+
+
+def test_the_time_left_is_told_in_minutes():
+    assert progress_line(101, 1201, 50.0, "records") == "101 of 1,201 records, 2.00 a second, 9:10 left"

@@ -1,0 +1,86 @@
+"""Baselines, and the methods by the names under which one asks for them."""
+
+from __future__ import annotations
+
+import made_datasets
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffseg_cli.batch.settings import CaptureSettings, ModelChoice
+from diffseg_cli.evaluation.annotated import AnnotatedPicture
+from diffseg_cli.evaluation.methods import make_methods, parse_methods
+from diffseg_core.errors import InvalidSettingError
+
+
+def picture() -> AnnotatedPicture:
+    return AnnotatedPicture("made", Image.fromarray(made_datasets.made_picture(0)), None, ())
+
+
+def labels_of(methods: str) -> dict[str, np.ndarray]:
+    (method,), capture = make_methods(parse_methods(methods), ModelChoice(), CaptureSettings(), {})
+    assert capture is None  # no model is loaded for pixels
+    return method.segment(picture())
+
+
+def test_grid_is_rectangles_of_equal_size_row_by_row() -> None:
+    labels = labels_of("grid:2")[""]
+    assert labels[:20, :30].tolist() == [[0] * 30] * 20
+    assert np.bincount(labels.ravel()).tolist() == [600] * 4
+    assert labels[39, 0] == 2
+
+
+@pytest.mark.parametrize("method", ["one-segment", "slic:4", "felzenszwalb:200"])
+def test_labels_fit_the_picture_and_count_from_zero(method: str) -> None:
+    labels = labels_of(method)[""]
+    assert labels.shape == (40, 60)
+    assert np.unique(labels).tolist() == list(range(labels.max() + 1))
+    assert (labels.max() == 0) == (method == "one-segment")
+
+
+def test_a_sweep_has_a_setting_for_each_number() -> None:
+    labels = labels_of("grid:2,4")
+    assert {setting: int(found.max()) for setting, found in labels.items()} == {"2": 3, "4": 15}
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "settings"),
+    [
+        ("diffseg", ["diffseg"], [("",)]),
+        ("slic:8", ["slic:8"], [("",)]),
+        ("slic:8,8", ["slic:8"], [("",)]),
+        ("slic:8,16,one-segment", ["slic", "one-segment"], [("8", "16"), ("",)]),
+        ("kmeans,grid:3", ["kmeans:6", "grid:3"], [("",), ("",)]),
+        ("felzenszwalb", ["felzenszwalb"], [("200", "400", "800", "1600")]),
+    ],
+)
+def test_names_and_settings_of_methods(text: str, names: list[str], settings: list[tuple[str, ...]]) -> None:
+    choices = parse_methods(text)
+    assert [choice.name for choice in choices] == names
+    assert [choice.settings for choice in choices] == settings
+
+
+def test_all_methods_are_those_that_the_data_set_allows() -> None:
+    alone = [choice.name for choice in parse_methods("all", people=False)]
+    assert [choice.name for choice in parse_methods("all")] == [*alone, "people"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sam", "one-segment, grid.*got 'sam'"),
+        ("8,slic", "got '8'"),
+        ("slic:8,grid:3,slic:16", "slic twice"),
+        ("slic:1", "from 2 .segments. for slic, got '1'"),
+        ("slic:8,x", "got 'x'"),
+        ("diffseg:3", "no number for the method diffseg"),
+    ],
+)
+def test_methods_that_are_not_there_are_refused(text: str, message: str) -> None:
+    with pytest.raises(InvalidSettingError, match=message):
+        parse_methods(text)
+
+
+def test_people_need_a_data_set_of_several() -> None:
+    with pytest.raises(InvalidSettingError, match="several people"):
+        parse_methods("people", people=False)

@@ -1,0 +1,66 @@
+"""Which size a picture is worked at, and which resolutions are captured."""
+
+from __future__ import annotations
+
+import pytest
+
+from diffseg_core import GridSize, InvalidSettingError
+from diffseg_core.attention.resolutions import select_levels
+from diffseg_core.attention.working_size import working_size
+
+
+@pytest.mark.parametrize(
+    ("picture", "side", "expected"),
+    [
+        ((512, 512), 512, (512, 512)),
+        ((4000, 4000), 512, (512, 512)),
+        ((20, 20), 768, (768, 768)),
+        ((480, 640), 512, (448, 576)),
+        ((640, 480), 512, (576, 448)),
+        ((1080, 1920), 512, (384, 704)),
+        ((1024, 1024), 1000, (1024, 1024)),
+        ((768, 1344), 1024, (768, 1344)),
+        ((100, 10_000), 512, (64, 5120)),
+        ((1, 1), 64, (64, 64)),
+    ],
+)
+def test_working_size_keeps_the_area_and_nearly_the_aspect_ratio(picture, side, expected):
+    assert working_size(GridSize(*picture), side) == expected
+
+
+@pytest.mark.parametrize(
+    ("picture", "side", "words"),
+    [((0, 5), 512, "at least 1×1 pixels, got 0×5"), ((5, 5), 63, "at least 64 pixels, got 63")],
+)
+def test_a_working_size_without_pixels_is_refused(picture, side, words):
+    with pytest.raises(InvalidSettingError, match=words):
+        working_size(GridSize(*picture), side)
+
+
+@pytest.mark.parametrize(
+    ("levels", "resolutions", "expected"),
+    [
+        ([0, 1, 2, 3], "all", {0, 1, 2, 3}),
+        ([0, 1, 2, 3], "finest", {0}),
+        ([0, 1, 2, 3], "finest two", {0, 1}),
+        ([0, 1, 2, 3], "all but finest", {1, 2, 3}),
+        ([2, 1, 2, 1], "finest", {1}),
+        ([2, 1, 2, 1], "all but finest", {2}),
+        ([2], "finest two", {2}),
+    ],
+)
+def test_levels_follow_the_choice_of_resolutions(levels, resolutions, expected):
+    assert select_levels(levels, resolutions) == expected
+
+
+@pytest.mark.parametrize(
+    ("levels", "resolutions", "words"),
+    [
+        ([0, 1], "coarsest", "'all', 'finest', 'finest two', 'all but finest', got 'coarsest'"),
+        ([1, 1], "all but finest", r"self-attention at 1 resolution"),
+        ([], "all", r"self-attention at 0 resolution"),
+    ],
+)
+def test_a_choice_that_leaves_nothing_is_refused(levels, resolutions, words):
+    with pytest.raises(InvalidSettingError, match=words):
+        select_levels(levels, resolutions)

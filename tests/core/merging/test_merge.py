@@ -1,0 +1,124 @@
+"""Divergence, anchors and merging against the paper's formulas, written out in float64."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from diffseg_core import GridSize
+from diffseg_core.merging import merge as merging
+from diffseg_core.merging.divergence import FLOOR, floored_log, symmetric_divergence
+from diffseg_core.merging.merge import anchor_tokens, merge
+
+
+def divergence(p: torch.Tensor, q: torch.Tensor) -> float:
+    """D(p, q) = ½ Σ (p − q)(log p − log q)."""
+    p, q = p.double().clamp_min(FLOOR), q.double().clamp_min(FLOOR)
+    return float(0.5 * ((p - q) * (p.log() - q.log())).sum())
+
+
+def merged_in_a_loop(maps: torch.Tensor, anchors: list[int], thresholds: list[float]) -> torch.Tensor:
+    """Iterative merging exactly as the paper's code walks it."""
+    proposals = []
+    for anchor in anchors:
+        near = [row for row in maps if divergence(maps[anchor], row) < thresholds[0]]
+        proposals.append(torch.stack(near).double().mean(0))
+    for threshold in thresholds[1:]:
+        matched: set[int] = set()
+        merged = []
+        for index, proposal in enumerate(proposals):
+            if index in matched:
+                continue
+            near = [other for other, q in enumerate(proposals) if divergence(proposal, q) < threshold]
+            matched.update([index, *near])
+            merged.append(torch.stack([proposals[other] for other in near]).mean(0))
+        proposals = merged
+    return torch.stack(proposals)
+
+
+def test_divergence_equals_the_formula(attention):
+    maps = attention((9, 7), sharpness=2.0)[0]
+    logs = floored_log(maps)
+    result = symmetric_divergence(maps[:20], maps, logs[:20], logs)
+    expected = torch.tensor([[divergence(p, q) for q in maps] for p in maps[:20]])
+    assert expected.max() > 5
+    torch.testing.assert_close(result, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_divergence_of_maps_with_zeros_is_finite():
+    maps = torch.eye(4)
+    logs = floored_log(maps)
+    result = symmetric_divergence(maps, maps, logs, logs)
+    expected = torch.tensor([[divergence(p, q) for q in maps] for p in maps])
+    assert expected[0, 1] > 80
+    torch.testing.assert_close(result, expected)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("thresholds", [[0.6], [0.6, 0.6, 0.6], [0.2, 0.4, 1.0, 0.5]], ids=str)
+def test_merging_equals_the_loop_of_the_paper(thresholds, seed, attention, monkeypatch):
+    monkeypatch.setattr(merging, "CHUNK_VALUES_CPU", 88 * 10)  # 8 chunks of 10 maps and one of 8
+    maps = attention((11, 8), seed=seed)[0]
+    anchors = anchor_tokens(GridSize(11, 8), 5)
+    expected = merged_in_a_loop(maps, anchors.tolist(), thresholds)
+    result = merge(maps, anchors, thresholds)
+    assert len(thresholds) == 1 or 1 < len(expected) < 25
+    torch.testing.assert_close(result, expected.float(), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.5, 3.0])
+@pytest.mark.parametrize("zeros", [False, True], ids=["positive", "with zeros"])
+def test_no_near_map_is_overlooked_when_far_ones_are_skipped(zeros, threshold, attention):
+    maps = attention((12, 11), sharpness=2.0)[0]
+    if zeros:
+        maps = maps.where(maps > 1e-3, 0.0)
+        maps /= maps.sum(1, keepdim=True)
+    anchors = anchor_tokens(GridSize(12, 11), 6)
+    logs = floored_log(maps)
+    near = symmetric_divergence(maps[anchors], maps, logs[anchors], logs) < threshold
+    possible = merging._possibly_near(maps, anchors, threshold)
+    assert (possible | ~near).all()
+    assert near.sum() < possible.sum() < 0.7 * possible.numel()
+
+
+def test_a_proposal_that_was_matched_already_still_counts_in_a_later_mean():
+    """Of three maps in a chain the middle one is near both ends: it is averaged into both proposals."""
+    chain = torch.tensor([[0.70, 0.15, 0.15], [0.40, 0.30, 0.30], [0.15, 0.45, 0.40]])
+    near, far = divergence(chain[0], chain[1]), divergence(chain[0], chain[2])
+    assert divergence(chain[1], chain[2]) < 0.25 < far
+    assert near < 0.25
+    result = merge(chain, torch.arange(3), [1e-6, 0.25])
+    torch.testing.assert_close(result, torch.stack((chain[:2].mean(0), chain[1:].mean(0))))
+
+
+def test_an_anchor_belongs_to_its_own_proposal_at_any_threshold(attention):
+    maps = attention((6, 6))[0]
+    anchors = anchor_tokens(GridSize(6, 6), 4)
+    torch.testing.assert_close(merge(maps, anchors, [1e-30, 1e-30]), maps[anchors])
+
+
+@pytest.mark.parametrize(
+    ("grid", "per_side", "tokens"),
+    [
+        ((5, 5), 2, [0, 4, 20, 24]),
+        ((4, 4), 4, list(range(16))),
+        ((6, 6), 3, [0, 2, 4, 12, 14, 16, 24, 26, 28]),  # step 2 of 5, one row left over at the end
+        ((3, 8), 2, [0, 7, 16, 23]),
+        ((2, 7), 2, [0, 6, 7, 13]),
+        ((9, 4), 4, [4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31]),  # rows 1, 3, 5, 7
+    ],
+)
+def test_anchors_are_spaced_evenly_and_centred(grid, per_side, tokens):
+    assert anchor_tokens(GridSize(*grid), per_side).tolist() == tokens
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.3, 1.0])
+def test_sifting_changes_no_proposal(threshold):
+    """The accelerator's way (everything compared) and the CPU's (far pairs left out) agree."""
+    generator = torch.Generator().manual_seed(3)
+    features = torch.randn(144, 4, generator=generator) * 1.5
+    maps = torch.softmax(features @ features.T, dim=-1)
+    anchors = anchor_tokens(GridSize(12, 12), 6)
+    sifted = merging._first_pass(maps, anchors, threshold, sift=True)
+    plain = merging._first_pass(maps, anchors, threshold, sift=False)
+    torch.testing.assert_close(sifted, plain, rtol=1e-5, atol=1e-8)

@@ -1,0 +1,178 @@
+"""The preview: colours that stay with their segment, borders, numbers, and pictures of every kind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from diffseg_core import InvalidSettingError, Segments, draw_overlay
+from diffseg_core.output.overlay import border_pixels
+from diffseg_core.output.palette import PALETTE, segment_colours
+from diffseg_core.output.poles import poles_of_inaccessibility
+from diffseg_core.segments import order_by_area
+
+
+def by_area(labels: np.ndarray) -> torch.Tensor:
+    proposals = torch.zeros(int(labels.max()) + 1, 1, 1)
+    return order_by_area(torch.from_numpy(labels), proposals)[0]
+
+
+PLAIN = {"borders": False, "numbers": False}
+
+
+def tiles(side: int, count: int) -> np.ndarray:
+    """`count` × `count` square segments in a picture of `side` pixels a side."""
+    index = np.arange(side) * count // side
+    return (index[:, None] * count + index).astype(np.int32)
+
+
+def segments_of(*labels: np.ndarray) -> Segments:
+    ordered = [by_area(image) for image in labels]
+    return Segments(torch.stack(ordered), ())
+
+
+def picture(batch: int = 1, side: int = 64, channels: int = 3) -> torch.Tensor:
+    return torch.rand(batch, side, side, channels, generator=torch.Generator().manual_seed(0))
+
+
+def mask_colours(labels: np.ndarray) -> dict[bytes, tuple[float, ...]]:
+    """Colour by mask, so that segmentations with other numbers can be compared."""
+    ordered = by_area(labels).numpy()
+    colours = segment_colours(poles_of_inaccessibility(ordered))
+    return {(ordered == index).tobytes(): tuple(colour) for index, colour in enumerate(colours.tolist())}
+
+
+@pytest.mark.parametrize("count", [2, 5, 8])
+def test_up_to_64_segments_all_have_different_colours(count):
+    colours = segment_colours(poles_of_inaccessibility(tiles(256, count)))
+    assert len(np.unique(colours, axis=0)) == count * count
+
+
+def test_more_than_64_segments_have_colours_too():
+    colours = segment_colours(poles_of_inaccessibility(tiles(256, 10)))
+    assert colours.shape == (100, 3)
+    assert len(np.unique(colours, axis=0)) == len(PALETTE)
+
+
+def test_a_segment_keeps_its_colour_when_the_rest_is_split_and_merged():
+    coarse = np.zeros((200, 300), dtype=np.int32)
+    coarse[40:160, 30:150] = 1
+    coarse[20:60, 200:260] = 2
+    split = coarse.copy()
+    split[100:, 200:][coarse[100:, 200:] == 0] = 3
+    split[:, 280:] = 4
+    before, after = mask_colours(coarse), mask_colours(split)
+    kept = before.keys() & after.keys()
+    assert len(kept) == 2
+    assert {mask: before[mask] for mask in kept} == {mask: after[mask] for mask in kept}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
+@pytest.mark.parametrize("channels", [3, 4])
+def test_the_overlay_is_rgb_of_the_picture_s_size_with_alpha_dropped(channels, dtype):
+    pictures = picture(2, channels=channels).to(dtype)
+    drawn = draw_overlay(pictures, segments_of(tiles(64, 2), tiles(64, 3)))
+    opaque = draw_overlay(pictures[..., :3], segments_of(tiles(64, 2), tiles(64, 3)))
+    assert drawn.shape == (2, 64, 64, 3)
+    assert drawn.dtype == torch.float32
+    assert 0 <= drawn.min() < drawn.max() <= 1
+    assert torch.equal(drawn, opaque)
+
+
+def test_without_colours_borders_and_numbers_the_picture_is_unchanged():
+    drawn = draw_overlay(picture(channels=4), segments_of(tiles(64, 3)), opacity=0, **PLAIN)
+    assert torch.equal(drawn, picture(channels=4)[..., :3])
+
+
+def test_full_opacity_shows_one_colour_for_each_segment():
+    segments = segments_of(tiles(64, 3))
+    drawn = draw_overlay(picture(), segments, opacity=1, **PLAIN)[0]
+    for mask in segments.masks().bool():
+        assert len(drawn[mask].unique(dim=0)) == 1
+    assert len(drawn.flatten(0, 1).unique(dim=0)) == 9
+
+
+def test_half_opacity_is_the_mean_of_picture_and_colour():
+    segments = segments_of(tiles(64, 3))
+    colours = draw_overlay(picture(), segments, opacity=1, **PLAIN)
+    half = draw_overlay(picture(), segments, opacity=0.5, **PLAIN)
+    torch.testing.assert_close(half, (picture() + colours) / 2)
+
+
+def test_borders_are_drawn_along_borders_only():
+    labels = np.zeros((64, 64), dtype=np.int32)
+    labels[:, 40:] = 1
+    drawn = draw_overlay(picture(), segments_of(labels), opacity=0, numbers=False)
+    changed = (drawn != picture()).any(3).any(1)[0].nonzero().flatten().tolist()
+    assert {39, 40} <= set(changed) <= {38, 39, 40, 41}
+    assert (drawn[0, :, changed].amin(1) < 0.1).any(), "no dark line"
+
+
+@pytest.mark.parametrize(
+    ("width", "line"),
+    [(1, "....x..."), (2, "...xx..."), (3, "...xxx.."), (4, "..xxxx.."), (9, "xxxxxxxx")],
+)
+@pytest.mark.parametrize("axis", [0, 1], ids=["level", "upright"])
+def test_a_border_is_a_line_of_its_width_in_the_middle(axis, width, line):
+    labels = np.zeros((8, 8), dtype=np.int32)
+    labels[:, 4:] = 1
+    expected = np.tile([pixel == "x" for pixel in line], (8, 1))
+    if axis == 0:
+        labels, expected = labels.T, expected.T
+    np.testing.assert_array_equal(border_pixels(labels, width), expected)
+
+
+def test_borders_that_meet_do_not_go_beyond_each_other():
+    labels = np.zeros((7, 7), dtype=np.int32)
+    labels[:, 4:] = 1
+    labels[4:, 4:] = 2
+    drawing = ["...xx..", "...xx..", "...xx..", "...xxxx", "...xxxx", "...xx..", "...xx.."]
+    expected = np.array([[pixel == "x" for pixel in row] for row in drawing])
+    np.testing.assert_array_equal(border_pixels(labels, 2), expected)
+
+
+def test_a_single_segment_has_no_border():
+    assert not border_pixels(np.zeros((5, 5), dtype=np.int32), 3).any()
+
+
+@pytest.mark.parametrize("opacity", [-0.01, 1.01, float("nan")])
+def test_an_opacity_outside_its_range_is_refused(opacity):
+    with pytest.raises(InvalidSettingError, match=f"from 0 .* to 1 .* got {opacity:g}"):
+        draw_overlay(picture(), segments_of(tiles(64, 2)), opacity=opacity)
+
+
+def test_a_number_stands_at_every_pole_and_nowhere_else():
+    labels = tiles(64, 2)
+    drawn = draw_overlay(picture(), segments_of(labels), opacity=0, borders=False)
+    changed = (drawn != picture()).any(3)[0].numpy()
+    near_a_pole = np.zeros_like(changed)
+    for pole in poles_of_inaccessibility(labels):
+        near_a_pole[pole.y - 6 : pole.y + 7, pole.x - 6 : pole.x + 7] = True
+        assert changed[pole.y - 2 : pole.y + 3, pole.x - 2 : pole.x + 3].any()
+    assert not (changed & ~near_a_pole).any()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 200), (200, 2)], ids=str)
+def test_numbers_fit_into_the_smallest_pictures(shape):
+    drawn = draw_overlay(torch.rand(1, *shape, 3), segments_of(np.zeros(shape, dtype=np.int32)))
+    assert drawn.shape == (1, *shape, 3)
+
+
+def test_one_picture_serves_every_image_of_the_segments():
+    segments = segments_of(tiles(64, 2), tiles(64, 3))
+    drawn = draw_overlay(picture(), segments)
+    assert torch.equal(drawn, draw_overlay(picture().repeat(2, 1, 1, 1), segments))
+
+
+@pytest.mark.parametrize(
+    ("pictures", "words"),
+    [
+        (picture(side=32), r"Expected a picture of 64×64 pixels .* got 32×32"),
+        (picture(3), r"Expected 1 or 2 pictures for segments of 2 image\(s\), got 3"),
+    ],
+    ids=["size", "number"],
+)
+def test_a_picture_that_does_not_fit_is_refused_with_the_numbers(pictures, words):
+    with pytest.raises(InvalidSettingError, match=words):
+        draw_overlay(pictures, segments_of(tiles(64, 2), tiles(64, 3)))
