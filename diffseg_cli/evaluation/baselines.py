@@ -15,8 +15,8 @@ from diffseg_core.nested.segment_nested import CONTRAST, FINEST
 from diffseg_core.nested.tree_building import join_closest
 from diffseg_core.picture.boundary_contrast import Contrast
 from diffseg_core.picture.colour_histograms import colour_histograms
+from diffseg_core.picture.smoothing import smoothed
 from diffseg_core.picture.superpixels import superpixels
-from diffseg_core.picture.watershed import smoothed
 
 from .annotated import AnnotatedPicture
 
@@ -76,7 +76,7 @@ def colour_hierarchy(photo: Photo, number: int) -> Labels:
     """
     picture = torch.from_numpy(photo) / 255.0
     smooth = smoothed(picture)
-    leaves = superpixels(picture, FINEST)
+    leaves = superpixels(picture, FINEST, smooth)
     histograms = colour_histograms(smooth, leaves)
     contrast = Contrast(smooth, leaves, CONTRAST)
     areas = leaves.flatten().bincount().double().numpy()

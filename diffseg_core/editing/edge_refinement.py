@@ -17,7 +17,8 @@ import torch.nn.functional as F
 
 from ..errors import InvalidSettingError
 from ..grid import GridSize
-from ..picture.watershed import grow, smoothed
+from ..picture.smoothing import smoothed
+from ..picture.watershed import grow
 from ..pictures import matching_pictures
 from ..segments import Segments, order_by_area
 

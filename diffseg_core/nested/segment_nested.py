@@ -13,8 +13,8 @@ from ..grid import GridSize
 from ..hierarchy import Hierarchy
 from ..picture.boundary_contrast import Contrast
 from ..picture.colour_histograms import colour_histograms
+from ..picture.smoothing import smoothed
 from ..picture.superpixels import superpixels
-from ..picture.watershed import smoothed
 from ..pictures import check_pictures
 from ..segments import Segments
 from .tree_building import build_hierarchy
@@ -78,7 +78,7 @@ def segment_nested(
     trees: list[Hierarchy] = []
     for attention, picture in zip(maps.aggregate(), pictures, strict=True):
         smooth = smoothed(picture)
-        leaves = superpixels(picture, finest)
+        leaves = superpixels(picture, finest, smooth)
         borders = Contrast(smooth, leaves, contrast) if neighbours_only else None
         colours = colour_histograms(smooth, leaves) if colour else None
         trees.append(

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from .watershed import STRAIGHT, differences
+
 LEAST = 1e-3  # of a contrast, in colour values of 0..1
 
 Matrix = npt.NDArray[np.float64]
@@ -28,16 +30,12 @@ class Contrast:
         self._weight = weight
         self._length = np.zeros((count, count))
         self._sum = np.zeros((count, count))
-        labels = segments.cpu().long()
-        for here, there in (
-            ((slice(None), slice(1, None)), (slice(None), slice(0, -1))),
-            ((slice(1, None), slice(None)), (slice(0, -1), slice(None))),
-        ):
-            border = labels[here] != labels[there]
-            pairs = (labels[here] * count + labels[there])[border]
-            difference = torch.linalg.vector_norm(picture[here] - picture[there], dim=-1)[border]
-            self._length += _table(pairs, None, count)
-            self._sum += _table(pairs, difference.double(), count)
+        labels = segments.to("cpu", torch.int32).numpy()
+        for direction in STRAIGHT:
+            ends, others, difference = differences(picture, direction, labels)
+            pairs = labels.ravel()[ends].astype(np.int64) * count + labels.ravel()[others]
+            self._length += np.bincount(pairs, minlength=count**2).reshape(count, count)
+            self._sum += np.bincount(pairs, difference, minlength=count**2).reshape(count, count)
         self._length += self._length.T
         self._sum += self._sum.T
         self.touching = self._length > 0
@@ -66,8 +64,3 @@ class Contrast:
             table[first, first] = 0
             table[:, first] = table[first]
         return np.flatnonzero(self._length[first])
-
-
-def _table(pairs: torch.Tensor, values: torch.Tensor | None, count: int) -> Matrix:
-    table = pairs.bincount(values, minlength=count * count).view(count, count)
-    return table.double().numpy()

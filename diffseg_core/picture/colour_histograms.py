@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from ..grid import GridSize
+from .smoothing import enlargement
+
 BINS = 6  # of lightness and of each of the two colour differences
 SPREAD = 0.5  # colour differences are told apart from −0.5 to 0.5; few are greater
 PRIOR = (
@@ -23,7 +26,15 @@ def colour_histograms(picture: torch.Tensor, segments: torch.Tensor) -> torch.Te
     Returns:
         float32 ``[S, C]``, rows sum to 1; C is the number of bins that the picture has pixels in.
     """
-    red, green, blue = picture.unbind(-1)
+    # A larger picture is sampled as densely as one of the usual size is in all its pixels.
+    stride = max(1, int(enlargement(GridSize(*segments.shape))))
+    offset = (stride - 1) // 2
+    sampled = slice(offset, None, stride)
+    count = int(segments.max()) + 1
+    if stride > 1 and len(segments[sampled, sampled].unique()) < count:
+        sampled = slice(None)  # a segment would be missed
+    segments = segments[sampled, sampled]
+    red, green, blue = picture[sampled, sampled].unbind(-1)
     axes = (
         (red + green + blue) / 3,
         (red - green) / (2 * SPREAD) + 0.5,
@@ -32,9 +43,9 @@ def colour_histograms(picture: torch.Tensor, segments: torch.Tensor) -> torch.Te
     colour = torch.zeros_like(segments, dtype=torch.int64)
     for axis in axes:
         colour = colour * BINS + (axis * BINS).long().clamp_(0, BINS - 1)
-    present, colour = colour.unique(return_inverse=True)
-    count = int(segments.max()) + 1
-    pairs = segments.long() * len(present) + colour
-    table = pairs.flatten().bincount(minlength=count * len(present)).view(count, len(present)).float()
+    colours = BINS ** len(axes)
+    pairs = segments.long() * colours + colour
+    table = pairs.flatten().bincount(minlength=count * colours).view(count, colours)
+    table = table[:, table.any(0)].float()
     whole = table.sum(0) / table.sum()
     return (1 - PRIOR) * table / table.sum(1, keepdim=True) + PRIOR * whole

@@ -15,72 +15,114 @@ import math
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 
-from .watershed import STRAIGHT, Forest, edges_between, enlargement, grow, smoothed
+from ..grid import GridSize
+from .smoothing import resized, sizes_up_to, smoothed
+from .watershed import STRAIGHT, Forest, Labels, edges_between, grow
 
 ALLOWANCE = 200 / 255  # "scale" of the paper, at the usual size
 
 
-def superpixels(picture: torch.Tensor, smallest_area: float) -> torch.Tensor:
+def superpixels(
+    picture: torch.Tensor, smallest_area: float, smooth: torch.Tensor | None = None
+) -> torch.Tensor:
     """Cut a picture into superpixels.
 
-    Those of a picture larger than 512×512 are found on a reduction of it and grow to its own edges, so that a
-    picture and its enlargement have much the same pieces.
+    Those of a picture larger than 512×512 are found on a reduction of it. Their borders then move to the
+    edges of larger and larger ones, up to its own, so that a picture and its enlargement have much the same
+    pieces.
 
     Args:
         picture: ``[H, W, 3]`` in 0..1.
         smallest_area: share of the picture, 0..1: no piece is smaller, unless it is the only one.
+        smooth: `smoothed` of the picture, where it is known already.
 
     Returns:
         int32 ``[H, W]`` on the CPU, 0..S-1 in reading order of the pieces' first pixels. A piece with a
         narrow neck can come in two parts.
     """
-    height, width = picture.shape[:2]
-    scale = max(1.0, enlargement(height, width))
-    size = max(1, round(height / scale)), max(1, round(width / scale))
-    planes = picture.float().cpu().permute(2, 0, 1)[None]
-    if scale > 1:
-        planes = F.interpolate(planes, size=size, mode="bilinear", antialias=True)
-    smooth = smoothed(planes[0].permute(1, 2, 0))
+    sizes = sizes_up_to(GridSize(*picture.shape[:2]))
+    smooth = smoothed(picture) if smooth is None else smooth
+    first = smooth if len(sizes) == 1 else smoothed(resized(picture, sizes[0]))
+    pieces = _similar_pixels(first, smallest_area)
+    seeds = np.where(_cores(pieces, math.ceil(smallest_area * pieces.size)), pieces, np.int32(-1))
+    if not (seeds >= 0).any():
+        seeds = pieces
+    if len(sizes) == 1:
+        pieces = grow(seeds, smooth)
+    for following in sizes[1:]:
+        larger = smooth if following == sizes[-1] else smoothed(resized(picture, following))
+        pieces = grow(enlarged(seeds, following), larger)
+        seeds = inner_pixels(pieces)
+    return torch.from_numpy(_in_reading_order(_join_small(pieces, smooth, smallest_area)))
+
+
+def _similar_pixels(smooth: torch.Tensor, smallest_area: float) -> Labels:
+    """The pieces of Felzenszwalb and Huttenlocher's method: int32 ``[H, W]``, in reading order."""
+    size = smooth.shape[:2]
     forest = Forest(*edges_between(smooth, STRAIGHT), np.ones(size[0] * size[1], dtype=np.int64))
     forest.join_similar(ALLOWANCE)
-    smallest = math.ceil(smallest_area * size[0] * size[1])
-    forest.join_small(smallest)
-    pieces = _in_reading_order(forest.piece_of(np.arange(size[0] * size[1])).reshape(size))
-    core = _cores(pieces, smallest)
-    seeds = np.where(core, pieces, np.int32(-1)) if core.any() else pieces
-    rows, columns = (np.arange(full) * few // full for full, few in zip((height, width), size, strict=True))
-    smooth = smoothed(picture)
-    grown = grow(seeds[rows[:, None], columns], smooth)
-    return torch.from_numpy(_in_reading_order(_join_small(grown, smooth, smallest_area)))
+    forest.join_small(math.ceil(smallest_area * size[0] * size[1]))
+    return _in_reading_order(forest.piece_of(np.arange(size[0] * size[1])).reshape(size))
 
 
-def _join_small(
-    pieces: npt.NDArray[np.int32], smooth: torch.Tensor, smallest_area: float
-) -> npt.NDArray[np.int32]:
+def _join_small(pieces: Labels, smooth: torch.Tensor, smallest_area: float) -> Labels:
     """Join every piece that became too small as borders moved with the neighbour that differs least."""
     numbered = _in_reading_order(pieces)
     sizes = np.bincount(numbered.ravel())
     smallest = math.ceil(smallest_area * numbered.size)
     if sizes.min() >= smallest:
         return numbered
-    ends, others, weights = edges_between(smooth, STRAIGHT)
+    ends, others, weights = edges_between(smooth, STRAIGHT, numbered)
     flat = numbered.ravel()
-    between = flat[ends] != flat[others]
-    forest = Forest(flat[ends[between]], flat[others[between]], weights[between], sizes)
+    forest = Forest(flat[ends], flat[others], weights, sizes)
     forest.join_small(smallest)
-    joined: npt.NDArray[np.int32] = forest.piece_of(np.arange(len(sizes)))[numbered].astype(np.int32)
+    joined: Labels = forest.piece_of(np.arange(len(sizes))).astype(np.int32)[numbered]
     return joined
 
 
+def enlarged(labels: Labels, size: GridSize) -> Labels:
+    """Labels at another size, every pixel that of the one it lies in: int32 ``[H, W]``."""
+    if labels.shape == size:
+        return labels
+    rows, columns = (np.arange(full) * few // full for full, few in zip(size, labels.shape, strict=True))
+    return labels[rows][:, columns]
+
+
+def inner_pixels(labels: Labels) -> Labels:
+    """The pixels that have none but their own label around them, and all of those of labels without such.
+
+    Returns:
+        int32 ``[H, W]``, −1 elsewhere.
+    """
+    core = _inside(labels)
+    thin = np.ones(int(labels.max()) + 1, dtype=bool)
+    thin[labels[core]] = False
+    return np.where(core | thin[labels], labels, np.int32(-1))
+
+
+def _inside(labels: Labels) -> npt.NDArray[np.bool_]:
+    """Which pixels have none but their own label among the eight around them."""
+    inside = np.ones(labels.shape, dtype=bool)
+    across = labels[:, 1:] == labels[:, :-1]
+    inside[:, 1:] &= across
+    inside[:, :-1] &= across
+    down = (labels[1:] == labels[:-1]) & inside[1:] & inside[:-1]
+    inside[1:] &= down
+    inside[:-1] &= down
+    return inside
+
+
 def _in_reading_order(pieces: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
-    """Number the pieces by their first pixels."""
-    _, first, piece = np.unique(pieces, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int32)
-    rank[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
-    numbers: npt.NDArray[np.int32] = rank[piece.reshape(pieces.shape)]
-    return numbers
+    """Number the pieces, any numbers ≥ 0, by their first pixels."""
+    flat = pieces.ravel()
+    first = np.full(int(flat.max()) + 1, flat.size, dtype=np.int64)
+    starts = np.flatnonzero(np.append(True, flat[1:] != flat[:-1]))  # of runs; each piece has one
+    np.minimum.at(first, flat[starts], starts)
+    order = np.argsort(first, kind="stable")[: int((first < flat.size).sum())]
+    rank = np.full(len(first), -1, dtype=np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return rank[pieces]
 
 
 def _cores(pieces: npt.NDArray[np.int32], smallest: int) -> npt.NDArray[np.bool_]:
@@ -88,11 +130,6 @@ def _cores(pieces: npt.NDArray[np.int32], smallest: int) -> npt.NDArray[np.bool_
 
     An edge that is blurred over a few pixels makes strips of the colours between; they have no core.
     """
-    height, width = pieces.shape
-    around = np.pad(pieces, 1, "edge")
-    core = np.ones(pieces.shape, dtype=bool)
-    for down in range(3):
-        for right in range(3):
-            core &= around[down : down + height, right : right + width] == pieces
+    core = _inside(pieces)
     enough = 2 * np.bincount(pieces[core], minlength=int(pieces.max()) + 1) >= smallest
     return core & enough[pieces]

@@ -8,29 +8,27 @@ minimum spanning trees. Felzenszwalb and Huttenlocher's superpixels and watershe
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 
-SMOOTHING = 0.8  # standard deviation in pixels, at the usual size
-USUAL_PIXELS = 512 * 512
 STRAIGHT = ((0, 1), (1, 0))  # rows down, columns to the right
 
 LEAST_WEIGHT, GREATEST_WEIGHT, CLASSES = 1e-3, 0.5, 48
 
 Indices = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.int32]
 Weights = npt.NDArray[np.float32]
 
 
-def grow(seeds: npt.NDArray[np.int32], picture: torch.Tensor) -> npt.NDArray[np.int32]:
+def grow(seeds: Labels, picture: torch.Tensor) -> Labels:
     """Let seeds grow over a picture until they meet, over small differences first.
 
     Every pixel goes to the seed that is reached over the least greatest difference: a minimum spanning
-    forest, or watershed cut (Cousty et al., "Watershed Cuts", PAMI 2009). Borders lie between pixels.
+    forest, or watershed cut (Cousty et al., "Watershed Cuts", PAMI 2009). Borders lie between pixels. Only
+    the edges of pixels without a seed are looked at.
 
     Args:
         seeds: ``[H, W]``, a seed's number ≥ 0, or −1 where there is none yet; at least one pixel has one.
@@ -39,91 +37,82 @@ def grow(seeds: npt.NDArray[np.int32], picture: torch.Tensor) -> npt.NDArray[np.
     Returns:
         ``[H, W]``, the seed of every pixel, each 4-connected with pixels of its own.
     """
-    free = torch.from_numpy(seeds < 0)
-    forest = Forest(*edges_between(picture, STRAIGHT, free), np.ones(seeds.size, dtype=np.int64))
-    forest.join_to(seeds.ravel() >= 0)
+    pixels = np.flatnonzero(seeds < 0)
+    if not len(pixels):
+        return seeds.copy()
+    count = int(seeds.max()) + 1
+    node = seeds.ravel().copy()  # of the forest: a seed, or a pixel without one
+    node[pixels] = np.arange(count, count + len(pixels), dtype=np.int32)
+    ends, others, weights = edges_between(picture, STRAIGHT, seeds)
+    forest = Forest(node[ends], node[others], weights, np.ones(count + len(pixels), dtype=np.int64))
+    forest.join_to(np.arange(count + len(pixels)) < count)
     grown = seeds.ravel().copy()
-    pixels = np.flatnonzero(grown < 0)
-    grown[pixels] = grown[forest.piece_of(pixels)]
+    grown[pixels] = forest.piece_of(np.arange(count, count + len(pixels)))  # pieces go by their seeds
     return grown.reshape(seeds.shape)
 
 
-def smoothed(picture: torch.Tensor, deviation: float = SMOOTHING) -> torch.Tensor:
-    """A picture without its grain: convolved with a Gaussian that grows with the picture.
-
-    Args:
-        picture: ``[H, W, 3]`` in 0..1.
-        deviation: of the Gaussian, in pixels of a picture of 512×512; smaller ones have the same.
-
-    Returns:
-        float32 ``[H, W, 3]`` on the CPU.
-    """
-    deviation *= max(1.0, enlargement(*picture.shape[:2]))
-    radius = math.ceil(4 * deviation)
-    kernel = torch.exp(-(torch.arange(-radius, radius + 1.0) ** 2) / (2 * deviation**2))
-    kernel /= kernel.sum()
-    planes = picture.float().cpu().permute(2, 0, 1)[:, None]
-    planes = F.conv2d(F.pad(planes, (radius, radius, 0, 0), "replicate"), kernel.view(1, 1, 1, -1))
-    planes = F.conv2d(F.pad(planes, (0, 0, radius, radius), "replicate"), kernel.view(1, 1, -1, 1))
-    return planes[:, 0].permute(1, 2, 0).contiguous()
-
-
-def enlargement(height: int, width: int) -> float:
-    """How much longer the picture's sides are than those of the usual one: lengths in pixels grow with it."""
-    return math.sqrt(height * width / USUAL_PIXELS)
-
-
 def edges_between(
-    picture: torch.Tensor, directions: Sequence[tuple[int, int]], free: torch.Tensor | None = None
+    picture: torch.Tensor, directions: Sequence[tuple[int, int]], labels: Labels | None = None
 ) -> tuple[Indices, Indices, Weights]:
     """Both ends and the weight of every edge between pixels that touch, by rising weight.
 
     Args:
-        picture: ``[H, W, 3]``.
+        picture: float32 ``[H, W, 3]`` on the CPU.
         directions: rows down and columns to the right.
-        free: bool ``[H, W]``; edges between two pixels that are not are left out.
+        labels: ``[H, W]``; edges between two pixels of one label ≥ 0 are left out.
     """
+    found = [differences(picture, direction, labels) for direction in directions]
+    ends, others, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = torch.sort(torch.from_numpy(weights), stable=True)
+    first = order.indices.numpy()
+    return ends[first], others[first], order.values.numpy()
+
+
+def differences(
+    picture: torch.Tensor, direction: tuple[int, int], labels: Labels | None = None
+) -> tuple[Indices, Indices, Weights]:
+    """The edges of `edges_between` in one direction, in reading order."""
     height, width = picture.shape[:2]
-    numbers = torch.arange(height * width).view(height, width)
-    ends, others, weights = [], [], []
-    for down, right in directions:
-        here = (slice(0, height - down), slice(max(0, -right), width - max(0, right)))
-        there = (slice(down, height), slice(max(0, right), width - max(0, -right)))
-        taken = torch.ones_like(numbers[here], dtype=torch.bool) if free is None else free[here] | free[there]
-        ends.append(numbers[here][taken])
-        others.append(numbers[there][taken])
-        weights.append(torch.linalg.vector_norm(picture[here] - picture[there], dim=-1)[taken])
-    order = torch.sort(torch.cat(weights), stable=True)
-    return (
-        torch.cat(ends)[order.indices].numpy(),
-        torch.cat(others)[order.indices].numpy(),
-        order.values.numpy(),
-    )
+    down, right = direction
+    here = (slice(0, height - down), slice(max(0, -right), width - max(0, right)))
+    there = (slice(down, height), slice(max(0, right), width - max(0, -right)))
+    if labels is None:
+        pixels = np.arange(height * width).reshape(height, width)[here].ravel()
+        difference = (picture[here] - picture[there]).reshape(-1, 3)
+    else:
+        rows, columns = np.nonzero((labels[here] != labels[there]) | (labels[here] < 0))
+        pixels = rows * width + columns + here[1].start
+        index, colours = torch.from_numpy(pixels), picture.reshape(-1, 3)
+        difference = colours[index] - colours[index + (down * width + right)]
+    weights: Weights = torch.linalg.vector_norm(difference, dim=-1).numpy()
+    return pixels, pixels + (down * width + right), weights
 
 
 class Forest:
-    """Pieces that grow by joining; a piece goes by the number of one of its pixels.
+    """Pieces that grow by joining; a piece goes by the number of one of its nodes.
 
     Args:
         ends, others, weights: of the edges, by rising weight.
-        sizes: of the pieces at the start, in pixels.
+        sizes: of the nodes at the start, in pixels.
     """
 
-    def __init__(self, ends: Indices, others: Indices, weights: Weights, sizes: Indices) -> None:
-        self._edges = ends, others, weights
-        pixels = len(sizes)
-        self._parent = np.arange(pixels)
+    def __init__(
+        self, ends: npt.NDArray[np.integer], others: npt.NDArray[np.integer], weights: Weights, sizes: Indices
+    ) -> None:
+        count = len(sizes)
+        self._edges = ends.astype(np.int64), others.astype(np.int64), weights
+        self._parent = np.arange(count)
         self._size = sizes.astype(np.int64)
-        self._inside = np.zeros(pixels, dtype=np.float32)  # greatest difference inside
-        self._first = np.empty(pixels, dtype=np.int64)
-        self._mark = np.zeros(pixels, dtype=bool)
+        self._inside = np.zeros(count, dtype=np.float32)  # greatest difference inside
+        self._first = np.empty(count, dtype=np.int64)
+        self._mark = np.zeros(count, dtype=bool)
 
-    def piece_of(self, pixels: Indices) -> Indices:
-        """The pieces that pixels belong to."""
-        piece = self._parent[pixels]
+    def piece_of(self, nodes: Indices) -> Indices:
+        """The pieces that nodes belong to."""
+        piece = self._parent[nodes]
         while not np.array_equal(further := self._parent[piece], piece):
             piece = further
-        self._parent[pixels] = piece
+        self._parent[nodes] = piece
         return piece
 
     def join_similar(self, allowance: float) -> None:
@@ -159,7 +148,7 @@ class Forest:
             self._join(pieces[small[pieces]], ends, others, weights)
 
     def join_to(self, seeded: npt.NDArray[np.bool_]) -> None:
-        """Join every pixel with one that is seeded; those stay apart."""
+        """Join every node with one that is seeded; those stay apart, and give their pieces the name."""
         ends, others, weights = self._edges
         while True:
             ends, others = self.piece_of(ends), self.piece_of(others)
@@ -179,7 +168,7 @@ class Forest:
 
     def _join(self, pieces: Indices, ends: Indices, others: Indices, weights: Weights) -> None:
         """Join each of the pieces with its neighbour over the first of its edges."""
-        numbers = np.arange(len(ends))[::-1]
+        numbers = np.arange(len(ends))[::-1]  # backwards, so that of several writes the first edge stays
         self._first[pieces] = len(ends)
         self._first[ends[::-1]] = numbers
         at_ends = self._first[pieces]

@@ -59,7 +59,7 @@ def check_whole(folder: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
 def test_a_run_that_is_killed_leaves_no_half_file_and_goes_on_to_the_same_end(pics, tmp_path):
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    command = [sys.executable, "-m", "diffseg_core", "segment", "pics", "--mask-files", *QUICK]
+    command = [sys.executable, "-m", "diffseg_cli", "segment", "pics", "--mask-files", *QUICK]
     search = {"PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")])}
     process = subprocess.Popen([*command, "--out", str(killed)], env={**os.environ, **search})
     while process.poll() is None and len(list(killed.rglob("*_segments.json"))) < 2:
