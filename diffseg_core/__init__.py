@@ -7,9 +7,10 @@ Diffusion", CVPR 2024, arXiv 2308.12469.
 from .attention.accumulator import AttentionAccumulator
 from .attention.diffusers_capture import capture_diffusers
 from .attention.maps import AttentionMaps
-from .editing.edge_refinement import refine, soft_masks
+from .editing.edge_refinement import refine
 from .editing.filtering import filter_segments
 from .editing.snapping import snap
+from .editing.soft_masks import soft_masks
 from .errors import (
     CaptureError,
     DiffSegError,

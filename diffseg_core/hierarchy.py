@@ -97,4 +97,5 @@ class Hierarchy:
         areas = weights.new_zeros(len(names)).index_add_(0, index, weights)
         sums = self.maps.new_zeros(len(names), *self.maps.shape[1:])
         sums.index_add_(0, index, self.maps * weights[:, None, None])
-        return index.int()[self.leaves.long()], sums / areas[:, None, None]
+        labels = index.int().index_select(0, self.leaves.flatten()).view(self.leaves.shape)
+        return labels, sums / areas[:, None, None]

@@ -152,12 +152,13 @@ def order_by_area(labels: torch.Tensor, proposals: torch.Tensor) -> tuple[torch.
     Returns:
         int32 ``[H, W]`` and the proposals in the new order.
     """
-    areas = labels[labels >= 0].bincount(minlength=len(proposals))
+    numbers = labels.flatten() + 1  # 0 where no segment is
+    areas = numbers.bincount(minlength=len(proposals) + 1)[1:]
     order = torch.argsort(areas, descending=True, stable=True)
     order = order[: int((areas > 0).sum())]
-    rank = areas.new_full((len(areas) + 1,), -1)  # −1 takes the last entry
-    rank[order] = torch.arange(len(order), device=labels.device)
-    return rank[labels.long()].int(), proposals[order]
+    rank = torch.full((len(areas) + 1,), -1, dtype=torch.int32, device=labels.device)
+    rank[order + 1] = torch.arange(len(order), dtype=torch.int32, device=labels.device)
+    return rank.index_select(0, numbers).view(labels.shape), proposals[order]
 
 
 def parse_indices(text: str) -> tuple[int, ...]:

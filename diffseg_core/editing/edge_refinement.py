@@ -13,10 +13,11 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 
 from ..errors import InvalidSettingError
 from ..grid import GridSize
+from ..merging.small_regions import connected_runs
+from ..picture.pyramid import climb, resized, sampled, sizes_up_to
 from ..picture.smoothing import smoothed
 from ..picture.watershed import grow
 from ..pictures import matching_pictures
@@ -26,7 +27,6 @@ TOKENS = 1.5  # reach where none is given
 USUAL_REACH = 0.025  # share of the longer side, for segments that no attention stands behind
 GRAIN = 1.5  # standard deviation in pixels of 512×512, under which changes of colour are no edges
 LONG = 4.0  # pixels of a thin part that counts, in squares of the reach
-SOFTNESS = 1e-3  # variance of brightness below which the guided filter smooths
 
 NEIGHBOURS = (
     (np.s_[1:], np.s_[:-1]),
@@ -43,6 +43,7 @@ def refine(
     pictures: torch.Tensor,
     reach: float | None = None,
     on_image: Callable[[int], None] = lambda done: None,
+    on_step: Callable[[], None] = lambda: None,
 ) -> Segments:
     """Move every border to the strongest edge of the picture within reach.
 
@@ -56,6 +57,7 @@ def refine(
         reach: share of the picture's longer side, above 0 to 0.2, by which a border may move. None is one
             and a half tokens of the attention, or 0.025 for segments without proposals.
         on_image: called after each picture with the number done; what it raises ends the call.
+        on_step: called at least once in a second, to the same end.
 
     Returns:
         segments of the same number, again in descending order of area, with the same proposals and without
@@ -70,11 +72,9 @@ def refine(
         )
     labels, proposals = [], []
     for image, picture in enumerate(matching_pictures(pictures, segments)):
-        before = segments.labels[image].cpu().numpy()
-        pixels = _reach_in_pixels(segments, image, reach)
-        after = torch.from_numpy(grow(_cores(before, pixels), smoothed(picture, GRAIN)) - 1).to(
-            segments.labels.device
-        )
+        pixels = reach_in_pixels(segments, image, reach)
+        refined = _refined(segments.labels[image].cpu().numpy(), picture, pixels, on_step)
+        after = torch.from_numpy(refined).to(segments.labels.device)
         maps = (
             segments.proposals[image] if segments.proposals else after.new_zeros(segments.counts[image], 1, 1)
         )
@@ -85,48 +85,32 @@ def refine(
     return Segments(torch.stack(labels), tuple(proposals) if segments.proposals else ())
 
 
-def soft_masks(segments: Segments, pictures: torch.Tensor, image: int = 0) -> torch.Tensor:
-    """The probability with which every pixel of an image belongs to each segment.
-
-    Masks are smoothed where the picture is smooth and stay sharp at its edges (guided filter: He, Sun and
-    Tang, 2010), about one and a half tokens wide, and add up to 1 with the pixels of no segment.
-
-    Args:
-        segments: best refined ones.
-        pictures: as of `refine`.
-        image: index of the image.
-
-    Returns:
-        float32 ``[K, H, W]`` in 0..1, on the device of the segments.
-
-    Raises:
-        InvalidSettingError: no such image, or pictures that do not fit the segments.
-    """
-    labels = segments.labels_of(image)
-    picture = matching_pictures(pictures, segments)[image].to(labels.device)
-    radius = max(1, round(_reach_in_pixels(segments, image, None) / 2))
-    guide = _Guide(picture.mean(-1), radius)
-    count = segments.counts[image]
-    masks = torch.zeros(count, *segments.image_size, device=labels.device)
-    total = torch.zeros(tuple(segments.image_size), device=labels.device)
-    for segment in range(-1, count):
-        mask = labels == segment
-        rows, columns = mask.any(1).nonzero().flatten(), mask.any(0).nonzero().flatten()
-        if not len(rows):
-            continue
-        box = (_around(rows, 2 * radius, labels.shape[0]), _around(columns, 2 * radius, labels.shape[1]))
-        soft = guide.filter(mask[box].float(), box).clamp_(0, 1)
-        total[box] += soft
-        if segment >= 0:
-            masks[segment][box] = soft
-    return masks.div_(total.clamp_min_(1e-6))
+def _refined(labels: Labels, picture: torch.Tensor, reach: float, on_step: Callable[[], None]) -> Labels:
+    """Refine the segments of one image; pictures above 512×512 on a reduction of them first."""
+    full = GridSize(*labels.shape)
+    first = sizes_up_to(full)[0]
+    small = sampled(labels, first)
+    on_step()
+    cores = _cores(small, max(1.0, reach * first.side / full.side))
+    on_step()
+    pieces = grow(cores, smoothed(resized(picture, first), GRAIN))
+    pieces = climb(pieces, picture, GRAIN, on_step=on_step) - 1
+    return pieces if first == full else _with_what_vanished(pieces, labels)
 
 
-def _around(indices: torch.Tensor, margin: int, length: int) -> slice:
-    return slice(max(0, int(indices[0]) - margin), min(length, int(indices[-1]) + 1 + margin))
+def _with_what_vanished(refined: Labels, labels: Labels) -> Labels:
+    """Give connected pieces back that lost all of their pixels, since a reduction had none of them."""
+    starts, pieces = connected_runs(labels)
+    kept = np.zeros(int(pieces.max()) + 1, dtype=bool)
+    kept[pieces[np.logical_or.reduceat((refined == labels).ravel(), starts)]] = True
+    if kept.all():
+        return refined
+    lost = np.repeat(~kept[pieces], np.diff(starts, append=labels.size)).reshape(labels.shape)
+    return np.where(lost, labels, refined)
 
 
-def _reach_in_pixels(segments: Segments, image: int, reach: float | None) -> float:
+def reach_in_pixels(segments: Segments, image: int, reach: float | None) -> float:
+    """By how many pixels a border may move: see `refine`."""
     size = segments.image_size
     if reach is not None:
         return max(1.0, reach * max(size))
@@ -166,30 +150,3 @@ def _cores(labels: Labels, reach: float) -> Labels:
         deepest = ndimage.maximum_filter(np.where(own, distance[box], 0.0), window)
         core[box] |= kept & (distance[box] >= np.maximum(0.6 * deepest, deepest - 1.0))
     return np.where(core, labels + 1, -1)
-
-
-class _Guide:
-    """The guided filter with the picture's brightness as its guide.
-
-    Args:
-        brightness: ``[H, W]`` in 0..1.
-        radius: of its windows, in pixels.
-    """
-
-    def __init__(self, brightness: torch.Tensor, radius: int) -> None:
-        self._brightness, self._radius = brightness, radius
-        self._mean = self._average(brightness)
-        self._variance = self._average(brightness**2) - self._mean**2
-
-    def filter(self, mask: torch.Tensor, box: tuple[slice, slice]) -> torch.Tensor:
-        """Filter a mask that is 0 outside the box by more than twice the radius."""
-        brightness, mean = self._brightness[box], self._mean[box]
-        share = self._average(mask)
-        slope = (self._average(brightness * mask) - mean * share) / (self._variance[box] + SOFTNESS)
-        return self._average(slope) * brightness + self._average(share - slope * mean)
-
-    def _average(self, values: torch.Tensor) -> torch.Tensor:
-        """The mean over every window; windows end with the picture."""
-        size = 2 * self._radius + 1
-        down = F.avg_pool2d(values[None, None], (size, 1), 1, (self._radius, 0), count_include_pad=False)
-        return F.avg_pool2d(down, (1, size), 1, (0, self._radius), count_include_pad=False)[0, 0]

@@ -80,10 +80,12 @@ def mean_maps(attention: torch.Tensor, grid: GridSize, leaves: torch.Tensor, cou
     """
     device = attention.device
     height, width = leaves.shape
+    index = torch.int32 if count * grid.tokens < 2**31 else torch.int64
     rows = torch.arange(height, device=device) * grid.height // height
     columns = torch.arange(width, device=device) * grid.width // width
-    tokens = rows[:, None] * grid.width + columns
-    pairs = leaves.to(device).long() * grid.tokens + tokens
+    pairs = leaves.to(device, index) * grid.tokens
+    pairs += (rows[:, None] * grid.width).to(index)
+    pairs += columns.to(index)
     share = pairs.flatten().bincount(minlength=count * grid.tokens).view(count, grid.tokens).float()
     share /= share.sum(1, keepdim=True)
     return share @ attention

@@ -11,20 +11,25 @@ in place of millions of steps.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from ..grid import GridSize
-from .smoothing import resized, sizes_up_to, smoothed
+from .pyramid import climb, inside, resized, sizes_up_to
+from .smoothing import smoothed
 from .watershed import STRAIGHT, Forest, Labels, edges_between, grow
 
 ALLOWANCE = 200 / 255  # "scale" of the paper, at the usual size
 
 
 def superpixels(
-    picture: torch.Tensor, smallest_area: float, smooth: torch.Tensor | None = None
+    picture: torch.Tensor,
+    smallest_area: float,
+    smooth: torch.Tensor | None = None,
+    on_step: Callable[[], None] = lambda: None,
 ) -> torch.Tensor:
     """Cut a picture into superpixels.
 
@@ -36,6 +41,7 @@ def superpixels(
         picture: ``[H, W, 3]`` in 0..1.
         smallest_area: share of the picture, 0..1: no piece is smaller, unless it is the only one.
         smooth: `smoothed` of the picture, where it is known already.
+        on_step: called now and then, at least once in a second; what it raises ends the call.
 
     Returns:
         int32 ``[H, W]`` on the CPU, 0..S-1 in reading order of the pieces' first pixels. A piece with a
@@ -48,12 +54,8 @@ def superpixels(
     seeds = np.where(_cores(pieces, math.ceil(smallest_area * pieces.size)), pieces, np.int32(-1))
     if not (seeds >= 0).any():
         seeds = pieces
-    if len(sizes) == 1:
-        pieces = grow(seeds, smooth)
-    for following in sizes[1:]:
-        larger = smooth if following == sizes[-1] else smoothed(resized(picture, following))
-        pieces = grow(enlarged(seeds, following), larger)
-        seeds = inner_pixels(pieces)
+    pieces = climb(grow(seeds, first), picture, smooth=smooth, on_step=on_step)
+    on_step()
     return torch.from_numpy(_in_reading_order(_join_small(pieces, smooth, smallest_area)))
 
 
@@ -81,38 +83,6 @@ def _join_small(pieces: Labels, smooth: torch.Tensor, smallest_area: float) -> L
     return joined
 
 
-def enlarged(labels: Labels, size: GridSize) -> Labels:
-    """Labels at another size, every pixel that of the one it lies in: int32 ``[H, W]``."""
-    if labels.shape == size:
-        return labels
-    rows, columns = (np.arange(full) * few // full for full, few in zip(size, labels.shape, strict=True))
-    return labels[rows][:, columns]
-
-
-def inner_pixels(labels: Labels) -> Labels:
-    """The pixels that have none but their own label around them, and all of those of labels without such.
-
-    Returns:
-        int32 ``[H, W]``, −1 elsewhere.
-    """
-    core = _inside(labels)
-    thin = np.ones(int(labels.max()) + 1, dtype=bool)
-    thin[labels[core]] = False
-    return np.where(core | thin[labels], labels, np.int32(-1))
-
-
-def _inside(labels: Labels) -> npt.NDArray[np.bool_]:
-    """Which pixels have none but their own label among the eight around them."""
-    inside = np.ones(labels.shape, dtype=bool)
-    across = labels[:, 1:] == labels[:, :-1]
-    inside[:, 1:] &= across
-    inside[:, :-1] &= across
-    down = (labels[1:] == labels[:-1]) & inside[1:] & inside[:-1]
-    inside[1:] &= down
-    inside[:-1] &= down
-    return inside
-
-
 def _in_reading_order(pieces: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
     """Number the pieces, any numbers ≥ 0, by their first pixels."""
     flat = pieces.ravel()
@@ -130,6 +100,6 @@ def _cores(pieces: npt.NDArray[np.int32], smallest: int) -> npt.NDArray[np.bool_
 
     An edge that is blurred over a few pixels makes strips of the colours between; they have no core.
     """
-    core = _inside(pieces)
+    core = inside(pieces)
     enough = 2 * np.bincount(pieces[core], minlength=int(pieces.max()) + 1) >= smallest
     return core & enough[pieces]

@@ -1,0 +1,152 @@
+"""Masks of probabilities, gradual where the picture is smooth and sharp at its edges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+
+from ..picture.smoothing import enlargement
+from ..pictures import matching_pictures
+from ..segments import Segments
+from .edge_refinement import reach_in_pixels
+
+SOFTNESS = 1e-3  # variance of brightness below which the guided filter smooths
+
+Box = tuple[slice, slice]
+
+
+def soft_masks(
+    segments: Segments,
+    pictures: torch.Tensor,
+    image: int = 0,
+    on_step: Callable[[], None] = lambda: None,
+) -> torch.Tensor:
+    """The probability with which every pixel of an image belongs to each segment.
+
+    Masks are smoothed where the picture is smooth and stay sharp at its edges (guided filter: He, Sun and
+    Tang, 2010), about one and a half tokens wide, and add up to 1 with the pixels of no segment. In pictures
+    much larger than 512×512 the filter's coefficients are those of a reduction (He and Sun, "Fast Guided
+    Filter", 2015).
+
+    Args:
+        segments: best refined ones.
+        pictures: ``[B, H, W, C]`` in 0..1, theirs; one serves all.
+        image: index of the image.
+        on_step: called for each segment; what it raises ends the call.
+
+    Returns:
+        float32 ``[K, H, W]`` in 0..1, on the device of the segments.
+
+    Raises:
+        InvalidSettingError: no such image, or pictures that do not fit the segments.
+    """
+    labels = segments.labels_of(image)
+    brightness = matching_pictures(pictures, segments)[image].to(labels.device).mean(-1)
+    radius = max(1, round(reach_in_pixels(segments, image, None) / 2))
+    guide = _Guide(brightness, radius, by=max(1, round(enlargement(segments.image_size))))
+    masks = torch.zeros(segments.counts[image], *segments.image_size, device=labels.device)
+    total = torch.zeros(tuple(segments.image_size), device=labels.device)
+    boxes = _boxes(labels, len(masks), guide.margin)
+    for segment, box in boxes.items():
+        on_step()
+        soft, box = guide.filter(labels, segment, box)
+        total[box] += soft
+        if segment >= 0:
+            masks[segment][box] = soft
+            boxes[segment] = box
+    total.clamp_min_(1e-6)
+    for segment, box in boxes.items():
+        if segment >= 0:
+            masks[segment][box] /= total[box]
+    return masks
+
+
+def _boxes(labels: torch.Tensor, count: int, margin: int) -> dict[int, Box]:
+    """Where each segment is, and −1, with a margin: none for those that have no pixel."""
+    height, width = labels.shape
+    index = labels.long() + 1
+    rows = torch.zeros(count + 1, height, dtype=torch.bool, device=labels.device)
+    rows[index, torch.arange(height, device=labels.device)[:, None]] = True
+    columns = torch.zeros(count + 1, width, dtype=torch.bool, device=labels.device)
+    columns[index, torch.arange(width, device=labels.device)] = True
+    ends = [
+        (axis.byte().argmax(1), axis.shape[1] - axis.flip(1).byte().argmax(1)) for axis in (rows, columns)
+    ]
+    top, bottom, left, right = (end.tolist() for axis in ends for end in axis)
+    present = rows.any(1).tolist()
+    return {
+        segment - 1: (
+            slice(max(0, top[segment] - margin), min(height, bottom[segment] + margin)),
+            slice(max(0, left[segment] - margin), min(width, right[segment] + margin)),
+        )
+        for segment in range(count + 1)
+        if present[segment]
+    }
+
+
+class _Guide:
+    """The guided filter with the picture's brightness as its guide.
+
+    Args:
+        brightness: ``[H, W]`` in 0..1.
+        radius: of its windows, in pixels.
+        by: its coefficients are those of a picture smaller by this whole number.
+
+    Attributes:
+        margin: how far a mask spreads at most, in pixels.
+    """
+
+    def __init__(self, brightness: torch.Tensor, radius: int, by: int) -> None:
+        self._full, self._by = brightness, by
+        self._radius = max(1, round(radius / by))
+        self.margin = 2 * self._radius * by
+        self._brightness = self._reduced(brightness)
+        self._mean = self._average(self._brightness)
+        self._variance = self._average(self._brightness**2) - self._mean**2
+
+    def filter(self, labels: torch.Tensor, segment: int, box: Box) -> tuple[torch.Tensor, Box]:
+        """Filter a segment's mask.
+
+        Args:
+            labels: ``[H, W]``.
+            segment: which label.
+            box: where it is, with the margin around it.
+
+        Returns:
+            the mask in 0..1, and its own box: the given one or a little more.
+        """
+        by = self._by
+        rows, columns = (slice(side.start // by, -(-side.stop // by)) for side in box)
+        part = (rows, columns)
+        box = (
+            slice(rows.start * by, min(labels.shape[0], rows.stop * by)),
+            slice(columns.start * by, min(labels.shape[1], columns.stop * by)),
+        )
+        brightness, mean = self._brightness[part], self._mean[part]
+        mask = self._reduced((labels[box] == segment).float())
+        share = self._average(mask)
+        slope = (self._average(brightness * mask) - mean * share) / (self._variance[part] + SOFTNESS)
+        offset = self._average(share - slope * mean)
+        slope = self._average(slope)
+        soft = self._enlarged(slope, box) * self._full[box]
+        return soft.add_(self._enlarged(offset, box)).clamp_(0, 1), box
+
+    def _reduced(self, values: torch.Tensor) -> torch.Tensor:
+        """The means of squares, of what there is of them at the ends."""
+        if self._by == 1:
+            return values
+        return F.avg_pool2d(values[None, None], self._by, ceil_mode=True, count_include_pad=False)[0, 0]
+
+    def _enlarged(self, values: torch.Tensor, box: Box) -> torch.Tensor:
+        if self._by == 1:
+            return values
+        large = F.interpolate(values[None, None], scale_factor=self._by, mode="bilinear")[0, 0]
+        return large[: box[0].stop - box[0].start, : box[1].stop - box[1].start]
+
+    def _average(self, values: torch.Tensor) -> torch.Tensor:
+        """The mean over every window; windows end with the picture."""
+        size = 2 * self._radius + 1
+        down = F.avg_pool2d(values[None, None], (size, 1), 1, (self._radius, 0), count_include_pad=False)
+        return F.avg_pool2d(down, (1, size), 1, (0, self._radius), count_include_pad=False)[0, 0]

@@ -1,0 +1,114 @@
+"""A large picture worked at from a small size up: only the strips along borders are looked at full size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from ..grid import GridSize
+from .smoothing import SMOOTHING, enlargement, smoothed
+from .watershed import Labels, grow
+
+FEWEST = 4  # pixels that a thin part has, to be more than the step of a border
+
+
+def sizes_up_to(size: GridSize) -> list[GridSize]:
+    """Sizes at which a picture is worked at one after the other: the usual one, about twice that, … its own.
+
+    >>> [str(each) for each in sizes_up_to(GridSize(2000, 3000))]
+    ['418×627', '914×1372', '2000×3000']
+    >>> sizes_up_to(GridSize(40, 30))
+    [GridSize(height=40, width=30)]
+    """
+    scale = max(1.0, enlargement(size))
+    steps = max(1, round(math.log2(scale))) if scale > 1 else 0
+    smaller = [scale ** (1 - step / steps) for step in range(steps)]
+    return [*(GridSize(*(max(1, round(side / by)) for side in size)) for by in smaller), size]
+
+
+def resized(picture: torch.Tensor, size: GridSize) -> torch.Tensor:
+    """A picture ``[H, W, 3]`` at a smaller size, float32 on the CPU."""
+    planes = picture.float().cpu().permute(2, 0, 1)[None]
+    if GridSize(*planes.shape[2:]) != size:
+        planes = F.interpolate(planes, size=tuple(size), mode="bilinear", antialias=True)
+    return planes[0].permute(1, 2, 0)
+
+
+def sampled(labels: Labels, size: GridSize) -> Labels:
+    """Labels at another size, every pixel that of the one its centre lies in: ``[H, W]``."""
+    if labels.shape == size:
+        return labels
+    rows, columns = (
+        (2 * np.arange(wanted) + 1) * given // (2 * wanted)
+        for wanted, given in zip(size, labels.shape, strict=True)
+    )
+    return labels[rows][:, columns]
+
+
+def climb(
+    labels: Labels,
+    picture: torch.Tensor,
+    deviation: float = SMOOTHING,
+    smooth: torch.Tensor | None = None,
+    on_step: Callable[[], None] = lambda: None,
+) -> Labels:
+    """Move borders that follow the edges of the smallest picture to the edges of the picture itself.
+
+    At each larger size the pixels along borders are free, about two on each side, and the others grow over
+    them (see `watershed.grow`). Parts too thin to have anything else keep their pixels.
+
+    Args:
+        labels: int32 ``[h, w]`` ≥ 0, at the first of `sizes_up_to` the picture's size.
+        picture: ``[H, W, 3]`` in 0..1.
+        deviation: of `smoothed`.
+        smooth: the picture so smoothed, where it is known already.
+        on_step: called before each size; what it raises ends the call.
+
+    Returns:
+        int32 ``[H, W]``; as given, where the picture is no larger.
+    """
+    full = GridSize(*picture.shape[:2])
+    for size in sizes_up_to(full)[1:]:
+        on_step()
+        larger = (
+            smooth if smooth is not None and size == full else smoothed(resized(picture, size), deviation)
+        )
+        labels = grow(sampled(inner_pixels(labels), size), larger)
+    return labels
+
+
+def inner_pixels(labels: Labels) -> Labels:
+    """The pixels that have none but their own label around them, and parts too thin to have such.
+
+    Args:
+        labels: int32 ``[H, W]`` ≥ 0.
+
+    Returns:
+        int32 ``[H, W]``, −1 elsewhere. Every label has a pixel left.
+    """
+    from scipy import ndimage
+
+    core = inside(labels)
+    thin = ~ndimage.binary_dilation(core, np.ones((3, 3), dtype=bool))
+    parts, _ = ndimage.label(thin)
+    lost = np.ones(int(labels.max()) + 1, dtype=bool)
+    lost[labels[core]] = False
+    kept = (np.bincount(parts.ravel()) >= FEWEST)[parts] | lost[labels]
+    return np.where(core | thin & kept, labels, np.int32(-1))
+
+
+def inside(labels: Labels) -> npt.NDArray[np.bool_]:
+    """Which pixels have none but their own label among the eight around them."""
+    inside = np.ones(labels.shape, dtype=bool)
+    across = labels[:, 1:] == labels[:, :-1]
+    inside[:, 1:] &= across
+    inside[:, :-1] &= across
+    down = (labels[1:] == labels[:-1]) & inside[1:] & inside[:-1]
+    inside[1:] &= down
+    inside[:-1] &= down
+    return inside
