@@ -142,5 +142,6 @@ class DiffSegHierarchy(io.ComfyNode):
             colour=colour,
             finest=finest / 100.0,
             on_image=on_image,
+            on_step=comfy.model_management.throw_exception_if_processing_interrupted,
         )
         return io.NodeOutput(segments, sum(segments.counts))

@@ -81,8 +81,9 @@ class DiffSegRefine(io.ComfyNode):
             comfy.model_management.throw_exception_if_processing_interrupted()
             progress.update_absolute(done)
 
-        refined = refine(segments, image, reach / 100.0 if reach else None, on_image)
-        masks = soft_masks(refined, image, image_index) if soft else refined.masks(image_index)
+        on_step = comfy.model_management.throw_exception_if_processing_interrupted
+        refined = refine(segments, image, reach / 100.0 if reach else None, on_image, on_step)
+        masks = soft_masks(refined, image, image_index, on_step) if soft else refined.masks(image_index)
         if not len(masks):
             masks = masks.new_zeros(1, *refined.image_size)
         return io.NodeOutput(refined, masks.to(comfy.model_management.intermediate_device()))

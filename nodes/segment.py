@@ -114,5 +114,6 @@ class DiffSegSegment(io.ComfyNode):
             refine=refinement,
             smallest_area=smallest_area / 100.0,
             on_image=on_image,
+            on_step=comfy.model_management.throw_exception_if_processing_interrupted,
         )
         return io.NodeOutput(segments, sum(segments.counts))

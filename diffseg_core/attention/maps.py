@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any
 
 import torch
 
@@ -34,6 +35,9 @@ class AttentionMaps:
         >>> maps = AttentionMaps({(4, 4): torch.full((1, 16, 16), 1 / 16)})
         >>> maps.grid, maps.batch_size
         (GridSize(height=4, width=4), 1)
+
+    Attributes:
+        kept: what a segmentation found out about these maps, for the next at other settings.
     """
 
     def __init__(self, self_maps: Mapping[tuple[int, int], torch.Tensor]) -> None:
@@ -41,6 +45,7 @@ class AttentionMaps:
         self._key_grids = _checked_key_grids(self._maps)
         _check_probabilities(self._maps)
         self._aggregate: torch.Tensor | None = None
+        self.kept: dict[Hashable, Any] = {}
 
     @property
     def grids(self) -> tuple[GridSize, ...]:

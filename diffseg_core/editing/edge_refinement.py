@@ -57,7 +57,7 @@ def refine(
         reach: share of the picture's longer side, above 0 to 0.2, by which a border may move. None is one
             and a half tokens of the attention, or 0.025 for segments without proposals.
         on_image: called after each picture with the number done; what it raises ends the call.
-        on_step: called at least once in a second, to the same end.
+        on_step: called many times meanwhile, to the same end.
 
     Returns:
         segments of the same number, again in descending order of area, with the same proposals and without
@@ -93,7 +93,7 @@ def _refined(labels: Labels, picture: torch.Tensor, reach: float, on_step: Calla
     on_step()
     cores = _cores(small, max(1.0, reach * first.side / full.side))
     on_step()
-    pieces = grow(cores, smoothed(resized(picture, first), GRAIN))
+    pieces = grow(cores, smoothed(resized(picture, first), GRAIN), on_step)
     pieces = climb(pieces, picture, GRAIN, on_step=on_step) - 1
     return pieces if first == full else _with_what_vanished(pieces, labels)
 

@@ -13,6 +13,7 @@ from ..attention.maps import AttentionMaps
 from ..errors import InvalidSettingError
 from ..grid import GridSize
 from ..segments import Segments, order_by_area
+from .anchor_distances import AnchorDistances
 from .kmeans import kmeans
 from .merge import anchor_tokens, merge
 from .small_regions import absorb_crumbs
@@ -30,6 +31,7 @@ def segment(
     refine: Refinement = "none",
     smallest_area: float = 0.0,
     on_image: Callable[[int], None] = lambda done: None,
+    on_step: Callable[[], None] = lambda: None,
 ) -> Segments:
     """Segment every image of ``maps`` (paper, sections 3.2 to 3.4).
 
@@ -46,6 +48,7 @@ def segment(
         smallest_area: share of the image, 0..1; connected pieces smaller than this join the neighbour
             with which they share most border.
         on_image: called after each image with the number done; what it raises ends the call.
+        on_step: called many times meanwhile, to the same end.
 
     Returns:
         the segments, on the device of the maps.
@@ -66,12 +69,14 @@ def segment(
     _check_settings(maps, size, anchors, refine, smallest_area)
     tokens = anchor_tokens(maps.grid, anchors)
     labels, proposals = [], []
-    for attention in maps.aggregate():
-        found = merge(attention, tokens, thresholds)
+    for image, attention in enumerate(maps.aggregate()):
+        distances = maps.kept.setdefault((image, anchors), AnchorDistances(attention, tokens))
+        found = merge(attention, tokens, thresholds, on_step, distances)
         if refine == "kmeans":
-            found = kmeans(attention, found)
+            found = kmeans(attention, found, on_step)
         image_proposals = found.view(-1, *maps.key_grid)
         image_labels = suppress(image_proposals, size)
+        on_step()
         if smallest_area > 0:
             cleaned = absorb_crumbs(image_labels.cpu().numpy(), round(smallest_area * size.tokens))
             image_labels = torch.from_numpy(cleaned).to(image_labels.device)

@@ -35,6 +35,7 @@ def segment_nested(
     colour: float = COLOUR,
     finest: float = FINEST,
     on_image: Callable[[int], None] = lambda done: None,
+    on_step: Callable[[], None] = lambda: None,
 ) -> Segments:
     """Build a tree of segments for every picture, and cut it.
 
@@ -57,6 +58,7 @@ def segment_nested(
             the median over the superpixels that may join.
         finest: share of the picture, above 0 to 0.1, that a superpixel has at least.
         on_image: called after each picture with the number done; what it raises ends the call.
+        on_step: called many times meanwhile, to the same end.
 
     Returns:
         the segments, with `Segments.hierarchies`, on the device of the maps.
@@ -77,10 +79,12 @@ def segment_nested(
     pictures = check_pictures(pictures, maps.batch_size, size, "attention")
     trees: list[Hierarchy] = []
     for attention, picture in zip(maps.aggregate(), pictures, strict=True):
-        smooth = smoothed(picture)
-        leaves = superpixels(picture, finest, smooth)
+        smooth = smoothed(picture, on_step=on_step)
+        leaves = superpixels(picture, finest, smooth, on_step)
         borders = Contrast(smooth, leaves, contrast) if neighbours_only else None
+        on_step()
         colours = colour_histograms(smooth, leaves) if colour else None
+        on_step()
         trees.append(
             build_hierarchy(
                 attention, maps.grid, maps.key_grid, leaves, borders, colours, colour_weight=colour

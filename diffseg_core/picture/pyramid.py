@@ -67,7 +67,7 @@ def climb(
         picture: ``[H, W, 3]`` in 0..1.
         deviation: of `smoothed`.
         smooth: the picture so smoothed, where it is known already.
-        on_step: called before each size; what it raises ends the call.
+        on_step: called many times; what it raises ends the call.
 
     Returns:
         int32 ``[H, W]``; as given, where the picture is no larger.
@@ -75,10 +75,11 @@ def climb(
     full = GridSize(*picture.shape[:2])
     for size in sizes_up_to(full)[1:]:
         on_step()
-        larger = (
-            smooth if smooth is not None and size == full else smoothed(resized(picture, size), deviation)
-        )
-        labels = grow(sampled(inner_pixels(labels), size), larger)
+        if size == full and smooth is not None:
+            larger = smooth
+        else:
+            larger = smoothed(resized(picture, size), deviation, on_step)
+        labels = grow(sampled(inner_pixels(labels), size), larger, on_step)
     return labels
 
 

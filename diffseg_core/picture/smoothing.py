@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 
@@ -18,12 +19,15 @@ def enlargement(size: GridSize) -> float:
     return math.sqrt(size.tokens / USUAL_PIXELS)
 
 
-def smoothed(picture: torch.Tensor, deviation: float = SMOOTHING) -> torch.Tensor:
+def smoothed(
+    picture: torch.Tensor, deviation: float = SMOOTHING, on_step: Callable[[], None] = lambda: None
+) -> torch.Tensor:
     """A picture without its grain: convolved with a Gaussian that grows with the picture.
 
     Args:
         picture: ``[H, W, 3]`` in 0..1.
         deviation: of the Gaussian, in pixels of a picture of 512×512; smaller ones have the same.
+        on_step: called many times; what it raises ends the call.
 
     Returns:
         float32 ``[H, W, 3]`` on the CPU.
@@ -32,11 +36,11 @@ def smoothed(picture: torch.Tensor, deviation: float = SMOOTHING) -> torch.Tenso
     radius = math.ceil(4 * deviation)
     kernel = torch.exp(-(torch.arange(-radius, radius + 1.0) ** 2) / (2 * deviation**2))
     kernel /= kernel.sum()
-    across = _along_columns(picture.float().cpu().transpose(0, 1).contiguous(), kernel)
-    return _along_columns(across.transpose(0, 1).contiguous(), kernel)
+    across = _along_columns(picture.float().cpu().transpose(0, 1).contiguous(), kernel, on_step)
+    return _along_columns(across.transpose(0, 1).contiguous(), kernel, on_step)
 
 
-def _along_columns(planes: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+def _along_columns(planes: torch.Tensor, kernel: torch.Tensor, on_step: Callable[[], None]) -> torch.Tensor:
     """Convolve ``[H, W, C]`` along its first axis; beyond the ends it goes on with its last values.
 
     Every block of rows is the product of a banded matrix and the rows around it.
@@ -49,6 +53,7 @@ def _along_columns(planes: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
     for offset, value in enumerate(kernel.tolist()):
         band.diagonal(offset).fill_(value)
     for start in range(0, height, BLOCK):
+        on_step()
         stop = min(height, start + BLOCK)
         if start >= radius and stop + radius <= height:
             around = rows[start - radius : stop + radius]

@@ -41,16 +41,17 @@ def superpixels(
         picture: ``[H, W, 3]`` in 0..1.
         smallest_area: share of the picture, 0..1: no piece is smaller, unless it is the only one.
         smooth: `smoothed` of the picture, where it is known already.
-        on_step: called now and then, at least once in a second; what it raises ends the call.
+        on_step: called many times; what it raises ends the call.
 
     Returns:
         int32 ``[H, W]`` on the CPU, 0..S-1 in reading order of the pieces' first pixels. A piece with a
         narrow neck can come in two parts.
     """
     sizes = sizes_up_to(GridSize(*picture.shape[:2]))
-    smooth = smoothed(picture) if smooth is None else smooth
+    smooth = smoothed(picture, on_step=on_step) if smooth is None else smooth
     first = smooth if len(sizes) == 1 else smoothed(resized(picture, sizes[0]))
     pieces = _similar_pixels(first, smallest_area)
+    on_step()
     seeds = np.where(_cores(pieces, math.ceil(smallest_area * pieces.size)), pieces, np.int32(-1))
     if not (seeds >= 0).any():
         seeds = pieces

@@ -8,7 +8,7 @@ minimum spanning trees. Felzenszwalb and Huttenlocher's superpixels and watershe
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ Labels = npt.NDArray[np.int32]
 Weights = npt.NDArray[np.float32]
 
 
-def grow(seeds: Labels, picture: torch.Tensor) -> Labels:
+def grow(seeds: Labels, picture: torch.Tensor, on_step: Callable[[], None] = lambda: None) -> Labels:
     """Let seeds grow over a picture until they meet, over small differences first.
 
     Every pixel goes to the seed that is reached over the least greatest difference: a minimum spanning
@@ -33,6 +33,7 @@ def grow(seeds: Labels, picture: torch.Tensor) -> Labels:
     Args:
         seeds: ``[H, W]``, a seed's number ≥ 0, or −1 where there is none yet; at least one pixel has one.
         picture: float32 ``[H, W, 3]`` on the CPU, as `smoothed` gives it.
+        on_step: called many times; what it raises ends the call.
 
     Returns:
         ``[H, W]``, the seed of every pixel, each 4-connected with pixels of its own.
@@ -44,8 +45,9 @@ def grow(seeds: Labels, picture: torch.Tensor) -> Labels:
     node = seeds.ravel().copy()  # of the forest: a seed, or a pixel without one
     node[pixels] = np.arange(count, count + len(pixels), dtype=np.int32)
     ends, others, weights = edges_between(picture, STRAIGHT, seeds)
+    on_step()
     forest = Forest(node[ends], node[others], weights, np.ones(count + len(pixels), dtype=np.int64))
-    forest.join_to(np.arange(count + len(pixels)) < count)
+    forest.join_to(np.arange(count + len(pixels)) < count, on_step)
     grown = seeds.ravel().copy()
     grown[pixels] = forest.piece_of(np.arange(count, count + len(pixels)))  # pieces go by their seeds
     return grown.reshape(seeds.shape)
@@ -147,7 +149,7 @@ class Forest:
             pieces = self._named(ends, others)
             self._join(pieces[small[pieces]], ends, others, weights)
 
-    def join_to(self, seeded: npt.NDArray[np.bool_]) -> None:
+    def join_to(self, seeded: npt.NDArray[np.bool_], on_step: Callable[[], None] = lambda: None) -> None:
         """Join every node with one that is seeded; those stay apart, and give their pieces the name."""
         ends, others, weights = self._edges
         while True:
@@ -156,6 +158,7 @@ class Forest:
             ends, others, weights = ends[open_], others[open_], weights[open_]
             if not len(ends):
                 return
+            on_step()
             pieces = self._named(ends, others)
             self._join(pieces[~seeded[pieces]], ends, others, weights)
 

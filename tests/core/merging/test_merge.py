@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from diffseg_core import GridSize
-from diffseg_core.merging import merge as merging
+from diffseg_core.merging import anchor_distances
+from diffseg_core.merging.anchor_distances import AnchorDistances
 from diffseg_core.merging.divergence import FLOOR, floored_log, symmetric_divergence
 from diffseg_core.merging.merge import anchor_tokens, merge
 
@@ -57,7 +58,7 @@ def test_divergence_of_maps_with_zeros_is_finite():
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("thresholds", [[0.6], [0.6, 0.6, 0.6], [0.2, 0.4, 1.0, 0.5]], ids=str)
 def test_merging_equals_the_loop_of_the_paper(thresholds, seed, attention, monkeypatch):
-    monkeypatch.setattr(merging, "CHUNK_VALUES_CPU", 88 * 10)  # 8 chunks of 10 maps and one of 8
+    monkeypatch.setattr(anchor_distances, "CHUNK_VALUES_CPU", 88 * 10)  # 8 chunks of 10 maps and one of 8
     maps = attention((11, 8), seed=seed)[0]
     anchors = anchor_tokens(GridSize(11, 8), 5)
     expected = merged_in_a_loop(maps, anchors.tolist(), thresholds)
@@ -76,7 +77,7 @@ def test_no_near_map_is_overlooked_when_far_ones_are_skipped(zeros, threshold, a
     anchors = anchor_tokens(GridSize(12, 11), 6)
     logs = floored_log(maps)
     near = symmetric_divergence(maps[anchors], maps, logs[anchors], logs) < threshold
-    possible = merging._possibly_near(maps, anchors, threshold)
+    possible = AnchorDistances(maps, anchors)._possible(maps[anchors], threshold)
     assert (possible | ~near).all()
     assert near.sum() < possible.sum() < 0.7 * possible.numel()
 
@@ -119,6 +120,17 @@ def test_sifting_changes_no_proposal(threshold):
     features = torch.randn(144, 4, generator=generator) * 1.5
     maps = torch.softmax(features @ features.T, dim=-1)
     anchors = anchor_tokens(GridSize(12, 12), 6)
-    sifted = merging._first_pass(maps, anchors, threshold, sift=True)
-    plain = merging._first_pass(maps, anchors, threshold, sift=False)
+    sifted = AnchorDistances(maps, anchors, sift=True).means(threshold)
+    plain = AnchorDistances(maps, anchors, sift=False).means(threshold)
     torch.testing.assert_close(sifted, plain, rtol=1e-5, atol=1e-8)
+
+
+def test_what_one_threshold_found_out_serves_another_and_a_higher_one_finds_out_more(attention):
+    maps = attention((12, 11), sharpness=2.0)[0]
+    anchors = anchor_tokens(GridSize(12, 11), 6)
+    kept = AnchorDistances(maps, anchors)
+    for threshold in (0.5, 0.4, 0.74, 3.0, 0.05):
+        anew = AnchorDistances(maps, anchors).near(threshold)
+        assert torch.equal(kept.near(threshold), anew)
+        expected = anew.float() @ maps / anew.sum(1, keepdim=True)
+        torch.testing.assert_close(kept.means(threshold), expected)

@@ -1,0 +1,108 @@
+"""Which maps are near which anchors (paper, section 3.3, the first pass), at one threshold after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+
+from .divergence import floored_log, symmetric_divergence
+
+# Of the maps, what is compared with the anchors at a time: what fits a processor's cache; elsewhere more.
+CHUNK_VALUES_CPU = 2**19  # 2 MB of float32
+CHUNK_VALUES = 2**24  # 64 MB of float32
+BOUND_ROWS = 4096  # maps that are seen from afar at a time
+BIN = 16  # entries of a map that are added up to see from afar whether two maps can be near
+MARGIN = 1e-3  # far above the rounding of a divergence
+AHEAD = 1.5  # thresholds up to this many times what was asked for are known afterwards
+
+Chunks = Iterator[tuple[torch.Tensor, torch.Tensor]]  # tokens, and indices among the anchors
+
+
+class AnchorDistances:
+    """The divergences between anchors and maps, kept as far as a threshold has asked for them.
+
+    Args:
+        maps: float32 ``[n, keys]``, the aggregated attention of one image.
+        anchors: int64 ``[M²]``, the anchors' tokens.
+        sift: whether to leave out pairs that cannot be near before they are compared. It is the default on
+            the CPU only: an accelerator has compared everything before the host would learn what to leave
+            out.
+    """
+
+    def __init__(self, maps: torch.Tensor, anchors: torch.Tensor, sift: bool | None = None) -> None:
+        self._maps, self._anchors = maps, anchors.to(maps.device)
+        self._sift = maps.device.type == "cpu" if sift is None else sift
+        self._divergence: torch.Tensor | None = None
+        self._known = 0.0  # up to which divergence
+
+    def near(self, threshold: float, on_step: Callable[[], None] = lambda: None) -> torch.Tensor:
+        """Which maps have a divergence below the threshold from which anchors: bool ``[M², n]``."""
+        if self._divergence is None or threshold > self._known:
+            self._compare(threshold * AHEAD, on_step)
+        assert self._divergence is not None
+        near = self._divergence < threshold
+        # An anchor is at distance 0 from itself; rounding must not drop it from its own neighbourhood.
+        near[torch.arange(len(near), device=near.device), self._anchors] = True
+        return near
+
+    def means(self, threshold: float, on_step: Callable[[], None] = lambda: None) -> torch.Tensor:
+        """The mean of all maps near each anchor: float32 ``[M², keys]``."""
+        near = self.near(threshold, on_step)
+        sums = self._maps.new_zeros(len(near), self._maps.shape[1])
+        if self._sift:
+            # Maps that are near the same anchors go side by side, so that a chunk concerns few anchors.
+            for tokens, some in self._chunks_of(near):
+                on_step()
+                members = near[some[:, None], tokens].to(sums.dtype)
+                sums.index_add_(0, some, members @ self._maps[tokens])
+        else:
+            torch.mm(near.to(sums.dtype), self._maps, out=sums)
+        return sums.div_(near.sum(1, keepdim=True))
+
+    def _compare(self, most: float, on_step: Callable[[], None]) -> None:
+        p = self._maps[self._anchors]
+        log_p = floored_log(p)
+        self._known = most if self._sift else float("inf")
+        self._divergence = p.new_full((len(p), len(self._maps)), float("inf"))
+        for tokens, some in self._chunks_of(self._possible(p, most)) if self._sift else self._chunks():
+            on_step()
+            q = self._maps[tokens]
+            divergence = symmetric_divergence(p[some], q, log_p[some], floored_log(q))
+            self._divergence[some[:, None], tokens] = divergence
+
+    def _chunks(self) -> Chunks:
+        """All tokens a chunk at a time, each with all anchors."""
+        every = torch.arange(len(self._anchors), device=self._maps.device)
+        tokens = torch.arange(self._maps.shape[0], device=self._maps.device)
+        for chunk in tokens.split(max(1, CHUNK_VALUES // self._maps.shape[1])):
+            yield chunk, every
+
+    def _chunks_of(self, pairs: torch.Tensor) -> Chunks:
+        """The tokens of pairs, bool ``[M², n]``, a chunk at a time, with the anchors of their pairs."""
+        order = pairs.view(torch.uint8).argmax(0).argsort()
+        for chunk in order.split(max(1, CHUNK_VALUES_CPU // self._maps.shape[1])):
+            some = pairs[:, chunk].any(1).nonzero().squeeze(1)
+            if len(some):
+                yield chunk, some
+
+    def _possible(self, p: torch.Tensor, most: float) -> torch.Tensor:
+        """Which maps can be near which anchors at all: bool ``[M², n]``, true wherever D < ``most``.
+
+        Adding up entries of two maps never increases the divergence between them (data processing), nor
+        does leaving entries out, for every term of (p − q)(log p − log q) is ≥ 0. So the divergence between
+        maps of a sixteenth of the entries is a lower bound, at a sixteenth of the cost.
+        """
+        binned = self._maps.shape[1] // BIN * BIN
+
+        def added_up(some: torch.Tensor) -> torch.Tensor:
+            return some[:, :binned].unflatten(1, (-1, BIN)).sum(2)
+
+        p = added_up(p)
+        log_p = floored_log(p)
+        possible = []
+        for some in self._maps.split(BOUND_ROWS):
+            q = added_up(some)
+            bound = symmetric_divergence(p, q, log_p, floored_log(q))
+            possible.append(bound < most * (1.0 + MARGIN) + MARGIN)
+        return torch.cat(possible, 1)
