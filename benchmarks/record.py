@@ -6,6 +6,7 @@ A benchmark that is left out of a run keeps its result, with the occasion of its
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -13,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from .beside_reference import BesideReference
 from .captured_step import CapturedStep
 from .demo_model import DemoModel
+from .large_pictures import LargePictureRow
 from .machine import Occasion
 from .scaling import ScalingRow
 from .timing import Spread
@@ -35,6 +37,7 @@ class Record:
     captured_step: Measured[CapturedStep] | None = None
     reference: Measured[BesideReference] | None = None
     scaling: Measured[tuple[ScalingRow, ...]] | None = None
+    large_pictures: Measured[tuple[LargePictureRow, ...]] | None = None
     demo_model: Measured[DemoModel] | None = None
 
     @property
@@ -59,7 +62,8 @@ def load(path: Path) -> Record:
     return Record(
         captured_step=_measured(CapturedStep, values["captured_step"]),
         reference=_measured(BesideReference, values["reference"]),
-        scaling=_measured(_scaling_rows, values["scaling"]),
+        scaling=_measured(_rows_of(ScalingRow), values["scaling"]),
+        large_pictures=_measured(_rows_of(LargePictureRow), values.get("large_pictures")),
         demo_model=_measured(DemoModel, values["demo_model"]),
     )
 
@@ -72,8 +76,8 @@ def _measured(make: Any, value: dict[str, Any] | None) -> Measured[Any] | None:
     return Measured(made, Occasion(**value["occasion"]))
 
 
-def _scaling_rows(rows: list[dict[str, Any]]) -> tuple[ScalingRow, ...]:
-    return tuple(ScalingRow(**row) for row in rows)
+def _rows_of(row: Callable[..., Any]) -> Callable[[list[dict[str, Any]]], tuple[Any, ...]]:
+    return lambda rows: tuple(row(**values) for values in rows)
 
 
 def _with_spreads(value: dict[str, Any]) -> Any:

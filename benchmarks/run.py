@@ -14,7 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from diffseg_benchmarks import beside_reference, captured_step, demo_model, page, record, scaling
+from diffseg_benchmarks import (
+    beside_reference,
+    captured_step,
+    demo_model,
+    large_pictures,
+    page,
+    record,
+    scaling,
+)
 from diffseg_benchmarks.machine import ROOT, occasion
 from diffseg_benchmarks.record import Measured, Record
 from diffseg_benchmarks.workers import Compute
@@ -58,6 +66,7 @@ def _benchmarks(compute: Compute, quick: bool) -> dict[str, Callable[[], Any]]:
     benchmarks: dict[str, Callable[[], Any]] = {
         "captured_step": lambda: captured_step.measure(compute, comfyui_directory(NEWEST), pairs),
         "scaling": lambda: _scaling(cases, compute, pairs),
+        "large_pictures": lambda: large_pictures.measure(compute, pairs),
         "demo_model": lambda: demo_model.measure(compute, pairs),
     }
     reference = beside_reference.find_reference(os.environ)

@@ -10,6 +10,7 @@ from diffseg_benchmarks import page, record
 from diffseg_benchmarks.beside_reference import BesideReference, find_reference
 from diffseg_benchmarks.captured_step import CapturedStep
 from diffseg_benchmarks.demo_model import DemoModel
+from diffseg_benchmarks.large_pictures import LargePictureRow
 from diffseg_benchmarks.machine import Occasion, occasion
 from diffseg_benchmarks.record import Measured, Record
 from diffseg_benchmarks.scaling import ScalingRow
@@ -40,13 +41,19 @@ ROWS = (
     ScalingRow("picture", "1024×1024", Spread(2.0, 1.9, 2.1, 5), 0.3, 0.05, 0.2, None, 72_000_000, 25),
 )
 DEMO = DemoModel(Spread(0.8, 0.75, 0.9, 5), {"encoding": 0.6, "merging": 0.2}, 600, 400, "40×56", 6)
-FULL = Record(*(Measured(result, TODAY) for result in (STEP, REFERENCE, ROWS, DEMO)))
+LARGE = (
+    LargePictureRow("refine", 7, Spread(0.12, 0.1, 0.14, 5), 1.25, 10.4, 4.1, 96_000_000, 0.4),
+    LargePictureRow("segment", 7, None, 0.5, None, 3.9, None, 0.2),
+)
+FULL = Record(*(Measured(result, TODAY) for result in (STEP, REFERENCE, ROWS, LARGE, DEMO)))
 
 
 def test_ratios_come_first_in_every_table() -> None:
     text = page.render(FULL)
     for line in (
         "| **0.64** (0.60 to 0.77) | 2.50 s | 3.90 s |",
+        "| refine | 7 | **0.12** (0.10 to 0.14) | 1.25 s | 10.40 s | 96 MB | 4.1 × | 0.40 s |",
+        "| segment | 7 |  | 0.50 s |  | not known (Linux only) | 3.9 × | 0.20 s |",
         "| time | **28.6** (26.8 to 33.1) | 4.27 s | 0.15 s |",
         "| peak memory above the maps | **11.6** | 1,664 MB | 143 MB |",
         "| 32×32 | **0.08** (0.07 to 0.09) | **0.20** | 12 ms | 8 ms | 29 MB | 4 MB | 23 |",

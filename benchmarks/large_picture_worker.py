@@ -1,0 +1,106 @@
+"""Runs one step on a large picture whenever it is told to, in a process of its own.
+
+``python -m diffseg_benchmarks.large_picture_worker INPUTS.npz PICTURE WIDTH HEIGHT [--device D]``. Which
+``diffseg_core`` runs is whichever comes first on PYTHONPATH: this one, or the last release's.
+
+When everything is loaded, a line of JSON tells the steps. From then on the step that a line on standard input
+names runs once; a line of JSON tells its seconds, its peak memory above the inputs, the number of segments,
+and the longest time between two questions whether to stop (None where a release does not ask).
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from .segmentation_worker import CudaMemory, PeakMemory, ResidentMemory
+from .timing import clock
+
+MANY = 0.16  # merge threshold at which the scene falls into some eighty segments
+GRAIN = 0.01  # standard deviation of what is added to an enlarged picture: a camera's has some
+
+
+def steps(inputs: Path, picture: Path, width: int, height: int, device: str) -> dict[str, Callable[..., Any]]:
+    """What can be run, by its name."""
+    import diffseg_core
+
+    with np.load(inputs) as file:
+        sizes = {name: tuple(map(int, name.split("x"))) for name in file.files}
+        tensors = {sizes[name]: torch.from_numpy(file[name])[None].to(device) for name in file.files}
+    maps = diffseg_core.AttentionMaps(tensors)  # type: ignore[arg-type]
+    maps.aggregate()
+    with Image.open(picture) as opened:
+        enlarged = np.asarray(opened.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
+    grain = np.random.default_rng(0).normal(0, GRAIN, enlarged.shape).astype(np.float32)
+    pictures = torch.from_numpy(np.clip(enlarged / np.float32(255) + grain, 0, 1))[None]
+    few = diffseg_core.segment(maps, (height, width))
+    return {
+        "hierarchy": lambda **asked: diffseg_core.segment_nested(maps, pictures, **asked),
+        "refine": lambda **asked: diffseg_core.refine(few, pictures, **asked),
+        "soft masks": lambda **asked: diffseg_core.soft_masks(few, pictures, **asked),
+        "segment": lambda **asked: diffseg_core.segment(maps, (height, width), **asked),
+        "segment, many": lambda **asked: diffseg_core.segment(maps, (height, width), MANY, **asked),
+    }
+
+
+class Asked:
+    """The longest time between two calls."""
+
+    def __init__(self) -> None:
+        self.longest, self._last = 0.0, time.perf_counter()
+
+    def __call__(self) -> None:
+        """Asked now."""
+        now = time.perf_counter()
+        self.longest, self._last = max(self.longest, now - self._last), now
+
+
+def measured(step: Callable[..., Any], memory: PeakMemory, now: Callable[[], float]) -> dict[str, Any]:
+    """Run a step once."""
+    memory.reset()
+    asked = Asked()
+    started = now()
+    try:
+        result = step(on_step=asked)
+    except TypeError:  # a release without the question
+        asked, started = None, now()  # type: ignore[assignment]
+        result = step()
+    seconds = now() - started
+    if asked is not None:
+        asked()
+    return {
+        "seconds": seconds,
+        "peak": memory.above_reset(),
+        "segments": len(result) if isinstance(result, torch.Tensor) else result.counts[0],
+        "longest": None if asked is None else asked.longest,
+    }
+
+
+def main() -> None:
+    """Serve runs until standard input ends."""
+    parser = argparse.ArgumentParser(description=inspect.getdoc(sys.modules[__name__]))
+    parser.add_argument("inputs", type=Path)
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("width", type=int)
+    parser.add_argument("height", type=int)
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    choice = steps(arguments.inputs, arguments.picture, arguments.width, arguments.height, arguments.device)
+    memory = ResidentMemory() if arguments.device == "cpu" else CudaMemory(arguments.device)
+    print(json.dumps(list(choice)), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(measured(choice[line.strip()], memory, clock(arguments.device))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
