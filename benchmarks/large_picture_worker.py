@@ -26,7 +26,7 @@ from PIL import Image
 from .segmentation_worker import CudaMemory, PeakMemory, ResidentMemory
 from .timing import clock
 
-MANY = 0.16  # merge threshold at which the scene falls into some eighty segments
+FEW, MANY = 2.2, 0.14  # merge thresholds at which the scene falls into some eight and eighty segments
 GRAIN = 0.01  # standard deviation of what is added to an enlarged picture: a camera's has some
 
 
@@ -43,12 +43,12 @@ def steps(inputs: Path, picture: Path, width: int, height: int, device: str) -> 
         enlarged = np.asarray(opened.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
     grain = np.random.default_rng(0).normal(0, GRAIN, enlarged.shape).astype(np.float32)
     pictures = torch.from_numpy(np.clip(enlarged / np.float32(255) + grain, 0, 1))[None]
-    few = diffseg_core.segment(maps, (height, width))
+    few = diffseg_core.segment(maps, (height, width), FEW)
     return {
         "hierarchy": lambda **asked: diffseg_core.segment_nested(maps, pictures, **asked),
         "refine": lambda **asked: diffseg_core.refine(few, pictures, **asked),
         "soft masks": lambda **asked: diffseg_core.soft_masks(few, pictures, **asked),
-        "segment": lambda **asked: diffseg_core.segment(maps, (height, width), **asked),
+        "segment": lambda **asked: diffseg_core.segment(maps, (height, width), FEW, **asked),
         "segment, many": lambda **asked: diffseg_core.segment(maps, (height, width), MANY, **asked),
     }
 
