@@ -23,6 +23,10 @@ LABELS = torch.tensor([[0, 0, 1, 1], [0, 0, 1, -1], [2, 2, 2, 2]], dtype=torch.i
         ('[{"x": 3.99, "y": 1.0}]', [(3, 1)]),
         ('[{"x": -1, "y": 5}]', [(-1, 5)]),
         ('[{"x": -0.5, "y": 0}]', [(-1, 0)]),
+        ('[{"x": 0, "y": -0.5}]', [(0, -1)]),
+        ('[{"x": 7, "y": 8.999}]', [(7, 8)]),
+        ('[{"x": 1e2, "y": 0}]', [(100, 0)]),
+        (' [ {"x": 3, "y": 1} ,\n{"x": 3, "y": 1} ] ', [(3, 1), (3, 1)]),
     ],
 )
 def test_points_are_read_as_other_nodes_write_them(text, points):
@@ -42,11 +46,30 @@ def test_points_are_read_as_other_nodes_write_them(text, points):
         ('[{"x": "3", "y": 1}]', 'got {"x": "3", "y": 1} as entry 0'),
         ('[{"x": true, "y": 1}]', "got .*true.* as entry 0"),
         ('[{"x": NaN, "y": 1}]', "got .*NaN.* as entry 0"),
+        ('[{"x": 1, "y": Infinity}]', "got .*Infinity.* as entry 0"),
+        ('[{"x": 1, "y": null}]', "got .*null.* as entry 0"),
+        ('[{"x": 3, "y": 1}, {"x": 3, "y": 1}, 5]', "got 5 as entry 2"),
     ],
 )
 def test_what_is_no_point_is_quoted(text, quoted):
     with pytest.raises(InvalidSettingError, match=quoted):
         parse_points(text)
+
+
+@pytest.mark.parametrize("length", [80, 81, 300])
+def test_a_long_entry_is_quoted_up_to_eighty_characters(length):
+    entry = '"' + "x" * (length - 2) + '"'
+    with pytest.raises(InvalidSettingError) as refused:
+        parse_points(f"[{entry}]")
+    quoted = entry if length <= 80 else entry[:77] + "..."
+    assert f"got {quoted} as entry 0" in str(refused.value)
+
+
+def test_broken_text_is_quoted_twenty_characters_around_the_place():
+    text = '[{"x": 111111111111, "y": 222222222222} {"x": 333333333333, "y": 444444444444}]'
+    with pytest.raises(InvalidSettingError) as refused:
+        parse_points(text)
+    assert f"at character 40 (Expecting ',' delimiter), near {text[20:60]!r}." in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +81,7 @@ def test_what_is_no_point_is_quoted(text, quoted):
         ([(3, 2), (2, 0), (0, 1)], [0, 1, 2]),
         ([(3, 1)], []),
         ([(3, 1), (3, 0)], [1]),
+        ([(3, 0), (3, 2), (2, 1)], [1, 2]),
     ],
 )
 def test_a_point_names_the_segment_under_it(points, segments):

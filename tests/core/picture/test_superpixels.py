@@ -8,8 +8,112 @@ import pytest
 import torch
 from golden_files import photograph
 from made_pictures import mosaic
+from skimage.segmentation import felzenszwalb
 
 from diffseg_core.picture.superpixels import superpixels
+
+
+def grey(values: torch.Tensor) -> torch.Tensor:
+    """A picture of these values, by its own differences: a step of 0.1 is a difference of colour of 0.1."""
+    return (values / math.sqrt(3))[..., None].expand(-1, -1, 3).contiguous()
+
+
+def pieces_of(picture: torch.Tensor, smallest: int = 1) -> torch.Tensor:
+    """Superpixels of at least so many pixels, without smoothing."""
+    return superpixels(picture, (smallest - 0.5) / picture[..., 0].numel(), smooth=picture)
+
+
+@pytest.mark.parametrize("size", [(6, 4), (10, 10), (20, 20)])
+@pytest.mark.parametrize("share", [0.97, 1.03])
+def test_flat_pieces_join_up_to_two_hundred_over_their_size(size, share):
+    """As in the paper with scale 200 of 255, and in scikit-image."""
+    height, width = size
+    values = torch.full((height, 2 * width), 0.4)
+    values[:, width:] += share * 200 / 255 / (height * width)
+    theirs = felzenszwalb(grey(values).double().numpy(), scale=200, sigma=0, min_size=1)
+    ours = pieces_of(grey(values))
+    assert int(ours.max()) + 1 == theirs.max() + 1 == (1 if share < 1 else 2)
+    assert ours.tolist() == theirs.tolist()
+
+
+@pytest.mark.parametrize("share", [0.97, 1.03])
+def test_differences_inside_a_piece_are_allowed_to_the_next(share):
+    """Two ramps with steps of 0.03: the step between may be that and 200/255 over their size."""
+    values = 0.03 * torch.arange(20.0).expand(10, -1).clone()
+    values[:, 10:] += share * 200 / 255 / 100
+    theirs = felzenszwalb(grey(values).double().numpy(), scale=200, sigma=0, min_size=1)
+    assert int(pieces_of(grey(values)).max()) + 1 == theirs.max() + 1 == (1 if share < 1 else 2)
+
+
+def test_the_smaller_of_two_pieces_and_the_one_that_is_more_even_decide():
+    values = torch.full((10, 30), 0.3)
+    values[:, 20:] += 200 / 255 / 150  # above the allowance of the 200 pixels, below that of the 100
+    assert int(pieces_of(grey(values)).max()) + 1 == 2
+    values = torch.full((10, 20), 0.3)
+    values[:, 10:] += 0.03 * torch.arange(1.0, 11.0)  # steps of 0.03 on one side, none on the other
+    assert int(pieces_of(grey(values)).max()) + 1 == 2
+
+
+def with_patch(side: int, value: float) -> torch.Tensor:
+    """Left 0.2, right 0.8, and a square patch between them."""
+    values = torch.full((24, 24), 0.2)
+    values[:, 12:] = 0.8
+    values[8 : 8 + side, 9 : 9 + side] = value
+    return grey(values)
+
+
+@pytest.mark.parametrize(("value", "same"), [(0.6, (0, 23)), (0.4, (0, 0))])
+def test_what_is_too_small_joins_the_neighbour_that_differs_least(value, same):
+    pieces = pieces_of(with_patch(7, value), smallest=50)
+    assert int(pieces.max()) + 1 == 2
+    assert (pieces[8:15, 9:16] == pieces[same]).all()
+
+
+def test_what_is_just_large_enough_stays():
+    pieces = pieces_of(with_patch(7, 0.6), smallest=49)
+    assert int(pieces.max()) + 1 == 3
+    assert (pieces == pieces[10, 11]).sum() == 49
+
+
+def test_an_edge_that_is_blurred_over_three_pixels_makes_no_strip():
+    values = torch.full((30, 31), 0.1)
+    values[:, 14:16] = torch.tensor([0.4, 0.6])
+    values[:, 16:] = 0.9
+    pieces = pieces_of(grey(values), smallest=30)
+    assert pieces[:, :14].unique().tolist() == [0]
+    assert pieces[:, 16:].unique().tolist() == [1]
+    assert int(pieces.max()) == 1
+
+
+def test_a_strip_with_a_core_of_half_the_smallest_area_stays_a_piece():
+    values = torch.full((30, 31), 0.1)
+    values[:, 14:17] = 0.5
+    values[:, 17:] = 0.9
+    for smallest, count in ((60, 3), (62, 2)):  # the core: a column of 30 pixels, at the ends too
+        assert int(pieces_of(grey(values), smallest).max()) + 1 == count
+
+
+def test_where_no_piece_has_a_core_all_are_kept():
+    values = torch.tensor([0.1, 0.9]).repeat(5)[:, None].expand(-1, 4)
+    assert pieces_of(grey(values), smallest=4).tolist() == [[row] * 4 for row in range(10)]
+
+
+def test_pieces_are_numbered_by_their_first_pixels():
+    values = torch.zeros(24, 24)
+    values[:8], values[8:, :8], values[8:, 8:16], values[8:, 16:] = 0.5, 0.9, 0.1, 0.7
+    pieces = pieces_of(grey(values))
+    assert [int(pieces[at]) for at in ((0, 0), (20, 0), (20, 10), (20, 20))] == [0, 1, 2, 3]
+    assert pieces.dtype == torch.int32
+    assert pieces.device.type == "cpu"
+
+
+@pytest.mark.parametrize("start", [360, 361])
+@pytest.mark.parametrize("across", [False, True], ids=["down", "across"])
+def test_in_a_picture_larger_than_usual_borders_lie_at_its_own_pixels(start, across):
+    right = (torch.arange(720) >= start).int().expand(720, -1)
+    right = right.T if across else right
+    pieces = superpixels(grey(0.2 + 0.6 * right), 0.01)
+    assert torch.equal(pieces, right)
 
 
 def test_superpixels_follow_edges_and_are_large_enough():
