@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -22,50 +22,69 @@ class Point(NamedTuple):
     y: int
 
 
-def parse_points(text: str) -> tuple[Point, ...]:
+def parse_points(value: Any) -> tuple[Point, ...]:
     """Read points as ComfyUI's nodes write them: ``[{"x": 120, "y": 80}, …]`` in pixels.
 
-    Numbers with a fraction name the pixel that they lie in. Empty text is no point.
+    Numbers with a fraction name the pixel that they lie in. Further keys of a point, such as a label, are
+    left alone. The picker in the browser reads the same text in the same way (`web/PROTOCOL.md`).
+
+    Args:
+        value: JSON text, or what it stands for: a list of mappings. Empty text, ``null`` and None are no point.
 
     Raises:
         InvalidSettingError: broken JSON, or an entry that is not a point; the message quotes it.
     """
-    if not text.strip():
+    entries = _from_json(value) if isinstance(value, str) else value
+    if entries is None:
         return ()
-    try:
-        entries = json.loads(text)
-    except json.JSONDecodeError as error:
-        around = text[max(0, error.pos - 20) : error.pos + 20]
-        raise InvalidSettingError(
-            f"Expected points as JSON such as {EXAMPLE}, got text that is not JSON at character "
-            f"{error.pos} ({error.msg}), near {around!r}. Mend it, or clear it to choose nothing."
-        ) from None
-    if not isinstance(entries, list):
+    if not isinstance(entries, (list, tuple)):
         raise InvalidSettingError(
             f"Expected a list of points such as {EXAMPLE}, got {_quote(entries)}. Put it in brackets."
         )
     return tuple(_point(entry, number) for number, entry in enumerate(entries))
 
 
-def _point(entry: Any, number: int) -> Point:
-    if (
-        not isinstance(entry, dict)
-        or entry.keys() != {"x", "y"}
-        or not all(_is_number(value) for value in entry.values())
-    ):
+def _from_json(text: str) -> Any:
+    if not text.strip():
+        return None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        around = text[max(0, error.pos - 20) : error.pos + 20]
         raise InvalidSettingError(
-            f'Expected every point as {{"x": 120, "y": 80}}, two numbers in pixels, got {_quote(entry)} '
-            f"as entry {number}. Correct or remove it."
-        )
-    return Point(math.floor(entry["x"]), math.floor(entry["y"]))
+            f"Expected points as JSON such as {EXAMPLE}, got text that is not JSON at character "
+            f"{error.pos} ({error.msg}), near {around!r}. Mend it, or clear it to choose nothing."
+        ) from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, thousands of brackets
+        raise InvalidSettingError(
+            f"Expected points as JSON such as {EXAMPLE}, got a number or a nesting that is too long, in text "
+            f"that begins with {text[:40]!r}. Mend it, or clear it to choose nothing."
+        ) from None
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def _point(entry: Any, number: int) -> Point:
+    if isinstance(entry, Mapping):
+        x, y = _pixel(entry.get("x")), _pixel(entry.get("y"))
+        if x is not None and y is not None:
+            return Point(x, y)
+    raise InvalidSettingError(
+        f'Expected every point as {{"x": 120, "y": 80}}, two numbers in pixels, got {_quote(entry)} '
+        f"as entry {number}. Correct or remove it."
+    )
+
+
+def _pixel(value: Any) -> int | None:
+    """The pixel that a coordinate lies in, or None for what is no finite number."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        return math.floor(value) if math.isfinite(value) else None
+    except OverflowError:  # a whole number beyond every float
+        return None
 
 
 def _quote(value: Any) -> str:
-    text = json.dumps(value)
+    text = json.dumps(value, default=repr)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

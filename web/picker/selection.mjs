@@ -6,14 +6,14 @@ import { NO_SEGMENT } from './label_map.mjs'
 /** @typedef {import('./label_map.mjs').Point} Point */
 
 /**
- * Read the points of a string widget; null where the text is not a list of points.
+ * Read the points of a string widget, as the node does (PROTOCOL.md); null where the text is not a list of points.
  * @param {string} text
  * @returns {Point[] | null}
  */
 export function parsePoints(text) {
   if (!text.trim()) return []
   try {
-    const points = JSON.parse(text)
+    const points = JSON.parse(text) ?? []
     const fit = Array.isArray(points) && points.every((p) => Number.isFinite(p?.x) && Number.isFinite(p?.y))
     return fit ? points : null
   } catch {

@@ -1,0 +1,39 @@
+"""What the node and the picker must read alike: tests/protocol, which tests/web/protocol.test.mjs reads too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from diffseg_core import Hierarchy, InvalidSettingError, Segments
+from diffseg_core.editing.points import parse_points
+
+TABLES = Path(__file__).resolve().parents[1] / "protocol"
+
+
+def table(name):
+    return json.loads((TABLES / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", table("points"), ids=lambda case: case["text"][:60])
+def test_points_are_read_or_refused_as_in_the_picker(case):
+    if case["points"] is None:
+        with pytest.raises(InvalidSettingError):
+            parse_points(case["text"])
+    else:
+        assert [list(point) for point in parse_points(case["text"])] == case["points"]
+
+
+@pytest.mark.parametrize("case", table("hierarchies"), ids=lambda case: case["name"])
+def test_cuts_have_the_numbers_that_the_picker_gives_them(case):
+    leaves = torch.tensor(case["ids"], dtype=torch.int32) - 1
+    count = len(case["areas"])
+    assert leaves[leaves >= 0].bincount().tolist() == case["areas"]
+    joins = torch.tensor(case["joins"], dtype=torch.int64).reshape(-1, 2)
+    tree = Hierarchy(leaves, joins, torch.zeros(count - 1), torch.rand(count, 2, 2))
+    assert set(case["labels"]) == {str(number) for number in range(1, count + 1)}
+    for number, labels in case["labels"].items():
+        assert Segments.of_hierarchies([tree], [int(number)]).labels[0].tolist() == labels
