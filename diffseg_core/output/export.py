@@ -85,9 +85,14 @@ class SegmentFiles:
         return [path for path in self.masks.glob("*.png") if MASK_NAME.fullmatch(path.name)]
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """All of them but the masks' own, the annotation last."""
+        return self.label_map, self.overlay, self.annotation
+
+    @property
     def exist(self) -> bool:
         """Whether any of them is there."""
-        return any(path.exists() for path in (self.label_map, self.overlay, self.annotation, self.masks))
+        return any(path.exists() for path in (*self.paths, self.masks))
 
 
 def export_segments(

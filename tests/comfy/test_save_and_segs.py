@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,49 @@ def test_numbers_go_on_after_other_pictures_of_the_prefix(save, segments, output
 def test_the_names_placeholders_are_filled_in(save, segments, output):
     save(segments, "%width%/%height%_%batch_num%")
     assert names(output / "96") == [*set_of("64_0_00001"), *set_of("64_1_00002")]
+
+
+def test_dates_are_filled_in_for_those_who_send_no_browser(save, segments, output):
+    save(segments, "%date:yyyy-MM-dd%/cat_%date:yy%")
+    (folder,) = names(output)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", folder)
+    assert names(output / folder)[0] == f"cat_{folder[2:4]}_00001_labels.png"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "message"),
+    [
+        ("%date:hh:mm%/a", "without ':'"),
+        ("12:30/a", "without ':'"),
+        ("%KSampler.seed%/a", "only the browser can fill in"),
+        (f"{'d' * 300}/a", "names of at most 255 bytes.* got 300 in d"),
+        ("a" * 240, "names of at most 255 bytes.* got 26"),
+    ],
+)
+def test_names_that_no_file_can_have_are_refused_before_anything_runs(
+    pack, save, segments, output, prefix, message
+):
+    refused = pack.nodes.save.DiffSegSave.validate_inputs(prefix)
+    assert re.search(message, refused)
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
+        save(segments, prefix)
+    assert not output.exists()
+
+
+def test_a_prefix_may_be_as_long_as_a_name_leaves_room(pack, save, segments, output):
+    longest = 255 - len("_00001_segments.json")
+    for prefix in ("a" * longest, "%width%%second%".ljust(longest + 15 - 4, "b")):
+        assert pack.nodes.save.DiffSegSave.validate_inputs(prefix) is True
+        save(segments, prefix)
+    assert len(names(output)) == 12
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="shorter by 1 or more"):
+        save(segments, "%width%%second%".ljust(longest + 15 - 3, "c"))
+    assert len(names(output)) == 12
+
+
+def test_a_linked_prefix_is_not_known_before_the_run(pack):
+    assert pack.nodes.save.DiffSegSave.validate_inputs() is True
+    assert pack.nodes.save.DiffSegSave.validate_inputs("%date:yyyy-MM-dd%/%width%") is True
 
 
 def test_nothing_is_saved_outside_the_output_folder(save, segments, output):

@@ -249,14 +249,16 @@ def test_where_encoding_fails_the_files_are_as_they_were(files, monkeypatch):
     assert contents(files.folder) == before
 
 
-@pytest.mark.parametrize("failing", ["_labels.png", "_overlay.png", "_segments.json"])
+@pytest.mark.parametrize("failing", [0, 1, 2])
 def test_where_writing_fails_there_is_no_half_file_and_no_annotation(files, monkeypatch, failing):
     write = Path.write_bytes
+    written = []
 
     def fill_the_disk(path, content):
-        if failing in path.name:
+        if len(written) == failing:
             write(path, content[:10])
             raise OSError("no space left on device")
+        written.append(path)
         return write(path, content)
 
     monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
