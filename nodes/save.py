@@ -1,4 +1,4 @@
-"""DiffSeg Save Segments: label map, overlay and COCO annotation in the output folder."""
+"""DiffSeg Save Segments: label maps, overlay and COCO annotations in the output folder."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from comfy.cli_args import args
 from comfy_api.latest import io, ui
 
 from ..diffseg_core import DiffSegError, Segments
+from ..diffseg_core.output.coco import image_id_of
 from ..diffseg_core.output.export import SegmentFiles, export_segments
 from ..diffseg_core.output.file_names import check_lengths, check_prefix, fill_in_dates
 from .types import CATEGORY, SegmentsType
@@ -22,7 +23,7 @@ LENGTHS = {"year": 4, "month": 2, "day": 2, "hour": 2, "minute": 2, "second": 2}
 
 
 class DiffSegSave(io.ComfyNode):
-    """Three files for every picture, under the next free number."""
+    """A set of files for every picture, under the next free number."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -33,7 +34,8 @@ class DiffSegSave(io.ComfyNode):
             category=CATEGORY,
             description=(
                 "Writes the segments of every picture to the output folder: a 16-bit label map (PNG), the "
-                "overlay (PNG), and the areas, boxes and masks as a COCO panoptic annotation (JSON)."
+                "overlay (PNG), and the areas, boxes and masks as COCO annotations (JSON, and a PNG for its "
+                "panoptic tools)."
             ),
             search_aliases=["export segments", "save masks", "coco", "panoptic", "label map", "diffseg"],
             inputs=[
@@ -86,7 +88,8 @@ class DiffSegSave(io.ComfyNode):
             # ComfyUI finds the next number by the name before %batch_num% is filled in, and so finds none.
             while (files := SegmentFiles(Path(folder), f"{stem}_{counter:05}")).exist:
                 counter += 1
-            export_segments(segments, index, files, image, metadata)
+            image_id = image_id_of((Path(subfolder) / files.name).as_posix())
+            export_segments(segments, index, files, image, metadata, image_id=image_id)
             saved.append(ui.SavedResult(files.overlay.name, subfolder, io.FolderType.output))
             counter += 1
             progress.update(1)
