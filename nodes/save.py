@@ -1,8 +1,9 @@
-"""DiffSeg Save Segments: label map, overlay and COCO annotation in the output folder."""
+"""DiffSeg Save Segments: label maps, overlay and COCO annotations in the output folder."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import comfy.model_management
@@ -12,13 +13,17 @@ import torch
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
 
-from ..diffseg_core import Segments
+from ..diffseg_core import DiffSegError, Segments
+from ..diffseg_core.output.coco import image_id_of
 from ..diffseg_core.output.export import SegmentFiles, export_segments
+from ..diffseg_core.output.file_names import check_lengths, check_prefix, fill_in_dates
 from .types import CATEGORY, SegmentsType
+
+LENGTHS = {"year": 4, "month": 2, "day": 2, "hour": 2, "minute": 2, "second": 2}  # of what is filled in
 
 
 class DiffSegSave(io.ComfyNode):
-    """Three files for every picture, under the next free number."""
+    """A set of files for every picture, under the next free number."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -29,7 +34,8 @@ class DiffSegSave(io.ComfyNode):
             category=CATEGORY,
             description=(
                 "Writes the segments of every picture to the output folder: a 16-bit label map (PNG), the "
-                "overlay (PNG), and the areas, boxes and masks as a COCO panoptic annotation (JSON)."
+                "overlay (PNG), and the areas, boxes and masks as COCO annotations (JSON, and a PNG for its "
+                "panoptic tools)."
             ),
             search_aliases=["export segments", "save masks", "coco", "panoptic", "label map", "diffseg"],
             inputs=[
@@ -43,9 +49,10 @@ class DiffSegSave(io.ComfyNode):
                 io.String.Input(
                     "filename_prefix",
                     default="DiffSeg/segments",
-                    tooltip="What the files' names begin with; a slash makes a folder. %year%, %month%, "
-                    "%day%, %hour%, %minute%, %second%, %width%, %height% and %batch_num% are filled in. A "
-                    "number that goes up follows, so that nothing is overwritten.",
+                    tooltip="What the files' names begin with; a slash makes a folder. "
+                    "%date:yyyy-MM-dd%, %year%, %month%, %day%, %hour%, %minute%, %second%, %width%, "
+                    "%height% and %batch_num% are filled in. A number that goes up follows, so that nothing "
+                    "is overwritten.",
                 ),
             ],
             outputs=[],
@@ -53,11 +60,22 @@ class DiffSegSave(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        """Refuse names that no file can have before anything runs; what is linked is not known yet."""
+        try:
+            cls._check_prefix(fill_in_dates(filename_prefix or ""))
+        except DiffSegError as error:
+            return str(error)
+        return True
+
+    @classmethod
     def execute(
         cls, segments: Segments, filename_prefix: str, image: torch.Tensor | None = None
     ) -> io.NodeOutput:
         """Save every picture's segments, and show the overlays on the node."""
         height, width = segments.image_size
+        filename_prefix = fill_in_dates(filename_prefix)
+        cls._check_prefix(filename_prefix, width, height, segments.batch_size)
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
             filename_prefix, folder_paths.get_output_directory(), width, height
         )
@@ -70,11 +88,23 @@ class DiffSegSave(io.ComfyNode):
             # ComfyUI finds the next number by the name before %batch_num% is filled in, and so finds none.
             while (files := SegmentFiles(Path(folder), f"{stem}_{counter:05}")).exist:
                 counter += 1
-            export_segments(segments, index, files, image, metadata)
+            image_id = image_id_of((Path(subfolder) / files.name).as_posix())
+            export_segments(segments, index, files, image, metadata, image_id=image_id)
             saved.append(ui.SavedResult(files.overlay.name, subfolder, io.FolderType.output))
             counter += 1
             progress.update(1)
         return io.NodeOutput(ui=ui.SavedImages(saved))
+
+    @classmethod
+    def _check_prefix(cls, prefix: str, width: int = 1, height: int = 1, batch: int = 1) -> None:
+        """Refuse a prefix of which no files can be made; sizes that are not known yet are the least."""
+        check_prefix(prefix)
+        others = {"width": len(str(width)), "height": len(str(height)), "batch_num": len(str(batch - 1))}
+        for name, length in {**LENGTHS, **others}.items():
+            prefix = prefix.replace(f"%{name}%", "0" * length)
+        place = Path(f"{os.path.normpath(prefix)}_00001")
+        files = SegmentFiles(place.parent, place.name)
+        check_lengths(files.paths, Path(folder_paths.get_output_directory()))
 
     @classmethod
     def _metadata(cls) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Files that are whole or not there, also after a process was killed while it wrote them.
 
-A file is written beside its place under a temporary name, and moved. What a killed process leaves are files
+A file is written beside its place under a temporary name, short so that the file's own may be as long as the
+file system takes, and moved. What a killed process leaves are files
 of temporary names alone; `sweep` removes them.
 """
 
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ENDING = ".diffseg-tmp"
-TEMPORARY = re.compile(rf"\..+\.[0-9a-f]{{16}}{re.escape(ENDING)}")
+TEMPORARY = re.compile(rf"\.(.+\.)?[0-9a-f]{{16}}{re.escape(ENDING)}")  # once with the file's own name
 
 
 @contextmanager
@@ -29,7 +30,7 @@ def written_aside(contents: Mapping[Path, bytes]) -> Iterator[Mapping[Path, Path
     Raises:
         OSError: one cannot be written.
     """
-    aside = {path: path.with_name(f".{path.name}.{secrets.token_hex(8)}{ENDING}") for path in contents}
+    aside = {path: path.with_name(f".{secrets.token_hex(8)}{ENDING}") for path in contents}
     try:
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)

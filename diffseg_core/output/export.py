@@ -1,12 +1,7 @@
-"""Segments as files: a label map, an overlay, a COCO panoptic annotation, and a file for each mask.
+"""Segments as files: label maps, an overlay, COCO annotations of both kinds, and a file for each mask.
 
-The label map is a 16-bit grey PNG whose pixels are the ids of the annotation: a segment's index + 1, and 0
-where no segment is. COCO's own tools keep ids in the colours of an RGB picture, id = R + 256 G + 65536 B:
-
->>> import numpy as np
->>> ids = np.array([[0, 1, 300]], dtype=np.uint16)
->>> np.stack((ids & 255, ids >> 8, 0 * ids), axis=-1).astype(np.uint8).tolist()
-[[[0, 0, 0], [1, 0, 0], [44, 1, 0]]]
+The label map is a 16-bit grey PNG whose pixels are the ids of the annotations: a segment's index + 1, and 0
+where no segment is. COCO's panoptic tools keep ids in the colours of an RGB PNG; that is written too, see `coco`.
 
 This module needs Pillow, and is therefore not imported with the package.
 """
@@ -28,6 +23,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from .boxes import bounding_boxes
+from .coco import CATEGORY, file_of, id_colours, image_entry, image_id_of, instances, panoptic
 from ..errors import InvalidSettingError
 from .overlay import draw_overlay
 from .palette import segment_colours
@@ -39,7 +35,6 @@ from .atomic_files import written_aside
 
 FORMAT, VERSION = "diffseg-segments", 1
 MOST_SEGMENTS = 65535  # what 16 bits can tell apart, and 0 for no segment
-CATEGORY = {"id": 1, "name": "segment", "supercategory": "segment", "isthing": 1}
 MASK_NAME = re.compile(r"\d{3,}\.png")
 BACKGROUND = 0.5  # of an overlay without picture, where no segment is
 
@@ -67,8 +62,18 @@ class SegmentFiles:
         return self.folder / f"{self.name}_overlay.png"
 
     @property
+    def colours(self) -> Path:
+        """The ids in colours, RGB PNG as COCO's panoptic tools read it."""
+        return self.folder / f"{self.name}_panoptic.png"
+
+    @property
+    def panoptic(self) -> Path:
+        """COCO's panoptic annotation, which goes with the ids in colours, JSON."""
+        return self.folder / f"{self.name}_panoptic.json"
+
+    @property
     def annotation(self) -> Path:
-        """The segments' facts, JSON. Written last: where it is, the others are complete."""
+        """The segments' facts, JSON as COCO's instances. Written last: where it is, the others are complete."""
         return self.folder / f"{self.name}_segments.json"
 
     @property
@@ -85,9 +90,19 @@ class SegmentFiles:
         return [path for path in self.masks.glob("*.png") if MASK_NAME.fullmatch(path.name)]
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """All of them but the masks' own, the annotation last."""
+        return self.label_map, self.overlay, self.colours, self.panoptic, self.annotation
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of them are there that are always written."""
+        return all(path.exists() for path in self.paths)
+
+    @property
     def exist(self) -> bool:
         """Whether any of them is there."""
-        return any(path.exists() for path in (self.label_map, self.overlay, self.annotation, self.masks))
+        return any(path.exists() for path in (*self.paths, self.masks))
 
 
 def export_segments(
@@ -97,6 +112,8 @@ def export_segments(
     pictures: torch.Tensor | None = None,
     metadata: Mapping[str, str] | None = None,
     masks: bool = False,
+    image_id: int | None = None,
+    picture_name: str | None = None,
 ) -> None:
     """Write the segments of one image, replacing files of those names.
 
@@ -111,6 +128,8 @@ def export_segments(
             them it is of flat colours.
         metadata: texts to keep in the overlay's PNG, by keyword.
         masks: write a file for each mask too. Files of masks that were there before are removed.
+        image_id: COCO's number of the picture, from 1; by default one that follows from the files' name.
+        picture_name: what COCO's ``images`` call the picture; by default it is the overlay.
 
     Raises:
         InvalidSettingError: an image index out of range, pictures that do not fit, or more segments than
@@ -121,10 +140,13 @@ def export_segments(
     picture = None if pictures is None else matching_pictures(pictures, segments)[image, None]
     here = slice(image, image + 1)
     one = replace(segments, labels=segments.labels[here].cpu(), proposals=segments.proposals[here])
+    annotation = annotate(one, files, image_id=image_id, picture_name=picture_name)
     contents = {
         files.label_map: _png(ids),
         files.overlay: _png(_overlay(one, picture), metadata),
-        files.annotation: json.dumps(annotate(one, files), indent=1).encode("utf-8"),
+        files.colours: _png(id_colours(ids)),
+        files.panoptic: _json(panoptic_of(annotation, files)),
+        files.annotation: _json(annotation),
     }
     if masks:
         contents |= {files.mask(index): _png(mask) for index, mask in enumerate(_bitmaps(one))}
@@ -149,10 +171,16 @@ def id_pixels(labels: torch.Tensor) -> npt.NDArray[np.uint16]:
     return (labels.cpu().numpy() + 1).astype(np.uint16)
 
 
-def annotate(segments: Segments, files: SegmentFiles, image: int = 0) -> dict[str, Any]:
-    """What COCO's panoptic format says of one image, and more on every segment.
+def annotate(
+    segments: Segments,
+    files: SegmentFiles,
+    image: int = 0,
+    image_id: int | None = None,
+    picture_name: str | None = None,
+) -> dict[str, Any]:
+    """What COCO's format of instances says of one image, and more on every segment.
 
-    The result is an entry of COCO's ``annotations``, whose ``segments_info`` lists the segments in
+    ``images``, ``annotations`` and ``categories`` are COCO's. ``segments_info`` lists the segments in
     descending order of area: ``id`` (their value in the label map), ``category_id`` (always 1: segments
     have no class), ``area`` in pixels, ``bbox`` ``[x, y, width, height]`` and ``iscrowd`` 0. Beside these,
     ``index`` counts from 0 as everywhere in DiffSeg, ``segmentation`` is the mask as run lengths, and
@@ -163,29 +191,39 @@ def annotate(segments: Segments, files: SegmentFiles, image: int = 0) -> dict[st
     colours = segment_colours(poles_of_inaccessibility(labels))
     boxes = bounding_boxes(labels, len(areas))
     masks = encode_labels(labels, len(areas))
-    return {
+    number = image_id_of(files.name) if image_id is None else image_id
+    height, width = segments.image_size
+    segments_info = [
+        {
+            "id": index + 1,
+            "index": index,
+            "category_id": CATEGORY["id"],
+            "area": area,
+            "bbox": [box.x1, box.y1, box.width, box.height],
+            "iscrowd": 0,
+            "color": np.rint(colours[index] * 255).astype(int).tolist(),
+            "segmentation": masks[index],
+        }
+        for index, (area, box) in enumerate(zip(areas, boxes, strict=True))
+    ]
+    own = {
         "format": FORMAT,
         "version": VERSION,
-        "image_id": 1,
+        "image_id": number,
         "file_name": files.label_map.name,
         "overlay_file_name": files.overlay.name,
-        "width": segments.image_size.width,
-        "height": segments.image_size.height,
-        "categories": [CATEGORY],
-        "segments_info": [
-            {
-                "id": index + 1,
-                "index": index,
-                "category_id": CATEGORY["id"],
-                "area": area,
-                "bbox": [box.x1, box.y1, box.width, box.height],
-                "iscrowd": 0,
-                "color": np.rint(colours[index] * 255).astype(int).tolist(),
-                "segmentation": masks[index],
-            }
-            for index, (area, box) in enumerate(zip(areas, boxes, strict=True))
-        ],
+        "width": width,
+        "height": height,
+        "segments_info": segments_info,
     }
+    entry = image_entry(number, picture_name or files.overlay.name, width, height)
+    return own | file_of([entry], instances(number, segments_info))
+
+
+def panoptic_of(annotation: Mapping[str, Any], files: SegmentFiles) -> dict[str, Any]:
+    """What COCO's panoptic format says of the image of an annotation that `annotate` gave."""
+    entry = panoptic(annotation["image_id"], files.colours.name, annotation["segments_info"])
+    return file_of(annotation["images"], [entry])
 
 
 def _overlay(segments: Segments, picture: torch.Tensor | None) -> npt.NDArray[np.uint8]:
@@ -204,6 +242,10 @@ def _bitmaps(segments: Segments) -> Iterator[npt.NDArray[np.uint8]]:
     labels = segments.labels[0].numpy()
     for index in range(segments.counts[0]):
         yield np.where(labels == index, np.uint8(255), np.uint8(0))
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, indent=1).encode()
 
 
 def _png(pixels: npt.NDArray[Any], metadata: Mapping[str, str] | None = None) -> bytes:

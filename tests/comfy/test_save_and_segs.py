@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,11 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+KINDS = ("labels.png", "overlay.png", "panoptic.json", "panoptic.png", "segments.json")
+
+
 def set_of(stem: str) -> list[str]:
-    return [f"{stem}_{kind}" for kind in ("labels.png", "overlay.png", "segments.json")]
+    return [f"{stem}_{kind}" for kind in KINDS]
 
 
 def labels_of(folder: Path, stem: str) -> torch.Tensor:
@@ -67,12 +71,15 @@ def labels_of(folder: Path, stem: str) -> torch.Tensor:
 
 def test_every_picture_is_saved_under_a_number_of_its_own(save, segments, image, output):
     result = save(segments, image=image)
+    numbers = set()
     assert names(output / "DiffSeg") == [*set_of("segments_00001"), *set_of("segments_00002")]
     for index, stem in enumerate(("segments_00001", "segments_00002")):
         assert torch.equal(labels_of(output / "DiffSeg", stem), segments.labels[index])
         annotation = json.loads((output / "DiffSeg" / f"{stem}_segments.json").read_text())
         assert len(annotation["segments_info"]) == segments.counts[index]
         assert annotation["file_name"] == f"{stem}_labels.png"
+        numbers.add(annotation["image_id"])
+    assert len(numbers) == 2
     assert result.ui.as_dict()["images"] == [
         {"filename": f"{stem}_overlay.png", "subfolder": "DiffSeg", "type": "output"}
         for stem in ("segments_00001", "segments_00002")
@@ -84,10 +91,10 @@ def test_every_picture_is_saved_under_a_number_of_its_own(save, segments, image,
 def test_saving_again_overwrites_nothing(save, segments, output, prefix):
     save(segments, prefix)
     before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
-    assert len(before) == 6
+    assert len(before) == 10
     save(segments, prefix)
     after = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
-    assert len(after) == 12
+    assert len(after) == 20
     assert before.items() <= after.items()
 
 
@@ -111,6 +118,49 @@ def test_numbers_go_on_after_other_pictures_of_the_prefix(save, segments, output
 def test_the_names_placeholders_are_filled_in(save, segments, output):
     save(segments, "%width%/%height%_%batch_num%")
     assert names(output / "96") == [*set_of("64_0_00001"), *set_of("64_1_00002")]
+
+
+def test_dates_are_filled_in_for_those_who_send_no_browser(save, segments, output):
+    save(segments, "%date:yyyy-MM-dd%/cat_%date:yy%")
+    (folder,) = names(output)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", folder)
+    assert names(output / folder)[0] == f"cat_{folder[2:4]}_00001_labels.png"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "message"),
+    [
+        ("%date:hh:mm%/a", "without ':'"),
+        ("12:30/a", "without ':'"),
+        ("%KSampler.seed%/a", "only the browser can fill in"),
+        (f"{'d' * 300}/a", "names of at most 255 bytes.* got 300 in d"),
+        ("a" * 240, "names of at most 255 bytes.* got 26"),
+    ],
+)
+def test_names_that_no_file_can_have_are_refused_before_anything_runs(
+    pack, save, segments, output, prefix, message
+):
+    refused = pack.nodes.save.DiffSegSave.validate_inputs(prefix)
+    assert re.search(message, refused)
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
+        save(segments, prefix)
+    assert not output.exists()
+
+
+def test_a_prefix_may_be_as_long_as_a_name_leaves_room(pack, save, segments, output):
+    longest = 255 - len("_00001_segments.json")
+    for prefix in ("a" * longest, "%width%%second%".ljust(longest + 15 - 4, "b")):
+        assert pack.nodes.save.DiffSegSave.validate_inputs(prefix) is True
+        save(segments, prefix)
+    assert len(names(output)) == 20
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="shorter by 1 or more"):
+        save(segments, "%width%%second%".ljust(longest + 15 - 3, "c"))
+    assert len(names(output)) == 20
+
+
+def test_a_linked_prefix_is_not_known_before_the_run(pack):
+    assert pack.nodes.save.DiffSegSave.validate_inputs() is True
+    assert pack.nodes.save.DiffSegSave.validate_inputs("%date:yyyy-MM-dd%/%width%") is True
 
 
 def test_nothing_is_saved_outside_the_output_folder(save, segments, output):

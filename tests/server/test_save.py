@@ -63,7 +63,7 @@ def test_numbering_goes_on_and_nothing_is_overwritten(
     assert output_files(any_comfy_server, "test_save_again") == [
         f"a_{number}_{kind}"
         for number in ("00001", "00002")
-        for kind in ("labels.png", "overlay.png", "segments.json")
+        for kind in ("labels.png", "overlay.png", "panoptic.json", "panoptic.png", "segments.json")
     ]
     assert all((folder / name).read_bytes() == content for name, content in before.items())
 
@@ -88,4 +88,4 @@ def test_every_picture_of_a_batch_is_saved(
     prompt = with_save(segments_prompt, "test_save_batch/%batch_num%", image=["5", 0])
     entries = any_comfy_server.run(prompt).outputs["4"]["images"]
     assert [entry["filename"] for entry in entries] == ["0_00001_overlay.png", "1_00002_overlay.png"]
-    assert len(output_files(any_comfy_server, "test_save_batch")) == 6
+    assert len(output_files(any_comfy_server, "test_save_batch")) == 10

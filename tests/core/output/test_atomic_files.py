@@ -19,6 +19,12 @@ def test_a_file_replaces_another_in_a_folder_that_is_made(tmp_path):
     assert names(path.parent) == ["x.json"]
 
 
+def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path):
+    path = tmp_path / ("x" * 250 + ".json")
+    write_whole(path, b"1")
+    assert names(tmp_path) == [path.name]
+
+
 def test_what_is_not_moved_is_removed(tmp_path):
     with written_aside({tmp_path / "a": b"1", tmp_path / "b": b"2"}) as aside:
         aside[tmp_path / "a"].replace(tmp_path / "a")
@@ -35,8 +41,9 @@ def test_processes_of_any_machine_write_aside_under_names_of_their_own(tmp_path)
 def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path):
     with written_aside({tmp_path / "a.png": b"1"}) as aside:
         left = aside[tmp_path / "a.png"].name
+    of_old = f".a.png{left}"
     others = [".a.png.tmp", "a.png", left.removeprefix("."), f"{left}.png"]
-    for name in (left, *others):
+    for name in (left, of_old, *others):
         (tmp_path / name).touch()
     sweep(tmp_path)
     assert names(tmp_path) == sorted(others)

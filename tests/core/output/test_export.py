@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,16 @@ import pytest
 import torch
 from PIL import Image
 from pycocotools import mask as coco
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from diffseg_core import InvalidSettingError, Segments, draw_overlay
 from diffseg_core.output import export
+from diffseg_core.output.coco import image_id_of
 from diffseg_core.output.export import SegmentFiles, export_segments
 from diffseg_core.segments import order_by_area
+from panoptic_quality import panoptic_quality
+from panoptic_quality import read_ids as read_colours
 
 # pycocotools has not yet followed numpy 2 here.
 reads_coco = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
@@ -67,11 +73,15 @@ def read_ids(files: SegmentFiles) -> np.ndarray:
         return np.asarray(opened).astype(np.int64)
 
 
-def test_three_files_are_written_and_nothing_else(files):
+def test_the_files_are_written_and_nothing_else(files):
+    assert not files.complete
     export_segments(large(), 0, files)
+    assert files.complete
     assert sorted(path.name for path in files.folder.iterdir()) == [
         "cat_00001_labels.png",
         "cat_00001_overlay.png",
+        "cat_00001_panoptic.json",
+        "cat_00001_panoptic.png",
         "cat_00001_segments.json",
     ]
 
@@ -116,24 +126,81 @@ def test_every_segment_has_its_area_box_and_mask(files):
         assert int(coco.area(entry["segmentation"])) == entry["area"]
 
 
-def test_the_annotation_is_what_coco_panoptic_evaluation_expects(files):
-    """The rules of panopticapi: ids of the picture and of the annotation are the same, and none is 0."""
+@reads_coco
+@pytest.mark.parametrize(("image_id", "picture_name"), [(None, None), (7, "cats/cat.jpg")])
+def test_cocos_own_reader_opens_the_annotation_and_gives_every_mask(files, image_id, picture_name):
+    segments = segments_of(drawn())
+    export_segments(segments, 0, files, image_id=image_id, picture_name=picture_name)
+    read = COCO(str(files.annotation))
+    (number,) = read.getImgIds()
+    assert number == read_json(files)["image_id"] == (image_id or image_id_of("cat_00001"))
+    (image,) = read.loadImgs([number])
+    assert image["file_name"] == (picture_name or files.overlay.name)
+    assert (image["width"], image["height"]) == (8, 4)
+    found = read.loadAnns(read.getAnnIds(imgIds=[number], catIds=read.getCatIds(catNms=["segment"])))
+    assert [each["id"] for each in found] == [1, 2, 3, 4]
+    for annotation, mask in zip(found, segments.masks().numpy(), strict=True):
+        np.testing.assert_array_equal(read.annToMask(annotation), mask)
+        assert annotation["area"] == mask.sum()
+    evaluation = COCOeval(read, read.loadRes([{**each, "score": 1.0} for each in found]), "segm")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    assert evaluation.stats[0] == 1.0
+
+
+def test_panoptic_files_are_what_cocos_panoptic_evaluation_reads(files):
+    """The right half has other segments: of one pair more than half is the same, and of the other two less."""
+    segments = segments_of(drawn("000111 000111 000111 00011."), drawn("000011 000011 000000 00000."))
+    others = SegmentFiles(files.folder, "cat_00002")
+    export_segments(segments, 0, files, image_id=3)
+    export_segments(segments, 1, others, image_id=3)
+    folder = files.folder
+    for each in (files, others):
+        assert panoptic_quality(each.panoptic, each.panoptic, folder, folder) == 1.0
+    # of 12 and 11 pixels against 19 and 4: 12 of 19, and a miss on either side
+    found = panoptic_quality(files.panoptic, others.panoptic, folder, folder)
+    assert found == pytest.approx(12 / 19 / (1 + 0.5 + 0.5))
+    content = json.loads(files.panoptic.read_text())
+    (annotation,) = content["annotations"]
+    assert (annotation["image_id"], annotation["file_name"]) == (3, "cat_00001_panoptic.png")
+    assert content["images"] == [{"id": 3, "file_name": "cat_00001_overlay.png", "width": 6, "height": 4}]
+    assert content["categories"] == [{"id": 1, "name": "segment", "supercategory": "segment", "isthing": 1}]
+    assert annotation["segments_info"][1] == {
+        "id": 2,
+        "category_id": 1,
+        "area": 11,
+        "bbox": [3, 0, 3, 4],
+        "iscrowd": 0,
+    }
+
+
+def test_ids_above_256_go_into_the_second_colour(files):
+    export_segments(Segments(many(700), ()), 0, files)
+    np.testing.assert_array_equal(read_colours(files.colours)[0], np.arange(700) + 1)
+    with Image.open(files.colours) as opened:
+        assert opened.getpixel((299, 0)) == (44, 1, 0)
+
+
+def test_pictures_have_numbers_of_their_own_that_do_not_change():
+    assert image_id_of("DiffSeg/segments_00001") == zlib.crc32(b"DiffSeg/segments_00001") & 0x7FFFFFFF == 1227527553
+    numbers = {image_id_of(f"DiffSeg/segments_{number:05}") for number in range(10_000)}
+    assert len(numbers) == 10_000
+    assert 1 <= min(numbers) < max(numbers) < 2**31
+
+
+def test_what_was_read_before_is_still_there(files):
     export_segments(segments_of(drawn()), 0, files)
     annotation = read_json(files)
+    assert annotation["format"] == "diffseg-segments"
+    assert annotation["version"] == 1
     assert annotation["file_name"] == files.label_map.name
+    assert annotation["overlay_file_name"] == files.overlay.name
     assert isinstance(annotation["image_id"], int)
-    ids = read_ids(files)
-    colours = np.stack((ids & 255, ids >> 8 & 255, ids >> 16), axis=-1)  # id2rgb of panopticapi
-    ids = colours[..., 0] + 256 * colours[..., 1] + 65536 * colours[..., 2]  # rgb2id
-    in_picture = dict(zip(*np.unique(ids, return_counts=True), strict=True))
-    in_picture.pop(0)  # VOID
     described = {entry["id"]: entry["area"] for entry in annotation["segments_info"]}
+    in_picture = dict(zip(*np.unique(read_ids(files), return_counts=True), strict=True))
+    in_picture.pop(0)
     assert in_picture == described
-    categories = {category["id"]: category for category in annotation["categories"]}
-    assert all(category["isthing"] in (0, 1) for category in categories.values())
-    for entry in annotation["segments_info"]:
-        assert entry["category_id"] in categories
-        assert entry["iscrowd"] == 0
 
 
 def test_the_overlay_is_the_preview_of_the_picture(files):
@@ -249,14 +316,16 @@ def test_where_encoding_fails_the_files_are_as_they_were(files, monkeypatch):
     assert contents(files.folder) == before
 
 
-@pytest.mark.parametrize("failing", ["_labels.png", "_overlay.png", "_segments.json"])
+@pytest.mark.parametrize("failing", [0, 1, 2, 3, 4])
 def test_where_writing_fails_there_is_no_half_file_and_no_annotation(files, monkeypatch, failing):
     write = Path.write_bytes
+    written = []
 
     def fill_the_disk(path, content):
-        if failing in path.name:
+        if len(written) == failing:
             write(path, content[:10])
             raise OSError("no space left on device")
+        written.append(path)
         return write(path, content)
 
     monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
@@ -265,7 +334,7 @@ def test_where_writing_fails_there_is_no_half_file_and_no_annotation(files, monk
     assert contents(files.folder) == {}
 
 
-@pytest.mark.parametrize("failing", ["_labels.png", "_overlay.png", "_segments.json"])
+@pytest.mark.parametrize("failing", ["_labels.png", "_overlay.png", "_panoptic.png", "_segments.json"])
 def test_where_moving_fails_no_annotation_says_that_the_set_is_complete(files, monkeypatch, failing):
     export_segments(large(), 0, files)
     replace = Path.replace
@@ -278,8 +347,8 @@ def test_where_moving_fails_no_annotation_says_that_the_set_is_complete(files, m
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="in use"):
         export_segments(large(8), 0, files)
-    assert {path.name for path in files.folder.iterdir()} == {files.label_map.name, files.overlay.name}
-    for path in (files.label_map, files.overlay):
+    assert {path.name for path in files.folder.iterdir()} == {path.name for path in files.paths[:-1]}
+    for path in (files.label_map, files.overlay, files.colours):
         with Image.open(path) as opened:
             opened.load()
 
@@ -295,7 +364,7 @@ def test_the_annotation_comes_last(files, monkeypatch):
     monkeypatch.setattr(Path, "replace", note)
     export_segments(large(), 0, files)
     assert moved[-1] == files.annotation
-    assert len(moved) == 3
+    assert len(moved) == 5
 
 
 @pytest.mark.skipif(os.name == "nt", reason="files have no such modes on Windows")

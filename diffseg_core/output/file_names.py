@@ -1,0 +1,106 @@
+"""Names for files: dates filled in, and names that no file can have refused before anything is done for them.
+
+>>> fill_in_dates("%date:yyyy-MM-dd%/cat", time.struct_time((2025, 3, 9, 7, 5, 2, 6, 68, 0)))
+'2025-03-09/cat'
+"""
+
+from __future__ import annotations
+
+import ntpath
+import os
+import re
+import time
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+
+from ..errors import InvalidSettingError
+
+USUAL_LIMIT = 255  # of a name, on nearly every file system
+DATE = re.compile(r"%date:([^%]*)%")
+DATE_PART = re.compile(r"dd?|MM?|hh?|mm?|ss?|yyy?y?")
+WIDGET = re.compile(r"%[^%.]+\.[^\W\d][^%.]*%")
+ON_WINDOWS = '<>"|?*' if os.name == "nt" else ""
+FORBIDDEN = re.compile(rf"[\x00-\x1f\x7f\ud800-\udfff:{ON_WINDOWS}]")
+
+
+def fill_in_dates(text: str, when: time.struct_time | None = None) -> str:
+    """Fill in ``%date:FORMAT%`` as ComfyUI's browser side does: d, dd, M, MM, h, hh, m, mm, s, ss, yy, yyyy.
+
+    A workflow from the browser comes with its dates filled in; one that is sent to the API does not.
+
+    Args:
+        text: a prefix of file names.
+        when: local time; now by default.
+    """
+    now = when or time.localtime()
+    values = {"d": now.tm_mday, "M": now.tm_mon, "h": now.tm_hour, "m": now.tm_min, "s": now.tm_sec}
+
+    def write(part: re.Match[str]) -> str:
+        letters = part[0]
+        if letters[0] == "y":
+            return {"yy": str(now.tm_year)[2:], "yyyy": str(now.tm_year)}.get(letters, letters)
+        return str(values[letters[0]]).zfill(len(letters))
+
+    return DATE.sub(lambda date: DATE_PART.sub(write, date[1]), text)
+
+
+def check_prefix(prefix: str) -> None:
+    """Refuse a prefix of file names that holds what no name may hold, or that only the browser can fill in.
+
+    Args:
+        prefix: with its dates filled in; slashes make folders.
+
+    Raises:
+        InvalidSettingError: the value of another node's widget (``%Node.widget%``), a colon or a control
+            character; on Windows also the other signs that it forbids.
+    """
+    widget = WIDGET.search(prefix)
+    if widget:
+        raise InvalidSettingError(
+            f"Expected a filename prefix with its values filled in, got {widget[0]} in {prefix!r}: only the "
+            "browser can fill in another node's widget, and only if a node of that title or name has it. "
+            "Correct the name, or write the value itself where the workflow is sent to the API."
+        )
+    forbidden = FORBIDDEN.search(ntpath.splitdrive(prefix)[1] if os.name == "nt" else prefix)
+    if forbidden:
+        raise InvalidSettingError(
+            f"Expected a filename prefix without {forbidden[0]!r}, which names of files cannot have on every "
+            f"system, got {prefix!r}. Write another sign, such as - (a time as %date:hh-mm-ss%)."
+        )
+
+
+def check_lengths(names: Iterable[str | PurePath], folder: Path) -> None:
+    """Refuse names that the file system of a folder cannot take for their length.
+
+    Args:
+        names: of files, with the folders below the folder in which they are to be.
+        folder: need not be there yet.
+
+    Raises:
+        InvalidSettingError: a name, or that of a folder, is too long.
+    """
+    limit = name_limit(folder)
+    parts = [part for name in names for part in PurePath(name).parts]
+    longest = max(parts, key=name_length, default="")
+    length = name_length(longest)
+    if length > limit:
+        raise InvalidSettingError(
+            f"Expected names of at most {limit} bytes, which is what the file system of {folder} takes, got "
+            f"{length} in {longest}. Make the name shorter by {length - limit} or more."
+        )
+
+
+def name_length(name: str) -> int:
+    """As the file system counts: in UTF-16 units on Windows, in bytes of UTF-8 elsewhere."""
+    return len(name.encode("utf-16-le")) // 2 if os.name == "nt" else len(name.encode())
+
+
+def name_limit(folder: Path) -> int:
+    """How long a name in a folder can be, whether the folder is there or not yet."""
+    if hasattr(os, "pathconf"):
+        for place in (folder, *folder.parents):
+            try:
+                return os.pathconf(place, "PC_NAME_MAX")
+            except (OSError, ValueError):
+                continue
+    return USUAL_LIMIT
