@@ -45,7 +45,7 @@ def capture_diffusers(
     """Run one denoising step of a Stable Diffusion pipeline and gather its self-attention.
 
     The UNet, its attention processors and the caller's random state are afterwards as before. A UNet that
-    `torch.compile`, PEFT or data parallelism has wrapped is captured too: the one inside runs, not compiled.
+    `torch.compile` or PEFT has wrapped is captured too: the one inside runs, with its adapters, not compiled.
 
     Args:
         pipeline: a ``StableDiffusionPipeline`` or ``StableDiffusionXLPipeline`` (SD 1.x, SD 2.x, SDXL
@@ -115,14 +115,12 @@ def _supported_unet(pipeline: Pipeline) -> Any:
 
 
 def _unwrapped(unet: Any) -> Any:
-    """The model inside wrappers that compute the same: torch.compile, PEFT's adapters, data parallelism."""
+    """The model inside wrappers that compute the same: torch.compile's and PEFT's."""
     while True:
         if hasattr(unet, "_orig_mod"):
             unet = unet._orig_mod
         elif hasattr(unet, "get_base_model"):  # PEFT; its adapters are layers of the model inside
             unet = unet.get_base_model()
-        elif isinstance(unet, torch.nn.DataParallel | torch.nn.parallel.DistributedDataParallel):
-            unet = unet.module
         else:
             return unet
 
