@@ -14,6 +14,7 @@ from comfy_api.latest import io, ui
 
 from ..diffseg_core import Segments
 from ..diffseg_core.output.export import SegmentFiles, export_segments
+from .inputs import checked_pictures
 from .types import CATEGORY, SegmentsType
 
 
@@ -38,7 +39,7 @@ class DiffSegSave(io.ComfyNode):
                     "image",
                     optional=True,
                     tooltip="The picture that went into the capture, to draw the overlay over. Without it "
-                    "the overlay is of flat colours.",
+                    "the overlay is of flat colours. Transparency is left out.",
                 ),
                 io.String.Input(
                     "filename_prefix",
@@ -57,6 +58,7 @@ class DiffSegSave(io.ComfyNode):
         cls, segments: Segments, filename_prefix: str, image: torch.Tensor | None = None
     ) -> io.NodeOutput:
         """Save every picture's segments, and show the overlays on the node."""
+        pictures = None if image is None else checked_pictures(image)
         height, width = segments.image_size
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
             filename_prefix, folder_paths.get_output_directory(), width, height
@@ -70,7 +72,7 @@ class DiffSegSave(io.ComfyNode):
             # ComfyUI finds the next number by the name before %batch_num% is filled in, and so finds none.
             while (files := SegmentFiles(Path(folder), f"{stem}_{counter:05}")).exist:
                 counter += 1
-            export_segments(segments, index, files, image, metadata)
+            export_segments(segments, index, files, pictures, metadata)
             saved.append(ui.SavedResult(files.overlay.name, subfolder, io.FolderType.output))
             counter += 1
             progress.update(1)
