@@ -24,6 +24,7 @@ from .merging.segment import segment
 from .nested.segment_nested import segment_nested
 from .output.label_map import draw_label_map, parse_classes
 from .output.overlay import draw_overlay
+from .pictures import Pictures, as_pictures
 from .segments import Segments, parse_indices
 
 __all__ = [
@@ -35,8 +36,10 @@ __all__ = [
     "Hierarchy",
     "InvalidAttentionError",
     "InvalidSettingError",
+    "Pictures",
     "Segments",
     "UnsupportedModelError",
+    "as_pictures",
     "capture_diffusers",
     "draw_label_map",
     "draw_overlay",

@@ -164,6 +164,8 @@ def order_by_area(labels: torch.Tensor, proposals: torch.Tensor) -> tuple[torch.
 def parse_indices(text: str) -> tuple[int, ...]:
     """Read indices such as ``"0, 2, 5-7"``: each once, in ascending order; empty text gives none.
 
+    A list may end with a comma.
+
     Raises:
         InvalidSettingError: an entry that is neither a number nor a range; the message quotes it.
 
@@ -174,7 +176,7 @@ def parse_indices(text: str) -> tuple[int, ...]:
     if not text.strip():
         return ()
     indices: set[int] = set()
-    for entry in text.split(","):
+    for entry in text.strip().removesuffix(",").split(","):
         # Five digits are more than any picture has segments, and keep a slip from filling the memory.
         match = re.fullmatch(r"\s*([0-9]{1,5})\s*(?:[-–]\s*([0-9]{1,5})\s*)?", entry)
         if match is None:

@@ -7,8 +7,9 @@ from typing import get_args
 import comfy.model_management
 from comfy_api.latest import io
 
-from ..diffseg_core import DiffSegError, Segments, filter_segments, parse_indices
+from ..diffseg_core import Segments, filter_segments, parse_indices
 from ..diffseg_core.editing.filtering import Border, Place
+from .inputs import refusal
 from .types import CATEGORY, SegmentsType
 
 
@@ -97,11 +98,7 @@ class DiffSegFilter(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, indices: str | None = None) -> bool | str:
         """Refuse text that is no list of indices before anything runs; a linked one is not known yet."""
-        try:
-            parse_indices(indices or "")
-        except DiffSegError as error:
-            return str(error)
-        return True
+        return refusal(lambda: parse_indices(indices or ""))
 
     @classmethod
     def execute(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-import comfy.model_management
-import comfy.utils
 import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import segment_nested
 from ..diffseg_core.pictures import check_pictures
+from .inputs import checked_pictures
+from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
 
 Cut = Literal["automatic", "number of segments", "height"]
@@ -35,7 +35,9 @@ class DiffSegHierarchy(io.ComfyNode):
             inputs=[
                 Attention.Input("attention", tooltip="From DiffSeg Capture Attention."),
                 io.Image.Input(
-                    "image", tooltip="The picture that went into the capture: borders follow its edges."
+                    "image",
+                    tooltip="The picture that went into the capture: borders follow its edges. "
+                    "Transparency is left out.",
                 ),
                 io.Combo.Input(
                     "cut",
@@ -125,13 +127,8 @@ class DiffSegHierarchy(io.ComfyNode):
         finest: float,
     ) -> io.NodeOutput:
         """Build the tree of every picture of the capture, and cut it."""
-        pictures = check_pictures(image, attention.maps.batch_size, attention.image_size, "attention")
-        progress = comfy.utils.ProgressBar(attention.maps.batch_size)
-
-        def on_image(done: int) -> None:
-            comfy.model_management.throw_exception_if_processing_interrupted()
-            progress.update_absolute(done)
-
+        pictures = checked_pictures(image)
+        check_pictures(pictures, attention.maps.batch_size, attention.image_size, "attention")
         segments = segment_nested(
             attention.maps,
             pictures,
@@ -141,7 +138,7 @@ class DiffSegHierarchy(io.ComfyNode):
             contrast=contrast,
             colour=colour,
             finest=finest / 100.0,
-            on_image=on_image,
-            on_step=comfy.model_management.throw_exception_if_processing_interrupted,
+            on_image=progress_over(attention.maps.batch_size),
+            on_step=stop_if_interrupted,
         )
         return io.NodeOutput(segments, sum(segments.counts))

@@ -7,8 +7,9 @@ from typing import get_args
 import comfy.model_management
 from comfy_api.latest import io
 
-from ..diffseg_core import DiffSegError, Segments, draw_label_map, parse_classes
+from ..diffseg_core import Segments, draw_label_map, parse_classes
 from ..diffseg_core.output.label_map import Palette, check_palette
+from .inputs import refusal
 from .types import CATEGORY, SegmentsType
 
 
@@ -61,13 +62,13 @@ class DiffSegLabelMap(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, palette: Palette | None = None, classes: str | None = None) -> bool | str:
         """Refuse text that names no classes before anything runs; what is linked is not known yet."""
-        try:
+
+        def read() -> None:
             named = bool(parse_classes(classes or ""))
             if palette is not None:
                 check_palette(palette, named)
-        except DiffSegError as error:
-            return str(error)
-        return True
+
+        return refusal(read)
 
     @classmethod
     def execute(cls, segments: Segments, palette: Palette, classes: str) -> io.NodeOutput:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import comfy.model_management
 from comfy_api.latest import io
 
 from ..diffseg_core import Segments
+from .inputs import image_index_input
+from .outputs import mask_batch
 from .types import CATEGORY, SegmentsType
 
 
@@ -26,13 +27,7 @@ class DiffSegMasks(io.ComfyNode):
             search_aliases=["segment anything", "mask batch", "split mask", "all masks", "diffseg"],
             inputs=[
                 SegmentsType.Input("segments", tooltip="From DiffSeg Segment."),
-                io.Int.Input(
-                    "image_index",
-                    default=0,
-                    min=0,
-                    max=4095,
-                    tooltip="Which picture of a batch to take the segments of; the first is 0.",
-                ),
+                image_index_input("Which picture of a batch to take the segments of; the first is 0."),
             ],
             outputs=[
                 io.Mask.Output(
@@ -47,7 +42,4 @@ class DiffSegMasks(io.ComfyNode):
     @classmethod
     def execute(cls, segments: Segments, image_index: int) -> io.NodeOutput:
         """The masks of one picture."""
-        masks = segments.masks(image_index)
-        if not len(masks):
-            masks = masks.new_zeros(1, *segments.image_size)
-        return io.NodeOutput(masks.to(comfy.model_management.intermediate_device()))
+        return io.NodeOutput(mask_batch(segments.masks(image_index), segments.image_size))

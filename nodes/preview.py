@@ -6,6 +6,7 @@ import torch
 from comfy_api.latest import io, ui
 
 from ..diffseg_core import Segments, draw_overlay
+from .inputs import checked_pictures
 from .types import CATEGORY, SegmentsType
 
 
@@ -26,7 +27,11 @@ class DiffSegPreview(io.ComfyNode):
             search_aliases=["overlay", "segmentation preview", "show segments", "visualize mask", "diffseg"],
             inputs=[
                 SegmentsType.Input("segments", tooltip="From DiffSeg Segment."),
-                io.Image.Input("image", tooltip="The picture that went into the capture, at the same size."),
+                io.Image.Input(
+                    "image",
+                    tooltip="The picture that went into the capture, at the same size. Transparency is left "
+                    "out: the colours under it show.",
+                ),
                 io.Float.Input(
                     "opacity",
                     default=0.5,
@@ -53,5 +58,7 @@ class DiffSegPreview(io.ComfyNode):
         cls, segments: Segments, image: torch.Tensor, opacity: float, borders: bool, numbers: bool
     ) -> io.NodeOutput:
         """Draw the overlay and show it on the node."""
-        overlay = draw_overlay(image, segments, opacity=opacity, borders=borders, numbers=numbers)
+        overlay = draw_overlay(
+            checked_pictures(image), segments, opacity=opacity, borders=borders, numbers=numbers
+        )
         return io.NodeOutput(overlay, ui=ui.PreviewImage(overlay, cls=cls))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import comfy.model_management
-import comfy.utils
 import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import Segments, refine, soft_masks
+from .inputs import checked_pictures, image_index_input
+from .outputs import mask_batch
+from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, SegmentsType
 
 
@@ -30,7 +31,9 @@ class DiffSegRefine(io.ComfyNode):
                 SegmentsType.Input(
                     "segments", tooltip="From DiffSeg Segment or any node that gives segments."
                 ),
-                io.Image.Input("image", tooltip="The picture that went into the capture."),
+                io.Image.Input(
+                    "image", tooltip="The picture that went into the capture. Transparency is left out."
+                ),
                 io.Float.Input(
                     "reach",
                     default=0.0,
@@ -46,13 +49,9 @@ class DiffSegRefine(io.ComfyNode):
                     tooltip="Give masks of probabilities, sharp at the picture's edges and gradual "
                     "elsewhere, in place of zeros and ones.",
                 ),
-                io.Int.Input(
-                    "image_index",
-                    default=0,
-                    min=0,
-                    max=4095,
-                    tooltip="Which picture of a batch to give the masks of; the first is 0. The segments of "
-                    "all are refined.",
+                image_index_input(
+                    "Which picture of a batch to give the masks of; the first is 0. The segments of "
+                    "all are refined."
                 ),
             ],
             outputs=[
@@ -75,15 +74,16 @@ class DiffSegRefine(io.ComfyNode):
     ) -> io.NodeOutput:
         """Refine every picture's segments."""
         segments.labels_of(image_index)  # refused before anything is done
-        progress = comfy.utils.ProgressBar(segments.batch_size)
-
-        def on_image(done: int) -> None:
-            comfy.model_management.throw_exception_if_processing_interrupted()
-            progress.update_absolute(done)
-
-        on_step = comfy.model_management.throw_exception_if_processing_interrupted
-        refined = refine(segments, image, reach / 100.0 if reach else None, on_image, on_step)
-        masks = soft_masks(refined, image, image_index, on_step) if soft else refined.masks(image_index)
-        if not len(masks):
-            masks = masks.new_zeros(1, *refined.image_size)
-        return io.NodeOutput(refined, masks.to(comfy.model_management.intermediate_device()))
+        pictures = checked_pictures(image)
+        refined = refine(
+            segments,
+            pictures,
+            reach / 100.0 if reach else None,
+            progress_over(segments.batch_size),
+            stop_if_interrupted,
+        )
+        if soft:
+            masks = soft_masks(refined, pictures, image_index, stop_if_interrupted)
+        else:
+            masks = refined.masks(image_index)
+        return io.NodeOutput(refined, mask_batch(masks, refined.image_size))

@@ -17,6 +17,7 @@ from ..diffseg_core import DiffSegError, Segments
 from ..diffseg_core.output.coco import image_id_of
 from ..diffseg_core.output.export import SegmentFiles, export_segments
 from ..diffseg_core.output.file_names import check_lengths, check_prefix, fill_in_dates
+from .inputs import checked_pictures
 from .types import CATEGORY, SegmentsType
 
 LENGTHS = {"year": 4, "month": 2, "day": 2, "hour": 2, "minute": 2, "second": 2}  # of what is filled in
@@ -44,7 +45,7 @@ class DiffSegSave(io.ComfyNode):
                     "image",
                     optional=True,
                     tooltip="The picture that went into the capture, to draw the overlay over. Without it "
-                    "the overlay is of flat colours.",
+                    "the overlay is of flat colours. Transparency is left out.",
                 ),
                 io.String.Input(
                     "filename_prefix",
@@ -73,6 +74,7 @@ class DiffSegSave(io.ComfyNode):
         cls, segments: Segments, filename_prefix: str, image: torch.Tensor | None = None
     ) -> io.NodeOutput:
         """Save every picture's segments, and show the overlays on the node."""
+        pictures = None if image is None else checked_pictures(image)
         height, width = segments.image_size
         filename_prefix = fill_in_dates(filename_prefix)
         cls._check_prefix(filename_prefix, width, height, segments.batch_size)
@@ -89,7 +91,7 @@ class DiffSegSave(io.ComfyNode):
             while (files := SegmentFiles(Path(folder), f"{stem}_{counter:05}")).exist:
                 counter += 1
             image_id = image_id_of((Path(subfolder) / files.name).as_posix())
-            export_segments(segments, index, files, image, metadata, image_id=image_id)
+            export_segments(segments, index, files, pictures, metadata, image_id=image_id)
             saved.append(ui.SavedResult(files.overlay.name, subfolder, io.FolderType.output))
             counter += 1
             progress.update(1)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import get_args
 
-import comfy.model_management
-import comfy.utils
 from comfy_api.latest import io
 
 from ..diffseg_core import segment
 from ..diffseg_core.merging.segment import Refinement
+from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
 
 
@@ -99,12 +98,6 @@ class DiffSegSegment(io.ComfyNode):
         smallest_area: float,
     ) -> io.NodeOutput:
         """Segment every picture of the capture."""
-        progress = comfy.utils.ProgressBar(attention.maps.batch_size)
-
-        def on_image(done: int) -> None:
-            comfy.model_management.throw_exception_if_processing_interrupted()
-            progress.update_absolute(done)
-
         segments = segment(
             attention.maps,
             attention.image_size,
@@ -113,7 +106,7 @@ class DiffSegSegment(io.ComfyNode):
             anchors=anchors,
             refine=refinement,
             smallest_area=smallest_area / 100.0,
-            on_image=on_image,
-            on_step=comfy.model_management.throw_exception_if_processing_interrupted,
+            on_image=progress_over(attention.maps.batch_size),
+            on_step=stop_if_interrupted,
         )
         return io.NodeOutput(segments, sum(segments.counts))

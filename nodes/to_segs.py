@@ -7,6 +7,7 @@ from comfy_api.latest import io
 
 from ..diffseg_core import Segments
 from ..diffseg_core.output.segs import to_segs
+from .inputs import checked_pictures, image_index_input
 from .types import CATEGORY, SegmentsType
 
 
@@ -31,7 +32,8 @@ class DiffSegToSEGS(io.ComfyNode):
                     "image",
                     optional=True,
                     tooltip="The picture that went into the capture: every SEG then carries its piece of it. "
-                    "Detailers that are given the picture themselves do not need it.",
+                    "Detailers that are given the picture themselves do not need it. "
+                    "Transparency is left out.",
                 ),
                 io.Float.Input(
                     "crop_factor",
@@ -42,13 +44,7 @@ class DiffSegToSEGS(io.ComfyNode):
                     tooltip="How many times as wide and as high as a segment's bounding box its crop region "
                     "is, as in the Impact Pack's detectors. The region stays inside the picture.",
                 ),
-                io.Int.Input(
-                    "image_index",
-                    default=0,
-                    min=0,
-                    max=4095,
-                    tooltip="Which picture of a batch to take the segments of; the first is 0.",
-                ),
+                image_index_input("Which picture of a batch to take the segments of; the first is 0."),
             ],
             outputs=[
                 io.SEGS.Output(
@@ -67,4 +63,5 @@ class DiffSegToSEGS(io.ComfyNode):
         image: torch.Tensor | None = None,
     ) -> io.NodeOutput:
         """The SEGS of one picture."""
-        return io.NodeOutput(to_segs(segments, image_index, image, crop_factor))
+        pictures = None if image is None else checked_pictures(image)
+        return io.NodeOutput(to_segs(segments, image_index, pictures, crop_factor))

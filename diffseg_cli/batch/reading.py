@@ -24,8 +24,10 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from diffseg_core.errors import InvalidSettingError
+from diffseg_core.pictures import deep_grey, is_16_bit
 
 from ..errors import UnreadablePictureError
 
@@ -37,8 +39,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "JPEG2000", "PPM
 """Of Pillow's: it would also read some by running other programs (EPS)."""
 
 MOST_PIXELS = 89_478_485  # Pillow's default limit: 256 MB of RGB
-WHITE_16 = 65535
-OF_16_BITS = ("PPM", "PNG")  # formats whose 16-bit grey Pillow gives as 32-bit integers, all or older ones
 
 
 def read_picture(path: Path) -> Image.Image:
@@ -53,18 +53,13 @@ def read_picture(path: Path) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=_known_formats()) as opened:
                 _check_pixels(opened)
-                is_16_bit = opened.mode.startswith("I;16") or opened.format in OF_16_BITS
-                return _to_rgb(ImageOps.exif_transpose(opened), is_16_bit)
+                return _to_rgb(ImageOps.exif_transpose(opened), is_16_bit(opened))
     except MemoryError:
         raise
-    except _RefusedError as error:
+    except InvalidSettingError as error:
         raise UnreadablePictureError(f"{path}: {error}") from None
     except Exception as error:  # decoders raise nearly anything on damaged files
         raise UnreadablePictureError(f"{path}: {_reason(path, error)}") from error
-
-
-class _RefusedError(Exception):
-    """A whole picture, of a kind that is not taken."""
 
 
 def _known_formats() -> list[str]:
@@ -75,35 +70,20 @@ def _known_formats() -> list[str]:
 def _check_pixels(opened: Image.Image) -> None:
     pixels = opened.width * opened.height
     if pixels > MOST_PIXELS:
-        raise _RefusedError(
+        raise InvalidSettingError(
             f"Expected a picture of at most {MOST_PIXELS:,} pixels, got {opened.width}×{opened.height} "
             f"({pixels:,}). Scale it down."
         )
 
 
-def _to_rgb(picture: Image.Image, is_16_bit: bool) -> Image.Image:
-    mode = picture.mode
-    if mode.startswith("I") and is_16_bit:
-        values = np.asarray(picture).astype(np.float32) * (255.0 / WHITE_16)
-        return _grey(values)
-    if mode == "F":
-        values = np.asarray(picture)
-        if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
-            raise _RefusedError(
-                f"Expected 32-bit floats from 0 to 1, got {values.min():g} to {values.max():g}. "
-                "Save it with 8 or 16 bits."
-            )
-        return _grey(values * 255.0)
-    if mode == "I":
-        raise _RefusedError("Expected a picture of 8 or 16 bits, got 32-bit integers. Save it with 16 bits.")
-    if mode in ("P", "PA"):
+def _to_rgb(picture: Image.Image, has_16_bits: bool) -> Image.Image:
+    """A whole picture as 8-bit RGB; what it is not taken for is an InvalidSettingError."""
+    grey = deep_grey(picture, has_16_bits)
+    if grey is not None:
+        return Image.fromarray(np.rint(grey * 255.0).astype(np.uint8)).convert("RGB")
+    if picture.mode in ("P", "PA"):
         picture = picture.convert("RGBA")  # Pillow warns where it shall drop a palette's transparency itself
     return picture.convert("RGB")
-
-
-def _grey(values: npt.NDArray[np.float32]) -> Image.Image:
-    """From values in 0..255."""
-    return Image.fromarray(np.rint(values).astype(np.uint8)).convert("RGB")
 
 
 def _reason(path: Path, error: Exception) -> str:

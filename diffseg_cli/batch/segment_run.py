@@ -21,12 +21,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.output.atomic_files import sweep
 from diffseg_core.output.export import export_segments
+from diffseg_core.pictures import as_pictures
 
 from .inputs import InputPicture
 from .reading import read_picture
@@ -102,10 +102,9 @@ class SegmentWorker:
             InvalidSettingError: a picture whose shape, or whose number of segments, is out of range.
             OSError: its files cannot be written.
         """
-        image = read_picture(picture.path)
+        image = as_pictures(read_picture(picture.path))
         segments = self._segmenter.segment(image, self._settings.segment)
-        pixels = torch.from_numpy(np.array(image)).float()[None] / 255.0  # [1, H, W, 3]
-        export_segments(segments, 0, picture.files(self._out), pixels, masks=self._settings.mask_files)
+        export_segments(segments, 0, picture.files(self._out), image, masks=self._settings.mask_files)
 
 
 def prepare_run(

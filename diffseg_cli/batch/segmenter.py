@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from diffseg_core.attention.diffusers_capture import capture_diffusers, encode_empty_prompt
@@ -13,15 +12,15 @@ from diffseg_core.editing.edge_refinement import refine
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.merging.segment import segment
 from diffseg_core.nested.segment_nested import segment_nested
+from diffseg_core.pictures import Pictures, as_pictures
 from diffseg_core.segments import Segments
 
 from .models import load_pipeline
 from .settings import CaptureSettings, ModelChoice, SegmentSettings
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from diffseg_core.attention.diffusers_capture import Pipeline
+    from diffseg_core.pictures import PictureLike
 
 MOST_ELONGATED = 200
 """Length over breadth. Above, the shortest working side of 64 pixels would make the attention many times as
@@ -48,25 +47,26 @@ class Segmenter:
         self._pipeline = load_pipeline(choice)
         self._prompt, self._pooled_prompt = _empty_prompt(self._pipeline)
 
-    def capture(self, picture: Image) -> AttentionMaps:
+    def capture(self, picture: PictureLike) -> AttentionMaps:
         """Run the model over one picture, the expensive step.
 
         Args:
-            picture: mode RGB, from 1×1 pixels; at most 200 times as long as it is broad.
+            picture: from 1×1 pixels; at most 200 times as long as it is broad.
 
         Raises:
             InvalidSettingError: a longer picture, or a setting that the model does not allow.
             CaptureError: the attention did not arrive as expected.
         """
-        longer, shorter = max(picture.size), min(picture.size)
+        checked = as_pictures(picture)
+        longer, shorter = max(checked.size), min(checked.size)
         if longer > MOST_ELONGATED * shorter:
             raise InvalidSettingError(
                 f"Expected a picture at most {MOST_ELONGATED} times as long as broad, "
-                f"got {picture.width}×{picture.height} pixels. Cut it into parts."
+                f"got {checked.size.width}×{checked.size.height} pixels. Cut it into parts."
             )
         return capture_diffusers(
             self._pipeline,
-            picture,
+            checked,
             timestep=self._capture.timestep,
             noise_seed=self._capture.noise_seed,
             size=self._capture.working_size or None,
@@ -75,16 +75,17 @@ class Segmenter:
             pooled_prompt_embeds=self._pooled_prompt,
         )
 
-    def segment(self, picture: Image, settings: SegmentSettings) -> Segments:
+    def segment(self, picture: PictureLike, settings: SegmentSettings) -> Segments:
         """Capture, and segment: labels of the picture's size.
 
         Raises:
             InvalidSettingError, CaptureError: as for `capture` and `segment_maps`.
         """
-        return segment_maps(self.capture(picture), picture, settings)
+        checked = as_pictures(picture)
+        return segment_maps(self.capture(checked), checked, settings)
 
 
-def segment_maps(maps: AttentionMaps, picture: Image, settings: SegmentSettings) -> Segments:
+def segment_maps(maps: AttentionMaps, picture: PictureLike, settings: SegmentSettings) -> Segments:
     """Segments of captured attention; to try several settings on one capture.
 
     An attention grid that is narrower than the anchors (a panorama of 12,000×400 pixels has eight rows) is
@@ -92,24 +93,24 @@ def segment_maps(maps: AttentionMaps, picture: Image, settings: SegmentSettings)
 
     Args:
         maps: the captured attention.
-        picture: that of the capture, mode RGB; the label map has its size.
+        picture: that of the capture; the label map has its size.
         settings: as of DiffSeg Segment; the smallest area in per cent.
 
     Raises:
         InvalidSettingError: a setting outside its range.
     """
-    pixels = torch.from_numpy(np.array(picture)).float()[None] / 255.0  # [1, H, W, 3]
+    checked = as_pictures(picture)
     if settings.granularity is not None:
-        segments = segment_nested(maps, pixels, number=settings.granularity or None)
+        segments = segment_nested(maps, checked, number=settings.granularity or None)
     else:
-        segments = _merged(maps, picture, settings)
-    return refine(segments, pixels) if settings.refine_edges else segments
+        segments = _merged(maps, checked, settings)
+    return refine(segments, checked) if settings.refine_edges else segments
 
 
-def _merged(maps: AttentionMaps, picture: Image, settings: SegmentSettings) -> Segments:
+def _merged(maps: AttentionMaps, picture: Pictures, settings: SegmentSettings) -> Segments:
     return segment(
         maps,
-        (picture.height, picture.width),
+        picture.size,
         merge_threshold=settings.merge_threshold,
         merge_passes=settings.merge_passes,
         anchors=min(settings.anchors, *maps.grid),

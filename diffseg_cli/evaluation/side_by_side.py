@@ -136,8 +136,7 @@ def paint(picture: AnnotatedPicture, labels: npt.NDArray[np.integer]) -> npt.NDA
     found = np.unique(labels[labels != VOID])
     ranks = np.where(labels == VOID, VOID, np.searchsorted(found, labels))
     ordered, _ = order_by_area(torch.from_numpy(ranks), torch.zeros(len(found), 1, 1))
-    pixels = torch.from_numpy(np.array(picture.image)).float()[None] / 255.0
-    drawn = draw_overlay(pixels, Segments(ordered[None], ()), opacity=OPACITY, numbers=False)
+    drawn = draw_overlay(picture.image, Segments(ordered[None], ()), opacity=OPACITY, numbers=False)
     painted: npt.NDArray[np.uint8] = np.rint(drawn[0].numpy() * 255).astype(np.uint8)
     return painted
 

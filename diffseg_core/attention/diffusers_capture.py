@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from ..errors import CaptureError, InvalidSettingError, UnsupportedModelError
 from ..grid import GridSize
+from ..pictures import as_pictures
 from .accumulator import AttentionAccumulator
 from .maps import AttentionMaps
 from .resolutions import Resolutions, select_levels
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
     from diffusers.models.attention_processor import Attention
-    from PIL.Image import Image
+
+    from ..pictures import PictureLike
 
     Pipeline: TypeAlias = StableDiffusionPipeline | StableDiffusionXLPipeline
 
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 @torch.inference_mode()
 def capture_diffusers(
     pipeline: Pipeline,
-    image: Image | Sequence[Image] | torch.Tensor,
+    image: PictureLike,
     *,
     timestep: int = 300,
     noise_seed: int | None = None,
@@ -41,12 +44,15 @@ def capture_diffusers(
 ) -> AttentionMaps:
     """Run one denoising step of a Stable Diffusion pipeline and gather its self-attention.
 
-    The UNet, its attention processors and the caller's random state are afterwards as before.
+    The UNet, its attention processors and the caller's random state are afterwards as before. A UNet that
+    `torch.compile` or PEFT has wrapped is captured too: the one inside runs, with its adapters, not compiled.
 
     Args:
         pipeline: a ``StableDiffusionPipeline`` or ``StableDiffusionXLPipeline`` (SD 1.x, SD 2.x, SDXL
             and its small relatives).
-        image: a PIL image, several of one size, or a float tensor ``[B, 3, H, W]`` in 0..1.
+        image: the pictures, as `as_pictures` takes them: a PIL image, a tensor or an array
+            ``[B, H, W, C]`` in 0..1, several in a sequence. A tensor or array ``[B, 3, H, W]`` is taken
+            too, also where it could be either, as ``[1, 3, 512, 3]`` could. Alpha is left out.
         timestep: 0..999; the paper's is 300.
         noise_seed: None gives the UNet the clean latent, as the paper's code does; a number gives it
             the latent with the timestep's noise, drawn from this seed.
@@ -60,10 +66,12 @@ def capture_diffusers(
 
     Raises:
         UnsupportedModelError: the pipeline has no ``UNet2DConditionModel``.
-        InvalidSettingError: a timestep, size or choice outside its range.
+        InvalidSettingError: a timestep, size or choice outside its range, or pictures that `as_pictures`
+            refuses.
         CaptureError: an attention layer did not run, or not on the grid's tokens.
     """
-    unet, dtype = _supported_unet(pipeline), pipeline.unet.dtype
+    unet = _supported_unet(pipeline)
+    dtype = unet.dtype
     device = pipeline._execution_device
     if not 0 <= timestep < pipeline.scheduler.config.num_train_timesteps:
         raise InvalidSettingError(
@@ -82,9 +90,9 @@ def capture_diffusers(
         kept = pipeline.scheduler.alphas_cumprod[timestep].item()
         latents = latents * kept**0.5 + noise * (1.0 - kept) ** 0.5
     batch = latents.shape[0]
-    context, conditions = _conditioning(pipeline, prompt_embeds, pooled_prompt_embeds, target)
+    context, conditions = _conditioning(pipeline, unet, prompt_embeds, pooled_prompt_embeds, target)
     conditions = {name: value.to(device, dtype).expand(batch, -1) for name, value in conditions.items()}
-    with _capturing(unet, resolutions) as accumulator:
+    with _capturing(unet, resolutions) as accumulator, _not_compiled():
         unet(
             latents.to(dtype),
             timestep,
@@ -97,30 +105,44 @@ def capture_diffusers(
 def _supported_unet(pipeline: Pipeline) -> Any:
     from diffusers import UNet2DConditionModel
 
-    unet = getattr(pipeline, "unet", None)
+    unet = _unwrapped(getattr(pipeline, "unet", None))
     if not isinstance(unet, UNet2DConditionModel):
         raise UnsupportedModelError(
             f"Expected a pipeline with a UNet2DConditionModel (SD 1.x, SD 2.x, SDXL, SSD-1B, Segmind "
-            f"Vega, KOALA), got {type(pipeline).__name__}."
+            f"Vega, KOALA), got {type(pipeline).__name__}{_with(unet)}."
         )
     return unet
 
 
-def _to_pixels(image: Image | Sequence[Image] | torch.Tensor) -> torch.Tensor:
-    """Any of the accepted inputs as float32 ``[B, 3, H, W]`` in 0..1."""
-    if isinstance(image, torch.Tensor):
-        if image.ndim != 4 or image.shape[1] != 3 or not image.shape[0]:
-            shape = "×".join(str(length) for length in image.shape)
-            raise InvalidSettingError(f"Expected an image tensor [batch, 3, height, width], got {shape}.")
-        return image.float()
-    import numpy as np
+def _unwrapped(unet: Any) -> Any:
+    """The model inside wrappers that compute the same: torch.compile's and PEFT's."""
+    while True:
+        if hasattr(unet, "_orig_mod"):
+            unet = unet._orig_mod
+        elif hasattr(unet, "get_base_model"):  # PEFT; its adapters are layers of the model inside
+            unet = unet.get_base_model()
+        else:
+            return unet
 
-    pictures = image if isinstance(image, Sequence) else [image]
-    sizes = {picture.size for picture in pictures}
-    if len(sizes) != 1:
-        raise InvalidSettingError(f"Expected one or more pictures of one size, got sizes {sorted(sizes)}.")
-    arrays = np.stack([np.asarray(picture.convert("RGB")) for picture in pictures])
-    return torch.from_numpy(arrays).permute(0, 3, 1, 2).float() / 255.0
+
+def _with(unet: Any) -> str:
+    return "" if unet is None else f" with a unet of {type(unet).__name__}"
+
+
+def _not_compiled() -> Any:
+    """A context in which compiled modules run as they were written, so that every hook and layer is met."""
+    # torch 2.6 has set_stance; before, only a UNet that is compiled as a whole can be captured.
+    set_stance = getattr(torch.compiler, "set_stance", None)
+    return set_stance("force_eager") if set_stance else nullcontext()
+
+
+def _to_pixels(image: PictureLike) -> torch.Tensor:
+    """Any of the accepted inputs as float32 ``[B, 3, H, W]`` in 0..1."""
+    if isinstance(image, torch.Tensor) and image.ndim == 4 and image.shape[1] == 3:
+        image = image.movedim(1, -1)
+    elif isinstance(image, np.ndarray) and image.ndim == 4 and image.shape[1] == 3:
+        image = np.moveaxis(image, 1, -1)
+    return as_pictures(image).colours.movedim(-1, 1)
 
 
 def _encode(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
@@ -140,10 +162,10 @@ def _encode(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
 
 
 def _conditioning(
-    pipeline: Pipeline, embeds: torch.Tensor | None, pooled: torch.Tensor | None, size: GridSize
+    pipeline: Pipeline, unet: Any, embeds: torch.Tensor | None, pooled: torch.Tensor | None, size: GridSize
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Text embedding ``[1, tokens, d]`` and, for SDXL, the pooled one and the size's six numbers."""
-    is_xl = pipeline.unet.config.addition_embed_type == "text_time"
+    is_xl = unet.config.addition_embed_type == "text_time"
     if embeds is None or (is_xl and pooled is None):
         embeds, pooled = encode_empty_prompt(pipeline)
     if not is_xl or pooled is None:

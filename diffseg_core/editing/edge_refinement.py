@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,9 @@ from ..picture.smoothing import smoothed
 from ..picture.watershed import grow
 from ..pictures import matching_pictures
 from ..segments import Segments, order_by_area
+
+if TYPE_CHECKING:
+    from ..pictures import PictureLike
 
 TOKENS = 1.5  # reach where none is given
 USUAL_REACH = 0.025  # share of the longer side, for segments that no attention stands behind
@@ -40,7 +44,7 @@ Labels = npt.NDArray[np.int32]
 
 def refine(
     segments: Segments,
-    pictures: torch.Tensor,
+    pictures: PictureLike,
     reach: float | None = None,
     on_image: Callable[[int], None] = lambda done: None,
     on_step: Callable[[], None] = lambda: None,
@@ -53,7 +57,7 @@ def refine(
 
     Args:
         segments: of one or more images.
-        pictures: ``[B, H, W, C]`` in 0..1, theirs; one serves all.
+        pictures: theirs, as `as_pictures` takes them, at the segments' size; one serves all.
         reach: share of the picture's longer side, above 0 to 0.2, by which a border may move. None is one
             and a half tokens of the attention, or 0.025 for segments without proposals.
         on_image: called after each picture with the number done; what it raises ends the call.

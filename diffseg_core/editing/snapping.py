@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
 from ..errors import InvalidSettingError
 from ..grid import GridSize
+from ..pictures import finite_range
 from ..segments import Segments
 
 
-def snap(segments: Segments, mask: torch.Tensor, coverage: float = 0.5) -> Segments:
+def snap(segments: Segments, mask: torch.Tensor | npt.NDArray[Any], coverage: float = 0.5) -> Segments:
     """Keep the segments of which a mask covers more than a given share.
 
     Args:
         segments: of one or more images.
-        mask: ``[H, W]``, ``[B, H, W]``, ``[B, 1, H, W]`` or ``[B, H, W, 1]`` in 0..1, of any float type; one
-            mask serves all images. A soft mask counts by its values. A mask of another size is stretched
+        mask: ``[H, W]``, ``[B, H, W]``, ``[B, 1, H, W]`` or ``[B, H, W, 1]``, a tensor or an array; floats
+            in 0..1, which are clamped to that, bool, or integers of 0 and 1. One mask serves all images. A
+            soft mask counts by its values. A mask of another size is stretched
             to that of the segments, bilinearly and antialiased, so that thin strokes are not lost.
         coverage: share of a segment's area, 0..1. A segment is kept where more than this is covered, and
             wherever all of it is.
@@ -26,7 +31,8 @@ def snap(segments: Segments, mask: torch.Tensor, coverage: float = 0.5) -> Segme
         the kept segments, numbered anew by area; their `Segments.union` is the snapped mask.
 
     Raises:
-        InvalidSettingError: a mask of another shape or number, or a coverage outside 0..1.
+        InvalidSettingError: a mask of another type, shape or number, with values that are not finite or
+            integers above 1, or a coverage outside 0..1.
     """
     if not 0 <= coverage <= 1:
         raise InvalidSettingError(f"Expected a coverage from 0 to 1 (share of a segment), got {coverage:g}.")
@@ -44,7 +50,7 @@ def snap(segments: Segments, mask: torch.Tensor, coverage: float = 0.5) -> Segme
     return segments.subset(chosen)
 
 
-def _masks_for(segments: Segments, mask: torch.Tensor) -> torch.Tensor:
+def _masks_for(segments: Segments, mask: torch.Tensor | npt.NDArray[Any]) -> torch.Tensor:
     """The mask as float32 ``[1 or B, H, W]`` in 0..1 at the segments' size."""
     masks = _as_masks(mask)
     if len(masks) not in (1, segments.batch_size):
@@ -52,15 +58,28 @@ def _masks_for(segments: Segments, mask: torch.Tensor) -> torch.Tensor:
             f"Expected 1 or {segments.batch_size} masks for segments of {segments.batch_size} image(s), "
             f"got {len(masks)}."
         )
-    masks = masks.float().cpu().clamp(0, 1)
+    is_float = masks.is_floating_point()
+    masks = masks.detach().float()
+    lowest, highest = finite_range(masks, "mask")
+    if not is_float and not 0 <= lowest <= highest <= 1:
+        raise InvalidSettingError(
+            f"Expected integers of 0 and 1 in the mask, got {lowest:g} to {highest:g}. Divide it by what is "
+            "white in it (255 in 8 bits)."
+        )
+    masks = masks.cpu().clamp(0, 1)
     size = segments.image_size
     if GridSize(*masks.shape[1:]) != size:
         masks = F.interpolate(masks[:, None], tuple(size), mode="bilinear", antialias=True)[:, 0]
     return masks
 
 
-def _as_masks(mask: torch.Tensor) -> torch.Tensor:
+def _as_masks(mask: torch.Tensor | npt.NDArray[Any]) -> torch.Tensor:
     """A mask of 2 to 4 dimensions as ``[B, H, W]``."""
+    if isinstance(mask, np.ndarray) and mask.dtype.kind in "biuf":
+        mask = torch.from_numpy(np.require(mask, mask.dtype.newbyteorder("="), ["C", "W"]))
+    if not isinstance(mask, torch.Tensor):
+        got = f"an array of {mask.dtype}" if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise InvalidSettingError(f"Expected the mask as a tensor or a NumPy array of numbers, got {got}.")
     shape = tuple(mask.shape)
     if mask.ndim == 2:
         mask = mask[None]

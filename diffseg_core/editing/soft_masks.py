@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,9 @@ from ..pictures import matching_pictures
 from ..segments import Segments
 from .edge_refinement import reach_in_pixels
 
+if TYPE_CHECKING:
+    from ..pictures import PictureLike
+
 SOFTNESS = 1e-3  # variance of brightness below which the guided filter smooths
 
 Box = tuple[slice, slice]
@@ -19,7 +23,7 @@ Box = tuple[slice, slice]
 
 def soft_masks(
     segments: Segments,
-    pictures: torch.Tensor,
+    pictures: PictureLike,
     image: int = 0,
     on_step: Callable[[], None] = lambda: None,
 ) -> torch.Tensor:
@@ -32,7 +36,7 @@ def soft_masks(
 
     Args:
         segments: best refined ones.
-        pictures: ``[B, H, W, C]`` in 0..1, theirs; one serves all.
+        pictures: as of `refine`.
         image: index of the image.
         on_step: called for each segment; what it raises ends the call.
 

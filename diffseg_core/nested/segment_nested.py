@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-
-import torch
+from typing import TYPE_CHECKING
 
 from ..attention.maps import AttentionMaps
 from ..errors import InvalidSettingError
-from ..grid import GridSize
 from ..hierarchy import Hierarchy
 from ..picture.boundary_contrast import Contrast
 from ..picture.colour_histograms import colour_histograms
 from ..picture.smoothing import smoothed
 from ..picture.superpixels import superpixels
-from ..pictures import check_pictures
+from ..pictures import as_pictures, check_pictures
 from ..segments import Segments
 from .tree_building import build_hierarchy
+
+if TYPE_CHECKING:
+    from ..pictures import PictureLike
 
 CONTRAST, COLOUR = 0.5, 0.25
 """The default weights of a border's contrast and of the colours beside the attention."""
@@ -27,7 +28,7 @@ FINEST = 0.0006
 
 def segment_nested(
     maps: AttentionMaps,
-    pictures: torch.Tensor,
+    pictures: PictureLike,
     number: int | None = None,
     height: float | None = None,
     neighbours_only: bool = True,
@@ -44,8 +45,8 @@ def segment_nested(
 
     Args:
         maps: the captured attention.
-        pictures: ``[B, H, W, C]`` in 0..1, those of the capture at the size of the label maps; C of 3 or 4,
-            alpha is left out.
+        pictures: those of the capture at the size of the label maps, as `as_pictures` takes them; alpha is
+            left out.
         number: of segments, ≥ 1; in a picture that has fewer superpixels, all of them.
         height: cut where segments differ by more than this, in nats. With neither ``number`` nor ``height``
             each tree says itself, see `Hierarchy.automatic_number`.
@@ -67,6 +68,7 @@ def segment_nested(
         InvalidSettingError: a setting outside its range, or pictures that do not fit the maps.
 
     Example:
+        >>> import torch
         >>> attention = torch.full((1, 16, 16), 0.01)
         >>> attention[:, :8, :8] += 0.105
         >>> attention[:, 8:, 8:] += 0.105
@@ -75,10 +77,10 @@ def segment_nested(
         [0, 0, 1, 1]
     """
     _check_settings(number, height, contrast, colour, finest)
-    size = GridSize(*pictures.shape[1:3])
-    pictures = check_pictures(pictures, maps.batch_size, size, "attention")
+    checked = as_pictures(pictures)
+    matching = check_pictures(checked, maps.batch_size, checked.size, "attention")
     trees: list[Hierarchy] = []
-    for attention, picture in zip(maps.aggregate(), pictures, strict=True):
+    for attention, picture in zip(maps.aggregate(), matching, strict=True):
         smooth = smoothed(picture, on_step=on_step)
         leaves = superpixels(picture, finest, smooth, on_step)
         borders = Contrast(smooth, leaves, contrast) if neighbours_only else None

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,11 +27,14 @@ from .coco import CATEGORY, file_of, id_colours, image_entry, image_id_of, insta
 from ..errors import InvalidSettingError
 from .overlay import draw_overlay
 from .palette import segment_colours
-from ..pictures import matching_pictures
+from ..pictures import Pictures, matching_pictures
 from .poles import poles_of_inaccessibility
 from .run_length import encode_labels
 from ..segments import Segments
 from .atomic_files import written_aside
+
+if TYPE_CHECKING:
+    from ..pictures import PictureLike
 
 FORMAT, VERSION = "diffseg-segments", 1
 MOST_SEGMENTS = 65535  # what 16 bits can tell apart, and 0 for no segment
@@ -109,7 +112,7 @@ def export_segments(
     segments: Segments,
     image: int,
     files: SegmentFiles,
-    pictures: torch.Tensor | None = None,
+    pictures: PictureLike | None = None,
     metadata: Mapping[str, str] | None = None,
     masks: bool = False,
     image_id: int | None = None,
@@ -124,8 +127,8 @@ def export_segments(
         segments: of any number of images.
         image: which of them.
         files: where to; the folder is created.
-        pictures: ``[B, H, W, C]`` in 0..1 as for `draw_overlay`, which the overlay is drawn over; without
-            them it is of flat colours.
+        pictures: as `as_pictures` takes them, which the overlay is drawn over, without alpha; without them
+            it is of flat colours.
         metadata: texts to keep in the overlay's PNG, by keyword.
         masks: write a file for each mask too. Files of masks that were there before are removed.
         image_id: COCO's number of the picture, from 1; by default one that follows from the files' name.
@@ -137,7 +140,7 @@ def export_segments(
         OSError: the files cannot be written.
     """
     ids = id_pixels(segments.labels_of(image))
-    picture = None if pictures is None else matching_pictures(pictures, segments)[image, None]
+    picture = None if pictures is None else Pictures(matching_pictures(pictures, segments)[image, None])
     here = slice(image, image + 1)
     one = replace(segments, labels=segments.labels[here].cpu(), proposals=segments.proposals[here])
     annotation = annotate(one, files, image_id=image_id, picture_name=picture_name)
@@ -226,8 +229,8 @@ def panoptic_of(annotation: Mapping[str, Any], files: SegmentFiles) -> dict[str,
     return file_of(annotation["images"], [entry])
 
 
-def _overlay(segments: Segments, picture: torch.Tensor | None) -> npt.NDArray[np.uint8]:
-    """RGB of 8 bits, over a picture ``[1, H, W, 3]``; over none, the colours alone."""
+def _overlay(segments: Segments, picture: Pictures | None) -> npt.NDArray[np.uint8]:
+    """RGB of 8 bits, over one picture; over none, the colours alone."""
     if picture is None:
         plain = torch.full((1, *segments.image_size, 3), BACKGROUND)
         drawn = draw_overlay(plain, segments, opacity=1.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -11,6 +13,9 @@ from .palette import segment_colours
 from ..pictures import matching_pictures
 from .poles import Pole, poles_of_inaccessibility
 from ..segments import Segments
+
+if TYPE_CHECKING:
+    from ..pictures import PictureLike
 
 Bitmap = npt.NDArray[np.bool_]
 
@@ -30,7 +35,7 @@ DIGITS = (
 
 
 def draw_overlay(
-    image: torch.Tensor,
+    image: PictureLike,
     segments: Segments,
     opacity: float = 0.5,
     borders: bool = True,
@@ -39,7 +44,8 @@ def draw_overlay(
     """Draw segments over the pictures they come from; where no segment is, the picture stays as it is.
 
     Args:
-        image: ``[B, H, W, C]`` in 0..1, C of 3 or 4 (alpha is left out); one picture serves all images.
+        image: the pictures, as `as_pictures` takes them; alpha is left out, so the colours under it show;
+            one picture serves all images.
         segments: of the same height and width.
         opacity: of the colours, 0..1.
         borders: draw a dark line with a light edge along segment borders.

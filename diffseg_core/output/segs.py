@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from .boxes import Box, bounding_boxes
 from ..errors import InvalidSettingError
 from ..grid import GridSize
 from ..pictures import matching_pictures
 from ..segments import Segments
+
+if TYPE_CHECKING:
+    from ..pictures import PictureLike
 
 Floats = npt.NDArray[np.float32]
 
@@ -43,14 +45,14 @@ Segs = tuple[tuple[int, int], list[SEG]]  # height and width of the picture, and
 
 
 def to_segs(
-    segments: Segments, image: int = 0, pictures: torch.Tensor | None = None, crop_factor: float = 3.0
+    segments: Segments, image: int = 0, pictures: PictureLike | None = None, crop_factor: float = 3.0
 ) -> Segs:
     """The segments of one image as SEGS: one SEG for each, also where it has islands, the largest first.
 
     Args:
         segments: of any number of images.
         image: which of them.
-        pictures: ``[B, H, W, C]`` in 0..1 as for `draw_overlay`, to crop; None leaves the SEGs without.
+        pictures: as `as_pictures` takes them, to crop, as RGB without alpha; None leaves the SEGs without.
             The crops are views of one copy.
         crop_factor: how many times as wide and as high as the bounding box the crop region is, at least 1.
 

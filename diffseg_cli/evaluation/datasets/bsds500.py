@@ -12,7 +12,7 @@ from scipy.io import loadmat
 from diffseg_core.errors import InvalidSettingError
 
 from ..annotated import AnnotatedPicture, Measure
-from .pixels import consecutive_labels, read_picture, require_size
+from .pixels import consecutive_labels, read_annotated_picture, require_size
 from .source import Source, visible_files
 
 Split = Literal["train", "val", "test"]
@@ -65,7 +65,7 @@ class Bsds500:
         Raises:
             DatasetError: a file cannot be read, or sizes differ.
         """
-        image = read_picture(self._images / f"{name}.jpg", SOURCE)
+        image = read_annotated_picture(self._images / f"{name}.jpg", SOURCE)
         path = self._truth(name)
         people = _read_people(path)
         for drawn in (drawn for person in people for drawn in person):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..annotated import VOID, AnnotatedPicture, Measure
-from .pixels import GREY, read_labels, read_picture, require_size, to_classes
+from .pixels import GREY, read_annotated_picture, read_labels, require_size, to_classes
 from .source import Source, visible_files
 from .square import CentralSquare
 
@@ -71,7 +71,7 @@ class Cityscapes27:
         Raises:
             DatasetError: a file cannot be read, sizes differ, or a value is no label of Cityscapes.
         """
-        image = read_picture(self._images / f"{name}{IMAGE_ENDING}", SOURCE)
+        image = read_annotated_picture(self._images / f"{name}{IMAGE_ENDING}", SOURCE)
         path = self._label(name)
         values = read_labels(path, GREY, SOURCE)
         require_size(values, image, path, SOURCE)

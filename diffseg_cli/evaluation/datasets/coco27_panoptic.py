@@ -6,7 +6,15 @@ from pathlib import Path
 
 from ..annotated import VOID, AnnotatedPicture, Measure
 from .coco27_classes import NAMES, UNLABELLED
-from .pixels import COLOUR, GREY, consecutive_labels, read_labels, read_picture, require_size, to_classes
+from .pixels import (
+    COLOUR,
+    GREY,
+    consecutive_labels,
+    read_annotated_picture,
+    read_labels,
+    require_size,
+    to_classes,
+)
 from .source import Source, visible_files
 from .square import CentralSquare
 
@@ -53,7 +61,7 @@ class Coco27Panoptic:
         Raises:
             DatasetError: a file cannot be read, sizes differ, or a class is not one of the 27.
         """
-        image = read_picture(self._root / "images" / f"{name}.jpg", SOURCE)
+        image = read_annotated_picture(self._root / "images" / f"{name}.jpg", SOURCE)
         segments_path, classes_path = self._annotation("panoptic", name), self._annotation("coco27", name)
         ids = read_labels(segments_path, COLOUR, SOURCE)
         values = read_labels(classes_path, GREY, SOURCE)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..annotated import AnnotatedPicture, Measure
 from .coco27_classes import FINE_TO_COARSE, NAMES
-from .pixels import GREY, read_labels, read_picture, require_size, to_classes
+from .pixels import GREY, read_annotated_picture, read_labels, require_size, to_classes
 from .source import Source
 from .square import CentralSquare
 
@@ -67,7 +67,7 @@ class CocoStuff27:
         Raises:
             DatasetError: a file cannot be read, sizes differ, or a value is no class of COCO-Stuff.
         """
-        image = read_picture(self._image(name), SOURCE)
+        image = read_annotated_picture(self._image(name), SOURCE)
         path = self._label(name)
         values = read_labels(path, GREY, SOURCE)
         require_size(values, image, path, SOURCE)

@@ -10,7 +10,15 @@ import numpy as np
 from diffseg_core.errors import InvalidSettingError
 
 from ..annotated import VOID, AnnotatedPicture, Measure
-from .pixels import GREY, consecutive_labels, label_kind, read_labels, read_picture, require_size, to_classes
+from .pixels import (
+    GREY,
+    consecutive_labels,
+    label_kind,
+    read_annotated_picture,
+    read_labels,
+    require_size,
+    to_classes,
+)
 from .source import Source, visible_files
 
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -81,7 +89,7 @@ class Folder:
         """
         if name not in self._images:
             raise SOURCE.error(f"Expected the name of one of {len(self.names)} pictures, got {name!r}.")
-        image = read_picture(self._images[name], SOURCE)
+        image = read_annotated_picture(self._images[name], SOURCE)
         path = self._label(name)
         values = read_labels(path, self._kind, SOURCE)
         require_size(values, image, path, SOURCE)

@@ -23,7 +23,7 @@ COLOUR = frozenset({"RGB"})
 KINDS = {GREY: "8-bit grey or palette indices", DEEP_GREY: "16-bit grey", COLOUR: "RGB"}
 
 
-def read_picture(path: Path, source: Source) -> Image.Image:
+def read_annotated_picture(path: Path, source: Source) -> Image.Image:
     """A picture as 8-bit RGB, in the orientation of its pixels.
 
     A camera's orientation tag is not followed: annotations lie on the pixels as they are stored.

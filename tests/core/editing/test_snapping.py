@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -76,8 +77,10 @@ def test_a_value_above_one_does_not_count_for_its_neighbours():
         lambda mask: mask.half(),
         lambda mask: mask.double(),
         lambda mask: mask > 0,
+        lambda mask: mask.byte(),
+        lambda mask: mask.numpy()[:, ::-1][:, ::-1],
     ],
-    ids=["2-d", "3-d", "channel first", "channel last", "half", "double", "bool"],
+    ids=["2-d", "3-d", "channel first", "channel last", "half", "double", "bool", "integers", "array"],
 )
 def test_masks_of_every_shape_and_type_are_taken(shaped):
     assert taken(shaped(columns(5, 6, 7))) == [[1]]
@@ -135,8 +138,13 @@ def test_proposals_stay_with_their_segments():
         (torch.ones(10), "height×width.* got 10"),
         (torch.ones(1, 1, 1, 10, 10), "height×width.* got 1×1×1×10×10"),
         (torch.ones(0, 10, 10), "height×width.* got 0×10×10"),
+        (torch.tensor([[1.0, torch.nan], [torch.inf, 0.0]]), "finite numbers in the mask, got 2 of 4 that"),
+        (torch.tensor([[0, 255]]), r"integers of 0 and 1 in the mask, got 0 to 255\. Divide"),
+        (np.full((10, 10), 255, np.uint8), "got 255 to 255"),
+        ([[1.0]], "as a tensor or a NumPy array of numbers, got list"),
+        (np.array([["white"]]), "got an array of <U5"),
     ],
-    ids=["number", "picture", "line", "5-d", "empty"],
+    ids=["number", "picture", "line", "5-d", "empty", "NaN", "8 bits", "8-bit array", "list", "texts"],
 )
 def test_a_mask_that_does_not_fit_is_refused_with_the_numbers(mask, words):
     with pytest.raises(InvalidSettingError, match=words):

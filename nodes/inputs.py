@@ -1,0 +1,41 @@
+"""What nodes do with their inputs alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from comfy_api.latest import io
+
+from ..diffseg_core import DiffSegError, Pictures, as_pictures
+
+
+def checked_pictures(image: torch.Tensor) -> Pictures:
+    """The pictures of an image input, to be handed on in place of it: they are looked at once.
+
+    Args:
+        image: ``[B, H, W, C]``, C of 1, 3 or 4. Values beyond 0..1, as ComfyUI's bicubic and Lanczos resizing
+            give, are clamped as ComfyUI's own nodes do.
+
+    Raises:
+        InvalidSettingError: another number of channels, or values that are not finite.
+    """
+    return as_pictures(image, "image", clamp=True)
+
+
+def image_index_input(tooltip: str) -> io.Int.Input:
+    """The input that chooses one picture of a batch."""
+    return io.Int.Input("image_index", default=0, min=0, max=4095, tooltip=tooltip)
+
+
+def refusal(read: Callable[[], object]) -> bool | str:
+    """What a node's ``validate_inputs`` answers: True, or why an input cannot be read.
+
+    Args:
+        read: reads the inputs, and raises a `DiffSegError` where they are wrong.
+    """
+    try:
+        read()
+    except DiffSegError as error:
+        return str(error)
+    return True

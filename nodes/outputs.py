@@ -1,0 +1,20 @@
+"""What nodes do with their outputs alike."""
+
+from __future__ import annotations
+
+import comfy.model_management
+import torch
+
+from ..diffseg_core import GridSize
+
+
+def mask_batch(masks: torch.Tensor, size: GridSize) -> torch.Tensor:
+    """A MASK output: masks on ComfyUI's intermediate device, and one empty mask where there is none.
+
+    Args:
+        masks: ``[K, H, W]``, K from 0.
+        size: of the empty mask.
+    """
+    if not len(masks):
+        masks = masks.new_zeros(1, *size)
+    return masks.to(comfy.model_management.intermediate_device())

@@ -1,0 +1,146 @@
+"""What the capture from diffusers takes: pictures of every kind, and a UNet that something has wrapped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+
+@pytest.fixture
+def grey(pictures) -> np.ndarray:
+    """One grey picture, uint8 ``[100, 150]``."""
+    return (pictures[0, 0].numpy() * 255).round().astype(np.uint8)
+
+
+@pytest.fixture
+def captured(pack, sd1) -> Callable[[Any], Any]:
+    return lambda given: pack.diffseg_core.capture_diffusers(sd1.pipeline, given, size=128, **sd1.embeds)
+
+
+def assert_same(maps, expected, atol: float) -> None:
+    assert maps.grids == expected.grids
+    for grid in expected:
+        torch.testing.assert_close(maps[grid], expected[grid], rtol=0, atol=atol)
+
+
+def kinds(grey: np.ndarray) -> dict[str, Any]:
+    planes = torch.from_numpy(grey).float()[None, None].expand(1, 3, -1, -1) / 255
+    return {
+        "PIL": Image.fromarray(grey),
+        "PIL, 16 bits": Image.fromarray(grey.astype(np.uint16) * 257),
+        "PIL, RGBA": [Image.fromarray(grey).convert("RGBA")],
+        "uint8 array [H, W]": grey,
+        "float array [B, 3, H, W]": planes.numpy(),
+        "tensor [B, H, W, 3]": planes.movedim(1, -1),
+        "tensor [B, H, W, 1]": planes.movedim(1, -1)[..., :1],
+    }
+
+
+def test_every_kind_of_picture_is_captured_alike(captured, grey):
+    given = kinds(grey)
+    expected = captured(torch.from_numpy(grey).float()[None, None].expand(1, 3, -1, -1) / 255)
+    white = captured(torch.ones(1, 3, 100, 150))
+    finest = expected.grids[0]
+    assert (expected[finest] - white[finest]).abs().max() > 1e-3  # so that a white picture would be found
+    for picture in given.values():
+        assert_same(captured(picture), expected, atol=1e-5)
+
+
+def test_what_could_be_either_layout_has_its_channels_first(captured):
+    picture = torch.rand(1, 3, 96, 3, generator=torch.Generator().manual_seed(1))
+    assert_same(captured(picture), captured(picture.movedim(1, -1)), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (torch.full((1, 3, 16, 16), 255.0), "from 0 to 1 in the picture, got 255 to 255"),
+        (torch.full((1, 3, 16, 16), torch.nan), "got 768 of 768 that are not"),
+        (torch.rand(1, 2, 16, 16), r"channels in the picture, as its last axis, got 16 \(1×2×16×16\)"),
+        ("picture.png", "got str"),
+    ],
+)
+def test_what_is_no_picture_is_refused_before_the_model_runs(pack, sd1, captured, picture, message):
+    calls: list[Any] = []
+    hook = sd1.pipeline.vae.encoder.register_forward_pre_hook(lambda *_: calls.append(1))
+    try:
+        with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
+            captured(picture)
+    finally:
+        hook.remove()
+    assert not calls
+
+
+class Adapted(torch.nn.Module):
+    """A model wrapped in the way of PEFT's PeftModel, which asks the model inside for what it has not."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("model"), name)
+
+    def get_base_model(self) -> torch.nn.Module:
+        return self.model
+
+
+WRAPPERS = {
+    "compiled": torch.compile,
+    "adapted": Adapted,
+    "compiled and adapted": lambda unet: torch.compile(Adapted(unet)),
+}
+
+
+@pytest.fixture
+def unet(sd1) -> Iterator[torch.nn.Module]:
+    """The pipeline's UNet, whatever the test puts into its place, and compiled as before afterwards."""
+    unet = sd1.pipeline.unet
+    yield unet
+    sd1.pipeline.unet = unet
+    for module in unet.modules():
+        module._compiled_call_impl = None
+    torch.compiler.reset()
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_a_wrapped_unet_is_captured(sd1, captured, pictures, unet, wrapper):
+    expected = captured(pictures)
+    wrapped = WRAPPERS[wrapper](unet)
+    sd1.pipeline.unet = wrapped
+    assert_same(captured(pictures), expected, atol=0)
+    assert sd1.pipeline.unet is wrapped
+
+
+@pytest.mark.parametrize("part", ["whole", "blocks", "down block"])
+def test_a_unet_that_is_compiled_in_place_is_captured_and_stays_compiled(captured, pictures, unet, part):
+    expected = captured(pictures)
+    compiled = {
+        "whole": [unet],
+        "blocks": [m for name, m in unet.named_modules() if name.split(".")[-2:-1] == ["transformer_blocks"]],
+        "down block": [unet.down_blocks[0]],
+    }[part]
+    assert compiled
+    for module in compiled:
+        module.compile(backend=fails)
+    assert_same(captured(pictures), expected, atol=0)
+    assert all(module._compiled_call_impl is not None for module in compiled)
+
+
+def fails(*_: Any) -> Any:
+    raise RuntimeError("compiled after all")
+
+
+def test_what_is_wrapped_by_something_else_is_refused_by_its_name(pack, sd1, captured, pictures, unet):
+    sd1.pipeline.unet = torch.nn.Sequential(unet)
+    message = r"got \w*StableDiffusionPipeline with a unet of Sequential"
+    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=message):
+        captured(pictures)
