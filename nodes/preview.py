@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import comfy.model_management
 import torch
 from comfy_api.latest import io, ui
 
@@ -54,4 +55,5 @@ class DiffSegPreview(io.ComfyNode):
     ) -> io.NodeOutput:
         """Draw the overlay and show it on the node."""
         overlay = draw_overlay(image, segments, opacity=opacity, borders=borders, numbers=numbers)
-        return io.NodeOutput(overlay, ui=ui.PreviewImage(overlay, cls=cls))
+        device = comfy.model_management.intermediate_device()
+        return io.NodeOutput(overlay.to(device), ui=ui.PreviewImage(overlay, cls=cls))
