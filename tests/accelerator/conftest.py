@@ -1,6 +1,6 @@
 """ComfyUI on this machine's accelerator, and the pack in it.
 
-    COMFYUI_DIR=<folder of ComfyUI> python -m pytest tests/accelerator
+    COMFYUI_DIR=<folder of ComfyUI> pytest tests/accelerator
 
 runs in any Python that has ComfyUI's packages and pytest; nothing is downloaded and no checkpoint is needed,
 as the models have random weights. Without COMFYUI_DIR it is the ComfyUI that `make test` fetches. ComfyUI
