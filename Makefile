@@ -10,7 +10,7 @@ BIN := .venv/bin
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve setup browser lint test-fast test locales pictures bench clean
+.PHONY: help demo serve setup browser lint test-fast test test-accelerator locales pictures bench clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -43,6 +43,9 @@ test-fast: lint  ## Check style and types, and test the core
 test: lint browser  ## Run every test, with ComfyUI 0.30.0 and 0.20.1 and in a browser
 	$(BIN)/python -m diffseg_tools.javascript test
 	$(BIN)/pytest tests
+
+test-accelerator: setup  ## Test captures on this machine's accelerator, if it has one
+	$(BIN)/pytest tests/accelerator
 
 locales: setup  ## Write the English texts of the nodes to locales/en, after changing them
 	@$(BIN)/python -m diffseg_tools.locales

@@ -55,7 +55,8 @@ class Hierarchy:
         thing and many small ones is cut finer than one of a few large ones. It goes by areas alone, so that
         one number serves models whose attention is sharp and models whose attention is flat.
         """
-        shares = (self.areas.double() / self.areas.sum()).tolist()
+        areas = self.areas.cpu().double()  # not every device has float64
+        shares = (areas / areas.sum()).tolist()
         entropy = -sum(share * math.log(share) for share in shares)
         best, least = self.count, abs(math.exp(entropy) - EFFECTIVE_NUMBER)
         for step, (first, second) in enumerate(self.joins.tolist(), start=1):

@@ -157,4 +157,5 @@ def _load_vae() -> comfy.sd.VAE:
 def _load_photograph() -> torch.Tensor:
     with Image.open(FOLDER / "photograph.jpg") as picture:
         pixels = np.array(picture.convert("RGB"), dtype=np.float32) / 255.0
-    return torch.from_numpy(pixels)[None]  # [1, H, W, 3]
+    photograph = torch.from_numpy(pixels)[None]  # [1, H, W, 3]
+    return photograph.to(comfy.model_management.intermediate_device())

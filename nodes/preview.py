@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import comfy.model_management
 import torch
 from comfy_api.latest import io, ui
 
@@ -61,4 +62,5 @@ class DiffSegPreview(io.ComfyNode):
         overlay = draw_overlay(
             checked_pictures(image), segments, opacity=opacity, borders=borders, numbers=numbers
         )
-        return io.NodeOutput(overlay, ui=ui.PreviewImage(overlay, cls=cls))
+        device = comfy.model_management.intermediate_device()
+        return io.NodeOutput(overlay.to(device), ui=ui.PreviewImage(overlay, cls=cls))

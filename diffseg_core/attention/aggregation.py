@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from ..grid import GridSize
 from .key_pooling import pool_keys
 
-CHUNK_VALUES = 2**18  # values added at a time: 1 MB of float32, which a processor's cache holds
+# Values added at a time. A processor's cache holds a small chunk; elsewhere fewer, larger ones are faster.
+CHUNK_VALUES_CPU = 2**18  # 1 MB of float32
+CHUNK_VALUES = 2**23  # 32 MB of float32
 HALF_FLOOR = 2.0**-24  # smallest positive float16: a zero in a half-precision map means "below this"
 
 
@@ -36,7 +38,8 @@ def aggregate(
     finest, keys = maps[target], key_grids[target]
     total_side = sum(grid.side for grid in maps)
     weights = {grid: grid.side / total_side for grid in maps}
-    lines = max(1, CHUNK_VALUES // (target.width * keys.tokens))  # of queries
+    values = CHUNK_VALUES_CPU if finest.device.type == "cpu" else CHUNK_VALUES
+    lines = max(1, values // (target.width * keys.tokens))  # of queries
     chunks = [range(target.height)[first : first + lines] for first in range(0, target.height, lines)]
     out = torch.zeros(finest.shape, device=finest.device)
     for image in range(len(finest)):
@@ -71,12 +74,13 @@ def _repeated(
 
     No more prepared rows are held than a chunk needs: at the target's number of keys they are large.
     """
-    lines = _nearest(grid.height, target.height)
-    columns = _nearest(grid.width, target.width).to(attention.device)
-    starts = lines.to(attention.device) * grid.width
+    # Twice, so that nothing is moved between host and device, for which either would wait.
+    lines = _nearest(grid.height, target.height).tolist()
+    starts = _nearest(grid.height, target.height, attention.device) * grid.width
+    columns = _nearest(grid.width, target.width, attention.device)
     held, rows = range(0), attention[:0]
     for chunk in chunks:
-        needed = range(int(lines[chunk.start]) * grid.width, int(lines[chunk.stop - 1] + 1) * grid.width)
+        needed = range(lines[chunk.start] * grid.width, (lines[chunk.stop - 1] + 1) * grid.width)
         if needed != held:
             held, rows = needed, prepare(attention[needed.start : needed.stop])
         yield rows[(starts[chunk.start : chunk.stop, None] + columns - needed.start).flatten()]
@@ -97,7 +101,7 @@ def _positive(attention: torch.Tensor) -> torch.Tensor:
     return attention.float()
 
 
-def _nearest(size: int, target_size: int) -> torch.Tensor:
+def _nearest(size: int, target_size: int, device: torch.device | None = None) -> torch.Tensor:
     """Along one side the nearest place of a grid for every place of the target: int64 ``[target_size]``."""
-    centres = torch.arange(target_size) * 2 + 1
+    centres = torch.arange(target_size, device=device) * 2 + 1
     return centres * size // (2 * target_size)

@@ -68,7 +68,9 @@ def pool_keys(attention: torch.Tensor, grid: GridSize, key_grid: GridSize) -> to
 
 def _shares(length: int, cells: int, device: torch.device) -> torch.Tensor:
     """How much of every token lies in every cell along one side: float32 ``[cells, length]``, 0..1."""
-    borders = torch.arange(cells + 1, dtype=torch.float64, device=device) * (length / cells)
-    tokens = torch.arange(length, dtype=torch.float64, device=device)
-    ends = torch.minimum(borders[1:, None], tokens + 1)
-    return (ends - torch.maximum(borders[:-1, None], tokens)).clamp_min_(0).float()
+    # In whole parts of which a token has as many as there are cells: exact, and without float64, which
+    # Apple's graphics processors do not know.
+    borders = torch.arange(cells + 1, device=device) * length
+    tokens = torch.arange(length, device=device) * cells
+    ends = torch.minimum(borders[1:, None], tokens + cells)
+    return (ends - torch.maximum(borders[:-1, None], tokens)).clamp_min_(0).float() / cells

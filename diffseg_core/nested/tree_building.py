@@ -49,11 +49,11 @@ def build_hierarchy(
     """
     count = int(leaves.max()) + 1
     maps = mean_maps(attention, grid, leaves, count)
-    areas = leaves.flatten().bincount(minlength=count).double().cpu().numpy()
+    areas = leaves.flatten().bincount(minlength=count).cpu().double().numpy()
     may_join = ~np.eye(count, dtype=bool) if contrast is None else contrast.touching
-    features = np.maximum(maps.double().cpu().numpy(), FLOOR)
+    features = np.maximum(maps.cpu().double().numpy(), FLOOR)
     if colours is not None and colour_weight > 0 and count > 1:
-        histograms = np.maximum(colours.double().cpu().numpy(), FLOOR)
+        histograms = np.maximum(colours.cpu().double().numpy(), FLOOR)
         balance = _usual(features, may_join) / max(_usual(histograms, may_join), FLOOR)
         # Divergences add up over entries, and grow with them: so one matrix holds both.
         features = np.concatenate((features, colour_weight * balance * histograms), axis=1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -29,16 +29,12 @@ with warnings.catch_warnings():
     import comfy.model_management
     import comfy.model_patcher
     import comfy.sd
-    import comfy.supported_models
     import comfy.utils
     import diffusers
     import folder_paths
+    from model_shapes import CONTEXT, POOLED, PROMPT_TOKENS, SHAPES, SIZE_EMBEDDING, bare_model
 
     import_pack()
-
-PROMPT_TOKENS, CONTEXT = 7, 32
-POOLED = 32
-SIZE_EMBEDDING = 6 * 256  # SDXL's six numbers of the picture's size
 
 
 @dataclass
@@ -60,34 +56,6 @@ class Host:
         return [module for name, module in self.unet.named_modules() if name.endswith(".attn1")]
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What sets one family of models apart, at a size that runs in milliseconds."""
-
-    config: type
-    diffusers_config: dict[str, Any]
-    unet_config: dict[str, Any]
-    extra_config: dict[str, Any] = field(default_factory=dict)
-    detection: dict[str, torch.Tensor] = field(default_factory=dict)  # weights that ComfyUI knows it by
-
-
-SD_UNET = {
-    "image_size": 32,
-    "in_channels": 4,
-    "out_channels": 4,
-    "model_channels": 32,
-    "channel_mult": [1, 2, 4, 4],
-    "num_res_blocks": [1, 1, 1, 1],
-    "transformer_depth": [1, 1, 1, 0],
-    "transformer_depth_output": [1, 1, 1, 1, 1, 1, 0, 0],
-    "transformer_depth_middle": 1,
-    "context_dim": CONTEXT,
-    "use_spatial_transformer": True,
-    "use_linear_in_transformer": False,
-    "adm_in_channels": None,
-    "use_temporal_attention": False,
-    "legacy": False,
-}
 SD_DIFFUSERS = {
     "sample_size": 16,
     "block_out_channels": (32, 64, 128, 128),
@@ -96,45 +64,23 @@ SD_DIFFUSERS = {
     "down_block_types": (*["CrossAttnDownBlock2D"] * 3, "DownBlock2D"),
     "up_block_types": ("UpBlock2D", *["CrossAttnUpBlock2D"] * 3),
 }
-SHAPES = {
-    "sd1": Shape(comfy.supported_models.SD15, {**SD_DIFFUSERS, "attention_head_dim": 8}, SD_UNET),
-    "sd2-v": Shape(
-        comfy.supported_models.SD20,
-        {**SD_DIFFUSERS, "attention_head_dim": (2, 4, 8, 8), "use_linear_projection": True},
-        {**SD_UNET, "use_linear_in_transformer": True},
-        {"num_head_channels": 16},
-        # ComfyUI tells v-prediction by the spread of this bias.
-        {"output_blocks.11.1.transformer_blocks.0.norm1.bias": torch.tensor([-1.0, 1.0])},
-    ),
-    "sdxl": Shape(
-        comfy.supported_models.SDXL,
-        {
-            "sample_size": 16,
-            "block_out_channels": (32, 64, 128),
-            "layers_per_block": 1,
-            "cross_attention_dim": CONTEXT,
-            "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-            "transformer_layers_per_block": (1, 2, 3),
-            "attention_head_dim": (2, 4, 8),
-            "use_linear_projection": True,
-            "addition_embed_type": "text_time",
-            "addition_time_embed_dim": 256,
-            "projection_class_embeddings_input_dim": POOLED + SIZE_EMBEDDING,
-        },
-        {
-            **SD_UNET,
-            "channel_mult": [1, 2, 4],
-            "num_res_blocks": [1, 1, 1],
-            "transformer_depth": [0, 2, 3],
-            "transformer_depth_output": [0, 0, 2, 2, 3, 3],
-            "transformer_depth_middle": 3,
-            "use_linear_in_transformer": True,
-            "adm_in_channels": POOLED + SIZE_EMBEDDING,
-            "num_classes": "sequential",
-        },
-        {"num_head_channels": 16},
-    ),
+DIFFUSERS: dict[str, dict[str, Any]] = {
+    "sd1": {**SD_DIFFUSERS, "attention_head_dim": 8},
+    "sd2-v": {**SD_DIFFUSERS, "attention_head_dim": (2, 4, 8, 8), "use_linear_projection": True},
+    "sdxl": {
+        "sample_size": 16,
+        "block_out_channels": (32, 64, 128),
+        "layers_per_block": 1,
+        "cross_attention_dim": CONTEXT,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        "transformer_layers_per_block": (1, 2, 3),
+        "attention_head_dim": (2, 4, 8),
+        "use_linear_projection": True,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 256,
+        "projection_class_embeddings_input_dim": POOLED + SIZE_EMBEDDING,
+    },
 }
 VAE_DDCONFIG = {
     "double_z": True,
@@ -150,33 +96,29 @@ VAE_DDCONFIG = {
 }
 
 
-def diffusers_unet(shape: Shape) -> diffusers.UNet2DConditionModel:
+def diffusers_unet(name: str) -> diffusers.UNet2DConditionModel:
     torch.manual_seed(1)
-    unet = diffusers.UNet2DConditionModel(**shape.diffusers_config).eval()
-    for name, weight in unet.named_parameters():
-        if ".attn1.to_q." in name or ".attn1.to_k." in name:
+    unet = diffusers.UNet2DConditionModel(**DIFFUSERS[name]).eval()
+    for parameter, weight in unet.named_parameters():
+        if ".attn1.to_q." in parameter or ".attn1.to_k." in parameter:
             weight.data.mul_(3.0)  # at their first values all attention is nearly even, and all of it alike
     return unet
 
 
-def comfy_model(shape: Shape, weights: dict[str, torch.Tensor], dtype: torch.dtype = torch.float32) -> Any:
-    config = shape.config(shape.unet_config)
-    config.unet_config.update(shape.extra_config)
-    config.set_inference_dtype(dtype, None)
-    device = torch.device("cpu")
-    model = config.get_model(shape.detection, "", device)
+def comfy_model(name: str, weights: dict[str, torch.Tensor], dtype: torch.dtype = torch.float32) -> Any:
+    shape, device = SHAPES[name], torch.device("cpu")
+    patcher = bare_model(shape, dtype, device, device)
     names = comfy.utils.unet_to_diffusers(shape.unet_config)
-    renamed = {names[name]: weight.clone() for name, weight in weights.items()}
-    assert renamed.keys() == model.diffusion_model.state_dict().keys()
-    model.load_model_weights(renamed, "")
-    return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=device)
+    renamed = {names[key]: weight.clone() for key, weight in weights.items()}
+    assert renamed.keys() == patcher.model.diffusion_model.state_dict().keys()
+    patcher.model.load_model_weights(renamed, "")
+    return patcher
 
 
-def make_host(shape: Shape) -> Host:
-    unet = diffusers_unet(shape)
-    is_xl = shape.config is comfy.supported_models.SDXL
-    is_v = bool(shape.detection)
-    model = comfy_model(shape, unet.state_dict())
+def make_host(name: str) -> Host:
+    unet = diffusers_unet(name)
+    is_xl, is_v = name == "sdxl", name == "sd2-v"
+    model = comfy_model(name, unet.state_dict())
     scale = model.model.latent_format.scale_factor
     vae = diffusers.AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -237,8 +179,7 @@ def make_model() -> Callable[..., Any]:
     """Build a fresh small MODEL in the shape of "sd1", "sd2-v" or "sdxl"."""
 
     def make(name: str = "sd1", dtype: torch.dtype = torch.float32) -> Any:
-        shape = SHAPES[name]
-        return comfy_model(shape, diffusers_unet(shape).state_dict(), dtype)
+        return comfy_model(name, diffusers_unet(name).state_dict(), dtype)
 
     return make
 
@@ -251,7 +192,7 @@ def hosts() -> Callable[[str], Host]:
     def host(name: str) -> Host:
         if name not in made:
             with torch.inference_mode(False):
-                made[name] = make_host(SHAPES[name])
+                made[name] = make_host(name)
         return made[name]
 
     return host

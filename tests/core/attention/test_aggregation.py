@@ -74,7 +74,7 @@ def test_what_underflowed_in_float16_stays_above_zero(sides):
 def test_chunks_do_not_change_the_aggregate(attention, monkeypatch):
     maps = {grid: attention(grid) for grid in GRIDS["odd and not square"]}
     whole = AttentionMaps(maps).aggregate()
-    monkeypatch.setattr(aggregation, "CHUNK_VALUES", 2 * 9 * 117)  # 13 lines = 6 chunks of 2 and one of 1
+    monkeypatch.setattr(aggregation, "CHUNK_VALUES_CPU", 2 * 9 * 117)  # 13 lines = 6 chunks of 2 and one of 1
     torch.testing.assert_close(AttentionMaps(maps).aggregate(), whole)
 
 

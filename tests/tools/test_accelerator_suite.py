@@ -1,0 +1,42 @@
+"""Without an accelerator its tests say so in one line, before ComfyUI is looked for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.skipif(
+    torch.backends.mps.is_available(), reason="an Apple accelerator cannot be hidden from PyTorch"
+)
+SUITE = Path(__file__).parents[1] / "accelerator"
+
+
+def run(**variables: str) -> subprocess.CompletedProcess[str]:
+    """The suite where PyTorch finds no accelerator."""
+    hidden = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "", "ZE_AFFINITY_MASK": ""}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", str(SUITE)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, **hidden, **variables},
+        cwd=SUITE,
+    )
+
+
+def test_one_line_where_there_is_none():
+    done = run(COMFYUI_DIR="/nowhere", DIFFSEG_ACCELERATOR="")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "no accelerator: nothing to test\n"
+
+
+def test_a_device_that_is_not_there_is_refused():
+    done = run(DIFFSEG_ACCELERATOR="cuda")
+    assert done.returncode == 4
+    assert "DIFFSEG_ACCELERATOR is 'cuda', but the accelerator here is none." in done.stderr
