@@ -48,14 +48,16 @@ MODULES = {
 """Modules of the core, and the tests in tests/core that hold each, the quick ones first."""
 
 PRELOADED = (
-    "torch",
-    "numpy",
+    "torch.distributed.tensor",  # of torch.testing
     "scipy.optimize",
     "scipy.ndimage",
+    "scipy.spatial",
     "skimage.segmentation",
     "skimage.data",
     "pytest",
 )
+"""What takes long to import and holds nothing of the core."""
+
 SPARE_SECONDS, SPARE_FACTOR = 20.0, 4.0
 """How long the tests of a mutant may take: longer, and by how many times, than those of the module itself."""
 
