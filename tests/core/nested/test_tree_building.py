@@ -323,3 +323,11 @@ def test_joins_and_heights_are_those_of_the_definition(seed, weight, colour_weig
     assert found.leaves.dtype == torch.int32
     assert found.maps.shape == (count, 5, 6)
     torch.testing.assert_close(found.maps.flatten(1), torch.from_numpy(slow.maps).float())
+
+
+def test_colours_do_not_count_unless_a_weight_says_so():
+    shares = [0.2, 0.3, 0.5]
+    colours = histograms((0.9, 0.1), (0.1, 0.9), (0.15, 0.85))
+    plain, coloured = tree_of(shares), tree_of(shares, colours=colours)
+    assert torch.equal(plain.joins, coloured.joins)
+    assert torch.equal(plain.heights, coloured.heights)
