@@ -40,7 +40,7 @@ MODULES = {
     "picture/watershed": ("picture/test_watershed.py", "picture/test_superpixels.py", GOLDEN),
     "picture/superpixels": ("picture/test_superpixels.py", "nested/test_segment_nested.py", GOLDEN),
     "editing/points": ("editing/test_points.py",),
-    "editing/edge_refinement": ("editing/test_edge_refinement.py", GOLDEN),
+    "editing/edge_refinement": ("editing/test_edge_terms.py", "editing/test_edge_refinement.py", GOLDEN),
     "merging/divergence": ("merging/test_merge.py",),
     "merging/merge": ("merging/test_merge.py", "merging/test_segment.py", "test_golden.py"),
     "merging/suppression": ("merging/test_segment.py", "test_golden.py"),
