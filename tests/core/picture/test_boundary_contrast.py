@@ -121,3 +121,13 @@ def test_labels_of_more_segments_than_a_short_integer_holds_do_not_mix():
     segments = torch.arange(count)[None].int()
     touching = Contrast(torch.rand(1, count, 3), segments, 1.0).touching
     assert np.array_equal(touching, np.eye(count, k=1, dtype=bool) | np.eye(count, k=-1, dtype=bool))
+
+
+def test_what_became_part_of_another_has_no_border_of_its_own():
+    picture, segments = strip(0.0, 0.1, 0.3, 0.6)
+    contrast = Contrast(picture, segments, 1.0)
+    contrast.join(1, 2)
+    factors = contrast.factors()
+    np.testing.assert_allclose(factors[2], np.ones(4))
+    np.testing.assert_allclose(factors, factors.T)
+    np.testing.assert_allclose([factors[0, 1], factors[1, 3]], [0.5, 1.5], rtol=1e-5)

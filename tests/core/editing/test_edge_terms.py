@@ -1,0 +1,118 @@
+"""The numbers behind refined edges and soft masks, each by a picture that hangs on it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from diffseg_core import Segments, refine, soft_masks
+
+
+def split(width: int, column: int, height: int = 60) -> torch.Tensor:
+    """Segment 1 from a column on, 0 before: int32 `[1, H, W]`."""
+    return (torch.arange(width) >= column).int().expand(1, height, width).contiguous()
+
+
+def grey(values: torch.Tensor) -> torch.Tensor:
+    return values[..., None].expand(*values.shape, 3).contiguous()
+
+
+def border_after(labels: torch.Tensor, edge: int, proposals: tuple = (), **settings) -> float:
+    """Where the border of two segments lies after refinement, in a picture with an edge."""
+    height, width = labels.shape[1:]
+    refined = refine(Segments(labels, proposals), grey(0.2 + 0.6 * split(width, edge, height)), **settings)
+    return float((refined.labels[0] == refined.labels[0, 0, 0]).sum(1).double().mean())
+
+
+@pytest.mark.parametrize("way", [-1, 1])
+def test_the_reach_is_one_and_a_half_tokens(way):
+    """Tokens of 8 pixels: 11 pixels away an edge is reached, 15 away it is not."""
+    maps = (torch.rand(2, 8, 8),)
+    labels = split(64, 32, height=64)
+    assert abs(border_after(labels, 32 + way * 11, maps) - 32 - way * 11) <= 1
+    assert abs(border_after(labels, 32 + way * 15, maps) - 32) <= 12.5
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_without_attention_the_reach_is_a_fortieth_of_the_longer_side(turned):
+    """Of 400 pixels: 10."""
+    labels = split(400, 200, height=40)
+    for away, reached in ((9, True), (13, False)):
+        picture = grey(0.2 + 0.6 * split(400, 200 + away, height=40))
+        both = (labels.transpose(1, 2), picture.transpose(1, 2)) if turned else (labels, picture)
+        found = refine(Segments(both[0].contiguous(), ()), both[1].contiguous()).labels[0]
+        found = found.T if turned else found
+        column = float((found == found[0, 0]).sum(1).double().mean())
+        assert (abs(column - 200 - away) <= 1) is reached
+
+
+def test_a_reach_of_less_than_a_pixel_is_one_pixel():
+    labels = split(60, 30)
+    assert border_after(labels, 31, reach=0.001) == 31
+    assert border_after(labels, 29, reach=0.001) == 29
+
+
+@pytest.mark.parametrize(
+    ("width", "core"), [(1, 1), (2, 2), (3, 1), (4, 2), (5, 3), (7, 3), (9, 3)], ids=lambda value: str(value)
+)
+def test_of_a_thin_line_the_innermost_part_is_sure(width, core):
+    """The picture has its steps right beside that, so that the rest goes to what is around."""
+    labels = torch.zeros(1, 48, 61, dtype=torch.int32)
+    start = 30 - (width - 1) // 2
+    labels[:, :, start : start + width] = 1
+    first = 30 - (core - 1) // 2
+    columns = torch.arange(61).expand(1, 48, 61)
+    values = 0.1 + 0.4 * (columns >= first) + 0.4 * (columns >= first + core)
+    refined = refine(Segments(labels, ()), grey(values), reach=6 / 61)
+    assert (refined.labels[0] == 1).sum(1).unique().tolist() == [core]
+
+
+@pytest.mark.parametrize(("length", "kept"), [(24, False), (34, True)])
+def test_a_thin_part_counts_from_four_squares_of_the_reach_on(length, kept):
+    """Reach 6: 144 pixels, and the thin part is 5 wide. The picture does not show it."""
+    labels = torch.zeros(1, 60, 120, dtype=torch.int32)
+    labels[:, 10:50, 10:50] = 1
+    values = 0.2 + 0.6 * labels.float()
+    labels[:, 28:33, 50 : 50 + length] = 1
+    refined = refine(Segments(labels, ()), grey(values), reach=6 / 120)
+    assert bool(refined.labels[0, 30, 50 + length - 6]) is kept
+    assert refined.labels[0, 30, 30] == 1
+    assert refined.labels[0, 5, 5] == 0
+
+
+def window_means(values: np.ndarray, radius: int) -> np.ndarray:
+    """The mean over every window; windows end with the picture."""
+    height, width = values.shape
+    return np.array(
+        [
+            [
+                values[max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1].mean()
+                for x in range(width)
+            ]
+            for y in range(height)
+        ]
+    )
+
+
+def test_soft_masks_are_those_of_the_guided_filter():
+    """Against the filter's definition with ε = 0.001, made to add up to 1."""
+    generator = torch.Generator().manual_seed(0)
+    rows, columns = torch.arange(26)[:, None], torch.arange(34)
+    labels = ((2 * rows + columns) // 9 % 3 - 1).int()[None]
+    picture = (0.5 + 0.2 * labels + 0.05 * torch.randn(1, 26, 34, generator=generator)).clamp(0, 1)
+    picture = picture[..., None] * torch.tensor([0.5, 1.0, 0.9])
+    segments = Segments(labels, (torch.rand(2, 13, 17),))  # tokens of 2 pixels: a reach of 3, a radius of 2
+    brightness = picture[0].mean(-1).double().numpy()
+    mean = window_means(brightness, 2)
+    variance = window_means(brightness**2, 2) - mean**2
+    expected = []
+    for segment in (-1, 0, 1):
+        mask = (labels[0] == segment).double().numpy()
+        share = window_means(mask, 2)
+        slope = (window_means(brightness * mask, 2) - mean * share) / (variance + 0.001)
+        offset = share - slope * mean
+        expected.append((window_means(slope, 2) * brightness + window_means(offset, 2)).clip(0, 1))
+    expected = np.stack(expected)
+    expected = expected[1:] / expected.sum(0)
+    np.testing.assert_allclose(soft_masks(segments, picture).numpy(), expected, atol=2e-4)
