@@ -17,11 +17,12 @@ from __future__ import annotations
 import glob
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.output.export import SegmentFiles
+from diffseg_core.output.file_names import check_lengths
 
 from .reading import ENDINGS
 
@@ -33,18 +34,41 @@ class InputPicture:
     Attributes:
         path: absolute.
         name: unique in the run; with "/" where it lies in a folder below the input.
+        number: of the picture in its output folder, from 1, once it is known there.
     """
 
     path: Path
     name: str
+    number: int | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return str(self.path)
+
+    @property
+    def file_name(self) -> str:
+        """Its path below the input, with the ending."""
+        return PurePosixPath(self.name).with_name(self.path.name).as_posix()
 
     def files(self, out: Path) -> SegmentFiles:
         """What is written for it in the output folder."""
         place = out / self.name
         return SegmentFiles(place.parent, place.name)
+
+    def check_names(self, out: Path) -> None:
+        """Refuse a picture for whose files the output folder has no names.
+
+        Raises:
+            InvalidSettingError: they would be too long.
+        """
+        check_lengths([path.relative_to(out) for path in self.files(out).paths], out)
+
+    def has_names(self, out: Path) -> bool:
+        """Whether its files can be written, as far as the length of their names goes."""
+        try:
+            self.check_names(out)
+        except InvalidSettingError:
+            return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -149,7 +173,7 @@ def _check_apart(found: dict[Path, _Found], pictures: Iterable[InputPicture], ou
     reached = {folder for folder in searched if folder not in out.parents}
     for picture in pictures:
         files = picture.files(out)
-        replaced = next((path for path in (files.label_map, files.overlay) if path in found), None)
+        replaced = next((path for path in files.paths if path in found), None)
         if replaced is not None:
             raise InvalidSettingError(
                 f"Expected an output folder in which no picture is replaced, got {out}: {replaced} would be. "

@@ -318,17 +318,18 @@ def test_where_encoding_fails_the_files_are_as_they_were(files, monkeypatch):
 
 @pytest.mark.parametrize("failing", [0, 1, 2, 3, 4])
 def test_where_writing_fails_there_is_no_half_file_and_no_annotation(files, monkeypatch, failing):
-    write = Path.write_bytes
-    written = []
+    opened: list[Path] = []
+    open_file = Path.open
 
-    def fill_the_disk(path, content):
-        if len(written) == failing:
-            write(path, content[:10])
+    def fill_the_disk(path, mode):
+        opened.append(path)
+        if len(opened) > failing:
+            with open_file(path, mode) as file:
+                file.write(b"half")
             raise OSError("no space left on device")
-        written.append(path)
-        return write(path, content)
+        return open_file(path, mode)
 
-    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
+    monkeypatch.setattr(Path, "open", fill_the_disk)
     with pytest.raises(OSError, match="no space left"):
         export_segments(large(), 0, files)
     assert contents(files.folder) == {}
