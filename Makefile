@@ -10,7 +10,7 @@ BIN := .venv/bin
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve setup browser lint test-fast test locales pictures bench clean
+.PHONY: help demo serve setup browser lint test-fast test locales pictures bench package clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -53,5 +53,8 @@ pictures: browser  ## Make the pictures of the picker anew, from its browser tes
 bench: setup  ## Measure time and memory
 	$(BIN)/python benchmarks/run.py
 
+package: setup  ## Build the archive that the registry serves
+	@$(BIN)/python -m diffseg_tools.package
+
 clean:  ## Remove everything that these commands made
-	rm -rf .venv .cache output .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .cache output dist .mypy_cache .pytest_cache .ruff_cache
