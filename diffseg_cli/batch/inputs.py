@@ -80,25 +80,30 @@ class _Found:
     relative: Path
 
 
-def find_pictures(inputs: Sequence[str], out: Path) -> list[InputPicture]:
+def find_pictures(inputs: Sequence[str], out: Path, others: set[Path] | None = None) -> list[InputPicture]:
     """The pictures of a run, each once, in the order of the inputs and sorted within each.
 
     Args:
         inputs: files, folders and patterns.
         out: the output folder, which need not exist.
+        others: to this are added the files that were found too and have not the ending of a picture.
 
     Raises:
         InvalidSettingError: an input that is not there or has no pictures, pictures of the same name, or an
             output folder that would mix what is written with the pictures.
     """
     found: dict[Path, _Found] = {}
+    others = set() if others is None else others
     for text in inputs:
-        here = list(_find(text, out.resolve()))
+        passed_over: set[Path] = set()
+        here = list(_find(text, out.resolve(), passed_over))
         if not here:
+            there = f"; other files there: {count_endings(passed_over)}" if passed_over else ""
             raise InvalidSettingError(
                 f"Expected pictures in {text}, found none ({' '.join(sorted(ENDINGS))}; the output folder "
-                "is not searched)."
+                f"is not searched{there})."
             )
+        others |= passed_over
         for one in here:
             found.setdefault(one.path.resolve(), one)
     pictures = _named(list(found.values()))
@@ -106,11 +111,29 @@ def find_pictures(inputs: Sequence[str], out: Path) -> list[InputPicture]:
     return pictures
 
 
-def _find(text: str, out: Path) -> Iterator[_Found]:
+def count_endings(files: Iterable[Path]) -> str:
+    """How many files there are of each ending, the most frequent first.
+
+    >>> count_endings(map(Path, ("a.HEIC", "b.heic", "c.txt", "README")))
+    '.heic 2, .txt 1, without ending 1'
+    """
+    times = Counter(path.suffix.lower() or "without ending" for path in files)
+    return ", ".join(f"{ending} {count:,}" for ending, count in sorted(times.items(), key=_frequent_first))
+
+
+def _frequent_first(entry: tuple[str, int]) -> tuple[int, str]:
+    return -entry[1], entry[0]
+
+
+def _find(text: str, out: Path, others: set[Path]) -> Iterator[_Found]:
+    """The pictures of one input; files that are none are added to the others."""
     path = Path(text).expanduser().absolute()
     if path.is_dir():
         for file in _below(path, out, set()):
-            yield _Found(file, path, file.relative_to(path))
+            if _is_picture(file):
+                yield _Found(file, path, file.relative_to(path))
+            else:
+                others.add(file.resolve())
     elif path.exists():
         yield _Found(path, None, Path(path.name))
     elif glob.has_magic(text):
@@ -122,14 +145,18 @@ def _find(text: str, out: Path) -> Iterator[_Found]:
             relative = file.relative_to(base)
             is_hidden = any(part.startswith(".") for part in relative.parts)
             is_written = base.resolve() != out and out in file.resolve().parents
-            if _is_picture(file) and not is_hidden and not is_written:
+            if is_hidden or is_written or file.is_dir():
+                continue
+            if _is_picture(file):
                 yield _Found(file, base, relative)
+            else:
+                others.add(file.resolve())
     else:
         raise InvalidSettingError(f"Expected a file, a folder or a pattern, got {text}: there is none.")
 
 
 def _below(folder: Path, out: Path, seen: set[Path]) -> Iterator[Path]:
-    """Pictures in a folder and all below it, but for the output folder (if it is not the first)."""
+    """Files in a folder and all below it, but for the output folder (if it is not the first)."""
     real = folder.resolve()
     if real in seen or (seen and real == out):
         return
@@ -143,12 +170,12 @@ def _below(folder: Path, out: Path, seen: set[Path]) -> Iterator[Path]:
             continue
         if entry.is_dir():
             yield from _below(entry, out, seen)
-        elif _is_picture(entry):
+        else:
             yield entry
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS and not path.is_dir()
+    return path.suffix.lower() in ENDINGS
 
 
 def _named(found: Sequence[_Found]) -> list[InputPicture]:

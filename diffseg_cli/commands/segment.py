@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         DiffSegError: the run as a whole is not possible.
     """
-    from ..batch.inputs import find_pictures
+    from ..batch.inputs import count_endings, find_pictures
     from ..batch.segment_run import MakeSegmentWorker, RunSettings, finish_run, prepare_run
     from .progress import print_failures, show_progress
 
@@ -63,13 +63,15 @@ def run(args: argparse.Namespace) -> int:
         options.segment_settings(args),
         args.mask_files,
     )
-    pictures = find_pictures(args.inputs, out)
+    others: set[Path] = set()
+    pictures = find_pictures(args.inputs, out, others)
     remaining = prepare_run(pictures, out, settings, args.overwrite)
     outcomes = crew.run(MakeSegmentWorker(settings, out, args.threads), remaining)
     failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
+    passed_over = f"; other files, passed over: {count_endings(others)}" if others else ""
     print(
         f"Pictures: {len(pictures):,}; segmented into {args.out}: {len(remaining) - len(failures):,}; "
-        f"done before: {len(pictures) - len(remaining):,}"
+        f"done before: {len(pictures) - len(remaining):,}{passed_over}"
     )
     print_failures(failures, len(pictures))
     finish_run(pictures, out)
