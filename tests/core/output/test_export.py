@@ -16,9 +16,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from diffseg_core import InvalidSettingError, Segments, draw_overlay
-from diffseg_core.output import export
+from diffseg_core.output import export, overlay
 from diffseg_core.output.coco import image_id_of
 from diffseg_core.output.export import SegmentFiles, export_segments
+from diffseg_core.output.poles import poles_of_inaccessibility
 from diffseg_core.segments import order_by_area
 from panoptic_quality import panoptic_quality
 from panoptic_quality import read_ids as read_colours
@@ -222,6 +223,19 @@ def test_without_a_picture_the_overlay_shows_the_colours_of_the_annotation(files
         assert colours[counts.argmax()].tolist() == entry["color"]
     outside = np.unique(overlay[ids == 0], axis=0, return_counts=True)
     assert np.ptp(outside[0][outside[1].argmax()]) == 0, "grey where no segment is"
+
+
+def test_poles_are_looked_for_once(files, monkeypatch):
+    looked = []
+
+    def find(labels):
+        looked.append(labels.shape)
+        return poles_of_inaccessibility(labels)
+
+    for module in (export, overlay):
+        monkeypatch.setattr(module, "poles_of_inaccessibility", find)
+    export_segments(large(), 0, files, picture(large()))
+    assert looked == [large().image_size]
 
 
 def test_texts_are_kept_in_the_overlay(files):
