@@ -10,7 +10,7 @@ BIN := .venv/bin
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve setup browser lint test-fast test test-accelerator locales pictures bench mutation clean
+.PHONY: help demo serve setup browser lint test-fast test test-accelerator locales pictures bench mutation package clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -59,5 +59,8 @@ bench: setup  ## Measure time and memory
 mutation: setup  ## Try the tests on small wrong changes to the core (ARGS="--module NAME --sample 30")
 	@nice $(BIN)/python -m diffseg_tools.mutation $(ARGS)
 
+package: setup  ## Build the archive that the registry serves
+	@$(BIN)/python -m diffseg_tools.package
+
 clean:  ## Remove everything that these commands made
-	rm -rf .venv .cache output .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .cache output dist .mypy_cache .pytest_cache .ruff_cache

@@ -25,15 +25,19 @@ def import_comfyui(directory: Path, cpu: bool = True) -> None:
     args.cpu = cpu
 
 
-def import_pack(name: str = "DiffSeg") -> ModuleType:
-    """Import the repository as ComfyUI imports a custom node: as a package under its folder's name.
+def import_pack(name: str = "DiffSeg", folder: Path = ROOT) -> ModuleType:
+    """Import the pack as ComfyUI imports a custom node: as a package under its folder's name.
 
     Its classes are then `<name>.diffseg_core...` and not those of an installed `diffseg_core`.
+
+    Args:
+        name: of the package.
+        folder: in which the pack is, by default the repository.
     """
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(
-        name, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
     assert spec is not None
     assert spec.loader is not None

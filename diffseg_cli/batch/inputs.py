@@ -17,11 +17,12 @@ from __future__ import annotations
 import glob
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.output.export import SegmentFiles
+from diffseg_core.output.file_names import check_lengths
 
 from .reading import ENDINGS
 
@@ -33,18 +34,41 @@ class InputPicture:
     Attributes:
         path: absolute.
         name: unique in the run; with "/" where it lies in a folder below the input.
+        number: of the picture in its output folder, from 1, once it is known there.
     """
 
     path: Path
     name: str
+    number: int | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return str(self.path)
+
+    @property
+    def file_name(self) -> str:
+        """Its path below the input, with the ending."""
+        return PurePosixPath(self.name).with_name(self.path.name).as_posix()
 
     def files(self, out: Path) -> SegmentFiles:
         """What is written for it in the output folder."""
         place = out / self.name
         return SegmentFiles(place.parent, place.name)
+
+    def check_names(self, out: Path) -> None:
+        """Refuse a picture for whose files the output folder has no names.
+
+        Raises:
+            InvalidSettingError: they would be too long.
+        """
+        check_lengths([path.relative_to(out) for path in self.files(out).paths], out)
+
+    def has_names(self, out: Path) -> bool:
+        """Whether its files can be written, as far as the length of their names goes."""
+        try:
+            self.check_names(out)
+        except InvalidSettingError:
+            return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -56,25 +80,30 @@ class _Found:
     relative: Path
 
 
-def find_pictures(inputs: Sequence[str], out: Path) -> list[InputPicture]:
+def find_pictures(inputs: Sequence[str], out: Path, others: set[Path] | None = None) -> list[InputPicture]:
     """The pictures of a run, each once, in the order of the inputs and sorted within each.
 
     Args:
         inputs: files, folders and patterns.
         out: the output folder, which need not exist.
+        others: to this are added the files that were found too and have not the ending of a picture.
 
     Raises:
         InvalidSettingError: an input that is not there or has no pictures, pictures of the same name, or an
             output folder that would mix what is written with the pictures.
     """
     found: dict[Path, _Found] = {}
+    others = set() if others is None else others
     for text in inputs:
-        here = list(_find(text, out.resolve()))
+        passed_over: set[Path] = set()
+        here = list(_find(text, out.resolve(), passed_over))
         if not here:
+            there = f"; other files there: {count_endings(passed_over)}" if passed_over else ""
             raise InvalidSettingError(
                 f"Expected pictures in {text}, found none ({' '.join(sorted(ENDINGS))}; the output folder "
-                "is not searched)."
+                f"is not searched{there})."
             )
+        others |= passed_over
         for one in here:
             found.setdefault(one.path.resolve(), one)
     pictures = _named(list(found.values()))
@@ -82,11 +111,29 @@ def find_pictures(inputs: Sequence[str], out: Path) -> list[InputPicture]:
     return pictures
 
 
-def _find(text: str, out: Path) -> Iterator[_Found]:
+def count_endings(files: Iterable[Path]) -> str:
+    """How many files there are of each ending, the most frequent first.
+
+    >>> count_endings(map(Path, ("a.HEIC", "b.heic", "c.txt", "README")))
+    '.heic 2, .txt 1, without ending 1'
+    """
+    times = Counter(path.suffix.lower() or "without ending" for path in files)
+    return ", ".join(f"{ending} {count:,}" for ending, count in sorted(times.items(), key=_frequent_first))
+
+
+def _frequent_first(entry: tuple[str, int]) -> tuple[int, str]:
+    return -entry[1], entry[0]
+
+
+def _find(text: str, out: Path, others: set[Path]) -> Iterator[_Found]:
+    """The pictures of one input; files that are none are added to the others."""
     path = Path(text).expanduser().absolute()
     if path.is_dir():
         for file in _below(path, out, set()):
-            yield _Found(file, path, file.relative_to(path))
+            if _is_picture(file):
+                yield _Found(file, path, file.relative_to(path))
+            else:
+                others.add(file.resolve())
     elif path.exists():
         yield _Found(path, None, Path(path.name))
     elif glob.has_magic(text):
@@ -98,14 +145,18 @@ def _find(text: str, out: Path) -> Iterator[_Found]:
             relative = file.relative_to(base)
             is_hidden = any(part.startswith(".") for part in relative.parts)
             is_written = base.resolve() != out and out in file.resolve().parents
-            if _is_picture(file) and not is_hidden and not is_written:
+            if is_hidden or is_written or file.is_dir():
+                continue
+            if _is_picture(file):
                 yield _Found(file, base, relative)
+            else:
+                others.add(file.resolve())
     else:
         raise InvalidSettingError(f"Expected a file, a folder or a pattern, got {text}: there is none.")
 
 
 def _below(folder: Path, out: Path, seen: set[Path]) -> Iterator[Path]:
-    """Pictures in a folder and all below it, but for the output folder (if it is not the first)."""
+    """Files in a folder and all below it, but for the output folder (if it is not the first)."""
     real = folder.resolve()
     if real in seen or (seen and real == out):
         return
@@ -119,12 +170,12 @@ def _below(folder: Path, out: Path, seen: set[Path]) -> Iterator[Path]:
             continue
         if entry.is_dir():
             yield from _below(entry, out, seen)
-        elif _is_picture(entry):
+        else:
             yield entry
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS and not path.is_dir()
+    return path.suffix.lower() in ENDINGS
 
 
 def _named(found: Sequence[_Found]) -> list[InputPicture]:
@@ -149,7 +200,7 @@ def _check_apart(found: dict[Path, _Found], pictures: Iterable[InputPicture], ou
     reached = {folder for folder in searched if folder not in out.parents}
     for picture in pictures:
         files = picture.files(out)
-        replaced = next((path for path in (files.label_map, files.overlay) if path in found), None)
+        replaced = next((path for path in files.paths if path in found), None)
         if replaced is not None:
             raise InvalidSettingError(
                 f"Expected an output folder in which no picture is replaced, got {out}: {replaced} would be. "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,23 @@ Settings = Mapping[str, Any]
 """By name, as people know them; what JSON can hold."""
 
 
-def write_run_file(path: Path, kind: str, version: int, settings: Settings) -> None:
+def write_run_file(
+    path: Path, kind: str, version: int, settings: Settings, pictures: Sequence[str] | None = None
+) -> None:
     """Keep the settings of a run.
 
     Args:
         path: of the file.
         kind, version: of its content.
         settings: of the run.
+        pictures: their names in the order of their numbers, where the run numbers them.
 
     Raises:
         OSError: it cannot be written.
     """
-    kept = {"format": kind, "version": version, "settings": settings}
+    kept: dict[str, Any] = {"format": kind, "version": version, "settings": settings}
+    if pictures is not None:
+        kept["pictures"] = list(pictures)
     write_whole(path, (json.dumps(kept, indent=1) + "\n").encode())
 
 
@@ -39,9 +44,24 @@ def read_run_file(path: Path, kind: str, version: int) -> Settings | None:
     Raises:
         InvalidSettingError: it holds something else.
     """
+    content = _read(path, kind, version)
+    found: Settings | None = content and content["settings"]
+    return found
+
+
+def read_picture_names(path: Path, kind: str, version: int) -> list[str]:
+    """The names of the pictures that earlier runs numbered, in the order of their numbers, from 1 on.
+
+    Args, Raises: as of `read_run_file`.
+    """
+    content = _read(path, kind, version) or {}
+    return list(content.get("pictures", []))
+
+
+def _read(path: Path, kind: str, version: int) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        found: Settings = content["settings"]
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content["settings"]
         is_known = (content["format"], content["version"]) == (kind, version)
     except FileNotFoundError:
         return None
@@ -52,7 +72,7 @@ def read_run_file(path: Path, kind: str, version: int) -> Settings | None:
             f"Expected {kind} of version {version} in {path}, got {content['format']} of version "
             f"{content['version']}. Choose another folder."
         )
-    return found
+    return content
 
 
 def describe_changes(before: Settings, now: Settings) -> str:

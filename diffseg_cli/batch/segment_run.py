@@ -9,15 +9,16 @@ What becomes of pictures that are out of the ordinary (of damaged ones and unusu
 - large: segmented, up to Pillow's limit; one of 89 million pixels takes 7 GB of memory,
   for its overlay above all, and minutes.
 
-A run can be stopped at any time and goes on where it stopped: a picture is done when its annotation is
-there. The settings are kept in the output folder, and a run with others is refused. One run at a time may
-write in a folder, of however many processes.
+A run can be stopped at any time and goes on where it stopped: a picture is done when its files are there. The
+settings are kept in the output folder, and a run with others is refused. The names of its pictures are kept
+too: their places in that list are the numbers by which COCO's files know them. One run at a time may write in
+a folder, of however many processes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ from diffseg_core.output.export import export_segments
 from diffseg_core.pictures import as_pictures
 
 from .inputs import InputPicture
+from .joint_files import forget_joint_files, write_joint_files
 from .reading import read_picture
-from .run_file import describe_changes, read_run_file, write_run_file
+from .run_file import describe_changes, read_picture_names, read_run_file, write_run_file
 from .segmenter import Segmenter
 from .settings import CaptureSettings, ModelChoice, SegmentSettings
 
@@ -99,12 +101,22 @@ class SegmentWorker:
 
         Raises:
             UnreadablePictureError: there is no picture that can be read.
-            InvalidSettingError: a picture whose shape, or whose number of segments, is out of range.
+            InvalidSettingError: a picture whose shape, whose number of segments, or the length of whose name
+                is out of range.
             OSError: its files cannot be written.
         """
+        picture.check_names(self._out)
         image = as_pictures(read_picture(picture.path))
         segments = self._segmenter.segment(image, self._settings.segment)
-        export_segments(segments, 0, picture.files(self._out), image, masks=self._settings.mask_files)
+        export_segments(
+            segments,
+            0,
+            picture.files(self._out),
+            image,
+            masks=self._settings.mask_files,
+            image_id=picture.number,
+            picture_name=picture.file_name,
+        )
 
 
 def prepare_run(
@@ -121,23 +133,47 @@ def prepare_run(
         overwrite: forget the settings of an earlier run, and do its pictures again.
 
     Returns:
-        the pictures that are yet to do.
+        the pictures that are yet to do, numbered; those whose names are too long are among them.
 
     Raises:
         InvalidSettingError: the folder is of a run with other settings, or cannot be written.
     """
+    possible = [picture for picture in pictures if picture.has_names(out)]
     try:
-        _check_settings(pictures, out, settings, overwrite)
+        _check_settings(possible, out, settings, overwrite)
         sweep_output(pictures, out)
         if overwrite:
-            for picture in pictures:
+            forget_joint_files(out)
+            for picture in possible:
                 picture.files(out).annotation.unlink(missing_ok=True)
-        write_run_file(out / RUN_FILE, FORMAT, VERSION, settings.kept())
+        numbers = _numbers(pictures, out)
+        write_run_file(out / RUN_FILE, FORMAT, VERSION, settings.kept(), list(numbers))
+        done = {picture.name for picture in possible if picture.files(out).complete}
     except OSError as error:
-        raise InvalidSettingError(
-            f"Expected an output folder that can be written, got {out}: {error}."
-        ) from error
-    return [picture for picture in pictures if not picture.files(out).annotation.exists()]
+        raise _not_writable(out, error) from error
+    return [
+        replace(picture, number=numbers[picture.name]) for picture in pictures if picture.name not in done
+    ]
+
+
+def finish_run(pictures: Sequence[InputPicture], out: Path) -> None:
+    """Remove temporary files that killed workers left, and write COCO's files of all pictures in the folder.
+
+    Args:
+        pictures: of the run, whose workers are done.
+        out: output folder.
+
+    Raises:
+        InvalidSettingError: the folder cannot be written, or a picture's file was changed by others.
+    """
+    try:
+        sweep_output(pictures, out)
+        names = read_picture_names(out / RUN_FILE, FORMAT, VERSION)
+        named = [InputPicture(out / name, name) for name in names]
+        files = [picture.files(out) for picture in named if picture.has_names(out)]
+        write_joint_files(out, [each for each in files if each.complete])
+    except OSError as error:
+        raise _not_writable(out, error) from error
 
 
 def sweep_output(pictures: Sequence[InputPicture], out: Path) -> None:
@@ -150,9 +186,19 @@ def sweep_output(pictures: Sequence[InputPicture], out: Path) -> None:
     Raises:
         OSError: one cannot be removed.
     """
-    files = [picture.files(out) for picture in pictures]
+    files = [picture.files(out) for picture in pictures if picture.has_names(out)]
     for folder in {out, *(each.folder for each in files), *(each.masks for each in files)}:
         sweep(folder)
+
+
+def _numbers(pictures: Sequence[InputPicture], out: Path) -> dict[str, int]:
+    """Numbers of pictures, from 1, by name and in order: earlier ones as they were, new ones after them."""
+    names = [*read_picture_names(out / RUN_FILE, FORMAT, VERSION), *(picture.name for picture in pictures)]
+    return {name: number for number, name in enumerate(dict.fromkeys(names), start=1)}
+
+
+def _not_writable(out: Path, error: OSError) -> InvalidSettingError:
+    return InvalidSettingError(f"Expected an output folder that can be written, got {out}: {error}.")
 
 
 def _check_settings(

@@ -9,7 +9,9 @@ from ..commands import options
 
 DESCRIPTION = """\
 Segments pictures, and writes for each a label map (NAME_labels.png, 16-bit grey: a segment's index + 1), an
-overlay to look at (NAME_overlay.png) and areas, boxes and masks (NAME_segments.json, COCO panoptic).
+overlay to look at (NAME_overlay.png), areas, boxes and masks (NAME_segments.json, COCO instances), and the
+same for COCO's panoptic tools (NAME_panoptic.json, NAME_panoptic.png). At the end, panoptic.json and
+instances.json hold the annotations of all pictures in the output folder.
 
 Inputs are files, folders (searched with all below them) and quoted patterns such as "photos/**/*.jpg". NAME
 is the path below the folder, without the ending. A run that was stopped goes on where it stopped, by the
@@ -49,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         DiffSegError: the run as a whole is not possible.
     """
-    from ..batch.inputs import find_pictures
-    from ..batch.segment_run import MakeSegmentWorker, RunSettings, prepare_run, sweep_output
+    from ..batch.inputs import count_endings, find_pictures
+    from ..batch.segment_run import MakeSegmentWorker, RunSettings, finish_run, prepare_run
     from .progress import print_failures, show_progress
 
     out = args.out.expanduser().resolve()
@@ -61,14 +63,16 @@ def run(args: argparse.Namespace) -> int:
         options.segment_settings(args),
         args.mask_files,
     )
-    pictures = find_pictures(args.inputs, out)
+    others: set[Path] = set()
+    pictures = find_pictures(args.inputs, out, others)
     remaining = prepare_run(pictures, out, settings, args.overwrite)
     outcomes = crew.run(MakeSegmentWorker(settings, out, args.threads), remaining)
     failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
-    sweep_output(pictures, out)
+    passed_over = f"; other files, passed over: {count_endings(others)}" if others else ""
     print(
         f"Pictures: {len(pictures):,}; segmented into {args.out}: {len(remaining) - len(failures):,}; "
-        f"done before: {len(pictures) - len(remaining):,}"
+        f"done before: {len(pictures) - len(remaining):,}{passed_over}"
     )
     print_failures(failures, len(pictures))
+    finish_run(pictures, out)
     return 1 if failures else 0

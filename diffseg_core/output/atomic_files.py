@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,11 +18,11 @@ TEMPORARY = re.compile(rf"\.(.+\.)?[0-9a-f]{{16}}{re.escape(ENDING)}")  # once w
 
 
 @contextmanager
-def written_aside(contents: Mapping[Path, bytes]) -> Iterator[Mapping[Path, Path]]:
+def written_aside(contents: Mapping[Path, bytes | Iterable[bytes]]) -> Iterator[Mapping[Path, Path]]:
     """Write files under temporary names, unlike those of any other process; what is not moved is removed.
 
     Args:
-        contents: by the path of the file's place; folders are created.
+        contents: by the path of the file's place, whole or in parts; folders are created.
 
     Yields:
         the temporary path of each, to be moved to its place.
@@ -34,15 +34,20 @@ def written_aside(contents: Mapping[Path, bytes]) -> Iterator[Mapping[Path, Path
     try:
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            aside[path].write_bytes(content)
+            with aside[path].open("wb") as file:
+                file.writelines([content] if isinstance(content, bytes) else content)
         yield aside
     finally:
         for path in aside.values():
             path.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Write one file, replacing one of that name.
+
+    Args:
+        path: of the file.
+        content: of it; in parts where it is large.
 
     Raises:
         OSError: it cannot be written; one of that name is as before.

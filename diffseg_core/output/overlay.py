@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +41,7 @@ def draw_overlay(
     opacity: float = 0.5,
     borders: bool = True,
     numbers: bool = True,
+    poles: Sequence[Sequence[Pole]] | None = None,
 ) -> torch.Tensor:
     """Draw segments over the pictures they come from; where no segment is, the picture stays as it is.
 
@@ -50,6 +52,7 @@ def draw_overlay(
         opacity: of the colours, 0..1.
         borders: draw a dark line with a light edge along segment borders.
         numbers: write each segment's index at its pole of inaccessibility.
+        poles: of every image, as `poles_of_inaccessibility` gives them, where they are known already.
 
     Returns:
         float32 ``[B, H, W, 3]`` in 0..1, on the CPU.
@@ -60,9 +63,11 @@ def draw_overlay(
     if not 0 <= opacity <= 1:
         raise InvalidSettingError(f"Expected an opacity from 0 (picture) to 1 (colours), got {opacity:g}.")
     pictures = matching_pictures(image, segments).cpu()
+    maps = segments.labels.cpu().numpy()
+    known = map(poles_of_inaccessibility, maps) if poles is None else poles
     drawn = [
-        _draw(picture.numpy(), labels.numpy(), opacity, borders, numbers)
-        for picture, labels in zip(pictures, segments.labels.cpu(), strict=True)
+        _draw(picture.numpy(), labels, of_image, opacity, borders, numbers)
+        for picture, labels, of_image in zip(pictures, maps, known, strict=True)
     ]
     return torch.from_numpy(np.stack(drawn))
 
@@ -70,11 +75,11 @@ def draw_overlay(
 def _draw(
     picture: npt.NDArray[np.float32],
     labels: npt.NDArray[np.int32],
+    poles: Sequence[Pole],
     opacity: float,
     borders: bool,
     numbers: bool,
 ) -> npt.NDArray[np.float32]:
-    poles = poles_of_inaccessibility(labels)
     inside = labels >= 0
     out = picture.copy()
     out[inside] = picture[inside] * (1.0 - opacity) + segment_colours(poles)[labels[inside]] * opacity

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from diffseg_cli.batch.inputs import find_pictures
+from diffseg_cli.batch.inputs import count_endings, find_pictures
 from diffseg_core import InvalidSettingError
 
 
@@ -86,6 +86,18 @@ def test_inputs_without_pictures_are_refused(place):
             names("pics", text)
     with pytest.raises(InvalidSettingError, match=r"got nowhere\.jpg: there is none"):
         names("nowhere.jpg")
+
+
+def test_files_that_are_no_pictures_are_counted_by_their_endings(place):
+    for name in ("pics/x.HEIC", "pics/sub/y.heic", "pics/sub/README", "pics/out/a_labels.json"):
+        touch(name)
+    others: set[Path] = set()
+    find_pictures(["pics", "pics/**/*"], Path("pics/out"), others)
+    assert count_endings(others) == ".heic 2, .txt 1, without ending 1"
+    find_pictures(["pics/a.jpg"], Path("out"), fresh := set())
+    assert fresh == set()
+    with pytest.raises(InvalidSettingError, match=r"found none .*; other files there: \.heic 1\)"):
+        names("pics/*.HEIC")
 
 
 def test_the_output_folder_is_not_searched(place):

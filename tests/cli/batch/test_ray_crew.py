@@ -190,7 +190,7 @@ def plain(pictures, tmp_path_factory) -> dict[str, bytes]:
 
 @pytest.mark.usefixtures("cluster")
 def test_segments_of_two_workers_are_those_of_the_plain_run(pictures, plain, tmp_path):
-    assert len(plain) == 6 * 3 + 1
+    assert len(plain) == 6 * 5 + 1
     assert segment(RayCrew(workers=2, use_gpus=False), pictures, tmp_path) == plain
 
 

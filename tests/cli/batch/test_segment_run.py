@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,17 +12,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from panoptic_quality import panoptic_quality
 from PIL import Image
+from pycocotools.coco import COCO
 
 from diffseg_cli.batch.inputs import InputPicture, find_pictures
 from diffseg_cli.batch.local_crew import LocalCrew
 from diffseg_cli.batch.models import demo_model_folder
 from diffseg_cli.batch.reading import read_picture
-from diffseg_cli.batch.segment_run import MakeSegmentWorker, RunSettings, SegmentWorker, prepare_run
+from diffseg_cli.batch.segment_run import (
+    MakeSegmentWorker,
+    RunSettings,
+    SegmentWorker,
+    finish_run,
+    prepare_run,
+)
 from diffseg_cli.batch.segmenter import Segmenter, segment_maps
 from diffseg_cli.batch.settings import CaptureSettings, ModelChoice, SegmentSettings
 from diffseg_cli.errors import UnreadablePictureError
 from diffseg_core import InvalidSettingError, segment
+
+# pycocotools has not yet followed numpy 2 here.
+reads_coco = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 
 SETTINGS = RunSettings(
     ModelChoice(), CaptureSettings(timestep=25, working_size=64), SegmentSettings(merge_threshold=0.3)
@@ -225,6 +237,90 @@ def test_one_bad_picture_does_not_end_the_run(pictures, out):
     assert outcomes[1].error is None
     with pytest.raises(UnreadablePictureError):
         SegmentWorker(SETTINGS, out)(pictures[0])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pictures of such names cannot be made on Windows")
+def test_a_name_too_long_for_the_files_is_that_pictures_fault_alone(tmp_path, out, photograph):
+    fits, too_long = "f" * (255 - len("_panoptic.json")), "t" * 251
+    (tmp_path / "pics").mkdir()
+    for name in (fits, too_long):
+        photograph.resize((40, 30)).save(tmp_path / "pics" / f"{name}.png")
+    pictures = find_pictures([str(tmp_path / "pics")], out)
+    for overwrite, expected in ((False, [fits, too_long]), (False, [too_long]), (True, [fits, too_long])):
+        remaining = prepare_run(pictures, out, SETTINGS, overwrite)
+        assert [picture.name for picture in remaining] == expected
+        outcomes = list(LocalCrew().run(MakeSegmentWorker(SETTINGS, out), remaining))
+        finish_run(pictures, out)
+        assert [outcome.error is None for outcome in outcomes] == [name == fits for name in expected]
+        assert outcomes[-1].error is not None
+        assert "at most 255 bytes" in outcomes[-1].error
+        assert outcomes[-1].error.endswith("Make the name shorter by 10 or more.")
+        assert pictures[0].files(out).complete
+    content = json.loads((out / "panoptic.json").read_text())
+    assert [image["file_name"] for image in content["images"]] == [f"{fits}.png"]
+
+
+@reads_coco
+def test_the_joint_files_are_of_all_pictures_and_their_numbers_stay(tmp_path, out, photograph):
+    folder = tmp_path / "pics"
+    for name in ("b.png", "sub/c.jpg"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        photograph.resize((60, 40)).save(folder / name)
+    first = find_pictures([str(folder)], out)
+    (prepared, _) = prepare_run(first, out, SETTINGS)
+    SegmentWorker(SETTINGS, out)(prepared)  # and the run is stopped
+    photograph.resize((40, 60)).save(folder / "a.png")
+    pictures = find_pictures([str(folder)], out)
+    assert run(pictures, out) == ["a", "sub/c"]
+    finish_run(pictures, out)
+
+    numbers = {"b.png": 1, "sub/c.jpg": 2, "a.png": 3}
+    whole = json.loads((out / "panoptic.json").read_text())
+    assert {image["file_name"]: image["id"] for image in whole["images"]} == numbers
+    assert [each["file_name"] for each in whole["annotations"]] == [
+        "b_panoptic.png",
+        "sub/c_panoptic.png",
+        "a_panoptic.png",
+    ]
+    assert panoptic_quality(out / "panoptic.json", out / "panoptic.json", out, out) == 1.0
+
+    read = COCO(str(out / "instances.json"))
+    assert sorted(read.getAnnIds()) == [*range(1, len(read.anns) + 1)]
+    for picture in pictures:
+        own = json.loads(picture.files(out).annotation.read_text())
+        assert own["image_id"] == own["images"][0]["id"] == numbers[picture.file_name]
+        ids = pixels(picture.files(out).label_map)
+        found = read.loadAnns(read.getAnnIds(imgIds=[own["image_id"]]))
+        assert [each["segment_id"] for each in found] == [*range(1, ids.max() + 1)]
+        for each in found:
+            np.testing.assert_array_equal(read.annToMask(each), ids == each["segment_id"])
+
+
+def test_a_run_of_other_pictures_leaves_earlier_ones_in_the_joint_files(pictures, out):
+    for some in (pictures[1:], pictures[:1]):
+        run(some, out)
+        finish_run(some, out)
+    whole = json.loads((out / "instances.json").read_text())
+    assert [(image["id"], image["file_name"]) for image in whole["images"]] == [(1, "b.png"), (2, "a.png")]
+    prepare_run(pictures, out, SETTINGS, overwrite=True)
+    assert not (out / "instances.json").exists()
+    assert not (out / "panoptic.json").exists()
+
+
+def test_a_picture_without_its_panoptic_files_is_done_again(pictures, out):
+    run(pictures, out)
+    pictures[0].files(out).colours.unlink()
+    assert run(pictures, out) == ["a"]
+
+
+def test_a_file_that_others_have_changed_is_named(pictures, out):
+    run(pictures, out)
+    pictures[0].files(out).panoptic.write_text('{"images": []}')
+    with pytest.raises(
+        InvalidSettingError, match="Expected a picture's COCO annotation in .*a_panoptic.json"
+    ):
+        finish_run(pictures, out)
+    assert not list(out.glob(".*"))
 
 
 def test_errors_are_told_in_one_line_and_an_interrupt_ends_the_run():

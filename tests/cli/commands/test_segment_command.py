@@ -91,9 +91,11 @@ def test_broken_pictures_are_listed_at_the_end_and_the_others_done(pics, capsys)
     assert len(list(Path("out").glob("*_segments.json"))) == 5
 
     (pics / "1.jpg").rename(pics / "broken.jpg")
-    (pics / "empty.png").unlink()
+    (pics / "empty.png").rename(pics / "new.HEIC")
     assert segment("pics/*.*", "--out", "out") == 0
-    assert capsys.readouterr().out == "Pictures: 5; segmented into out: 1; done before: 4\n"
+    shown = capsys.readouterr()
+    line = "Pictures: 5; segmented into out: 1; done before: 4; other files, passed over: .heic 1\n"
+    assert shown.out == line
 
 
 @pytest.mark.parametrize(

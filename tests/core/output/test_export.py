@@ -16,9 +16,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from diffseg_core import InvalidSettingError, Segments, draw_overlay
-from diffseg_core.output import export
+from diffseg_core.output import export, overlay
 from diffseg_core.output.coco import image_id_of
 from diffseg_core.output.export import SegmentFiles, export_segments
+from diffseg_core.output.poles import poles_of_inaccessibility
 from diffseg_core.segments import order_by_area
 from panoptic_quality import panoptic_quality
 from panoptic_quality import read_ids as read_colours
@@ -224,6 +225,19 @@ def test_without_a_picture_the_overlay_shows_the_colours_of_the_annotation(files
     assert np.ptp(outside[0][outside[1].argmax()]) == 0, "grey where no segment is"
 
 
+def test_poles_are_looked_for_once(files, monkeypatch):
+    looked = []
+
+    def find(labels):
+        looked.append(labels.shape)
+        return poles_of_inaccessibility(labels)
+
+    for module in (export, overlay):
+        monkeypatch.setattr(module, "poles_of_inaccessibility", find)
+    export_segments(large(), 0, files, picture(large()))
+    assert looked == [large().image_size]
+
+
 def test_texts_are_kept_in_the_overlay(files):
     export_segments(large(), 0, files, metadata={"prompt": '{"a": "ü"}', "workflow": "{}"})
     with Image.open(files.overlay) as opened:
@@ -318,17 +332,18 @@ def test_where_encoding_fails_the_files_are_as_they_were(files, monkeypatch):
 
 @pytest.mark.parametrize("failing", [0, 1, 2, 3, 4])
 def test_where_writing_fails_there_is_no_half_file_and_no_annotation(files, monkeypatch, failing):
-    write = Path.write_bytes
-    written = []
+    opened: list[Path] = []
+    open_file = Path.open
 
-    def fill_the_disk(path, content):
-        if len(written) == failing:
-            write(path, content[:10])
+    def fill_the_disk(path, mode):
+        opened.append(path)
+        if len(opened) > failing:
+            with open_file(path, mode) as file:
+                file.write(b"half")
             raise OSError("no space left on device")
-        written.append(path)
-        return write(path, content)
+        return open_file(path, mode)
 
-    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
+    monkeypatch.setattr(Path, "open", fill_the_disk)
     with pytest.raises(OSError, match="no space left"):
         export_segments(large(), 0, files)
     assert contents(files.folder) == {}

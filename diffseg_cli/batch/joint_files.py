@@ -1,0 +1,87 @@
+"""One COCO file for all pictures of an output folder, made of those of each.
+
+``panoptic.json`` and ``instances.json`` are in COCO's two formats. Names in them begin below the output
+folder, so that this is what COCO's panoptic tools call the folder of segmentations. Of many pictures only the
+list has to fit in memory: their annotations are written picture by picture.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from diffseg_core.errors import InvalidSettingError
+from diffseg_core.output.atomic_files import write_whole
+from diffseg_core.output.coco import Entry, file_of
+from diffseg_core.output.export import SegmentFiles
+
+PANOPTIC_FILE, INSTANCES_FILE = "panoptic.json", "instances.json"
+Annotations = Callable[[SegmentFiles, Entry, int], list[Entry]]
+"""What a picture's own file gives for the joint one; the number is that of the annotations before it."""
+
+
+def write_joint_files(out: Path, files: Sequence[SegmentFiles]) -> None:
+    """Write both files, replacing earlier ones.
+
+    Args:
+        out: output folder.
+        files: of the pictures, all of them complete, in the order of the pictures' numbers.
+
+    Raises:
+        InvalidSettingError: a picture's own file is not what it was written as.
+        OSError: they cannot be written.
+    """
+
+    def panoptic(own: SegmentFiles, content: Entry, before: int) -> list[Entry]:
+        folder = PurePosixPath(own.folder.relative_to(out).as_posix())
+        return [
+            {**each, "file_name": (folder / each["file_name"]).as_posix()} for each in content["annotations"]
+        ]
+
+    def instances(own: SegmentFiles, content: Entry, before: int) -> list[Entry]:
+        return [{**each, "id": before + each["segment_id"]} for each in content["annotations"]]
+
+    write_whole(out / PANOPTIC_FILE, _parts([(each, each.panoptic) for each in files], panoptic))
+    write_whole(out / INSTANCES_FILE, _parts([(each, each.annotation) for each in files], instances))
+
+
+def forget_joint_files(out: Path) -> None:
+    """Remove both, where they are.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    for name in (PANOPTIC_FILE, INSTANCES_FILE):
+        (out / name).unlink(missing_ok=True)
+
+
+def _parts(files: Sequence[tuple[SegmentFiles, Path]], annotations_of: Annotations) -> Iterator[bytes]:
+    """The bytes of a joint file, a picture at a time."""
+    images: list[Entry] = []
+    written = 0
+    yield b'{"annotations": ['
+    for own, path in files:
+        content = _read(path)
+        found = annotations_of(own, content, written)
+        images += content["images"]
+        for entry in found:
+            yield (",\n" if written else "\n").encode() + json.dumps(entry).encode()
+            written += 1
+    rest: dict[str, Any] = file_of(images, [])
+    del rest["annotations"]
+    yield b"],\n" + json.dumps(rest).encode()[1:] + b"\n"
+
+
+def _read(path: Path) -> Entry:
+    try:
+        content: Entry = json.loads(path.read_text(encoding="utf-8"))
+        if content["images"] and isinstance(content["annotations"], list):
+            return content
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise InvalidSettingError(
+        f"Expected a picture's COCO annotation in {path}, got something else. Remove the file and run the "
+        "same command again, which writes it anew."
+    )
