@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from ..errors import CaptureError, InvalidSettingError, UnsupportedModelError
 from ..grid import GridSize
-from ..pictures import as_pictures
+from ..pictures import as_pictures, finite_range
 from .accumulator import AttentionAccumulator
 from .maps import AttentionMaps
 from .resolutions import Resolutions, select_levels
@@ -66,8 +66,8 @@ def capture_diffusers(
 
     Raises:
         UnsupportedModelError: the pipeline has no ``UNet2DConditionModel``.
-        InvalidSettingError: a timestep, size or choice outside its range, or pictures that `as_pictures`
-            refuses.
+        InvalidSettingError: a timestep, size or choice outside its range, pictures that `as_pictures`
+            refuses, or a latent or embedding with values that are not finite.
         CaptureError: an attention layer did not run, or not on the grid's tokens.
     """
     unet = _supported_unet(pipeline)
@@ -84,6 +84,7 @@ def capture_diffusers(
     if target != image_size:
         pixels = F.interpolate(pixels, size=tuple(target), mode="bilinear", antialias=True)
     latents = _encode(pipeline.vae, pixels.to(device))
+    finite_range(latents, "latent that the VAE made of the picture")
     if noise_seed is not None:
         generator = torch.Generator().manual_seed(noise_seed)
         noise = torch.randn(latents.shape, generator=generator).to(latents)
@@ -168,6 +169,9 @@ def _conditioning(
     is_xl = unet.config.addition_embed_type == "text_time"
     if embeds is None or (is_xl and pooled is None):
         embeds, pooled = encode_empty_prompt(pipeline)
+    finite_range(embeds, "prompt's embedding")
+    if pooled is not None:
+        finite_range(pooled, "prompt's pooled embedding")
     if not is_xl or pooled is None:
         return embeds, {}
     time_ids = torch.tensor([[*size, 0, 0, *size]], dtype=torch.float32)
