@@ -106,7 +106,7 @@ def capture_diffusers(
 def _supported_unet(pipeline: Pipeline) -> Any:
     from diffusers import UNet2DConditionModel
 
-    unet = _unwrapped(getattr(pipeline, "unet", None))
+    unet = _unwrapped(getattr(pipeline, "unet", None), UNet2DConditionModel)
     if not isinstance(unet, UNet2DConditionModel):
         raise UnsupportedModelError(
             f"Expected a pipeline with a UNet2DConditionModel (SD 1.x, SD 2.x, SDXL, SSD-1B, Segmind "
@@ -115,15 +115,19 @@ def _supported_unet(pipeline: Pipeline) -> Any:
     return unet
 
 
-def _unwrapped(unet: Any) -> Any:
+def _unwrapped(model: Any, wanted: type) -> Any:
     """The model inside wrappers that compute the same: torch.compile's and PEFT's."""
-    while True:
-        if hasattr(unet, "_orig_mod"):
-            unet = unet._orig_mod
-        elif hasattr(unet, "get_base_model"):  # PEFT; its adapters are layers of the model inside
-            unet = unet.get_base_model()
+    while not isinstance(model, wanted):
+        if hasattr(model, "_orig_mod"):
+            inner = model._orig_mod
+        elif hasattr(model, "get_base_model"):  # PEFT; its adapters are layers of the model inside
+            inner = model.get_base_model()
         else:
-            return unet
+            return model
+        if inner is model:
+            return model
+        model = inner
+    return model
 
 
 def _with(unet: Any) -> str:
