@@ -276,7 +276,7 @@ def _check_shape(shape: Sequence[int], name: str) -> None:
 def _of_floats(values: torch.Tensor, white: int, name: str, clamp: bool) -> Pictures:
     """From float32 of a checked shape; only what were floats before (white is 1) can be out of range."""
     if white > 1:
-        values = values / white
+        values = values.div_(white)  # a copy already, as integers are not float32
     else:
         lowest, highest = finite_range(values, name)
         if not clamp and not -ROUNDING <= lowest <= highest <= 1 + ROUNDING:

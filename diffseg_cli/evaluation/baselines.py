@@ -17,6 +17,7 @@ from diffseg_core.picture.boundary_contrast import Contrast
 from diffseg_core.picture.colour_histograms import colour_histograms
 from diffseg_core.picture.smoothing import smoothed
 from diffseg_core.picture.superpixels import superpixels
+from diffseg_core.pictures import as_pictures
 
 from .annotated import AnnotatedPicture
 
@@ -74,7 +75,7 @@ def colour_hierarchy(photo: Photo, number: int) -> Labels:
         photo: the picture.
         number: of segments; 0 for the tree's own choice.
     """
-    picture = torch.from_numpy(photo) / 255.0
+    picture = as_pictures(photo).colours[0]
     smooth = smoothed(picture)
     leaves = superpixels(picture, FINEST, smooth)
     histograms = colour_histograms(smooth, leaves)

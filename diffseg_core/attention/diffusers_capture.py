@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from ..errors import CaptureError, InvalidSettingError, UnsupportedModelError
 from ..grid import GridSize
-from ..pictures import as_pictures
+from ..pictures import as_pictures, finite_range
 from .accumulator import AttentionAccumulator
 from .maps import AttentionMaps
 from .resolutions import Resolutions, select_levels
@@ -66,8 +66,8 @@ def capture_diffusers(
 
     Raises:
         UnsupportedModelError: the pipeline has no ``UNet2DConditionModel``.
-        InvalidSettingError: a timestep, size or choice outside its range, or pictures that `as_pictures`
-            refuses.
+        InvalidSettingError: a timestep, size or choice outside its range, pictures that `as_pictures`
+            refuses, or a latent or embedding with values that are not finite.
         CaptureError: an attention layer did not run, or not on the grid's tokens.
     """
     unet = _supported_unet(pipeline)
@@ -84,6 +84,7 @@ def capture_diffusers(
     if target != image_size:
         pixels = F.interpolate(pixels, size=tuple(target), mode="bilinear", antialias=True)
     latents = _encode(pipeline.vae, pixels.to(device))
+    finite_range(latents, "latent that the VAE made of the picture")
     if noise_seed is not None:
         generator = torch.Generator().manual_seed(noise_seed)
         noise = torch.randn(latents.shape, generator=generator).to(latents)
@@ -105,7 +106,7 @@ def capture_diffusers(
 def _supported_unet(pipeline: Pipeline) -> Any:
     from diffusers import UNet2DConditionModel
 
-    unet = _unwrapped(getattr(pipeline, "unet", None))
+    unet = _unwrapped(getattr(pipeline, "unet", None), UNet2DConditionModel)
     if not isinstance(unet, UNet2DConditionModel):
         raise UnsupportedModelError(
             f"Expected a pipeline with a UNet2DConditionModel (SD 1.x, SD 2.x, SDXL, SSD-1B, Segmind "
@@ -114,15 +115,19 @@ def _supported_unet(pipeline: Pipeline) -> Any:
     return unet
 
 
-def _unwrapped(unet: Any) -> Any:
+def _unwrapped(model: Any, wanted: type) -> Any:
     """The model inside wrappers that compute the same: torch.compile's and PEFT's."""
-    while True:
-        if hasattr(unet, "_orig_mod"):
-            unet = unet._orig_mod
-        elif hasattr(unet, "get_base_model"):  # PEFT; its adapters are layers of the model inside
-            unet = unet.get_base_model()
+    while not isinstance(model, wanted):
+        if hasattr(model, "_orig_mod"):
+            inner = model._orig_mod
+        elif hasattr(model, "get_base_model"):  # PEFT; its adapters are layers of the model inside
+            inner = model.get_base_model()
         else:
-            return unet
+            return model
+        if inner is model:
+            return model
+        model = inner
+    return model
 
 
 def _with(unet: Any) -> str:
@@ -168,6 +173,9 @@ def _conditioning(
     is_xl = unet.config.addition_embed_type == "text_time"
     if embeds is None or (is_xl and pooled is None):
         embeds, pooled = encode_empty_prompt(pipeline)
+    finite_range(embeds, "prompt's embedding")
+    if pooled is not None:
+        finite_range(pooled, "prompt's pooled embedding")
     if not is_xl or pooled is None:
         return embeds, {}
     time_ids = torch.tensor([[*size, 0, 0, *size]], dtype=torch.float32)

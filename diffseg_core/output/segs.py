@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -59,9 +60,9 @@ def to_segs(
     Raises:
         InvalidSettingError: an image index or a crop factor out of range, or pictures that do not fit.
     """
-    if not crop_factor >= 1:
+    if not 1 <= crop_factor < math.inf:
         raise InvalidSettingError(
-            f"Expected a crop factor of at least 1 (the bounding box itself), got {crop_factor:g}."
+            f"Expected a finite crop factor of at least 1 (the bounding box itself), got {crop_factor:g}."
         )
     count = len(segments.areas(image))
     labels = segments.labels[image].cpu().numpy()

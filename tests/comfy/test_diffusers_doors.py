@@ -76,6 +76,26 @@ def test_what_is_no_picture_is_refused_before_the_model_runs(pack, sd1, captured
     assert not calls
 
 
+def test_a_vae_that_overflows_is_found_before_the_unet_runs(pack, sd1, captured, pictures):
+    bias = sd1.pipeline.vae.quant_conv.bias
+    kept = bias.data
+    bias.data = torch.full_like(kept, torch.nan)
+    message = r"finite numbers in the latent that the VAE made of the picture, got 2,048 of 2,048"
+    try:
+        with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
+            captured(pictures)
+    finally:
+        bias.data = kept
+
+
+@pytest.mark.parametrize("which", ["prompt_embeds", "pooled_prompt_embeds"])
+def test_an_embedding_that_is_not_finite_is_refused(pack, hosts, pictures, which):
+    host = hosts("sdxl")
+    embeds = {**host.embeds, which: torch.full_like(host.embeds[which], torch.inf)}
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=r"numbers in the prompt.s .*embedding"):
+        pack.diffseg_core.capture_diffusers(host.pipeline, pictures, size=128, **embeds)
+
+
 class Adapted(torch.nn.Module):
     """A model wrapped in the way of PEFT's PeftModel, which asks the model inside for what it has not."""
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from diffseg_cli.batch.reading import read_picture
 from diffseg_cli.errors import UnreadablePictureError
+from diffseg_core import as_pictures
 
 RAMP = np.arange(48 * 64, dtype=np.uint32).reshape(48, 64) * 21  # 0..64491
 COLOURS = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8))
@@ -64,6 +65,14 @@ def test_grey_of_16_bits_is_scaled_not_clipped(tmp_path, name):
     write_16_bits(tmp_path / name)
     expected = np.rint(RAMP / 65535 * 255).astype(int)
     np.testing.assert_array_equal(pixels(tmp_path / name)[..., 1], expected)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif", "big.tif", "x.pgm"])
+def test_the_library_scales_grey_of_16_bits_by_the_same_rule(tmp_path, name):
+    write_16_bits(tmp_path / name)
+    with Image.open(tmp_path / name) as opened:
+        colours = as_pictures(opened).colours[0]
+    np.testing.assert_array_equal(colours.mul(255).round().int().numpy(), pixels(tmp_path / name))
 
 
 def test_colour_of_16_bits_keeps_the_upper_8(tmp_path):
