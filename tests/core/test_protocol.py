@@ -1,4 +1,4 @@
-"""What the node and the picker must read alike: tests/protocol, which tests/web/protocol.test.mjs reads too."""
+"""What node and picker must read alike: tests/protocol, which tests/web/protocol.test.mjs reads too."""
 
 from __future__ import annotations
 
