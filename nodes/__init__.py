@@ -11,6 +11,7 @@ from .hierarchy import DiffSegHierarchy
 from .label_map import DiffSegLabelMap
 from .masks import DiffSegMasks
 from .preview import DiffSegPreview
+from .prompt_points import register as register_prompt_points
 from .refine import DiffSegRefine
 from .save import DiffSegSave
 from .segment import DiffSegSegment
@@ -43,4 +44,5 @@ class DiffSegExtension(ComfyExtension):
 
 async def comfy_entrypoint() -> DiffSegExtension:
     """ComfyUI's entry point."""
+    register_prompt_points()
     return DiffSegExtension()

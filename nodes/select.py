@@ -106,10 +106,11 @@ class DiffSegSelect(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, points: str | None = None) -> bool | str:
+    def validate_inputs(cls, points: Any = None, more_points: Any = None) -> bool | str:
         """Refuse points that cannot be read before anything runs."""
         try:
-            parse_points(points or "")
+            parse_points(points)
+            parse_points(more_points)
         except InvalidSettingError as error:
             return str(error)
         return True
@@ -118,11 +119,11 @@ class DiffSegSelect(io.ComfyNode):
     def execute(
         cls,
         segments: Segments,
-        points: str,
+        points: Any,
         invert: bool,
         image_index: int,
         image: torch.Tensor | None = None,
-        more_points: str = "",
+        more_points: Any = None,
         granularity: int = 0,
     ) -> io.NodeOutput:
         """Masks of the chosen segments, and what the picker shows."""

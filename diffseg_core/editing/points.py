@@ -29,7 +29,8 @@ def parse_points(value: Any) -> tuple[Point, ...]:
     left alone. The picker in the browser reads the same text in the same way (`web/PROTOCOL.md`).
 
     Args:
-        value: JSON text, or what it stands for: a list of mappings. Empty text, ``null`` and None are none.
+        value: JSON text, or what it stands for: a list of mappings. Empty text, ``null`` and None are no
+            point.
 
     Raises:
         InvalidSettingError: broken JSON, or an entry that is not a point; the message quotes it.

@@ -1,4 +1,4 @@
-"""Segments, trees and pictures made on the accelerator are those of the CPU, and lie where ComfyUI wants them.
+"""Segments, trees and pictures made on the accelerator are the CPU's, and lie where ComfyUI wants them.
 
 The demo model and its photograph are used, so that there is something to see.
 """

@@ -217,8 +217,50 @@ def test_what_does_not_fit_is_refused(pack, select, inputs, message):
         select(**inputs)
 
 
+@pytest.mark.parametrize("points", [[{"x": 2, "y": 1}], ({"x": 2.5, "y": 1, "label": 1},)])
+def test_points_of_another_node_may_be_a_list(select, points):
+    expected = select('[{"x": 2, "y": 1}]').args[0]
+    assert expected.any()
+    assert torch.equal(select(more_points=points).args[0], expected)
+    assert torch.equal(select(points).args[0], expected)
+
+
+@pytest.mark.parametrize("nothing", [None, "", "null", [], "[]"])
+def test_no_points_in_every_spelling(select, nothing):
+    assert not select(nothing, more_points=nothing).args[0].any()
+
+
 def test_points_that_cannot_be_read_are_refused_before_anything_runs(pack):
     node = pack.nodes.select.DiffSegSelect
     assert node.validate_inputs(points='[{"x": 1, "y": 2}]') is True
     assert node.validate_inputs() is True, "points from a connection are not known yet"
     assert 'got {"x": 1} as entry 0' in node.validate_inputs(points='[{"x": 1}]')
+    assert 'got {"x": 2} as entry 0' in node.validate_inputs(points="[]", more_points='[{"x": 2}]')
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ([{"x": 120, "y": 80}], '[{"x": 120, "y": 80}]'),
+        ([{"x": 1, "y": 2}, {"x": 3, "y": 4}], '[{"x": 1, "y": 2}, {"x": 3, "y": 4}]'),
+        ({"__value__": [{"x": 1, "y": 2}]}, '[{"x": 1, "y": 2}]'),
+        ({"x": 1, "y": 2}, '{"x": 1, "y": 2}'),
+        (None, "[]"),
+        ([], "[]"),
+        ("[] ", "[] "),
+        (["7", 0], ["7", 0]),
+    ],
+)
+def test_points_in_a_prompt_become_text_and_links_stay(pack, value, text):
+    def request(value):
+        inputs = {"points": value, "more_points": value, "other": [{"x": 1}]}
+        return {"prompt": {"4": {"class_type": "DiffSegSelect", "inputs": inputs}, "5": {"class_type": "A"}}}
+
+    assert pack.nodes.prompt_points.with_points_as_text(request(value)) == request(text)
+
+
+@pytest.mark.parametrize(
+    "odd", [{}, {"prompt": None}, {"prompt": {"1": 5, "2": {"class_type": "DiffSegSelect"}}}]
+)
+def test_prompts_that_are_none_are_left_to_comfyui(pack, odd):
+    assert pack.nodes.prompt_points.with_points_as_text(dict(odd)) == odd

@@ -1,0 +1,54 @@
+"""DiffSeg Select Segments on a live ComfyUI, as a program calls it."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from diffseg_tools.comfyui import ComfyRunError, ComfyServer
+from PIL import Image
+
+POINTS = [{"x": 120, "y": 80}, {"x": 300, "y": 200}]
+
+
+def with_select(prompt: dict[str, Any], points: Any, **inputs: Any) -> dict[str, Any]:
+    values = {"segments": ["3", 0], "points": points, "invert": False, "image_index": 0, **inputs}
+    return {
+        **prompt,
+        "4": {"class_type": "DiffSegSelect", "inputs": values},
+        "5": {"class_type": "MaskToImage", "inputs": {"mask": ["4", 0]}},
+        "6": {"class_type": "PreviewImage", "inputs": {"images": ["5", 0]}},
+    }
+
+
+def mask_of(server: ComfyServer, prompt: dict[str, Any]) -> np.ndarray:
+    (entry,) = server.run(prompt).outputs["6"]["images"]
+    return np.asarray(Image.open(io.BytesIO(server.fetch_image(entry))))[..., 0]
+
+
+def test_points_may_come_as_json_itself(
+    any_comfy_server: ComfyServer, segments_prompt: dict[str, Any]
+) -> None:
+    as_text = mask_of(any_comfy_server, with_select(segments_prompt, '[{"x": 120, "y": 80}]'))
+    assert 0 < np.count_nonzero(as_text) < as_text.size
+    as_list = mask_of(any_comfy_server, with_select(segments_prompt, POINTS[:1], more_points=None))
+    np.testing.assert_array_equal(as_list, as_text)
+    both = mask_of(any_comfy_server, with_select(segments_prompt, POINTS))
+    further = mask_of(any_comfy_server, with_select(segments_prompt, POINTS[:1], more_points=POINTS[1:]))
+    np.testing.assert_array_equal(further, both)
+    assert np.count_nonzero(both) > np.count_nonzero(as_text)
+
+
+def test_no_points_may_be_null(any_comfy_server: ComfyServer, segments_prompt: dict[str, Any]) -> None:
+    assert not mask_of(any_comfy_server, with_select(segments_prompt, None, more_points=None)).any()
+
+
+def test_what_is_no_point_is_refused_in_words(
+    any_comfy_server: ComfyServer, segments_prompt: dict[str, Any]
+) -> None:
+    with pytest.raises(ComfyRunError, match=r'got \{"x": 1\} as entry 0. Correct or remove it'):
+        any_comfy_server.run(with_select(segments_prompt, [{"x": 1}]))
+    with pytest.raises(ComfyRunError, match=r"Put it in brackets"):
+        any_comfy_server.run(with_select(segments_prompt, "[]", more_points={"x": 1, "y": 2}))
