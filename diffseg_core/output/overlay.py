@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -9,7 +11,7 @@ import torch
 from ..errors import InvalidSettingError
 from .palette import segment_colours
 from ..pictures import matching_pictures
-from .poles import Pole, poles_of_inaccessibility
+from .poles import Pole, segment_poles
 from ..segments import Segments
 
 Bitmap = npt.NDArray[np.bool_]
@@ -55,8 +57,8 @@ def draw_overlay(
         raise InvalidSettingError(f"Expected an opacity from 0 (picture) to 1 (colours), got {opacity:g}.")
     pictures = matching_pictures(image, segments).cpu()
     drawn = [
-        _draw(picture.numpy(), labels.numpy(), opacity, borders, numbers)
-        for picture, labels in zip(pictures, segments.labels.cpu(), strict=True)
+        _draw(picture.numpy(), labels.numpy(), segment_poles(segments, index), opacity, borders, numbers)
+        for index, (picture, labels) in enumerate(zip(pictures, segments.labels.cpu(), strict=True))
     ]
     return torch.from_numpy(np.stack(drawn))
 
@@ -64,11 +66,11 @@ def draw_overlay(
 def _draw(
     picture: npt.NDArray[np.float32],
     labels: npt.NDArray[np.int32],
+    poles: Sequence[Pole],
     opacity: float,
     borders: bool,
     numbers: bool,
 ) -> npt.NDArray[np.float32]:
-    poles = poles_of_inaccessibility(labels)
     inside = labels >= 0
     out = picture.copy()
     out[inside] = picture[inside] * (1.0 - opacity) + segment_colours(poles)[labels[inside]] * opacity
