@@ -34,6 +34,11 @@ class Hierarchy:
     maps: torch.Tensor
 
     @property
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """All that the tree holds."""
+        return self.leaves, self.joins, self.heights, self.maps
+
+    @property
     def count(self) -> int:
         """Number of leaves, S."""
         return len(self.maps)

@@ -5,19 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from .errors import InvalidSettingError
 from .grid import GridSize
 from .hierarchy import Hierarchy
+from .host_visible import HostVisible
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 EXAMPLE_INDICES = '"0, 2, 5-7"'
 
 
 @dataclass(frozen=True, eq=False)
-class Segments:
+class Segments(HostVisible):
     """Nested by image: every pixel of every image belongs to one segment, or to none.
+
+    What is worked out of the tensors is kept with them, so they must not be changed in place.
 
     Attributes:
         labels: int32 ``[B, H, W]``; per image 0..K-1 in descending order of area, 0 the largest, and −1
@@ -31,6 +39,15 @@ class Segments:
     proposals: tuple[torch.Tensor, ...]
     hierarchies: tuple[Hierarchy, ...] = ()
 
+    def __new__(
+        cls,
+        labels: torch.Tensor,
+        proposals: tuple[torch.Tensor, ...],
+        hierarchies: tuple[Hierarchy, ...] = (),
+    ) -> Self:
+        """The host sees all tensors, those of the trees too."""
+        return super().__new__(cls, labels, proposals, tuple(tree.tensors for tree in hierarchies))
+
     @property
     def image_size(self) -> GridSize:
         """Size of the label maps in pixels."""
@@ -43,18 +60,37 @@ class Segments:
 
     @property
     def counts(self) -> list[int]:
-        """Number of segments in each image."""
-        return [int(count) + 1 for count in self.labels.amax((1, 2)).tolist()]
+        """Number of segments in each image; read from the device once."""
+        return list(self._counts)
 
     def areas(self, image: int = 0) -> torch.Tensor:
-        """Pixels of every segment of one image: int64 ``[K]``, descending."""
+        """Pixels of every segment of one image: int64 ``[K]``, descending; counted once.
+
+        Raises:
+            InvalidSettingError: there is no such image.
+        """
         labels = self.labels_of(image)
-        return labels[labels >= 0].bincount()
+        if image not in self._areas:
+            self._areas[image] = labels[labels >= 0].bincount(minlength=self._counts[image])
+        return self._areas[image]
+
+    @cached_property
+    def kept(self) -> dict[Any, Any]:
+        """What others have worked out of these segments and keep with them, by a key of their own."""
+        return {}
+
+    @cached_property
+    def _counts(self) -> tuple[int, ...]:
+        return tuple(int(count) + 1 for count in self.labels.amax((1, 2)).tolist())
+
+    @cached_property
+    def _areas(self) -> dict[int, torch.Tensor]:
+        return {}
 
     def masks(self, image: int = 0) -> torch.Tensor:
         """One mask per segment of one image: float32 ``[K, H, W]`` of zeros and ones."""
         labels = self.labels_of(image)
-        indices = torch.arange(self.counts[image], device=labels.device, dtype=labels.dtype)
+        indices = torch.arange(self._counts[image], device=labels.device, dtype=labels.dtype)
         return (labels == indices[:, None, None]).float()
 
     def union(self) -> torch.Tensor:
@@ -114,7 +150,7 @@ class Segments:
             )
         kept = [sorted(set(indices)) for indices in chosen]
         renumbered = []
-        for image, (indices, count) in enumerate(zip(kept, self.counts, strict=True)):
+        for image, (indices, count) in enumerate(zip(kept, self._counts, strict=True)):
             if indices and not 0 <= indices[0] <= indices[-1] < count:
                 wrong = indices[0] if indices[0] < 0 else indices[-1]
                 raise InvalidSettingError(

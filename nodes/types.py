@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from comfy_api.latest import io
 
 from ..diffseg_core import AttentionMaps, GridSize
+from ..diffseg_core.host_visible import HostVisible
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 CATEGORY = "DiffSeg"
 
@@ -15,8 +20,12 @@ SegmentsType = io.Custom("DIFFSEG_SEGMENTS")  # carries a diffseg_core.Segments
 
 
 @dataclass(frozen=True, eq=False)
-class CapturedAttention:
+class CapturedAttention(HostVisible):
     """Attention maps, and the size of the pictures that they came from."""
 
     maps: AttentionMaps
     image_size: GridSize
+
+    def __new__(cls, maps: AttentionMaps, image_size: GridSize) -> Self:
+        """The host sees the maps, and their aggregate once there is one."""
+        return super().__new__(cls, maps.tensors)

@@ -46,6 +46,12 @@ class AttentionMaps:
         _check_probabilities(self._maps)
         self._aggregate: torch.Tensor | None = None
         self.kept: dict[Hashable, Any] = {}
+        self._tensors = list(self._maps.values())
+
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        """All that is held: the maps, and from its first use on the aggregate. One list, which grows."""
+        return self._tensors
 
     @property
     def grids(self) -> tuple[GridSize, ...]:
@@ -93,6 +99,7 @@ class AttentionMaps:
         """
         if self._aggregate is None:
             self._aggregate = aggregate(self._maps, self._key_grids, self.grid)
+            self._tensors.append(self._aggregate)
         return self._aggregate
 
 

@@ -28,7 +28,7 @@ from ..errors import InvalidSettingError
 from .overlay import draw_overlay
 from .palette import segment_colours
 from ..pictures import Pictures, matching_pictures
-from .poles import Pole, poles_of_inaccessibility
+from .poles import segment_poles
 from .run_length import encode_labels
 from ..segments import Segments
 from .atomic_files import written_aside
@@ -143,11 +143,10 @@ def export_segments(
     picture = None if pictures is None else Pictures(matching_pictures(pictures, segments)[image, None])
     here = slice(image, image + 1)
     one = replace(segments, labels=segments.labels[here].cpu(), proposals=segments.proposals[here])
-    poles = poles_of_inaccessibility(one.labels[0].numpy())
-    annotation = annotate(one, files, image_id=image_id, picture_name=picture_name, poles=poles)
+    annotation = annotate(one, files, image_id=image_id, picture_name=picture_name)
     contents = {
         files.label_map: _png(ids),
-        files.overlay: _png(_overlay(one, picture, poles), metadata),
+        files.overlay: _png(_overlay(one, picture), metadata),
         files.colours: _png(id_colours(ids)),
         files.panoptic: _json(panoptic_of(annotation, files)),
         files.annotation: _json(annotation),
@@ -181,7 +180,6 @@ def annotate(
     image: int = 0,
     image_id: int | None = None,
     picture_name: str | None = None,
-    poles: Sequence[Pole] | None = None,
 ) -> dict[str, Any]:
     """What COCO's format of instances says of one image, and more on every segment.
 
@@ -189,11 +187,11 @@ def annotate(
     descending order of area: ``id`` (their value in the label map), ``category_id`` (always 1: segments
     have no class), ``area`` in pixels, ``bbox`` ``[x, y, width, height]`` and ``iscrowd`` 0. Beside these,
     ``index`` counts from 0 as everywhere in DiffSeg, ``segmentation`` is the mask as run lengths, and
-    ``color`` ``[r, g, b]`` in 0..255 the colour in the overlay. Poles that are known already can be given.
+    ``color`` ``[r, g, b]`` in 0..255 the colour in the overlay.
     """
     areas = segments.areas(image).tolist()
     labels = segments.labels[image].cpu().numpy()
-    colours = segment_colours(poles_of_inaccessibility(labels) if poles is None else poles)
+    colours = segment_colours(segment_poles(segments, image))
     boxes = bounding_boxes(labels, len(areas))
     masks = encode_labels(labels, len(areas))
     number = image_id_of(files.name) if image_id is None else image_id
@@ -232,14 +230,14 @@ def panoptic_of(annotation: Mapping[str, Any], files: SegmentFiles) -> dict[str,
 
 
 def _overlay(
-    segments: Segments, picture: Pictures | None, poles: Sequence[Pole]
+    segments: Segments, picture: Pictures | None
 ) -> npt.NDArray[np.uint8]:
     """RGB of 8 bits, over one picture; over none, the colours alone."""
     if picture is None:
         plain = torch.full((1, *segments.image_size, 3), BACKGROUND)
-        drawn = draw_overlay(plain, segments, opacity=1.0, poles=[poles])
+        drawn = draw_overlay(plain, segments, opacity=1.0)
     else:
-        drawn = draw_overlay(picture, segments, poles=[poles])
+        drawn = draw_overlay(picture, segments)
     rounded: npt.NDArray[np.uint8] = np.rint(drawn[0].numpy() * 255).astype(np.uint8)
     return rounded
 

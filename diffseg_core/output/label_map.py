@@ -13,7 +13,7 @@ from ..output import ade20k
 from ..errors import InvalidSettingError
 from ..segments import check_indices, parse_indices
 from .palette import choose_colours, segment_colours
-from .poles import Pole, poles_of_inaccessibility
+from .poles import Pole, segment_poles
 from ..segments import Segments
 
 Palette = Literal["distinct", "ADE20K"]
@@ -74,8 +74,8 @@ def draw_label_map(
     check_indices(segments, sorted(classes))
     numbers = {index: ade20k.class_number(name) for index, name in classes.items()}
     drawn = []
-    for labels in segments.labels.cpu().numpy():
-        poles = poles_of_inaccessibility(labels)
+    for index, labels in enumerate(segments.labels.cpu().numpy()):
+        poles = segment_poles(segments, index)
         colours = segment_colours(poles) if palette == "distinct" else _class_colours(poles, numbers)
         drawn.append(_paint(labels, colours))
     return torch.from_numpy(np.stack(drawn))

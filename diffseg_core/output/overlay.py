@@ -12,7 +12,7 @@ import torch
 from ..errors import InvalidSettingError
 from .palette import segment_colours
 from ..pictures import matching_pictures
-from .poles import Pole, poles_of_inaccessibility
+from .poles import Pole, segment_poles
 from ..segments import Segments
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ def draw_overlay(
     opacity: float = 0.5,
     borders: bool = True,
     numbers: bool = True,
-    poles: Sequence[Sequence[Pole]] | None = None,
 ) -> torch.Tensor:
     """Draw segments over the pictures they come from; where no segment is, the picture stays as it is.
 
@@ -52,7 +51,6 @@ def draw_overlay(
         opacity: of the colours, 0..1.
         borders: draw a dark line with a light edge along segment borders.
         numbers: write each segment's index at its pole of inaccessibility.
-        poles: of every image, as `poles_of_inaccessibility` gives them, where they are known already.
 
     Returns:
         float32 ``[B, H, W, 3]`` in 0..1, on the CPU.
@@ -63,11 +61,9 @@ def draw_overlay(
     if not 0 <= opacity <= 1:
         raise InvalidSettingError(f"Expected an opacity from 0 (picture) to 1 (colours), got {opacity:g}.")
     pictures = matching_pictures(image, segments).cpu()
-    maps = segments.labels.cpu().numpy()
-    known = map(poles_of_inaccessibility, maps) if poles is None else poles
     drawn = [
-        _draw(picture.numpy(), labels, of_image, opacity, borders, numbers)
-        for picture, labels, of_image in zip(pictures, maps, known, strict=True)
+        _draw(picture.numpy(), labels.numpy(), segment_poles(segments, index), opacity, borders, numbers)
+        for index, (picture, labels) in enumerate(zip(pictures, segments.labels.cpu(), strict=True))
     ]
     return torch.from_numpy(np.stack(drawn))
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..segments import Segments
+
 WORKING_SIDE = 256  # label maps are thinned out to at most this many pixels a side
 
 
@@ -16,6 +18,20 @@ class Pole(NamedTuple):
     x: int
     y: int
     radius: float
+
+
+def segment_poles(segments: Segments, image: int = 0) -> tuple[Pole, ...]:
+    """The pole of every segment of one image, found once and kept with the segments.
+
+    Raises:
+        InvalidSettingError: there is no such image.
+    """
+    labels = segments.labels_of(image)
+    key = (segment_poles, image)
+    if key not in segments.kept:
+        segments.kept[key] = tuple(poles_of_inaccessibility(labels.cpu().numpy()))
+    found: tuple[Pole, ...] = segments.kept[key]
+    return found
 
 
 def poles_of_inaccessibility(labels: npt.NDArray[np.integer]) -> list[Pole]:

@@ -36,7 +36,7 @@ WITH_EXAMPLES = [
     if name not in RUNS
     and any(test.examples for test in doctest.DocTestFinder().find(importlib.import_module(name)))
 ]
-ROOMS = ["errors", "grid", "hierarchy", "segments", "pictures"]
+ROOMS = ["errors", "grid", "host_visible", "hierarchy", "segments", "pictures"]
 ROOMS += ["attention", "picture", "merging", "nested", "editing", "output"]
 """From the first to the last: imports go from a later one to an earlier one."""
 HOSTS = ["comfy", "diffusers", "PIL", "scipy", "skimage", "sklearn", "transformers"]

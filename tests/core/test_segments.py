@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,7 @@ import torch
 from diffseg_core import InvalidSettingError, Segments, draw_overlay
 from diffseg_core.merging.small_regions import absorb_crumbs
 from diffseg_core.output.palette import segment_colours
-from diffseg_core.output.poles import poles_of_inaccessibility
+from diffseg_core.output.poles import poles_of_inaccessibility, segment_poles
 from diffseg_core.segments import order_by_area
 
 # Two images with three and with two segments.
@@ -137,3 +140,53 @@ def test_the_preview_shows_the_picture_itself_where_no_segment_is(chosen):
     assert torch.equal(changed, ~outside)
     bordered = draw_overlay(picture, kept, opacity=0.0, numbers=False)
     assert torch.equal(bordered, picture) == (not chosen), "a border runs around what is kept"
+
+
+class CountedTensor(torch.Tensor):
+    """Counts the reductions over the whole batch, which read from the device."""
+
+    reductions = 0
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function in (torch.Tensor.amax, torch.Tensor.bincount):
+            CountedTensor.reductions += 1
+        return super().__torch_function__(function, types, args, kwargs or {})
+
+
+def test_counts_and_areas_are_worked_out_once():
+    counted = Segments(torch.tensor(LABELS, dtype=torch.int32).as_subclass(CountedTensor), ())
+    CountedTensor.reductions = 0
+    for _ in range(3):
+        assert counted.counts == [3, 2]
+        assert [counted.areas(image).tolist() for image in (0, 1)] == [[5, 5, 2], [9, 3]]
+    assert CountedTensor.reductions == 3  # one for the counts, one for the areas of each image
+    counted.counts.append(9)
+    assert counted.counts == [3, 2]
+
+
+def test_poles_are_found_once_for_each_image():
+    both = segments(*LABELS)
+    found = [segment_poles(both, image) for image in (0, 1)]
+    assert [list(poles) for poles in found] == [
+        poles_of_inaccessibility(np.array(labels, dtype=np.int32)) for labels in LABELS
+    ]
+    assert all(segment_poles(both, image) is poles for image, poles in enumerate(found))
+    with pytest.raises(InvalidSettingError, match=r"index from 0 to 1, got 2"):
+        segment_poles(both, 2)
+
+
+def test_segments_are_a_value_with_names_that_is_copied_whole():
+    one = segments(*LABELS)
+    assert one == one
+    assert one != segments(*LABELS)
+    assert len({one, segments(*LABELS)}) == 2
+    for copied in (copy.copy(one), copy.deepcopy(one), dataclasses.replace(one)):
+        assert torch.equal(copied.labels, one.labels)
+        assert copied.counts == one.counts
+        assert [len(each) for each in copied.proposals] == [3, 2]
+    half = dataclasses.replace(one, labels=one.labels[:1])
+    assert half.counts == [3]
+    assert half[0] is half.labels
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.labels = one.labels[:1]

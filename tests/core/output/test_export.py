@@ -16,7 +16,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from diffseg_core import InvalidSettingError, Segments, draw_overlay
-from diffseg_core.output import export, overlay
+from diffseg_core.output import export, poles
 from diffseg_core.output.coco import image_id_of
 from diffseg_core.output.export import SegmentFiles, export_segments
 from diffseg_core.output.poles import poles_of_inaccessibility
@@ -232,8 +232,7 @@ def test_poles_are_looked_for_once(files, monkeypatch):
         looked.append(labels.shape)
         return poles_of_inaccessibility(labels)
 
-    for module in (export, overlay):
-        monkeypatch.setattr(module, "poles_of_inaccessibility", find)
+    monkeypatch.setattr(poles, "poles_of_inaccessibility", find)
     export_segments(large(), 0, files, picture(large()))
     assert looked == [large().image_size]
 
