@@ -1,4 +1,4 @@
-"""Capturing a loaded MODEL's self-attention. The only file that touches ComfyUI's model internals."""
+"""Capturing a loaded MODEL's self-attention."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import comfy.model_management
-import comfy.sample
-import comfy.samplers
 import comfy.supported_models
 import torch
 from comfy.ldm.modules.attention import SpatialTransformer, SpatialVideoTransformer
@@ -24,6 +22,7 @@ from ..diffseg_core import (
     UnsupportedModelError,
 )
 from ..diffseg_core.attention.resolutions import select_levels
+from .comfy_forward import denoise_once
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -108,6 +107,8 @@ def capture(
     timestep: int,
     noise_seed: int | None,
     resolutions: str,
+    batch_index: list[int] | None = None,
+    noise_mask: torch.Tensor | None = None,
     on_layer: Callable[[int, int], None] = lambda done, total: None,
 ) -> AttentionMaps:
     """Run one denoising step through ComfyUI's own sampling path and gather the self-attention.
@@ -123,6 +124,8 @@ def capture(
         timestep: 0..999.
         noise_seed: None for the clean latent, as the paper's code has it; else noise from this seed.
         resolutions: which of the UNet's resolutions to capture; see ``select_levels``.
+        batch_index: of the LATENT: for each, the place in its batch whose noise it is given; None: its own.
+        noise_mask: of the LATENT; an inpainting model is shown it.
         on_layer: called with the number of layers done and their total.
 
     Returns:
@@ -143,7 +146,15 @@ def capture(
     for layer in layers:
         hook = _capture_hook(layer, accumulator, pending, lambda: on_layer(accumulator.layers, len(layers)))
         clone.set_model_attn1_replace(hook, layer.block, layer.number, layer.index)
-    _denoise_once(clone, latent, conditioning, timestep, noise_seed)
+    denoise_once(
+        clone,
+        latent,
+        conditioning,
+        timestep=timestep,
+        noise_seed=noise_seed,
+        batch_index=batch_index,
+        noise_mask=noise_mask,
+    )
     if pending:
         raise CaptureError(
             f"Expected all {len(layers)} self-attention layers to run once, but {pending[0]} did not "
@@ -257,43 +268,3 @@ def _capture_hook(
         return output.transpose(1, 2).flatten(2)
 
     return attend
-
-
-def _denoise_once(
-    model: ModelPatcher, latent: torch.Tensor, conditioning: list[Any], timestep: int, noise_seed: int | None
-) -> None:
-    """One forward pass at ``timestep`` through ``sample_custom``, its result thrown away."""
-    sampling = model.get_model_object("model_sampling")
-    steps = sampling.sigmas
-    sigma = steps[round(timestep / 999 * (len(steps) - 1))].float().cpu().reshape(1)
-    noised = noise_seed is not None
-
-    def one_step(
-        denoiser: Callable[..., torch.Tensor], x: torch.Tensor, sigmas: torch.Tensor, **arguments: Any
-    ) -> torch.Tensor:
-        if not noised:
-            # The model divides its input by √(σ² + 1); the paper's UNet sees the latent itself.
-            x = x / sampling.calculate_input(sigmas[:1], torch.ones_like(x))
-        denoiser(x, sigmas[0] * x.new_ones(x.shape[0]), **arguments["extra_args"])
-        return x
-
-    noise = comfy.sample.prepare_noise(latent, noise_seed) if noised else torch.zeros_like(latent)
-    comfy.sample.sample_custom(
-        model,
-        noise,
-        cfg=1.0,
-        sampler=_OneStep(one_step),
-        sigmas=torch.cat((sigma, torch.zeros(1))),
-        positive=conditioning,
-        negative=conditioning,
-        latent_image=latent,
-        disable_pbar=True,
-        seed=noise_seed or 0,
-    )
-
-
-class _OneStep(comfy.samplers.KSAMPLER):
-    """A sampler whose noise is added by the timestep's σ even where that is the model's largest."""
-
-    def max_denoise(self, model_wrap: Any, sigmas: torch.Tensor) -> bool:
-        return False
