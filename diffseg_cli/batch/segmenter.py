@@ -10,7 +10,6 @@ import torch
 from diffseg_core.attention.diffusers_capture import capture_diffusers, encode_empty_prompt
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.editing.edge_refinement import refine
-from diffseg_core.errors import InvalidSettingError
 from diffseg_core.merging.segment import segment
 from diffseg_core.nested.segment_nested import segment_nested
 from diffseg_core.segments import Segments
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from diffseg_core.attention.diffusers_capture import Pipeline
-
-MOST_ELONGATED = 200
-"""Length over breadth. Above, the shortest working side of 64 pixels would make the attention many times as
-large as that of other pictures."""
 
 
 class Segmenter:
@@ -58,12 +53,6 @@ class Segmenter:
             InvalidSettingError: a longer picture, or a setting that the model does not allow.
             CaptureError: the attention did not arrive as expected.
         """
-        longer, shorter = max(picture.size), min(picture.size)
-        if longer > MOST_ELONGATED * shorter:
-            raise InvalidSettingError(
-                f"Expected a picture at most {MOST_ELONGATED} times as long as broad, "
-                f"got {picture.width}×{picture.height} pixels. Cut it into parts."
-            )
         return capture_diffusers(
             self._pipeline,
             picture,
@@ -112,7 +101,7 @@ def _merged(maps: AttentionMaps, picture: Image, settings: SegmentSettings) -> S
         (picture.height, picture.width),
         merge_threshold=settings.merge_threshold,
         merge_passes=settings.merge_passes,
-        anchors=min(settings.anchors, *maps.grid),
+        anchors=settings.anchors,
         refine=settings.refinement,
         smallest_area=settings.smallest_area / 100.0,
     )
