@@ -10,12 +10,12 @@ from comfy_api.latest import io
 
 from ..diffseg_core import GridSize, InvalidSettingError
 from ..diffseg_core.attention.resolutions import Resolutions
-from ..diffseg_core.attention.working_size import working_size
+from ..diffseg_core.attention.working_size import working_size as working_size_of
 from . import comfy_capture
+from .comfy_latents import PIXELS, Latent, read_latent
 from .types import CATEGORY, Attention, CapturedAttention
 
 CLEAN, NOISED = "clean latent", "noised latent"
-LATENT_PIXELS = 8  # pixels to a latent's side, in every supported architecture
 
 
 class DiffSegCapture(io.ComfyNode):
@@ -130,32 +130,37 @@ class DiffSegCapture(io.ComfyNode):
     ) -> io.NodeOutput:
         """Encode the picture where there is one, capture, and hand on the maps with the picture's size."""
         native_side = comfy_capture.native_side(model)
-        comfy_capture.check_conditioning(conditioning)  # before the VAE runs
-        samples, image_size = _latent_of(model, vae, image, latent, working_size or native_side)
+        channels = comfy_capture.latent_channels(model)
+        _check_plugs(vae, image, latent, channels)
+        given = read_latent(latent, channels) if latent is not None else None
+        image_size = _image_size(image, given)
+        target = image_size if image is None else working_size_of(image_size, working_size or native_side)
+        grid = GridSize(target.height // PIXELS, target.width // PIXELS)
+        comfy_capture.checked_conditioning(model, conditioning, timestep, grid, resolutions)  # the VAE waits
+        seen = given or Latent(_encoded(vae, image, target))
         progress = comfy.utils.ProgressBar(1)
         maps = comfy_capture.capture(
             model,
-            samples,
+            seen.samples,
             conditioning,
             timestep=timestep,
             noise_seed=noise_seed if input_mode == NOISED else None,
             resolutions=resolutions,
+            batch_index=seen.batch_index,
+            noise_mask=seen.noise_mask,
             on_layer=lambda done, total: progress.update_absolute(done, total),
         )
         return io.NodeOutput(CapturedAttention(maps, image_size))
 
 
-def _latent_of(
-    model: Any, vae: Any, image: torch.Tensor | None, latent: dict[str, Any] | None, side: int
-) -> tuple[torch.Tensor, GridSize]:
-    """The latent to look at, ``[B, C, h, w]``, and the size of the picture behind it in pixels."""
+def _check_plugs(vae: Any, image: torch.Tensor | None, latent: dict[str, Any] | None, channels: int) -> None:
+    """Either a latent, or a picture that ComfyUI's tensors describe with the model's own VAE."""
     if latent is not None:
         if image is not None:
             raise InvalidSettingError(
                 "Expected either an image (with its vae) or a latent, got both: disconnect one of them."
             )
-        samples = latent["samples"]
-        return samples, GridSize(samples.shape[-2] * LATENT_PIXELS, samples.shape[-1] * LATENT_PIXELS)
+        return
     if image is None or vae is None:
         missing = "an image" if image is None else "a vae to encode the image with"
         raise InvalidSettingError(
@@ -164,17 +169,34 @@ def _latent_of(
     if image.ndim != 4 or image.shape[-1] not in (3, 4) or not image.numel():
         shape = "×".join(str(length) for length in image.shape)
         raise InvalidSettingError(f"Expected an image of [batch, height, width, 3 or 4], got {shape}.")
-    channels = comfy_capture.latent_channels(model)
+    wrong = image.numel() - int(torch.isfinite(image).sum())
+    if wrong:
+        raise InvalidSettingError(
+            f"Expected an image of finite numbers, got {wrong} of {image.numel()} that are not a number or "
+            "infinite. The node that made the image gives these: look at it there."
+        )
     if vae.latent_channels != channels:
         raise InvalidSettingError(
             f"Expected a VAE of {channels} latent channels as the model has, got {vae.latent_channels}. "
             "Connect the VAE that belongs to the model."
         )
-    image_size = GridSize(*image.shape[1:3])
-    target = working_size(image_size, side)
+
+
+def _image_size(image: torch.Tensor | None, latent: Latent | None) -> GridSize:
+    """Height and width in pixels of the picture, or of that behind the latent."""
+    if image is not None:
+        return GridSize(*image.shape[1:3])
+    assert latent is not None
+    return GridSize(latent.grid.height * PIXELS, latent.grid.width * PIXELS)
+
+
+def _encoded(vae: Any, image: torch.Tensor | None, target: GridSize) -> torch.Tensor:
+    """The latent ``[B, C, h, w]`` of the picture at its working size."""
+    assert image is not None
     pixels = image[..., :3].float()
-    if target != image_size:
+    if target != GridSize(*image.shape[1:3]):
         pixels = torch.nn.functional.interpolate(
             pixels.movedim(-1, 1), size=tuple(target), mode="bilinear", antialias=True
         ).movedim(1, -1)
-    return vae.encode(pixels.clamp(0.0, 1.0)), image_size
+    encoded: torch.Tensor = vae.encode(pixels.clamp(0.0, 1.0))
+    return encoded

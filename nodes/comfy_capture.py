@@ -1,4 +1,4 @@
-"""Capturing a loaded MODEL's self-attention. The only file that touches ComfyUI's model internals."""
+"""Capturing a loaded MODEL's self-attention."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import comfy.model_management
-import comfy.sample
-import comfy.samplers
 import comfy.supported_models
 import torch
 from comfy.ldm.modules.attention import SpatialTransformer, SpatialVideoTransformer
@@ -24,6 +22,9 @@ from ..diffseg_core import (
     UnsupportedModelError,
 )
 from ..diffseg_core.attention.resolutions import select_levels
+from .comfy_conditioning import acting_conditioning
+from .comfy_forward import LAST_TIMESTEP, denoise_once, sigma_of
+from .comfy_latents import check_samples
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -43,6 +44,7 @@ GUIDANCE_OPTIONS = (
     "sampler_post_cfg_function",
     "sampler_calc_cond_batch_function",
     "disable_cfg1_optimization",
+    "context_handler",  # context windows: a batch in parts, each of which would run the model
 )
 
 
@@ -100,6 +102,38 @@ def self_attention_layers(unet: UNetModel) -> list[SelfAttentionLayer]:
     return layers
 
 
+def captured_layers(unet: UNetModel, resolutions: str) -> list[SelfAttentionLayer]:
+    """The self-attention layers of the resolutions that are kept; see ``select_levels``."""
+    every = self_attention_layers(unet)
+    levels = select_levels((layer.level for layer in every), resolutions)
+    return [layer for layer in every if layer.level in levels]
+
+
+def checked_conditioning(
+    model: ModelPatcher, conditioning: list[Any], timestep: int, grid: GridSize, resolutions: str
+) -> list[Any]:
+    """All that can be checked before a VAE or the model runs, and the entry that acts.
+
+    Args:
+        model: the MODEL.
+        conditioning: CONDITIONING.
+        timestep: 0..999.
+        grid: height and width of the latent.
+        resolutions: which of the UNet's resolutions to capture.
+
+    Returns:
+        CONDITIONING of the one entry that acts at the timestep.
+
+    Raises:
+        UnsupportedModelError, InvalidSettingError: the capture cannot be made.
+    """
+    unet = _supported_unet(model)
+    if not 0 <= timestep <= LAST_TIMESTEP:
+        raise InvalidSettingError(f"Expected a timestep from 0 to {LAST_TIMESTEP}, got {timestep}.")
+    check_finest_grid(captured_layers(unet, resolutions), grid)
+    return acting_conditioning(model, conditioning, sigma_of(model, timestep), grid)
+
+
 def capture(
     model: ModelPatcher,
     latent: torch.Tensor,
@@ -108,6 +142,8 @@ def capture(
     timestep: int,
     noise_seed: int | None,
     resolutions: str,
+    batch_index: list[int] | None = None,
+    noise_mask: torch.Tensor | None = None,
     on_layer: Callable[[int, int], None] = lambda done, total: None,
 ) -> AttentionMaps:
     """Run one denoising step through ComfyUI's own sampling path and gather the self-attention.
@@ -119,10 +155,12 @@ def capture(
     Args:
         model: the MODEL.
         latent: ``[B, C, h, w]`` as a VAE encodes it (not yet scaled).
-        conditioning: CONDITIONING with one plain entry; the paper's is the empty prompt.
+        conditioning: CONDITIONING of which one plain entry acts; the paper's is the empty prompt.
         timestep: 0..999.
         noise_seed: None for the clean latent, as the paper's code has it; else noise from this seed.
         resolutions: which of the UNet's resolutions to capture; see ``select_levels``.
+        batch_index: of the LATENT: for each, the place in its batch whose noise it is given; None: its own.
+        noise_mask: of the LATENT; an inpainting model is shown it.
         on_layer: called with the number of layers done and their total.
 
     Returns:
@@ -133,17 +171,25 @@ def capture(
         CaptureError: an attention layer did not run as expected.
     """
     unet = _supported_unet(model)
-    _check_inputs(model, latent, conditioning, timestep)
-    every = self_attention_layers(unet)
-    levels = select_levels((layer.level for layer in every), resolutions)
-    layers = [layer for layer in every if layer.level in levels]
+    check_samples(latent, latent_channels(model))
+    grid = GridSize(*latent.shape[2:])
+    conditioning = checked_conditioning(model, conditioning, timestep, grid, resolutions)
+    layers = captured_layers(unet, resolutions)
     accumulator = AttentionAccumulator()
     clone = _plain_clone(model)
     pending = list(layers)
     for layer in layers:
         hook = _capture_hook(layer, accumulator, pending, lambda: on_layer(accumulator.layers, len(layers)))
         clone.set_model_attn1_replace(hook, layer.block, layer.number, layer.index)
-    _denoise_once(clone, latent, conditioning, timestep, noise_seed)
+    denoise_once(
+        clone,
+        latent,
+        conditioning,
+        timestep=timestep,
+        noise_seed=noise_seed,
+        batch_index=batch_index,
+        noise_mask=noise_mask,
+    )
     if pending:
         raise CaptureError(
             f"Expected all {len(layers)} self-attention layers to run once, but {pending[0]} did not "
@@ -182,36 +228,23 @@ def _supported_unet(model: ModelPatcher) -> UNetModel:
     return unet
 
 
-def _check_inputs(model: ModelPatcher, latent: torch.Tensor, conditioning: list[Any], timestep: int) -> None:
-    channels = latent_channels(model)
-    if latent.ndim != 4 or latent.shape[1] != channels or not latent.numel():
-        shape = "×".join(str(length) for length in latent.shape)
-        raise InvalidSettingError(
-            f"Expected a latent of [batch, {channels}, height, width] for this model, got {shape}. "
-            "Use the VAE that belongs to the model."
-        )
-    if not 0 <= timestep <= 999:
-        raise InvalidSettingError(f"Expected a timestep from 0 to 999, got {timestep}.")
-    check_conditioning(conditioning)
+def check_finest_grid(layers: list[SelfAttentionLayer], grid: GridSize) -> None:
+    """Refuse a latent of which the layers would see a single row or column.
 
-
-def check_conditioning(conditioning: list[Any]) -> None:
-    """Refuse what would run the model more than once, or over a part of the picture.
+    Args:
+        layers: those that are captured.
+        grid: height and width of the latent.
 
     Raises:
-        InvalidSettingError: several entries, or one with an area or a mask.
+        InvalidSettingError: the finest attention grid is narrower than 2 places.
     """
-    if len(conditioning) != 1:
+    halvings = 2 ** min(layer.level for layer in layers)
+    finest = GridSize(-(-grid.height // halvings), -(-grid.width // halvings))
+    if min(finest) < 2:
         raise InvalidSettingError(
-            f"Expected a conditioning with one entry, got {len(conditioning)}. Connect a single CLIP Text "
-            "Encode, with an empty prompt as in the paper, without combining it with others."
+            f"Expected a latent with an attention grid of at least 2×2 places, got {finest} from a latent of "
+            f"{grid}. Use a larger picture, or more of the model's resolutions."
         )
-    for key in ("area", "mask"):
-        if key in conditioning[0][1]:
-            raise InvalidSettingError(
-                f"Expected a conditioning for the whole picture, got one with a {key}. "
-                "Connect a plain CLIP Text Encode, with an empty prompt as in the paper."
-            )
 
 
 def _plain_clone(model: ModelPatcher) -> ModelPatcher:
@@ -257,43 +290,3 @@ def _capture_hook(
         return output.transpose(1, 2).flatten(2)
 
     return attend
-
-
-def _denoise_once(
-    model: ModelPatcher, latent: torch.Tensor, conditioning: list[Any], timestep: int, noise_seed: int | None
-) -> None:
-    """One forward pass at ``timestep`` through ``sample_custom``, its result thrown away."""
-    sampling = model.get_model_object("model_sampling")
-    steps = sampling.sigmas
-    sigma = steps[round(timestep / 999 * (len(steps) - 1))].float().cpu().reshape(1)
-    noised = noise_seed is not None
-
-    def one_step(
-        denoiser: Callable[..., torch.Tensor], x: torch.Tensor, sigmas: torch.Tensor, **arguments: Any
-    ) -> torch.Tensor:
-        if not noised:
-            # The model divides its input by √(σ² + 1); the paper's UNet sees the latent itself.
-            x = x / sampling.calculate_input(sigmas[:1], torch.ones_like(x))
-        denoiser(x, sigmas[0] * x.new_ones(x.shape[0]), **arguments["extra_args"])
-        return x
-
-    noise = comfy.sample.prepare_noise(latent, noise_seed) if noised else torch.zeros_like(latent)
-    comfy.sample.sample_custom(
-        model,
-        noise,
-        cfg=1.0,
-        sampler=_OneStep(one_step),
-        sigmas=torch.cat((sigma, torch.zeros(1))),
-        positive=conditioning,
-        negative=conditioning,
-        latent_image=latent,
-        disable_pbar=True,
-        seed=noise_seed or 0,
-    )
-
-
-class _OneStep(comfy.samplers.KSAMPLER):
-    """A sampler whose noise is added by the timestep's σ even where that is the model's largest."""
-
-    def max_denoise(self, model_wrap: Any, sigmas: torch.Tensor) -> bool:
-        return False

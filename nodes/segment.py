@@ -54,7 +54,7 @@ class DiffSegSegment(io.ComfyNode):
                     min=2,
                     max=128,
                     tooltip="Starting points per side of a grid over the picture (16 gives 256). More find "
-                    "smaller things and take longer. At most the attention grid's shorter side.",
+                    "smaller things and take longer. A grid with a shorter side has fewer.",
                     advanced=True,
                 ),
                 io.Combo.Input(

@@ -9,7 +9,6 @@ import torch
 from diffseg_core.attention.diffusers_capture import capture_diffusers, encode_empty_prompt
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.editing.edge_refinement import refine
-from diffseg_core.errors import InvalidSettingError
 from diffseg_core.merging.segment import segment
 from diffseg_core.nested.segment_nested import segment_nested
 from diffseg_core.pictures import Pictures, as_pictures
@@ -21,10 +20,6 @@ from .settings import CaptureSettings, ModelChoice, SegmentSettings
 if TYPE_CHECKING:
     from diffseg_core.attention.diffusers_capture import Pipeline
     from diffseg_core.pictures import PictureLike
-
-MOST_ELONGATED = 200
-"""Length over breadth. Above, the shortest working side of 64 pixels would make the attention many times as
-large as that of other pictures."""
 
 
 class Segmenter:
@@ -58,12 +53,6 @@ class Segmenter:
             CaptureError: the attention did not arrive as expected.
         """
         checked = as_pictures(picture)
-        longer, shorter = max(checked.size), min(checked.size)
-        if longer > MOST_ELONGATED * shorter:
-            raise InvalidSettingError(
-                f"Expected a picture at most {MOST_ELONGATED} times as long as broad, "
-                f"got {checked.size.width}×{checked.size.height} pixels. Cut it into parts."
-            )
         return capture_diffusers(
             self._pipeline,
             checked,
@@ -113,7 +102,7 @@ def _merged(maps: AttentionMaps, picture: Pictures, settings: SegmentSettings) -
         picture.size,
         merge_threshold=settings.merge_threshold,
         merge_passes=settings.merge_passes,
-        anchors=min(settings.anchors, *maps.grid),
+        anchors=settings.anchors,
         refine=settings.refinement,
         smallest_area=settings.smallest_area / 100.0,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Protocol, TypeVar, cast
 
 import torch
 
@@ -13,6 +13,17 @@ from .aggregation import aggregate
 from .key_pooling import key_grid_of, pooled_grid
 
 ROW_SUM_TOLERANCE = 0.02  # half-precision rows of 4096 entries stay well inside
+
+
+class Keepable(Protocol):
+    """What `AttentionMaps.keep` keeps."""
+
+    @property
+    def tensor(self) -> torch.Tensor:
+        """The memory that it takes."""
+
+
+Kept = TypeVar("Kept", bound=Keepable)
 
 
 class AttentionMaps:
@@ -35,9 +46,6 @@ class AttentionMaps:
         >>> maps = AttentionMaps({(4, 4): torch.full((1, 16, 16), 1 / 16)})
         >>> maps.grid, maps.batch_size
         (GridSize(height=4, width=4), 1)
-
-    Attributes:
-        kept: what a segmentation found out about these maps, for the next at other settings.
     """
 
     def __init__(self, self_maps: Mapping[tuple[int, int], torch.Tensor]) -> None:
@@ -45,13 +53,31 @@ class AttentionMaps:
         self._key_grids = _checked_key_grids(self._maps)
         _check_probabilities(self._maps)
         self._aggregate: torch.Tensor | None = None
-        self.kept: dict[Hashable, Any] = {}
+        self._kept: dict[Hashable, tuple[Hashable, Keepable]] = {}
         self._tensors = list(self._maps.values())
 
     @property
     def tensors(self) -> list[torch.Tensor]:
-        """All that is held: the maps, and from its first use on the aggregate. One list, which grows."""
+        """All that is held: the maps, from its first use on the aggregate, and what is kept. One list."""
         return self._tensors
+
+    def keep(self, name: Hashable, settings: Hashable, make: Callable[[], Kept]) -> Kept:
+        """What was worked out of these maps and may serve again, as long as it is asked for with one setting.
+
+        Args:
+            name: of what it is.
+            settings: on which it depends.
+            make: begins it.
+        """
+        if name in self._kept:
+            made_for, kept = self._kept[name]
+            if made_for == settings:
+                return cast(Kept, kept)
+            self._tensors[:] = [each for each in self._tensors if each is not kept.tensor]
+        made = make()
+        self._kept[name] = settings, made
+        self._tensors.append(made.tensor)
+        return made
 
     @property
     def grids(self) -> tuple[GridSize, ...]:

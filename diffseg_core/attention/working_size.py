@@ -8,6 +8,9 @@ from ..errors import InvalidSettingError
 from ..grid import GridSize
 
 MULTIPLE = 64  # pixels: every resolution of the UNet then divides the picture without rest
+MOST_ELONGATED = 200
+"""Length over breadth. Above, the shortest working side would make the attention many times as large as that
+of other pictures."""
 
 
 def working_size(image_size: GridSize, side: int) -> GridSize:
@@ -18,7 +21,7 @@ def working_size(image_size: GridSize, side: int) -> GridSize:
         side: side in pixels of a square of the area wanted, ≥ 64; the model's native one as a rule.
 
     Raises:
-        InvalidSettingError: an empty picture, or a side below 64.
+        InvalidSettingError: an empty picture, one more than 200 times as long as broad, or a side below 64.
 
     >>> working_size(GridSize(480, 640), 512)
     GridSize(height=448, width=576)
@@ -27,6 +30,11 @@ def working_size(image_size: GridSize, side: int) -> GridSize:
         raise InvalidSettingError(f"Expected a picture of at least 1×1 pixels, got {image_size}.")
     if side < MULTIPLE:
         raise InvalidSettingError(f"Expected a working size of at least {MULTIPLE} pixels, got {side}.")
+    if max(image_size) > MOST_ELONGATED * min(image_size):
+        raise InvalidSettingError(
+            f"Expected a picture at most {MOST_ELONGATED} times as long as broad, got {image_size.width}×"
+            f"{image_size.height} pixels (width × height). Cut it into parts."
+        )
     aspect = image_size.width / image_size.height
 
     def rounded(length: float) -> int:

@@ -28,20 +28,22 @@ class AnchorDistances:
         sift: whether to leave out pairs that cannot be near before they are compared. It is the default on
             the CPU only: an accelerator has compared everything before the host would learn what to leave
             out.
+
+    Attributes:
+        tensor: the divergences, float32 ``[M², n]``; infinite where none has been asked for.
     """
 
     def __init__(self, maps: torch.Tensor, anchors: torch.Tensor, sift: bool | None = None) -> None:
         self._maps, self._anchors = maps, anchors.to(maps.device)
         self._sift = maps.device.type == "cpu" if sift is None else sift
-        self._divergence: torch.Tensor | None = None
+        self.tensor = maps.new_full((len(anchors), len(maps)), float("inf"))
         self._known = 0.0  # up to which divergence
 
     def near(self, threshold: float, on_step: Callable[[], None] = lambda: None) -> torch.Tensor:
         """Which maps have a divergence below the threshold from which anchors: bool ``[M², n]``."""
-        if self._divergence is None or threshold > self._known:
+        if threshold > self._known:
             self._compare(threshold * AHEAD, on_step)
-        assert self._divergence is not None
-        near = self._divergence < threshold
+        near = self.tensor < threshold
         # An anchor is at distance 0 from itself; rounding must not drop it from its own neighbourhood.
         near[torch.arange(len(near), device=near.device), self._anchors] = True
         return near
@@ -63,13 +65,12 @@ class AnchorDistances:
     def _compare(self, most: float, on_step: Callable[[], None]) -> None:
         p = self._maps[self._anchors]
         log_p = floored_log(p)
-        self._known = most if self._sift else float("inf")
-        self._divergence = p.new_full((len(p), len(self._maps)), float("inf"))
         for tokens, some in self._chunks_of(self._possible(p, most)) if self._sift else self._chunks():
             on_step()
             q = self._maps[tokens]
             divergence = symmetric_divergence(p[some], q, log_p[some], floored_log(q))
-            self._divergence[some[:, None], tokens] = divergence
+            self.tensor[some[:, None], tokens] = divergence
+        self._known = most if self._sift else float("inf")
 
     def _chunks(self) -> Chunks:
         """All tokens a chunk at a time, each with all anchors."""

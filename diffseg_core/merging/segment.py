@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from numbers import Real
 from typing import Literal
 
@@ -43,7 +44,8 @@ def segment(
             Higher gives fewer segments. Published for Stable Diffusion 1.4: 1.1 on COCO-Stuff-27,
             0.9 on Cityscapes.
         merge_passes: number of passes, ≥ 1; ignored where a sequence of thresholds is given.
-        anchors: anchors per side of the grid, from 2 to the grid's shorter side.
+        anchors: anchors per side of the grid, ≥ 2; a grid whose shorter side has fewer places (a panorama's)
+            is given as many as that, so that pictures of any shape go through one setting.
         refine: "kmeans" runs Lloyd's algorithm over all maps, started at the proposals.
         smallest_area: share of the image, 0..1; connected pieces smaller than this join the neighbour
             with which they share most border.
@@ -54,7 +56,7 @@ def segment(
         the segments, on the device of the maps.
 
     Raises:
-        InvalidSettingError: a setting is outside its range.
+        InvalidSettingError: a setting is outside its range, or the attention grid is a single row or column.
 
     Example:
         >>> attention = torch.full((1, 16, 16), 0.01)
@@ -67,10 +69,12 @@ def segment(
     size = GridSize(*image_size)
     thresholds = _checked_thresholds(merge_threshold, merge_passes)
     _check_settings(maps, size, anchors, refine, smallest_area)
-    tokens = anchor_tokens(maps.grid, anchors)
+    tokens = anchor_tokens(maps.grid, min(anchors, *maps.grid))
     labels, proposals = [], []
     for image, attention in enumerate(maps.aggregate()):
-        distances = maps.kept.setdefault((image, anchors), AnchorDistances(attention, tokens))
+        distances = maps.keep(
+            ("anchor distances", image), len(tokens), partial(AnchorDistances, attention, tokens)
+        )
         found = merge(attention, tokens, thresholds, on_step, distances)
         if refine == "kmeans":
             found = kmeans(attention, found, on_step)
@@ -126,10 +130,12 @@ def _check_settings(
 ) -> None:
     if size.height < 1 or size.width < 1:
         raise InvalidSettingError(f"Expected an image size of at least 1×1 pixels, got {size}.")
-    most = min(maps.grid)
-    if not 2 <= anchors <= most:
+    if anchors < 2:
+        raise InvalidSettingError(f"Expected at least 2 anchors per side of the grid, got {anchors}.")
+    if min(maps.grid) < 2:
         raise InvalidSettingError(
-            f"Expected from 2 to {most} anchors per side for the {maps.grid} grid, got {anchors}."
+            f"Expected an attention grid of at least 2×2 places, got {maps.grid}. Capture the picture at a "
+            "larger working size, or with all of the model's resolutions."
         )
     if refine not in ("none", "kmeans"):
         raise InvalidSettingError(f"Expected refine to be 'none' or 'kmeans', got {refine!r}.")

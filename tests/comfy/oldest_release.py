@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from diffseg_tools.in_process import import_comfyui, import_pack
+from made_samplings import samplings_of_nodes
 
 UNET = {
     "image_size": 32,
@@ -58,6 +59,14 @@ def main(directory: Path) -> None:
     segments = nodes["DiffSegSegment"].execute(captured, 0.01, 3, 8, "none", 0.0)[0]
     masks = nodes["DiffSegMasks"].execute(segments, 1)[0]
     assert torch.equal(masks.sum(0), torch.ones(128, 192))
+    for name, patch in samplings_of_nodes().items():
+        seen.clear()
+        patched = patch(model)
+        nodes["DiffSegCapture"].execute(
+            patched, conditioning, 300, "clean latent", 0, 0, "finest", latent={"samples": latent[:1]}
+        )
+        shown = patched.get_model_object("latent_format").process_in(latent[:1])
+        torch.testing.assert_close(seen[0], shown, rtol=1e-3, atol=1e-4, msg=name)
     print(", ".join(nodes))
 
 

@@ -169,15 +169,16 @@ def test_combined_conditioning_is_refused(pack, capture, sd1):
 
 @pytest.mark.parametrize("key", ["area", "mask"])
 def test_conditioning_for_a_part_of_the_picture_is_refused(pack, capture, sd1, key):
-    value = {"area": (8, 8, 0, 0), "mask": torch.ones(1, 16, 16)}[key]
+    value = {"area": (8, 8, 0, 0), "mask": torch.eye(16)[None]}[key]
     conditioning = [[sd1.conditioning[0][0], {key: value}]]
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"whole picture, got one with a {key}"):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"whole picture, got one with an? {key}"):
         capture(sd1, conditioning=conditioning)
 
 
 def test_conditioning_for_other_timesteps_is_refused(pack, capture, sd1):
     limits = {"start_percent": 0.0, "end_percent": 0.1}
-    with pytest.raises(pack.diffseg_core.CaptureError, match="conditioning limited to other timesteps"):
+    message = r"one entry, got 0 at this timestep \(1 limited to other timesteps\)"
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
         capture(sd1, conditioning=[[sd1.conditioning[0][0], limits]])
 
 

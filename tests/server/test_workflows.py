@@ -214,7 +214,6 @@ def test_the_demo_model_samples_with_the_stock_sampler(comfy_server: ComfyServer
     [
         ("DiffSegCapture", {"image": None}, "Expected vae and image, or a latent, got neither"),
         ("DiffSegCapture", {"vae": None}, "a vae to encode the image with"),
-        ("DiffSegSegment", {"anchors": 128}, "from 2 to 40 anchors per side for the 40×56 grid, got 128"),
         ("DiffSegMasks", {"image_index": 3}, "an image index from 0 to 0, got 3"),
     ],
 )

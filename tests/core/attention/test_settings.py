@@ -22,6 +22,7 @@ from diffseg_core.attention.working_size import working_size
         ((768, 1344), 1024, (768, 1344)),
         ((100, 10_000), 512, (64, 5120)),
         ((1, 1), 64, (64, 64)),
+        ((1, 200), 512, (64, 7232)),
     ],
 )
 def test_working_size_keeps_the_area_and_nearly_the_aspect_ratio(picture, side, expected):
@@ -30,9 +31,14 @@ def test_working_size_keeps_the_area_and_nearly_the_aspect_ratio(picture, side, 
 
 @pytest.mark.parametrize(
     ("picture", "side", "words"),
-    [((0, 5), 512, "at least 1×1 pixels, got 0×5"), ((5, 5), 63, "at least 64 pixels, got 63")],
+    [
+        ((0, 5), 512, "at least 1×1 pixels, got 0×5"),
+        ((5, 5), 63, "at least 64 pixels, got 63"),
+        ((1, 201), 512, "at most 200 times as long as broad, got 201×1 pixels"),
+        ((2001, 10), 512, "at most 200 times as long as broad, got 10×2001 pixels"),
+    ],
 )
-def test_a_working_size_without_pixels_is_refused(picture, side, words):
+def test_working_sizes_that_cannot_be_are_refused(picture, side, words):
     with pytest.raises(InvalidSettingError, match=words):
         working_size(GridSize(*picture), side)
 

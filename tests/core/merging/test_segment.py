@@ -200,8 +200,7 @@ BAD = {
     "one bad threshold of three": ({"merge_threshold": [1, 0.5, -2]}, ["got -2", "[1.0, 0.5, -2.0]"]),
     "no threshold": ({"merge_threshold": []}, ["at least one pass", "none"]),
     "no pass": ({"merge_passes": 0}, ["at least 1 merge pass", "got 0"]),
-    "one anchor": ({"anchors": 1}, ["from 2 to 9 anchors", "12×9", "got 1"]),
-    "more anchors than the shorter side": ({"anchors": 10}, ["from 2 to 9 anchors", "12×9", "got 10"]),
+    "one anchor": ({"anchors": 1}, ["at least 2 anchors", "got 1"]),
     "unknown refinement": ({"refine": "crf"}, ["'none' or 'kmeans'", "'crf'"]),
     "empty image": ({"image_size": (0, 8)}, ["at least 1×1", "got 0×8"]),
     "negative area": ({"smallest_area": -0.1}, ["from 0 to below 1", "got -0.1"]),
@@ -215,6 +214,20 @@ def test_a_setting_outside_its_range_is_refused_with_the_numbers(setting, words,
         segment(scene(attention), **{"image_size": (8, 8), "anchors": 4, **setting})
     assert isinstance(caught.value, DiffSegError)
     assert [word for word in words if word not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize("grid", [(12, 9), (8, 30), (30, 2)])
+def test_anchors_are_at_most_the_shorter_side(attention, grid):
+    maps = AttentionMaps({grid: attention(grid)})
+    most = segment(maps, (40, 30), 0.3, anchors=min(grid))
+    for anchors in (min(grid) + 1, 16, 128):
+        assert torch.equal(segment(maps, (40, 30), 0.3, anchors=anchors).labels, most.labels)
+
+
+@pytest.mark.parametrize("grid", [(1, 64), (5, 1), (1, 1)])
+def test_a_grid_of_a_single_row_is_refused(attention, grid):
+    with pytest.raises(InvalidSettingError, match=rf"at least 2×2 places, got {grid[0]}×{grid[1]}"):
+        segment(AttentionMaps({grid: attention(grid)}), (40, 30))
 
 
 @pytest.mark.parametrize("image", [-1, 2])

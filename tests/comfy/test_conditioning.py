@@ -1,0 +1,201 @@
+"""Of a conditioning, the one entry that acts is taken; what is another model's is refused beforehand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.cldm.cldm
+import comfy.context_windows
+import comfy.controlnet
+import comfy.ops
+import pytest
+import torch
+from made_samplings import samplings_of_nodes
+
+import nodes
+
+FIRST = {"start_percent": 0.0, "end_percent": 0.5}  # the noisy half of the steps
+SECOND = {"start_percent": 0.5, "end_percent": 1.0}
+
+
+@pytest.fixture
+def error(pack):
+    return pack.diffseg_core.InvalidSettingError
+
+
+@pytest.fixture
+def context_seen(sd1):
+    seen: list[torch.Tensor] = []
+    hook = sd1.unet.register_forward_pre_hook(
+        lambda _, arguments, named: seen.append(named["context"].clone()), with_kwargs=True
+    )
+    yield seen
+    hook.remove()
+
+
+def prompts(sd1: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    tokens = sd1.conditioning[0][0]
+    return tokens, tokens.flip(1) * 0.5
+
+
+@pytest.mark.parametrize(("timestep", "chosen"), [(900, 0), (300, 1)])
+def test_of_prompts_for_parts_of_the_sampling_the_acting_one_is_taken(
+    capture, sd1, context_seen, timestep, chosen
+):
+    pair = prompts(sd1)
+    conditioning = [[pair[0], dict(FIRST)], [pair[1], dict(SECOND)]]
+    capture(sd1, conditioning=conditioning, timestep=timestep)
+    (context,) = context_seen
+    torch.testing.assert_close(context, pair[chosen].expand_as(context))
+    assert conditioning[0][1] == FIRST
+
+
+@pytest.mark.parametrize(
+    "name", ["ModelSamplingAuraFlow-1.73", "ModelSamplingFlux", "ModelSamplingStableCascade"]
+)
+def test_the_acting_one_is_that_of_the_samplings_own_levels(capture, sd1, context_seen, name):
+    model = samplings_of_nodes()[name](sd1.model)
+    pair = prompts(sd1)
+    for timestep, chosen in ((900, 0), (100, 1)):
+        context_seen.clear()
+        capture(sd1, model, conditioning=[[pair[0], dict(FIRST)], [pair[1], dict(SECOND)]], timestep=timestep)
+        (context,) = context_seen
+        torch.testing.assert_close(context, pair[chosen].expand_as(context))
+
+
+def test_ranges_that_overlap_or_leave_a_gap_are_refused(capture, sd1, error):
+    tokens = sd1.conditioning[0][0]
+    with pytest.raises(error, match=r"one entry, got 2 at this timestep \(1 limited"):
+        capture(sd1, conditioning=[[tokens, {}], [tokens, dict(SECOND)], [tokens, dict(FIRST)]])
+    with pytest.raises(error, match=r"one entry, got 0 at this timestep \(2 limited"):
+        capture(sd1, conditioning=[[tokens, dict(FIRST)], [tokens, {"end_percent": 0.1}]])
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        {"area": (16, 16, 0, 0)},
+        {"area": (64, 64, 0, 0), "strength": 1.0},
+        {"area": ("percentage", 1.0, 1.0, 0.0, 0.0)},
+        {"mask": torch.ones(1, 128, 128), "mask_strength": 1.0, "set_area_to_bounds": True},
+        {"mask": torch.ones(1, 8, 8), "mask_strength": 1.0, "set_area_to_bounds": False},
+    ],
+    ids=["area", "larger area", "percentage", "mask with bounds", "mask"],
+)
+def test_an_area_or_a_mask_of_the_whole_picture_is_none(capture, sd1, whole):
+    plain = capture(sd1)
+    maps = capture(sd1, conditioning=[[sd1.conditioning[0][0], dict(whole)]])
+    assert all(torch.equal(maps[grid], plain[grid]) for grid in plain)
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"area": (16, 15, 0, 0)}, "got one with an area"),
+        ({"area": (16, 16, 0, 1)}, "got one with an area"),
+        ({"area": ("percentage", 1.0, 0.5, 0.0, 0.0)}, "got one with an area"),
+        ({"area": ("percentage", 1.0, 1.0, 0.0, 0.5)}, "got one with an area"),
+        ({"mask": torch.eye(16)[None]}, "got one with a mask"),
+    ],
+)
+def test_a_part_of_the_picture_is_refused(capture, sd1, error, part, message):
+    with pytest.raises(error, match=message):
+        capture(sd1, conditioning=[[sd1.conditioning[0][0], part]])
+
+
+@pytest.fixture
+def refused_before_anything(pack, error, monkeypatch):
+    """Run the node with a picture, and see that neither VAE nor UNet ran before it refused."""
+
+    def run(host: Any, conditioning: list[Any], message: str) -> None:
+        ran: list[Any] = []
+        monkeypatch.setattr(host.vae, "encode", ran.append)
+        hook = host.unet.register_forward_pre_hook(lambda *_: ran.append("UNet"))
+        try:
+            with pytest.raises(error, match=message):
+                pack.nodes.capture.DiffSegCapture.execute(
+                    host.model, conditioning, 300, "clean latent", 0, 128, "all",
+                    vae=host.vae, image=torch.rand(1, 64, 64, 3),
+                )  # fmt: skip
+        finally:
+            hook.remove()
+        assert not ran
+
+    return run
+
+
+def test_tokens_of_another_width_are_refused(refused_before_anything, sd1):
+    message = r"conditioning of 32 numbers to a token as the model has, got 2048\. Connect a CLIP"
+    refused_before_anything(
+        sd1, [[torch.zeros(1, 77, 2048), {"pooled_output": torch.zeros(1, 1280)}]], message
+    )
+
+
+@pytest.mark.parametrize(("tokens", "got"), [(None, "NoneType"), (torch.zeros(7, 32), "7×32")])
+def test_tokens_of_another_shape_are_refused(refused_before_anything, sd1, tokens, got):
+    refused_before_anything(sd1, [[tokens, {}]], rf"\[batch, tokens, width\], got {got}")
+
+
+def test_tokens_that_are_not_finite_are_refused(refused_before_anything, sd1):
+    tokens = torch.zeros(1, 7, 32)
+    tokens[0, 2, :3] = torch.nan
+    refused_before_anything(sd1, [[tokens, {}]], "got 3 of 224 that are not a number or infinite")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "pooled output of 32 numbers, as SDXL models need, got one without"),
+        ({"pooled_output": None}, "got one without"),
+        ({"pooled_output": torch.zeros(1, 1280)}, "32 numbers as the model has, got 1280"),
+    ],
+)
+def test_sdxl_needs_its_own_pooled_output(refused_before_anything, hosts, options, message):
+    host = hosts("sdxl")
+    refused_before_anything(host, [[host.conditioning[0][0], options]], message)
+
+
+def control_net(width: int) -> comfy.controlnet.ControlNet:
+    """A ControlNet for prompts of the width given, in the shape of the small SD 1.x."""
+    torch.manual_seed(3)
+    net = comfy.cldm.cldm.ControlNet(
+        image_size=32, in_channels=4, model_channels=32, hint_channels=3, num_res_blocks=[1, 1, 1, 1],
+        channel_mult=[1, 2, 4, 4], num_heads=8, transformer_depth=[1, 1, 1, 0], transformer_depth_middle=1,
+        use_spatial_transformer=True, context_dim=width, legacy=False,
+        operations=comfy.ops.disable_weight_init,
+    )  # fmt: skip
+    for weight in net.parameters():
+        torch.nn.init.normal_(weight, std=0.05)
+    net.dtype = torch.float32
+    return comfy.controlnet.ControlNet(net, load_device=torch.device("cpu"))
+
+
+def with_control(sd1: Any, width: int) -> list[Any]:
+    hint = torch.rand(1, 64, 64, 3)
+    return nodes.ControlNetApply().apply_controlnet(sd1.conditioning, control_net(width), hint, 1.0)[0]
+
+
+def test_a_control_net_of_another_family_is_refused(refused_before_anything, sd1):
+    message = "ControlNet for the model's conditioning of 32 numbers to a token, got one for 48"
+    refused_before_anything(sd1, with_control(sd1, 48), message)
+
+
+def test_a_control_net_of_the_family_acts(capture, sd1):
+    plain = capture(sd1)
+    maps = capture(sd1, conditioning=with_control(sd1, 32))
+    assert not all(torch.allclose(maps[grid], plain[grid], atol=1e-6) for grid in plain)
+
+
+def test_context_windows_are_left_out(capture, sd1):
+    """They split a batch, and would run the model for each part."""
+    model = sd1.model.clone()
+    model.model_options["context_handler"] = comfy.context_windows.IndexListContextHandler(
+        context_schedule=comfy.context_windows.get_matching_context_schedule("standard_static"),
+        fuse_method=comfy.context_windows.get_matching_fuse_method("pyramid"),
+        context_length=2, context_overlap=0, dim=0,
+    )  # fmt: skip
+    latent = torch.randn(5, 4, 16, 16)
+    plain = capture(sd1, latent=latent)
+    maps = capture(sd1, model, latent)
+    assert all(torch.equal(maps[grid], plain[grid]) for grid in plain)
+    assert "context_handler" in model.model_options
