@@ -14,8 +14,8 @@ def checked_pictures(image: torch.Tensor) -> Pictures:
     """The pictures of an image input, to be handed on in place of it: they are looked at once.
 
     Args:
-        image: ``[B, H, W, C]``, C of 1, 3 or 4. Values beyond 0..1, as ComfyUI's bicubic and Lanczos resizing
-            give, are clamped as ComfyUI's own nodes do.
+        image: ``[B, H, W, C]``, C of 1, 3 or 4. Values beyond 0..1, as ComfyUI's bicubic resizing gives at
+            edges, are clamped, as Save Image does.
 
     Raises:
         InvalidSettingError: another number of channels, or values that are not finite.

@@ -13,6 +13,7 @@ from ..diffseg_core import InvalidSettingError, Segments
 from ..diffseg_core.editing.points import Point, complement, parse_points, segments_under
 from ..diffseg_core.output.label_map import draw_label_map
 from ..diffseg_core.pictures import matching_pictures
+from .inputs import checked_pictures
 from .picker_view import picker_view
 from .types import CATEGORY, SegmentsType
 
@@ -131,7 +132,10 @@ class DiffSegSelect(io.ComfyNode):
         if granularity:
             segments = segments.at_granularity(granularity)
         labels = segments.labels_of(image_index)
-        pictures = draw_label_map(segments) if image is None else matching_pictures(image, segments)
+        if image is None:
+            pictures = draw_label_map(segments)
+        else:
+            pictures = matching_pictures(checked_pictures(image), segments)
         others = parse_points(more_points)
         chosen = segments_under(labels, [*parse_points(points), *others])
         if invert:

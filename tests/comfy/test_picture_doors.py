@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-NODES = ["Hierarchy", "Refine", "Preview", "ToSEGS", "Save"]
+NODES = ["Hierarchy", "Refine", "Preview", "ToSEGS", "Save", "Select"]
+WITHOUT_ALPHA = NODES[:-1]  # Select cuts out: there transparency counts
 SIZE = (40, 60)
 
 
@@ -57,9 +58,13 @@ def results(pack, tmp_path) -> Callable[[str, torch.Tensor], list[torch.Tensor]]
         overlays = sorted(folder.glob("*_overlay.png"))[-2:]
         return [torch.from_numpy(np.array(Image.open(path))) for path in overlays]
 
+    def select(image: torch.Tensor) -> list[torch.Tensor]:
+        points = '[{"x": 5, "y": 5}]'
+        return list(nodes.select.DiffSegSelect.execute(segments, points, False, 1, image).args)
+
     before = folder_paths.get_output_directory()
     folder_paths.set_output_directory(str(tmp_path / "output"))
-    by_name = {"Hierarchy": hierarchy, "Refine": refine, "Preview": preview, "ToSEGS": to_segs, "Save": save}
+    by_name = dict(zip(NODES, (hierarchy, refine, preview, to_segs, save, select), strict=True))
     yield lambda name, image: by_name[name](image)
     folder_paths.set_output_directory(before)
 
@@ -75,7 +80,7 @@ def test_a_grey_picture_is_one_of_three_equal_channels(results, grey, node):
     assert_equal(results(node, grey), results(node, grey.expand(-1, -1, -1, 3)))
 
 
-@pytest.mark.parametrize("node", NODES)
+@pytest.mark.parametrize("node", WITHOUT_ALPHA)
 def test_transparency_is_left_out_and_the_colours_under_it_stay(results, grey, node):
     colours = grey.expand(-1, -1, -1, 3)
     expected = results(node, colours)
