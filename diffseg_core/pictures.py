@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 ROUNDING = 1e-3
 """By this much values may lie outside 0..1: resampling and half precision do that."""
+OVERSHOOT = 1.0
+"""By this much where they are clamped: bicubic and Lanczos resizing give −0.5 to 1.5 at sharp edges."""
 WHITES = {"uint8": 255, "uint16": 65535}
 """White, by the names of the integer types that NumPy and torch share."""
 DEEP_FORMATS = ("PPM", "PNG")  # whose 16-bit grey Pillow gives as 32-bit integers, all or older versions
@@ -71,7 +73,8 @@ def as_pictures(pictures: PictureLike, name: str = "picture", clamp: bool = Fals
             - a sequence of these, of one size;
             - `Pictures`, which are returned as they are.
         name: what an error calls them.
-        clamp: bring floats of a tensor or an array into 0..1 instead of refusing what lies outside.
+        clamp: bring floats of a tensor or an array into 0..1 instead of refusing what lies outside by less
+            than 1.
 
     Returns:
         the pictures, on their device. Grey has become three channels; a float32 tensor is not copied.
@@ -279,7 +282,8 @@ def _of_floats(values: torch.Tensor, white: int, name: str, clamp: bool) -> Pict
         values = values.div_(white)  # a copy already, as integers are not float32
     else:
         lowest, highest = finite_range(values, name)
-        if not clamp and not -ROUNDING <= lowest <= highest <= 1 + ROUNDING:
+        beyond = OVERSHOOT if clamp else ROUNDING
+        if not -beyond <= lowest <= highest <= 1 + beyond:
             advice = "Divide values of 8 bits by 255, or pass them as uint8."
             raise InvalidSettingError(
                 f"Expected values from 0 to 1 in the {name}, got {lowest:g} to {highest:g}. {advice}"

@@ -179,6 +179,8 @@ def test_rounding_is_clamped_and_more_only_where_that_is_asked_for():
     assert colours[0, 0, :, 0].tolist() == [0.0, 0.5, 1.0]
     with pytest.raises(InvalidSettingError, match="numbers in the image, got 1 of 2"):
         as_pictures(torch.tensor([[torch.inf, 0.5]]), "image", clamp=True)
+    with pytest.raises(InvalidSettingError, match="from 0 to 1 in the image, got 0 to 255"):
+        as_pictures(torch.tensor([[0.0, 255.0]]), "image", clamp=True)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.int32])
