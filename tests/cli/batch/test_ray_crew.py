@@ -25,7 +25,7 @@ from diffseg_cli.batch.inputs import find_pictures
 from diffseg_cli.batch.local_crew import LocalCrew
 from diffseg_cli.batch.ray_cluster import connected, import_ray
 from diffseg_cli.batch.ray_crew import RayCrew
-from diffseg_cli.batch.segment_run import MakeSegmentWorker, RunSettings, prepare_run
+from diffseg_cli.batch.segment_run import MakeSegmentWorker, RunSettings, finish_run, prepare_run
 from diffseg_cli.batch.settings import DEMO_CAPTURE, DEMO_SEGMENT, ModelChoice
 from diffseg_cli.errors import CrewError
 from diffseg_core.errors import InvalidSettingError
@@ -174,9 +174,11 @@ SETTINGS = RunSettings(ModelChoice(device="cpu"), replace(DEMO_CAPTURE, working_
 
 
 def segment(crew: Crew, pictures: Path, out: Path) -> dict[str, bytes]:
-    todo = prepare_run(find_pictures([str(pictures)], out), out, SETTINGS)
+    found = find_pictures([str(pictures)], out)
+    todo = prepare_run(found, out, SETTINGS)
     outcomes = list(crew.run(MakeSegmentWorker(SETTINGS, out, threads=1), todo))
     assert [each.error for each in outcomes] == [None] * 6
+    finish_run(found, out)
     return contents(out)
 
 
@@ -190,7 +192,7 @@ def plain(pictures, tmp_path_factory) -> dict[str, bytes]:
 
 @pytest.mark.usefixtures("cluster")
 def test_segments_of_two_workers_are_those_of_the_plain_run(pictures, plain, tmp_path):
-    assert len(plain) == 6 * 5 + 1
+    assert len(plain) == 6 * 5 + 3
     assert segment(RayCrew(workers=2, use_gpus=False), pictures, tmp_path) == plain
 
 
