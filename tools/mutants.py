@@ -61,6 +61,7 @@ SYMMETRIC = {"min", "max", "minimum", "maximum", "array_equal"}
 """Functions that are the same with their arguments swapped."""
 MOVES = {"cpu", "to", "contiguous", "numpy", "item", "tolist"}
 """Methods that change where values lie and not the values."""
+LIBRARIES = {"np", "torch", "F", "math", "json", "ndimage", "itertools", "np.add", "np.maximum", "np.minimum"}
 
 
 @dataclass(frozen=True)
@@ -244,5 +245,6 @@ def _of_call(node: ast.Call) -> Iterator[ast.expr]:
     ):
         yield ast.Call(node.func, node.args[::-1], node.keywords)
     # x.clamp_(…), x.contiguous(), …: without what is done to x
-    if isinstance(node.func, ast.Attribute) and called not in MOVES:
+    library = isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) in LIBRARIES
+    if isinstance(node.func, ast.Attribute) and called not in MOVES and not library:
         yield node.func.value

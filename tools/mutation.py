@@ -43,7 +43,7 @@ MODULES = {
     "editing/edge_refinement": ("editing/test_edge_terms.py", "editing/test_edge_refinement.py", GOLDEN),
     "merging/divergence": ("merging/test_merge.py",),
     "merging/merge": ("merging/test_merge.py", "merging/test_segment.py", "test_golden.py"),
-    "merging/suppression": ("merging/test_segment.py", "test_golden.py"),
+    "merging/suppression": ("merging/test_suppression.py", "merging/test_segment.py", "test_golden.py"),
 }
 """Modules of the core, and the tests in tests/core that hold each, the quick ones first."""
 
