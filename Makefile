@@ -10,7 +10,8 @@ BIN := .venv/bin
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve setup browser lint test-fast test test-accelerator locales pictures bench mutation package clean
+.PHONY: help demo serve setup browser lint test-fast test test-front-ends test-accelerator locales pictures
+.PHONY: bench mutation package clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -46,6 +47,11 @@ test: lint browser  ## Run every test, with ComfyUI 0.30.0 and 0.20.1 and in a b
 
 test-accelerator: setup  ## Test captures on this machine's accelerator, if it has one
 	$(BIN)/pytest tests/accelerator
+
+test-front-ends: browser  ## Run the browser's tests with the pinned front end and the newest, before a release
+	$(BIN)/pytest tests/browser
+	$(BIN)/python -m pip install --quiet --upgrade --target .cache/frontend-newest --no-deps comfyui-frontend-package
+	DIFFSEG_FRONT_END=.cache/frontend-newest/comfyui_frontend_package/static $(BIN)/pytest tests/browser
 
 locales: setup  ## Write the English texts of the nodes to locales/en, after changing them
 	@$(BIN)/python -m diffseg_tools.locales

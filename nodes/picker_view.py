@@ -8,18 +8,24 @@ import os
 from pathlib import Path
 from typing import Any
 
-import folder_paths
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ..diffseg_core.output.export import id_pixels
+from ..diffseg_core.output.export import MOST_SEGMENTS, id_pixels
 from ..diffseg_core.output.poles import poles_of_inaccessibility
+from .shown_files import temporary_file
 
+VERSION = 1  # of what web/PROTOCOL.md says, as in web/picker/picker.mjs
 SUBFOLDER = "diffseg"
 FACTS = "diffseg"  # keyword of the PNG's text chunk
+# Of what is sent to the browser. JPEG ends at 65,500 pixels a side and browsers' canvases at 16,384; already
+# before that a person would wait for the files, and the browser's tab run out of memory.
+MOST_SIDE = 8192
+MOST_PIXELS = 2**25
 
 
 def picker_view(
@@ -37,14 +43,25 @@ def picker_view(
 
     Returns:
         ``picture``, a JPEG, and ``ids``, a 16-bit grey PNG of segment number + 1 (0 for no segment) with
-        a text chunk ``diffseg``: JSON of each segment's ``areas`` in pixels and ``poles`` ``[x, y]``, and
-        of the ``joins``, if there are any. Both as entries for ComfyUI's ``/view``.
+        a text chunk ``diffseg``: JSON of the picture's ``size``, each segment's ``areas`` in pixels and
+        ``poles`` ``[x, y]``, and of the ``joins``, if there are any. Both as entries for ComfyUI's
+        ``/view``, and smaller than the picture where that is too large for browsers. Of more segments than
+        the PNG can number there is only ``too_many``, their number.
     """
-    ids = id_pixels(labels)
+    count = int(labels.max()) + 1
+    if count > MOST_SEGMENTS:
+        return {"too_many": count}
+    height, width = labels.shape
+    rows, columns = shown_size(height, width)
     pairs = None if joins is None else joins.tolist()
-    path, entry = _named_by_content(ids, "png", "" if pairs is None else json.dumps(pairs))
+    ids = id_pixels(_sampled(labels, rows, columns))
+    path, entry = _named_by_content(ids, "png", json.dumps([height, width, pairs]))
     if not path.is_file():
         _write(path, ids, compress_level=1, pnginfo=_facts(labels.cpu().numpy(), pairs))
+    if (rows, columns) != (height, width):
+        picture = F.interpolate(picture.permute(2, 0, 1)[None], (rows, columns), mode="area")[0].permute(
+            1, 2, 0
+        )
     pixels = picture.mul(255).round_().clamp_(0, 255).to(device="cpu", dtype=torch.uint8).numpy()
     shown, shown_entry = _named_by_content(pixels, "jpg")
     if not shown.is_file():
@@ -52,9 +69,27 @@ def picker_view(
     return {"ids": entry, "picture": shown_entry}
 
 
+def shown_size(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns in which a picture is sent to the browser: its own where that is not too much."""
+    scale = min(1.0, MOST_SIDE / max(height, width), (MOST_PIXELS / (height * width)) ** 0.5)
+    return max(1, int(height * scale)), max(1, int(width * scale))
+
+
+def _sampled(labels: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """The labels in the middle of each cell of a grid: the same pixels as the picker means by a click."""
+    height, width = labels.shape
+    if (rows, columns) == (height, width):
+        return labels
+    down = (2 * torch.arange(rows, device=labels.device) + 1) * height // (2 * rows)
+    right = (2 * torch.arange(columns, device=labels.device) + 1) * width // (2 * columns)
+    return labels[down][:, right]
+
+
 def _facts(labels: npt.NDArray[np.int32], joins: list[list[int]] | None) -> PngInfo:
     poles = poles_of_inaccessibility(labels)
+    height, width = labels.shape
     facts: dict[str, Any] = {
+        "size": [width, height],
         "areas": np.bincount(labels[labels >= 0], minlength=len(poles)).tolist(),
         "poles": [[pole.x, pole.y] for pole in poles],
     }
@@ -72,8 +107,8 @@ def _named_by_content(
     digest = hashlib.blake2b(pixels.tobytes(), digest_size=16)
     digest.update(repr((pixels.shape, facts)).encode())
     name = f"{digest.hexdigest()}.{extension}"
-    path = Path(folder_paths.get_temp_directory()) / SUBFOLDER / name
-    return path, {"filename": name, "subfolder": SUBFOLDER, "type": "temp"}
+    entry = {"filename": name, "subfolder": SUBFOLDER, "type": "temp"}
+    return temporary_file(entry), entry
 
 
 def _write(path: Path, pixels: npt.NDArray[Any], **options: Any) -> None:

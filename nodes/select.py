@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,11 +11,12 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import InvalidSettingError, Segments
-from ..diffseg_core.editing.points import Point, complement, parse_points, segments_under
+from ..diffseg_core.editing.points import Point, complement, parse_points, segments_under, split_by_place
 from ..diffseg_core.output.label_map import draw_label_map
 from ..diffseg_core.pictures import matching_pictures
+from . import shown_files
 from .inputs import checked_pictures
-from .picker_view import picker_view
+from .picker_view import VERSION, picker_view
 from .types import CATEGORY, SegmentsType
 
 MOST_PICTURES = 16  # of a batch that the picker gets; of a longer one it gets the picture at hand
@@ -83,7 +85,7 @@ class DiffSegSelect(io.ComfyNode):
                     max=65535,
                     socketless=True,
                     tooltip="Into how many segments the picture is cut; 0 for as many as come in. The slider "
-                    "of the picker writes this. Only for segments of DiffSeg Hierarchy.",
+                    "of the picker writes this. Segments without a hierarchy stay as they come in.",
                 ),
             ],
             outputs=[
@@ -102,6 +104,7 @@ class DiffSegSelect(io.ComfyNode):
                     tooltip="The picture with an alpha channel that is opaque in the chosen segments only.",
                 ),
             ],
+            hidden=[io.Hidden.unique_id],
             is_output_node=True,
             has_intermediate_output=True,
         )
@@ -117,6 +120,11 @@ class DiffSegSelect(io.ComfyNode):
         return True
 
     @classmethod
+    def fingerprint_inputs(cls, **inputs: Any) -> int:
+        """Another value once files that the picker needs are gone, so that the node runs again."""
+        return shown_files.losses(cls._node_id())
+
+    @classmethod
     def execute(
         cls,
         segments: Segments,
@@ -129,15 +137,21 @@ class DiffSegSelect(io.ComfyNode):
     ) -> io.NodeOutput:
         """Masks of the chosen segments, and what the picker shows."""
         given = segments.counts
-        if granularity:
+        if granularity and segments.hierarchies:
             segments = segments.at_granularity(granularity)
+        elif granularity:
+            logging.warning(
+                "DiffSeg Select Segments: granularity of %d is ignored: these segments have no hierarchy.",
+                granularity,
+            )
         labels = segments.labels_of(image_index)
         if image is None:
             pictures = draw_label_map(segments)
         else:
             pictures = matching_pictures(checked_pictures(image), segments)
         others = parse_points(more_points)
-        chosen = segments_under(labels, [*parse_points(points), *others])
+        named = [*parse_points(points), *others]
+        chosen = segments_under(labels, named)
         if invert:
             chosen = complement(chosen, segments.counts[image_index])
 
@@ -145,13 +159,41 @@ class DiffSegSelect(io.ComfyNode):
         indices = torch.tensor(chosen, dtype=labels.dtype, device=labels.device)
         masks = (labels == indices[:, None, None]).float()  # [chosen, H, W]
         mask = torch.isin(labels, indices).float()[None]
-        cutout = torch.cat([pictures[image_index].to(device), mask[0, ..., None].to(device)], dim=-1)
+        opaque = mask.to(device) if image is None else mask.to(device) * _alpha(image, image_index).to(device)
+        cutout = torch.cat([pictures[image_index].to(device), opaque[0, ..., None]], dim=-1)
+        view = _view(segments, given, pictures, image_index, others)
+        view["outside"] = _count_outside(named, segments)
+        for files in view["pictures"].values():
+            shown_files.note(cls._node_id(), (files[name] for name in ("ids", "picture") if name in files))
         return io.NodeOutput(
             mask.to(device),
             (masks if chosen else mask).to(device),
             cutout[None],
-            ui={"diffseg_view": [_view(segments, given, pictures, image_index, others)]},
+            ui={"diffseg_view": [view]},
         )
+
+    @classmethod
+    def _node_id(cls) -> str:
+        return str(cls.hidden.unique_id) if cls.hidden else ""
+
+
+def _alpha(image: torch.Tensor, image_index: int) -> torch.Tensor:
+    """How opaque the picture itself is: ``[H, W]`` in 0..1, or 1 for all of it."""
+    if image.shape[-1] < 4:
+        return image.new_ones((), dtype=torch.float32)
+    return image[image_index if image.shape[0] > 1 else 0, ..., 3].float()
+
+
+def _count_outside(points: Sequence[Point], segments: Segments) -> int:
+    """How many points lie outside the picture; the log says so too."""
+    _, outside = split_by_place(points, segments.image_size)
+    if outside:
+        logging.warning(
+            "DiffSeg Select Segments: %d of %d point(s) ignored, as they lie outside the picture of %s "
+            "pixels, such as x %d, y %d.",
+            len(outside), len(points), segments.image_size, *outside[0],
+        )  # fmt: skip
+    return len(outside)
 
 
 def _view(
@@ -161,7 +203,7 @@ def _view(
     image_index: int,
     more_points: Sequence[Point],
 ) -> dict[str, Any]:
-    """What the picker shows: every picture of the batch, so that it can turn to another one by itself.
+    """What the picker shows, as `web/PROTOCOL.md` says: every picture, so that it can turn to another one.
 
     Segments with a tree go to it as that tree, whatever the cut is: it makes every cut by itself. ``given``
     is the number of segments of each picture that come in.
@@ -177,6 +219,7 @@ def _view(
         else:
             views[str(index)] = picker_view(segments.labels[index], pictures[index])
     return {
+        "version": VERSION,
         "batch_size": segments.batch_size,
         "pictures": views,
         "more_points": [point._asdict() for point in more_points],

@@ -1,4 +1,7 @@
-/** DiffSeg's part of ComfyUI's front end: the picker on the node DiffSeg Select Segments. */
+/**
+ * DiffSeg's part of ComfyUI's front end: the picker on DiffSeg Select Segments, and names such as
+ * %date:yyyy-MM-dd% filled in by DiffSeg Save.
+ */
 
 import { api } from '/scripts/api.js'
 import { app } from '/scripts/app.js'
@@ -23,8 +26,21 @@ app.registerExtension({
   name: 'DiffSeg.Picker',
   nodeCreated(node) {
     if (node.comfyClass === 'DiffSegSelect') addPicker(node)
+    if (node.comfyClass === 'DiffSegSave') fillIn(widget(node, 'filename_prefix'))
   }
 })
+
+/**
+ * Have a name sent to the server as Save Image sends its own: %date:yyyy-MM-dd% and %Node.widget% filled in by the
+ * front end. It does so for a fixed list of node types only, but gives other packs the function for it.
+ * @param {import('/scripts/app.js').Widget} target
+ */
+function fillIn(target) {
+  target.serializeValue = () => {
+    const replace = window.comfyAPI?.utils?.applyTextReplacements
+    return replace ? replace(app, String(target.value)) : target.value
+  }
+}
 
 /** @param {LGraphNode} node */
 function addPicker(node) {
@@ -76,13 +92,13 @@ function addPicker(node) {
   }
   node.onExecuted = function (output) {
     onExecuted?.call(this, output)
-    if (output?.[OUTPUT]) picker.receive(/** @type {NodeView} */ (output[OUTPUT][0]))
+    if (output?.[OUTPUT]) picker.receive(/** @type {NodeView[]} */ (output[OUTPUT]))
   }
   node.onConfigure = function (data) {
     onConfigure?.call(this, data)
     // A workflow that is opened again, or a page that is reloaded: what the last run showed is still there.
     lastOutput(node, OUTPUT).then((output) => {
-      if (output && !picker.nodeView) picker.receive(/** @type {NodeView} */ (output[0]))
+      if (output && !picker.nodeView) picker.receive(/** @type {NodeView[]} */ (output))
       else picker.refresh()
     })
   }

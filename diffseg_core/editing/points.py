@@ -89,28 +89,31 @@ def _quote(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def split_by_place(points: Iterable[Point], size: GridSize) -> tuple[list[Point], list[Point]]:
+    """The points that lie in a picture of this size, and those that lie outside of it."""
+    inside: list[Point] = []
+    outside: list[Point] = []
+    for point in points:
+        within = 0 <= point.x < size.width and 0 <= point.y < size.height
+        (inside if within else outside).append(point)
+    return inside, outside
+
+
 def segments_under(labels: torch.Tensor, points: Sequence[Point]) -> list[int]:
-    """The segments that the points name, each once, in ascending order; a point on no segment names none.
+    """The segments that the points name, each once, in ascending order.
+
+    A point on no segment names none, nor does one outside the picture: points outlive the picture that they
+    were made on, and the next one may be smaller.
 
     Args:
         labels: int ``[H, W]``, −1 where no segment is.
         points: in pixels of the label map.
-
-    Raises:
-        InvalidSettingError: a point outside the picture; the message quotes it.
     """
-    size = GridSize(*labels.shape)
-    for point in points:
-        if not (0 <= point.x < size.width and 0 <= point.y < size.height):
-            raise InvalidSettingError(
-                f"Expected points with x from 0 to {size.width - 1} and y from 0 to {size.height - 1}, as "
-                f'the picture has {size.width}×{size.height} pixels, got {{"x": {point.x}, "y": {point.y}}}. '
-                "Remove the point, or give the picture that it was made on."
-            )
-    if not points:
+    inside, _ = split_by_place(points, GridSize(*labels.shape))
+    if not inside:
         return []
-    rows = torch.tensor([point.y for point in points], device=labels.device)
-    columns = torch.tensor([point.x for point in points], device=labels.device)
+    rows = torch.tensor([point.y for point in inside], device=labels.device)
+    columns = torch.tensor([point.x for point in inside], device=labels.device)
     return sorted({label for label in labels[rows, columns].tolist() if label >= 0})
 
 

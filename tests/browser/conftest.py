@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -37,7 +38,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
     (base / "custom_nodes").mkdir()
     (base / "user" / "default" / "workflows").mkdir(parents=True)
     shutil.copy(Path(__file__).with_name("many_segments.py"), base / "custom_nodes")
-    with ComfyServer(Installation(comfyui_directory(NEWEST), Path(sys.executable)), base) as running:
+    installation = Installation(comfyui_directory(NEWEST), Path(sys.executable))
+    front_end = os.environ.get("DIFFSEG_FRONT_END")  # another one than the release's own
+    arguments = ("--front-end-root", str(Path(front_end).resolve())) if front_end else ()
+    with ComfyServer(installation, base, extra_arguments=arguments) as running:
         yield running
 
 

@@ -166,11 +166,28 @@ def picking_in_a_batch(object_info: Json, image_index: int) -> Json:
     return graph.workflow()
 
 
-def picking_among_many(object_info: Json, count: int, side: int) -> Json:
-    """Click segments of a square picture that is cut into so many of them (see many_segments.py)."""
+def picking_in_a_list(object_info: Json) -> Json:
+    """Click segments of two pictures that come one by one, as a list: the photograph, and upside down."""
+    graph = Graph(object_info)
+    photograph = (graph.add("DiffSegDemoModel"), 3)
+    turned = (graph.add("ImageFlip", "x-axis: vertically", image=photograph), 0)
+    two = (graph.add("ImageBatch", image1=photograph, image2=turned), 0)
+    segments, image = add_segments(graph, (graph.add("RebatchImages", 1, images=two), 0))
+    save_everything(graph, add_picker(graph, segments, image), segments)
+    return graph.workflow()
+
+
+def picking_among_many(object_info: Json, count: int, side: int, filtered: bool = False) -> Json:
+    """Click segments of a square picture that is cut into so many of them (see many_segments.py).
+
+    Filtered, all of them are kept, but not the order in which they join.
+    """
     graph = Graph(object_info)
     cells = graph.add("DiffSegTestCells", count, side)
-    save_choice(graph, add_picker(graph, (cells, 0), (cells, 1)))
+    segments = (cells, 0)
+    if filtered:
+        segments = (graph.add("DiffSegFilter", "", 0.0, 100.0, "any", 0, "any", segments=segments), 0)
+    save_choice(graph, add_picker(graph, segments, (cells, 1)))
     graph.save_image("numbers", (cells, 2))
     return graph.workflow()
 

@@ -155,10 +155,72 @@ def test_another_tree_of_the_same_leaves_is_another_file(pack, nested, image):
     assert first["picture"] == second["picture"]
 
 
-def test_without_a_tree_there_is_no_granularity(pack, select):
-    assert "given" not in select().ui["diffseg_view"][0]["pictures"]["0"]
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Set the granularity to 0"):
-        select(granularity=2)
+def test_without_a_tree_the_granularity_is_ignored(select, caplog):
+    points = '[{"x": 2, "y": 1}]'
+    expected = select(points)
+    assert "given" not in expected.ui["diffseg_view"][0]["pictures"]["0"]
+    assert not caplog.records
+    found = select(points, granularity=2)
+    assert "granularity of 2 is ignored" in caplog.text
+    assert torch.equal(found.args[1], expected.args[1])
+    assert found.ui == expected.ui
+
+
+def test_points_outside_a_smaller_picture_are_ignored_and_counted(select, caplog):
+    points, others = '[{"x": 4, "y": 0}, {"x": 2, "y": 1}]', '[{"x": 0, "y": -1}]'
+    found = select(points, more_points=others)
+    assert torch.equal(found.args[0][0], (LABELS[0] == 2).float())
+    assert found.ui["diffseg_view"][0]["outside"] == 2
+    assert "2 of 3 point(s) ignored, as they lie outside the picture of 2×4 pixels" in caplog.text
+    assert select('[{"x": 2, "y": 1}]').ui["diffseg_view"][0]["outside"] == 0
+
+
+def test_the_cutout_is_nowhere_more_opaque_than_the_picture(select, image):
+    alpha = torch.rand(2, 2, 4, 1)
+    cutout = select('[{"x": 0, "y": 0}]', image_index=1, image=torch.cat([image, alpha], -1)).args[2]
+    assert torch.equal(cutout[0, ..., 3], (LABELS[1] == 0) * alpha[1, ..., 0])
+    assert torch.equal(cutout[0, ..., :3], image[1])
+    one = select('[{"x": 0, "y": 0}]', image_index=1, image=torch.cat([image, alpha], -1)[:1]).args[2]
+    assert torch.equal(one[0, ..., 3], (LABELS[1] == 0) * alpha[0, ..., 0])
+
+
+def test_a_grey_picture_gets_three_channels(select, image):
+    cutout = select('[{"x": 0, "y": 0}]', image=image[..., :1]).args[2]
+    assert torch.equal(cutout[0, ..., :3], image[0, ..., :1].expand(-1, -1, 3))
+    assert torch.equal(cutout[0, ..., 3], (LABELS[0] == 0).float())
+
+
+@pytest.mark.parametrize(("height", "width"), [(2, 70_000), (70_000, 3), (9000, 20)])
+def test_a_picture_too_large_for_browsers_is_sent_smaller(pack, height, width):
+    torch.manual_seed(height)
+    labels = torch.randint(0, 3, (1, height, width), dtype=torch.int32)
+    segments = pack.diffseg_core.Segments(labels, (torch.empty(3, 1, 1),))
+    found = pack.nodes.select.DiffSegSelect.execute(
+        segments, '[{"x": 0, "y": 0}]', False, 0, image=torch.rand(1, height, width, 3)
+    )
+    assert torch.equal(found.args[0][0], (labels[0] == labels[0, 0, 0]).float())
+    files = found.ui["diffseg_view"][0]["pictures"]["0"]
+    with Image.open(written(files["picture"])) as picture, Image.open(written(files["ids"])) as ids:
+        assert picture.size == ids.size
+        columns, rows = ids.size
+        assert max(columns, rows) == 8192
+        pixels = np.asarray(ids)
+        facts = json.loads(ids.text["diffseg"])
+    assert facts["size"] == [width, height]
+    assert sum(facts["areas"]) == height * width
+    for row, column in [(0, 0), (rows - 1, columns - 1), (rows // 3, columns // 2)]:
+        y, x = int((row + 0.5) * height / rows), int((column + 0.5) * width / columns)
+        assert pixels[row, column] == labels[0, y, x] + 1
+
+
+def test_more_segments_than_the_picker_numbers_come_out_as_masks(pack):
+    labels = torch.arange(65_536, dtype=torch.int32).reshape(1, 256, 256)
+    segments = pack.diffseg_core.Segments(labels, (torch.empty(65_536, 1, 1),))
+    found = pack.nodes.select.DiffSegSelect.execute(
+        segments, '[{"x": 255, "y": 255}]', False, 0, image=torch.rand(1, 256, 256, 3)
+    )
+    assert found.args[0].sum() == 1
+    assert found.ui["diffseg_view"][0]["pictures"] == {"0": {"too_many": 65_536}}
 
 
 def test_without_a_picture_the_segments_colours_are_cut_out(select):
@@ -206,7 +268,6 @@ def test_a_click_writes_no_file_anew(select):
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({"points": '[{"x": 4, "y": 0}]'}, 'got {"x": 4, "y": 0}'),
         ({"more_points": '[{"x": 0}]'}, 'got {"x": 0} as entry 0'),
         ({"image_index": 2}, "image index from 0 to 1, got 2"),
         ({"image": torch.rand(2, 2, 5, 3)}, "2×4 pixels as the segments have, got 2×5"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from typing import Any
 
 import numpy as np
@@ -52,3 +53,33 @@ def test_what_is_no_point_is_refused_in_words(
         any_comfy_server.run(with_select(segments_prompt, [{"x": 1}]))
     with pytest.raises(ComfyRunError, match=r"Put it in brackets"):
         any_comfy_server.run(with_select(segments_prompt, "[]", more_points={"x": 1, "y": 2}))
+
+
+def test_files_that_were_removed_are_there_after_the_next_run(
+    any_comfy_server: ComfyServer, segments_prompt: dict[str, Any]
+) -> None:
+    server, prompt = any_comfy_server, with_select(segments_prompt, POINTS)
+    (view,) = server.run(prompt).outputs["4"]["diffseg_view"]
+    files = [view["pictures"]["0"][name] for name in ("ids", "picture")]
+    before = [server.fetch_image(file) for file in files]
+    assert server.run(prompt).executed == (), "nothing changed, nothing runs"
+    shutil.rmtree(server.base_directory / "temp" / "diffseg")
+    again = server.run(prompt)
+    assert "4" in again.executed
+    assert {"1", "2", "3"} <= set(again.cached)
+    assert again.outputs["4"]["diffseg_view"] == [view]
+    assert [server.fetch_image(file) for file in files] == before
+    assert server.run(prompt).executed == ()
+
+
+def test_a_list_of_pictures_tells_the_picker_of_every_item(
+    any_comfy_server: ComfyServer, segments_prompt: dict[str, Any]
+) -> None:
+    prompt = with_select(segments_prompt, POINTS)
+    prompt["7"] = {"class_type": "ImageBatch", "inputs": {"image1": ["1", 3], "image2": ["1", 3]}}
+    prompt["8"] = {"class_type": "RebatchImages", "inputs": {"images": ["7", 0], "batch_size": 1}}
+    prompt["2"]["inputs"]["image"] = prompt["4"]["inputs"]["image"] = ["8", 0]
+    outputs = any_comfy_server.run(prompt).outputs
+    views = outputs["4"]["diffseg_view"]
+    assert [view["batch_size"] for view in views] == [1, 1]
+    assert len(outputs["6"]["images"]) == 2

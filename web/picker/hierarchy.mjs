@@ -10,18 +10,21 @@ export const NEVER = 65535
 
 export class Hierarchy {
   /**
-   * @param {number} width in pixels
-   * @param {number} height in pixels
+   * @param {number} columns of the ids
+   * @param {number} rows of the ids
    * @param {Uint16Array} ids row by row, leaf number + 1, 0 for no segment
    * @param {number[]} areas of the leaves, in pixels
    * @param {Point[]} poles of the leaves: where each has most room
    * @param {[number, number][] | null} joins in order: the segment whose first leaf is the second number becomes
    *   part of the one whose first leaf is the first, which is smaller. Null where the segments have no tree: the
    *   leaves are then the segments themselves.
+   * @param {[number, number]} size width and height of the picture in pixels, of which there may be more than ids
    */
-  constructor(width, height, ids, areas, poles, joins = null) {
-    this.width = width
-    this.height = height
+  constructor(columns, rows, ids, areas, poles, joins = null, size = [columns, rows]) {
+    this.columns = columns
+    this.rows = rows
+    this.width = size[0]
+    this.height = size[1]
     this.ids = ids
     this.areas = areas
     this.poles = poles
@@ -43,9 +46,61 @@ export class Hierarchy {
    */
   static async fromPng(file) {
     const { width, height, pixels, texts } = await decodeGrey16(file)
-    const { areas, poles, joins } = JSON.parse(texts.get('diffseg') ?? '{"areas": [], "poles": []}')
+    const { areas, poles, joins, size } = JSON.parse(texts.get('diffseg') ?? '{"areas": [], "poles": []}')
     const places = poles.map((/** @type {[number, number]} */ [x, y]) => ({ x, y }))
-    return new Hierarchy(width, height, pixels, areas, places, joins)
+    return new Hierarchy(width, height, pixels, areas, places, joins, size)
+  }
+
+  /**
+   * The leaf under a pixel of the picture, or NO_SEGMENT.
+   * @param {Point} point in the picture
+   */
+  leafAt(point) {
+    const { column, row } = this.#cell(point)
+    return this.ids[row * this.columns + column] - 1
+  }
+
+  /**
+   * The pixel whose id stands for a pixel of the picture: itself, unless there are fewer ids.
+   * @param {Point} point in the picture
+   */
+  sampled(point) {
+    const { column, row } = this.#cell(point)
+    return this.#middle(column, row)
+  }
+
+  /** @param {Point} point */
+  #cell({ x, y }) {
+    const { columns, rows, width, height } = this
+    return {
+      column: Math.floor(((2 * Math.floor(x) + 1) * columns) / (2 * width)),
+      row: Math.floor(((2 * Math.floor(y) + 1) * rows) / (2 * height))
+    }
+  }
+
+  /**
+   * @param {number} column
+   * @param {number} row
+   * @returns {Point}
+   */
+  #middle(column, row) {
+    const { columns, rows, width, height } = this
+    return {
+      x: Math.floor(((2 * column + 1) * width) / (2 * columns)),
+      y: Math.floor(((2 * row + 1) * height) / (2 * rows))
+    }
+  }
+
+  /**
+   * The pixel at a place of the picture; where there are fewer ids, the one whose id there is.
+   * @param {number} across 0..1 from the left edge to the right one
+   * @param {number} down 0..1 from the top to the bottom
+   * @returns {Point}
+   */
+  pixelAt(across, down) {
+    const { columns, rows } = this
+    const column = Math.min(columns - 1, Math.floor(across * columns))
+    return this.#middle(column, Math.min(rows - 1, Math.floor(down * rows)))
   }
 
   /** Number of leaves, the most segments that there can be. */
@@ -114,11 +169,11 @@ export class Hierarchy {
    * @param {number} height
    */
   resampled(width, height) {
-    if (width === this.width && height === this.height) return this.ids
-    const columns = Uint32Array.from({ length: width }, (_, x) => Math.floor(((x + 0.5) * this.width) / width))
+    if (width === this.columns && height === this.rows) return this.ids
+    const columns = Uint32Array.from({ length: width }, (_, x) => Math.floor(((x + 0.5) * this.columns) / width))
     const out = new Uint16Array(width * height)
     for (let y = 0; y < height; y++) {
-      const row = Math.floor(((y + 0.5) * this.height) / height) * this.width
+      const row = Math.floor(((y + 0.5) * this.rows) / height) * this.columns
       for (let x = 0; x < width; x++) out[y * width + x] = this.ids[row + columns[x]]
     }
     return out

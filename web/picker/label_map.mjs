@@ -54,9 +54,8 @@ export class LabelMap {
    */
   at(point) {
     if (!this.holds(point)) return NO_SEGMENT
-    const { ids, width } = this.hierarchy
-    const id = ids[Math.floor(point.y) * width + Math.floor(point.x)]
-    return id ? this.segments[id - 1] : NO_SEGMENT
+    const leaf = this.hierarchy.leafAt(point)
+    return leaf === NO_SEGMENT ? NO_SEGMENT : this.segments[leaf]
   }
 
   /**

@@ -3,6 +3,7 @@
 import { listenToKeys, listenToPointer } from './gestures.mjs'
 import { Hierarchy } from './hierarchy.mjs'
 import { NO_SEGMENT } from './label_map.mjs'
+import { Pages } from './pages.mjs'
 import { chosenSegments, formatPoints, isNamed, parsePoints, withSegment } from './selection.mjs'
 import { Slider } from './slider.mjs'
 import { textsFor } from './texts.mjs'
@@ -17,13 +18,15 @@ import { View } from './view.mjs'
  */
 
 /**
- * A picture and its segments. `given` is the number of segments as they come, where they have a tree.
- * @typedef {{ids: FileEntry, picture: FileEntry, given?: number}} Shown
+ * A picture and its segments. `given` is the number of segments as they come, where they have a tree. Of more
+ * segments than can be sent there is only their number, `too_many`.
+ * @typedef {{ids: FileEntry, picture: FileEntry, given?: number, too_many?: number}} Shown
  */
 
 /**
- * What the node tells after a run.
+ * What the node tells after a run, once for each of the segments' inputs in a list: see ../PROTOCOL.md.
  * @typedef {object} NodeView
+ * @property {number} version
  * @property {number} batch_size
  * @property {Record<string, Shown>} pictures by index in the batch
  * @property {Point[]} more_points from other nodes
@@ -51,6 +54,7 @@ import { View } from './view.mjs'
 
 /** @typedef {'all' | 'none' | 'invert' | 'undo'} ButtonName */
 
+const VERSION = 1 // of ../PROTOCOL.md, as in nodes/picker_view.py
 const MOST_UNDO = 200
 
 export class Picker {
@@ -59,8 +63,9 @@ export class Picker {
     this.host = host
     this.texts = textsFor(host.locale)
     this.view = new View(this.texts.label)
-    /** @type {NodeView | null} */
-    this.nodeView = null
+    /** @type {NodeView[]} */
+    this.views = []
+    this.page = 0 // of the views
     /** @type {Choice[]} */
     this.past = []
     /** @type {Choice | null} */
@@ -90,12 +95,16 @@ export class Picker {
       undo: () => this.undo()
     })
     this.slider.element.hidden = true
+    this.pages = new Pages(this.texts, (page) => this.#turn(page))
     this.status = document.createElement('div')
     this.status.className = 'diffseg-picker-status'
     this.status.setAttribute('role', 'status')
-    this.element.append(this.view.frame, this.slider.element, this.bar, this.status)
+    this.note = document.createElement('div') // what is set, and left unheeded by the run
+    this.note.className = 'diffseg-picker-note'
+    this.note.setAttribute('role', 'status')
+    this.element.append(this.view.frame, this.pages.element, this.slider.element, this.bar, this.note, this.status)
     // The graph drags a node by whatever lies on it.
-    for (const element of [this.slider.element, this.bar]) {
+    for (const element of [this.pages.element, this.slider.element, this.bar]) {
       element.addEventListener('pointerdown', (event) => event.stopPropagation())
     }
     // ComfyUI's undo leaves keys alone while the slider has the focus; the picture's own keys work from here.
@@ -109,19 +118,33 @@ export class Picker {
 
   /**
    * Take what the node tells after a run.
-   * @param {NodeView} nodeView
+   * @param {NodeView[]} views
    */
-  receive(nodeView) {
-    this.nodeView = nodeView
+  receive(views) {
+    this.views = views
+    this.#turn(Math.min(this.page, views.length - 1))
+  }
+
+  /** @param {number} page */
+  #turn(page) {
+    this.page = page
+    this.pages.show(page, this.views.length)
     this.refresh()
+  }
+
+  /** What is shown of what the node told, or undefined before the first run. */
+  get nodeView() {
+    return this.views[this.page]
   }
 
   /** Show what the widgets say now. */
   refresh() {
     if (!this.nodeView) return
+    if (this.nodeView.version !== VERSION) return this.#withdraw(this.texts.otherVersion)
     const index = this.host.imageIndex()
     const files = this.nodeView.pictures[index]
     if (!files) return this.#withdraw(this.texts.otherPicture(index))
+    if (files.too_many) return this.#withdraw(this.texts.tooMany(files.too_many))
     const wanted = `${files.ids.filename} ${files.picture.filename}`
     if (wanted !== this.shown) {
       this.shown = wanted
@@ -163,6 +186,7 @@ export class Picker {
   #say(what) {
     this.hint.textContent = what
     this.status.textContent = ''
+    this.note.textContent = ''
   }
 
   /** The node is gone. */
@@ -316,14 +340,15 @@ export class Picker {
       parts.push(this.texts.segment(hovered, map.share(hovered).toFixed(1)))
       if (isNamed(map, this.nodeView?.more_points ?? [], hovered)) parts.push(this.texts.connected)
     }
-    if (this.host.isConnected()) {
-      parts.push(this.texts.fixed)
-    } else if (!points) {
-      parts.push(this.texts.unreadable)
-    } else {
-      const outside = points.filter((point) => !map.holds(point)).length
-      if (outside) parts.push(this.texts.outside(outside))
-    }
+    if (this.host.isConnected()) parts.push(this.texts.fixed)
+    else if (!points) parts.push(this.texts.unreadable)
+    const all = [...(points ?? []), ...(this.nodeView?.more_points ?? [])]
+    const outside = all.filter((point) => !map.holds(point)).length
+    const notes = outside ? [this.texts.outside(outside)] : []
+    const { granularity } = this.host.read()
+    if (granularity && !map.hierarchy.joins) notes.push(this.texts.granularity.ignored(granularity))
+    const note = notes.join(' · ')
+    if (this.note.textContent !== note) this.note.textContent = note // said again by a screen reader only if new
     this.status.textContent = parts.join(' · ')
     const undo = /** @type {HTMLButtonElement} */ (this.bar.querySelector('[data-action="undo"]'))
     undo.disabled = this.past.length === 0

@@ -55,7 +55,7 @@ export function withSegment(map, points, at, named) {
   const segment = map.at(at)
   if (segment === NO_SEGMENT) return points
   if (!named) return points.filter((point) => map.at(point) !== segment)
-  return isNamed(map, points, segment) ? points : [...points, { x: Math.floor(at.x), y: Math.floor(at.y) }]
+  return isNamed(map, points, segment) ? points : [...points, map.hierarchy.sampled(at)]
 }
 
 /**

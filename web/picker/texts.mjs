@@ -6,6 +6,8 @@
  * @property {string} first before the first run
  * @property {string} loading
  * @property {(index: number) => string} otherPicture where the picture of this index has not come yet
+ * @property {string} otherVersion the server's part of the pack is older or newer than the page's
+ * @property {(count: number) => string} tooMany segments
  * @property {string} lost the pictures are no longer on the server
  * @property {(chosen: number, count: number) => string} chosen
  * @property {string} none
@@ -15,8 +17,11 @@
  * @property {string} fixed the node's inputs come from elsewhere
  * @property {(count: number) => string} outside
  * @property {string} unreadable
- * @property {{name: string, tip: string, count: (number: number) => string, reset: string, resetTip: string}} granularity
- *   the slider, what it says to a screen reader, and the button that brings back the segments as they came
+ * @property {{of: (page: number, count: number) => string, earlier: string, later: string}} pages
+ *   where the segments came as a list
+ * @property {{name: string, tip: string, count: (number: number) => string, reset: string, resetTip: string, ignored: (number: number) => string}} granularity
+ *   the slider, what it says to a screen reader, the button that brings back the segments as they came, and where
+ *   a number is set for segments without a tree
  * @property {{all: string, none: string, invert: string, undo: string}} buttons
  * @property {{all: string, none: string, invert: string, undo: string}} tips
  */
@@ -28,6 +33,8 @@ const ENGLISH = {
   first: 'Run the workflow once. Then click here what you want.',
   loading: 'Loading the picture …',
   otherPicture: (index) => `Run the workflow to see picture ${index}.`,
+  otherVersion: 'DiffSeg was updated. Restart ComfyUI, reload this page, and run the workflow again.',
+  tooMany: (count) => `${count} segments are too many to show here. The masks come out all the same.`,
   lost: 'The picture is no longer on the server. Run the workflow again: the choice is kept.',
   chosen: (chosen, count) => `${chosen} of ${count} chosen`,
   none: 'Nothing chosen: the mask is empty',
@@ -35,14 +42,16 @@ const ENGLISH = {
   noSegment: 'no segment here',
   connected: 'chosen by the connected points',
   fixed: 'points or invert comes from a connection: change it there',
-  outside: (count) => `${count} ${count === 1 ? 'point lies' : 'points lie'} outside the picture`,
+  outside: (count) => `${count} ${count === 1 ? 'point lies' : 'points lie'} outside the picture and ${count === 1 ? 'is' : 'are'} ignored`,
   unreadable: 'points is not a list of points: mend it, or press None',
+  pages: { of: (page, count) => `Item ${page} of ${count} in the list`, earlier: 'Earlier item', later: 'Later item' },
   granularity: {
     name: 'Granularity',
     tip: 'From coarse to fine. On the picture, the keys [ and ] go one segment further',
     count: (number) => (number === 1 ? '1 segment' : `${number} segments`),
     reset: 'As given',
-    resetTip: 'The segments as they come from the node before'
+    resetTip: 'The segments as they come from the node before',
+    ignored: (number) => `granularity ${number} is ignored: these segments have no hierarchy`
   },
   buttons: { all: 'All', none: 'None', invert: 'Invert', undo: 'Undo' },
   tips: {
@@ -59,6 +68,8 @@ const CHINESE = {
   first: '先运行一次工作流，然后在这里点选所需区域。',
   loading: '正在加载图片…',
   otherPicture: (index) => `运行工作流以查看第 ${index} 张图片。`,
+  otherVersion: 'DiffSeg 已更新。请重启 ComfyUI，刷新此页面，然后重新运行工作流。',
+  tooMany: (count) => `共有 ${count} 个区域，无法在此显示。遮罩仍会正常输出。`,
   lost: '服务器上已没有这张图片。请重新运行工作流，选择会保留。',
   chosen: (chosen, count) => `已选 ${chosen} / ${count}`,
   none: '未选择任何区域：遮罩为空',
@@ -66,14 +77,16 @@ const CHINESE = {
   noSegment: '此处没有区域',
   connected: '由连接的点选中',
   fixed: '点（points）或反选（invert）来自连接：请在来源处更改',
-  outside: (count) => `${count} 个点在图片之外`,
+  outside: (count) => `${count} 个点在图片之外，已忽略`,
   unreadable: '“点（points）”不是点的列表：请改正，或按“清空”',
+  pages: { of: (page, count) => `列表第 ${page} 项，共 ${count} 项`, earlier: '上一项', later: '下一项' },
   granularity: {
     name: '粒度',
     tip: '由粗到细。在图片上可按 [ 和 ] 键减少或增加一个区域',
     count: (number) => `${number} 个区域`,
     reset: '原始',
-    resetTip: '恢复上游节点给出的分割区域'
+    resetTip: '恢复上游节点给出的分割区域',
+    ignored: (number) => `粒度 ${number} 已忽略：这些区域没有层级`
   },
   buttons: { all: '全选', none: '清空', invert: '反选', undo: '撤销' },
   tips: {

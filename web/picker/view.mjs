@@ -140,10 +140,7 @@ export class View {
     const x = (clientX - left) / width
     const y = (clientY - top) / height
     if (!(x >= 0 && x <= 1 && y >= 0 && y <= 1)) return null
-    return {
-      x: Math.min(this.hierarchy.width - 1, Math.floor(x * this.hierarchy.width)),
-      y: Math.min(this.hierarchy.height - 1, Math.floor(y * this.hierarchy.height))
-    }
+    return this.hierarchy.pixelAt(x, y)
   }
 
   /** @param {number} segment or NO_SEGMENT */

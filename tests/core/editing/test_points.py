@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from diffseg_core import InvalidSettingError, Segments
-from diffseg_core.editing.points import Point, complement, parse_points, segments_under
+from diffseg_core.editing.points import Point, complement, parse_points, segments_under, split_by_place
+from diffseg_core.grid import GridSize
 from diffseg_core.pictures import matching_pictures
 
 LABELS = torch.tensor([[0, 0, 1, 1], [0, 0, 1, -1], [2, 2, 2, 2]], dtype=torch.int32)
@@ -73,12 +74,12 @@ def test_a_point_names_the_segment_under_it(points, segments):
     assert segments_under(LABELS, [Point(*point) for point in points]) == segments
 
 
-@pytest.mark.parametrize("point", [(4, 0), (0, 3), (-1, 0), (0, -1)])
-def test_a_point_beside_the_picture_is_quoted(point):
-    x, y = point
-    message = f'x from 0 to 3 and y from 0 to 2, as the picture has 4×3 pixels, got {{"x": {x}, "y": {y}}}'
-    with pytest.raises(InvalidSettingError, match=message):
-        segments_under(LABELS, [Point(0, 0), Point(*point)])
+@pytest.mark.parametrize("point", [(4, 0), (0, 3), (-1, 0), (0, -1), (10**30, 0)])
+def test_a_point_beside_the_picture_names_nothing(point):
+    points = [Point(0, 0), Point(*point), Point(2, 2)]
+    assert segments_under(LABELS, points) == [0, 2]
+    assert segments_under(LABELS, [Point(*point)]) == []
+    assert split_by_place(points, GridSize(3, 4)) == ([points[0], points[2]], [points[1]])
 
 
 def test_what_is_not_chosen_is_the_complement():

@@ -8,6 +8,8 @@ export interface Widget {
   serialize?: boolean
   hidden?: boolean
   options: { hidden?: boolean; [name: string]: unknown }
+  /** What a prompt gets in place of the value. */
+  serializeValue?: () => unknown
   callback?: ((value: any, ...more: any[]) => void) | undefined
 }
 
@@ -65,6 +67,13 @@ export interface Extension {
   nodeCreated?(node: LGraphNode): void
   /** The outputs kept by the front end were exchanged: another workflow is shown. */
   onNodeOutputsUpdated?(outputs: Record<string, Record<string, unknown[]>>): void
+}
+
+declare global {
+  interface Window {
+    /** What older front ends had as modules of their own; some of it may be gone. */
+    comfyAPI?: { utils?: { applyTextReplacements?: (app: unknown, value: string) => string } }
+  }
 }
 
 export const app: {
