@@ -13,7 +13,7 @@ from comfy_api.latest import io
 from ..diffseg_core import InvalidSettingError, Segments
 from ..diffseg_core.editing.points import Point, complement, parse_points, segments_under, split_by_place
 from ..diffseg_core.output.label_map import draw_label_map
-from ..diffseg_core.pictures import matching_pictures
+from ..diffseg_core.pictures import alpha_of, matching_pictures
 from . import shown_files
 from .inputs import checked_pictures
 from .picker_view import VERSION, picker_view
@@ -145,10 +145,8 @@ class DiffSegSelect(io.ComfyNode):
                 granularity,
             )
         labels = segments.labels_of(image_index)
-        if image is None:
-            pictures = draw_label_map(segments)
-        else:
-            pictures = matching_pictures(checked_pictures(image), segments)
+        seen = None if image is None else checked_pictures(image)
+        pictures = draw_label_map(segments) if seen is None else matching_pictures(seen, segments)
         others = parse_points(more_points)
         named = [*parse_points(points), *others]
         chosen = segments_under(labels, named)
@@ -159,8 +157,10 @@ class DiffSegSelect(io.ComfyNode):
         indices = torch.tensor(chosen, dtype=labels.dtype, device=labels.device)
         masks = (labels == indices[:, None, None]).float()  # [chosen, H, W]
         mask = torch.isin(labels, indices).float()[None]
-        opaque = mask.to(device) if image is None else mask.to(device) * _alpha(image, image_index).to(device)
-        cutout = torch.cat([pictures[image_index].to(device), opaque[0, ..., None]], dim=-1)
+        opaque = mask[0].to(device)
+        if seen is not None:
+            opaque = opaque * alpha_of(seen, segments)[image_index].to(device)
+        cutout = torch.cat([pictures[image_index].to(device), opaque[..., None]], dim=-1)
         view = _view(segments, given, pictures, image_index, others)
         view["outside"] = _count_outside(named, segments)
         for files in view["pictures"].values():
@@ -175,13 +175,6 @@ class DiffSegSelect(io.ComfyNode):
     @classmethod
     def _node_id(cls) -> str:
         return str(cls.hidden.unique_id) if cls.hidden else ""
-
-
-def _alpha(image: torch.Tensor, image_index: int) -> torch.Tensor:
-    """How opaque the picture itself is: ``[H, W]`` in 0..1, or 1 for all of it."""
-    if image.shape[-1] < 4:
-        return image.new_ones((), dtype=torch.float32)
-    return image[image_index if image.shape[0] > 1 else 0, ..., 3].float()
 
 
 def _count_outside(points: Sequence[Point], segments: Segments) -> int:

@@ -1,4 +1,4 @@
-"""Segments, trees and pictures made on the accelerator are the CPU's, and lie where ComfyUI wants them.
+"""Segments, trees and pictures made on the accelerator are those of the CPU, and lie where they should.
 
 The demo model and its photograph are used, so that there is something to see.
 """
@@ -9,6 +9,7 @@ import json
 from dataclasses import fields, replace
 from pathlib import Path
 
+import comfy.cli_args
 import folder_paths
 import pytest
 import torch
@@ -18,21 +19,27 @@ CPU = torch.device("cpu")
 THRESHOLD = 0.5  # the demo model's attention is flatter than Stable Diffusion's
 
 
-@pytest.fixture
-def demo(pack, gpu_only):
-    """The nodes' outputs up to the capture, on the accelerator: attention, and the photograph."""
-    model, vae, conditioning, photograph = pack.nodes.demo_model.DiffSegDemoModel.execute().args
-    attention = pack.nodes.capture.DiffSegCapture.execute(
-        model=model,
-        conditioning=conditioning,
-        timestep=300,
-        input_mode=pack.nodes.capture.CLEAN,
-        noise_seed=0,
-        working_size=0,
-        resolutions="all",
-        vae=vae,
-        image=photograph,
-    )[0]
+pytestmark = pytest.mark.usefixtures("gpu_only")
+
+
+@pytest.fixture(scope="module")
+def demo(pack):
+    """Attention and the photograph that it is of, on the accelerator."""
+    with pytest.MonkeyPatch.context() as patch, torch.inference_mode():
+        patch.setattr(comfy.cli_args.args, "gpu_only", True)
+        model, vae, conditioning, photograph = pack.nodes.demo_model.DiffSegDemoModel.execute().args
+        photograph = photograph[:, ::2, ::2]
+        attention = pack.nodes.capture.DiffSegCapture.execute(
+            model=model,
+            conditioning=conditioning,
+            timestep=300,
+            input_mode=pack.nodes.capture.CLEAN,
+            noise_seed=0,
+            working_size=0,
+            resolutions="all",
+            vae=vae,
+            image=photograph,
+        )[0]
     return attention, photograph
 
 
@@ -134,7 +141,7 @@ def test_every_node_works_where_all_stays_on_the_accelerator(pack, demo, device,
         attention, photograph, "automatic", 10, 0.1, True, 0.5, 0.25, 0.06
     ).args
     report(f"{name_of(device)}: {count} segments merged, {nested.counts[0]} in the hierarchy's own cut")
-    points = json.dumps([{"x": 300, "y": 200}, {"x": 10, "y": 10}])
+    points = json.dumps([{"x": 150, "y": 100}, {"x": 5, "y": 5}])
     outputs = []
     for segments in (merged, nested):
         for image in (photograph, None):
