@@ -10,8 +10,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from .comfyui import ComfyError, ComfyServer
+from .comfyui import ComfyServer
 from .environment import installation_in_use
+from .prompt_run import ComfyError
 from .steps import CACHE, ROOT, SetupError
 from .workflow import WorkflowError, loaded_pictures, to_prompt
 

@@ -11,9 +11,10 @@ import shutil
 import sys
 import webbrowser
 
-from .comfyui import ComfyError, ComfyServer
+from .comfyui import ComfyServer
 from .demo import WORKFLOW, bundled_picture
 from .environment import installation_in_use
+from .prompt_run import ComfyError
 from .steps import CACHE, SetupError
 from .workflow import loaded_pictures
 

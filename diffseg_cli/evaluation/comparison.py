@@ -18,7 +18,7 @@ import numpy as np
 from diffseg_core.errors import InvalidSettingError
 
 from .evaluation_run import record_folder
-from .measures import LOWER_IS_BETTER, Statistic, statistics
+from .figures import LOWER_IS_BETTER, Statistic, statistics
 from .records import PictureRecord
 from .results import RowName
 from .results_file import MeasuredRun, read_run

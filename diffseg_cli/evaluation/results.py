@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from .annotated import Measure
+from .figures import Statistic, statistics
 from .measures import Record as Measured
-from .measures import Statistic, SweepFigure, statistics, sweep_statistics
 from .records import PictureRecord
+from .sweep_figures import SweepFigure, sweep_statistics
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from diffseg_tools.comfyui import ComfyRunError, ComfyServer
+from diffseg_tools.comfyui import ComfyServer
+from diffseg_tools.prompt_run import ComfyRunError
 
 
 def picture_prompt(prefix: str) -> dict:

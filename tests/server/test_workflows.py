@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from diffseg_tools.comfyui import ComfyRunError, ComfyServer
+from diffseg_tools.comfyui import ComfyServer
+from diffseg_tools.prompt_run import ComfyRunError
 from diffseg_tools.workflow import ANNOTATIONS, to_prompt
 from PIL import Image
 

@@ -17,6 +17,8 @@ HEIGHT, WIDTH = 40, 60
 PICTURES = 3
 LEFT, RIGHT, BAND = 0, 1, 2
 COLOURS = np.array([[200, 60, 40], [40, 90, 210], [120, 120, 120]])
+SQUARES = ("cocostuff27", "cityscapes27", "coco27-panoptic")
+CROP = slice(10, 50)  # columns of the central square of a made picture
 
 
 def made_regions(index: int) -> np.ndarray:
@@ -117,3 +119,9 @@ MAKERS: dict[str, Callable[[Path], list[str]]] = {
     "bsds500": make_bsds500,
     "folder": make_folder,
 }
+
+
+def numbered(regions: np.ndarray, left: int, right: int, band: int) -> list[list[int]]:
+    """The regions of a made picture under other numbers, as nested lists."""
+    numbers = {LEFT: left, RIGHT: right, BAND: band}
+    return np.vectorize(numbers.get)(regions).tolist()

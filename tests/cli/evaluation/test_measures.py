@@ -11,7 +11,9 @@ from PIL import Image
 
 from diffseg_cli.evaluation.annotated import VOID, AnnotatedPicture
 from diffseg_cli.evaluation.boundaries import boundary_of
-from diffseg_cli.evaluation.measures import check_labels, measure, statistics, summarise, sweep_statistics
+from diffseg_cli.evaluation.figures import statistics, summarise
+from diffseg_cli.evaluation.measures import check_labels, measure
+from diffseg_cli.evaluation.sweep_figures import sweep_statistics
 from diffseg_core import DiffSegError
 
 EVERYTHING = frozenset({"classes", "segments", "people", "boundaries"})

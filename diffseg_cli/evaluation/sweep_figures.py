@@ -1,0 +1,79 @@
+"""The figures of a method that was run at several settings: at the best for the set, and for each picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from diffseg_core.errors import InvalidSettingError
+
+from .annotated import Measure
+from .figures import LOWER_IS_BETTER, Statistic, Values, statistics
+from .measures import Record
+
+CHOSEN_BY = {"boundary_precision": "boundary_f", "boundary_recall": "boundary_f"}
+"""Figures of a sweep that are those of the setting which is best by another."""
+
+NOT_OF_A_SWEEP = frozenset({"segments", "accuracy_whole_set", "mean_iou_whole_set"})
+"""Figures that have no best setting: neither many nor few segments are good, and a matching of the whole set
+does not fit a set whose pictures are at different settings."""
+
+
+@dataclass(frozen=True, eq=False)
+class SweepFigure:
+    """A figure of a method that was run at several settings.
+
+    Attributes:
+        setting: the one that is best for the set as a whole.
+        best_for_set: the figure at that setting; of BSDS500 the "optimal data-set scale", ODS.
+        best_for_each: the figure with every picture at the setting that is best for it; "optimal image
+            scale", OIS.
+    """
+
+    setting: str
+    best_for_set: Statistic
+    best_for_each: Statistic
+
+
+def sweep_statistics(
+    sweep: Mapping[str, Sequence[Record]], groups: frozenset[Measure], classes: int = 0
+) -> dict[str, SweepFigure]:
+    """The figures of a sweep, by name: as of `statistics` but for those in `NOT_OF_A_SWEEP`.
+
+    The settings are those that were run: unlike the benchmark's code for thresholds of a continuous boundary
+    map, nothing is interpolated between them. Of equally good ones the first is taken.
+
+    Args:
+        sweep: records by setting, of the same pictures in the same order.
+        groups: what was measured.
+        classes: number of classes of the data set; needed for "classes".
+
+    Raises:
+        InvalidSettingError: no setting, or different numbers of pictures.
+    """
+    if len({len(records) for records in sweep.values()}) != 1:
+        lengths = {setting: len(records) for setting, records in sweep.items()}
+        raise InvalidSettingError(f"Expected records of the same pictures at every setting, got {lengths}.")
+    settings = list(sweep)
+    found = [statistics(records, groups, classes) for records in sweep.values()]
+    figures = {}
+    for name in found[0]:
+        if name not in NOT_OF_A_SWEEP:
+            chooser = CHOSEN_BY.get(name, name)
+            sign = -1 if chooser in LOWER_IS_BETTER else 1
+            by_set = [sign * row[chooser].of_set for row in found]
+            by_picture = np.stack([sign * row[chooser].of_each for row in found])  # [S, N]
+            best, best_of_each = (_first_best(np.asarray(scores)) for scores in (by_set, by_picture))
+            counts = np.stack([row[name].counts for row in found])  # [S, N, K]
+            mixed = counts[best_of_each, np.arange(counts.shape[1])]
+            at_best = found[int(best)][name]
+            figures[name] = SweepFigure(settings[int(best)], at_best, Statistic(mixed, at_best.figure))
+    return figures
+
+
+def _first_best(scores: Values) -> npt.NDArray[np.int64]:
+    """Index of the largest along the first axis; NaN is worse than any number."""
+    return np.asarray(np.where(np.isnan(scores), -np.inf, scores).argmax(axis=0))
