@@ -1,4 +1,4 @@
-"""Of a conditioning, the one entry that acts is taken; what is another model's is refused before anything runs."""
+"""The entry that acts is taken; a conditioning of another model is refused before anything runs."""
 
 from __future__ import annotations
 
@@ -161,7 +161,8 @@ def control_net(width: int) -> comfy.controlnet.ControlNet:
     net = comfy.cldm.cldm.ControlNet(
         image_size=32, in_channels=4, model_channels=32, hint_channels=3, num_res_blocks=[1, 1, 1, 1],
         channel_mult=[1, 2, 4, 4], num_heads=8, transformer_depth=[1, 1, 1, 0], transformer_depth_middle=1,
-        use_spatial_transformer=True, context_dim=width, legacy=False, operations=comfy.ops.disable_weight_init,
+        use_spatial_transformer=True, context_dim=width, legacy=False,
+        operations=comfy.ops.disable_weight_init,
     )  # fmt: skip
     for weight in net.parameters():
         torch.nn.init.normal_(weight, std=0.05)
