@@ -25,6 +25,7 @@ from ..diffseg_core.attention.resolutions import select_levels
 from .comfy_conditioning import acting_conditioning
 from .comfy_forward import LAST_TIMESTEP, denoise_once, sigma_of
 from .comfy_latents import check_samples
+from .comfy_patches import misfits_named
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -181,15 +182,16 @@ def capture(
     for layer in layers:
         hook = _capture_hook(layer, accumulator, pending, lambda: on_layer(accumulator.layers, len(layers)))
         clone.set_model_attn1_replace(hook, layer.block, layer.number, layer.index)
-    denoise_once(
-        clone,
-        latent,
-        conditioning,
-        timestep=timestep,
-        noise_seed=noise_seed,
-        batch_index=batch_index,
-        noise_mask=noise_mask,
-    )
+    with misfits_named(model, conditioning, grid):
+        denoise_once(
+            clone,
+            latent,
+            conditioning,
+            timestep=timestep,
+            noise_seed=noise_seed,
+            batch_index=batch_index,
+            noise_mask=noise_mask,
+        )
     if pending:
         raise CaptureError(
             f"Expected all {len(layers)} self-attention layers to run once, but {pending[0]} did not "

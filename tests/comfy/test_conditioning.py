@@ -1,4 +1,4 @@
-"""Of a conditioning, the one entry that acts is taken; what is another model's is refused beforehand."""
+"""The entry that acts is taken; a conditioning of another model is refused before anything runs."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import comfy.sd
@@ -10,6 +11,7 @@ import comfy.utils
 import pytest
 import torch
 from comfy.ldm.modules.attention import optimized_attention
+from comfy.patcher_extension import WrappersMP
 from comfy_api.torch_helpers import set_torch_compile_wrapper
 from comfy_extras.nodes_freelunch import FreeU_V2
 from comfy_extras.nodes_hypertile import HyperTile
@@ -187,3 +189,114 @@ def test_a_whole_block_replacement_of_self_attention_gives_way(capture, sd1):
     model = sd1.model.clone()
     model.set_model_attn1_replace(lambda q, k, v, options: v, "middle", 0)
     assert same(capture(sd1, model), capture(sd1))
+
+
+FOR_16 = torch.zeros(1, 32, 16, 16)  # as features of a picture at 128×128
+
+
+def add_features(h: torch.Tensor, options: dict[str, Any]) -> torch.Tensor:
+    """As Fooocus' inpainting: features of a latent of one size, added to the first block."""
+    return h + FOR_16 if options["block"][1] == 0 else h
+
+
+class AddFeatures:
+    """The same as an object."""
+
+    def __call__(self, h: torch.Tensor, options: dict[str, Any]) -> torch.Tensor:
+        return add_features(h, options)
+
+
+def as_function(model: Any) -> None:
+    model.set_model_input_block_patch(add_features)
+
+
+def as_object(model: Any) -> None:
+    model.set_model_input_block_patch(AddFeatures())
+
+
+def as_partial(model: Any) -> None:
+    model.set_model_input_block_patch(partial(add_features))
+
+
+def as_attention(model: Any) -> None:
+    def widened(q: Any, k: Any, v: Any, options: dict[str, Any]) -> Any:
+        return q + torch.zeros(1, 256, 32), k, v
+
+    model.set_model_attn2_patch(widened)
+
+
+def as_function_wrapper(model: Any) -> None:
+    def concatenated(apply_model: Any, arguments: dict[str, Any]) -> torch.Tensor:
+        x = torch.cat((arguments["input"], torch.zeros(len(arguments["input"]), 4, 16, 16)), 1)
+        return apply_model(x, arguments["timestep"], **arguments["c"])
+
+    model.set_model_unet_function_wrapper(concatenated)
+
+
+def as_wrapper(model: Any) -> None:
+    def concatenated(executor: Any, x: torch.Tensor, *rest: Any, **named: Any) -> torch.Tensor:
+        return executor(torch.cat((x, torch.zeros(len(x), 4, 16, 16)), 1)[:, :4], *rest, **named)
+
+    model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "layers", concatenated)
+
+
+def as_object_patch(model: Any) -> None:
+    block = model.model.diffusion_model.input_blocks[0][0]
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return type(block).forward(block, x) + FOR_16
+
+    model.add_object_patch("diffusion_model.input_blocks.0.0.forward", forward)
+
+
+@pytest.mark.parametrize(
+    ("patch", "name"),
+    [
+        (as_function, r"input_block_patch add_features of \S*test_patches"),
+        (as_object, r"input_block_patch AddFeatures of \S*test_patches"),
+        (as_partial, r"input_block_patch add_features of \S*test_patches"),
+        (as_attention, r"attn2_patch as_attention.widened of \S*test_patches"),
+        (as_function_wrapper, r"model_function_wrapper as_function_wrapper.concatenated of \S*test_patches"),
+        (as_wrapper, r"diffusion_model_wrapper as_wrapper.concatenated of \S*test_patches"),
+        (as_object_patch, r"input_blocks.0.0.forward as_object_patch.forward of \S*test_patches"),
+    ],
+)
+def test_a_patch_for_another_latent_size_is_named(pack, capture, sd1, patch, name):
+    model = sd1.model.clone()
+    model.set_model_output_block_patch(lambda h, skip, options: (h, skip))  # which has done nothing
+    patch(model)
+    with pytest.raises(
+        pack.diffseg_core.CaptureError,
+        match=rf"fit a latent of 8×12, got “[^”]+” from \S*{name}\. A patch made",
+    ) as caught:
+        capture(sd1, model, torch.randn(1, 4, 8, 12))
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    assert "connect the model before that patch" in str(caught.value)
+
+
+def test_such_a_patch_acts_at_its_own_size(capture, sd1):
+    model = sd1.model.clone()
+    as_function(model)
+    latent = torch.randn(1, 4, 16, 16)
+    assert same(capture(sd1, model, latent), capture(sd1, latent=latent))
+
+
+def test_what_fails_after_a_patch_names_all_of_them(pack, capture, sd1):
+    model = sd1.model.clone()
+    model.set_model_input_block_patch(lambda h, options: h[:, :-1] if options["block"][1] == 2 else h)
+    model.set_model_output_block_patch(lambda h, skip, options: (h, skip))
+    conditioning = [[sd1.conditioning[0][0], {"concat_latent_image": torch.zeros(1, 4, 8, 8)}]]
+    names = r"input_block_patch \S+ of \S+ or output_block_patch \S+ of \S+ or the conditioning's concat"
+    with pytest.raises(pack.diffseg_core.CaptureError, match=names):
+        capture(sd1, model, conditioning=conditioning)
+
+
+@pytest.mark.parametrize("message", ["CUDA out of memory: tried a size of 2 GB", "the disk is full"])
+def test_other_failures_in_a_patch_go_through(capture, sd1, message):
+    def fail(*_: Any) -> None:
+        raise RuntimeError(message)
+
+    model = sd1.model.clone()
+    model.set_model_input_block_patch(fail)
+    with pytest.raises(RuntimeError, match=message):
+        capture(sd1, model)
