@@ -8,11 +8,12 @@ import comfy.utils
 import torch
 from comfy_api.latest import io
 
-from ..diffseg_core import GridSize, InvalidSettingError
+from ..diffseg_core import GridSize, InvalidSettingError, Pictures
 from ..diffseg_core.attention.resolutions import Resolutions
 from ..diffseg_core.attention.working_size import working_size as working_size_of
 from . import comfy_capture
 from .comfy_latents import PIXELS, Latent, read_latent
+from .inputs import checked_pictures
 from .types import CATEGORY, Attention, CapturedAttention
 
 CLEAN, NOISED = "clean latent", "noised latent"
@@ -133,11 +134,12 @@ class DiffSegCapture(io.ComfyNode):
         channels = comfy_capture.latent_channels(model)
         _check_plugs(vae, image, latent, channels)
         given = read_latent(latent, channels) if latent is not None else None
-        image_size = _image_size(image, given)
-        target = image_size if image is None else working_size_of(image_size, working_size or native_side)
+        pictures = None if image is None else checked_pictures(image)
+        image_size = _image_size(pictures, given)
+        target = image_size if pictures is None else working_size_of(image_size, working_size or native_side)
         grid = GridSize(target.height // PIXELS, target.width // PIXELS)
         comfy_capture.checked_conditioning(model, conditioning, timestep, grid, resolutions)  # the VAE waits
-        seen = given or Latent(_encoded(vae, image, target))
+        seen = given or Latent(_encoded(vae, pictures, target))
         progress = comfy.utils.ProgressBar(1)
         maps = comfy_capture.capture(
             model,
@@ -166,15 +168,6 @@ def _check_plugs(vae: Any, image: torch.Tensor | None, latent: dict[str, Any] | 
         raise InvalidSettingError(
             f"Expected vae and image, or a latent, got neither a latent nor {missing}: connect it."
         )
-    if image.ndim != 4 or image.shape[-1] not in (3, 4) or not image.numel():
-        shape = "×".join(str(length) for length in image.shape)
-        raise InvalidSettingError(f"Expected an image of [batch, height, width, 3 or 4], got {shape}.")
-    wrong = image.numel() - int(torch.isfinite(image).sum())
-    if wrong:
-        raise InvalidSettingError(
-            f"Expected an image of finite numbers, got {wrong} of {image.numel()} that are not a number or "
-            "infinite. The node that made the image gives these: look at it there."
-        )
     if vae.latent_channels != channels:
         raise InvalidSettingError(
             f"Expected a VAE of {channels} latent channels as the model has, got {vae.latent_channels}. "
@@ -182,19 +175,19 @@ def _check_plugs(vae: Any, image: torch.Tensor | None, latent: dict[str, Any] | 
         )
 
 
-def _image_size(image: torch.Tensor | None, latent: Latent | None) -> GridSize:
+def _image_size(pictures: Pictures | None, latent: Latent | None) -> GridSize:
     """Height and width in pixels of the picture, or of that behind the latent."""
-    if image is not None:
-        return GridSize(*image.shape[1:3])
+    if pictures is not None:
+        return pictures.size
     assert latent is not None
     return GridSize(latent.grid.height * PIXELS, latent.grid.width * PIXELS)
 
 
-def _encoded(vae: Any, image: torch.Tensor | None, target: GridSize) -> torch.Tensor:
+def _encoded(vae: Any, pictures: Pictures | None, target: GridSize) -> torch.Tensor:
     """The latent ``[B, C, h, w]`` of the picture at its working size."""
-    assert image is not None
-    pixels = image[..., :3].float()
-    if target != GridSize(*image.shape[1:3]):
+    assert pictures is not None
+    pixels = pictures.colours
+    if target != pictures.size:
         pixels = torch.nn.functional.interpolate(
             pixels.movedim(-1, 1), size=tuple(target), mode="bilinear", antialias=True
         ).movedim(1, -1)

@@ -165,7 +165,7 @@ def test_numbers_that_are_not_finite_are_refused_before_anything_runs(
         capture(sd1, latent=latent)
     image = torch.rand(1, 20, 20, 3)
     image[0, 3, 4] = bad
-    with pytest.raises(error, match=r"image of finite numbers, got 3 of 1200"):
+    with pytest.raises(error, match=r"finite numbers in the image, got 3 of 1,200"):
         run_capture(image=image, vae=sd1.vae)
     assert not ran
 
