@@ -16,7 +16,7 @@ from diffseg_core.nested.segment_nested import segment_nested
 from diffseg_core.segments import Segments
 
 from .models import load_pipeline
-from .settings import CaptureSettings, ModelChoice, SegmentSettings
+from .settings import CaptureSettings, MergeSettings, ModelChoice, NestedSettings, SegmentSettings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -93,20 +93,33 @@ def segment_maps(maps: AttentionMaps, picture: Image, settings: SegmentSettings)
     Args:
         maps: the captured attention.
         picture: that of the capture, mode RGB; the label map has its size.
-        settings: as of DiffSeg Segment; the smallest area in per cent.
+        settings: as of DiffSeg Segment or DiffSeg Hierarchy; areas in per cent.
 
     Raises:
         InvalidSettingError: a setting outside its range.
     """
     pixels = torch.from_numpy(np.array(picture)).float()[None] / 255.0  # [1, H, W, 3]
-    if settings.granularity is not None:
-        segments = segment_nested(maps, pixels, number=settings.granularity or None)
+    if isinstance(settings.method, NestedSettings):
+        segments = _nested(maps, pixels, settings.method)
     else:
-        segments = _merged(maps, picture, settings)
+        segments = _merged(maps, picture, settings.method)
     return refine(segments, pixels) if settings.refine_edges else segments
 
 
-def _merged(maps: AttentionMaps, picture: Image, settings: SegmentSettings) -> Segments:
+def _nested(maps: AttentionMaps, pixels: torch.Tensor, settings: NestedSettings) -> Segments:
+    return segment_nested(
+        maps,
+        pixels,
+        number=settings.number,
+        height=settings.height,
+        neighbours_only=settings.neighbours_only,
+        contrast=settings.contrast,
+        colour=settings.colour,
+        finest=settings.finest / 100.0,
+    )
+
+
+def _merged(maps: AttentionMaps, picture: Image, settings: MergeSettings) -> Segments:
     return segment(
         maps,
         (picture.height, picture.width),
