@@ -34,7 +34,7 @@ from .joint_files import forget_joint_files, write_joint_files
 from .reading import read_picture
 from .run_file import describe_changes, read_picture_names, read_run_file, write_run_file
 from .segmenter import Segmenter
-from .settings import CaptureSettings, ModelChoice, SegmentSettings
+from .settings import CaptureSettings, ModelChoice, SegmentSettings, kept_today
 
 RUN_FILE = "diffseg.json"
 FORMAT, VERSION = "diffseg-run", 1
@@ -47,7 +47,7 @@ class RunSettings:
     Attributes:
         model: which model; on what device it runs is not kept, and may change from one run to the next.
         capture: as of DiffSeg Capture Attention.
-        segment: as of DiffSeg Segment.
+        segment: as of DiffSeg Segment or DiffSeg Hierarchy.
         mask_files: whether each mask is written to a file of its own too.
     """
 
@@ -59,7 +59,7 @@ class RunSettings:
     def kept(self) -> dict[str, Any]:
         """By name, as they are in the output folder and as people know them."""
         model = {"model": self.model.model, "precision": self.model.precision}
-        return {**model, **asdict(self.capture), **asdict(self.segment), "mask_files": self.mask_files}
+        return {**model, **asdict(self.capture), **self.segment.kept(), "mask_files": self.mask_files}
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,8 @@ def _check_settings(
     pictures: Sequence[InputPicture], out: Path, settings: RunSettings, overwrite: bool
 ) -> None:
     """Segments of different settings must not come to lie side by side."""
-    before, now = read_run_file(out / RUN_FILE, FORMAT, VERSION), settings.kept()
+    found, now = read_run_file(out / RUN_FILE, FORMAT, VERSION), settings.kept()
+    before = None if found is None else kept_today(found)
     if before == now:
         return
     if overwrite:

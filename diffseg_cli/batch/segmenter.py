@@ -15,7 +15,7 @@ from diffseg_core.pictures import Pictures, as_pictures
 from diffseg_core.segments import Segments
 
 from .models import load_pipeline
-from .settings import CaptureSettings, ModelChoice, SegmentSettings
+from .settings import CaptureSettings, MergeSettings, ModelChoice, NestedSettings, SegmentSettings
 
 if TYPE_CHECKING:
     from diffseg_core.attention.diffusers_capture import Pipeline
@@ -83,20 +83,33 @@ def segment_maps(maps: AttentionMaps, picture: PictureLike, settings: SegmentSet
     Args:
         maps: the captured attention.
         picture: that of the capture; the label map has its size.
-        settings: as of DiffSeg Segment; the smallest area in per cent.
+        settings: as of DiffSeg Segment or DiffSeg Hierarchy; areas in per cent.
 
     Raises:
         InvalidSettingError: a setting outside its range.
     """
     checked = as_pictures(picture)
-    if settings.granularity is not None:
-        segments = segment_nested(maps, checked, number=settings.granularity or None)
+    if isinstance(settings.method, NestedSettings):
+        segments = _nested(maps, checked, settings.method)
     else:
-        segments = _merged(maps, checked, settings)
+        segments = _merged(maps, checked, settings.method)
     return refine(segments, checked) if settings.refine_edges else segments
 
 
-def _merged(maps: AttentionMaps, picture: Pictures, settings: SegmentSettings) -> Segments:
+def _nested(maps: AttentionMaps, picture: Pictures, settings: NestedSettings) -> Segments:
+    return segment_nested(
+        maps,
+        picture,
+        number=settings.number,
+        height=settings.height,
+        neighbours_only=settings.neighbours_only,
+        contrast=settings.contrast,
+        colour=settings.colour,
+        finest=settings.finest / 100.0,
+    )
+
+
+def _merged(maps: AttentionMaps, picture: Pictures, settings: MergeSettings) -> Segments:
     return segment(
         maps,
         picture.size,

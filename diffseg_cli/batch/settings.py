@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, NamedTuple
 
 from diffseg_core.attention.resolutions import Resolutions
 from diffseg_core.merging.segment import Refinement
+from diffseg_core.nested.segment_nested import COLOUR, CONTRAST
 
 DEMO = "demo"
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
+
+
+class Range(NamedTuple):
+    """What a setting may be, both ends included; the same as of the node's input."""
+
+    lowest: float
+    highest: float
+
+
+def within(lowest: float, highest: float, *, default: Any) -> Any:
+    """A setting with a range: a field of a dataclass; see `range_of`."""
+    return field(default=default, metadata={"range": Range(lowest, highest)})
+
+
+def range_of(settings: type[Any], name: str) -> Range:
+    """The range of a setting of this class."""
+    found: Range = next(each for each in fields(settings) if each.name == name).metadata["range"]
+    return found
 
 
 @dataclass(frozen=True)
@@ -33,42 +53,98 @@ class CaptureSettings:
     """The settings of DiffSeg Capture Attention, under the same names.
 
     Attributes:
-        timestep: 0..999.
+        timestep: of the noise that the model is told of.
         noise_seed: seed of the timestep's noise; None gives the model the clean latent, as in the paper.
         working_size: side in pixels of a square of the area at which the model works; 0 is its native one.
         resolutions: which of the model's attention resolutions to keep.
     """
 
-    timestep: int = 300
+    timestep: int = within(0, 999, default=300)
     noise_seed: int | None = None
     working_size: int = 0
     resolutions: Resolutions = "all"
 
 
 @dataclass(frozen=True)
-class SegmentSettings:
-    """The settings of DiffSeg Segment, under the same names; and what takes its place.
+class MergeSettings:
+    """The settings of DiffSeg Segment, under the same names.
 
     Attributes:
         merge_threshold: nats; one for every pass.
-        merge_passes: ≥ 1.
-        anchors: per side of the grid, ≥ 2.
+        merge_passes: how many.
+        anchors: per side of the grid.
         refinement: "none" or "kmeans".
-        smallest_area: per cent of the picture, 0..50.
-        granularity: segments of DiffSeg Hierarchy in place of merged ones: how many, ≥ 1, or 0 for its own
-            choice; the settings above then do not count. None merges.
+        smallest_area: per cent of the picture.
+    """
+
+    merge_threshold: float = within(0.01, 10.0, default=1.0)
+    merge_passes: int = within(1, 20, default=3)
+    anchors: int = within(2, 128, default=16)
+    refinement: Refinement = "none"
+    smallest_area: float = within(0.0, 50.0, default=0.0)
+
+    def kept(self) -> dict[str, Any]:
+        """By name, as they are in the folder of a run; no granularity tells them from a hierarchy's."""
+        return {**asdict(self), "granularity": None}
+
+
+@dataclass(frozen=True)
+class NestedSettings:
+    """The settings of DiffSeg Hierarchy, under the same names.
+
+    Attributes:
+        number: of segments in each picture; None for the tree's own choice, or where there is a height.
+        height: cut where segments differ by more, in nats; None for a number.
+        neighbours_only: whether only segments with a common border join.
+        contrast: how much a border's contrast in the picture counts.
+        colour: how much colours count beside the attention.
+        finest: per cent of the picture that the finest segments have at least.
+    """
+
+    number: int | None = within(1, 2000, default=None)
+    height: float | None = within(0.0, 20.0, default=None)
+    neighbours_only: bool = True
+    contrast: float = within(0.0, 2.0, default=CONTRAST)
+    colour: float = within(0.0, 10.0, default=COLOUR)
+    finest: float = within(0.01, 10.0, default=0.06)
+
+    def kept(self) -> dict[str, Any]:
+        """By name, as they are in the folder of a run: the number as ``granularity``, 0 for none."""
+        others = asdict(self)
+        return {"granularity": others.pop("number") or 0, **others}
+
+
+@dataclass(frozen=True)
+class SegmentSettings:
+    """How a picture's attention becomes segments.
+
+    Attributes:
+        method: merged, as by DiffSeg Segment, or cut from a tree, as by DiffSeg Hierarchy.
         refine_edges: whether borders are moved to the picture's edges, as by DiffSeg Refine Edges.
     """
 
-    merge_threshold: float = 1.0
-    merge_passes: int = 3
-    anchors: int = 16
-    refinement: Refinement = "none"
-    smallest_area: float = 0.0
-    granularity: int | None = None
+    method: MergeSettings | NestedSettings = MergeSettings()
     refine_edges: bool = False
+
+    def kept(self) -> dict[str, Any]:
+        """By name, as they are in the folder of a run."""
+        return {**self.method.kept(), "refine_edges": self.refine_edges}
+
+
+def kept_today(before: Mapping[str, Any]) -> dict[str, Any]:
+    """The kept settings of a run, as they would be kept now; what else is among them stays.
+
+    Segments of a hierarchy were once kept together with settings of merging, which did not count, and
+    without the settings of the tree, which were the defaults.
+    """
+    if before.get("granularity") is None or "neighbours_only" in before:
+        return dict(before)
+    merging = {field.name for field in fields(MergeSettings)}
+    known = {name: value for name, value in before.items() if name not in merging}
+    return {**NestedSettings().kept(), **known}
 
 
 DEMO_CAPTURE = CaptureSettings(timestep=25, working_size=384)
 """What suits the demo model; its attention is flatter than Stable Diffusion's."""
-DEMO_SEGMENT = SegmentSettings(merge_threshold=0.63, smallest_area=2.0)
+DEMO_MERGE = MergeSettings(merge_threshold=0.63, smallest_area=2.0)
+DEMO_SEGMENT = SegmentSettings(DEMO_MERGE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,11 +22,14 @@ from ..batch.local_crew import LocalCrew
 from ..batch.settings import (
     DEMO,
     DEMO_CAPTURE,
-    DEMO_SEGMENT,
+    DEMO_MERGE,
     CaptureSettings,
+    MergeSettings,
     ModelChoice,
+    NestedSettings,
     Precision,
     SegmentSettings,
+    range_of,
 )
 
 CLEAN, NOISED = "clean", "noised"
@@ -60,9 +63,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 def add_capture_options(parser: argparse.ArgumentParser) -> None:
     """As of DiffSeg Capture Attention: read them with `capture_settings`."""
     group = parser.add_argument_group("capture", "as of the node DiffSeg Capture Attention")
-    group.add_argument(
-        "--timestep", type=whole(0, 999), metavar="N", help=f"0..999 ({_defaults('timestep')})"
-    )
+    _add_number(group, CaptureSettings, "timestep", "N", "of the noise that the model is told of")
     group.add_argument(
         "--input-mode",
         choices=(CLEAN, NOISED),
@@ -87,38 +88,24 @@ def add_capture_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_segment_options(parser: argparse.ArgumentParser) -> None:
-    """As of DiffSeg Segment: read them with `segment_settings`."""
+    """As of DiffSeg Segment and DiffSeg Hierarchy: read them with `segment_settings`."""
     group = parser.add_argument_group("segmentation", "as of the node DiffSeg Segment")
-    group.add_argument(
-        "--merge-threshold",
-        type=number(0.01, 10),
-        metavar="NATS",
-        help=f"0.01..10; higher gives fewer segments ({_defaults('merge_threshold')})",
-    )
-    group.add_argument(
-        "--merge-passes", type=whole(1, 20), metavar="N", help=f"1..20 ({_defaults('merge_passes')})"
-    )
-    group.add_argument(
-        "--anchors",
-        type=whole(2, 128),
-        metavar="N",
-        help=f"starting points per side of a grid, 2..128 ({_defaults('anchors')}); "
-        "at most the shorter side of a picture's attention grid",
+    _add_number(group, MergeSettings, "merge_threshold", "NATS", "higher gives fewer segments")
+    _add_number(group, MergeSettings, "merge_passes", "N", "how often maps are merged")
+    _add_number(
+        group,
+        MergeSettings,
+        "anchors",
+        "N",
+        "starting points per side of a grid; at most the shorter side of a picture's attention grid",
     )
     group.add_argument("--refinement", choices=get_args(Refinement), help="none (default) or kmeans")
-    group.add_argument(
-        "--smallest-area",
-        type=number(0, 50),
-        metavar="PERCENT",
-        help="of the picture, 0..50; connected pieces smaller than this join a neighbour "
-        f"({_defaults('smallest_area')})",
-    )
-    group.add_argument(
-        "--granularity",
-        type=granularity,
-        metavar="N|auto",
-        help="segments of the node DiffSeg Hierarchy in place of those of the settings above: how many in "
-        "each picture, or auto",
+    _add_number(
+        group,
+        MergeSettings,
+        "smallest_area",
+        "PERCENT",
+        "of the picture; connected pieces smaller than this join a neighbour",
     )
     group.add_argument(
         "--refine-edges",
@@ -126,11 +113,38 @@ def add_segment_options(parser: argparse.ArgumentParser) -> None:
         const=True,
         help="move borders to the picture's edges, as the node DiffSeg Refine Edges does",
     )
+    nested = parser.add_argument_group(
+        "nested segments",
+        "as of the node DiffSeg Hierarchy, in place of the above; with --granularity or --height",
+    )
+    nested.add_argument(
+        "--granularity", type=granularity, metavar="N|auto", help="how many in each picture, or auto"
+    )
+    _add_number(nested, NestedSettings, "height", "NATS", "how different two segments may be and still join")
+    nested.add_argument(
+        "--neighbours-only",
+        action=argparse.BooleanOptionalAction,
+        help="join only what has a common border (default), or things of one kind wherever they are",
+    )
+    _add_number(nested, NestedSettings, "contrast", "X", "how much contrast keeps neighbours apart")
+    _add_number(nested, NestedSettings, "colour", "X", "how much colours count beside the attention")
+    _add_number(nested, NestedSettings, "finest", "PERCENT", "of the picture; area of the finest segments")
+
+
+def _add_number(
+    group: argparse._ArgumentGroup, settings: type[Any], name: str, metavar: str, text: str
+) -> None:
+    """The option of a setting that has a range, which its help tells with its default."""
+    lowest, highest = range_of(settings, name)
+    kind = whole(int(lowest), int(highest)) if isinstance(lowest, int) else number(lowest, highest)
+    default = _defaults(name)
+    text = f"{text}, {lowest:g}..{highest:g}" + (f" ({default})" if default else "")
+    group.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=metavar, help=text)
 
 
 def granularity(text: str) -> int:
     """Read a number of segments; 0 stands for "auto"."""
-    return 0 if text == "auto" else whole(1, 2000)(text)
+    return 0 if text == "auto" else whole(*map(int, range_of(NestedSettings, "number")))(text)
 
 
 def add_crew_options(parser: argparse.ArgumentParser) -> None:
@@ -177,9 +191,31 @@ def capture_settings(args: argparse.Namespace) -> CaptureSettings:
 
 
 def segment_settings(args: argparse.Namespace) -> SegmentSettings:
-    """What is given, over what suits the model."""
-    base = DEMO_SEGMENT if args.model == DEMO else SegmentSettings()
-    return replace(base, **_only_given({name: getattr(args, name) for name in vars(base)}))
+    """What is given, over what suits the model.
+
+    Raises:
+        InvalidSettingError: options of one way to segment together with those of the other, or two cuts.
+    """
+    merged = _only_given({each.name: getattr(args, each.name) for each in fields(MergeSettings)})
+    names = [each.name for each in fields(NestedSettings) if each.name not in ("number", "height")]
+    nested = _only_given({name: getattr(args, name) for name in names})
+    cut = _only_given({name: getattr(args, name) for name in ("granularity", "height")})
+    method: MergeSettings | NestedSettings
+    if not cut:
+        if nested:
+            raise InvalidSettingError(
+                f"Expected --granularity or --height together with {_as_options(nested)}, which counts for "
+                "nested segments only, got neither. Add --granularity auto, or leave it out."
+            )
+        method = replace(DEMO_MERGE if args.model == DEMO else MergeSettings(), **merged)
+    elif merged or len(cut) > 1:
+        raise InvalidSettingError(
+            f"Expected one way to segment, got {_as_options({**merged, **cut})}. For nested segments leave "
+            "--granularity or --height, for merged ones neither."
+        )
+    else:
+        method = NestedSettings(cut.get("granularity") or None, cut.get("height"), **nested)
+    return SegmentSettings(method, refine_edges=bool(args.refine_edges))
 
 
 def make_crew(args: argparse.Namespace) -> Crew:
@@ -221,7 +257,8 @@ def _in_range(
         except ValueError:
             value = None
         if value is None or not lowest <= value <= highest:
-            raise argparse.ArgumentTypeError(f"expected {kind} from {lowest} to {highest}, got {text!r}")
+            ends = " to ".join(str(end).removesuffix(".0") for end in (lowest, highest))
+            raise argparse.ArgumentTypeError(f"expected {kind} from {ends}, got {text!r}")
         return value
 
     return parse
@@ -239,10 +276,25 @@ def _only_given(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _as_options(values: dict[str, Any]) -> str:
+    """Settings as they are written on the command line."""
+    words = []
+    for name, value in values.items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words.append(f"--{option} {'auto' if name == 'granularity' and not value else value}")
+    return " ".join(words)
+
+
 def _defaults(name: str) -> str:
-    """The default of a setting, and that of the demo model where it has another."""
-    for usual, demo in ((CaptureSettings(), DEMO_CAPTURE), (SegmentSettings(), DEMO_SEGMENT)):
+    """The default of a setting, and that of the demo model where it has another; empty if there is none."""
+    nested = NestedSettings()
+    for usual, demo in ((CaptureSettings(), DEMO_CAPTURE), (MergeSettings(), DEMO_MERGE), (nested, nested)):
         if hasattr(usual, name):
             value, other = getattr(usual, name), getattr(demo, name)
+            if value is None:
+                return ""
             return f"{value:g}" if value == other else f"{value:g}; demo model {other:g}"
     raise AttributeError(name)

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from diffseg_core.errors import InvalidSettingError
 
-from ..batch.settings import SegmentSettings
+from ..batch.settings import MergeSettings, NestedSettings, SegmentSettings
 from ..commands import options
 
 
@@ -38,7 +38,7 @@ def segment_sweep(args: argparse.Namespace) -> dict[str, SegmentSettings]:
     for value in values.split(","):
         option = f"--{name.replace('_', '-')}={value.strip()}"
         settings = options.segment_settings(parser.parse_args([option], copy.copy(args)))
-        sweep[f"{name}={getattr(settings, name)}"] = settings
+        sweep[f"{name}={settings.kept()[name]}"] = settings
     return sweep
 
 
@@ -56,4 +56,5 @@ class _SweepParser(argparse.ArgumentParser):
 
 
 def _known_settings() -> list[str]:
-    return [field.name for field in fields(SegmentSettings)]
+    known = [field.name for kind in (MergeSettings, NestedSettings) for field in fields(kind)]
+    return ["granularity" if name == "number" else name for name in known if name != "neighbours_only"]

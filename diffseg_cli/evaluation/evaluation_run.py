@@ -21,7 +21,7 @@ import torch
 from diffseg_core.errors import InvalidSettingError
 
 from ..batch.run_file import describe_changes, read_run_file, write_run_file
-from ..batch.settings import CaptureSettings, ModelChoice, SegmentSettings
+from ..batch.settings import CaptureSettings, ModelChoice, SegmentSettings, kept_today
 from .annotated import AnnotatedPicture, Dataset, Method
 from .attention_methods import SharedCapture
 from .datasets import open_dataset
@@ -80,7 +80,7 @@ class EvaluationSettings:
         if any(method.needs_model for method in self.methods):
             kept |= {"model": self.model.model, "precision": self.model.precision, **asdict(self.capture)}
         if any(method.is_diffseg for method in self.methods):
-            kept["diffseg"] = {name: asdict(settings) for name, settings in self.segment}
+            kept["diffseg"] = {name: settings.kept() for name, settings in self.segment}
         return kept
 
     def make_methods(self) -> tuple[list[Method], SharedCapture | None]:
@@ -181,7 +181,7 @@ def prepare_run(
     """
     records = record_folder(folder)
     try:
-        before = read_run_file(folder / RUN_FILE, FORMAT, VERSION)
+        before = _settings_before(folder)
         if before is None and records.path.exists():
             raise InvalidSettingError(
                 f"Expected {RUN_FILE} beside {records.path}: it says with what settings those were made. "
@@ -200,3 +200,11 @@ def prepare_run(
     except OSError as error:
         raise InvalidSettingError(f"Expected a folder that can be written, got {folder}: {error}.") from error
     return [picture for picture in pictures if not records.has(picture)]
+
+
+def _settings_before(folder: Path) -> dict[str, Any] | None:
+    """The settings of an earlier run as they would be kept now; None if there was none."""
+    before = read_run_file(folder / RUN_FILE, FORMAT, VERSION)
+    if before is None or "diffseg" not in before:
+        return None if before is None else dict(before)
+    return {**before, "diffseg": {name: kept_today(each) for name, each in before["diffseg"].items()}}

@@ -10,7 +10,7 @@ from typing import Literal
 from diffseg_core.errors import InvalidSettingError
 
 from ..batch.segmenter import Segmenter
-from ..batch.settings import CaptureSettings, ModelChoice, SegmentSettings
+from ..batch.settings import CaptureSettings, ModelChoice, NestedSettings, SegmentSettings
 from .annotated import Method
 from .attention_methods import (
     USUAL_CLUSTERS,
@@ -207,7 +207,7 @@ def _attention_method(
         return DiffSegMethod(choice.name, shared, chosen)
     if choice.kind.endswith("hierarchy"):
         refined_too = choice.kind.startswith(REFINED)
-        cuts = (SegmentSettings(granularity=number, refine_edges=refined_too) for number in choice.numbers)
+        cuts = (SegmentSettings(NestedSettings(number or None), refined_too) for number in choice.numbers)
         return DiffSegMethod(choice.name, shared, dict(zip(choice.settings, cuts, strict=True)))
     clustering: Clustering = colour_clusters if choice.kind.startswith("colour") else attention_clusters
     if choice.kind.endswith("true"):

@@ -28,15 +28,21 @@ from diffseg_cli.batch.segment_run import (
     prepare_run,
 )
 from diffseg_cli.batch.segmenter import Segmenter, segment_maps
-from diffseg_cli.batch.settings import CaptureSettings, ModelChoice, SegmentSettings
+from diffseg_cli.batch.settings import (
+    CaptureSettings,
+    MergeSettings,
+    ModelChoice,
+    NestedSettings,
+    SegmentSettings,
+)
 from diffseg_cli.errors import UnreadablePictureError
-from diffseg_core import InvalidSettingError, segment
+from diffseg_core import InvalidSettingError, segment, segment_nested
 
 # pycocotools has not yet followed numpy 2 here.
 reads_coco = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 
 SETTINGS = RunSettings(
-    ModelChoice(), CaptureSettings(timestep=25, working_size=64), SegmentSettings(merge_threshold=0.3)
+    ModelChoice(), CaptureSettings(timestep=25, working_size=64), SegmentSettings(MergeSettings(0.3))
 )
 PHOTOGRAPH = demo_model_folder() / "photograph.jpg"
 
@@ -95,7 +101,7 @@ def test_the_files_are_those_of_the_segments(pictures, out, segmenter):
 
 def test_the_smallest_area_is_in_per_cent(segmenter, photograph):
     picture = photograph.resize((100, 100))
-    settings = replace(SETTINGS.segment, smallest_area=5.0)
+    settings = SegmentSettings(MergeSettings(0.3, smallest_area=5.0))
     areas = segmenter.segment(picture, settings).areas()
     assert areas.min() >= 500
     assert segmenter.segment(picture, SETTINGS.segment).areas().min() < 500
@@ -103,8 +109,8 @@ def test_the_smallest_area_is_in_per_cent(segmenter, photograph):
 
 def test_anchors_are_at_most_what_the_grid_takes(segmenter, photograph):
     maps = segmenter.capture(photograph)
-    assert min(maps.grid) < SETTINGS.segment.anchors
-    most = replace(SETTINGS.segment, anchors=min(maps.grid))
+    assert min(maps.grid) < MergeSettings().anchors
+    most = SegmentSettings(MergeSettings(0.3, anchors=min(maps.grid)))
     found = segment_maps(maps, photograph, SETTINGS.segment)
     assert torch.equal(found.labels, segment_maps(maps, photograph, most).labels)
 
@@ -181,6 +187,60 @@ def test_other_settings_in_the_same_folder_are_refused(pictures, out, settings, 
     with pytest.raises(InvalidSettingError, match=f"got others: {difference}. Choose another --out, or --ov"):
         prepare_run(pictures, out, settings)
     assert prepare_run(pictures, out, replace(SETTINGS, model=ModelChoice(device="cpu"))) == pictures
+
+
+BEFORE = {
+    "model": "demo",
+    "precision": "auto",
+    "timestep": 25,
+    "noise_seed": None,
+    "working_size": 64,
+    "resolutions": "all",
+    "merge_threshold": 0.3,
+    "merge_passes": 3,
+    "anchors": 16,
+    "refinement": "none",
+    "smallest_area": 0.0,
+    "granularity": None,
+    "refine_edges": False,
+    "mask_files": False,
+}
+"""The settings in the folder of a run, as they were kept when merging and hierarchies shared one value."""
+
+
+@pytest.mark.parametrize(
+    ("granularity", "method"),
+    [(None, MergeSettings(0.3)), (0, NestedSettings()), (12, NestedSettings(12))],
+    ids=["merged", "automatic", "twelve"],
+)
+def test_a_run_from_before_goes_on(pictures, out, granularity, method):
+    out.mkdir()
+    kept = {"format": "diffseg-run", "version": 1, "settings": {**BEFORE, "granularity": granularity}}
+    (out / "diffseg.json").write_text(json.dumps(kept))
+    settings = replace(SETTINGS, segment=SegmentSettings(method))
+    assert prepare_run(pictures, out, settings) == pictures
+    assert json.loads((out / "diffseg.json").read_text())["settings"] == settings.kept()
+    assert (settings.kept() == {**BEFORE, "granularity": granularity}) == (granularity is None)
+    finer = SegmentSettings(NestedSettings(13, finest=0.03))
+    (out / "diffseg.json").write_text(json.dumps(kept))
+    with pytest.raises(InvalidSettingError, match=rf"granularity {granularity} there, 13 now"):
+        prepare_run(pictures, out, replace(SETTINGS, segment=finer))
+
+
+def test_settings_of_a_hierarchy_decide_on_its_segments(segmenter, photograph):
+    maps = segmenter.capture(photograph)
+
+    def labels(**settings):
+        return segment_maps(maps, photograph, SegmentSettings(NestedSettings(**settings))).labels
+
+    pixels = torch.from_numpy(np.array(photograph)).float()[None] / 255
+    usual = segment_nested(maps, pixels, number=9).labels
+    assert torch.equal(labels(number=9), usual)
+    for name, value in {"neighbours_only": False, "contrast": 2.0, "colour": 5.0, "finest": 2.0}.items():
+        share = {name: value / 100 if name == "finest" else value}
+        assert torch.equal(labels(number=9, **{name: value}), segment_nested(maps, pixels, 9, **share).labels)
+        assert not torch.equal(labels(number=9, **{name: value}), usual), name
+    assert labels(height=20.0).max() == 0
 
 
 def test_overwriting_does_everything_again_with_any_settings(pictures, out):

@@ -124,6 +124,9 @@ def test_what_cannot_be_is_one_clear_line(pics, capsys, args, message):
         ("--working-size", "32", "expected a whole number from 64 to 4096, got '32'"),
         ("--merge-threshold", "nan", "expected a number from 0.01 to 10, got 'nan'"),
         ("--merge-passes", "1.5", "expected a whole number from 1 to 20, got '1.5'"),
+        ("--granularity", "2001", "expected a whole number from 1 to 2000, got '2001'"),
+        ("--height", "-1", "expected a number from 0 to 20, got '-1'"),
+        ("--finest", "0", "expected a number from 0.01 to 10, got '0'"),
         ("--smallest-area", "51", "expected a number from 0 to 50, got '51'"),
         ("--refinement", "some", "invalid choice: 'some'"),
         ("--resolutions", "coarse", "invalid choice: 'coarse'"),
@@ -146,20 +149,20 @@ def kept_settings(*args: str) -> dict[str, object]:
 def test_the_settings_are_those_that_suit_the_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     usual = {"mask_files": False, "precision": "auto"}
-    assert kept_settings() == {"model": "demo", **vars(DEMO_CAPTURE), **vars(DEMO_SEGMENT), **usual}
+    assert kept_settings() == {"model": "demo", **vars(DEMO_CAPTURE), **DEMO_SEGMENT.kept(), **usual}
     Path("model").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("diffseg_cli.batch.segment_run.Segmenter", lambda *choice: None)
         found = kept_settings("--model", "model")
     model = str(tmp_path / "model")
-    assert found == {"model": model, **vars(CaptureSettings()), **vars(SegmentSettings()), **usual}
+    assert found == {"model": model, **vars(CaptureSettings()), **SegmentSettings().kept(), **usual}
 
 
 def test_every_option_is_a_setting(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = "--timestep 7 --input-mode noised --noise-seed 3 --working-size 64 --resolutions finest-two "
     options += "--merge-threshold 0.5 --merge-passes 2 --anchors 4 --refinement kmeans --smallest-area 1.5 "
-    options += "--granularity 12 --refine-edges --precision bfloat16 --mask-files"
+    options += "--refine-edges --precision bfloat16 --mask-files"
     assert kept_settings(*options.split()) == {
         "model": "demo",
         "precision": "bfloat16",
@@ -172,10 +175,42 @@ def test_every_option_is_a_setting(tmp_path, monkeypatch):
         "anchors": 4,
         "refinement": "kmeans",
         "smallest_area": 1.5,
-        "granularity": 12,
+        "granularity": None,
         "refine_edges": True,
         "mask_files": True,
     }
+
+
+def test_every_option_of_a_hierarchy_is_a_setting(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = "--no-neighbours-only --contrast 0.25 --colour 3 --finest 0.5 --refine-edges"
+    expected = {
+        "height": None,
+        "neighbours_only": False,
+        "contrast": 0.25,
+        "colour": 3.0,
+        "finest": 0.5,
+        "refine_edges": True,
+    }
+    usual = {"model": "demo", "precision": "auto", **vars(DEMO_CAPTURE), "mask_files": False}
+    found = kept_settings("--granularity", "12", *options.split())
+    assert found == {**usual, **expected, "granularity": 12}
+    found = kept_settings("--height", "0.2", *options.split())
+    assert found == {**usual, **expected, "granularity": 0, "height": 0.2}
+    assert kept_settings("--granularity", "auto")["granularity"] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--contrast 1 --no-neighbours-only", r"together with --no-neighbours-only --contrast 1\.0, which"),
+        ("--granularity auto --anchors 8", r"one way to segment, got --anchors 8 --granularity auto\."),
+        ("--granularity 8 --height 0.1", r"one way to segment, got --granularity 8 --height 0\.1\."),
+    ],
+)
+def test_options_of_two_ways_to_segment_are_refused(capsys, options, message):
+    assert main(["segment", "pics", "--out", "out", *options.split()]) == 2
+    assert re.search(message, capsys.readouterr().err)
 
 
 def test_where_there_is_no_terminal_progress_is_a_line_now_and_then(monkeypatch, capsys):

@@ -9,7 +9,13 @@ from PIL import Image
 
 from diffseg_cli.batch.models import demo_model_folder
 from diffseg_cli.batch.segmenter import Segmenter
-from diffseg_cli.batch.settings import DEMO_SEGMENT, CaptureSettings, ModelChoice, SegmentSettings
+from diffseg_cli.batch.settings import (
+    DEMO_SEGMENT,
+    CaptureSettings,
+    MergeSettings,
+    ModelChoice,
+    SegmentSettings,
+)
 from diffseg_cli.evaluation.annotated import VOID, AnnotatedPicture
 from diffseg_cli.evaluation.attention_methods import (
     ClusterMethod,
@@ -64,7 +70,10 @@ def left_and_right() -> AnnotatedPicture:
 
 def test_methods_share_one_capture_of_a_picture(segmenter: CountingSegmenter) -> None:
     shared = SharedCapture(segmenter)
-    settings = {"loose": SegmentSettings(merge_threshold=5.0), "tight": SegmentSettings(merge_threshold=0.01)}
+    settings = {
+        name: SegmentSettings(MergeSettings(threshold))
+        for name, threshold in (("loose", 5.0), ("tight", 0.01))
+    }
     methods = [
         DiffSegMethod("diffseg", shared, settings),
         ClusterMethod("kmeans:3", shared, attention_clusters, {"": constant(3)}),

@@ -222,3 +222,34 @@ def test_a_run_has_a_folder_of_its_own_name(
     monkeypatch.chdir(tmp_path)
     assert main(["evaluate", "folder", "--root", str(folder), "--methods", "grid:2"]) == 0
     assert (tmp_path / "runs/folder-demo/results.json").exists()
+
+
+def test_a_run_from_before_settings_of_a_hierarchy_were_kept_goes_on(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--methods", "diffseg", "--sweep", "granularity=4,auto", "--limit", "1", *MODEL]
+    assert evaluate("folder", folder, tmp_path / "run", *options) == 0
+    run_file = tmp_path / "run/evaluation.json"
+    kept = json.loads(run_file.read_text())
+    now = kept["settings"]["diffseg"]
+    assert [each["granularity"] for each in now.values()] == [4, 0]
+    merging = {
+        "merge_threshold": 0.63,
+        "merge_passes": 3,
+        "anchors": 16,
+        "refinement": "none",
+        "smallest_area": 2.0,
+    }
+    before = {
+        name: {**merging, "granularity": each["granularity"], "refine_edges": False}
+        for name, each in now.items()
+    }
+    run_file.write_text(json.dumps({**kept, "settings": {**kept["settings"], "diffseg": before}}))
+    (record,) = (tmp_path / "run/pictures").glob("*.json")
+    written = record.stat().st_mtime_ns
+    assert evaluate("folder", folder, tmp_path / "run", *options) == 0
+    assert record.stat().st_mtime_ns == written
+    assert json.loads(run_file.read_text()) == kept
+    finer = ["--granularity", "auto", "--finest", "1"]
+    assert evaluate("folder", folder, tmp_path / "run", *options, *finer) == 2
+    assert "'finest': 1.0" in capsys.readouterr().err
