@@ -32,6 +32,7 @@ SDXL_UNET = {
     "use_temporal_attention": False,
     "legacy": False,
 }
+LAST_OF_A_BRANCH = (".to_out.0.weight", ".ff.net.2.weight", ".proj_out.weight", ".out_layers.3.weight")
 FULL_SIZE = {
     "SD 1.5": Shape(comfy.supported_models.SD15, SD15_UNET),
     "SDXL": Shape(comfy.supported_models.SDXL, SDXL_UNET),
@@ -59,11 +60,18 @@ def random_model(
         if weight.ndim == 1:
             torch.nn.init.constant_(weight, 1.0 if key.endswith("weight") else 0.0)
             continue
-        # Attention of weights of the usual spread is nearly even, and all of it alike.
-        sharper = 1.5 if ".attn1.to_q." in key or ".attn1.to_k." in key else 1.0
         drawn = torch.randn(weight.shape, generator=generator, device=source)
-        weight.data.copy_(drawn.mul_(sharper * weight[0].numel() ** -0.5))
+        weight.data.copy_(drawn.mul_(_gain(key) * weight[0].numel() ** -0.5))
     return model
+
+
+def _gain(key: str) -> float:
+    """What a weight is multiplied by, after it was divided by the root of its inputs."""
+    if ".attn1.to_q." in key or ".attn1.to_k." in key:
+        return 2.0  # at 1 attention is nearly even, and all of it alike
+    if key.endswith(LAST_OF_A_BRANCH):
+        return 0.3  # at 1 every layer makes a rounding error larger, which no trained model does
+    return 1.0
 
 
 def random_conditioning(name: str) -> list[Any]:

@@ -16,9 +16,10 @@ from random_models import (
     random_model,
 )
 
-# The probability that may lie elsewhere: what rounding in the whole model before a layer adds up to.
-WHOLE_MODEL = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
-# And what rounding within a layer's own attention does, once its queries and keys are given.
+# How far maps may be from those of float64, as a share of what sets these apart from even attention: rounding
+# in the whole model before a layer adds up. Another layer's or head's maps are at about 1.
+WHOLE_MODEL = {torch.float32: 1e-3, torch.float16: 5e-2, torch.bfloat16: 3e-1}
+# And what rounding within a layer's own attention does once its queries and keys are given, of all attention.
 OWN_INPUTS = 1e-5
 TYPES = pytest.mark.parametrize("dtype", WHOLE_MODEL, ids=lambda dtype: str(dtype).removeprefix("torch."))
 CPU = torch.device("cpu")
@@ -29,6 +30,8 @@ def with_float64(device):
 
 
 def latent_for(name, device):
+    if name == "SDXL" and device.type == "cpu":
+        pytest.skip("SDXL's real size takes the CPU minutes, and shows no more than SD 1.5's")
     if name in SHAPES:
         return random_latent(2, 16, 24)
     side = LATENT_SIDES[name] // (4 if device.type == "cpu" else 1)
@@ -57,23 +60,25 @@ def in_float64(device, capture):
 @TYPES
 @pytest.mark.parametrize("name", [*SHAPES, *FULL_SIZE])
 def test_captured_maps_are_those_of_float64_on_the_cpu(name, dtype, device, capture, in_float64, report):
-    expected = in_float64(name)
+    latent, expected = latent_for(name, device), in_float64(name)
     model = random_model(name, dtype, device)
-    maps = capture(model, latent_for(name, device), random_conditioning(name))
+    maps = capture(model, latent, random_conditioning(name))
     assert {grid.tokens for grid in maps} == expected.keys()
-    apart = {str(grid): difference(maps[grid], expected[grid.tokens]) for grid in maps}
-    report(f"{name}, {dtype}: {max(apart.values()):.1e} of the attention lies elsewhere than in float64")
-    assert max(apart.values()) < WHOLE_MODEL[dtype]
+    shares = []
     for grid in maps:
-        even = torch.full_like(maps[grid], 1 / grid.tokens)
-        assert difference(maps[grid], even) > 0.1  # enough for a mistake to show
+        own = expected[grid.tokens]
+        structure = difference(own, torch.full_like(own, 1 / grid.tokens))
+        assert structure > 0.1  # enough for a mistake to show
+        shares.append(difference(maps[grid], own) / structure)
+    report(f"{name}, {dtype}: {max(shares):.1e} of what makes the attention is other than in float64")
+    assert max(shares) < WHOLE_MODEL[dtype]
 
 
 @TYPES
 @pytest.mark.parametrize("name", [*SHAPES, *FULL_SIZE])
 def test_captured_maps_are_the_softmax_of_what_the_layers_project(name, dtype, device, capture):
-    model, latent = random_model(name, dtype, device), latent_for(name, device)
-    conditioning = random_conditioning(name)
+    latent, conditioning = latent_for(name, device), random_conditioning(name)
+    model = random_model(name, dtype, device)
     expected, maps = expected_maps(model, lambda: capture(model, latent, conditioning), with_float64(device))
     for grid in maps:
         assert maps[grid].dtype == torch.float32

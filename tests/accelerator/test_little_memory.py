@@ -58,7 +58,7 @@ def test_no_memory_in_mid_step_leaves_the_model_usable(device, capture):
     conditioning = random_conditioning("sd1")
     before = capture(model, latent, conditioning)
     with left_as_it_was(model):
-        hook = model.model.diffusion_model.output_blocks[3].register_forward_pre_hook(fail)
+        hook = model.model.diffusion_model.output_blocks[3][0].register_forward_pre_hook(fail)
         with pytest.raises(torch.cuda.OutOfMemoryError):
             capture(model, latent, conditioning)
         hook.remove()
@@ -97,7 +97,7 @@ def test_a_failed_capture_keeps_no_memory(cuda, capture):
     def fail(*_):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
 
-    hook = model.model.diffusion_model.output_blocks[3].register_forward_pre_hook(fail)
+    hook = model.model.diffusion_model.output_blocks[3][0].register_forward_pre_hook(fail)
     with pytest.raises(torch.cuda.OutOfMemoryError) as caught:
         capture(model, latent, conditioning)
     hook.remove()
