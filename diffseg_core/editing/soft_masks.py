@@ -105,7 +105,7 @@ class _Guide:
     def __init__(self, brightness: torch.Tensor, radius: int, by: int) -> None:
         self._full, self._by = brightness, by
         self._radius = max(1, round(radius / by))
-        self.margin = 2 * self._radius * by
+        self.margin = 3 * self._radius * by  # two averages, and the window of the second
         self._brightness = self._reduced(brightness)
         self._mean = self._average(self._brightness)
         self._variance = self._average(self._brightness**2) - self._mean**2

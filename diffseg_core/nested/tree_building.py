@@ -17,6 +17,7 @@ from ..hierarchy import Hierarchy
 from ..picture.boundary_contrast import Contrast
 
 FLOOR = 1e-12  # of probabilities, under the logarithm
+ALIKE = 1e-6  # a usual divergence below this is one of equals, to rounding
 
 Joins = npt.NDArray[np.int64]
 Vector = npt.NDArray[np.float64]
@@ -46,6 +47,8 @@ def build_hierarchy(
             segment may lie in several places.
         colours: float32 ``[S, c]``, the leaves' histograms. Their divergence counts beside that of the maps.
         colour_weight: ≥ 0, how much: with 1, as much as the maps between leaves that may join, by the median.
+            Where the usual leaves are equal in colours, or in attention, there is no such measure, and
+            colours do not count.
     """
     count = int(leaves.max()) + 1
     maps = mean_maps(attention, grid, leaves, count)
@@ -54,9 +57,11 @@ def build_hierarchy(
     features = np.maximum(maps.cpu().double().numpy(), FLOOR)
     if colours is not None and colour_weight > 0 and count > 1:
         histograms = np.maximum(colours.cpu().double().numpy(), FLOOR)
-        balance = _usual(features, may_join) / max(_usual(histograms, may_join), FLOOR)
-        # Divergences add up over entries, and grow with them: so one matrix holds both.
-        features = np.concatenate((features, colour_weight * balance * histograms), axis=1)
+        usual, usual_of_colours = _usual(features, may_join), _usual(histograms, may_join)
+        if min(usual, usual_of_colours) > ALIKE:
+            # Divergences add up over entries, and grow with them: so one matrix holds both.
+            scale = colour_weight * usual / usual_of_colours
+            features = np.concatenate((features, scale * histograms), axis=1)
     joins, heights = join_closest(np.maximum(features, FLOOR), areas, may_join, contrast)
     return Hierarchy(
         leaves.int().to(attention.device),
