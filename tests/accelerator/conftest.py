@@ -8,8 +8,8 @@ takes its device when it is first imported, so these tests need a process of the
 `pytest tests`. Where there is no accelerator they end with one line.
 
 DIFFSEG_ACCELERATOR=cpu runs the same tests with the CPU as the accelerator, to find mistakes in the tests
-themselves: what only a real one can show (CUDA's memory, models that are loaded in part) is skipped, and
-models of the real size see a quarter of the picture's sides.
+themselves: what only a real one can show (CUDA's memory, models that are loaded in part) is skipped, as is
+SDXL's real size, and SD 1.5 sees a quarter of the picture's sides.
 """
 
 from __future__ import annotations
