@@ -91,7 +91,12 @@ class _Worker:
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(command[3]).parent,  # python -m looks for packages there first
+            env=environment,
         )
         self.steps: list[str] = self._answer()
 

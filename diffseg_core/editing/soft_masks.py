@@ -50,6 +50,7 @@ def soft_masks(
     brightness = matching_pictures(pictures, segments)[image].to(labels.device).mean(-1)
     radius = max(1, round(reach_in_pixels(segments, image, None) / 2))
     guide = _Guide(brightness, radius, by=max(1, round(enlargement(segments.image_size))))
+    on_step()
     masks = torch.zeros(segments.counts[image], *segments.image_size, device=labels.device)
     total = torch.zeros(tuple(segments.image_size), device=labels.device)
     boxes = _boxes(labels, len(masks), guide.margin)

@@ -79,7 +79,9 @@ def climb(
             larger = smooth
         else:
             larger = smoothed(resized(picture, size), deviation, on_step)
-        labels = grow(sampled(inner_pixels(labels), size), larger, on_step)
+        seeds = sampled(inner_pixels(labels), size)
+        on_step()
+        labels = grow(seeds, larger, on_step)
     return labels
 
 

@@ -12,6 +12,7 @@ from ..grid import GridSize
 SMOOTHING = 0.8  # standard deviation in pixels, at the usual size
 USUAL_PIXELS = 512 * 512
 BLOCK = 128  # rows that are convolved in one matrix product
+BAND_VALUES = 2**22  # values that are convolved both ways at a time: memory that is used again and again
 
 
 def enlargement(size: GridSize) -> float:
@@ -36,28 +37,37 @@ def smoothed(
     radius = math.ceil(4 * deviation)
     kernel = torch.exp(-(torch.arange(-radius, radius + 1.0) ** 2) / (2 * deviation**2))
     kernel /= kernel.sum()
-    across = _along_columns(picture.float().cpu().transpose(0, 1).contiguous(), kernel, on_step)
-    return _along_columns(across.transpose(0, 1).contiguous(), kernel, on_step)
+    smooth = torch.empty(picture.shape)
+    planes = picture.float().cpu()
+    rows = max(BLOCK, BAND_VALUES // max(1, smooth[0].numel()))
+    for start in range(0, len(smooth), rows):
+        band = slice(start, min(len(smooth), start + rows))
+        down = _along_columns(planes, kernel, band, on_step).transpose(0, 1).contiguous()
+        smooth[band] = _along_columns(down, kernel, slice(0, len(down)), on_step).transpose(0, 1)
+    return smooth
 
 
-def _along_columns(planes: torch.Tensor, kernel: torch.Tensor, on_step: Callable[[], None]) -> torch.Tensor:
-    """Convolve ``[H, W, C]`` along its first axis; beyond the ends it goes on with its last values.
+def _along_columns(
+    planes: torch.Tensor, kernel: torch.Tensor, part: slice, on_step: Callable[[], None]
+) -> torch.Tensor:
+    """Convolve some rows of ``[H, W, C]`` along the first axis; beyond the ends it goes on with its last values.
 
     Every block of rows is the product of a banded matrix and the rows around it.
     """
-    height = len(planes)
-    rows, out = planes.flatten(1), torch.empty_like(planes)
+    rows = planes.flatten(1)
+    out = rows.new_empty(part.stop - part.start, rows.shape[1])
     radius = len(kernel) // 2
     # Row b of the band holds the kernel from column b on.
     band = torch.zeros(BLOCK, BLOCK + 2 * radius)
     for offset, value in enumerate(kernel.tolist()):
         band.diagonal(offset).fill_(value)
-    for start in range(0, height, BLOCK):
+    for start in range(part.start, part.stop, BLOCK):
         on_step()
-        stop = min(height, start + BLOCK)
-        if start >= radius and stop + radius <= height:
+        stop = min(part.stop, start + BLOCK)
+        if start >= radius and stop + radius <= len(rows):
             around = rows[start - radius : stop + radius]
         else:
-            around = rows[torch.arange(start - radius, stop + radius).clamp_(0, height - 1)]
-        torch.mm(band[: stop - start, : len(around)], around, out=out[start:stop].flatten(1))
-    return out
+            around = rows[torch.arange(start - radius, stop + radius).clamp_(0, len(rows) - 1)]
+        written = out[start - part.start : stop - part.start]
+        torch.mm(band[: stop - start, : len(around)], around, out=written)
+    return out.view(-1, *planes.shape[1:])

@@ -76,7 +76,9 @@ def _join_small(pieces: Labels, smooth: torch.Tensor, smallest_area: float) -> L
     smallest = math.ceil(smallest_area * numbered.size)
     if sizes.min() >= smallest:
         return numbered
-    ends, others, weights = edges_between(smooth, STRAIGHT, numbered)
+    # Only borders of small pieces count; the others are of one kind, 0.
+    kind = np.where(sizes < smallest, np.arange(1, len(sizes) + 1, dtype=np.int32), np.int32(0))[numbered]
+    ends, others, weights = edges_between(smooth, STRAIGHT, kind)
     flat = numbered.ravel()
     forest = Forest(flat[ends], flat[others], weights, sizes)
     forest.join_small(smallest)

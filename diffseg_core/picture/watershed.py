@@ -42,15 +42,16 @@ def grow(seeds: Labels, picture: torch.Tensor, on_step: Callable[[], None] = lam
     if not len(pixels):
         return seeds.copy()
     count = int(seeds.max()) + 1
+    on_step()
+    ends, others, weights = edges_between(picture, STRAIGHT, seeds)
+    on_step()
     node = seeds.ravel().copy()  # of the forest: a seed, or a pixel without one
     node[pixels] = np.arange(count, count + len(pixels), dtype=np.int32)
-    ends, others, weights = edges_between(picture, STRAIGHT, seeds)
     on_step()
     forest = Forest(node[ends], node[others], weights, np.ones(count + len(pixels), dtype=np.int64))
     forest.join_to(np.arange(count + len(pixels)) < count, on_step)
-    grown = seeds.ravel().copy()
-    grown[pixels] = forest.piece_of(np.arange(count, count + len(pixels)))  # pieces go by their seeds
-    return grown.reshape(seeds.shape)
+    node[pixels] = forest.piece_of(np.arange(count, count + len(pixels)))  # pieces go by their seeds
+    return node.reshape(seeds.shape)
 
 
 def edges_between(
@@ -65,9 +66,16 @@ def edges_between(
     """
     found = [differences(picture, direction, labels) for direction in directions]
     ends, others, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    order = torch.sort(torch.from_numpy(weights), stable=True)
-    first = order.indices.numpy()
-    return ends[first], others[first], order.values.numpy()
+    first = _by_rising(weights)
+    return ends[first], others[first], weights[first]
+
+
+def _by_rising(weights: Weights) -> Indices:
+    """The order of weights ≥ 0, equals in theirs: what a stable sort gives, in a fraction of its time."""
+    keys = weights.view(np.uint32).astype(np.uint64) << np.uint64(32)  # floats ≥ 0 rise as their bits do
+    keys |= np.arange(len(weights), dtype=np.uint64)
+    keys.sort()
+    return (keys & np.uint64(2**32 - 1)).astype(np.int64)
 
 
 def differences(
@@ -127,20 +135,21 @@ class Forest:
             self._join_class(ends[alike], others[alike], weights[alike], allowance)
 
     def _join_class(self, ends: Indices, others: Indices, weights: Weights, allowance: float) -> None:
+        ends, others = self.piece_of(ends), self.piece_of(others)
         while True:
-            ends, others = self.piece_of(ends), self.piece_of(others)
             bound = self._inside + allowance / self._size
             open_ = (ends != others) & (weights <= np.minimum(bound[ends], bound[others]))
             ends, others, weights = ends[open_], others[open_], weights[open_]
             if not len(ends):
                 return
             self._join(self._named(ends, others), ends, others, weights)
+            ends, others = self._parent[ends], self._parent[others]
 
     def join_small(self, smallest: int) -> None:
         """Join every piece of fewer pixels with the neighbour that differs least."""
         ends, others, weights = self._edges
+        ends, others = self.piece_of(ends), self.piece_of(others)
         while True:
-            ends, others = self.piece_of(ends), self.piece_of(others)
             small = self._size < smallest
             open_ = (ends != others) & (small[ends] | small[others])
             ends, others, weights = ends[open_], others[open_], weights[open_]
@@ -148,19 +157,24 @@ class Forest:
                 return
             pieces = self._named(ends, others)
             self._join(pieces[small[pieces]], ends, others, weights)
+            ends, others = self._parent[ends], self._parent[others]
 
     def join_to(self, seeded: npt.NDArray[np.bool_], on_step: Callable[[], None] = lambda: None) -> None:
-        """Join every node with one that is seeded; those stay apart, and give their pieces the name."""
-        ends, others, weights = self._edges
+        """Join every node with one that is seeded; those stay apart, and give their pieces the name.
+
+        Of a forest in which nothing has been joined so far.
+        """
+        ends, others, _ = self._edges
         while True:
-            ends, others = self.piece_of(ends), self.piece_of(others)
             open_ = (ends != others) & ~(seeded[ends] & seeded[others])
-            ends, others, weights = ends[open_], others[open_], weights[open_]
+            ends, others = ends[open_], others[open_]
             if not len(ends):
                 return
             on_step()
             pieces = self._named(ends, others)
-            self._join(pieces[~seeded[pieces]], ends, others, weights)
+            self._hook(pieces[~seeded[pieces]], ends, others)
+            on_step()
+            ends, others = self._parent[ends], self._parent[others]
 
     def _named(self, ends: Indices, others: Indices) -> Indices:
         """The pieces at the ends of edges, each once, in ascending order."""
@@ -170,7 +184,20 @@ class Forest:
         return pieces
 
     def _join(self, pieces: Indices, ends: Indices, others: Indices, weights: Weights) -> None:
-        """Join each of the pieces with its neighbour over the first of its edges."""
+        """`_hook`, and note the sizes and the greatest differences of what arises."""
+        root, edge = self._hook(pieces, ends, others)
+        moved = root != pieces
+        np.add.at(self._size, root[moved], self._size[pieces[moved]])
+        np.maximum.at(self._inside, root, np.maximum(self._inside[pieces], weights[edge]))
+
+    def _hook(self, pieces: Indices, ends: Indices, others: Indices) -> tuple[Indices, Indices]:
+        """Join each of the pieces with its neighbour over the first of its edges.
+
+        Afterwards the parent of every piece at the ends of edges is the piece that it belongs to.
+
+        Returns:
+            for each of the pieces, what it belongs to, and its first edge.
+        """
         numbers = np.arange(len(ends))[::-1]  # backwards, so that of several writes the first edge stays
         self._first[pieces] = len(ends)
         self._first[ends[::-1]] = numbers
@@ -182,7 +209,4 @@ class Forest:
         self._parent[pieces] = partner = ends[edge] + others[edge] - pieces
         mutual = pieces[(self._parent[partner] == pieces) & (pieces < partner)]
         self._parent[mutual] = mutual
-        root = self.piece_of(pieces)
-        moved = root != pieces
-        np.add.at(self._size, root[moved], self._size[pieces[moved]])
-        np.maximum.at(self._inside, root, np.maximum(self._inside[pieces], weights[edge]))
+        return self.piece_of(pieces), edge
