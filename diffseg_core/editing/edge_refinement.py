@@ -98,7 +98,8 @@ def _refined(labels: Labels, picture: torch.Tensor, reach: float, on_step: Calla
     cores = _cores(small, max(1.0, reach * first.side / full.side))
     on_step()
     pieces = grow(cores, smoothed(resized(picture, first), GRAIN), on_step)
-    pieces = climb(pieces, picture, GRAIN, on_step=on_step) - 1
+    pieces = climb(pieces, picture, GRAIN, on_step=on_step)
+    pieces -= 1
     return pieces if first == full else _with_what_vanished(pieces, labels)
 
 

@@ -50,7 +50,7 @@ def smoothed(
 def _along_columns(
     planes: torch.Tensor, kernel: torch.Tensor, part: slice, on_step: Callable[[], None]
 ) -> torch.Tensor:
-    """Convolve some rows of ``[H, W, C]`` along the first axis; beyond the ends it goes on with its last values.
+    """Convolve some rows of ``[H, W, C]`` along the first axis; beyond the ends the last values go on.
 
     Every block of rows is the product of a banded matrix and the rows around it.
     """
