@@ -1,0 +1,107 @@
+"""From the usual size up to a picture's own: what is kept, and where borders end."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from diffseg_core import GridSize
+from diffseg_core.picture.pyramid import climb, inner_pixels, inside, resized, sampled, sizes_up_to
+
+
+@pytest.mark.parametrize(
+    ("size", "sizes"),
+    [
+        ((512, 512), [(512, 512)]),
+        ((100, 2000), [(100, 2000)]),
+        ((600, 600), [(512, 512), (600, 600)]),
+        ((1400, 1400), [(512, 512), (1400, 1400)]),  # 2.73 times: nearer to twice than to four times
+        ((1500, 1500), [(512, 512), (876, 876), (1500, 1500)]),  # 2.93 times: two steps of 1.71
+        ((4000, 6000), [(418, 627), (888, 1331), (1884, 2826), (4000, 6000)]),
+    ],
+    ids=str,
+)
+def test_each_size_is_about_twice_the_one_before(size, sizes):
+    found = sizes_up_to(GridSize(*size))
+    assert [tuple(each) for each in found] == sizes
+
+
+def test_a_pixel_has_the_label_that_its_centre_lies_in():
+    labels = np.array([[0, 1, 2], [3, 4, 5]], dtype=np.int32)
+    assert sampled(labels, GridSize(4, 3)).tolist() == [[0, 1, 2], [0, 1, 2], [3, 4, 5], [3, 4, 5]]
+    assert sampled(labels, GridSize(2, 5)).tolist() == [[0, 0, 1, 2, 2], [3, 3, 4, 5, 5]]
+    rows = np.arange(9, dtype=np.int32)[:, None]
+    assert sampled(rows, GridSize(3, 1)).ravel().tolist() == [1, 4, 7]
+    assert sampled(labels, GridSize(2, 3)) is labels
+
+
+def test_the_pixels_inside_have_only_their_own_label_around_them():
+    labels = np.zeros((5, 7), dtype=np.int32)
+    labels[:, 4:] = 1
+    assert inside(labels).astype(int).tolist() == [[1, 1, 1, 0, 0, 1, 1]] * 5
+    labels[0, 0] = 2  # its diagonal neighbour is not inside any more
+    assert inside(labels).astype(int).tolist()[:3] == [
+        [0, 0, 1, 0, 0, 1, 1],
+        [0, 0, 1, 0, 0, 1, 1],
+        [1, 1, 1, 0, 0, 1, 1],
+    ]
+
+
+def test_thin_parts_of_four_pixels_stay_and_steps_of_a_border_do_not():
+    labels = np.zeros((12, 12), dtype=np.int32)
+    labels[:, 6:] = 1
+    labels[5, 2:6] = 1  # four pixels of a thin part
+    labels[9, 3:6] = 1  # three: the step of a border
+    kept = inner_pixels(labels)
+    assert (kept[5, 2:6] == 1).all()
+    assert (kept[9, 3:6] == -1).all()
+    assert (kept[:4, 5:7] == -1).all()
+    assert (kept[0, :5] == 0).all()
+
+
+def test_a_label_of_one_pixel_stays():
+    labels = np.zeros((9, 9), dtype=np.int32)
+    labels[4, 4] = 1
+    assert inner_pixels(labels)[4, 4] == 1
+
+
+def test_a_picture_of_the_usual_size_is_left_as_it_is():
+    labels = np.arange(6, dtype=np.int32).reshape(2, 3)
+    assert climb(labels, torch.rand(2, 3, 3)) is labels
+
+
+@pytest.mark.parametrize("size", [(900, 700), (1500, 1600)], ids=str)
+def test_a_border_climbs_onto_the_edge_at_full_size(size):
+    """An edge one small pixel beside the border, where it is at full size: between two pixels of it."""
+    height, width = size
+    small = sizes_up_to(GridSize(*size))[0]
+    edge = round(width * (small.width // 2 + 0.7) / small.width)
+    picture = torch.full((height, width, 3), 0.3)
+    picture[:, edge:] = 0.6
+    labels = np.zeros(small, dtype=np.int32)
+    labels[:, small.width // 2 :] = 1
+    labels[3:5, 3:9] = 2  # thin, and without any edge: it stays about where it is
+    found = climb(labels, picture)
+    rows = slice(height // 8, None)
+    assert (found[rows, :edge] == 0).all()
+    assert (found[rows, edge:] == 1).all()
+    share = (found == 2).mean() / (labels == 2).mean()
+    assert 0.5 < share < 2
+
+
+def test_what_the_caller_raises_ends_the_climb():
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    labels = np.zeros(sizes_up_to(GridSize(700, 700))[0], dtype=np.int32)
+    with pytest.raises(KeyboardInterrupt):
+        climb(labels, torch.rand(700, 700, 3), on_step=stop)
+
+
+def test_a_smaller_picture_has_the_means_of_the_larger():
+    picture = torch.rand(8, 12, 3)
+    means = picture.view(4, 2, 6, 2, 3).mean((1, 3))
+    assert (resized(picture, GridSize(4, 6)) - means).abs().mean() < 0.1
+    flat = torch.full((9, 9, 3), 0.4)
+    torch.testing.assert_close(resized(flat, GridSize(2, 5)), torch.full((2, 5, 3), 0.4))
