@@ -79,14 +79,15 @@ def test_pictures_that_were_removed_are_there_after_a_run(graph: GraphPage, obje
     graph.load(workflows.picking_among_many(object_info, count=9, side=97))
     graph.run()
     assert graph.queue().executed == set(), "nothing changed, nothing runs"
-    shutil.rmtree(Path(graph.server.base_directory) / "temp" / "diffseg")
-    graph.page.wait_for_timeout(1000)  # the front end keeps a draft of the workflow, not at once
-    graph.reload()
-    graph.show_picker()
-    graph.page.wait_for_function(
-        "() => document.querySelector('.diffseg-picker').innerText.includes('no longer on the server')"
-    )
-    run = graph.run()
+    with graph.provoking("/api/view?filename="):
+        shutil.rmtree(Path(graph.server.base_directory) / "temp" / "diffseg")
+        graph.page.wait_for_timeout(1000)  # the front end keeps a draft of the workflow, not at once
+        graph.reload()
+        graph.show_picker()
+        graph.page.wait_for_function(
+            "() => document.querySelector('.diffseg-picker').innerText.includes('no longer on the server')"
+        )
+        run = graph.run()
     assert "DiffSegSelect" in run.executed
     assert "DiffSegTestCells" in run.cached
     assert graph.queue().executed == set()
