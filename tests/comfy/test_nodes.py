@@ -114,8 +114,8 @@ def test_both_or_neither_picture_and_latent_are_refused(pack, run_capture, sd1, 
 
 
 def test_pictures_of_another_shape_are_refused(pack, run_capture, sd1):
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=r"got 100×150×3"):
-        run_capture(vae=sd1.vae, image=torch.rand(100, 150, 3))
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=r"got 5 \(1×100×150×5\)"):
+        run_capture(vae=sd1.vae, image=torch.rand(1, 100, 150, 5))
 
 
 def test_a_vae_of_another_model_is_refused(pack, run_capture, sd1, image, monkeypatch):
