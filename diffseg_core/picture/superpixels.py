@@ -57,7 +57,9 @@ def superpixels(
         seeds = pieces
     pieces = climb(grow(seeds, first), picture, smooth=smooth, on_step=on_step)
     on_step()
-    return torch.from_numpy(_in_reading_order(_join_small(pieces, smooth, smallest_area)))
+    pieces = _join_small(pieces, smooth, smallest_area)
+    on_step()
+    return torch.from_numpy(_in_reading_order(pieces))
 
 
 def _similar_pixels(smooth: torch.Tensor, smallest_area: float) -> Labels:
