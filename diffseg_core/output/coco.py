@@ -1,8 +1,8 @@
 """Segments as COCO's two formats, each for its own readers.
 
-*Instances*: an annotation for every segment, with its mask as run lengths; ``pycocotools.coco.COCO`` opens it.
-*Panoptic*: an annotation for every picture, whose ``segments_info`` lists the segments, and beside it a picture of
-their ids in colours, id = R + 256 G + 65536 B, 0 where no segment is; panopticapi opens them.
+*Instances*: an annotation for every segment, with its mask as run lengths; ``pycocotools.coco.COCO`` opens
+it. *Panoptic*: an annotation for every picture, whose ``segments_info`` lists the segments, and beside it a
+picture of their ids in colours, id = R + 256 G + 65536 B, 0 where no segment is; panopticapi opens them.
 
 >>> id_colours(np.array([[0, 1, 300]], dtype=np.uint16)).tolist()
 [[[0, 0, 0], [1, 0, 0], [44, 1, 0]]]

@@ -1,7 +1,8 @@
 """Segments as files: label maps, an overlay, COCO annotations of both kinds, and a file for each mask.
 
 The label map is a 16-bit grey PNG whose pixels are the ids of the annotations: a segment's index + 1, and 0
-where no segment is. COCO's panoptic tools keep ids in the colours of an RGB PNG; that is written too, see `coco`.
+where no segment is. COCO's panoptic tools keep ids in the colours of an RGB PNG; that is written too, see
+`coco`.
 
 This module needs Pillow, and is therefore not imported with the package.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,16 +23,16 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from .boxes import bounding_boxes
-from .coco import CATEGORY, file_of, id_colours, image_entry, image_id_of, instances, panoptic
 from ..errors import InvalidSettingError
-from .overlay import draw_overlay
-from .palette import segment_colours
 from ..pictures import Pictures, matching_pictures
-from .poles import segment_poles
-from .run_length import encode_labels
 from ..segments import Segments
 from .atomic_files import written_aside
+from .boxes import bounding_boxes
+from .coco import CATEGORY, file_of, id_colours, image_entry, image_id_of, instances, panoptic
+from .overlay import draw_overlay
+from .palette import segment_colours
+from .poles import segment_poles
+from .run_length import encode_labels
 
 if TYPE_CHECKING:
     from ..pictures import PictureLike
@@ -76,7 +77,7 @@ class SegmentFiles:
 
     @property
     def annotation(self) -> Path:
-        """The segments' facts, JSON as COCO's instances. Written last: where it is, the others are complete."""
+        """The segments' facts, JSON as COCO's instances. Written last: with it, all are there."""
         return self.folder / f"{self.name}_segments.json"
 
     @property
@@ -229,9 +230,7 @@ def panoptic_of(annotation: Mapping[str, Any], files: SegmentFiles) -> dict[str,
     return file_of(annotation["images"], [entry])
 
 
-def _overlay(
-    segments: Segments, picture: Pictures | None
-) -> npt.NDArray[np.uint8]:
+def _overlay(segments: Segments, picture: Pictures | None) -> npt.NDArray[np.uint8]:
     """RGB of 8 bits, over one picture; over none, the colours alone."""
     if picture is None:
         plain = torch.full((1, *segments.image_size, 3), BACKGROUND)

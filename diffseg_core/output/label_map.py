@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..output import ade20k
 from ..errors import InvalidSettingError
-from ..segments import check_indices, parse_indices
+from ..output import ade20k
+from ..segments import Segments, check_indices, parse_indices
 from .palette import choose_colours, segment_colours
 from .poles import Pole, segment_poles
-from ..segments import Segments
 
 Palette = Literal["distinct", "ADE20K"]
 

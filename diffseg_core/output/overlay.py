@@ -10,10 +10,10 @@ import numpy.typing as npt
 import torch
 
 from ..errors import InvalidSettingError
-from .palette import segment_colours
 from ..pictures import matching_pictures
-from .poles import Pole, segment_poles
 from ..segments import Segments
+from .palette import segment_colours
+from .poles import Pole, segment_poles
 
 if TYPE_CHECKING:
     from ..pictures import PictureLike

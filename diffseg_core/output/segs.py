@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .boxes import Box, bounding_boxes
 from ..errors import InvalidSettingError
 from ..grid import GridSize
 from ..pictures import matching_pictures
 from ..segments import Segments
+from .boxes import Box, bounding_boxes
 
 if TYPE_CHECKING:
     from ..pictures import PictureLike

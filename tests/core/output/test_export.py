@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from panoptic_quality import panoptic_quality
+from panoptic_quality import read_ids as read_colours
 from PIL import Image
 from pycocotools import mask as coco
 from pycocotools.coco import COCO
@@ -21,8 +23,6 @@ from diffseg_core.output.coco import image_id_of
 from diffseg_core.output.export import SegmentFiles, export_segments
 from diffseg_core.output.poles import poles_of_inaccessibility
 from diffseg_core.segments import order_by_area
-from panoptic_quality import panoptic_quality
-from panoptic_quality import read_ids as read_colours
 
 # pycocotools has not yet followed numpy 2 here.
 reads_coco = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
@@ -151,7 +151,7 @@ def test_cocos_own_reader_opens_the_annotation_and_gives_every_mask(files, image
 
 
 def test_panoptic_files_are_what_cocos_panoptic_evaluation_reads(files):
-    """The right half has other segments: of one pair more than half is the same, and of the other two less."""
+    """The right half has other segments: of one pair more than half is the same, of the other two less."""
     segments = segments_of(drawn("000111 000111 000111 00011."), drawn("000011 000011 000000 00000."))
     others = SegmentFiles(files.folder, "cat_00002")
     export_segments(segments, 0, files, image_id=3)
@@ -184,7 +184,11 @@ def test_ids_above_256_go_into_the_second_colour(files):
 
 
 def test_pictures_have_numbers_of_their_own_that_do_not_change():
-    assert image_id_of("DiffSeg/segments_00001") == zlib.crc32(b"DiffSeg/segments_00001") & 0x7FFFFFFF == 1227527553
+    assert (
+        image_id_of("DiffSeg/segments_00001")
+        == zlib.crc32(b"DiffSeg/segments_00001") & 0x7FFFFFFF
+        == 1227527553
+    )
     numbers = {image_id_of(f"DiffSeg/segments_{number:05}") for number in range(10_000)}
     assert len(numbers) == 10_000
     assert 1 <= min(numbers) < max(numbers) < 2**31

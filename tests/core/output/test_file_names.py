@@ -36,7 +36,9 @@ def test_the_date_is_that_of_today():
     assert fill_in_dates("%date:yyyy%") == str(time.localtime().tm_year)
 
 
-@pytest.mark.parametrize("prefix", ["a/b", "%width%x%height%_%batch_num%", "v1.5", "50%_v1.5_5%", "50%/1.5/5%", "ü"])
+@pytest.mark.parametrize(
+    "prefix", ["a/b", "%width%x%height%_%batch_num%", "v1.5", "50%_v1.5_5%", "50%/1.5/5%", "ü"]
+)
 def test_prefixes_of_files_that_can_be_are_taken(prefix):
     check_prefix(prefix)
 
@@ -62,6 +64,8 @@ def test_names_are_refused_from_the_length_on_that_cannot_be_written(tmp_path):
         check_lengths([name, Path(name) / name], tmp_path)
         with pytest.raises(OSError, match="too long"):
             (tmp_path / f"{name}ü").touch()
-        with pytest.raises(InvalidSettingError, match=rf"at most {limit} bytes.* got {len(name.encode()) + 2} in"):
+        with pytest.raises(
+            InvalidSettingError, match=rf"at most {limit} bytes.* got {len(name.encode()) + 2} in"
+        ):
             check_lengths([Path("short") / f"{name}ü" / "x"], tmp_path)
     assert name_limit(Path("/proc/nowhere")) > 0
