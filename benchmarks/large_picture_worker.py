@@ -65,24 +65,21 @@ class Asked:
         self.longest, self._last = max(self.longest, now - self._last), now
 
 
-def measured(step: Callable[..., Any], memory: PeakMemory, now: Callable[[], float]) -> dict[str, Any]:
-    """Run a step once."""
+def measured(
+    step: Callable[..., Any], memory: PeakMemory, now: Callable[[], float], asks: bool
+) -> dict[str, Any]:
+    """Run a step once; ``asks`` is whether the release has the question."""
     memory.reset()
     asked = Asked()
     started = now()
-    try:
-        result = step(on_step=asked)
-    except TypeError:  # a release without the question
-        asked, started = None, now()  # type: ignore[assignment]
-        result = step()
+    result = step(on_step=asked) if asks else step()
     seconds = now() - started
-    if asked is not None:
-        asked()
+    asked()
     return {
         "seconds": seconds,
         "peak": memory.above_reset(),
         "segments": len(result) if isinstance(result, torch.Tensor) else result.counts[0],
-        "longest": None if asked is None else asked.longest,
+        "longest": asked.longest if asks else None,
     }
 
 
@@ -96,10 +93,13 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     choice = steps(arguments.inputs, arguments.picture, arguments.width, arguments.height, arguments.device)
+    import diffseg_core
+
+    asks = "on_step" in inspect.signature(diffseg_core.refine).parameters
     memory = ResidentMemory() if arguments.device == "cpu" else CudaMemory(arguments.device)
     print(json.dumps(list(choice)), flush=True)
     for line in sys.stdin:
-        print(json.dumps(measured(choice[line.strip()], memory, clock(arguments.device))), flush=True)
+        print(json.dumps(measured(choice[line.strip()], memory, clock(arguments.device), asks)), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -20,7 +18,7 @@ from .demo_model import PHOTOGRAPH
 from .machine import ROOT
 from .synthetic import Scene
 from .timing import Spread, ratios
-from .workers import LIBRARY, Compute, save_scene
+from .workers import LIBRARY, Compute, WaitingProcess, save_scene
 
 LAST_RELEASE = "df06301"
 """The commit that large pictures are compared with; set anew with every release."""
@@ -63,13 +61,13 @@ def measure(compute: Compute, pairs: int, picture: Path = PHOTOGRAPH) -> tuple[L
             _worker(inputs, picture, LARGER, compute) as large,
         ):
             if release is None:
-                return tuple(_row(step, now, None, large, pairs) for step in now.steps)
-            of_release = replace_library(compute, release)
+                return tuple(_row(step, now, None, large, pairs) for step in now.greeting)
+            of_release = _with_library(compute, release)
             with _worker(inputs, picture, SIZE, compute, of_release) as before:
-                return tuple(_row(step, now, before, large, pairs) for step in now.steps)
+                return tuple(_row(step, now, before, large, pairs) for step in now.greeting)
 
 
-def replace_library(compute: Compute, folder: Path) -> dict[str, str]:
+def _with_library(compute: Compute, folder: Path) -> dict[str, str]:
     """The environment of a process that has another ``diffseg_core`` and these benchmarks."""
     return {**compute.environment, "PYTHONPATH": os.pathsep.join((str(folder), str(LIBRARY)))}
 
@@ -86,64 +84,28 @@ def _last_release(folder: Path) -> Path | None:
     return folder
 
 
-class _Worker:
-    """A process that waits with its inputs loaded."""
-
-    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=Path(command[3]).parent,  # python -m looks for packages there first
-            env=environment,
-        )
-        self.steps: list[str] = self._answer()
-
-    def run(self, step: str) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it has ended: what the answer says
-            self._process.stdin.write(f"{step}\n")
-            self._process.stdin.flush()
-        answer: dict[str, Any] = self._answer()
-        return answer
-
-    def close(self) -> None:
-        self._process.communicate()
-
-    def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"The worker ended with exit status {self._process.wait()}; see above.")
-        return json.loads(line)
-
-
-@contextmanager
 def _worker(
     inputs: Path,
     picture: Path,
     size: tuple[int, int],
     compute: Compute,
     environment: dict[str, str] | None = None,
-) -> Iterator[_Worker]:
+) -> closing[WaitingProcess]:
     command = [sys.executable, "-m", "diffseg_benchmarks.large_picture_worker", str(inputs), str(picture)]
     command += [*map(str, size), "--device", compute.device]
-    started = _Worker(command, environment or compute.environment)
-    try:
-        yield started
-    finally:
-        started.close()
+    return closing(WaitingProcess(command, inputs.parent, environment or compute.environment))
 
 
-def _row(step: str, now: _Worker, before: _Worker | None, large: _Worker, pairs: int) -> LargePictureRow:
-    first = now.run(step)  # loads libraries: left out of the times
+def _row(
+    step: str, now: WaitingProcess, before: WaitingProcess | None, large: WaitingProcess, pairs: int
+) -> LargePictureRow:
+    first = now.ask(step)  # loads libraries: left out of the times
     runs, of_release, enlarged = [], [], []
     for _ in range(pairs):
         if before is not None:
-            of_release.append(before.run(step))
-        runs.append(now.run(step))
-        enlarged.append(large.run(step))
+            of_release.append(before.ask(step))
+        runs.append(now.ask(step))
+        enlarged.append(large.ask(step))
 
     def seconds(some: list[dict[str, Any]]) -> list[float]:
         return [run["seconds"] for run in some]

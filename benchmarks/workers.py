@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -77,50 +77,70 @@ def highest_peak(runs: Sequence[Run]) -> int | None:
     return max((run.peak for run in runs if run.peak is not None), default=None)
 
 
-class Worker:
-    """An implementation that waits in a process of its own, with its inputs loaded."""
+class WaitingProcess:
+    """A process that has loaded what it needs, and answers every line with one of JSON.
 
-    def __init__(self, command: Sequence[str], labels: Path, compute: Compute) -> None:
-        self._labels = labels
+    Args:
+        command: that starts it.
+        folder: in which; not one with packages, for ``python -m`` looks for them there first.
+        environment: of the process.
+
+    Attributes:
+        greeting: what it says once it is ready.
+    """
+
+    def __init__(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=labels.parent,
-            env=compute.environment,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder, env=environment
         )
         try:
-            self.library: str = json.loads(self._answer())
+            self.greeting = self._answer()
         except BaseException:
             self.close()
             raise
 
-    def run(self) -> Run:
-        """Let it segment once."""
+    def ask(self, line: str) -> Any:
+        """Let it do what a line says."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # it has ended: what the answer says
-            self._process.stdin.write("run\n")
+            self._process.stdin.write(f"{line}\n")
             self._process.stdin.flush()
-        return Run(**json.loads(self._answer()))
-
-    def labels(self) -> npt.NDArray[np.integer]:
-        """The label map of the last run."""
-        result: npt.NDArray[np.integer] = np.load(self._labels)
-        return result
+        return self._answer()
 
     def close(self) -> None:
         """End the process."""
         self._process.communicate()
 
-    def _answer(self) -> str:
+    def _answer(self) -> Any:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(
                 f"The worker ended with exit status {self._process.wait()}; see its message above."
             )
-        return line
+        return json.loads(line)
+
+
+class Worker(WaitingProcess):
+    """An implementation of the segmentation, with its inputs loaded."""
+
+    def __init__(self, command: Sequence[str], labels: Path, compute: Compute) -> None:
+        super().__init__(command, labels.parent, compute.environment)
+        self._labels = labels
+
+    @property
+    def library(self) -> str:
+        """What it runs on, with the version."""
+        return str(self.greeting)
+
+    def run(self) -> Run:
+        """Let it segment once."""
+        return Run(**self.ask("run"))
+
+    def labels(self) -> npt.NDArray[np.integer]:
+        """The label map of the last run."""
+        result: npt.NDArray[np.integer] = np.load(self._labels)
+        return result
 
 
 def save_scene(scene: Scene, path: Path) -> int:
@@ -150,8 +170,5 @@ def worker(
         command += ["--device", compute.device]
     else:
         command += ["--reference", str(reference.folder)]
-    started = Worker(command, labels, compute)
-    try:
+    with closing(Worker(command, labels, compute)) as started:
         yield started
-    finally:
-        started.close()

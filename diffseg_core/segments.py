@@ -71,7 +71,7 @@ class Segments(HostVisible):
         """
         labels = self.labels_of(image)
         if image not in self._areas:
-            self._areas[image] = labels[labels >= 0].bincount(minlength=self._counts[image])
+            self._areas[image] = (labels.flatten() + 1).bincount(minlength=self._counts[image] + 1)[1:]
         return self._areas[image]
 
     @cached_property

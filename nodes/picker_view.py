@@ -15,8 +15,10 @@ import torch.nn.functional as F
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from ..diffseg_core import GridSize
 from ..diffseg_core.output.export import MOST_SEGMENTS, id_pixels
 from ..diffseg_core.output.poles import poles_of_inaccessibility
+from ..diffseg_core.picture.pyramid import sampled
 from .shown_files import temporary_file
 
 VERSION = 1  # of what web/PROTOCOL.md says, as in web/picker/picker.mjs
@@ -54,10 +56,11 @@ def picker_view(
     height, width = labels.shape
     rows, columns = shown_size(height, width)
     pairs = None if joins is None else joins.tolist()
-    ids = id_pixels(_sampled(labels, rows, columns))
+    pixel_labels = labels.cpu().numpy()
+    ids = id_pixels(torch.from_numpy(sampled(pixel_labels, GridSize(rows, columns))))
     path, entry = _named_by_content(ids, "png", json.dumps([height, width, pairs]))
     if not path.is_file():
-        _write(path, ids, compress_level=1, pnginfo=_facts(labels.cpu().numpy(), pairs))
+        _write(path, ids, compress_level=1, pnginfo=_facts(pixel_labels, pairs))
     if (rows, columns) != (height, width):
         picture = F.interpolate(picture.permute(2, 0, 1)[None], (rows, columns), mode="area")[0].permute(
             1, 2, 0
@@ -73,16 +76,6 @@ def shown_size(height: int, width: int) -> tuple[int, int]:
     """Rows and columns in which a picture is sent to the browser: its own where that is not too much."""
     scale = min(1.0, MOST_SIDE / max(height, width), (MOST_PIXELS / (height * width)) ** 0.5)
     return max(1, int(height * scale)), max(1, int(width * scale))
-
-
-def _sampled(labels: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-    """The labels in the middle of each cell of a grid: the same pixels as the picker means by a click."""
-    height, width = labels.shape
-    if (rows, columns) == (height, width):
-        return labels
-    down = (2 * torch.arange(rows, device=labels.device) + 1) * height // (2 * rows)
-    right = (2 * torch.arange(columns, device=labels.device) + 1) * width // (2 * columns)
-    return labels[down][:, right]
 
 
 def _facts(labels: npt.NDArray[np.int32], joins: list[list[int]] | None) -> PngInfo:

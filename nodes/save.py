@@ -13,11 +13,11 @@ import torch
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
 
-from ..diffseg_core import DiffSegError, Segments
+from ..diffseg_core import Segments
 from ..diffseg_core.output.coco import image_id_of
 from ..diffseg_core.output.export import SegmentFiles, export_segments
 from ..diffseg_core.output.file_names import check_lengths, check_prefix, fill_in_dates
-from .inputs import checked_pictures
+from .inputs import checked_pictures, refusal
 from .types import CATEGORY, SegmentsType
 
 LENGTHS = {"year": 4, "month": 2, "day": 2, "hour": 2, "minute": 2, "second": 2}  # of what is filled in
@@ -63,11 +63,7 @@ class DiffSegSave(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
         """Refuse names that no file can have before anything runs; what is linked is not known yet."""
-        try:
-            cls._check_prefix(fill_in_dates(filename_prefix or ""))
-        except DiffSegError as error:
-            return str(error)
-        return True
+        return refusal(lambda: cls._check_prefix(fill_in_dates(filename_prefix or "")))
 
     @classmethod
     def execute(

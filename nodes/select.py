@@ -10,12 +10,12 @@ import comfy.model_management
 import torch
 from comfy_api.latest import io
 
-from ..diffseg_core import InvalidSettingError, Segments
+from ..diffseg_core import Segments
 from ..diffseg_core.editing.points import Point, complement, parse_points, segments_under, split_by_place
 from ..diffseg_core.output.label_map import draw_label_map
 from ..diffseg_core.pictures import alpha_of, matching_pictures
 from . import shown_files
-from .inputs import checked_pictures
+from .inputs import checked_pictures, image_index_input, refusal
 from .picker_view import VERSION, picker_view
 from .types import CATEGORY, SegmentsType
 
@@ -70,13 +70,7 @@ class DiffSegSelect(io.ComfyNode):
                     socketless=True,
                     tooltip="Choose every segment that has no point instead.",
                 ),
-                io.Int.Input(
-                    "image_index",
-                    default=0,
-                    min=0,
-                    max=4095,
-                    tooltip="Which picture of a batch to choose in; the first is 0.",
-                ),
+                image_index_input("Which picture of a batch to choose in; the first is 0."),
                 io.Int.Input(
                     "granularity",
                     optional=True,  # prompts of before it was there still run
@@ -112,12 +106,7 @@ class DiffSegSelect(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, points: Any = None, more_points: Any = None) -> bool | str:
         """Refuse points that cannot be read before anything runs."""
-        try:
-            parse_points(points)
-            parse_points(more_points)
-        except InvalidSettingError as error:
-            return str(error)
-        return True
+        return refusal(lambda: (parse_points(points), parse_points(more_points)))
 
     @classmethod
     def fingerprint_inputs(cls, **inputs: Any) -> int:

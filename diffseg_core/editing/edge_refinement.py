@@ -32,12 +32,7 @@ USUAL_REACH = 0.025  # share of the longer side, for segments that no attention 
 GRAIN = 1.5  # standard deviation in pixels of 512×512, under which changes of colour are no edges
 LONG = 4.0  # pixels of a thin part that counts, in squares of the reach
 
-NEIGHBOURS = (
-    (np.s_[1:], np.s_[:-1]),
-    (np.s_[:, 1:], np.s_[:, :-1]),
-    (np.s_[:-1], np.s_[1:]),
-    (np.s_[:, :-1], np.s_[:, 1:]),
-)
+NEIGHBOURS = ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1]))
 
 Labels = npt.NDArray[np.int32]
 
@@ -130,7 +125,7 @@ def _cores(labels: Labels, reach: float) -> Labels:
     from scipy import ndimage
 
     border = np.zeros(labels.shape, dtype=bool)  # the pixels on both sides of it
-    for here, there in NEIGHBOURS[:2]:
+    for here, there in NEIGHBOURS:
         change = labels[here] != labels[there]
         border[here] |= change
         border[there] |= change

@@ -20,7 +20,7 @@ import torch
 from ..grid import GridSize
 from .pyramid import climb, inside, resized, sizes_up_to
 from .smoothing import smoothed
-from .watershed import STRAIGHT, Forest, Labels, edges_between, grow
+from .watershed import Forest, Labels, edges_between, grow
 
 ALLOWANCE = 200 / 255  # "scale" of the paper, at the usual size
 
@@ -65,7 +65,7 @@ def superpixels(
 def _similar_pixels(smooth: torch.Tensor, smallest_area: float) -> Labels:
     """The pieces of Felzenszwalb and Huttenlocher's method: int32 ``[H, W]``, in reading order."""
     size = smooth.shape[:2]
-    forest = Forest(*edges_between(smooth, STRAIGHT), np.ones(size[0] * size[1], dtype=np.int64))
+    forest = Forest(*edges_between(smooth), np.ones(size[0] * size[1], dtype=np.int64))
     forest.join_similar(ALLOWANCE)
     forest.join_small(math.ceil(smallest_area * size[0] * size[1]))
     return _in_reading_order(forest.piece_of(np.arange(size[0] * size[1])).reshape(size))
@@ -80,7 +80,7 @@ def _join_small(pieces: Labels, smooth: torch.Tensor, smallest_area: float) -> L
         return numbered
     # Only borders of small pieces count; the others are of one kind, 0.
     kind = np.where(sizes < smallest, np.arange(1, len(sizes) + 1, dtype=np.int32), np.int32(0))[numbered]
-    ends, others, weights = edges_between(smooth, STRAIGHT, kind)
+    ends, others, weights = edges_between(smooth, kind)
     flat = numbered.ravel()
     forest = Forest(flat[ends], flat[others], weights, sizes)
     forest.join_small(smallest)

@@ -8,7 +8,7 @@ minimum spanning trees. Felzenszwalb and Huttenlocher's superpixels and watershe
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +43,7 @@ def grow(seeds: Labels, picture: torch.Tensor, on_step: Callable[[], None] = lam
         return seeds.copy()
     count = int(seeds.max()) + 1
     on_step()
-    ends, others, weights = edges_between(picture, STRAIGHT, seeds)
+    ends, others, weights = edges_between(picture, seeds)
     on_step()
     node = seeds.ravel().copy()  # of the forest: a seed, or a pixel without one
     node[pixels] = np.arange(count, count + len(pixels), dtype=np.int32)
@@ -54,17 +54,14 @@ def grow(seeds: Labels, picture: torch.Tensor, on_step: Callable[[], None] = lam
     return node.reshape(seeds.shape)
 
 
-def edges_between(
-    picture: torch.Tensor, directions: Sequence[tuple[int, int]], labels: Labels | None = None
-) -> tuple[Indices, Indices, Weights]:
+def edges_between(picture: torch.Tensor, labels: Labels | None = None) -> tuple[Indices, Indices, Weights]:
     """Both ends and the weight of every edge between pixels that touch, by rising weight.
 
     Args:
         picture: float32 ``[H, W, 3]`` on the CPU.
-        directions: rows down and columns to the right.
         labels: ``[H, W]``; edges between two pixels of one label ≥ 0 are left out.
     """
-    found = [differences(picture, direction, labels) for direction in directions]
+    found = [differences(picture, direction, labels) for direction in STRAIGHT]
     ends, others, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
     first = _by_rising(weights)
     return ends[first], others[first], weights[first]
@@ -84,14 +81,14 @@ def differences(
     """The edges of `edges_between` in one direction, in reading order."""
     height, width = picture.shape[:2]
     down, right = direction
-    here = (slice(0, height - down), slice(max(0, -right), width - max(0, right)))
-    there = (slice(down, height), slice(max(0, right), width - max(0, -right)))
+    here = (slice(0, height - down), slice(0, width - right))
+    there = (slice(down, height), slice(right, width))
     if labels is None:
         pixels = np.arange(height * width).reshape(height, width)[here].ravel()
         difference = (picture[here] - picture[there]).reshape(-1, 3)
     else:
         rows, columns = np.nonzero((labels[here] != labels[there]) | (labels[here] < 0))
-        pixels = rows * width + columns + here[1].start
+        pixels = rows * width + columns
         index, colours = torch.from_numpy(pixels), picture.reshape(-1, 3)
         difference = colours[index] - colours[index + (down * width + right)]
     weights: Weights = torch.linalg.vector_norm(difference, dim=-1).numpy()
