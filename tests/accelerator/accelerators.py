@@ -10,6 +10,8 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -77,3 +79,15 @@ def release_memory(device: torch.device) -> None:
     gc.collect()
     if device.type != "cpu":
         getattr(torch, device.type).empty_cache()
+
+
+def captured(pack: ModuleType, **inputs: Any) -> Any:
+    """What the capture node gives of the clean latent or picture, at its usual timestep and size."""
+    return pack.nodes.capture.DiffSegCapture.execute(
+        timestep=300,
+        input_mode=pack.nodes.capture.CLEAN,
+        noise_seed=0,
+        working_size=0,
+        resolutions="all",
+        **inputs,
+    )[0]

@@ -105,16 +105,9 @@ def capture(pack: ModuleType) -> Callable[..., Any]:
     """The maps that the capture node makes of a MODEL and a latent, as of the clean latent."""
 
     def run(model: Any, latent: torch.Tensor, conditioning: list[Any]) -> Any:
-        captured = pack.nodes.capture.DiffSegCapture.execute(
-            model=model,
-            conditioning=conditioning,
-            timestep=300,
-            input_mode=pack.nodes.capture.CLEAN,
-            noise_seed=0,
-            working_size=0,
-            resolutions="all",
-            latent={"samples": latent},
-        )[0]
+        captured = accelerators.captured(
+            pack, model=model, conditioning=conditioning, latent={"samples": latent}
+        )
         return captured.maps
 
     return run

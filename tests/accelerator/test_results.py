@@ -13,7 +13,7 @@ import comfy.cli_args
 import folder_paths
 import pytest
 import torch
-from accelerators import name_of
+from accelerators import captured, name_of
 
 CPU = torch.device("cpu")
 THRESHOLD = 0.5  # the demo model's attention is flatter than Stable Diffusion's
@@ -29,17 +29,7 @@ def demo(pack):
         patch.setattr(comfy.cli_args.args, "gpu_only", True)
         model, vae, conditioning, photograph = pack.nodes.demo_model.DiffSegDemoModel.execute().args
         photograph = photograph[:, ::2, ::2]
-        attention = pack.nodes.capture.DiffSegCapture.execute(
-            model=model,
-            conditioning=conditioning,
-            timestep=300,
-            input_mode=pack.nodes.capture.CLEAN,
-            noise_seed=0,
-            working_size=0,
-            resolutions="all",
-            vae=vae,
-            image=photograph,
-        )[0]
+        attention = captured(pack, model=model, conditioning=conditioning, vae=vae, image=photograph)
     return attention, photograph
 
 

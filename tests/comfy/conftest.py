@@ -227,6 +227,25 @@ def capture(pack: ModuleType) -> Callable[..., Any]:
 
 
 @pytest.fixture
+def run_capture(pack: ModuleType, sd1: Host) -> Callable[..., Any]:
+    """The capture node on the small SD 1.x, with its usual settings unless told otherwise."""
+
+    def run(**inputs: Any) -> Any:
+        defaults = {
+            "model": sd1.model,
+            "conditioning": sd1.conditioning,
+            "timestep": 300,
+            "input_mode": "clean latent",
+            "noise_seed": 0,
+            "working_size": 128,
+            "resolutions": "all",
+        }
+        return pack.nodes.capture.DiffSegCapture.execute(**{**defaults, **inputs})[0]
+
+    return run
+
+
+@pytest.fixture
 def pictures() -> torch.Tensor:
     """Two pictures of blobs, `[2, 3, 100, 150]`, 0..1."""
     noise = torch.rand(2, 3, 10, 15, generator=torch.Generator().manual_seed(3))

@@ -12,24 +12,7 @@ from pathlib import Path
 import torch
 from diffseg_tools.in_process import import_comfyui, import_pack
 from made_samplings import samplings_of_nodes
-
-UNET = {
-    "image_size": 32,
-    "in_channels": 4,
-    "out_channels": 4,
-    "model_channels": 32,
-    "channel_mult": [1, 2],
-    "num_res_blocks": [1, 1],
-    "transformer_depth": [1, 1],
-    "transformer_depth_output": [1, 1, 1, 1],
-    "transformer_depth_middle": 1,
-    "context_dim": 32,
-    "use_spatial_transformer": True,
-    "use_linear_in_transformer": False,
-    "adm_in_channels": None,
-    "use_temporal_attention": False,
-    "legacy": False,
-}
+from unet_configs import SMALLEST_UNET
 
 
 def main(directory: Path) -> None:
@@ -41,7 +24,7 @@ def main(directory: Path) -> None:
     extension = asyncio.run(pack.comfy_entrypoint())
     nodes = {node.GET_SCHEMA().node_id: node for node in asyncio.run(extension.get_node_list())}
     cpu = torch.device("cpu")
-    unet = comfy.supported_models.SD15({**UNET, "dtype": torch.float32}).get_model({}, "", cpu)
+    unet = comfy.supported_models.SD15({**SMALLEST_UNET, "dtype": torch.float32}).get_model({}, "", cpu)
     torch.manual_seed(0)
     for weight in unet.diffusion_model.parameters():
         torch.nn.init.normal_(weight, std=0.05)

@@ -9,23 +9,20 @@ import comfy.sample
 import comfy.supported_models
 import pytest
 import torch
+from unet_configs import SMALLEST_UNET
 
 CHANNELS, SIDE = 4, 16
 
 
 @pytest.fixture
-def run_capture(pack, sd1):
+def run_capture(run_capture):
+    """Of a latent, noised by a seed, unless told otherwise."""
+
     def run(latent: dict[str, Any] | None = None, model: Any = None, **inputs: Any) -> Any:
-        defaults = {
-            "model": model or sd1.model,
-            "conditioning": sd1.conditioning,
-            "timestep": 300,
-            "input_mode": "noised latent",
-            "noise_seed": 11,
-            "working_size": 128,
-            "resolutions": "all",
-        }
-        return pack.nodes.capture.DiffSegCapture.execute(**{**defaults, "latent": latent, **inputs})[0]
+        chosen = {} if model is None else {"model": model}
+        return run_capture(
+            latent=latent, **chosen, **{"input_mode": "noised latent", "noise_seed": 11, **inputs}
+        )
 
     return run
 
@@ -95,26 +92,7 @@ def test_a_noise_mask_changes_nothing_for_other_models(run_capture, sd1, mode):
 
 
 def inpainting_model() -> Any:
-    config = comfy.supported_models.SD15(
-        {
-            "dtype": torch.float32,
-            "image_size": 32,
-            "in_channels": 9,
-            "out_channels": 4,
-            "model_channels": 32,
-            "channel_mult": [1, 2],
-            "num_res_blocks": [1, 1],
-            "transformer_depth": [1, 1],
-            "transformer_depth_output": [1, 1, 1, 1],
-            "transformer_depth_middle": 1,
-            "context_dim": 32,
-            "use_spatial_transformer": True,
-            "use_linear_in_transformer": False,
-            "adm_in_channels": None,
-            "use_temporal_attention": False,
-            "legacy": False,
-        }
-    )
+    config = comfy.supported_models.SD15({**SMALLEST_UNET, "dtype": torch.float32, "in_channels": 9})
     model = config.get_model({}, "", torch.device("cpu"))
     for weight in model.diffusion_model.parameters():
         torch.nn.init.normal_(weight, std=0.05)

@@ -4,27 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any
 
 import pytest
 import torch
-
-
-@pytest.fixture
-def run_capture(pack, sd1):
-    def run(**inputs: Any) -> Any:
-        defaults = {
-            "model": sd1.model,
-            "conditioning": sd1.conditioning,
-            "timestep": 300,
-            "input_mode": "clean latent",
-            "noise_seed": 0,
-            "working_size": 128,
-            "resolutions": "all",
-        }
-        return pack.nodes.capture.DiffSegCapture.execute(**{**defaults, **inputs})[0]
-
-    return run
 
 
 @pytest.fixture

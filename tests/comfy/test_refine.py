@@ -7,18 +7,8 @@ import torch
 
 
 @pytest.fixture
-def attention(pack, sd1, pictures):
-    return pack.nodes.capture.DiffSegCapture.execute(
-        model=sd1.model,
-        image=pictures.movedim(1, -1),
-        vae=sd1.vae,
-        conditioning=sd1.conditioning,
-        timestep=300,
-        input_mode="clean latent",
-        noise_seed=0,
-        working_size=128,
-        resolutions="all",
-    )[0]
+def attention(run_capture, sd1, pictures):
+    return run_capture(image=pictures.movedim(1, -1), vae=sd1.vae)
 
 
 @pytest.fixture

@@ -8,24 +8,8 @@ import comfy.model_patcher
 import comfy.supported_models
 import pytest
 import torch
+from unet_configs import SMALLEST_UNET
 
-SD_UNET = {
-    "image_size": 32,
-    "in_channels": 4,
-    "out_channels": 4,
-    "model_channels": 32,
-    "channel_mult": [1, 2],
-    "num_res_blocks": [1, 1],
-    "transformer_depth": [1, 1],
-    "transformer_depth_output": [1, 1, 1, 1],
-    "transformer_depth_middle": 1,
-    "context_dim": 32,
-    "use_spatial_transformer": True,
-    "use_linear_in_transformer": False,
-    "adm_in_channels": None,
-    "use_temporal_attention": False,
-    "legacy": False,
-}
 FLUX = {
     "image_model": "flux",
     "guidance_embed": True,
@@ -59,7 +43,7 @@ SD3 = {
     },
 }
 VIDEO = {
-    **SD_UNET,
+    **SMALLEST_UNET,
     "in_channels": 8,
     "use_temporal_attention": True,
     "use_temporal_resblock": True,
@@ -111,7 +95,7 @@ def test_other_architectures_are_refused_by_name(pack, capture, sd1, name, confi
     "ignore:__array_wrap__:DeprecationWarning", "ignore:To copy construct from a tensor:UserWarning"
 )
 def test_models_that_need_further_pictures_are_refused(pack, capture, sd1, name, channels, extra):
-    model = build(name, {**SD_UNET, "in_channels": channels}, **extra)
+    model = build(name, {**SMALLEST_UNET, "in_channels": channels}, **extra)
     with pytest.raises(
         pack.diffseg_core.UnsupportedModelError, match=rf"got {name} with {channels}, which needs further"
     ):
@@ -119,7 +103,7 @@ def test_models_that_need_further_pictures_are_refused(pack, capture, sd1, name,
 
 
 def test_an_inpainting_model_is_captured(capture, sd1):
-    model = build("SD15", {**SD_UNET, "in_channels": 9})
+    model = build("SD15", {**SMALLEST_UNET, "in_channels": 9})
     for weight in model.model.diffusion_model.parameters():
         torch.nn.init.normal_(weight, std=0.05)
     maps = capture(sd1, model)
