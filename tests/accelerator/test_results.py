@@ -6,7 +6,7 @@ The demo model and its photograph are used, so that there is something to see.
 from __future__ import annotations
 
 import json
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import comfy.cli_args
@@ -49,9 +49,9 @@ def to_cpu(segments):
     def moved(value):
         if isinstance(value, torch.Tensor):
             return value.cpu()
-        if isinstance(value, tuple):
-            return tuple(moved(item) for item in value)
-        return replace(value, **{part.name: moved(getattr(value, part.name)) for part in fields(value)})
+        if is_dataclass(value):  # Segments are a tuple too
+            return replace(value, **{part.name: moved(getattr(value, part.name)) for part in fields(value)})
+        return tuple(moved(item) for item in value)
 
     return moved(segments)
 
