@@ -1,4 +1,4 @@
-"""Without an accelerator its tests say so in one line, before ComfyUI is looked for."""
+"""Without an accelerator its tests say so in one line; with the CPU in its place they can be run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ pytestmark = pytest.mark.skipif(
 SUITE = Path(__file__).parents[1] / "accelerator"
 
 
-def run(**variables: str) -> subprocess.CompletedProcess[str]:
-    """The suite where PyTorch finds no accelerator."""
+def run(*tests: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The suite, or some of its files, where PyTorch finds no accelerator."""
     hidden = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "", "ZE_AFFINITY_MASK": ""}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", str(SUITE)],
+        [sys.executable, "-m", "pytest", *(tests or [str(SUITE)])],
         capture_output=True,
         text=True,
         timeout=300,
@@ -40,3 +40,10 @@ def test_a_device_that_is_not_there_is_refused():
     done = run(DIFFSEG_ACCELERATOR="cuda")
     assert done.returncode == 4
     assert "DIFFSEG_ACCELERATOR is 'cuda', but the accelerator here is none." in done.stderr
+
+
+@pytest.mark.slow
+def test_with_the_cpu_in_its_place_the_results_hold():
+    """So that what is seldom run is not left behind by what changes."""
+    done = run("test_results.py", "test_no_waiting.py", DIFFSEG_ACCELERATOR="cpu")
+    assert done.returncode == 0, done.stdout
