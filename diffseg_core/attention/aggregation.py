@@ -41,7 +41,7 @@ def aggregate(
     values = CHUNK_VALUES_CPU if finest.device.type == "cpu" else CHUNK_VALUES
     lines = max(1, values // (target.width * keys.tokens))  # of queries
     chunks = [range(target.height)[first : first + lines] for first in range(0, target.height, lines)]
-    out = torch.zeros(finest.shape, device=finest.device)
+    out = torch.empty(finest.shape, device=finest.device)
     for image in range(len(finest)):
         others = [
             _repeated(
@@ -57,7 +57,7 @@ def aggregate(
         for chunk, *rows in zip(chunks, *others, strict=True):
             tokens = slice(chunk.start * target.width, chunk.stop * target.width)
             own = _positive(finest[image, tokens])
-            out[image, tokens].addcmul_(own, weights[target] / own.sum(1, keepdim=True))
+            torch.mul(own, weights[target] / own.sum(1, keepdim=True), out=out[image, tokens])
             for other in rows:
                 out[image, tokens] += other
     return out

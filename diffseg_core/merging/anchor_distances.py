@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from .divergence import floored_log, symmetric_divergence
+from .divergence import floored_log, negative_entropy, symmetric_divergence
 
 # Of the maps, what is compared with the anchors at a time: what fits a processor's cache; elsewhere more.
 CHUNK_VALUES_CPU = 2**19  # 2 MB of float32
@@ -65,10 +65,11 @@ class AnchorDistances:
     def _compare(self, most: float, on_step: Callable[[], None]) -> None:
         p = self._maps[self._anchors]
         log_p = floored_log(p)
+        own_p = negative_entropy(p, log_p)
         for tokens, some in self._chunks_of(self._possible(p, most)) if self._sift else self._chunks():
             on_step()
             q = self._maps[tokens]
-            divergence = symmetric_divergence(p[some], q, log_p[some], floored_log(q))
+            divergence = symmetric_divergence(p[some], q, log_p[some], floored_log(q), own_p[some])
             self.tensor[some[:, None], tokens] = divergence
         self._known = most if self._sift else float("inf")
 
