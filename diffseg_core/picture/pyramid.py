@@ -47,7 +47,7 @@ def sampled(labels: Labels, size: GridSize) -> Labels:
         (2 * np.arange(wanted) + 1) * given // (2 * wanted)
         for wanted, given in zip(size, labels.shape, strict=True)
     )
-    return labels[rows][:, columns]
+    return labels.take(columns, axis=1).take(rows, axis=0)
 
 
 def climb(

@@ -45,7 +45,7 @@ def grow(seeds: Labels, picture: torch.Tensor, on_step: Callable[[], None] = lam
     on_step()
     ends, others, weights = edges_between(picture, seeds)
     on_step()
-    node = seeds.ravel().copy()  # of the forest: a seed, or a pixel without one
+    node = seeds.flatten()  # of the forest: a seed, or a pixel without one
     node[pixels] = np.arange(count, count + len(pixels), dtype=np.int32)
     on_step()
     forest = Forest(node[ends], node[others], weights, np.ones(count + len(pixels), dtype=np.int64))
