@@ -33,7 +33,8 @@ def files_of_the_picker(graph: GraphPage) -> list[Path]:
     outputs = [message["data"]["output"] for message in graph.messages if message["type"] == "executed"]
     view = [output["diffseg_view"] for output in outputs if output and "diffseg_view" in output][-1]
     entries = [entry for shown in view[0]["pictures"].values() for entry in (shown["picture"], shown["ids"])]
-    return [Path(graph.server.base_directory, "temp", each["subfolder"], each["filename"]) for each in entries]
+    folder = Path(graph.server.base_directory, "temp")
+    return [folder / each["subfolder"] / each["filename"] for each in entries]
 
 
 def test_every_picture_of_a_list_can_be_seen_and_clicked(graph: GraphPage, object_info: ObjectInfo) -> None:
