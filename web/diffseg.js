@@ -127,7 +127,7 @@ function passToGraph(element) {
  * @param {string} name
  */
 function isConnected(node, name) {
-  return node.inputs.some((input) => input.widget?.name === name && input.link != null)
+  return node.inputs.some((input, slot) => input.widget?.name === name && node.isInputConnected(slot))
 }
 
 /**

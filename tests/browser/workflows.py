@@ -13,7 +13,10 @@ WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 
 
 class Graph:
-    """Nodes and links. ``object_info`` is what the server says about its node types."""
+    """Nodes and links, numbered from ``first_id``.
+
+    ``object_info`` is what the server says about its node types.
+    """
 
     def __init__(self, object_info: Json, first_id: int = 1) -> None:
         self.object_info = object_info
@@ -44,7 +47,7 @@ class Graph:
     def link(self, origin: int, slot: int, target: int, target_slot: int) -> int:
         """Add a link; its id."""
         output = self.nodes[origin - self.first_id]["outputs"][slot]
-        link_id = len(self.links) + 1
+        link_id = self.first_id + len(self.links)
         output["links"].append(link_id)
         self.links.append(
             {
@@ -215,7 +218,7 @@ def picking_in_a_subgraph(object_info: Json) -> Json:
         "id": SUBGRAPH_ID, "version": 1, "revision": 0, "config": {}, "name": "Pick",
         "state": {
             "lastGroupId": 0, "lastRerouteId": 0,
-            "lastNodeId": 100 + len(inner.nodes), "lastLinkId": len(inner.links),
+            "lastNodeId": 100 + len(inner.nodes), "lastLinkId": 100 + len(inner.links),
         },
         "inputNode": {"id": SUBGRAPH_INPUT, "bounding": [0, 0, 120, 60]},
         "outputNode": {"id": SUBGRAPH_OUTPUT, "bounding": [2400, 0, 120, 140]},

@@ -29,7 +29,6 @@ export interface DOMWidgetOptions {
 export interface NodeInput {
   name: string
   type: string
-  link: number | null
   widget?: { name: string }
 }
 
@@ -52,6 +51,7 @@ export interface LGraphNode {
   graph: LGraph | null
   /** What a subgraph node stands for. */
   subgraph?: LGraph
+  isInputConnected(slot: number): boolean
   setSize(size: [number, number]): void
   addDOMWidget(name: string, type: string, element: HTMLElement, options?: DOMWidgetOptions): Widget
   onConfigure?: ((this: LGraphNode, data: unknown) => void) | undefined
