@@ -41,7 +41,7 @@ MODULES = {
     "picture/watershed": ("picture/test_watershed.py", "picture/test_superpixels.py", GOLDEN),
     "picture/pyramid": ("picture/test_pyramid.py", "editing/test_large_pictures.py"),
     "picture/superpixels": ("picture/test_superpixels.py", "nested/test_segment_nested.py", GOLDEN),
-    "editing/points": ("editing/test_points.py",),
+    "editing/points": ("editing/test_points.py", "test_protocol.py"),
     "editing/edge_refinement": (
         "editing/test_edge_terms.py",
         "editing/test_edge_refinement.py",

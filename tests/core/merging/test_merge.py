@@ -125,6 +125,18 @@ def test_sifting_changes_no_proposal(threshold):
     torch.testing.assert_close(sifted, plain, rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.parametrize("sift", [False, True])
+def test_maps_exactly_as_far_as_the_threshold_are_not_near(attention, sift):
+    maps = attention((12, 11), sharpness=2.0)[0]
+    distances = AnchorDistances(maps, anchor_tokens(GridSize(12, 11), 6), sift)
+    distances.near(4.0)
+    known = distances.tensor[(distances.tensor > 0.1) & (distances.tensor < 4.0)]
+    exactly = float(known.median())
+    place = tuple((distances.tensor == exactly).nonzero()[0].tolist())
+    assert not distances.near(exactly)[place]
+    assert distances.near(exactly * 1.0001)[place]
+
+
 def test_what_one_threshold_found_out_serves_another_and_a_higher_one_finds_out_more(attention):
     maps = attention((12, 11), sharpness=2.0)[0]
     anchors = anchor_tokens(GridSize(12, 11), 6)

@@ -333,6 +333,14 @@ def test_colours_do_not_count_unless_a_weight_says_so():
     assert torch.equal(plain.heights, coloured.heights)
 
 
+def test_colours_do_not_count_where_maps_are_equal_to_rounding():
+    """What differs by 10⁻¹² nats is no measure for how far apart maps usually are."""
+    shares = [0.5, 0.500001, 0.500003]
+    colours = histograms((0.9, 0.1), (0.1, 0.9), (0.15, 0.85))
+    plain, coloured = tree_of(shares), tree_of(shares, colours=colours, colour_weight=1.0)
+    assert torch.equal(plain.heights, coloured.heights)
+
+
 def test_heights_of_nearly_equal_maps_are_not_lost_in_rounding():
     """2·10⁻⁸ nats, the difference of numbers about 0.7: more digits than float32 has."""
     p, q = (float(each) for each in torch.tensor([0.5, 0.5001]))

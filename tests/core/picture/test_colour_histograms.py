@@ -102,6 +102,15 @@ def test_a_larger_picture_is_sampled_at_the_middle_of_what_a_usual_pixel_would_b
     assert torch.equal(colour_histograms(large, larger), colour_histograms(small, segments))
 
 
+def test_of_two_by_two_pixels_the_first_is_looked_at():
+    """Twice the usual side has no middle pixel."""
+    small = torch.rand(512, 512, 3, generator=torch.Generator().manual_seed(0))
+    large = torch.rand(1024, 1024, 3, generator=torch.Generator().manual_seed(1))
+    large[::2, ::2] = small
+    found = colour_histograms(large, torch.zeros(1024, 1024, dtype=torch.int32))
+    assert torch.equal(found, colour_histograms(small, torch.zeros(512, 512, dtype=torch.int32)))
+
+
 def test_no_pixel_of_a_usual_picture_is_left_out():
     picture, segments = torch.zeros(512, 900, 3), torch.zeros(512, 900, dtype=torch.int32)
     picture[0, 1] = 1.0

@@ -8,6 +8,7 @@ import torch
 
 from diffseg_core import GridSize
 from diffseg_core.picture.pyramid import climb, inner_pixels, inside, resized, sampled, sizes_up_to
+from diffseg_core.picture.smoothing import smoothed
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,16 @@ def test_a_border_climbs_onto_the_edge_at_full_size(size):
     assert (found[rows, edge:] == 1).all()
     share = (found == 2).mean() / (labels == 2).mean()
     assert 0.5 < share < 2
+
+
+def test_a_picture_smoothed_already_serves_its_own_size_alone():
+    """Three sizes: 512, 876 and 1500 pixels."""
+    picture = torch.rand(1500, 1500, 3, generator=torch.Generator().manual_seed(0))
+    small = sizes_up_to(GridSize(1500, 1500))[0]
+    labels = np.zeros(small, dtype=np.int32)
+    labels[:, 200:] = 1
+    expected = climb(labels, picture)
+    assert (climb(labels, picture, smooth=smoothed(picture)) == expected).all()
 
 
 def test_what_the_caller_raises_ends_the_climb():
