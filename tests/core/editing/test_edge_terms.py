@@ -95,9 +95,11 @@ def window_means(values: np.ndarray, radius: int) -> np.ndarray:
     )
 
 
+@pytest.mark.parametrize("turned", [False, True], ids=["wide", "tall"])
+@pytest.mark.parametrize(("tokens", "radius"), [((13, 17), 2), ((26, 34), 1)])  # of 2 and 1 pixels
 @pytest.mark.parametrize("small", [False, True], ids=["across the picture", "in its middle"])
-def test_soft_masks_are_those_of_the_guided_filter(small):
-    """Against the filter's definition with ε = 0.001, made to add up to 1."""
+def test_soft_masks_are_those_of_the_guided_filter(small, tokens, radius, turned):
+    """Against the filter's definition with ε = 0.001, made to add up to 1. The radius is half the reach."""
     generator = torch.Generator().manual_seed(0)
     rows, columns = torch.arange(26)[:, None], torch.arange(34)
     labels = ((2 * rows + columns) // 9 % 3 - 1).int()[None]
@@ -105,17 +107,20 @@ def test_soft_masks_are_those_of_the_guided_filter(small):
         labels[(labels == 1) & ~(((rows - 13).abs() < 3) & ((columns - 17).abs() < 3))] = 0
     picture = (0.5 + 0.2 * labels + 0.05 * torch.randn(1, 26, 34, generator=generator)).clamp(0, 1)
     picture = picture[..., None] * torch.tensor([0.5, 1.0, 0.9])
-    segments = Segments(labels, (torch.rand(2, 13, 17),))  # tokens of 2 pixels: a reach of 3, a radius of 2
+    if turned:
+        labels, picture, tokens = labels.transpose(1, 2), picture.transpose(1, 2), tokens[::-1]
+    segments = Segments(labels, (torch.rand(2, *tokens),))
     brightness = picture[0].mean(-1).double().numpy()
-    mean = window_means(brightness, 2)
-    variance = window_means(brightness**2, 2) - mean**2
+    mean = window_means(brightness, radius)
+    variance = window_means(brightness**2, radius) - mean**2
     expected = []
     for segment in (-1, 0, 1):
         mask = (labels[0] == segment).double().numpy()
-        share = window_means(mask, 2)
-        slope = (window_means(brightness * mask, 2) - mean * share) / (variance + 0.001)
+        share = window_means(mask, radius)
+        slope = (window_means(brightness * mask, radius) - mean * share) / (variance + 0.001)
         offset = share - slope * mean
-        expected.append((window_means(slope, 2) * brightness + window_means(offset, 2)).clip(0, 1))
+        slope, offset = window_means(slope, radius), window_means(offset, radius)
+        expected.append((slope * brightness + offset).clip(0, 1))
     expected = np.stack(expected)
     expected = expected[1:] / expected.sum(0)
     np.testing.assert_allclose(soft_masks(segments, picture).numpy(), expected, atol=2e-4)

@@ -57,15 +57,16 @@ def test_what_no_pixel_of_the_reduction_shows_keeps_its_pixels():
     assert (neighbours == 3).sum() == 1
 
 
-def test_soft_masks_of_a_large_picture_are_much_those_of_the_filter_at_full_size(monkeypatch):
-    truth, picture = scene(1100, 1200)
+@pytest.mark.parametrize("size", [(1100, 1200), (1201, 1100)], ids=str)
+def test_soft_masks_of_a_large_picture_are_much_those_of_the_filter_at_full_size(monkeypatch, size):
+    truth, picture = scene(*size)
     segments = segments_of(truth)
     quick = soft_masks(segments, picture[None])
     monkeypatch.setattr(soft, "enlargement", lambda size: 1.0)
     exact = soft_masks(segments, picture[None])
     assert (quick - exact).abs().mean() < 0.003
     assert (quick - exact).abs().max() < 0.25
-    torch.testing.assert_close(quick.sum(0), torch.ones(1100, 1200), rtol=0, atol=1e-5)
+    torch.testing.assert_close(quick.sum(0), torch.ones(*size), rtol=0, atol=1e-5)
 
 
 def test_pixels_far_from_every_border_are_sure():
