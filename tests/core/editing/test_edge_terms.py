@@ -51,6 +51,8 @@ def test_a_reach_of_less_than_a_pixel_is_one_pixel():
     labels = split(60, 30)
     assert border_after(labels, 31, reach=0.001) == 31
     assert border_after(labels, 29, reach=0.001) == 29
+    assert border_after(labels, 32, reach=0.001) <= 31
+    assert border_after(labels, 28, reach=0.001) >= 29
 
 
 @pytest.mark.parametrize(
