@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from diffseg_core.merging.small_regions import connected_components
-from diffseg_core.picture.watershed import grow
+from diffseg_core.picture.watershed import Forest, grow
 
 
 def greys(values: list[list[float]]) -> torch.Tensor:
@@ -88,3 +88,11 @@ def test_one_seed_fills_the_picture():
     seeds = np.full((9, 11), -1, dtype=np.int32)
     seeds[4, 4] = 6
     assert (grow(seeds, torch.rand(9, 11, 3)) == 6).all()
+
+
+@pytest.mark.parametrize(("weight", "joined"), [(0.25, True), (0.2500001, False)])
+def test_two_pixels_that_differ_by_the_allowance_join_and_no_others(weight, joined):
+    forest = Forest(np.array([0]), np.array([1]), np.array([weight], dtype=np.float32), np.ones(2, dtype=int))
+    forest.join_similar(0.25)
+    first, second = forest.piece_of(np.arange(2))
+    assert (first == second) == joined
