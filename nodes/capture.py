@@ -12,6 +12,7 @@ from ..diffseg_core import GridSize, InvalidSettingError, Pictures
 from ..diffseg_core.attention.resolutions import Resolutions
 from ..diffseg_core.attention.working_size import working_size as working_size_of
 from . import comfy_capture
+from .comfy_conditioning import empty_prompt
 from .comfy_latents import PIXELS, Latent, read_latent
 from .inputs import checked_pictures
 from .types import CATEGORY, Attention, CapturedAttention
@@ -43,8 +44,9 @@ class DiffSegCapture(io.ComfyNode):
                 ),
                 io.Conditioning.Input(
                     "conditioning",
-                    tooltip="A CLIP Text Encode with an empty prompt, as in the paper. "
-                    "A prompt shifts the attention a little towards what it names.",
+                    optional=True,
+                    tooltip="Instead of clip: a CLIP Text Encode. It wins where both are connected. A prompt "
+                    "shifts the attention a little towards what it names; the paper leaves it empty.",
                 ),
                 io.Vae.Input(
                     "vae", optional=True, tooltip="The VAE of the model. Needed together with image."
@@ -59,6 +61,13 @@ class DiffSegCapture(io.ComfyNode):
                     "latent",
                     optional=True,
                     tooltip="Instead of vae and image: a latent of the picture. It is used at its own size.",
+                ),
+                io.Clip.Input(
+                    "clip",
+                    optional=True,
+                    tooltip="The CLIP of the model, to encode the empty prompt, as in the paper. For a model "
+                    "without text, such as DiffSeg Demo Model, leave clip and conditioning unconnected: it "
+                    "is given zeros.",
                 ),
                 io.Int.Input(
                     "timestep",
@@ -119,15 +128,16 @@ class DiffSegCapture(io.ComfyNode):
     def execute(
         cls,
         model: Any,
-        conditioning: list[Any],
         timestep: int,
         input_mode: str,
         noise_seed: int,
         working_size: int,
         resolutions: str,
+        conditioning: list[Any] | None = None,
         vae: Any = None,
         image: torch.Tensor | None = None,
         latent: dict[str, Any] | None = None,
+        clip: Any = None,
     ) -> io.NodeOutput:
         """Encode the picture where there is one, capture, and hand on the maps with the picture's size."""
         native_side = comfy_capture.native_side(model)
@@ -138,6 +148,8 @@ class DiffSegCapture(io.ComfyNode):
         image_size = _image_size(pictures, given)
         target = image_size if pictures is None else working_size_of(image_size, working_size or native_side)
         grid = GridSize(target.height // PIXELS, target.width // PIXELS)
+        if conditioning is None:
+            conditioning = empty_prompt(model, clip)
         comfy_capture.checked_conditioning(model, conditioning, timestep, grid, resolutions)  # the VAE waits
         seen = given or Latent(_encoded(vae, pictures, target))
         progress = comfy.utils.ProgressBar(1)

@@ -13,10 +13,28 @@ from ..diffseg_core import GridSize, InvalidSettingError
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
-EMPTY_PROMPT = "Connect a plain CLIP Text Encode, with an empty prompt as in the paper."
-OWN_CLIP = "Connect a CLIP Text Encode with the CLIP that belongs to the model."
+EMPTY_PROMPT = "Connect clip alone, or a plain CLIP Text Encode with an empty prompt."
+OWN_CLIP = "Connect the CLIP that belongs to the model, or a CLIP Text Encode with it."
 SIZE_NUMBER = 256  # channels into which SDXL writes each number of the picture's size
 SIZE_NUMBERS = ((comfy.model_base.SDXL, 6), (comfy.model_base.SDXLRefiner, 5))
+
+
+def empty_prompt(model: ModelPatcher, clip: Any) -> list[Any]:
+    """The conditioning of an empty prompt: CLIP Text Encode's; zeros where there is no CLIP.
+
+    Args:
+        model: the MODEL.
+        clip: its CLIP, or None for a model without text.
+
+    Returns:
+        CONDITIONING of one entry. Without a CLIP one token of zeros, and for SDXL a pooled output of zeros.
+    """
+    if clip is not None:
+        encoded: list[Any] = clip.encode_from_tokens_scheduled(clip.tokenize(""))
+        return encoded
+    pooled = _pooled_width(model)
+    options = {} if pooled is None else {"pooled_output": torch.zeros(1, pooled)}
+    return [[torch.zeros(1, 1, context_width(model) or 1), options]]
 
 
 def acting_conditioning(
@@ -117,10 +135,9 @@ def _check_tokens(model: ModelPatcher, tokens: Any) -> None:
 
 
 def _check_pooled(model: ModelPatcher, options: dict[str, Any]) -> None:
-    numbers = next((count for kind, count in SIZE_NUMBERS if isinstance(model.model, kind)), 0)
-    if not numbers or "unclip_conditioning" in options:
+    width = _pooled_width(model)
+    if width is None or "unclip_conditioning" in options:
         return
-    width = model.model.adm_channels - numbers * SIZE_NUMBER
     pooled = options.get("pooled_output")
     if not isinstance(pooled, torch.Tensor):
         raise InvalidSettingError(
@@ -132,6 +149,12 @@ def _check_pooled(model: ModelPatcher, options: dict[str, Any]) -> None:
             f"Expected a conditioning with a pooled output of {width} numbers as the model has, got "
             f"{pooled.shape[-1]}. {OWN_CLIP}"
         )
+
+
+def _pooled_width(model: ModelPatcher) -> int | None:
+    """Numbers of the pooled output that the model takes; None where it takes none."""
+    numbers = next((count for kind, count in SIZE_NUMBERS if isinstance(model.model, kind)), 0)
+    return int(model.model.adm_channels) - numbers * SIZE_NUMBER if numbers else None
 
 
 def _chain_of(control: Any) -> Iterator[Any]:

@@ -34,7 +34,7 @@ def main(directory: Path) -> None:
     latent = torch.randn(2, 4, 16, 24)
     conditioning = [[torch.randn(1, 7, 32), {}]]
     captured = nodes["DiffSegCapture"].execute(
-        model, conditioning, 300, "clean latent", 0, 0, "all", latent={"samples": latent}
+        model, 300, "clean latent", 0, 0, "all", conditioning=conditioning, latent={"samples": latent}
     )[0]
     assert captured.maps.grids == ((16, 24), (8, 12)), captured.maps.grids
     (x,) = seen
@@ -46,7 +46,14 @@ def main(directory: Path) -> None:
         seen.clear()
         patched = patch(model)
         nodes["DiffSegCapture"].execute(
-            patched, conditioning, 300, "clean latent", 0, 0, "finest", latent={"samples": latent[:1]}
+            patched,
+            300,
+            "clean latent",
+            0,
+            0,
+            "finest",
+            conditioning=conditioning,
+            latent={"samples": latent[:1]},
         )
         shown = patched.get_model_object("latent_format").process_in(latent[:1])
         torch.testing.assert_close(seen[0], shown, rtol=1e-3, atol=1e-4, msg=name)

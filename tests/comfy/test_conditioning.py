@@ -114,8 +114,8 @@ def refused_before_anything(pack, error, monkeypatch):
         try:
             with pytest.raises(error, match=message):
                 pack.nodes.capture.DiffSegCapture.execute(
-                    host.model, conditioning, 300, "clean latent", 0, 128, "all",
-                    vae=host.vae, image=torch.rand(1, 64, 64, 3),
+                    host.model, 300, "clean latent", 0, 128, "all",
+                    conditioning=conditioning, vae=host.vae, image=torch.rand(1, 64, 64, 3),
                 )  # fmt: skip
         finally:
             hook.remove()
@@ -125,7 +125,7 @@ def refused_before_anything(pack, error, monkeypatch):
 
 
 def test_tokens_of_another_width_are_refused(refused_before_anything, sd1):
-    message = r"conditioning of 32 numbers to a token as the model has, got 2048\. Connect a CLIP"
+    message = r"conditioning of 32 numbers to a token as the model has, got 2048\. Connect the CLIP"
     refused_before_anything(
         sd1, [[torch.zeros(1, 77, 2048), {"pooled_output": torch.zeros(1, 1280)}]], message
     )
