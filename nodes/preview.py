@@ -22,12 +22,12 @@ class DiffSegPreview(io.ComfyNode):
             display_name="DiffSeg Preview",
             category=CATEGORY,
             description=(
-                "Shows the segments over the picture: a colour for each that stays the same for the same "
-                "segment, outlined borders, and each segment's number, 0 being the largest."
+                "Shows the segments over the picture: a tint for each that stays the same for the same "
+                "segment at every granularity, thin borders, and each segment's number, 0 being the largest."
             ),
             search_aliases=["overlay", "segmentation preview", "show segments", "visualize mask", "diffseg"],
             inputs=[
-                SegmentsType.Input("segments", tooltip="From DiffSeg Segment."),
+                SegmentsType.Input("segments", tooltip="From DiffSeg Hierarchy or DiffSeg Segment."),
                 io.Image.Input(
                     "image",
                     tooltip="The picture that went into the capture, at the same size. Transparency is left "
@@ -35,17 +35,18 @@ class DiffSegPreview(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "opacity",
-                    default=0.5,
+                    default=0.4,
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="Of the colours: 0 shows the picture alone, 1 the colours alone.",
+                    tooltip="Of the tint: 0 leaves it out, 1 shows the colours alone.",
                 ),
-                io.Boolean.Input("borders", default=True, tooltip="Outline every segment."),
+                io.Boolean.Input("borders", default=True, tooltip="Outline every segment, with a light and a dark line."),
                 io.Boolean.Input(
                     "numbers",
                     default=True,
-                    tooltip="Write each segment's number where it has most room.",
+                    tooltip="Write each segment's number where it has most room; left out where it would cover "
+                    "the segment.",
                 ),
             ],
             outputs=[

@@ -30,8 +30,7 @@ from .atomic_files import written_aside
 from .boxes import bounding_boxes
 from .coco import CATEGORY, file_of, id_colours, image_entry, image_id_of, instances, panoptic
 from .overlay import draw_overlay
-from .palette import segment_colours
-from .poles import segment_poles
+from .palette import colours_of
 from .run_length import encode_labels
 
 if TYPE_CHECKING:
@@ -192,7 +191,7 @@ def annotate(
     """
     areas = segments.areas(image).tolist()
     labels = segments.labels[image].cpu().numpy()
-    colours = segment_colours(segment_poles(segments, image))
+    colours = colours_of(segments, image)
     boxes = bounding_boxes(labels, len(areas))
     masks = encode_labels(labels, len(areas))
     number = image_id_of(files.name) if image_id is None else image_id

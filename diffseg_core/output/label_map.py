@@ -12,7 +12,7 @@ import torch
 from ..errors import InvalidSettingError
 from ..output import ade20k
 from ..segments import Segments, check_indices, parse_indices
-from .palette import choose_colours, segment_colours
+from .palette import choose_colours, colours_of
 from .poles import Pole, segment_poles
 
 Palette = Literal["distinct", "ADE20K"]
@@ -74,8 +74,10 @@ def draw_label_map(
     numbers = {index: ade20k.class_number(name) for index, name in classes.items()}
     drawn = []
     for index, labels in enumerate(segments.labels.cpu().numpy()):
-        poles = segment_poles(segments, index)
-        colours = segment_colours(poles) if palette == "distinct" else _class_colours(poles, numbers)
+        if palette == "distinct":
+            colours = colours_of(segments, index)
+        else:
+            colours = _class_colours(segment_poles(segments, index), numbers)
         drawn.append(_paint(labels, colours))
     return torch.from_numpy(np.stack(drawn))
 

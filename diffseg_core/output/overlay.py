@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import torch
 from ..errors import InvalidSettingError
 from ..pictures import matching_pictures
 from ..segments import Segments
-from .palette import segment_colours
+from .palette import colours_of
 from .poles import Pole, segment_poles
 
 if TYPE_CHECKING:
@@ -35,10 +36,16 @@ DIGITS = (
 )
 
 
+CELLS_HIGH = 7  # a digit with its dark edge
+BORDER = 1400  # pixels of the longer side for each pixel of a border's lines
+NUMBER = 256  # pixels of the shorter side for each pixel of a digit's cells, at most
+LINE = 0.75  # how light and how dark a border's lines are
+
+
 def draw_overlay(
     image: PictureLike,
     segments: Segments,
-    opacity: float = 0.5,
+    opacity: float = 0.4,
     borders: bool = True,
     numbers: bool = True,
 ) -> torch.Tensor:
@@ -49,8 +56,9 @@ def draw_overlay(
             one picture serves all images.
         segments: of the same height and width.
         opacity: of the colours, 0..1.
-        borders: draw a dark line with a light edge along segment borders.
-        numbers: write each segment's index at its pole of inaccessibility.
+        borders: draw a thin line along segment borders, light on one side and dark on the other, so that it
+            shows on any ground.
+        numbers: write each segment's index at its pole of inaccessibility, where it has room for it.
 
     Returns:
         float32 ``[B, H, W, 3]`` in 0..1, on the CPU.
@@ -62,7 +70,14 @@ def draw_overlay(
         raise InvalidSettingError(f"Expected an opacity from 0 (picture) to 1 (colours), got {opacity:g}.")
     pictures = matching_pictures(image, segments).cpu()
     drawn = [
-        _draw(picture.numpy(), labels.numpy(), segment_poles(segments, index), opacity, borders, numbers)
+        _draw(
+            picture.numpy(),
+            labels.numpy(),
+            colours_of(segments, index) if opacity else None,
+            segment_poles(segments, index) if numbers else (),
+            opacity,
+            borders,
+        )
         for index, (picture, labels) in enumerate(zip(pictures, segments.labels.cpu(), strict=True))
     ]
     return torch.from_numpy(np.stack(drawn))
@@ -71,35 +86,36 @@ def draw_overlay(
 def _draw(
     picture: npt.NDArray[np.float32],
     labels: npt.NDArray[np.int32],
+    colours: npt.NDArray[np.float32] | None,
     poles: Sequence[Pole],
     opacity: float,
     borders: bool,
-    numbers: bool,
 ) -> npt.NDArray[np.float32]:
-    inside = labels >= 0
     out = picture.copy()
-    out[inside] = picture[inside] * (1.0 - opacity) + segment_colours(poles)[labels[inside]] * opacity
+    if colours is not None:
+        inside = labels >= 0
+        out[inside] = picture[inside] * (1.0 - opacity) + colours[labels[inside]] * opacity
     if borders:
-        width = max(1, round(max(labels.shape) / 700))
-        line = border_pixels(labels, width)
-        edged = grow(line, width, width)
-        out[edged] = out[edged] * 0.4 + 0.6
-        out[line] = 0.08
-    if numbers:
-        for index, pole in enumerate(poles):
-            _write_number(out, str(index), pole)
+        width = max(1, round(max(labels.shape) / BORDER))
+        dark, light = border_sides(labels, width)
+        out[light] = out[light] * (1 - LINE) + LINE
+        out[dark] *= 1 - LINE
+    for index, pole in enumerate(poles):
+        _write_number(out, str(index), pole)
     return out
 
 
-def border_pixels(labels: npt.NDArray[np.integer], width: int) -> Bitmap:
-    """A line ``width`` pixels wide along all borders between segments: bool ``[H, W]``.
+def border_sides(labels: npt.NDArray[np.integer], width: int) -> tuple[Bitmap, Bitmap]:
+    """Two lines ``width`` pixels wide along all borders: below and right of them, and above and left.
 
-    Half of it lies on either side; of an odd width, the pixel left over lies to the right or below.
+    Returns:
+        bool ``[H, W]`` each; no pixel is in both.
     """
     line = np.zeros(labels.shape, dtype=bool)
     line[:, 1:] = labels[:, 1:] != labels[:, :-1]
     line[1:] |= labels[1:] != labels[:-1]
-    return grow(line, width // 2, (width - 1) // 2)
+    after = grow(line, 0, width - 1)
+    return after, grow(line, width, width - 1) & ~after
 
 
 def grow(mask: Bitmap, before: int, after: int) -> Bitmap:
@@ -119,10 +135,12 @@ def grow(mask: Bitmap, before: int, after: int) -> Bitmap:
 
 
 def _write_number(out: npt.NDArray[np.float32], text: str, pole: Pole) -> None:
-    """White digits with a dark edge, centred on the pole and kept inside the picture."""
+    """White digits with a dark edge, centred on the pole; none where the segment has no room for them."""
     height, width, _ = out.shape
-    largest = max(1, round(min(height, width) / 170))
-    scale = int(np.clip(pole.radius / 5, 1, largest))
+    cells = math.hypot(CELLS_HIGH, 4 * len(text) + 1) / 2  # from the middle to a corner, with the edge
+    scale = min(int(pole.radius / cells), max(1, round(min(height, width) / NUMBER)))
+    if scale < 1:
+        return  # it would cover the segment
     glyphs = np.concatenate([_digit(digit) for digit in text], axis=1)[:, :-1]
     glyphs = np.pad(np.kron(glyphs, np.ones((scale, scale), dtype=bool)), scale)
     glyph_height, glyph_width = (min(a, b) for a, b in zip(glyphs.shape, (height, width), strict=True))

@@ -6,28 +6,122 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from .poles import Pole
+from ..hierarchy import Hierarchy
+from ..segments import Segments
+from .poles import Pole, segment_poles
 
 COLOURS = 64
 FIRST = 24  # these differ most from each other; pictures of up to 24 segments need no others
 CELL = 8  # pixels: a pole may move this much and keep its colour
+LIGHTNESS = (0.35, 0.95)  # in Oklab: neither lost on black ground nor on white
+CHROMA = 0.12  # least, in Oklab: below, a colour looks grey
+APART = 0.3  # distance in Oklab from which on two colours side by side are told apart at a glance
+
+
+def oklab(colours: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Lightness, green–red and blue–yellow of sRGB in 0..1 (Ottosson, "Oklab", 2020): ``[N, 3]``.
+
+    Equal distances there look about equally far.
+    """
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    cones = linear @ np.array(
+        [
+            [0.4122214708, 0.2119034982, 0.0883024619],
+            [0.5363325363, 0.6806995451, 0.2817188376],
+            [0.0514459929, 0.1073969566, 0.6299787005],
+        ]
+    )
+    lab: npt.NDArray[np.float64] = np.cbrt(cones) @ np.array(
+        [
+            [0.2104542553, 1.9779984951, 0.0259040371],
+            [0.7936177850, -2.4285922050, 0.7827717662],
+            [-0.0040720468, 0.4505937099, -0.8086757660],
+        ]
+    )
+    return lab
 
 
 def _palette() -> npt.NDArray[np.float32]:
-    """Colours chosen one after the other, each as far as can be from those before it in RGB."""
+    """Colours chosen one after the other, each as far as can be from those before it, in Oklab."""
     steps = np.linspace(0.0, 1.0, 9, dtype=np.float32)
     cube = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
-    vivid = cube[(np.ptp(cube, axis=1) >= 0.45) & (cube.max(1) >= 0.6)]
-    chosen = [int(np.argmax(vivid @ np.array([1.0, -0.5, -1.0])))]  # red
-    distance = np.full(len(vivid), np.inf)
+    lab = oklab(cube)
+    fit = (
+        (np.hypot(lab[:, 1], lab[:, 2]) >= CHROMA) & (lab[:, 0] >= LIGHTNESS[0]) & (lab[:, 0] <= LIGHTNESS[1])
+    )
+    cube, lab = cube[fit], lab[fit]
+    chosen = [int(np.argmax(cube @ np.array([1.0, -0.5, -1.0])))]  # red
+    distance = np.full(len(cube), np.inf)
     while len(chosen) < COLOURS:
-        distance = np.minimum(distance, np.linalg.norm(vivid - vivid[chosen[-1]], axis=1))
+        distance = np.minimum(distance, np.linalg.norm(lab - lab[chosen[-1]], axis=1))
         chosen.append(int(np.argmax(distance)))
-    return vivid[chosen]
+    return cube[chosen]
 
 
-PALETTE = _palette()  # [64, 3] in 0..1
+PALETTE = _palette()  # [64, 3], sRGB in 0..1
+_LAB = oklab(PALETTE)
+_ARE_APART = np.linalg.norm(_LAB[:, None] - _LAB[None], axis=-1) >= APART
+
+
+def colours_of(segments: Segments, image: int) -> npt.NDArray[np.float32]:
+    """A colour for every segment of an image: float32 ``[K, 3]``, sRGB in 0..1.
+
+    Segments of a hierarchy have the same colour at every granularity at which they are the same segment, see
+    `tree_colours`; others have colours that follow from their places, see `segment_colours`.
+    """
+    if not segments.hierarchies:
+        return segment_colours(segment_poles(segments, image))
+    tree, count = segments.hierarchies[image], segments.counts[image]
+    names, index = tree.members(count).unique(return_inverse=True)
+    areas = torch.zeros(len(names), dtype=torch.int64).index_add_(0, index, tree.areas.cpu())
+    by_area = names[areas.argsort(descending=True, stable=True)].tolist()  # as segments are numbered
+    carriers, _ = _carriers(tree, tree.count - count)
+    colours = tree_colours(tree)
+    return PALETTE[[colours[carriers[name]] for name in by_area]]
+
+
+def tree_colours(tree: Hierarchy) -> list[int]:
+    """The colour of every leaf of a hierarchy, as an index into the palette.
+
+    Where two segments join, the larger one hands its colour on. So from the whole picture down every split
+    brings in one new colour: one that is not in use yet, told apart from that of the other part, and the
+    first of those in a sequence that follows from the leaf's place. From the 65th segment on colours repeat.
+    """
+    carriers, splits = _carriers(tree, tree.count - 1)
+    rows, columns = _first_pixels(tree)
+    taken: set[int] = set()
+    colours = [0] * tree.count
+    for larger, smaller in [(None, carriers[0]), *reversed(splits)]:
+        preferences = _preferences(Pole(columns[smaller], rows[smaller], 0.0), COLOURS, FIRST)
+        beside = preferences if larger is None else [i for i in preferences if _ARE_APART[colours[larger], i]]
+        free = [i for i in beside if i not in taken] or [i for i in preferences if i not in taken] or beside
+        colours[smaller] = free[0]
+        taken.add(free[0])
+    return colours
+
+
+def _carriers(tree: Hierarchy, joined: int) -> tuple[list[int], list[tuple[int, int]]]:
+    """After some joins the leaf whose colour each segment carries, by its first leaf; and each join's two."""
+    carriers, areas = list(range(tree.count)), tree.areas.tolist()
+    pairs = []
+    for first, second in tree.joins[:joined].tolist():
+        larger, smaller = (first, second) if areas[first] >= areas[second] else (second, first)
+        pairs.append((carriers[larger], carriers[smaller]))
+        carriers[first] = carriers[larger]
+        areas[first] += areas[second]
+    return carriers, pairs
+
+
+def _first_pixels(tree: Hierarchy) -> tuple[list[int], list[int]]:
+    """Row and column of the first pixel of every leaf, in reading order."""
+    leaves = tree.leaves.cpu().flatten().long()
+    first = torch.full((tree.count,), len(leaves)).scatter_reduce_(
+        0, leaves, torch.arange(len(leaves)), "amin"
+    )
+    width = tree.leaves.shape[1]
+    return (first // width).tolist(), (first % width).tolist()
 
 
 def segment_colours(poles: Sequence[Pole]) -> npt.NDArray[np.float32]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from diffseg_core import InvalidSettingError, Segments, draw_overlay
-from diffseg_core.output.overlay import border_pixels
+from diffseg_core.output.overlay import border_sides
 from diffseg_core.output.palette import PALETTE, segment_colours
 from diffseg_core.output.poles import poles_of_inaccessibility
 from diffseg_core.segments import order_by_area
@@ -105,35 +105,46 @@ def test_borders_are_drawn_along_borders_only():
     labels[:, 40:] = 1
     drawn = draw_overlay(picture(), segments_of(labels), opacity=0, numbers=False)
     changed = (drawn != picture()).any(3).any(1)[0].nonzero().flatten().tolist()
-    assert {39, 40} <= set(changed) <= {38, 39, 40, 41}
-    assert (drawn[0, :, changed].amin(1) < 0.1).any(), "no dark line"
+    assert changed == [39, 40]
+
+
+@pytest.mark.parametrize("ground", [0.0, 0.5, 1.0])
+def test_a_border_shows_on_any_ground(ground):
+    labels = np.zeros((64, 64), dtype=np.int32)
+    labels[:, 40:] = 1
+    drawn = draw_overlay(torch.full((1, 64, 64, 3), ground), segments_of(labels), opacity=0, numbers=False)
+    light, dark = drawn[0, :, 39], drawn[0, :, 40]
+    assert (light - dark).min() >= 0.7
 
 
 @pytest.mark.parametrize(
-    ("width", "line"),
-    [(1, "....x..."), (2, "...xx..."), (3, "...xxx.."), (4, "..xxxx.."), (9, "xxxxxxxx")],
+    ("width", "lines"),
+    [(1, "...lD..."), (2, "..llDD.."), (3, ".lllDDD."), (9, "llllDDDD")],
 )
 @pytest.mark.parametrize("axis", [0, 1], ids=["level", "upright"])
-def test_a_border_is_a_line_of_its_width_in_the_middle(axis, width, line):
+def test_the_two_lines_of_a_border_are_of_its_width(axis, width, lines):
     labels = np.zeros((8, 8), dtype=np.int32)
     labels[:, 4:] = 1
-    expected = np.tile([pixel == "x" for pixel in line], (8, 1))
+    dark, light = (np.tile([pixel == kind for pixel in lines], (8, 1)) for kind in "Dl")
     if axis == 0:
-        labels, expected = labels.T, expected.T
-    np.testing.assert_array_equal(border_pixels(labels, width), expected)
+        labels, dark, light = labels.T, dark.T, light.T
+    found = border_sides(labels, width)
+    np.testing.assert_array_equal(found[0], dark)
+    np.testing.assert_array_equal(found[1], light)
 
 
-def test_borders_that_meet_do_not_go_beyond_each_other():
+def test_borders_that_meet_have_no_pixel_in_both_lines():
     labels = np.zeros((7, 7), dtype=np.int32)
     labels[:, 4:] = 1
     labels[4:, 4:] = 2
-    drawing = ["...xx..", "...xx..", "...xx..", "...xxxx", "...xxxx", "...xx..", "...xx.."]
-    expected = np.array([[pixel == "x" for pixel in row] for row in drawing])
-    np.testing.assert_array_equal(border_pixels(labels, 2), expected)
+    dark, light = border_sides(labels, 1)
+    drawing = ["...lD..", "...lD..", "...lD..", "...lDll", "...lDDD", "...lD..", "...lD.."]
+    assert (np.where(dark, "D", np.where(light, "l", ".")) == np.array([list(row) for row in drawing])).all()
+    assert not (dark & light).any()
 
 
 def test_a_single_segment_has_no_border():
-    assert not border_pixels(np.zeros((5, 5), dtype=np.int32), 3).any()
+    assert not np.any(border_sides(np.zeros((5, 5), dtype=np.int32), 3))
 
 
 @pytest.mark.parametrize("opacity", [-0.01, 1.01, float("nan")])
@@ -151,6 +162,26 @@ def test_a_number_stands_at_every_pole_and_nowhere_else():
         near_a_pole[pole.y - 6 : pole.y + 7, pole.x - 6 : pole.x + 7] = True
         assert changed[pole.y - 2 : pole.y + 3, pole.x - 2 : pole.x + 3].any()
     assert not (changed & ~near_a_pole).any()
+
+
+def test_a_number_is_left_out_where_it_would_cover_its_segment():
+    labels = np.zeros((64, 64), dtype=np.int32)
+    labels[20:26, 20:26] = 1  # 3 pixels from its middle to its border: a digit with its edge has 7×5
+    labels[40:52, 40:52] = 2
+    drawn = draw_overlay(picture(), segments_of(labels), opacity=0, borders=False)
+    changed = (drawn != picture()).any(3)[0].numpy()
+    assert not changed[20:26, 20:26].any()
+    assert changed[40:52, 40:52].any()
+
+
+def test_numbers_of_small_segments_stay_inside_them():
+    for side in range(8, 40):
+        labels = np.zeros((120, 120), dtype=np.int32)
+        labels[30 : 30 + side, 50 : 50 + side] = 1
+        drawn = draw_overlay(picture(side=120), segments_of(labels), opacity=0, borders=False)
+        changed = (drawn != picture(side=120)).any(3)[0].numpy()
+        beside = changed[20 : 40 + side, 40 : 60 + side] & (labels[20 : 40 + side, 40 : 60 + side] == 0)
+        assert not beside.any(), side
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200), (200, 2)], ids=str)
