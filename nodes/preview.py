@@ -41,11 +41,13 @@ class DiffSegPreview(io.ComfyNode):
                     step=0.05,
                     tooltip="Of the tint: 0 leaves it out, 1 shows the colours alone.",
                 ),
-                io.Boolean.Input("borders", default=True, tooltip="Outline every segment, with a light and a dark line."),
+                io.Boolean.Input(
+                    "borders", default=True, tooltip="Outline every segment, with a light and a dark line."
+                ),
                 io.Boolean.Input(
                     "numbers",
                     default=True,
-                    tooltip="Write each segment's number where it has most room; left out where it would cover "
+                    tooltip="Write each segment's number where it has most room, unless it would cover "
                     "the segment.",
                 ),
             ],

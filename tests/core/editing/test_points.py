@@ -21,6 +21,12 @@ def test_points_come_as_text_or_as_what_it_stands_for(value):
     assert parse_points(value) == (Point(3, 1),)
 
 
+def test_segments_come_in_ascending_order_and_once():
+    labels = torch.tensor([[40, 8, 136, 8]])
+    points = [Point(x, 0) for x in (0, 1, 2, 3, 0)]
+    assert segments_under(labels, points) == [8, 40, 136]
+
+
 @pytest.mark.parametrize("value", [None, "", [], ()])
 def test_nothing_is_no_point(value):
     assert parse_points(value) == ()

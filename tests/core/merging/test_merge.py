@@ -137,7 +137,27 @@ def test_maps_exactly_as_far_as_the_threshold_are_not_near(attention, sift):
     assert distances.near(exactly * 1.0001)[place]
 
 
-def test_what_one_threshold_found_out_serves_another_and_a_higher_one_finds_out_more(attention):
+def test_further_passes_leave_what_is_exactly_as_far_as_the_threshold():
+    maps = torch.tensor([[0.6, 0.4], [0.4, 0.6]])
+    logs = floored_log(maps)
+    exactly = float(symmetric_divergence(maps, maps, logs, logs)[0, 1])
+    anchors = torch.tensor([0, 1])
+    assert len(merge(maps, anchors, [1e-6, exactly])) == 2
+    assert len(merge(maps, anchors, [1e-6, exactly * 1.001])) == 1
+
+
+@pytest.mark.parametrize("sift", [False, True])
+@pytest.mark.parametrize("keys", [60, 200])
+def test_maps_may_have_fewer_and_more_keys_than_there_are_maps(keys, sift):
+    maps = torch.softmax(torch.randn(99, keys, generator=torch.Generator().manual_seed(0)), dim=-1)
+    anchors = torch.tensor([3, 50, 98])
+    expected = torch.tensor([[divergence(maps[anchor], row) < 0.9 for row in maps] for anchor in anchors])
+    assert expected.any(0).sum() > 5
+    assert torch.equal(AnchorDistances(maps, anchors, sift).near(0.9), expected)
+
+
+def test_what_one_threshold_found_out_serves_another_and_a_higher_one_finds_out_more(attention, monkeypatch):
+    monkeypatch.setattr(anchor_distances, "CHUNK_VALUES_CPU", 4 * 12 * 11)  # four maps
     maps = attention((12, 11), sharpness=2.0)[0]
     anchors = anchor_tokens(GridSize(12, 11), 6)
     kept = AnchorDistances(maps, anchors)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from golden_files import photograph
 from made_pictures import mosaic
 from skimage.segmentation import felzenszwalb
 
-from diffseg_core.picture.superpixels import superpixels
+from diffseg_core.picture.superpixels import _join_small, superpixels
 
 
 def grey(values: torch.Tensor) -> torch.Tensor:
@@ -73,6 +74,34 @@ def test_what_is_just_large_enough_stays():
     pieces = pieces_of(with_patch(7, 0.6), smallest=49)
     assert int(pieces.max()) + 1 == 3
     assert (pieces == pieces[10, 11]).sum() == 49
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["wide", "tall"])
+def test_the_smallest_area_is_a_share_of_all_pixels(turned):
+    values = torch.full((20, 40), 0.1)
+    values[5:12, 20:27] = 0.6
+    picture = grey(values.T.contiguous() if turned else values)
+    assert int(superpixels(picture, 49 / 800).max()) + 1 == 2
+    assert int(superpixels(picture, 50 / 800).max()) + 1 == 1
+
+
+@pytest.mark.parametrize(
+    ("areas", "greys", "joined"),
+    [
+        ([2, 10], [0.1, 0.9], [0, 0]),
+        ([2, 2, 8], [0.1, 0.2, 0.9], [0, 0, 1]),  # two that are too small, and alike
+        ([4, 2, 6], [0.1, 0.7, 0.9], [0, 1, 1]),
+        ([4, 8], [0.1, 0.2], [0, 1]),
+    ],
+)
+def test_pieces_that_became_too_small_join_what_differs_least(areas, greys, joined):
+    """A row of pixels; the smallest area is 4 of 12."""
+    pieces = np.repeat(np.arange(len(areas)), areas).astype(np.int32)[None]
+    picture = grey(torch.tensor(greys).repeat_interleave(torch.tensor(areas))[None])
+    found = _join_small(pieces, picture, 4 / 12)
+    places = np.cumsum([0, *areas[:-1]])
+    assert np.unique(found[0, places], return_inverse=True)[1].tolist() == joined
+    assert all(len(np.unique(found[pieces == piece])) == 1 for piece in range(len(areas)))
 
 
 def test_an_edge_that_is_blurred_over_three_pixels_makes_no_strip():
