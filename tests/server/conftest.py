@@ -45,6 +45,16 @@ def any_comfy_server(request: pytest.FixtureRequest) -> ComfyServer:
 
 
 @pytest.fixture
+def hierarchy_prompt(segments_prompt: dict[str, Any]) -> dict[str, Any]:
+    """`segments_prompt` with DiffSeg Hierarchy at its automatic cut."""
+    hierarchy = {
+        "attention": ["2", 0], "image": ["1", 3], "cut": "automatic", "number": 10, "height": 0.1,
+        "neighbours_only": True, "contrast": 0.5, "colour": 0.25, "finest": 0.06,
+    }  # fmt: skip
+    return {**segments_prompt, "3": {"class_type": "DiffSegHierarchy", "inputs": hierarchy}}
+
+
+@pytest.fixture
 def segments_prompt() -> dict[str, Any]:
     """A prompt whose node "3" gives segments of the demo model's photograph, and "1" at 3 the photograph."""
     return {

@@ -7,14 +7,13 @@ import json
 from typing import Any
 
 import numpy as np
-import pytest
 from diffseg_tools.comfyui import ComfyServer
 from diffseg_tools.workflow import to_prompt
 from PIL import Image
 
 NAME = "Click to mask"
 POINT = (190, 100)  # on the cup's rim in the photograph
-LINKS = {"model": 0, "vae": 1, "conditioning": 2, "image": 3}  # from the demo model
+LINKS = {"model": 0, "vae": 1, "image": 3}  # from the demo model
 SETTINGS = {"DiffSegCapture": [25, "clean latent", 0, 384, "all"]}  # that suit the demo model
 
 Json = dict[str, Any]
@@ -58,10 +57,9 @@ def saved(server: ComfyServer, prompt: Json, node: str) -> list[np.ndarray]:
 
 
 def test_the_subgraph_gives_the_mask_of_the_segment_that_is_clicked(
-    any_comfy_server: ComfyServer, segments_prompt: Json
+    any_comfy_server: ComfyServer, hierarchy_prompt: Json
 ) -> None:
     blueprint = blueprint_of(any_comfy_server)
-    blueprint["nodes"][0]["widgets_values"] = [0.63, 2.0]  # merge_threshold, smallest_area
     for node in blueprint["definitions"]["subgraphs"][0]["nodes"]:
         node["widgets_values"] = SETTINGS.get(node["type"], node["widgets_values"])
         if node["type"] == "DiffSegSelect":
@@ -72,17 +70,25 @@ def test_the_subgraph_gives_the_mask_of_the_segment_that_is_clicked(
     masks = {"class_type": "DiffSegMasks", "inputs": {"segments": ["3", 0], "image_index": 0}}
     images = {"class_type": "MaskToImage", "inputs": {"mask": ["4", 0]}}
     save = {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "tests/each"}}
-    every = saved(any_comfy_server, {**segments_prompt, "4": masks, "5": images, "6": save}, "6")
+    every = saved(any_comfy_server, {**hierarchy_prompt, "4": masks, "5": images, "6": save}, "6")
     (expected,) = (each for each in every if each[POINT[1], POINT[0]])
     assert 0 < expected.mean() < 255
     np.testing.assert_array_equal(mask, expected)
 
 
-@pytest.mark.parametrize("name", ["merge_threshold", "smallest_area"])
-def test_the_subgraph_shows_the_widgets_that_one_turns_most(comfy_server: ComfyServer, name: str) -> None:
+def test_clip_and_conditioning_reach_the_capture(comfy_server: ComfyServer) -> None:
     blueprint = blueprint_of(comfy_server)
     (host,) = blueprint["nodes"]
-    host["widgets_values"] = [0.25, 7.5]
-    prompt = to_prompt(blueprint, comfy_server.object_info())
-    (segment,) = (node for node in prompt.values() if node["class_type"] == "DiffSegSegment")
-    assert segment["inputs"][name] == {"merge_threshold": 0.25, "smallest_area": 7.5}[name]
+    loader = {
+        "id": 2,
+        "type": "CheckpointLoaderSimple",
+        "outputs": [{"type": kind} for kind in ("MODEL", "CLIP", "VAE")],
+        "widgets_values": ["any.safetensors"],
+    }
+    next(each for each in host["inputs"] if each["name"] == "clip")["link"] = 1
+    prompt = to_prompt(
+        {**blueprint, "nodes": [loader, host], "links": [[1, 2, 1, 1, 0, "CLIP"]]}, comfy_server.object_info()
+    )
+    (capture,) = (node for node in prompt.values() if node["class_type"] == "DiffSegCapture")
+    assert capture["inputs"]["clip"] == ["2", 1]
+    assert "conditioning" not in capture["inputs"]

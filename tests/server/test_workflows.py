@@ -18,6 +18,8 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
+SAVED = ROOT / "tests" / "saved_workflows"
+"""Workflows as users saved them with earlier versions: they have to go on working."""
 NODES = {
     "DiffSegCapture",
     "DiffSegSegment",
@@ -61,6 +63,32 @@ def saved(server: ComfyServer, outputs: dict[str, Any], prefix: str) -> list[np.
 @pytest.fixture
 def demo_prompt(any_comfy_server: ComfyServer) -> dict[str, Any]:
     return to_prompt(load("try_it_without_a_checkpoint.json"), any_comfy_server.object_info())
+
+
+def with_the_demo_model(server: ComfyServer, workflow: dict[str, Any], photograph: Path) -> dict[str, Any]:
+    """The prompt of a Stable Diffusion workflow, with nothing but what its checkpoint gives replaced."""
+    server.upload_image(photograph)
+    prompt = to_prompt(workflow, server.object_info())
+    loader = node_of(prompt, "CheckpointLoaderSimple")
+    prompt[loader] = {"class_type": "DiffSegDemoModel", "inputs": {}}
+    capture = prompt[node_of(prompt, "DiffSegCapture")]["inputs"]
+    assert capture["model"] == [loader, 0]
+    capture["vae"] = [loader, 1]
+    if "conditioning" in capture:
+        del prompt[capture["conditioning"][0]]  # the empty prompt
+        capture["conditioning"] = [loader, 2]
+    else:
+        assert capture.pop("clip") == [loader, 1]  # the demo model has none
+    return prompt
+
+
+@pytest.fixture
+def paper_prompt(any_comfy_server: ComfyServer, tmp_path: Path) -> dict[str, Any]:
+    photograph = odd_sized_photograph(tmp_path / "example.png")
+    prompt = with_the_demo_model(any_comfy_server, load("as_in_the_paper.json"), photograph)
+    prompt[node_of(prompt, "DiffSegCapture")]["inputs"] |= {"timestep": 25, "working_size": 384}
+    prompt[node_of(prompt, "DiffSegSegment")]["inputs"] |= {"merge_threshold": 0.63, "smallest_area": 2.0}
+    return prompt
 
 
 def test_every_node_is_there_with_its_descriptions(any_comfy_server: ComfyServer) -> None:
@@ -117,10 +145,10 @@ def test_without_a_checkpoint_the_first_workflow_gives_an_overlay_and_masks(
 
 
 def test_turning_a_segment_widget_leaves_the_capture_cached(
-    any_comfy_server: ComfyServer, demo_prompt: dict[str, Any]
+    any_comfy_server: ComfyServer, paper_prompt: dict[str, Any]
 ) -> None:
-    capture, segment = node_of(demo_prompt, "DiffSegCapture"), node_of(demo_prompt, "DiffSegSegment")
-    any_comfy_server.run(demo_prompt)
+    capture, segment = node_of(paper_prompt, "DiffSegCapture"), node_of(paper_prompt, "DiffSegSegment")
+    any_comfy_server.run(paper_prompt)
     for widget, value in {
         "merge_threshold": 0.33,
         "merge_passes": 2,
@@ -128,7 +156,7 @@ def test_turning_a_segment_widget_leaves_the_capture_cached(
         "refinement": "kmeans",
         "smallest_area": 1.0,
     }.items():
-        changed = copy.deepcopy(demo_prompt)
+        changed = copy.deepcopy(paper_prompt)
         changed[segment]["inputs"][widget] = value
         run = any_comfy_server.run(changed)
         assert segment in run.executed, widget
@@ -136,30 +164,32 @@ def test_turning_a_segment_widget_leaves_the_capture_cached(
         assert capture not in run.executed, widget
 
 
-def test_a_higher_threshold_gives_fewer_masks(comfy_server: ComfyServer, demo_prompt: dict[str, Any]) -> None:
-    segment = node_of(demo_prompt, "DiffSegSegment")
+def test_a_higher_threshold_gives_fewer_masks(
+    any_comfy_server: ComfyServer, paper_prompt: dict[str, Any]
+) -> None:
+    segment = node_of(paper_prompt, "DiffSegSegment")
     counts = []
     for threshold in (0.25, 0.7, 5.0):
-        demo_prompt[segment]["inputs"]["merge_threshold"] = threshold
-        counts.append(len(saved(comfy_server, comfy_server.run(demo_prompt).outputs, "mask")))
+        paper_prompt[segment]["inputs"]["merge_threshold"] = threshold
+        counts.append(len(saved(any_comfy_server, any_comfy_server.run(paper_prompt).outputs, "mask")))
     assert counts[0] > counts[1] > counts[2] == 1
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        ROOT / "workflows" / "masks_of_everything.json",
+        ROOT / "workflows" / "as_in_the_paper.json",
+        SAVED / "masks_of_everything.json",
+    ],
+    ids=["now", "as in the paper", "as it was saved before Capture had clip"],
+)
 def test_masks_of_everything_runs_with_only_its_loader_replaced(
-    any_comfy_server: ComfyServer, tmp_path: Path
+    any_comfy_server: ComfyServer, tmp_path: Path, path: Path
 ) -> None:
-    """Of the Stable Diffusion workflow nothing but what its checkpoint gives comes from the demo model."""
-    any_comfy_server.upload_image(odd_sized_photograph(tmp_path / "example.png"))
-    workflow = load("masks_of_everything.json")
-    prompt = to_prompt(workflow, any_comfy_server.object_info())
-    loader, text = node_of(prompt, "CheckpointLoaderSimple"), node_of(prompt, "CLIPTextEncode")
-    prompt[loader] = {"class_type": "DiffSegDemoModel", "inputs": {}}
-    del prompt[text]  # the demo model has no CLIP; its conditioning stands in for the encoded prompt
-    capture = prompt[node_of(prompt, "DiffSegCapture")]["inputs"]
-    assert capture["model"] == [loader, 0]
-    capture["conditioning"] = [loader, 2]
-    capture["vae"] = [loader, 1]
-    run = any_comfy_server.run(prompt)
+    workflow = json.loads(path.read_text(encoding="utf-8"))
+    photograph = odd_sized_photograph(tmp_path / "example.png")
+    run = any_comfy_server.run(with_the_demo_model(any_comfy_server, workflow, photograph))
     (overlay,) = saved(any_comfy_server, run.outputs, "overlay")
     masks = saved(any_comfy_server, run.outputs, "mask")
     assert overlay.shape[:2] == (301, 517)
@@ -229,3 +259,33 @@ def test_a_wrong_input_is_told_what_to_do(
             widgets[name] = value
     with pytest.raises(ComfyRunError, match=message):
         comfy_server.run(demo_prompt)
+
+
+@pytest.mark.parametrize("path", sorted(SAVED.glob("*.json")), ids=lambda path: path.stem)
+def test_a_workflow_saved_with_an_earlier_version_is_valid(comfy_server: ComfyServer, path: Path) -> None:
+    """Every required input of our nodes has its value, and of the node's kind."""
+    info = comfy_server.object_info()
+    workflow = json.loads(path.read_text(encoding="utf-8"))
+    for node in workflow["nodes"]:
+        node["mode"] = 2 if node["properties"].get("cnr_id") else 0
+    ours = [node for node in to_prompt(workflow, info).values() if node["class_type"].startswith("DiffSeg")]
+    assert ours
+    for node in ours:
+        required = info[node["class_type"]]["input"].get("required", {})
+        if path.stem != "click_to_mask":  # a subgraph, whose inputs are connected where it is used
+            assert required.keys() <= node["inputs"].keys()
+        for name, value in node["inputs"].items():
+            kind = required.get(name, [None])[0]
+            if kind in ("INT", "FLOAT"):
+                assert isinstance(value, int | float), (node, name)
+            if kind == "COMBO" or isinstance(kind, list):
+                assert isinstance(value, str), (node, name)
+
+
+def test_the_first_workflow_saved_with_an_earlier_version_runs_as_it_did(comfy_server: ComfyServer) -> None:
+    workflow = json.loads((SAVED / "try_it_without_a_checkpoint.json").read_text(encoding="utf-8"))
+    prompt = to_prompt(workflow, comfy_server.object_info())
+    assert prompt[node_of(prompt, "DiffSegPreview")]["inputs"]["opacity"] == 0.5
+    assert prompt[node_of(prompt, "DiffSegCapture")]["inputs"]["conditioning"][1] == 2
+    masks = saved(comfy_server, comfy_server.run(prompt).outputs, "mask")
+    assert 4 <= len(masks) <= 12
