@@ -1,36 +1,63 @@
-"""`make demo`: run the first example workflow on a headless ComfyUI and leave its pictures in `output/`."""
+"""`make demo`: run the first example workflow on three photographs, and leave its pictures in `output/`."""
 
 from __future__ import annotations
 
+import io
 import json
-import re
 import sys
 import time
-from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from .comfyui import ComfyServer
 from .environment import installation_in_use
 from .prompt_run import ComfyError
 from .steps import CACHE, ROOT, SetupError
-from .workflow import WorkflowError, loaded_pictures, to_prompt
+from .workflow import WorkflowError, to_prompt
 
 WORKFLOW = ROOT / "workflows" / "try_it_without_a_checkpoint.json"
 OUTPUT = ROOT / "output"
+TILE = 480  # pixels: width of a picture on the contact sheet
+
+Json = dict[str, Any]
 
 
-def bundled_picture(name: str) -> Path:
-    """The picture of that name that comes with the example workflows.
+@dataclass(frozen=True)
+class Demonstration:
+    """A photograph, and what is clicked in it.
 
-    Raises:
-        FileNotFoundError: there is none.
+    Attributes:
+        photograph: its file.
+        points: x and y in pixels: the segments there are cut out.
+        number: of segments; None is the automatic cut.
     """
-    folders = [ROOT / "workflows", ROOT / "demo_model"]
-    for folder in folders:
-        if (folder / name).is_file():
-            return folder / name
-    raise FileNotFoundError(f"The workflow loads {name}, which is not in {folders[0]} or {folders[1]}.")
+
+    photograph: Path
+    points: Sequence[tuple[int, int]]
+    number: int | None = None
+
+
+# fmt: off
+DEMONSTRATIONS = {
+    "coffee": Demonstration(
+        ROOT / "demo_model" / "photograph.jpg",
+        [
+            (135, 179), (436, 225), (277, 309), (363, 281), (220, 213), (225, 254),
+            (205, 60), (261, 66), (319, 111), (277, 153), (408, 78), (84, 250),
+        ],
+        number=24,
+    ),
+    "pagoda": Demonstration(
+        ROOT / "tools" / "demo_photographs" / "pagoda.jpg", [(203, 156), (126, 281), (194, 89), (207, 39)]
+    ),
+    "dahlia": Demonstration(ROOT / "tools" / "demo_photographs" / "dahlia.jpg", [(305, 225)], number=5),
+}
+# fmt: on
+"""Chosen because the demo model's masks of them are right: see tools/demo_photographs/README.md."""
 
 
 class Stages:
@@ -44,37 +71,87 @@ class Stages:
         print(f"{time.monotonic() - self.start:6.1f} s  {text}", flush=True)
 
 
-def run_workflow(server: ComfyServer, workflow: dict[str, Any], stages: Stages) -> list[dict[str, str]]:
-    """Run the workflow on its bundled pictures and return the entries of the pictures that it saved."""
-    for name in loaded_pictures(workflow):
-        server.upload_image(bundled_picture(name))
-    prompt = to_prompt(workflow, server.object_info())
-    titles = {node_id: node["_meta"]["title"] for node_id, node in prompt.items()}
-    run = server.run(prompt, on_node=lambda node_id: stages.say(f"  {titles.get(node_id, node_id)}"))
-    images = [image for output in run.outputs.values() for image in output.get("images", [])]
-    return [image for image in images if image["type"] == "output"]
+def prompt_of(workflow: Json, object_info: Json, demonstration: Demonstration) -> Json:
+    """The example workflow with this photograph, and a cut-out of what is clicked.
 
-
-def save_pictures(server: ComfyServer, images: list[dict[str, str]], folder: Path) -> list[Path]:
-    """Save pictures under short names: "overlay.png" if alone, "mask_00.png" and so on if there are more.
-
-    Earlier pictures in the folder are removed, so that all that lies there belongs to one run.
+    Raises:
+        WorkflowError: the workflow is not the one that this was written for.
     """
-    folder.mkdir(exist_ok=True)
-    for old in folder.glob("*.png"):
-        old.unlink()
-    groups: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
-    for image in images:
-        # ComfyUI saves the prefix "diffseg/mask" as "mask_00001_.png" in the folder "diffseg".
-        stem = re.sub(r"_\d+_$", "", Path(image["filename"]).stem)
-        groups[stem, Path(image["filename"]).suffix].append(image)
+    prompt = to_prompt(workflow, object_info)
+    kinds = {node["class_type"]: key for key, node in prompt.items()}
+    missing = {"DiffSegDemoModel", "DiffSegHierarchy", "DiffSegPreview", "DiffSegMasks"} - kinds.keys()
+    if missing:
+        raise WorkflowError(f"Expected {', '.join(sorted(missing))} in {WORKFLOW.name}, found none.")
+    photograph = [kinds["DiffSegDemoModel"], 3]
+    for node in prompt.values():
+        for name, link in node["inputs"].items():
+            if link == photograph:
+                node["inputs"][name] = ["photograph", 0]
+    if demonstration.number is not None:
+        prompt[kinds["DiffSegHierarchy"]]["inputs"] |= {
+            "cut": "number of segments",
+            "number": demonstration.number,
+        }
+    points = [{"x": x, "y": y} for x, y in demonstration.points]
+    return prompt | {
+        "photograph": {"class_type": "LoadImage", "inputs": {"image": demonstration.photograph.name}},
+        "picker": {
+            "class_type": "DiffSegSelect",
+            "inputs": {
+                "segments": [kinds["DiffSegHierarchy"], 0], "image": ["photograph", 0],
+                "points": json.dumps(points), "invert": False, "image_index": 0, "granularity": 0,
+            },
+        },
+        "cutout": {
+            "class_type": "SaveImage",
+            "inputs": {"images": ["picker", 2], "filename_prefix": "diffseg/cutout"},
+        },
+    }  # fmt: skip
+
+
+def pictures_of(server: ComfyServer, prompt: Json, stages: Stages) -> dict[str, list[Image.Image]]:
+    """Run a prompt; the pictures that it saves, by the name that their files begin with."""
+    titles = {key: node.get("_meta", {}).get("title", key) for key, node in prompt.items()}
+    run = server.run(prompt, on_node=lambda key: stages.say(f"  {titles.get(key, key)}"))
+    pictures: dict[str, list[Image.Image]] = {}
+    for output in run.outputs.values():
+        for entry in output.get("images", []):
+            if entry["type"] == "output":
+                name = entry["filename"].split("_0")[0]  # ComfyUI saves "mask" as "mask_00001_.png"
+                picture = Image.open(io.BytesIO(server.fetch_image(entry)))
+                pictures.setdefault(name, []).append(picture)
+    return pictures
+
+
+def save_pictures(name: str, pictures: dict[str, list[Image.Image]], folder: Path) -> list[Path]:
+    """Save them as ``coffee_overlay.png`` if alone, as ``coffee_mask_00.png`` and so on if there are more."""
     written = []
-    for (stem, suffix), members in groups.items():
-        for index, image in enumerate(members):
-            target = folder / (f"{stem}{suffix}" if len(members) == 1 else f"{stem}_{index:02d}{suffix}")
-            target.write_bytes(server.fetch_image(image))
-            written.append(target)
+    for kind, members in pictures.items():
+        for index, picture in enumerate(members):
+            number = "" if len(members) == 1 else f"_{index:02d}"
+            written.append(folder / f"{name}_{kind}{number}.png")
+            picture.save(written[-1])
     return written
+
+
+def contact_sheet(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
+    """Rows of pictures side by side, each of the same width; what is transparent is white."""
+    tiles = []
+    for row in rows:
+        height = round(TILE * row[0].height / row[0].width)
+        tiles.append([_on_white(picture).resize((TILE, height)) for picture in row])
+    sheet = Image.new("RGB", (TILE * len(tiles[0]), sum(row[0].height for row in tiles)), "white")
+    top = 0
+    for row in tiles:
+        for column, tile in enumerate(row):
+            sheet.paste(tile, (column * TILE, top))
+        top += row[0].height
+    return sheet
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    ground = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(ground, picture.convert("RGBA")).convert("RGB")
 
 
 def main() -> int:
@@ -82,15 +159,25 @@ def main() -> int:
     stages = Stages()
     installation = installation_in_use()
     workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
+    OUTPUT.mkdir(exist_ok=True)
+    for old in OUTPUT.glob("*.png"):  # so that all that lies there belongs to one run
+        old.unlink()
+    written, rows = [], []
     stages.say(f"Starting ComfyUI {installation.version} ...")
     with ComfyServer(installation, CACHE / "demo") as server:
         stages.say(f"ComfyUI is up; running {WORKFLOW.relative_to(ROOT)}")
-        images = run_workflow(server, workflow, stages)
-        written = save_pictures(server, images, OUTPUT)
+        for name, demonstration in DEMONSTRATIONS.items():
+            stages.say(f"{name}: {demonstration.photograph.relative_to(ROOT)}")
+            server.upload_image(demonstration.photograph)
+            prompt = prompt_of(workflow, server.object_info(), demonstration)
+            pictures = pictures_of(server, prompt, stages)
+            written += save_pictures(name, pictures, OUTPUT)
+            with Image.open(demonstration.photograph) as photograph:
+                rows.append([photograph.convert("RGB"), pictures["overlay"][0], pictures["cutout"][0]])
     stages.say("ComfyUI is stopped.")
-    print(f"\n{len(written)} pictures in {OUTPUT}:")
-    for path in written:
-        print(f"  {path.relative_to(ROOT)}")
+    sheet = OUTPUT / "contact_sheet.png"
+    contact_sheet(rows).save(sheet)
+    print(f"\n{len(written) + 1} pictures in {OUTPUT}. To see all at once, open {sheet}.")
     return 0
 
 

@@ -5,26 +5,24 @@ PORT chooses another port than 8188; NO_BROWSER=1 only prints the address.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 import webbrowser
 
 from .comfyui import ComfyServer
-from .demo import WORKFLOW, bundled_picture
+from .demo import DEMONSTRATIONS, WORKFLOW
 from .environment import installation_in_use
 from .prompt_run import ComfyError
 from .steps import CACHE, SetupError
-from .workflow import loaded_pictures
 
 
 def main() -> int:
     """Serve until Ctrl-C; the exit status."""
     base = CACHE / "serve"
     (base / "input").mkdir(parents=True, exist_ok=True)
-    for name in loaded_pictures(json.loads(WORKFLOW.read_text(encoding="utf-8"))):
-        shutil.copyfile(bundled_picture(name), base / "input" / name)
+    for demonstration in DEMONSTRATIONS.values():
+        shutil.copy(demonstration.photograph, base / "input")
     port = int(os.environ.get("PORT") or 8188)
     with ComfyServer(installation_in_use(), base, port=port, echo=True) as server:
         server.post("/settings/Comfy.TutorialCompleted", True)
