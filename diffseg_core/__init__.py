@@ -27,6 +27,8 @@ from .output.overlay import draw_overlay
 from .pictures import Pictures, as_pictures
 from .segments import Segments, parse_indices
 
+__version__ = "0.2.0"
+
 __all__ = [
     "AttentionAccumulator",
     "AttentionMaps",

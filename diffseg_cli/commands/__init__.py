@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from diffseg_core import __version__
 from diffseg_core.errors import DiffSegError
 
 from ..commands import compare, evaluate, segment
@@ -27,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="diffseg",
         description="Segments of everything in pictures, from a Stable Diffusion model's self-attention.",
     )
+    parser.add_argument("--version", action="version", version=f"diffseg {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in (segment, evaluate, compare):
         command.add_parser(commands)

@@ -43,6 +43,11 @@ HOSTS = ["comfy", "diffusers", "PIL", "scipy", "skimage", "sklearn", "transforme
 NEVER = {"pickle", "shelve", "marshal", "subprocess", "socket", "urllib", "requests", "ctypes"}
 
 
+def test_the_version_is_that_of_the_project_file():
+    project = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'\nversion = "{diffseg_core.__version__}"\n' in project
+
+
 def test_there_are_examples():
     assert len(WITH_EXAMPLES) >= 20
 

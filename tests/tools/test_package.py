@@ -15,7 +15,17 @@ from diffseg_tools.environment import NEWEST, comfyui_directory
 from diffseg_tools.package import build_archive, shipped_files
 from diffseg_tools.steps import ROOT
 
-NOT_SHIPPED = {"tests", "tools", "training", "benchmarks", "docs", "diffseg_cli", ".ci", "Makefile"}
+NOT_SHIPPED = {
+    "tests",
+    "tools",
+    "training",
+    "benchmarks",
+    "docs",
+    "diffseg_cli",
+    ".ci",
+    "Makefile",
+    "CHANGELOG.md",
+}
 LOAD = """
 import asyncio, json, sys
 from pathlib import Path
