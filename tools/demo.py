@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,10 @@ class Stages:
         """Print a line."""
         print(f"{time.monotonic() - self.start:6.1f} s  {text}", flush=True)
 
+    def titles_of(self, prompt: Json) -> Callable[[str], None]:
+        """Prints the title of a node of the prompt, by its id."""
+        return lambda key: self.say(f"  {prompt[key].get('_meta', {}).get('title', key)}")
+
 
 def prompt_of(workflow: Json, object_info: Json, demonstration: Demonstration) -> Json:
     """The example workflow with this photograph, and a cut-out of what is clicked.
@@ -109,15 +114,19 @@ def prompt_of(workflow: Json, object_info: Json, demonstration: Demonstration) -
     }  # fmt: skip
 
 
-def pictures_of(server: ComfyServer, prompt: Json, stages: Stages) -> dict[str, list[Image.Image]]:
-    """Run a prompt; the pictures that it saves, by the name that their files begin with."""
-    titles = {key: node.get("_meta", {}).get("title", key) for key, node in prompt.items()}
-    run = server.run(prompt, on_node=lambda key: stages.say(f"  {titles.get(key, key)}"))
+def pictures_of(
+    server: ComfyServer, prompt: Json, on_node: Callable[[str], None] | None = None
+) -> dict[str, list[Image.Image]]:
+    """Run a prompt; the pictures that it saves, by the name that their files begin with.
+
+    ``on_node`` is called with the id of each node as it begins.
+    """
+    run = server.run(prompt, on_node=on_node)
     pictures: dict[str, list[Image.Image]] = {}
     for output in run.outputs.values():
         for entry in output.get("images", []):
             if entry["type"] == "output":
-                name = entry["filename"].split("_0")[0]  # ComfyUI saves "mask" as "mask_00001_.png"
+                name = re.sub(r"_\d+_$", "", Path(entry["filename"]).stem)  # "mask" of "mask_00001_.png"
                 picture = Image.open(io.BytesIO(server.fetch_image(entry)))
                 pictures.setdefault(name, []).append(picture)
     return pictures
@@ -170,7 +179,7 @@ def main() -> int:
             stages.say(f"{name}: {demonstration.photograph.relative_to(ROOT)}")
             server.upload_image(demonstration.photograph)
             prompt = prompt_of(workflow, server.object_info(), demonstration)
-            pictures = pictures_of(server, prompt, stages)
+            pictures = pictures_of(server, prompt, stages.titles_of(prompt))
             written += save_pictures(name, pictures, OUTPUT)
             with Image.open(demonstration.photograph) as photograph:
                 rows.append([photograph.convert("RGB"), pictures["overlay"][0], pictures["cutout"][0]])

@@ -73,7 +73,14 @@ def colours_of(segments: Segments, image: int) -> npt.NDArray[np.float32]:
     """
     if not segments.hierarchies:
         return segment_colours(segment_poles(segments, image))
-    tree, count = segments.hierarchies[image], segments.counts[image]
+    key = (colours_of, image)
+    if key not in segments.kept:
+        segments.kept[key] = _colours_of_cut(segments.hierarchies[image], segments.counts[image])
+    found: npt.NDArray[np.float32] = segments.kept[key]
+    return found
+
+
+def _colours_of_cut(tree: Hierarchy, count: int) -> npt.NDArray[np.float32]:
     names, index = tree.members(count).unique(return_inverse=True)
     areas = torch.zeros(len(names), dtype=torch.int64).index_add_(0, index, tree.areas.cpu())
     by_area = names[areas.argsort(descending=True, stable=True)].tolist()  # as segments are numbered

@@ -5,7 +5,6 @@ The demo model stands in for the checkpoint and its photograph for the picture; 
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from diffseg_tools.comfyui import ComfyServer
+from diffseg_tools.demo import pictures_of
 from diffseg_tools.environment import NEWEST, Installation, comfyui_directory, link_directory
 from diffseg_tools.workflow import to_prompt
 from PIL import Image, ImageDraw, ImageFilter
@@ -106,13 +106,8 @@ def save_mask(prompt: Prompt, name: str, link: list[Any]) -> None:
 
 def run(server: ComfyServer, prompt: Prompt) -> dict[str, list[Pixels]]:
     """What the prompt saves, by the name that the file begins with."""
-    pictures: dict[str, list[Pixels]] = {}
-    for output in server.run(prompt).outputs.values():
-        for entry in output.get("images", []):
-            if entry["type"] == "output":
-                pixels = np.asarray(Image.open(io.BytesIO(server.fetch_image(entry))))
-                pictures.setdefault(entry["filename"].split("_0")[0], []).append(pixels)
-    return pictures
+    pictures = pictures_of(server, prompt)
+    return {name: [np.asarray(picture) for picture in members] for name, members in pictures.items()}
 
 
 def halved(point: tuple[int, int]) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import numpy as np
+import pytest
 from diffseg_tools.comfyui import ComfyServer
 from diffseg_tools.workflow import to_prompt
 from PIL import Image
@@ -76,19 +77,19 @@ def test_the_subgraph_gives_the_mask_of_the_segment_that_is_clicked(
     np.testing.assert_array_equal(mask, expected)
 
 
-def test_clip_and_conditioning_reach_the_capture(comfy_server: ComfyServer) -> None:
+@pytest.mark.parametrize("name", ["clip", "conditioning"])
+def test_clip_and_conditioning_reach_the_capture(comfy_server: ComfyServer, name: str) -> None:
     blueprint = blueprint_of(comfy_server)
     (host,) = blueprint["nodes"]
-    loader = {
-        "id": 2,
-        "type": "CheckpointLoaderSimple",
-        "outputs": [{"type": kind} for kind in ("MODEL", "CLIP", "VAE")],
-        "widgets_values": ["any.safetensors"],
-    }
-    next(each for each in host["inputs"] if each["name"] == "clip")["link"] = 1
-    prompt = to_prompt(
-        {**blueprint, "nodes": [loader, host], "links": [[1, 2, 1, 1, 0, "CLIP"]]}, comfy_server.object_info()
-    )
+    socket = next(each for each in host["inputs"] if each["name"] == name)
+    socket["link"] = 1
+    kinds = ["MODEL", "CLIP", "VAE", "CONDITIONING"]
+    origin = kinds.index(socket["type"])
+    giver = {"id": 2, "type": "Giver", "outputs": [{"type": kind} for kind in kinds], "widgets_values": []}
+    info = comfy_server.object_info()
+    info["Giver"] = {"input": {}, "output": kinds, "output_name": kinds}
+    links = [[1, 2, origin, 1, 0, socket["type"]]]
+    prompt = to_prompt({**blueprint, "nodes": [giver, host], "links": links}, info)
     (capture,) = (node for node in prompt.values() if node["class_type"] == "DiffSegCapture")
-    assert capture["inputs"]["clip"] == ["2", 1]
-    assert "conditioning" not in capture["inputs"]
+    assert capture["inputs"][name] == ["2", origin]
+    assert len({"clip", "conditioning"} & capture["inputs"].keys()) == 1

@@ -266,8 +266,6 @@ def test_a_workflow_saved_with_an_earlier_version_is_valid(comfy_server: ComfySe
     """Every required input of our nodes has its value, and of the node's kind."""
     info = comfy_server.object_info()
     workflow = json.loads(path.read_text(encoding="utf-8"))
-    for node in workflow["nodes"]:
-        node["mode"] = 2 if node["properties"].get("cnr_id") else 0
     ours = [node for node in to_prompt(workflow, info).values() if node["class_type"].startswith("DiffSeg")]
     assert ours
     for node in ours:
