@@ -12,7 +12,7 @@ MATERIALS = 12
 FLOOR = 0.1  # share of every row that is spread evenly
 SHARPNESS = 11.0
 SPREAD = 0.5  # weight of a token's place beside its colour
-MOST_KEYS = 64 * 64
+MAX_KEYS = 64 * 64
 CHUNK_VALUES = 2**24  # of the attention that is computed at a time: 128 MB of float64
 
 
@@ -76,7 +76,7 @@ def _attention(features: npt.NDArray[np.float64], grid: tuple[int, int]) -> npt.
     factor = next(
         factor
         for factor in range(1, tokens + 1)
-        if height % factor == width % factor == 0 and tokens // factor**2 <= MOST_KEYS
+        if height % factor == width % factor == 0 and tokens // factor**2 <= MAX_KEYS
     )
     attention = np.empty((tokens, tokens // factor**2), np.float32 if factor == 1 else np.float16)
     half_square = 0.5 * np.square(features).sum(1)

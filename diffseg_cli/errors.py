@@ -5,7 +5,7 @@
     DiffSegError
     ├── UnreadablePictureError    a file that is no picture, or a damaged one
     ├── DatasetError              a data set whose files are missing or not as expected
-    └── CrewError                 the processes that share the work of a run cannot be had
+    └── ExecutorError                 the processes that share the work of a run cannot be had
 """
 
 from diffseg_core.errors import DiffSegError
@@ -19,5 +19,5 @@ class DatasetError(DiffSegError, OSError):
     """A data set whose files are missing, or not what they should be."""
 
 
-class CrewError(DiffSegError, RuntimeError):
+class ExecutorError(DiffSegError, RuntimeError):
     """The processes that share the work of a run cannot be had."""

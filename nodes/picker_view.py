@@ -16,7 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..diffseg_core import GridSize
-from ..diffseg_core.output.export import MOST_SEGMENTS, id_pixels
+from ..diffseg_core.output.export import MAX_SEGMENTS, id_pixels
 from ..diffseg_core.output.poles import poles_of_inaccessibility
 from ..diffseg_core.picture.pyramid import sampled
 from .shown_files import temporary_file
@@ -26,8 +26,8 @@ SUBFOLDER = "diffseg"
 FACTS = "diffseg"  # keyword of the PNG's text chunk
 # Of what is sent to the browser. JPEG ends at 65,500 pixels a side and browsers' canvases at 16,384; already
 # before that a person would wait for the files, and the browser's tab run out of memory.
-MOST_SIDE = 8192
-MOST_PIXELS = 2**25
+MAX_SIDE = 8192
+MAX_PIXELS = 2**25
 
 
 def picker_view(
@@ -51,7 +51,7 @@ def picker_view(
         the PNG can number there is only ``too_many``, their number.
     """
     count = int(labels.max()) + 1
-    if count > MOST_SEGMENTS:
+    if count > MAX_SEGMENTS:
         return {"too_many": count}
     height, width = labels.shape
     rows, columns = shown_size(height, width)
@@ -74,7 +74,7 @@ def picker_view(
 
 def shown_size(height: int, width: int) -> tuple[int, int]:
     """Rows and columns in which a picture is sent to the browser: its own where that is not too much."""
-    scale = min(1.0, MOST_SIDE / max(height, width), (MOST_PIXELS / (height * width)) ** 0.5)
+    scale = min(1.0, MAX_SIDE / max(height, width), (MAX_PIXELS / (height * width)) ** 0.5)
     return max(1, int(height * scale)), max(1, int(width * scale))
 
 

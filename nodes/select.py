@@ -19,7 +19,7 @@ from .inputs import checked_pictures, image_index_input, refusal
 from .picker_view import VERSION, picker_view
 from .types import CATEGORY, SegmentsType
 
-MOST_PICTURES = 16  # of a batch that the picker gets; of a longer one it gets the picture at hand
+MAX_IMAGES = 16  # of a batch that the picker gets; of a longer one it gets the picture at hand
 
 
 class DiffSegSelect(io.ComfyNode):
@@ -190,7 +190,7 @@ def _view(
     Segments with a tree go to it as that tree, whatever the cut is: it makes every cut by itself. ``given``
     is the number of segments of each picture that come in.
     """
-    few = segments.batch_size <= MOST_PICTURES
+    few = segments.batch_size <= MAX_IMAGES
     shown = range(segments.batch_size) if few else [image_index]
     views: dict[str, dict[str, Any]] = {}
     for index in shown:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from diffseg_core.errors import InvalidSettingError
-from diffseg_core.output.atomic_files import write_whole
+from diffseg_core.output.atomic_files import write_atomic
 from diffseg_core.output.coco import Entry, file_of
 from diffseg_core.output.export import SegmentFiles
 
@@ -43,8 +43,8 @@ def write_joint_files(out: Path, files: Sequence[SegmentFiles]) -> None:
     def instances(own: SegmentFiles, content: Entry, before: int) -> list[Entry]:
         return [{**each, "id": before + each["segment_id"]} for each in content["annotations"]]
 
-    write_whole(out / PANOPTIC_FILE, _parts([(each, each.panoptic) for each in files], panoptic))
-    write_whole(out / INSTANCES_FILE, _parts([(each, each.annotation) for each in files], instances))
+    write_atomic(out / PANOPTIC_FILE, _parts([(each, each.panoptic) for each in files], panoptic))
+    write_atomic(out / INSTANCES_FILE, _parts([(each, each.annotation) for each in files], instances))
 
 
 def forget_joint_files(out: Path) -> None:

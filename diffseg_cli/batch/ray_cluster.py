@@ -12,13 +12,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..errors import CrewError
-from .local_crew import in_one_line
+from ..errors import ExecutorError
+from .local_executor import in_one_line
 
 LOCAL = "local"
 CONNECT_WITHIN = 10.0  # seconds; Ray itself would try for many minutes
 OBJECT_STORE = 100 * 2**20  # bytes; nothing large is sent
-LONGEST_TEMPORARY = 35  # characters of a folder below which Ray's sockets have names that are short enough
+MAX_TEMPORARY = 35  # characters of a folder below which Ray's sockets have names that are short enough
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # what Ray prints on every worker that dies
@@ -30,13 +30,13 @@ def import_ray() -> ModuleType:
     """Ray, with as little to print as it lets itself be told.
 
     Raises:
-        CrewError: it is not installed.
+        ExecutorError: it is not installed.
     """
     try:
         with _environment(QUIET):
             import ray
     except ImportError as error:
-        raise CrewError(
+        raise ExecutorError(
             "Expected Ray for a run of many processes, but it is not installed: "
             f'pip install "diffseg[ray]" ({error}).'
         ) from error
@@ -48,11 +48,11 @@ def connected(ray: ModuleType, address: str | None) -> Iterator[None]:
     """Start or join a cluster for a while, unless Ray is connected already.
 
     Raises:
-        CrewError: the cluster cannot be started or reached, or Ray is connected to another.
+        ExecutorError: the cluster cannot be started or reached, or Ray is connected to another.
     """
     is_connected = ray.is_initialized()
     if is_connected and address not in (None, "auto"):
-        raise CrewError(f"Expected to connect to a cluster at {address}, but Ray is connected already.")
+        raise ExecutorError(f"Expected to connect to a cluster at {address}, but Ray is connected already.")
     if not is_connected:
         _connect(ray, address or LOCAL)
     try:
@@ -67,16 +67,16 @@ def _connect(ray: ModuleType, address: str) -> None:
     if address == LOCAL:
         settings |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE, **_temporary_folder()}
     try:
-        _knock(address)
+        _check_reachable(address)
         with _environment(QUIET):
             ray.init(**settings, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # of any type: Ray has none for this
         ray.shutdown()
         where = "to start a cluster on this machine" if address == LOCAL else f"a cluster at {address}"
-        raise CrewError(f"Expected {where}, but Ray could not connect: {in_one_line(error)}") from error
+        raise ExecutorError(f"Expected {where}, but Ray could not connect: {in_one_line(error)}") from error
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Find out at once whether somebody is at "host:port".
 
     Raises:
@@ -90,7 +90,7 @@ def _knock(address: str) -> None:
 def _temporary_folder() -> dict[str, str]:
     """A short one, where Ray would take one in which its sockets' names are too long for the system."""
     chosen = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR", "")
-    return {"_temp_dir": "/tmp/ray"} if len(chosen) > LONGEST_TEMPORARY and sys.platform != "win32" else {}
+    return {"_temp_dir": "/tmp/ray"} if len(chosen) > MAX_TEMPORARY and sys.platform != "win32" else {}
 
 
 def package_path() -> dict[str, str]:

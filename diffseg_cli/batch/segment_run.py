@@ -25,16 +25,16 @@ from typing import Any
 import torch
 
 from diffseg_core.errors import InvalidSettingError
-from diffseg_core.output.atomic_files import sweep
+from diffseg_core.output.atomic_files import remove_leftovers
 from diffseg_core.output.export import export_segments
 from diffseg_core.pictures import as_pictures
 
-from .inputs import InputPicture
+from .discovery import InputPicture
+from .image_reading import read_picture
 from .joint_files import forget_joint_files, write_joint_files
-from .reading import read_picture
-from .run_file import describe_changes, read_picture_names, read_run_file, write_run_file
+from .run_manifest import describe_changes, read_picture_names, read_run_manifest, write_run_manifest
 from .segmenter import Segmenter
-from .settings import CaptureSettings, ModelChoice, SegmentSettings, kept_today
+from .settings import CaptureSettings, ModelChoice, SegmentSettings, read_earlier
 
 RUN_FILE = "diffseg.json"
 FORMAT, VERSION = "diffseg-run", 1
@@ -56,15 +56,15 @@ class RunSettings:
     segment: SegmentSettings
     mask_files: bool = False
 
-    def kept(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the output folder and as people know them."""
         model = {"model": self.model.model, "precision": self.model.precision}
-        return {**model, **asdict(self.capture), **self.segment.kept(), "mask_files": self.mask_files}
+        return {**model, **asdict(self.capture), **self.segment.to_dict(), "mask_files": self.mask_files}
 
 
 @dataclass(frozen=True)
-class MakeSegmentWorker:
-    """Loads a model, and gives a worker for a crew.
+class SegmentWorkerFactory:
+    """Loads a model, and gives a worker for an executor.
 
     Attributes:
         settings: of the run.
@@ -141,13 +141,13 @@ def prepare_run(
     possible = [picture for picture in pictures if picture.has_names(out)]
     try:
         _check_settings(possible, out, settings, overwrite)
-        sweep_output(pictures, out)
+        remove_leftovers_in(pictures, out)
         if overwrite:
             forget_joint_files(out)
             for picture in possible:
                 picture.files(out).annotation.unlink(missing_ok=True)
         numbers = _numbers(pictures, out)
-        write_run_file(out / RUN_FILE, FORMAT, VERSION, settings.kept(), list(numbers))
+        write_run_manifest(out / RUN_FILE, FORMAT, VERSION, settings.to_dict(), list(numbers))
         done = {picture.name for picture in possible if picture.files(out).complete}
     except OSError as error:
         raise _not_writable(out, error) from error
@@ -167,7 +167,7 @@ def finish_run(pictures: Sequence[InputPicture], out: Path) -> None:
         InvalidSettingError: the folder cannot be written, or a picture's file was changed by others.
     """
     try:
-        sweep_output(pictures, out)
+        remove_leftovers_in(pictures, out)
         names = read_picture_names(out / RUN_FILE, FORMAT, VERSION)
         named = [InputPicture(out / name, name) for name in names]
         files = [picture.files(out) for picture in named if picture.has_names(out)]
@@ -176,7 +176,7 @@ def finish_run(pictures: Sequence[InputPicture], out: Path) -> None:
         raise _not_writable(out, error) from error
 
 
-def sweep_output(pictures: Sequence[InputPicture], out: Path) -> None:
+def remove_leftovers_in(pictures: Sequence[InputPicture], out: Path) -> None:
     """Remove temporary files that killed workers left; none may be at work.
 
     Args:
@@ -188,7 +188,7 @@ def sweep_output(pictures: Sequence[InputPicture], out: Path) -> None:
     """
     files = [picture.files(out) for picture in pictures if picture.has_names(out)]
     for folder in {out, *(each.folder for each in files), *(each.masks for each in files)}:
-        sweep(folder)
+        remove_leftovers(folder)
 
 
 def _numbers(pictures: Sequence[InputPicture], out: Path) -> dict[str, int]:
@@ -205,8 +205,8 @@ def _check_settings(
     pictures: Sequence[InputPicture], out: Path, settings: RunSettings, overwrite: bool
 ) -> None:
     """Segments of different settings must not come to lie side by side."""
-    found, now = read_run_file(out / RUN_FILE, FORMAT, VERSION), settings.kept()
-    before = None if found is None else kept_today(found)
+    found, now = read_run_manifest(out / RUN_FILE, FORMAT, VERSION), settings.to_dict()
+    before = None if found is None else read_earlier(found)
     if before == now:
         return
     if overwrite:

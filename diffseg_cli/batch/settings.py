@@ -83,7 +83,7 @@ class MergeSettings:
     refinement: Refinement = "none"
     smallest_area: float = within(0.0, 50.0, default=0.0)
 
-    def kept(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the folder of a run; no granularity tells them from a hierarchy's."""
         return {**asdict(self), "granularity": None}
 
@@ -108,7 +108,7 @@ class NestedSettings:
     colour: float = within(0.0, 10.0, default=COLOUR)
     finest: float = within(0.01, 10.0, default=0.06)
 
-    def kept(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the folder of a run: the number as ``granularity``, 0 for none."""
         others = asdict(self)
         return {"granularity": others.pop("number") or 0, **others}
@@ -126,12 +126,12 @@ class SegmentSettings:
     method: MergeSettings | NestedSettings = MergeSettings()
     refine_edges: bool = False
 
-    def kept(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the folder of a run."""
-        return {**self.method.kept(), "refine_edges": self.refine_edges}
+        return {**self.method.to_dict(), "refine_edges": self.refine_edges}
 
 
-def kept_today(before: Mapping[str, Any]) -> dict[str, Any]:
+def read_earlier(before: Mapping[str, Any]) -> dict[str, Any]:
     """The kept settings of a run, as they would be kept now; what else is among them stays.
 
     Segments of a hierarchy were once kept together with settings of merging, which did not count, and
@@ -141,7 +141,7 @@ def kept_today(before: Mapping[str, Any]) -> dict[str, Any]:
         return dict(before)
     merging = {field.name for field in fields(MergeSettings)}
     known = {name: value for name, value in before.items() if name not in merging}
-    return {**NestedSettings().kept(), **known}
+    return {**NestedSettings().to_dict(), **known}
 
 
 DEMO_CAPTURE = CaptureSettings(timestep=25, working_size=384)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from diffseg_core.errors import InvalidSettingError
 
-from .libraries import needed_libraries
+from .extras import require_extra
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Difference
 
 DESCRIPTION = """\
 Compares runs of diffseg evaluate with the first one named, on the pictures that all have measured: the
-difference of every figure, the interval that holds it with 95 % confidence (bootstrap over the pictures),
+difference of every metric, the interval that holds it with 95 % confidence (bootstrap over the pictures),
 and on how many pictures it is better and worse.
 
 RUN is the folder of a run, and stands for its first method; RUN:METHOD is any row of its table, as in
@@ -36,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "runs", nargs="+", metavar="RUN[:METHOD]", help="the first, and those to compare with it"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the metrics to FILE")
     parser.set_defaults(run=run)
 
 
@@ -49,43 +49,43 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         DiffSegError: fewer than two, or runs that cannot be compared.
     """
-    with needed_libraries():
-        from ..evaluation.comparison import compare, find_contender, shared_pictures
+    with require_extra():
+        from ..evaluation.comparison import compare, resolve_run_method, shared_pictures
 
     if len(args.runs) < 2:
         raise InvalidSettingError(f"Expected two runs or more to compare, got {args.runs[0]} alone.")
-    first, *others = map(find_contender, args.runs)
+    first, *others = map(resolve_run_method, args.runs)
     pictures = shared_pictures([first, *others])
     found = []
     for other in others:
         differences = compare(first, other, pictures)
         print(f"{other} against {first}, {len(pictures):,} pictures\n\n{_table(differences)}\n")
-        found.append({"other": str(other), "figures": [asdict(difference) for difference in differences]})
+        found.append({"other": str(other), "metrics": [asdict(difference) for difference in differences]})
     if args.json is not None:
         _write(args.json, {"first": str(first), "pictures": pictures, "comparisons": found})
     return 0
 
 
 def _table(differences: list[Difference]) -> str:
-    from ..evaluation.table import NOTHING, TITLES, figure_text, markdown
+    from ..evaluation.table import NOTHING, TITLES, markdown, metric_text
 
     header = ["", "first", "other", "difference", "95 % interval", "better on", "worse on"]
     rows = []
     for one in differences:
-        numbers = [figure_text(one.figure, value) for value in (one.first, one.other)]
+        numbers = [metric_text(one.metric, value) for value in (one.first, one.other)]
         low, high, difference = (
-            ("+" if value > 0 else "") + figure_text(one.figure, value)
+            ("+" if value > 0 else "") + metric_text(one.metric, value)
             for value in (one.low, one.high, one.difference)
         )
         shares = [NOTHING if share is None else f"{share:.0%}" for share in (one.better, one.worse)]
-        rows.append([TITLES[one.figure], *numbers, difference, f"{low} … {high}", *shares])
+        rows.append([TITLES[one.metric], *numbers, difference, f"{low} … {high}", *shares])
     return markdown(header, rows)
 
 
 def _write(path: Path, content: object) -> None:
-    from diffseg_core.output.atomic_files import write_whole
+    from diffseg_core.output.atomic_files import write_atomic
 
     try:
-        write_whole(path.expanduser().resolve(), (json.dumps(content, indent=1) + "\n").encode())
+        write_atomic(path.expanduser().resolve(), (json.dumps(content, indent=1) + "\n").encode())
     except OSError as error:
         raise InvalidSettingError(f"Expected a file that can be written after --json: {error}.") from error

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from diffseg_core.errors import InvalidSettingError
 
 from ..commands import options
-from .libraries import needed_libraries
+from .extras import require_extra
 from .sweep import segment_sweep
 
 if TYPE_CHECKING:
-    from ..batch.crew import Crew, Outcome
-    from ..evaluation.annotated import Dataset
+    from ..batch.executor import Executor, Outcome
     from ..evaluation.evaluation_run import EvaluationSettings
     from ..evaluation.results import Results
+    from ..evaluation.types import Dataset
 
 DESCRIPTION = """\
 Segments the pictures of a data set by DiffSeg and by other methods, measures all against what people drew,
@@ -92,7 +92,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     options.add_model_options(parser)
     options.add_capture_options(parser)
     options.add_segment_options(parser)
-    options.add_crew_options(parser)
+    options.add_executor_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -105,29 +105,29 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         DiffSegError: the run as a whole is not possible.
     """
-    with needed_libraries():
-        from ..evaluation.evaluation_run import MakeEvaluationWorker, prepare_run, record_folder
+    with require_extra():
+        from ..evaluation.evaluation_run import EvaluationWorkerFactory, prepare_run, record_folder
         from ..evaluation.results import Results
         from ..evaluation.results_file import write_results
     from .progress import print_failures, show_progress
 
-    crew = options.make_crew(args)
+    executor = options.make_executor(args)
     dataset, settings = _open(args)
     pictures = _pictures(dataset.names, args.skip, args.limit)
     folder = (args.out or _default_folder(settings)).expanduser().resolve()
     remaining = prepare_run(folder, settings, pictures, args.overwrite)
-    outcomes = crew.run(MakeEvaluationWorker(settings, folder, args.threads), remaining)
+    outcomes = executor.run(EvaluationWorkerFactory(settings, folder, args.threads), remaining)
     failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
 
     records = record_folder(folder)
-    records.sweep(remaining)
+    records.remove_leftovers(remaining)
     missing = {outcome.name for outcome in failures}
     measured = [records.read(picture) for picture in pictures if picture not in missing]
     if measured:
         results = Results(measured, dataset.measures, len(dataset.class_names))
         print(write_results(folder, results, settings, dataset, sorted(missing)))
         if args.pictures is not None:
-            failures += _draw(results, settings, folder, crew, args)
+            failures += _draw(results, settings, folder, executor, args)
     print_failures(failures, len(pictures))
     return 1 if failures else 0
 
@@ -171,12 +171,12 @@ def _default_folder(settings: EvaluationSettings) -> Path:
 
 
 def _draw(
-    results: Results, settings: EvaluationSettings, folder: Path, crew: Crew, args: argparse.Namespace
+    results: Results, settings: EvaluationSettings, folder: Path, executor: Executor, args: argparse.Namespace
 ) -> list[Outcome]:
     """Draw the best and the worst pictures; returns the failures."""
-    from ..evaluation.side_by_side import MakeSheetWorker, choose_pictures
+    from ..evaluation.comparison_images import ComparisonWorkerFactory, choose_comparison_images
 
-    chosen = choose_pictures(results, args.pictures, folder / SIDE_BY_SIDE)
-    outcomes = list(crew.run(MakeSheetWorker(settings, args.threads), chosen))
+    chosen = choose_comparison_images(results, args.pictures, folder / SIDE_BY_SIDE)
+    outcomes = list(executor.run(ComparisonWorkerFactory(settings, args.threads), chosen))
     print(f"{len(chosen):,} pictures side by side in {folder / SIDE_BY_SIDE}")
     return [outcome for outcome in outcomes if outcome.error is not None]

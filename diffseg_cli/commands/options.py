@@ -17,8 +17,8 @@ from diffseg_core.attention.resolutions import Resolutions
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.merging.segment import Refinement
 
-from ..batch.crew import Crew
-from ..batch.local_crew import LocalCrew
+from ..batch.executor import Executor
+from ..batch.local_executor import LocalExecutor
 from ..batch.settings import (
     DEMO,
     DEMO_CAPTURE,
@@ -147,8 +147,8 @@ def granularity(text: str) -> int:
     return 0 if text == "auto" else whole(*map(int, range_of(NestedSettings, "number")))(text)
 
 
-def add_crew_options(parser: argparse.ArgumentParser) -> None:
-    """Who does the work: read them with `make_crew`."""
+def add_executor_options(parser: argparse.ArgumentParser) -> None:
+    """Who does the work: read them with `make_executor`."""
     group = parser.add_argument_group("many processes and machines")
     group.add_argument(
         "--ray",
@@ -218,7 +218,7 @@ def segment_settings(args: argparse.Namespace) -> SegmentSettings:
     return SegmentSettings(method, refine_edges=bool(args.refine_edges))
 
 
-def make_crew(args: argparse.Namespace) -> Crew:
+def make_executor(args: argparse.Namespace) -> Executor:
     """This process, or Ray's.
 
     Raises:
@@ -227,15 +227,17 @@ def make_crew(args: argparse.Namespace) -> Crew:
     if args.ray is None:
         if args.workers is not None:
             raise InvalidSettingError(f"Expected --ray together with --workers {args.workers}.")
-        return LocalCrew()
+        return LocalExecutor()
     if args.ray and not RAY_ADDRESS.fullmatch(args.ray):
         raise InvalidSettingError(
             f"Expected an address such as auto, host:6379 or ray://host:10001 after --ray, got {args.ray!r}. "
             "Write --ray=ADDRESS, or put --ray behind everything else."
         )
-    from ..batch.ray_crew import RayCrew
+    from ..batch.ray_executor import RayExecutor
 
-    return RayCrew(args.ray or None, args.workers, args.threads, use_gpus=not args.device.startswith("cpu"))
+    return RayExecutor(
+        args.ray or None, args.workers, args.threads, use_gpus=not args.device.startswith("cpu")
+    )
 
 
 def whole(lowest: int, highest: int) -> Callable[[str], int]:

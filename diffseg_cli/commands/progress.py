@@ -6,13 +6,13 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from ..batch.crew import Outcome
+from ..batch.executor import Outcome
 
 SECONDS_BETWEEN_LINES = 30.0
 
 
 def show_progress(outcomes: Iterator[Outcome], total: int, noun: str = "pictures") -> Iterator[Outcome]:
-    """Hand on the outcomes of a crew, and show how many there are, the rate and the time left."""
+    """Hand on the outcomes of an executor, and show how many there are, the rate and the time left."""
     if sys.stderr.isatty():
         from tqdm import tqdm
 

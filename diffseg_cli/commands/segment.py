@@ -38,7 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     options.add_model_options(parser)
     options.add_capture_options(parser)
     options.add_segment_options(parser)
-    options.add_crew_options(parser)
+    options.add_executor_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -51,12 +51,12 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         DiffSegError: the run as a whole is not possible.
     """
-    from ..batch.inputs import count_endings, find_pictures
-    from ..batch.segment_run import MakeSegmentWorker, RunSettings, finish_run, prepare_run
+    from ..batch.discovery import count_endings, find_pictures
+    from ..batch.segment_run import RunSettings, SegmentWorkerFactory, finish_run, prepare_run
     from .progress import print_failures, show_progress
 
     out = args.out.expanduser().resolve()
-    crew = options.make_crew(args)
+    executor = options.make_executor(args)
     settings = RunSettings(
         options.model_choice(args),
         options.capture_settings(args),
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     others: set[Path] = set()
     pictures = find_pictures(args.inputs, out, others)
     remaining = prepare_run(pictures, out, settings, args.overwrite)
-    outcomes = crew.run(MakeSegmentWorker(settings, out, args.threads), remaining)
+    outcomes = executor.run(SegmentWorkerFactory(settings, out, args.threads), remaining)
     failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
     passed_over = f"; other files, passed over: {count_endings(others)}" if others else ""
     print(

@@ -38,7 +38,7 @@ def segment_sweep(args: argparse.Namespace) -> dict[str, SegmentSettings]:
     for value in values.split(","):
         option = f"--{name.replace('_', '-')}={value.strip()}"
         settings = options.segment_settings(parser.parse_args([option], copy.copy(args)))
-        sweep[f"{name}={settings.kept()[name]}"] = settings
+        sweep[f"{name}={settings.to_dict()[name]}"] = settings
     return sweep
 
 

@@ -18,10 +18,10 @@ from diffseg_core.merging.suppression import suppress
 
 from ..batch.segmenter import Segmenter, segment_maps
 from ..batch.settings import SegmentSettings
-from .annotated import VOID, AnnotatedPicture
-from .cluster_start import spread_start
+from .kmeans_plus_plus import kmeans_plus_plus
+from .types import VOID, AnnotatedPicture
 
-USUAL_CLUSTERS = 6
+DEFAULT_CLUSTERS = 6
 """What ``kmeans`` uses when no number is given: about as many classes as a picture of COCO-Stuff-27 shows."""
 
 Labels = npt.NDArray[np.int32]
@@ -108,7 +108,7 @@ def attention_clusters(picture: AnnotatedPicture, maps: AttentionMaps, clusters:
     The clusters' mean maps are the proposals, as in the authors' code where k-means refines DiffSeg's own.
     """
     attention = maps.aggregate()[0]  # [n, keys]
-    return kmeans(attention, spread_start(attention, clusters)).view(-1, *maps.key_grid)
+    return kmeans(attention, kmeans_plus_plus(attention, clusters)).view(-1, *maps.key_grid)
 
 
 def colour_clusters(picture: AnnotatedPicture, maps: AttentionMaps, clusters: int) -> torch.Tensor:
@@ -118,7 +118,7 @@ def colour_clusters(picture: AnnotatedPicture, maps: AttentionMaps, clusters: in
     """
     lab = torch.from_numpy(rgb2lab(np.array(picture.image))).float().permute(2, 0, 1)  # [3, H, W]
     colours = F.interpolate(lab[None], size=tuple(maps.grid), mode="area")[0].flatten(1).T.contiguous()
-    centres = kmeans(colours, spread_start(colours, clusters))  # [K, 3]
+    centres = kmeans(colours, kmeans_plus_plus(colours, clusters))  # [K, 3]
     nearest = torch.cdist(colours, centres).argmin(1)
     return F.one_hot(nearest, len(centres)).T.float().reshape(-1, *maps.grid)
 

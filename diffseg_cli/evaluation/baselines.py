@@ -19,7 +19,7 @@ from diffseg_core.picture.smoothing import smoothed
 from diffseg_core.picture.superpixels import superpixels
 from diffseg_core.pictures import as_pictures
 
-from .annotated import AnnotatedPicture
+from .types import AnnotatedPicture
 
 Photo = npt.NDArray[np.uint8]
 """RGB pixels 0..255, ``[H, W, 3]``."""

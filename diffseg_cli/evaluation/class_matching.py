@@ -12,7 +12,7 @@ are added over the pictures, and::
 
 A class that is absent still takes a segment where one is left over, which counts as its false positives.
 
-Two ways of matching, whose figures do not compare with one another:
+Two ways of matching, whose metrics do not compare with one another:
 
 - once **per picture**, as DiffSeg (Tian et al., 2024, and google/diffseg) does. Every picture names its
   segments anew with the truth in sight: an oracle.

@@ -1,7 +1,7 @@
 """Whether one method is better than another: differences on the same pictures, with intervals by bootstrap.
 
 As many pictures as there are, are drawn with replacement, 10,000 times (Efron and Tibshirani, "An
-Introduction to the Bootstrap", 1993, section 13.3), the same for both methods; figures of sums over
+Introduction to the Bootstrap", 1993, section 13.3), the same for both methods; metrics of sums over
 pictures (accuracy, mean IoU, boundary F, covering over people) are computed anew from the sums over each
 such set. The interval holds the middle 95 % of the differences.
 """
@@ -18,8 +18,8 @@ import numpy as np
 from diffseg_core.errors import InvalidSettingError
 
 from .evaluation_run import record_folder
-from .figures import LOWER_IS_BETTER, Statistic, statistics
-from .records import PictureRecord
+from .metrics import LOWER_IS_BETTER, Metric, compute_metrics
+from .records import ImageRecord
 from .results import RowName
 from .results_file import MeasuredRun, read_run
 
@@ -31,18 +31,18 @@ WITHOUT_BETTER = frozenset({"segments"})
 
 @dataclass(frozen=True)
 class Difference:
-    """One figure of two methods on the same pictures.
+    """One metric of two methods on the same pictures.
 
     Attributes:
-        figure: its name, as of `measures.statistics`.
+        metric: its name, as of `metrics.compute_metrics`.
         first, other: of each method, on all pictures.
         difference: other − first.
         low, high: the interval of the difference.
-        better, worse: share of the pictures of which the other's figure is the better, or the worse; None of
+        better, worse: share of the pictures of which the other's metric is the better, or the worse; None of
             a number of segments.
     """
 
-    figure: str
+    metric: str
     first: float
     other: float
     difference: float
@@ -53,7 +53,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Contender:
+class RunMethod:
     """A row of a run.
 
     Attributes:
@@ -68,7 +68,7 @@ class Contender:
         return f"{self.run.folder}:{self.row}"
 
 
-def find_contender(text: str) -> Contender:
+def resolve_run_method(text: str) -> RunMethod:
     """Find what is written as ``RUN`` or ``RUN:METHOD``, such as ``runs/demo:slic:8``.
 
     A run alone is its first method, at one setting.
@@ -93,23 +93,23 @@ def find_contender(text: str) -> Contender:
             f"Expected one of the methods of {folder}, written as {folder}:METHOD, got {text!r}. "
             f"There are {', '.join(map(str, rows))}."
         )
-    return Contender(run, found[0])
+    return RunMethod(run, found[0])
 
 
-def shared_pictures(contenders: Sequence[Contender]) -> list[str]:
+def shared_pictures(run_methods: Sequence[RunMethod]) -> list[str]:
     """The pictures that all runs measured, in the first's order.
 
     Raises:
         InvalidSettingError: the runs are of different data sets, or have no picture in common.
     """
-    first = contenders[0].run
-    for other in (contender.run for contender in contenders[1:]):
+    first = run_methods[0].run
+    for other in (run_method.run for run_method in run_methods[1:]):
         if (other.dataset, other.groups) != (first.dataset, first.groups):
             raise InvalidSettingError(
                 f"Expected runs of one data set, got {_describe(first)} in {first.folder} and "
                 f"{_describe(other)} in {other.folder}."
             )
-    shared = set(first.pictures).intersection(*(contender.run.pictures for contender in contenders))
+    shared = set(first.pictures).intersection(*(run_method.run.pictures for run_method in run_methods))
     if not shared:
         raise InvalidSettingError(
             f"Expected pictures that all runs have measured, got none: {first.folder} has "
@@ -119,9 +119,9 @@ def shared_pictures(contenders: Sequence[Contender]) -> list[str]:
 
 
 def compare(
-    first: Contender, other: Contender, pictures: Sequence[str], resamples: int = RESAMPLES
+    first: RunMethod, other: RunMethod, pictures: Sequence[str], resamples: int = RESAMPLES
 ) -> list[Difference]:
-    """All figures of two methods on the same pictures; those that neither has are left out.
+    """All metrics of two methods on the same pictures; those that neither has are left out.
 
     Args:
         first, other: of one data set.
@@ -132,42 +132,42 @@ def compare(
         InvalidSettingError: a picture was measured at different sizes.
         DatasetError: a record is missing or damaged.
     """
-    records = [_read(contender, pictures) for contender in (first, other)]
+    records = [_read(run_method, pictures) for run_method in (first, other)]
     for one, two in zip(*records, strict=True):
         if one.size != two.size:
             raise InvalidSettingError(
                 f"Expected runs at one resolution, got {_size(one)} for {one.picture} in {first.run.folder} "
                 f"and {_size(two)} in {other.run.folder}."
             )
-    figures = [
-        statistics(
-            [record.rows[contender.row.method][contender.row.setting] for record in rows],
-            contender.run.groups,
-            contender.run.classes,
+    metrics = [
+        compute_metrics(
+            [record.rows[run_method.row.method][run_method.row.setting] for record in rows],
+            run_method.run.groups,
+            run_method.run.classes,
         )
-        for contender, rows in zip((first, other), records, strict=True)
+        for run_method, rows in zip((first, other), records, strict=True)
     ]
     pairs = {
-        name: (one, figures[1][name])
-        for name, one in figures[0].items()
-        if not math.isnan(one.of_set) and not math.isnan(figures[1][name].of_set)
+        name: (one, metrics[1][name])
+        for name, one in metrics[0].items()
+        if not math.isnan(one.overall) and not math.isnan(metrics[1][name].overall)
     }
     intervals = _intervals(pairs, len(pictures), resamples)
     return [_difference(name, *pair, intervals[name]) for name, pair in pairs.items()]
 
 
-def _difference(name: str, first: Statistic, other: Statistic, interval: tuple[float, float]) -> Difference:
+def _difference(name: str, first: Metric, other: Metric, interval: tuple[float, float]) -> Difference:
     better, worse = None, None
     if name not in WITHOUT_BETTER:
-        gain = other.of_each - first.of_each
+        gain = other.per_image - first.per_image
         gain = gain[~np.isnan(gain)] * (-1 if name in LOWER_IS_BETTER else 1)
         better, worse = float((gain > 0).mean()), float((gain < 0).mean())
-    before, after = first.of_set, other.of_set
+    before, after = first.overall, other.overall
     return Difference(name, before, after, after - before, *interval, better, worse)
 
 
 def _intervals(
-    pairs: dict[str, tuple[Statistic, Statistic]], pictures: int, resamples: int
+    pairs: dict[str, tuple[Metric, Metric]], pictures: int, resamples: int
 ) -> dict[str, tuple[float, float]]:
     """Of every difference, from the same resampled sets."""
     random = np.random.default_rng(SEED)
@@ -176,17 +176,17 @@ def _intervals(
         sets = min(BLOCK, resamples - start)
         weights = random.multinomial(pictures, np.full(pictures, 1 / pictures), size=sets)  # [S, N]
         for name, (first, other) in pairs.items():
-            drawn[name].append(other.of_samples(weights) - first.of_samples(weights))
+            drawn[name].append(other.resampled(weights) - first.resampled(weights))
     intervals = {}
     for name, blocks in drawn.items():
-        # A set that drew no picture of which there is a figure says nothing.
+        # A set that drew no picture of which there is a metric says nothing.
         low, high = np.nanpercentile(np.concatenate(blocks), LEVELS)
         intervals[name] = (float(low), float(high))
     return intervals
 
 
-def _read(contender: Contender, pictures: Sequence[str]) -> list[PictureRecord]:
-    records = record_folder(contender.run.folder)
+def _read(run_method: RunMethod, pictures: Sequence[str]) -> list[ImageRecord]:
+    records = record_folder(run_method.run.folder)
     return [records.read(picture) for picture in pictures]
 
 
@@ -198,5 +198,5 @@ def _describe(run: MeasuredRun) -> str:
     )
 
 
-def _size(record: PictureRecord) -> str:
+def _size(record: ImageRecord) -> str:
     return "×".join(map(str, reversed(record.size)))

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from diffseg_core.errors import InvalidSettingError
 
-from .annotated import VOID
+from .types import VOID
 
 Labels = npt.NDArray[Any]
 """Labels of any integer dtype and any one shape."""

@@ -20,15 +20,15 @@ import torch
 
 from diffseg_core.errors import InvalidSettingError
 
-from ..batch.run_file import describe_changes, read_run_file, write_run_file
-from ..batch.settings import CaptureSettings, ModelChoice, SegmentSettings, kept_today
-from .annotated import AnnotatedPicture, Dataset, Method
+from ..batch.run_manifest import describe_changes, read_run_manifest, write_run_manifest
+from ..batch.settings import CaptureSettings, ModelChoice, SegmentSettings, read_earlier
 from .attention_methods import SharedCapture
 from .datasets import open_dataset
+from .human_agreement import measure_human_agreement
 from .measures import measure
 from .methods import MethodChoice, make_methods
-from .people import measure_people
-from .records import PictureRecord, RecordFolder
+from .records import ImageRecord, RecordFolder
+from .types import AnnotatedPicture, Dataset, Method
 
 RUN_FILE, RESULTS_FILE = "evaluation.json", "results.json"
 FORMAT, VERSION = "diffseg-evaluation", 1
@@ -57,7 +57,7 @@ class DatasetChoice:
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """What decides on the figures.
+    """What decides on the metrics.
 
     Attributes:
         dataset: what is segmented.
@@ -73,14 +73,14 @@ class EvaluationSettings:
     capture: CaptureSettings
     segment: tuple[tuple[str, SegmentSettings], ...]
 
-    def kept(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """By name, as they are kept in the run's folder; of the model only where a method needs it."""
         dataset = {name: value for name, value in vars(self.dataset).items() if name not in ("name", "root")}
         kept = {"dataset": self.dataset.name, **dataset, "methods": [method.text for method in self.methods]}
         if any(method.needs_model for method in self.methods):
             kept |= {"model": self.model.model, "precision": self.model.precision, **asdict(self.capture)}
         if any(method.is_diffseg for method in self.methods):
-            kept["diffseg"] = {name: settings.kept() for name, settings in self.segment}
+            kept["diffseg"] = {name: settings.to_dict() for name, settings in self.segment}
         return kept
 
     def make_methods(self) -> tuple[list[Method], SharedCapture | None]:
@@ -89,8 +89,8 @@ class EvaluationSettings:
 
 
 @dataclass(frozen=True)
-class MakeEvaluationWorker:
-    """Loads the model, and gives a worker for a crew.
+class EvaluationWorkerFactory:
+    """Loads the model, and gives a worker for an executor.
 
     Attributes:
         settings: of the run.
@@ -137,7 +137,7 @@ class EvaluationWorker:
         by_name = {method.name: method for method in self._methods}
         for choice in self._settings.methods:
             if not choice.looks_at_picture:
-                rows[choice.name] = {"": measure_people(picture, self._dataset.measures)}
+                rows[choice.name] = {"": measure_human_agreement(picture, self._dataset.measures)}
                 continue
             start = time.perf_counter()
             labels = by_name[choice.name].segment(picture)
@@ -147,7 +147,7 @@ class EvaluationWorker:
                 setting: measure(picture, found, self._dataset.measures) for setting, found in labels.items()
             }
         size = (picture.image.height, picture.image.width)
-        self._records.write(PictureRecord(name, size, rows, seconds))
+        self._records.write(ImageRecord(name, size, rows, seconds))
 
     def _capture_seconds(self, picture: AnnotatedPicture) -> float:
         """Capture the attention for the methods that use it; the time that it takes."""
@@ -190,13 +190,13 @@ def prepare_run(
         if overwrite:
             records.clear()
             (folder / RESULTS_FILE).unlink(missing_ok=True)
-        elif before is not None and (changes := describe_changes(before, settings.kept())):
+        elif before is not None and (changes := describe_changes(before, settings.to_dict())):
             raise InvalidSettingError(
                 f"Expected the settings of the run in {folder}, got others: {changes}. Choose another "
                 "--out, or --overwrite to measure all pictures again."
             )
-        records.sweep(pictures)
-        write_run_file(folder / RUN_FILE, FORMAT, VERSION, settings.kept())
+        records.remove_leftovers(pictures)
+        write_run_manifest(folder / RUN_FILE, FORMAT, VERSION, settings.to_dict())
     except OSError as error:
         raise InvalidSettingError(f"Expected a folder that can be written, got {folder}: {error}.") from error
     return [picture for picture in pictures if not records.has(picture)]
@@ -204,7 +204,7 @@ def prepare_run(
 
 def _settings_before(folder: Path) -> dict[str, Any] | None:
     """The settings of an earlier run as they would be kept now; None if there was none."""
-    before = read_run_file(folder / RUN_FILE, FORMAT, VERSION)
+    before = read_run_manifest(folder / RUN_FILE, FORMAT, VERSION)
     if before is None or "diffseg" not in before:
         return None if before is None else dict(before)
-    return {**before, "diffseg": {name: kept_today(each) for name, each in before["diffseg"].items()}}
+    return {**before, "diffseg": {name: read_earlier(each) for name, each in before["diffseg"].items()}}

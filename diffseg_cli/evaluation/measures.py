@@ -1,4 +1,4 @@
-"""What is measured of one segmentation of one picture: counts and figures that go into JSON as they are."""
+"""What is measured of one segmentation of one picture: counts and metrics that go into JSON as they are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from diffseg_core.errors import InvalidSettingError
 
 from ..errors import DatasetError
-from .annotated import AnnotatedPicture, Measure
 from .boundaries import boundary_of, count_boundaries
 from .contingency import Labels, sparse_contingency
 from .regions import (
@@ -20,8 +19,9 @@ from .regions import (
     mean_variation_of_information,
     probabilistic_rand_index,
 )
+from .types import AnnotatedPicture, Measure
 
-Record = Mapping[str, Any]
+Measurements = Mapping[str, Any]
 """The measures of one segmentation of one picture, as `measure` gives them and JSON keeps them."""
 
 

@@ -11,9 +11,8 @@ from diffseg_core.errors import InvalidSettingError
 
 from ..batch.segmenter import Segmenter
 from ..batch.settings import CaptureSettings, ModelChoice, NestedSettings, SegmentSettings
-from .annotated import Method
 from .attention_methods import (
-    USUAL_CLUSTERS,
+    DEFAULT_CLUSTERS,
     Clustering,
     ClusterMethod,
     DiffSegMethod,
@@ -34,13 +33,14 @@ from .baselines import (
     regular_grid,
     slic_superpixels,
 )
-from .people import PEOPLE
+from .human_agreement import PEOPLE
+from .types import Method
 
 Group = Literal["attention", "pixels", "people"]
 
 
 @dataclass(frozen=True)
-class Kind:
+class MethodSpec:
     """What there is to choose from.
 
     Attributes:
@@ -48,35 +48,35 @@ class Kind:
         group: what the method looks at: the model's attention, the pixels alone, or other people's truth.
         number: what the number after the name says; None for a method without one.
         default: the numbers that are taken where none is given.
-        least: the smallest number allowed.
+        minimum: the smallest number allowed.
     """
 
     name: str
     group: Group
     number: str | None = None
     default: tuple[int, ...] = ()
-    least: int = 1
+    minimum: int = 1
 
 
 DIFFSEG, REFINED = "diffseg", "refined"
 AUTOMATIC = 0  # of a number of segments
-KINDS = (
-    Kind(DIFFSEG, "attention"),
-    Kind(REFINED, "attention"),
-    Kind("hierarchy", "attention", "segments", (AUTOMATIC,), least=AUTOMATIC),
-    Kind("refined-hierarchy", "attention", "segments", (AUTOMATIC,), least=AUTOMATIC),
-    Kind("colour-hierarchy", "pixels", "segments", (AUTOMATIC,), least=AUTOMATIC),
-    Kind("kmeans", "attention", "clusters", (USUAL_CLUSTERS,)),
-    Kind("kmeans-true", "attention"),
-    Kind("colour-kmeans", "attention", "clusters", (USUAL_CLUSTERS,)),
-    Kind("colour-kmeans-true", "attention"),
-    Kind("one-segment", "pixels"),
-    Kind("grid", "pixels", "rectangles on a side", (2, 3, 4)),
-    Kind("slic", "pixels", "segments", (4, 8, 16, 32), least=2),
-    Kind("felzenszwalb", "pixels", "scale", (200, 400, 800, 1600)),
-    Kind(PEOPLE, PEOPLE),
+METHODS = (
+    MethodSpec(DIFFSEG, "attention"),
+    MethodSpec(REFINED, "attention"),
+    MethodSpec("hierarchy", "attention", "segments", (AUTOMATIC,), minimum=AUTOMATIC),
+    MethodSpec("refined-hierarchy", "attention", "segments", (AUTOMATIC,), minimum=AUTOMATIC),
+    MethodSpec("colour-hierarchy", "pixels", "segments", (AUTOMATIC,), minimum=AUTOMATIC),
+    MethodSpec("kmeans", "attention", "clusters", (DEFAULT_CLUSTERS,)),
+    MethodSpec("kmeans-true", "attention"),
+    MethodSpec("colour-kmeans", "attention", "clusters", (DEFAULT_CLUSTERS,)),
+    MethodSpec("colour-kmeans-true", "attention"),
+    MethodSpec("one-segment", "pixels"),
+    MethodSpec("grid", "pixels", "rectangles on a side", (2, 3, 4)),
+    MethodSpec("slic", "pixels", "segments", (4, 8, 16, 32), minimum=2),
+    MethodSpec("felzenszwalb", "pixels", "scale", (200, 400, 800, 1600)),
+    MethodSpec(PEOPLE, PEOPLE),
 )
-BY_NAME = {kind.name: kind for kind in KINDS}
+BY_NAME = {kind.name: kind for kind in METHODS}
 DEFAULT = "diffseg,kmeans,colour-kmeans,one-segment,grid:3,slic,felzenszwalb"
 ALL = "all"
 NUMBER = re.compile(r"[0-9]+")
@@ -87,7 +87,7 @@ class MethodChoice:
     """A method with its numbers.
 
     Attributes:
-        kind: the name in `KINDS`.
+        kind: the name in `METHODS`.
         numbers: in the order given; none for a method without.
     """
 
@@ -145,7 +145,7 @@ def parse_methods(text: str, people: bool = True) -> tuple[MethodChoice, ...]:
     pieces = [piece.strip() for piece in text.split(",")]
     if pieces == [ALL]:
         return tuple(
-            MethodChoice(kind.name, kind.default) for kind in KINDS if people or kind.group != PEOPLE
+            MethodChoice(kind.name, kind.default) for kind in METHODS if people or kind.group != PEOPLE
         )
     chosen: dict[str, list[int]] = {}
     last = None
@@ -233,7 +233,7 @@ def _with_number(baseline: Callable[[Photo, int], Labels], number: int) -> Basel
     return lambda photo: baseline(photo, number)
 
 
-def _kind(name: str) -> Kind:
+def _kind(name: str) -> MethodSpec:
     if name not in BY_NAME:
         raise InvalidSettingError(
             f"Expected methods among {', '.join(BY_NAME)}, or {ALL}, got {name!r}. A number follows a colon, "
@@ -242,11 +242,11 @@ def _kind(name: str) -> Kind:
     return BY_NAME[name]
 
 
-def _checked_number(kind: Kind, text: str) -> int:
+def _checked_number(kind: MethodSpec, text: str) -> int:
     if kind.number is None:
         raise InvalidSettingError(f"Expected no number for the method {kind.name}, got {text!r}.")
-    if not NUMBER.fullmatch(text) or int(text) < kind.least:
+    if not NUMBER.fullmatch(text) or int(text) < kind.minimum:
         raise InvalidSettingError(
-            f"Expected a whole number from {kind.least} ({kind.number}) for {kind.name}, got {text!r}."
+            f"Expected a whole number from {kind.minimum} ({kind.number}) for {kind.name}, got {text!r}."
         )
     return int(text)

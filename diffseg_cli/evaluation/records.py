@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from diffseg_core.output.atomic_files import sweep, write_whole
+from diffseg_core.output.atomic_files import remove_leftovers, write_atomic
 
 from ..errors import DatasetError
-from .measures import Record as Measured
+from .measures import Measurements
 
 
 @dataclass(frozen=True)
-class PictureRecord:
+class ImageRecord:
     """What was measured of one picture.
 
     Attributes:
@@ -27,7 +27,7 @@ class PictureRecord:
 
     picture: str
     size: tuple[int, int]
-    rows: Mapping[str, Mapping[str, Measured]]
+    rows: Mapping[str, Mapping[str, Measurements]]
     seconds: Mapping[str, float]
 
 
@@ -41,19 +41,19 @@ class RecordFolder:
 
     path: Path
 
-    def write(self, record: PictureRecord) -> None:
+    def write(self, record: ImageRecord) -> None:
         """Write a record whole or not at all, replacing one of the same picture.
 
         Raises:
             OSError: it cannot be written.
         """
-        write_whole(self._file(record.picture), json.dumps(vars(record)).encode())
+        write_atomic(self._file(record.picture), json.dumps(vars(record)).encode())
 
     def has(self, picture: str) -> bool:
         """Whether there is a record of this picture."""
         return self._file(picture).exists()
 
-    def read(self, picture: str) -> PictureRecord:
+    def read(self, picture: str) -> ImageRecord:
         """The record of a picture.
 
         Raises:
@@ -63,20 +63,20 @@ class RecordFolder:
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             height, width = content.pop("size")
-            return PictureRecord(size=(height, width), **content)
+            return ImageRecord(size=(height, width), **content)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DatasetError(
                 f"Expected the record of a picture in {path}, got {error!r}. Remove the file, and evaluate "
                 "again: only what is missing is done."
             ) from error
 
-    def sweep(self, pictures: Iterable[str]) -> None:
+    def remove_leftovers(self, pictures: Iterable[str]) -> None:
         """Remove temporary files that killed workers left beside the records of these pictures.
 
         None may be at work.
         """
         for folder in {self._file(picture).parent for picture in pictures}:
-            sweep(folder)
+            remove_leftovers(folder)
 
     def clear(self) -> None:
         """Remove all records."""

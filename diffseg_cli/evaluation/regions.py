@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .annotated import VOID
 from .contingency import Labels, sparse_contingency
+from .types import VOID
 
 Areas = npt.NDArray[np.int64]
 

@@ -1,4 +1,4 @@
-"""What the records of a run make: figures of the set, as numbers and as files."""
+"""What the records of a run make: metrics of the set, as numbers and as files."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from .annotated import Measure
-from .figures import Statistic, statistics
-from .measures import Record as Measured
-from .records import PictureRecord
-from .sweep_figures import SweepFigure, sweep_statistics
+from .measures import Measurements
+from .metrics import Metric, compute_metrics
+from .records import ImageRecord
+from .sweep_metrics import SweepMetric, sweep_metrics
+from .types import Measure
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class RowName:
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """The figures of a set of pictures.
+    """The metrics of a set of pictures.
 
     Attributes:
         records: of its pictures, at least one, in the order of the data set; all of the same methods.
@@ -45,32 +45,34 @@ class Results:
         classes: number of classes of the data set.
     """
 
-    records: Sequence[PictureRecord]
+    records: Sequence[ImageRecord]
     groups: frozenset[Measure]
     classes: int
 
     @cached_property
-    def rows(self) -> dict[RowName, dict[str, Statistic]]:
-        """The figures of every method at every setting, by name."""
-        return {row: statistics(self._measured(row), self.groups, self.classes) for row in self._row_names()}
+    def rows(self) -> dict[RowName, dict[str, Metric]]:
+        """The metrics of every method at every setting, by name."""
+        return {
+            row: compute_metrics(self._measured(row), self.groups, self.classes) for row in self._row_names()
+        }
 
     @cached_property
-    def sweeps(self) -> dict[str, dict[str, SweepFigure]]:
-        """The figures of every method with several settings, by name."""
+    def sweeps(self) -> dict[str, dict[str, SweepMetric]]:
+        """The metrics of every method with several settings, by name."""
         found = {}
         for method, settings in self.records[0].rows.items():
             if len(settings) > 1:
                 sweep = {setting: self._measured(RowName(method, setting)) for setting in settings}
-                found[method] = sweep_statistics(sweep, self.groups, self.classes)
+                found[method] = sweep_metrics(sweep, self.groups, self.classes)
         return found
 
     @property
-    def figures(self) -> list[str]:
-        """The names of the figures, in order."""
+    def metrics(self) -> list[str]:
+        """The names of the metrics, in order."""
         return list(next(iter(self.rows.values())))
 
     @property
-    def main_figure(self) -> str:
+    def main_metric(self) -> str:
         """By which pictures are ranked: mean IoU of the classes, or the covering of the segments."""
         return "mean_iou" if "classes" in self.groups else "covering"
 
@@ -80,41 +82,41 @@ class Results:
         return float(np.mean(times)) if times else math.nan
 
     def as_json(self) -> dict[str, Any]:
-        """The figures of the set; null where there is nothing to measure."""
+        """The metrics of the set; null where there is nothing to measure."""
         rows = [
             {
                 "method": row.method,
                 "setting": row.setting,
-                "figures": {name: number(statistic.of_set) for name, statistic in figures.items()},
+                "metrics": {name: number(metric.overall) for name, metric in metrics.items()},
                 "seconds": number(self.seconds(row.method)),
             }
-            for row, figures in self.rows.items()
+            for row, metrics in self.rows.items()
         ]
         sweeps = {
             method: {
                 name: {
-                    "setting": figure.setting,
-                    "best_for_set": number(figure.best_for_set.of_set),
-                    "best_for_each": number(figure.best_for_each.of_set),
+                    "setting": metric.setting,
+                    "best_for_set": number(metric.best_for_set.overall),
+                    "best_for_each": number(metric.best_for_each.overall),
                 }
-                for name, figure in figures.items()
+                for name, metric in metrics.items()
             }
-            for method, figures in self.sweeps.items()
+            for method, metrics in self.sweeps.items()
         }
         return {"rows": rows, "sweeps": sweeps}
 
     def as_csv(self) -> str:
-        """The figures of every picture alone: a line for each picture, method and setting.
+        """The metrics of every picture alone: a line for each picture, method and setting.
 
-        Of figures with one matching for the set, what the picture has under that matching. Empty where there
+        Of metrics with one matching for the set, what the picture has under that matching. Empty where there
         is nothing to measure.
         """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["picture", "method", "setting", *self.figures])
+        writer.writerow(["picture", "method", "setting", *self.metrics])
         values = {
-            row: np.stack([statistic.of_each for statistic in figures.values()], axis=1)
-            for row, figures in self.rows.items()
+            row: np.stack([metric.per_image for metric in metrics.values()], axis=1)
+            for row, metrics in self.rows.items()
         }
         for index, record in enumerate(self.records):
             for row, of_row in values.items():
@@ -127,7 +129,7 @@ class Results:
             RowName(method, setting) for method, found in self.records[0].rows.items() for setting in found
         ]
 
-    def _measured(self, row: RowName) -> list[Measured]:
+    def _measured(self, row: RowName) -> list[Measurements]:
         return [record.rows[row.method][row.setting] for record in self.records]
 
 
@@ -137,10 +139,10 @@ def number(value: float) -> float | None:
 
 
 def best_rows(results: Results) -> dict[str, RowName]:
-    """One row of every method: of a sweep the setting at which the main figure is best for the set."""
+    """One row of every method: of a sweep the setting at which the main metric is best for the set."""
     rows = {}
     for row in results.rows:
-        sweep: Mapping[str, SweepFigure] | None = results.sweeps.get(row.method)
-        setting = sweep[results.main_figure].setting if sweep else row.setting
+        sweep: Mapping[str, SweepMetric] | None = results.sweeps.get(row.method)
+        setting = sweep[results.main_metric].setting if sweep else row.setting
         rows[row.method] = RowName(row.method, setting)
     return rows

@@ -15,12 +15,12 @@ from typing import Any
 import torch
 
 from diffseg_core.errors import InvalidSettingError
-from diffseg_core.output.atomic_files import write_whole
+from diffseg_core.output.atomic_files import write_atomic
 
-from .annotated import Dataset, Measure
 from .evaluation_run import FORMAT, RESULTS_FILE, VERSION, EvaluationSettings
 from .results import Results
 from .table import results_table
+from .types import Dataset, Measure
 
 CSV_FILE, TABLE_FILE = "pictures.csv", "table.md"
 PACKAGES = ("diffseg", "torch", "numpy", "scipy", "scikit-image", "pillow", "diffusers")
@@ -80,7 +80,7 @@ def write_results(
             "class_names": list(dataset.class_names),
         },
         "measures": sorted(results.groups),
-        "settings": settings.kept(),
+        "settings": settings.to_dict(),
         "pictures": [record.picture for record in results.records],
         "missing": list(missing),
         **results.as_json(),
@@ -91,9 +91,9 @@ def write_results(
     lacking = f" of {total:,}; {len(missing):,} failed" if missing else ""
     heading = f"{settings.dataset.name}, {len(results.records):,} pictures{lacking}"
     text = f"{heading}\n\n{results_table(results)}\n"
-    write_whole(folder / CSV_FILE, results.as_csv().encode())
-    write_whole(folder / TABLE_FILE, text.encode())
-    write_whole(folder / RESULTS_FILE, (json.dumps(content, indent=1) + "\n").encode())
+    write_atomic(folder / CSV_FILE, results.as_csv().encode())
+    write_atomic(folder / TABLE_FILE, text.encode())
+    write_atomic(folder / RESULTS_FILE, (json.dumps(content, indent=1) + "\n").encode())
     return text
 
 

@@ -1,4 +1,4 @@
-"""Figures as Markdown."""
+"""Metrics as Markdown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TITLES = {
 }
 NOTHING = "–"
 SWEEP_NOTE = (
-    "ODS and OIS: every figure at the setting at which it is best, for the set as a whole and for each "
+    "ODS and OIS: every metric at the setting at which it is best, for the set as a whole and for each "
     "picture; both choose with the truth in sight."
 )
 MATCHING_NOTE = (
@@ -46,8 +46,8 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows])
 
 
-def figure_text(name: str, value: float) -> str:
-    """A figure to three decimals, a number of segments to one."""
+def metric_text(name: str, value: float) -> str:
+    """A metric to three decimals, a number of segments to one."""
     if math.isnan(value):
         return NOTHING
     return f"{value:.1f}" if name == "segments" else f"{value:.3f}"
@@ -55,14 +55,14 @@ def figure_text(name: str, value: float) -> str:
 
 def results_table(results: Results) -> str:
     """A row for every method and setting, two more for every sweep, and below what one must know of it."""
-    header = ["method", *(TITLES[name] for name in results.figures), "s/picture"]
+    header = ["method", *(TITLES[name] for name in results.metrics), "s/picture"]
     lines = []
     methods = list(results.records[0].rows)
     for method in methods:
         seconds = _seconds_text(results.seconds(method))
-        for row, figures in results.rows.items():
+        for row, metrics in results.rows.items():
             if row.method == method:
-                cells = [figure_text(name, figure.of_set) for name, figure in figures.items()]
+                cells = [metric_text(name, metric.overall) for name, metric in metrics.items()]
                 lines.append([str(row), *cells, seconds])
         lines += _sweep_lines(results, method)
     notes = [
@@ -83,10 +83,10 @@ def _sweep_lines(results: Results, method: str) -> list[list[str]]:
         return []
     sweep = results.sweeps[method]
     for_set, for_each = [], []
-    for name in results.figures:
-        figure = sweep.get(name)
-        for_set.append(figure_text(name, figure.best_for_set.of_set) if figure else NOTHING)
-        for_each.append(figure_text(name, figure.best_for_each.of_set) if figure else NOTHING)
+    for name in results.metrics:
+        metric = sweep.get(name)
+        for_set.append(metric_text(name, metric.best_for_set.overall) if metric else NOTHING)
+        for_each.append(metric_text(name, metric.best_for_each.overall) if metric else NOTHING)
     return [
         [f"{method}, best for the set (ODS)", *for_set, NOTHING],
         [f"{method}, best for each picture (OIS)", *for_each, NOTHING],

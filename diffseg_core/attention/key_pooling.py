@@ -9,7 +9,7 @@ import torch
 
 from ..grid import GridSize
 
-MOST_KEYS = 64 * 64  # of an attention map; grids of more tokens have their keys pooled
+MAX_KEYS = 64 * 64  # of an attention map; grids of more tokens have their keys pooled
 
 
 def pooled_grid(grid: GridSize, factor: int) -> GridSize:
@@ -31,7 +31,7 @@ def key_grid_for(grid: GridSize) -> GridSize:
     >>> key_grid_for(GridSize(64, 64)), key_grid_for(GridSize(256, 64))
     (GridSize(height=64, width=64), GridSize(height=128, width=32))
     """
-    return next(keys for keys in _pooled_grids(grid) if keys.tokens <= MOST_KEYS)
+    return next(keys for keys in _pooled_grids(grid) if keys.tokens <= MAX_KEYS)
 
 
 def key_grid_of(grid: GridSize, keys: int) -> GridSize | None:

@@ -8,7 +8,7 @@ from ..errors import InvalidSettingError
 from ..grid import GridSize
 
 MULTIPLE = 64  # pixels: every resolution of the UNet then divides the picture without rest
-MOST_ELONGATED = 200
+MAX_ELONGATION = 200
 """Length over breadth. Above, the shortest working side would make the attention many times as large as that
 of other pictures."""
 
@@ -30,9 +30,9 @@ def working_size(image_size: GridSize, side: int) -> GridSize:
         raise InvalidSettingError(f"Expected a picture of at least 1×1 pixels, got {image_size}.")
     if side < MULTIPLE:
         raise InvalidSettingError(f"Expected a working size of at least {MULTIPLE} pixels, got {side}.")
-    if max(image_size) > MOST_ELONGATED * min(image_size):
+    if max(image_size) > MAX_ELONGATION * min(image_size):
         raise InvalidSettingError(
-            f"Expected a picture at most {MOST_ELONGATED} times as long as broad, got {image_size.width}×"
+            f"Expected a picture at most {MAX_ELONGATION} times as long as broad, got {image_size.width}×"
             f"{image_size.height} pixels (width × height). Cut it into parts."
         )
     aspect = image_size.width / image_size.height

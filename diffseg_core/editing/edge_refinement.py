@@ -1,4 +1,4 @@
-"""Borders that follow the picture: segments grow anew from their cores, over what is alike.
+"""Borders that follow the picture: segments grow anew from their markers, over what is alike.
 
 A segment's border is uncertain by about one token of the attention. What lies further inside is sure, and is
 kept; they grow over the strip between, over small differences first (see `superpixels.grow`), so that
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..pictures import PictureLike
 
 TOKENS = 1.5  # reach where none is given
-USUAL_REACH = 0.025  # share of the longer side, for segments that no attention stands behind
+DEFAULT_REACH = 0.025  # share of the longer side, for segments that no attention stands behind
 GRAIN = 1.5  # standard deviation in pixels of 512×512, under which changes of colour are no edges
 LONG = 4.0  # pixels of a thin part that counts, in squares of the reach
 
@@ -90,9 +90,9 @@ def _refined(labels: Labels, picture: torch.Tensor, reach: float, on_step: Calla
     first = sizes_up_to(full)[0]
     small = sampled(labels, first)
     on_step()
-    cores = _cores(small, max(1.0, reach * first.side / full.side))
+    markers = _markers(small, max(1.0, reach * first.side / full.side))
     on_step()
-    pieces = grow(cores, smoothed(resized(picture, first), GRAIN), on_step)
+    pieces = grow(markers, smoothed(resized(picture, first), GRAIN), on_step)
     pieces = climb(pieces, picture, GRAIN, on_step=on_step)
     pieces -= 1
     return pieces if first == full else _with_what_vanished(pieces, labels)
@@ -117,10 +117,10 @@ def reach_in_pixels(segments: Segments, image: int, reach: float | None) -> floa
     if segments.proposals and len(segments.proposals[image]):
         grid = GridSize(*segments.proposals[image].shape[1:])
         return max(1.0, TOKENS * size.side / grid.side)
-    return max(1.0, USUAL_REACH * max(size))
+    return max(1.0, DEFAULT_REACH * max(size))
 
 
-def _cores(labels: Labels, reach: float) -> Labels:
+def _markers(labels: Labels, reach: float) -> Labels:
     """The pixels that keep their segment, as segment + 1 (0 for none), and −1 where others may grow."""
     from scipy import ndimage
 

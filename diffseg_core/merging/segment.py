@@ -17,7 +17,7 @@ from ..segments import Segments, order_by_area
 from .anchor_distances import AnchorDistances
 from .kmeans import kmeans
 from .merge import anchor_tokens, merge
-from .small_regions import absorb_crumbs
+from .small_regions import merge_small_regions
 from .suppression import suppress
 
 Refinement = Literal["none", "kmeans"]
@@ -82,7 +82,7 @@ def segment(
         image_labels = suppress(image_proposals, size)
         on_step()
         if smallest_area > 0:
-            cleaned = absorb_crumbs(image_labels.cpu().numpy(), round(smallest_area * size.tokens))
+            cleaned = merge_small_regions(image_labels.cpu().numpy(), round(smallest_area * size.tokens))
             image_labels = torch.from_numpy(cleaned).to(image_labels.device)
         ordered, kept = order_by_area(image_labels, image_proposals)
         labels.append(ordered)

@@ -66,7 +66,7 @@ def _runs_that_touch(starts: npt.NDArray[np.int64], pixels: int, width: int) -> 
     return np.stack((run, np.arange(len(run)) - np.repeat(np.cumsum(many) - many, many) + first[run]))
 
 
-def absorb_crumbs(labels: Labels, smallest_area: int) -> Labels:
+def merge_small_regions(labels: Labels, smallest_area: int) -> Labels:
     """Give every connected piece smaller than ``smallest_area`` pixels to a neighbour.
 
     The smallest piece goes first, to the label with which it shares most border (the lower label of

@@ -2,7 +2,7 @@
 
 A file is written beside its place under a temporary name, short so that the file's own may be as long as the
 file system takes, and moved. What a killed process leaves are files
-of temporary names alone; `sweep` removes them.
+of temporary names alone; `remove_leftovers` removes them.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-ENDING = ".diffseg-tmp"
-TEMPORARY = re.compile(rf"\.(.+\.)?[0-9a-f]{{16}}{re.escape(ENDING)}")  # once with the file's own name
+SUFFIX = ".diffseg-tmp"
+TEMPORARY = re.compile(rf"\.(.+\.)?[0-9a-f]{{16}}{re.escape(SUFFIX)}")  # once with the file's own name
 
 
 @contextmanager
-def written_aside(contents: Mapping[Path, bytes | Iterable[bytes]]) -> Iterator[Mapping[Path, Path]]:
+def staged_files(contents: Mapping[Path, bytes | Iterable[bytes]]) -> Iterator[Mapping[Path, Path]]:
     """Write files under temporary names, unlike those of any other process; what is not moved is removed.
 
     Args:
@@ -30,7 +30,7 @@ def written_aside(contents: Mapping[Path, bytes | Iterable[bytes]]) -> Iterator[
     Raises:
         OSError: one cannot be written.
     """
-    aside = {path: path.with_name(f".{secrets.token_hex(8)}{ENDING}") for path in contents}
+    aside = {path: path.with_name(f".{secrets.token_hex(8)}{SUFFIX}") for path in contents}
     try:
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def written_aside(contents: Mapping[Path, bytes | Iterable[bytes]]) -> Iterator[
             path.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
+def write_atomic(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Write one file, replacing one of that name.
 
     Args:
@@ -52,11 +52,11 @@ def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
     Raises:
         OSError: it cannot be written; one of that name is as before.
     """
-    with written_aside({path: content}) as aside:
+    with staged_files({path: content}) as aside:
         aside[path].replace(path)
 
 
-def sweep(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Remove what killed processes left in a folder; none may be writing there now, on any machine."""
     if folder.is_dir():
         for path in folder.iterdir():

@@ -26,7 +26,7 @@ from PIL.PngImagePlugin import PngInfo
 from ..errors import InvalidSettingError
 from ..pictures import Pictures, matching_pictures
 from ..segments import Segments
-from .atomic_files import written_aside
+from .atomic_files import staged_files
 from .boxes import bounding_boxes
 from .coco import CATEGORY, file_of, id_colours, image_entry, image_id_of, instances, panoptic
 from .overlay import draw_overlay
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ..pictures import PictureLike
 
 FORMAT, VERSION = "diffseg-segments", 1
-MOST_SEGMENTS = 65535  # what 16 bits can tell apart, and 0 for no segment
+MAX_SEGMENTS = 65535  # what 16 bits can tell apart, and 0 for no segment
 MASK_NAME = re.compile(r"\d{3,}\.png")
 BACKGROUND = 0.5  # of an overlay without picture, where no segment is
 
@@ -166,9 +166,9 @@ def id_pixels(labels: torch.Tensor) -> npt.NDArray[np.uint16]:
         InvalidSettingError: more segments than 16 bits can tell apart.
     """
     count = int(labels.max()) + 1
-    if count > MOST_SEGMENTS:
+    if count > MAX_SEGMENTS:
         raise InvalidSettingError(
-            f"Expected at most {MOST_SEGMENTS} segments for a 16-bit label map, got {count}. "
+            f"Expected at most {MAX_SEGMENTS} segments for a 16-bit label map, got {count}. "
             "Raise the merge threshold or the smallest area."
         )
     return (labels.cpu().numpy() + 1).astype(np.uint16)
@@ -262,7 +262,7 @@ def _png(pixels: npt.NDArray[Any], metadata: Mapping[str, str] | None = None) ->
 
 def _write(files: SegmentFiles, contents: Mapping[Path, bytes]) -> None:
     """Write all files or none; the annotation is not there while the others change."""
-    with written_aside(contents) as aside:
+    with staged_files(contents) as aside:
         files.annotation.unlink(missing_ok=True)
         for path in files.existing_masks():
             if path not in contents:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 
 from ..errors import InvalidSettingError
 
-USUAL_LIMIT = 255  # of a name, on nearly every file system
+DEFAULT_LIMIT = 255  # of a name, on nearly every file system
 DATE = re.compile(r"%date:([^%]*)%")
 DATE_PART = re.compile(r"dd?|MM?|hh?|mm?|ss?|yyy?y?")
 WIDGET = re.compile(r"%[^%.]+\.[^\W\d][^%.]*%")
@@ -103,4 +103,4 @@ def name_limit(folder: Path) -> int:
                 return os.pathconf(place, "PC_NAME_MAX")
             except (OSError, ValueError):
                 continue
-    return USUAL_LIMIT
+    return DEFAULT_LIMIT

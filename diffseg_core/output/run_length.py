@@ -27,7 +27,7 @@ Integers = npt.NDArray[np.int64]
 
 FIRST_CHARACTER = 48  # "0"
 BITS = 5  # in one character; a sixth says whether another follows
-LONGEST = 7  # characters of a run length below 2³²
+MAX_CHARACTERS = 7  # characters of a run length below 2³²
 
 
 class RunLengthMask(TypedDict):
@@ -114,11 +114,11 @@ def _to_text(lengths: Integers, per_segment: Integers) -> list[str]:
     values = lengths.copy()
     values[2:] -= np.where(place[2:] > 2, lengths[:-2], 0)
 
-    limits = (1 << BITS * np.arange(1, LONGEST)) >> 1
+    limits = (1 << BITS * np.arange(1, MAX_CHARACTERS)) >> 1
     sizes = 1 + sum(((values < -limit) | (values >= limit)).astype(np.int64) for limit in limits)
     starts = np.cumsum(sizes) - sizes
     text = np.empty(sizes.sum(), dtype=np.uint8)
-    for group in range(LONGEST):
+    for group in range(MAX_CHARACTERS):
         has_group = sizes > group
         digits = values[has_group] >> BITS * group & 0x1F
         follows = sizes[has_group] > group + 1

@@ -8,7 +8,7 @@ import torch
 
 from .watershed import STRAIGHT, differences
 
-LEAST = 1e-3  # of a contrast, in colour values of 0..1
+MIN_CONTRAST = 1e-3  # of a contrast, in colour values of 0..1
 
 Matrix = npt.NDArray[np.float64]
 
@@ -40,7 +40,7 @@ class Contrast:
         self._sum += self._sum.T
         self.touching = self._length > 0
         borders = self._sum[self.touching] / self._length[self.touching]
-        self._typical = max(LEAST, float(np.median(borders))) if borders.size else 1.0
+        self._typical = max(MIN_CONTRAST, float(np.median(borders))) if borders.size else 1.0
 
     def factors(self, first: int | None = None, others: npt.NDArray[np.int64] | None = None) -> Matrix:
         """The contrast of borders as a share of the picture's typical one, to the power of the weight.
@@ -53,7 +53,7 @@ class Contrast:
         some = np.s_[:] if first is None else np.s_[first, others]
         length = self._length[some]
         mean = np.divide(self._sum[some], length, out=np.full_like(length, self._typical), where=length > 0)
-        factors: Matrix = (np.maximum(mean, LEAST) / self._typical) ** self._weight
+        factors: Matrix = (np.maximum(mean, MIN_CONTRAST) / self._typical) ** self._weight
         return factors
 
     def join(self, first: int, second: int) -> npt.NDArray[np.int64]:

@@ -10,14 +10,14 @@ import torch
 from ..grid import GridSize
 
 SMOOTHING = 0.8  # standard deviation in pixels, at the usual size
-USUAL_PIXELS = 512 * 512
+DEFAULT_PIXELS = 512 * 512
 BLOCK = 128  # rows that are convolved in one matrix product
 BAND_VALUES = 2**22  # values that are convolved both ways at a time: memory that is used again and again
 
 
 def enlargement(size: GridSize) -> float:
     """How much longer a picture's sides are than those of the usual one: lengths in pixels grow with it."""
-    return math.sqrt(size.tokens / USUAL_PIXELS)
+    return math.sqrt(size.tokens / DEFAULT_PIXELS)
 
 
 def smoothed(

@@ -52,7 +52,7 @@ def superpixels(
     first = smooth if len(sizes) == 1 else smoothed(resized(picture, sizes[0]))
     pieces = _similar_pixels(first, smallest_area)
     on_step()
-    seeds = np.where(_cores(pieces, math.ceil(smallest_area * pieces.size)), pieces, np.int32(-1))
+    seeds = np.where(_markers(pieces, math.ceil(smallest_area * pieces.size)), pieces, np.int32(-1))
     if not (seeds >= 0).any():
         seeds = pieces
     pieces = climb(grow(seeds, first), picture, smooth=smooth, on_step=on_step)
@@ -100,7 +100,7 @@ def _in_reading_order(pieces: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
     return rank[pieces]
 
 
-def _cores(pieces: npt.NDArray[np.int32], smallest: int) -> npt.NDArray[np.bool_]:
+def _markers(pieces: npt.NDArray[np.int32], smallest: int) -> npt.NDArray[np.bool_]:
     """What is left of the pieces after an erosion by one pixel, where it is half of the smallest area.
 
     An edge that is blurred over a few pixels makes strips of the colours between; they have no core.

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from diffseg_core import InvalidSettingError, Segments, draw_overlay
-from diffseg_core.merging.small_regions import absorb_crumbs
+from diffseg_core.merging.small_regions import merge_small_regions
 from diffseg_core.output.palette import segment_colours
 from diffseg_core.output.poles import poles_of_inaccessibility, segment_poles
 from diffseg_core.segments import order_by_area
@@ -125,7 +125,7 @@ def test_crumbs_beside_no_segment_become_no_segment():
     labels = np.full((6, 6), -1, dtype=np.int32)
     labels[:, 3:] = 0
     labels[1, 1] = 1
-    assert absorb_crumbs(labels, 2)[1, 1] == -1
+    assert merge_small_regions(labels, 2)[1, 1] == -1
 
 
 @pytest.mark.parametrize("chosen", [[1], []], ids=["one segment", "none"])

@@ -55,7 +55,7 @@ import { View } from './view.mjs'
 /** @typedef {'all' | 'none' | 'invert' | 'undo'} ButtonName */
 
 const VERSION = 1 // of ../PROTOCOL.md, as in nodes/picker_view.py
-const MOST_UNDO = 200
+const MAX_UNDO = 200
 
 export class Picker {
   /** @param {Host} host */
@@ -225,7 +225,7 @@ export class Picker {
     this.before = null
     if (!before || this.#isNow(before)) return
     this.past.push(before)
-    if (this.past.length > MOST_UNDO) this.past.shift()
+    if (this.past.length > MAX_UNDO) this.past.shift()
     this.host.settle()
     this.#repaint()
   }

@@ -7,7 +7,7 @@ import { Painter } from './painter.mjs'
 /** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
 /** @typedef {import('./label_map.mjs').Point} Point */
 
-const LONGEST_SIDE = 2048 // of the canvases, in their pixels
+const MAX_SIDE = 2048 // of the canvases, in their pixels
 const GLANCE = 200 // milliseconds between looks at the picture's size on the screen
 
 export class View {
@@ -78,7 +78,7 @@ export class View {
     const shown = this.stage.getBoundingClientRect() // with the zoom of the graph
     const fineness = Math.min(
       (shown.width * window.devicePixelRatio) / width,
-      LONGEST_SIDE / Math.max(width, height)
+      MAX_SIDE / Math.max(width, height)
     )
     const columns = Math.max(1, Math.round(width * fineness))
     const rows = Math.max(1, Math.round(height * fineness))

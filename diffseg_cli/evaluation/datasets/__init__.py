@@ -9,7 +9,7 @@ from typing import Any
 
 from diffseg_core.errors import InvalidSettingError
 
-from ..annotated import Dataset
+from ..types import Dataset
 from .bsds500 import Bsds500
 from .cityscapes27 import Cityscapes27
 from .coco27_panoptic import Coco27Panoptic

@@ -11,9 +11,9 @@ from scipy.io import loadmat
 
 from diffseg_core.errors import InvalidSettingError
 
-from ..annotated import AnnotatedPicture, Measure
-from .pixels import consecutive_labels, read_annotated_picture, require_size
-from .source import Source, visible_files
+from ..types import AnnotatedPicture, Measure
+from .label_io import consecutive_labels, read_annotated_picture, require_size
+from .layout import Source, visible_files
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)

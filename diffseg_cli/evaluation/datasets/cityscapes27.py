@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..annotated import VOID, AnnotatedPicture, Measure
-from .pixels import GREY, read_annotated_picture, read_labels, require_size, to_classes
-from .source import Source, visible_files
-from .square import CentralSquare
+from ..types import VOID, AnnotatedPicture, Measure
+from .center_crop import CenterCrop
+from .label_io import GREY, read_annotated_picture, read_labels, require_size, to_classes
+from .layout import Source, visible_files
 
 NAMES = (
     *("road", "sidewalk", "parking", "rail track"),
@@ -53,7 +53,7 @@ class Cityscapes27:
     class_names = NAMES
 
     def __init__(self, root: str | Path, resolution: int = 512) -> None:
-        self._square = CentralSquare(resolution)
+        self._square = CenterCrop(resolution)
         root = Path(root)
         SOURCE.require_root(root)
         self._images, self._labels = root / "leftImg8bit/val", root / "gtFine/val"

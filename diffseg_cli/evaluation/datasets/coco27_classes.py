@@ -7,7 +7,7 @@ the pixel maps of COCO-Stuff.
 
 from __future__ import annotations
 
-from ..annotated import VOID
+from ..types import VOID
 
 # fmt: off
 SUPERCATEGORIES: dict[str, dict[int, str]] = {

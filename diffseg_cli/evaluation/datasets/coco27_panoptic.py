@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..annotated import VOID, AnnotatedPicture, Measure
+from ..types import VOID, AnnotatedPicture, Measure
+from .center_crop import CenterCrop
 from .coco27_classes import NAMES, UNLABELLED
-from .pixels import (
+from .label_io import (
     COLOUR,
     GREY,
     consecutive_labels,
@@ -15,8 +16,7 @@ from .pixels import (
     require_size,
     to_classes,
 )
-from .source import Source, visible_files
-from .square import CentralSquare
+from .layout import Source, visible_files
 
 UNLABELLED_ID = 0
 CLASSES = {UNLABELLED: VOID} | {index: index for index in range(len(NAMES))}
@@ -48,7 +48,7 @@ class Coco27Panoptic:
     class_names = NAMES
 
     def __init__(self, root: str | Path, resolution: int = 512) -> None:
-        self._square = CentralSquare(resolution)
+        self._square = CenterCrop(resolution)
         self._root = Path(root)
         images = SOURCE.find_folder(self._root, ["images"], "*.jpg")
         self.names = tuple(path.stem for path in visible_files(images, "*.jpg"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..annotated import AnnotatedPicture, Measure
+from ..types import AnnotatedPicture, Measure
+from .center_crop import CenterCrop
 from .coco27_classes import FINE_TO_COARSE, NAMES
-from .pixels import GREY, read_annotated_picture, read_labels, require_size, to_classes
-from .source import Source
-from .square import CentralSquare
+from .label_io import GREY, read_annotated_picture, read_labels, require_size, to_classes
+from .layout import Source
 
 LIST = "Coco164kFull_Stuff_Coarse_7.txt"
 LIST_FOLDERS = ("", "curated/val2017", "curated")
@@ -53,7 +53,7 @@ class CocoStuff27:
     class_names = NAMES
 
     def __init__(self, root: str | Path, resolution: int = 512) -> None:
-        self._square = CentralSquare(resolution)
+        self._square = CenterCrop(resolution)
         root = Path(root)
         self._images = SOURCE.find_folder(root, IMAGE_FOLDERS, "*.jpg")
         self._labels = SOURCE.find_folder(root, LABEL_FOLDERS, "*.png")

@@ -9,8 +9,8 @@ import numpy as np
 
 from diffseg_core.errors import InvalidSettingError
 
-from ..annotated import VOID, AnnotatedPicture, Measure
-from .pixels import (
+from ..types import VOID, AnnotatedPicture, Measure
+from .label_io import (
     GREY,
     consecutive_labels,
     label_kind,
@@ -19,7 +19,7 @@ from .pixels import (
     require_size,
     to_classes,
 )
-from .source import Source, visible_files
+from .layout import Source, visible_files
 
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 LARGEST_VALUE = 256**3 - 1

@@ -16,14 +16,14 @@ from panoptic_quality import panoptic_quality
 from PIL import Image
 from pycocotools.coco import COCO
 
-from diffseg_cli.batch.inputs import InputPicture, find_pictures
-from diffseg_cli.batch.local_crew import LocalCrew
+from diffseg_cli.batch.discovery import InputPicture, find_pictures
+from diffseg_cli.batch.image_reading import read_picture
+from diffseg_cli.batch.local_executor import LocalExecutor
 from diffseg_cli.batch.models import demo_model_folder
-from diffseg_cli.batch.reading import read_picture
 from diffseg_cli.batch.segment_run import (
-    MakeSegmentWorker,
     RunSettings,
     SegmentWorker,
+    SegmentWorkerFactory,
     finish_run,
     prepare_run,
 )
@@ -74,7 +74,7 @@ def out(tmp_path: Path) -> Path:
 def run(pictures: list[InputPicture], out: Path, settings: RunSettings = SETTINGS, **how: bool) -> list[str]:
     """The names of the pictures that were done."""
     remaining = prepare_run(pictures, out, settings, **how)
-    outcomes = list(LocalCrew().run(MakeSegmentWorker(settings, out), remaining))
+    outcomes = list(LocalExecutor().run(SegmentWorkerFactory(settings, out), remaining))
     assert [outcome.error for outcome in outcomes] == [None] * len(remaining)
     return [picture.name for picture in remaining]
 
@@ -119,7 +119,7 @@ def test_anchors_are_at_most_what_the_grid_takes(segmenter, photograph):
 def test_pictures_of_any_size_and_shape_are_segmented(tmp_path, out, segmenter, photograph, size):
     photograph.resize(size).save(tmp_path / "x.png")
     picture = InputPicture(tmp_path / "x.png", "x")
-    worker = MakeSegmentWorker(replace(SETTINGS, mask_files=True), out)()
+    worker = SegmentWorkerFactory(replace(SETTINGS, mask_files=True), out)()
     worker(picture)
     ids = pixels(picture.files(out).label_map)
     assert ids.shape == (size[1], size[0])
@@ -142,16 +142,16 @@ def test_a_picture_like_a_thread_is_refused(segmenter):
 
 
 def test_what_goes_to_other_machines_can_be_pickled(pictures, out):
-    make = MakeSegmentWorker(SETTINGS, out, threads=2)
+    make = SegmentWorkerFactory(SETTINGS, out, threads=2)
     assert pickle.loads(pickle.dumps((make, pictures))) == (make, pictures)
 
 
 def test_the_number_of_threads_is_set_where_it_is_given(out):
     before = torch.get_num_threads()
     try:
-        MakeSegmentWorker(SETTINGS, out)()
+        SegmentWorkerFactory(SETTINGS, out)()
         assert torch.get_num_threads() == before
-        MakeSegmentWorker(SETTINGS, out, threads=before + 1)()
+        SegmentWorkerFactory(SETTINGS, out, threads=before + 1)()
         assert torch.get_num_threads() == before + 1
     finally:
         torch.set_num_threads(before)
@@ -219,8 +219,8 @@ def test_a_run_from_before_goes_on(pictures, out, granularity, method):
     (out / "diffseg.json").write_text(json.dumps(kept))
     settings = replace(SETTINGS, segment=SegmentSettings(method))
     assert prepare_run(pictures, out, settings) == pictures
-    assert json.loads((out / "diffseg.json").read_text())["settings"] == settings.kept()
-    assert (settings.kept() == {**BEFORE, "granularity": granularity}) == (granularity is None)
+    assert json.loads((out / "diffseg.json").read_text())["settings"] == settings.to_dict()
+    assert (settings.to_dict() == {**BEFORE, "granularity": granularity}) == (granularity is None)
     finer = SegmentSettings(NestedSettings(13, finest=0.03))
     (out / "diffseg.json").write_text(json.dumps(kept))
     with pytest.raises(InvalidSettingError, match=rf"granularity {granularity} there, 13 now"):
@@ -290,7 +290,7 @@ def test_a_folder_that_cannot_be_written_is_refused(pictures, tmp_path):
 
 def test_one_bad_picture_does_not_end_the_run(pictures, out):
     pictures[0].path.write_text("no picture")
-    outcomes = list(LocalCrew().run(MakeSegmentWorker(SETTINGS, out), pictures))
+    outcomes = list(LocalExecutor().run(SegmentWorkerFactory(SETTINGS, out), pictures))
     assert [outcome.name for outcome in outcomes] == [str(picture.path) for picture in pictures]
     assert outcomes[0].error is not None
     assert "got 10 bytes" in outcomes[0].error
@@ -309,7 +309,7 @@ def test_a_name_too_long_for_the_files_is_that_pictures_fault_alone(tmp_path, ou
     for overwrite, expected in ((False, [fits, too_long]), (False, [too_long]), (True, [fits, too_long])):
         remaining = prepare_run(pictures, out, SETTINGS, overwrite)
         assert [picture.name for picture in remaining] == expected
-        outcomes = list(LocalCrew().run(MakeSegmentWorker(SETTINGS, out), remaining))
+        outcomes = list(LocalExecutor().run(SegmentWorkerFactory(SETTINGS, out), remaining))
         finish_run(pictures, out)
         assert [outcome.error is None for outcome in outcomes] == [name == fits for name in expected]
         assert outcomes[-1].error is not None
@@ -388,10 +388,10 @@ def test_errors_are_told_in_one_line_and_an_interrupt_ends_the_run():
         [ValueError("one\n  two"), InvalidSettingError("Expected\nmore."), MemoryError(), KeyboardInterrupt()]
     )
 
-    def fail(unit: int) -> None:
+    def fail(task: int) -> None:
         raise next(failures)
 
-    outcomes = LocalCrew().run(lambda: fail, [1, 2, 3, 4, 5])
+    outcomes = LocalExecutor().run(lambda: fail, [1, 2, 3, 4, 5])
     assert [next(outcomes).error for _ in range(3)] == [
         "ValueError: one two",
         "Expected more.",
@@ -401,5 +401,5 @@ def test_errors_are_told_in_one_line_and_an_interrupt_ends_the_run():
         next(outcomes)
 
 
-def test_without_units_no_model_is_loaded():
-    assert list(LocalCrew().run(lambda: pytest.fail("made a worker"), [])) == []
+def test_without_tasks_no_model_is_loaded():
+    assert list(LocalExecutor().run(lambda: pytest.fail("made a worker"), [])) == []

@@ -149,13 +149,13 @@ def kept_settings(*args: str) -> dict[str, object]:
 def test_the_settings_are_those_that_suit_the_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     usual = {"mask_files": False, "precision": "auto"}
-    assert kept_settings() == {"model": "demo", **vars(DEMO_CAPTURE), **DEMO_SEGMENT.kept(), **usual}
+    assert kept_settings() == {"model": "demo", **vars(DEMO_CAPTURE), **DEMO_SEGMENT.to_dict(), **usual}
     Path("model").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("diffseg_cli.batch.segment_run.Segmenter", lambda *choice: None)
         found = kept_settings("--model", "model")
     model = str(tmp_path / "model")
-    assert found == {"model": model, **vars(CaptureSettings()), **SegmentSettings().kept(), **usual}
+    assert found == {"model": model, **vars(CaptureSettings()), **SegmentSettings().to_dict(), **usual}
 
 
 def test_every_option_is_a_setting(tmp_path, monkeypatch):

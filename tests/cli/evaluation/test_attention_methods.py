@@ -16,7 +16,6 @@ from diffseg_cli.batch.settings import (
     ModelChoice,
     SegmentSettings,
 )
-from diffseg_cli.evaluation.annotated import VOID, AnnotatedPicture
 from diffseg_cli.evaluation.attention_methods import (
     ClusterMethod,
     DiffSegMethod,
@@ -26,8 +25,9 @@ from diffseg_cli.evaluation.attention_methods import (
     constant,
     true_count,
 )
-from diffseg_cli.evaluation.cluster_start import spread_start
+from diffseg_cli.evaluation.kmeans_plus_plus import kmeans_plus_plus
 from diffseg_cli.evaluation.methods import make_methods, parse_methods
+from diffseg_cli.evaluation.types import VOID, AnnotatedPicture
 from diffseg_core import AttentionMaps
 
 CAPTURE = CaptureSettings(timestep=25, working_size=64)
@@ -128,9 +128,9 @@ def test_there_are_no_more_clusters_than_different_features() -> None:
 
 def test_the_start_is_spread_out_and_always_the_same() -> None:
     far_apart = torch.tensor([[0.0, 0.0], [0.1, 0.0], [9.0, 0.0], [9.1, 0.0], [0.0, 9.0], [0.1, 9.0]])
-    start = spread_start(far_apart, 3)
+    start = kmeans_plus_plus(far_apart, 3)
     assert sorted((start / 9).round().tolist()) == [[0, 0], [0, 1], [1, 0]]
-    assert torch.equal(start, spread_start(far_apart, 3))
+    assert torch.equal(start, kmeans_plus_plus(far_apart, 3))
 
 
 @pytest.mark.parametrize(

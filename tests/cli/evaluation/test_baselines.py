@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from diffseg_cli.batch.settings import CaptureSettings, ModelChoice
-from diffseg_cli.evaluation.annotated import AnnotatedPicture
 from diffseg_cli.evaluation.methods import make_methods, parse_methods
+from diffseg_cli.evaluation.types import AnnotatedPicture
 from diffseg_core.errors import InvalidSettingError
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from diffseg_cli.evaluation.annotated import VOID
 from diffseg_cli.evaluation.class_matching import match_per_picture, match_whole_set, mean_iou
 from diffseg_cli.evaluation.contingency import contingency, dense_contingency, sparse_contingency
+from diffseg_cli.evaluation.types import VOID
 from diffseg_core import DiffSegError
 
 # What google/diffseg (commit 77ea59657da1be832c89e48085e04b97952e2a36) itself gives for `golden_pictures`:

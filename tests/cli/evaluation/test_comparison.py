@@ -11,23 +11,29 @@ import numpy as np
 import pytest
 
 from diffseg_cli.commands import main
-from diffseg_cli.evaluation.annotated import Measure
-from diffseg_cli.evaluation.comparison import Contender, Difference, compare, find_contender, shared_pictures
+from diffseg_cli.evaluation.comparison import (
+    Difference,
+    RunMethod,
+    compare,
+    resolve_run_method,
+    shared_pictures,
+)
 from diffseg_cli.evaluation.evaluation_run import record_folder
-from diffseg_cli.evaluation.records import PictureRecord
+from diffseg_cli.evaluation.records import ImageRecord
 from diffseg_cli.evaluation.results import RowName
 from diffseg_cli.evaluation.results_file import MeasuredRun
+from diffseg_cli.evaluation.types import Measure
 from diffseg_core.errors import InvalidSettingError
 
 DATASET = {"name": "folder", "void": None, "class_names": []}
 
 
-def contender(folder: Path, group: Measure, measured: list[dict[str, Any]], width: int = 60) -> Contender:
-    """A run of one method, with these figures for each picture."""
+def run_method(folder: Path, group: Measure, measured: list[dict[str, Any]], width: int = 60) -> RunMethod:
+    """A run of one method, with these metrics for each picture."""
     names = tuple(f"made_{index}" for index in range(len(measured)))
-    for name, figures in zip(names, measured, strict=True):
-        record_folder(folder).write(PictureRecord(name, (40, width), {"m": {"": figures}}, {}))
-    return Contender(MeasuredRun(folder, DATASET, frozenset({group}), names), RowName("m", ""))
+    for name, metrics in zip(names, measured, strict=True):
+        record_folder(folder).write(ImageRecord(name, (40, width), {"m": {"": metrics}}, {}))
+    return RunMethod(MeasuredRun(folder, DATASET, frozenset({group}), names), RowName("m", ""))
 
 
 def segments(*coverings: float | None) -> list[dict[str, Any]]:
@@ -41,20 +47,20 @@ def people(*areas: tuple[int, int]) -> list[dict[str, Any]]:
     ]
 
 
-def differences(first: Contender, other: Contender) -> dict[str, Difference]:
-    return {found.figure: found for found in compare(first, other, first.run.pictures)}
+def differences(first: RunMethod, other: RunMethod) -> dict[str, Difference]:
+    return {found.metric: found for found in compare(first, other, first.run.pictures)}
 
 
 def test_a_method_does_not_differ_from_itself(tmp_path: Path) -> None:
-    same = contender(tmp_path, "segments", segments(0.1, 0.7, 0.4))
+    same = run_method(tmp_path, "segments", segments(0.1, 0.7, 0.4))
     found = differences(same, same)["covering"]
     assert (found.difference, found.low, found.high) == (0, 0, 0)
     assert (found.better, found.worse) == (0, 0)
 
 
 def test_a_difference_that_all_pictures_share_is_certain(tmp_path: Path) -> None:
-    first = contender(tmp_path / "first", "segments", segments(0.1, 0.7, 0.4))
-    other = contender(tmp_path / "other", "segments", segments(0.2, 0.8, 0.5))
+    first = run_method(tmp_path / "first", "segments", segments(0.1, 0.7, 0.4))
+    other = run_method(tmp_path / "other", "segments", segments(0.2, 0.8, 0.5))
     found = differences(first, other)["covering"]
     assert [found.difference, found.low, found.high] == pytest.approx([0.1] * 3)
     assert (found.first, found.other) == (pytest.approx(0.4), pytest.approx(0.5))
@@ -62,8 +68,8 @@ def test_a_difference_that_all_pictures_share_is_certain(tmp_path: Path) -> None
 
 
 def test_interval_of_two_pictures_reaches_from_the_one_to_the_other(tmp_path: Path) -> None:
-    first = contender(tmp_path / "first", "segments", segments(0.5, 0.5))
-    other = contender(tmp_path / "other", "segments", segments(0.4, 0.8))
+    first = run_method(tmp_path / "first", "segments", segments(0.5, 0.5))
+    other = run_method(tmp_path / "other", "segments", segments(0.4, 0.8))
     found = differences(first, other)["covering"]
     # A quarter of the resampled sets holds the first picture twice, a quarter the second.
     assert [found.difference, found.low, found.high] == pytest.approx([0.1, -0.1, 0.3])
@@ -72,8 +78,8 @@ def test_interval_of_two_pictures_reaches_from_the_one_to_the_other(tmp_path: Pa
 
 def test_interval_of_a_mean_has_the_width_that_the_normal_distribution_gives(tmp_path: Path) -> None:
     gains = np.random.default_rng(5).normal(0.0, 0.1, 200)
-    first = contender(tmp_path / "first", "segments", segments(*[0.5] * 200))
-    other = contender(tmp_path / "other", "segments", segments(*(0.5 + gains).tolist()))
+    first = run_method(tmp_path / "first", "segments", segments(*[0.5] * 200))
+    other = run_method(tmp_path / "other", "segments", segments(*(0.5 + gains).tolist()))
     found = differences(first, other)["covering"]
     deviation = gains.std() / 200**0.5
     assert found.low == pytest.approx(gains.mean() - 1.96 * deviation, abs=0.1 * deviation)
@@ -81,8 +87,8 @@ def test_interval_of_a_mean_has_the_width_that_the_normal_distribution_gives(tmp
 
 
 def test_figures_of_sums_are_made_of_the_sums_of_every_resampled_set(tmp_path: Path) -> None:
-    first = contender(tmp_path / "first", "people", people((50, 100), (30, 300)))
-    other = contender(tmp_path / "other", "people", people((60, 100), (30, 300)))
+    first = run_method(tmp_path / "first", "people", people((50, 100), (30, 300)))
+    other = run_method(tmp_path / "other", "people", people((60, 100), (30, 300)))
     found = differences(first, other)["covering"]
     assert found.first == pytest.approx(80 / 400)
     # The mean over the pictures would give 0.05. One set in four holds the first picture twice.
@@ -90,13 +96,13 @@ def test_figures_of_sums_are_made_of_the_sums_of_every_resampled_set(tmp_path: P
 
 
 def test_less_variation_of_information_is_better(tmp_path: Path) -> None:
-    first = contender(tmp_path / "first", "people", people((1, 2), (1, 2)))
-    other = contender(
+    first = run_method(tmp_path / "first", "people", people((1, 2), (1, 2)))
+    other = run_method(
         tmp_path / "other",
         "people",
         [
-            figures | {"variation_of_information": value}
-            for figures, value in zip(people((1, 2), (1, 2)), (0.5, 0.9), strict=True)
+            metrics | {"variation_of_information": value}
+            for metrics, value in zip(people((1, 2), (1, 2)), (0.5, 0.9), strict=True)
         ],
     )
     found = differences(first, other)["variation_of_information"]
@@ -105,26 +111,26 @@ def test_less_variation_of_information_is_better(tmp_path: Path) -> None:
 
 
 def test_pictures_without_a_figure_are_no_loss(tmp_path: Path) -> None:
-    first = contender(tmp_path / "first", "segments", segments(0.5, None, 0.5))
-    other = contender(tmp_path / "other", "segments", segments(0.6, None, 0.6))
+    first = run_method(tmp_path / "first", "segments", segments(0.5, None, 0.5))
+    other = run_method(tmp_path / "other", "segments", segments(0.6, None, 0.6))
     found = differences(first, other)["covering"]
     assert [found.difference, found.low, found.high, found.better] == pytest.approx([0.1, 0.1, 0.1, 1])
 
 
 def test_other_resolutions_are_refused(tmp_path: Path) -> None:
-    first = contender(tmp_path / "first", "segments", segments(0.5))
-    other = contender(tmp_path / "other", "segments", segments(0.5), width=30)
+    first = run_method(tmp_path / "first", "segments", segments(0.5))
+    other = run_method(tmp_path / "other", "segments", segments(0.5), width=30)
     with pytest.raises(InvalidSettingError, match="one resolution, got 60×40 for made_0.*30×40"):
         compare(first, other, ["made_0"])
 
 
 def test_other_pictures_are_refused_and_shared_ones_are_found(tmp_path: Path) -> None:
-    first = contender(tmp_path / "first", "segments", segments(0.5, 0.5, 0.5))
-    assert shared_pictures([first, contender(tmp_path / "b", "segments", segments(0.1, 0.2))]) == [
+    first = run_method(tmp_path / "first", "segments", segments(0.5, 0.5, 0.5))
+    assert shared_pictures([first, run_method(tmp_path / "b", "segments", segments(0.1, 0.2))]) == [
         "made_0",
         "made_1",
     ]
-    other = Contender(MeasuredRun(tmp_path, DATASET, frozenset({"segments"}), ("else",)), RowName("m", ""))
+    other = RunMethod(MeasuredRun(tmp_path, DATASET, frozenset({"segments"}), ("else",)), RowName("m", ""))
     with pytest.raises(InvalidSettingError, match="all runs have measured, got none"):
         shared_pictures([first, other])
 
@@ -147,18 +153,18 @@ def test_methods_of_one_run_are_compared(
     assert main(["compare", f"{runs}/folder", f"{runs}/folder:grid:2", "--json", str(file)]) == 0
     content = json.loads(file.read_text())
     rows = {
-        (row["method"], row["setting"]): row["figures"]
+        (row["method"], row["setting"]): row["metrics"]
         for row in json.loads((runs / "folder/results.json").read_text())["rows"]
     }
     (comparison,) = content["comparisons"]
-    figures = {figure["figure"]: figure for figure in comparison["figures"]}
-    assert figures["accuracy"]["first"] == rows["one-segment", ""]["accuracy"]
-    assert figures["accuracy"]["other"] == rows["grid", "2"]["accuracy"]
-    assert figures["accuracy"]["low"] <= figures["accuracy"]["difference"] <= figures["accuracy"]["high"]
+    metrics = {metric["metric"]: metric for metric in comparison["metrics"]}
+    assert metrics["accuracy"]["first"] == rows["one-segment", ""]["accuracy"]
+    assert metrics["accuracy"]["other"] == rows["grid", "2"]["accuracy"]
+    assert metrics["accuracy"]["low"] <= metrics["accuracy"]["difference"] <= metrics["accuracy"]["high"]
     assert content["pictures"] == ["made_0", "made_1", "made_2"]
     printed = capsys.readouterr().out
     assert f"{runs}/folder:grid:2 against {runs}/folder:one-segment, 3 pictures" in printed
-    assert f"| {figures['accuracy']['other']:.3f} |" in printed
+    assert f"| {metrics['accuracy']['other']:.3f} |" in printed
 
 
 @pytest.mark.parametrize(
@@ -181,4 +187,4 @@ def test_what_cannot_be_compared_is_refused(
 def test_a_run_that_is_not_finished_is_refused(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     with pytest.raises(InvalidSettingError, match="when it is finished"):
-        find_contender(str(tmp_path))
+        resolve_run_method(str(tmp_path))

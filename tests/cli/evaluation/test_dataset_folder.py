@@ -19,8 +19,8 @@ from made_datasets import (
 from PIL import Image
 
 from diffseg_cli.errors import DatasetError
-from diffseg_cli.evaluation.annotated import VOID
 from diffseg_cli.evaluation.datasets import open_dataset
+from diffseg_cli.evaluation.types import VOID
 from diffseg_core import DiffSegError
 
 

@@ -21,9 +21,9 @@ from made_datasets import (
 from scipy.io import savemat
 
 from diffseg_cli.errors import DatasetError
-from diffseg_cli.evaluation.annotated import VOID
 from diffseg_cli.evaluation.datasets import open_dataset
 from diffseg_cli.evaluation.datasets.coco27_classes import FINE_TO_COARSE, NAMES
+from diffseg_cli.evaluation.types import VOID
 
 
 def test_the_27_classes_cover_coco_stuff() -> None:

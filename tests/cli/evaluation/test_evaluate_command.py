@@ -26,7 +26,7 @@ def results_of(out: Path) -> dict:
 
 def figures_of(out: Path, method: str, setting: str = "") -> dict[str, float]:
     (row,) = (row for row in results_of(out)["rows"] if (row["method"], row["setting"]) == (method, setting))
-    return row["figures"]
+    return row["metrics"]
 
 
 def csv_of(out: Path) -> list[dict[str, str]]:
@@ -107,11 +107,11 @@ def test_people_are_measured_against_the_others(tmp_path: Path) -> None:
     made_datasets.make_bsds500(tmp_path / "data")
     evaluate("bsds500", tmp_path / "data", tmp_path / "run", "--methods", "people", "--limit", "1")
     # One drew left and right, 1080 pixels each, and the band, 240; the other left and right, 1200 each.
-    figures = figures_of(tmp_path / "run", "people")
-    assert figures["segments"] == 2.5
+    metrics = figures_of(tmp_path / "run", "people")
+    assert metrics["segments"] == 2.5
     covered_by_first = 2400 * 1080 / 1200
     covered_by_second = 2160 * 1080 / 1200 + 240 * 120 / (1200 + 120)
-    assert figures["covering"] == pytest.approx((covered_by_first + covered_by_second) / 4800)
+    assert metrics["covering"] == pytest.approx((covered_by_first + covered_by_second) / 4800)
     assert results_of(tmp_path / "run")["rows"][0]["seconds"] is None
 
 
@@ -229,8 +229,8 @@ def test_a_run_from_before_settings_of_a_hierarchy_were_kept_goes_on(
 ) -> None:
     options = ["--methods", "diffseg", "--sweep", "granularity=4,auto", "--limit", "1", *MODEL]
     assert evaluate("folder", folder, tmp_path / "run", *options) == 0
-    run_file = tmp_path / "run/evaluation.json"
-    kept = json.loads(run_file.read_text())
+    run_manifest = tmp_path / "run/evaluation.json"
+    kept = json.loads(run_manifest.read_text())
     now = kept["settings"]["diffseg"]
     assert [each["granularity"] for each in now.values()] == [4, 0]
     merging = {
@@ -244,12 +244,12 @@ def test_a_run_from_before_settings_of_a_hierarchy_were_kept_goes_on(
         name: {**merging, "granularity": each["granularity"], "refine_edges": False}
         for name, each in now.items()
     }
-    run_file.write_text(json.dumps({**kept, "settings": {**kept["settings"], "diffseg": before}}))
+    run_manifest.write_text(json.dumps({**kept, "settings": {**kept["settings"], "diffseg": before}}))
     (record,) = (tmp_path / "run/pictures").glob("*.json")
     written = record.stat().st_mtime_ns
     assert evaluate("folder", folder, tmp_path / "run", *options) == 0
     assert record.stat().st_mtime_ns == written
-    assert json.loads(run_file.read_text()) == kept
+    assert json.loads(run_manifest.read_text()) == kept
     finer = ["--granularity", "auto", "--finest", "1"]
     assert evaluate("folder", folder, tmp_path / "run", *options, *finer) == 2
     assert "'finest': 1.0" in capsys.readouterr().err

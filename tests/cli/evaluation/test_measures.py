@@ -1,4 +1,4 @@
-"""The record of a picture, and the figures of a set."""
+"""The record of a picture, and the metrics of a set."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffseg_cli.evaluation.annotated import VOID, AnnotatedPicture
 from diffseg_cli.evaluation.boundaries import boundary_of
-from diffseg_cli.evaluation.figures import statistics, summarise
 from diffseg_cli.evaluation.measures import check_labels, measure
-from diffseg_cli.evaluation.sweep_figures import sweep_statistics
+from diffseg_cli.evaluation.metrics import compute_metrics
+from diffseg_cli.evaluation.sweep_metrics import sweep_metrics
+from diffseg_cli.evaluation.types import VOID, AnnotatedPicture
 from diffseg_core import DiffSegError
 
 EVERYTHING = frozenset({"classes", "segments", "people", "boundaries"})
 HALVES = np.array([[0, 0, 1, 1]] * 4, np.int32)
 QUARTER = np.array([[0, 1, 1, 1]] * 4, np.int32)
+
+
+def summarise(records, groups, classes=0):
+    """The metrics of a set as plain numbers."""
+    return {name: metric.overall for name, metric in compute_metrics(records, groups, classes).items()}
 
 
 def picture(*people, classes=None):
@@ -120,8 +125,8 @@ def test_figures_of_a_set_worked_by_hand():
     )
     values = [(2, 3.0, 4, 0.5, 1.0, 1, 4, 1, 1), (5, 9.0, 36, 0.7, 2.0, 2, 2, 2, 5)]
     records = [dict(zip(keys, row, strict=True)) for row in values]
-    figures = summarise(records, frozenset({"people", "boundaries"}))
-    assert figures == pytest.approx(
+    metrics = summarise(records, frozenset({"people", "boundaries"}))
+    assert metrics == pytest.approx(
         {
             "segments": 3.5,
             "covering": 12 / 40,
@@ -139,14 +144,14 @@ def test_covering_of_one_persons_segments_is_the_mean_over_pictures():
         {"segments": 1, "covering": 0.5, "best_iou": 0.4},
         {"segments": 1, "covering": 1, "best_iou": 0},
     ]
-    figures = summarise(records, frozenset({"segments"}))
-    assert figures == {"segments": 1, "covering": 0.75, "best_iou": 0.2}
+    metrics = summarise(records, frozenset({"segments"}))
+    assert metrics == {"segments": 1, "covering": 0.75, "best_iou": 0.2}
 
 
 def test_without_any_boundary_the_figures_are_0():
     record = {"segments": 1, "matched_truth": 0, "truth": 9, "matched_prediction": 0, "prediction": 0}
-    figures = summarise([record], frozenset({"boundaries"}))
-    assert figures == {"segments": 1, "boundary_precision": 0, "boundary_recall": 0, "boundary_f": 0}
+    metrics = summarise([record], frozenset({"boundaries"}))
+    assert metrics == {"segments": 1, "boundary_precision": 0, "boundary_recall": 0, "boundary_f": 0}
 
 
 def test_a_resampled_set_is_the_set_of_those_pictures():
@@ -155,8 +160,8 @@ def test_a_resampled_set_is_the_set_of_those_pictures():
     weights = np.array([[2, 0, 1, 0, 3, 1, 0], [1] * 7])
     drawn = [record for record, times in zip(records, weights[0], strict=True) for _ in range(times)]
     expected = summarise(drawn, groups, 3), summarise(records, groups, 3)
-    for name, statistic in statistics(records, groups, 3).items():
-        sample, whole = statistic.of_samples(weights)
+    for name, metric in compute_metrics(records, groups, 3).items():
+        sample, whole = metric.resampled(weights)
         assert whole == pytest.approx(expected[1][name])
         if not name.endswith("whole_set"):  # which would be matched anew
             assert sample == pytest.approx(expected[0][name])
@@ -174,13 +179,13 @@ def test_a_sweep_has_a_best_setting_for_the_set_and_one_for_each_picture():
         "fine": [boundary_record(4, 4, 4, 4), boundary_record(2, 4, 2, 8)],
         "coarse": [boundary_record(0, 4, 0, 0), boundary_record(4, 4, 4, 4)],
     }
-    found = sweep_statistics(sweep, frozenset({"boundaries"}))
+    found = sweep_metrics(sweep, frozenset({"boundaries"}))
     assert list(found) == ["boundary_precision", "boundary_recall", "boundary_f"]
-    assert {figure.setting for figure in found.values()} == {"coarse"}
-    assert {name: figure.best_for_set.of_set for name, figure in found.items()} == pytest.approx(
+    assert {metric.setting for metric in found.values()} == {"coarse"}
+    assert {name: metric.best_for_set.overall for name, metric in found.items()} == pytest.approx(
         {"boundary_precision": 1.0, "boundary_recall": 0.5, "boundary_f": 2 / 3}
     )
-    assert [figure.best_for_each.of_set for figure in found.values()] == [1.0, 1.0, 1.0]
+    assert [metric.best_for_each.overall for metric in found.values()] == [1.0, 1.0, 1.0]
 
 
 def test_of_a_sweep_the_least_variation_of_information_is_best():
@@ -189,34 +194,34 @@ def test_of_a_sweep_the_least_variation_of_information_is_best():
         return [{**rest, "variation_of_information": value} for value in values]
 
     sweep = {"a": records(1.0, 3.0), "b": records(2.0, 1.0)}
-    found = sweep_statistics(sweep, frozenset({"people"}))["variation_of_information"]
+    found = sweep_metrics(sweep, frozenset({"people"}))["variation_of_information"]
     assert found.setting == "b"
-    assert found.best_for_set.of_set == 1.5
-    assert found.best_for_each.of_set == 1.0
+    assert found.best_for_set.overall == 1.5
+    assert found.best_for_each.overall == 1.0
 
 
 def test_of_equally_good_settings_the_first_is_taken():
     records = random_records(3)
-    found = sweep_statistics({"first": records, "second": records}, EVERYTHING, 3)
-    assert {figure.setting for figure in found.values()} == {"first"}
-    figures = summarise(records, EVERYTHING, 3)
-    for name, figure in found.items():
-        assert figure.best_for_set.of_set == figure.best_for_each.of_set == figures[name]
+    found = sweep_metrics({"first": records, "second": records}, EVERYTHING, 3)
+    assert {metric.setting for metric in found.values()} == {"first"}
+    metrics = summarise(records, EVERYTHING, 3)
+    for name, metric in found.items():
+        assert metric.best_for_set.overall == metric.best_for_each.overall == metrics[name]
 
 
 def test_a_picture_without_annotated_pixels_does_not_decide_a_sweep():
     def records(*values):
         return [{"segments": 1, "covering": value, "best_iou": value} for value in values]
 
-    found = sweep_statistics({"a": records(0.2, None), "b": records(0.4, None)}, frozenset({"segments"}))
+    found = sweep_metrics({"a": records(0.2, None), "b": records(0.4, None)}, frozenset({"segments"}))
     assert found["covering"].setting == "b"
-    assert found["covering"].best_for_each.of_set == 0.4
+    assert found["covering"].best_for_each.overall == 0.4
 
 
 @pytest.mark.parametrize("sweep", [{}, {"a": [], "b": [{"segments": 1}]}], ids=["empty", "uneven"])
 def test_a_sweep_is_of_the_same_pictures(sweep):
     with pytest.raises(DiffSegError, match="the same pictures at every setting"):
-        sweep_statistics(sweep, frozenset())
+        sweep_metrics(sweep, frozenset())
 
 
 @pytest.mark.parametrize(

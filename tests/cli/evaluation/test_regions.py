@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
-from diffseg_cli.evaluation.annotated import VOID
 from diffseg_cli.evaluation.regions import (
     Overlaps,
     covering,
@@ -17,6 +16,7 @@ from diffseg_cli.evaluation.regions import (
     mean_variation_of_information,
     probabilistic_rand_index,
 )
+from diffseg_cli.evaluation.types import VOID
 from diffseg_core import DiffSegError
 
 HALVES = np.array([[0, 0, 1, 1]])

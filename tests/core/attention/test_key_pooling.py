@@ -46,7 +46,7 @@ def test_larger_grids_have_at_most_4096_keys_of_a_whole_factor(grid):
 @pytest.fixture
 def few_keys(monkeypatch):
     """Pooling that begins at 8×8, so that small grids show it."""
-    monkeypatch.setattr(key_pooling, "MOST_KEYS", 64)
+    monkeypatch.setattr(key_pooling, "MAX_KEYS", 64)
 
 
 @pytest.mark.parametrize("grid", [(16, 16), (20, 12), (13, 9)])

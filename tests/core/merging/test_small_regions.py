@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from diffseg_core.merging.small_regions import absorb_crumbs, connected_components
+from diffseg_core.merging.small_regions import connected_components, merge_small_regions
 
 
 def drawn(*rows: str) -> np.ndarray:
@@ -76,7 +76,7 @@ CRUMBS = {
 
 @pytest.mark.parametrize(("labels", "smallest", "expected"), CRUMBS.values(), ids=CRUMBS)
 def test_crumbs(labels, smallest, expected):
-    assert absorb_crumbs(labels, smallest).tolist() == expected.tolist()
+    assert merge_small_regions(labels, smallest).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("smallest", [2, 9, 60, 10_000])
@@ -84,7 +84,7 @@ def test_crumbs(labels, smallest, expected):
 def test_no_crumb_remains_and_what_was_large_enough_stays(labels, smallest):
     noise = np.random.default_rng(smallest + labels).random((labels, 40, 50))
     picture = ndimage.gaussian_filter(noise, (0, 1, 1)).argmax(0).astype(np.int32)
-    result = absorb_crumbs(picture, smallest)
+    result = merge_small_regions(picture, smallest)
     areas = np.bincount(connected_components(result).ravel())
     assert areas.min() >= min(smallest, picture.size)
     before = connected_components(picture)

@@ -12,7 +12,7 @@ import torch
 from diffseg_core.grid import GridSize
 from diffseg_core.hierarchy import Hierarchy
 from diffseg_core.nested.tree_building import build_hierarchy, join_closest, mean_maps
-from diffseg_core.picture.boundary_contrast import LEAST, Contrast
+from diffseg_core.picture.boundary_contrast import MIN_CONTRAST, Contrast
 
 Groups = dict[int, list[int]]
 
@@ -82,7 +82,7 @@ class SlowTree:
         if self.colours is not None:
             found += self.colour_weight * divergence(means[0][1], means[1][1])
         if self.picture is not None:
-            found *= (max(LEAST, self.border(first, second).mean()) / self.typical) ** self.weight
+            found *= (max(MIN_CONTRAST, self.border(first, second).mean()) / self.typical) ** self.weight
         return found
 
     def join(self) -> None:

@@ -268,7 +268,7 @@ def test_an_image_without_any_segment_is_written_too(files, with_picture):
 
 
 def test_as_many_segments_as_16_bits_hold_and_no_more(files, monkeypatch):
-    monkeypatch.setattr(export, "MOST_SEGMENTS", 300)
+    monkeypatch.setattr(export, "MAX_SEGMENTS", 300)
     export_segments(Segments(many(300), ()), 0, files)
     with pytest.raises(InvalidSettingError, match="at most 300 segments .* got 301"):
         export_segments(Segments(many(301), ()), 0, files)

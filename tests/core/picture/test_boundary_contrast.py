@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffseg_core.picture.boundary_contrast import LEAST, Contrast
+from diffseg_core.picture.boundary_contrast import MIN_CONTRAST, Contrast
 
 
 def greys(rows: list[list[float]]) -> torch.Tensor:
@@ -75,8 +75,8 @@ def test_each_pixel_of_a_border_counts_once():
 def test_a_border_between_equal_colours_has_the_least_contrast():
     picture, segments = strip(0.5, 0.5, 0.6, 0.8)
     factors = Contrast(picture, segments, 1.0).factors()
-    assert factors[0, 1] == pytest.approx(LEAST / (0.1 * math.sqrt(3)), rel=1e-5)
-    assert LEAST == 0.001
+    assert factors[0, 1] == pytest.approx(MIN_CONTRAST / (0.1 * math.sqrt(3)), rel=1e-5)
+    assert MIN_CONTRAST == 0.001
 
 
 def test_in_a_picture_of_one_colour_every_border_is_typical():

@@ -15,36 +15,36 @@ from made_datasets import (
 )
 from PIL import Image
 
-from diffseg_cli.evaluation.annotated import VOID
 from diffseg_cli.evaluation.datasets import open_dataset
-from diffseg_cli.evaluation.datasets.square import CentralSquare
+from diffseg_cli.evaluation.datasets.center_crop import CenterCrop
+from diffseg_cli.evaluation.types import VOID
 
 
 def test_labels_take_the_nearest_pixel_of_the_central_square() -> None:
     labels = np.arange(4 * 7).reshape(4, 7)
     square = labels[:, 1:5]  # (7 − 4) // 2 = 1
-    assert CentralSquare(4).of_labels(labels).tolist() == square.tolist()
-    assert CentralSquare(2).of_labels(labels).tolist() == square[np.ix_([1, 3], [1, 3])].tolist()
-    assert CentralSquare(3).of_labels(labels).tolist() == square[np.ix_([0, 2, 3], [0, 2, 3])].tolist()
-    assert CentralSquare(4).of_labels(labels.T).tolist() == square.T.tolist()
+    assert CenterCrop(4).of_labels(labels).tolist() == square.tolist()
+    assert CenterCrop(2).of_labels(labels).tolist() == square[np.ix_([1, 3], [1, 3])].tolist()
+    assert CenterCrop(3).of_labels(labels).tolist() == square[np.ix_([0, 2, 3], [0, 2, 3])].tolist()
+    assert CenterCrop(4).of_labels(labels.T).tolist() == square.T.tolist()
 
 
 def test_pictures_are_resized_between_pixel_centres_without_smoothing() -> None:
     row = np.array([9, 0, 100, 200, 40, 9], np.uint8)  # the central square: 0, 100, 200, 40
     picture = Image.fromarray(np.broadcast_to(row[:, None], (4, 6, 3)).copy())
-    larger = np.array(CentralSquare(8).of_picture(picture))
+    larger = np.array(CenterCrop(8).of_picture(picture))
     assert larger[0, :, 0].tolist() == [0, 25, 75, 125, 175, 160, 80, 40]
-    smaller = np.array(CentralSquare(1).of_picture(picture))
+    smaller = np.array(CenterCrop(1).of_picture(picture))
     assert smaller.tolist() == [[[150, 150, 150]]]  # of its two middle pixels; the mean of all is 85
-    same = np.array(CentralSquare(4).of_picture(picture))
+    same = np.array(CenterCrop(4).of_picture(picture))
     assert same[:, :, 1].tolist() == [[0, 100, 200, 40]] * 4
 
 
 def test_a_half_grey_level_goes_to_the_even_one() -> None:
     picture = Image.fromarray(np.array([[[0] * 3, [1] * 3], [[2] * 3, [3] * 3]], np.uint8))
-    assert np.array(CentralSquare(1).of_picture(picture)).tolist() == [[[2, 2, 2]]]  # of 1.5
+    assert np.array(CenterCrop(1).of_picture(picture)).tolist() == [[[2, 2, 2]]]  # of 1.5
     picture = Image.fromarray(np.array([[[0] * 3, [1] * 3]] * 2, np.uint8))
-    assert np.array(CentralSquare(1).of_picture(picture)).tolist() == [[[0, 0, 0]]]  # of 0.5
+    assert np.array(CenterCrop(1).of_picture(picture)).tolist() == [[[0, 0, 0]]]  # of 0.5
 
 
 @pytest.mark.parametrize("name", SQUARES)

@@ -1,4 +1,4 @@
-"""The figures of a method that was run at several settings: at the best for the set, and for each picture."""
+"""The metrics of a method that was run at several settings: at the best for the set, and for each picture."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ import numpy.typing as npt
 
 from diffseg_core.errors import InvalidSettingError
 
-from .annotated import Measure
-from .figures import LOWER_IS_BETTER, Statistic, Values, statistics
-from .measures import Record
+from .measures import Measurements
+from .metrics import LOWER_IS_BETTER, Metric, Values, compute_metrics
+from .types import Measure
 
 CHOSEN_BY = {"boundary_precision": "boundary_f", "boundary_recall": "boundary_f"}
-"""Figures of a sweep that are those of the setting which is best by another."""
+"""Metrics of a sweep that are those of the setting which is best by another."""
 
 NOT_OF_A_SWEEP = frozenset({"segments", "accuracy_whole_set", "mean_iou_whole_set"})
-"""Figures that have no best setting: neither many nor few segments are good, and a matching of the whole set
+"""Metrics that have no best setting: neither many nor few segments are good, and a matching of the whole set
 does not fit a set whose pictures are at different settings."""
 
 
 @dataclass(frozen=True, eq=False)
-class SweepFigure:
-    """A figure of a method that was run at several settings.
+class SweepMetric:
+    """A metric of a method that was run at several settings.
 
     Attributes:
         setting: the one that is best for the set as a whole.
-        best_for_set: the figure at that setting; of BSDS500 the "optimal data-set scale", ODS.
-        best_for_each: the figure with every picture at the setting that is best for it; "optimal image
+        best_for_set: the metric at that setting; of BSDS500 the "optimal data-set scale", ODS.
+        best_for_each: the metric with every picture at the setting that is best for it; "optimal image
             scale", OIS.
     """
 
     setting: str
-    best_for_set: Statistic
-    best_for_each: Statistic
+    best_for_set: Metric
+    best_for_each: Metric
 
 
-def sweep_statistics(
-    sweep: Mapping[str, Sequence[Record]], groups: frozenset[Measure], classes: int = 0
-) -> dict[str, SweepFigure]:
-    """The figures of a sweep, by name: as of `statistics` but for those in `NOT_OF_A_SWEEP`.
+def sweep_metrics(
+    sweep: Mapping[str, Sequence[Measurements]], groups: frozenset[Measure], classes: int = 0
+) -> dict[str, SweepMetric]:
+    """The metrics of a sweep, by name: as of `compute_metrics` but for those in `NOT_OF_A_SWEEP`.
 
     The settings are those that were run: unlike the benchmark's code for thresholds of a continuous boundary
     map, nothing is interpolated between them. Of equally good ones the first is taken.
@@ -58,20 +58,20 @@ def sweep_statistics(
         lengths = {setting: len(records) for setting, records in sweep.items()}
         raise InvalidSettingError(f"Expected records of the same pictures at every setting, got {lengths}.")
     settings = list(sweep)
-    found = [statistics(records, groups, classes) for records in sweep.values()]
-    figures = {}
+    found = [compute_metrics(records, groups, classes) for records in sweep.values()]
+    metrics = {}
     for name in found[0]:
         if name not in NOT_OF_A_SWEEP:
             chooser = CHOSEN_BY.get(name, name)
             sign = -1 if chooser in LOWER_IS_BETTER else 1
-            by_set = [sign * row[chooser].of_set for row in found]
-            by_picture = np.stack([sign * row[chooser].of_each for row in found])  # [S, N]
+            by_set = [sign * row[chooser].overall for row in found]
+            by_picture = np.stack([sign * row[chooser].per_image for row in found])  # [S, N]
             best, best_of_each = (_first_best(np.asarray(scores)) for scores in (by_set, by_picture))
             counts = np.stack([row[name].counts for row in found])  # [S, N, K]
             mixed = counts[best_of_each, np.arange(counts.shape[1])]
             at_best = found[int(best)][name]
-            figures[name] = SweepFigure(settings[int(best)], at_best, Statistic(mixed, at_best.figure))
-    return figures
+            metrics[name] = SweepMetric(settings[int(best)], at_best, Metric(mixed, at_best.formula))
+    return metrics
 
 
 def _first_best(scores: Values) -> npt.NDArray[np.int64]:

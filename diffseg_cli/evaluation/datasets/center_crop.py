@@ -16,7 +16,7 @@ Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class CentralSquare:
+class CenterCrop:
     """The crop of DiffSeg's and PiCIE's protocol.
 
     With c = min(H, W) the square starts at ((H − c) // 2, (W − c) // 2). Pictures are resized bilinearly

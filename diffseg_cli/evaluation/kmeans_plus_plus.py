@@ -10,7 +10,7 @@ import torch
 SEED = 0
 
 
-def spread_start(features: torch.Tensor, clusters: int) -> torch.Tensor:
+def kmeans_plus_plus(features: torch.Tensor, clusters: int) -> torch.Tensor:
     """Greedy k-means++ (Arthur and Vassilvitskii, 2007), as scikit-learn's ``KMeans`` starts; deterministic.
 
     Each next centre is the best of 2 + ln K features drawn with probability proportional to the squared

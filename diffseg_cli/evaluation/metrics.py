@@ -1,6 +1,6 @@
 """What the records of `measures.measure` make of a set of pictures.
 
-`statistics` turns the records of a set into its figures, by name and in this order:
+`compute_metrics` turns the records of a set into its metrics, by name and in this order:
 
 - ``segments``: mean number of segments;
 - of "classes": ``accuracy`` and ``mean_iou`` with every picture matched for itself, ``accuracy_whole_set``
@@ -11,8 +11,8 @@
 - of "people": ``rand_index`` and ``variation_of_information`` in bits, the means over the pictures;
 - of "boundaries": ``boundary_precision``, ``boundary_recall`` and ``boundary_f``, of pixels of all pictures.
 
-All are in 0..1 and better when higher, but for ``segments`` and what is in `LOWER_IS_BETTER`. A figure is
-kept as the sums over the pictures that it is made of (`Statistic`), from which that of any resampled set
+All are in 0..1 and better when higher, but for ``segments`` and what is in `LOWER_IS_BETTER`. A metric is
+kept as the sums over the pictures that it is made of (`Metric`), from which that of any resampled set
 follows too.
 """
 
@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .annotated import Measure
 from .class_matching import ClassMatching, accuracy, match_per_picture, match_whole_set, mean_iou
-from .measures import Record
+from .measures import Measurements
+from .types import Measure
 
 Values = npt.NDArray[np.float64]
 
@@ -36,47 +36,47 @@ LOWER_IS_BETTER = frozenset({"variation_of_information"})
 
 
 @dataclass(frozen=True, eq=False)
-class Statistic:
-    """A figure of a set of pictures, as a function of sums over them.
+class Metric:
+    """A metric of a set of pictures, as a function of sums over them.
 
     Attributes:
         counts: float64 ``[N, K]``, what each picture adds to the sums.
-        figure: from sums ``[..., K]`` to the figure ``[...]``; NaN where they say nothing.
+        formula: from sums ``[..., K]`` to the metric ``[...]``; NaN where they say nothing.
     """
 
     counts: Values
-    figure: Callable[[Values], Values]
+    formula: Callable[[Values], Values]
 
     @property
-    def of_set(self) -> float:
-        """The figure of the whole set."""
-        return float(self.figure(self.counts.sum(axis=0)))
+    def overall(self) -> float:
+        """The metric of the whole set."""
+        return float(self.formula(self.counts.sum(axis=0)))
 
     @property
-    def of_each(self) -> Values:
-        """The figure of each picture alone, ``[N]``."""
-        return self.figure(self.counts)
+    def per_image(self) -> Values:
+        """The metric of each picture alone, ``[N]``."""
+        return self.formula(self.counts)
 
-    def of_samples(self, weights: npt.NDArray[Any]) -> Values:
-        """The figures of other sets of the same pictures, ``[S]``.
+    def resampled(self, weights: npt.NDArray[Any]) -> Values:
+        """The metrics of other sets of the same pictures, ``[S]``.
 
         Args:
             weights: ``[S, N]``, how often each picture is in each of the S sets.
         """
-        return self.figure(weights.astype(np.float64) @ self.counts)
+        return self.formula(weights.astype(np.float64) @ self.counts)
 
 
-def statistics(
-    records: Sequence[Record], groups: frozenset[Measure], classes: int = 0
-) -> dict[str, Statistic]:
-    """The figures of a set, by name; see the module.
+def compute_metrics(
+    records: Sequence[Measurements], groups: frozenset[Measure], classes: int = 0
+) -> dict[str, Metric]:
+    """The metrics of a set, by name; see the module.
 
     Args:
         records: of one row of one method, a picture each.
         groups: what was measured.
         classes: number of classes of the data set; needed for "classes".
 
-    The figures with one matching for the set keep that matching in every resampled set.
+    The metrics with one matching for the set keep that matching in every resampled set.
     """
     found = {"segments": _mean(records, "segments")}
     if "classes" in groups:
@@ -86,10 +86,10 @@ def statistics(
             ("_whole_set", match_whole_set(tables, classes)),
         ):
             counts = _class_counts(matching)
-            found["accuracy" + ending] = Statistic(counts, partial(_accuracy, classes=classes))
-            found["mean_iou" + ending] = Statistic(counts, partial(_mean_iou, classes=classes))
+            found["accuracy" + ending] = Metric(counts, partial(_accuracy, classes=classes))
+            found["mean_iou" + ending] = Metric(counts, partial(_mean_iou, classes=classes))
     if "people" in groups:
-        found["covering"] = Statistic(_columns(records, "covered", "area"), _ratio)
+        found["covering"] = Metric(_columns(records, "covered", "area"), _ratio)
     elif "segments" in groups:
         found["covering"] = _mean(records, "covering")
     if "segments" in groups:
@@ -98,28 +98,20 @@ def statistics(
         found |= {name: _mean(records, name) for name in ("rand_index", "variation_of_information")}
     if "boundaries" in groups:
         counts = _columns(records, "matched_truth", "truth", "matched_prediction", "prediction")
-        found["boundary_precision"] = Statistic(counts, _precision)
-        found["boundary_recall"] = Statistic(counts, _recall)
-        found["boundary_f"] = Statistic(counts, _f_measure)
+        found["boundary_precision"] = Metric(counts, _precision)
+        found["boundary_recall"] = Metric(counts, _recall)
+        found["boundary_f"] = Metric(counts, _f_measure)
     return found
 
 
-def summarise(records: Sequence[Record], groups: frozenset[Measure], classes: int = 0) -> dict[str, float]:
-    """The figures of a set as plain numbers; arguments and names as of `statistics`.
-
-    NaN where no picture has what is measured.
-    """
-    return {name: statistic.of_set for name, statistic in statistics(records, groups, classes).items()}
-
-
-def _mean(records: Sequence[Record], key: str) -> Statistic:
+def _mean(records: Sequence[Measurements], key: str) -> Metric:
     """Of the pictures of which there is a value."""
     values = [record[key] for record in records]
     pairs = [(0.0, 0.0) if value is None else (value, 1.0) for value in values]
-    return Statistic(np.array(pairs, np.float64).reshape(-1, 2), _ratio)
+    return Metric(np.array(pairs, np.float64).reshape(-1, 2), _ratio)
 
 
-def _columns(records: Sequence[Record], *keys: str) -> Values:
+def _columns(records: Sequence[Measurements], *keys: str) -> Values:
     return np.array([[record[key] for key in keys] for record in records], np.float64).reshape(-1, len(keys))
 
 

@@ -20,16 +20,16 @@ import ray
 import torch
 from PIL import Image
 
-from diffseg_cli.batch.crew import Crew
-from diffseg_cli.batch.inputs import find_pictures
-from diffseg_cli.batch.local_crew import LocalCrew
+from diffseg_cli.batch.discovery import find_pictures
+from diffseg_cli.batch.executor import Executor
+from diffseg_cli.batch.local_executor import LocalExecutor
 from diffseg_cli.batch.ray_cluster import connected, import_ray
-from diffseg_cli.batch.ray_crew import RayCrew
-from diffseg_cli.batch.segment_run import MakeSegmentWorker, RunSettings, finish_run, prepare_run
+from diffseg_cli.batch.ray_executor import RayExecutor
+from diffseg_cli.batch.segment_run import RunSettings, SegmentWorkerFactory, finish_run, prepare_run
 from diffseg_cli.batch.settings import DEMO_CAPTURE, DEMO_SEGMENT, ModelChoice
-from diffseg_cli.errors import CrewError
+from diffseg_cli.errors import ExecutorError
 from diffseg_core.errors import InvalidSettingError
-from diffseg_core.output.atomic_files import write_whole
+from diffseg_core.output.atomic_files import write_atomic
 
 pytestmark = pytest.mark.slow
 
@@ -45,28 +45,28 @@ def cluster() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class MakeWriter:
-    """Makes workers that write a file for each unit; some units are not so easy."""
+    """Makes workers that write a file for each task; some tasks are not so easy."""
 
     folder: Path
 
     def __call__(self) -> Callable[[str], None]:
-        def write(unit: str) -> None:
-            with (self.folder / f"{unit}.attempts").open("a") as file:
+        def write(task: str) -> None:
+            with (self.folder / f"{task}.attempts").open("a") as file:
                 file.write(f"{os.getpid()}\n")
-            if unit == "poison" or (unit == "victim" and len(attempts(self.folder, unit)) == 1):
+            if task == "poison" or (task == "victim" and len(attempts(self.folder, task)) == 1):
                 os.kill(os.getpid(), signal.SIGKILL)
-            if unit == "refused":
+            if task == "refused":
                 raise InvalidSettingError("Expected less,\n got more.")
-            if unit == "missing":
+            if task == "missing":
                 (self.folder / "nowhere").read_bytes()
             time.sleep(0.2)
-            write_whole(self.folder / f"{unit}.done", unit.encode())
+            write_atomic(self.folder / f"{task}.done", task.encode())
 
         return write
 
 
-def attempts(folder: Path, unit: str) -> list[int]:
-    return [int(line) for line in (folder / f"{unit}.attempts").read_text().split()]
+def attempts(folder: Path, task: str) -> list[int]:
+    return [int(line) for line in (folder / f"{task}.attempts").read_text().split()]
 
 
 def done(folder: Path) -> set[str]:
@@ -74,7 +74,7 @@ def done(folder: Path) -> set[str]:
 
 
 def member_processes(of: int) -> list[psutil.Process]:
-    return [each for each in psutil.Process(of).children(recursive=True) if "Member" in each.name()]
+    return [each for each in psutil.Process(of).children(recursive=True) if "WorkerActor" in each.name()]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -89,19 +89,19 @@ def test_without_a_cluster_at_the_address_the_run_ends_at_once():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(CrewError, match=f"Expected a cluster at {address}"):
-        list(RayCrew(address).run(refuse, ["a"]))
+    with pytest.raises(ExecutorError, match=f"Expected a cluster at {address}"):
+        list(RayExecutor(address).run(refuse, ["a"]))
 
 
 @pytest.mark.usefixtures("cluster")
 def test_every_unit_is_done_once_although_a_worker_is_killed(tmp_path):
-    units = ["a", "b", "c", "victim", "d", "e", "f", "g"]
-    outcomes = RayCrew(workers=2, use_gpus=False).run(MakeWriter(tmp_path), units)
+    tasks = ["a", "b", "c", "victim", "d", "e", "f", "g"]
+    outcomes = RayExecutor(workers=2, use_gpus=False).run(MakeWriter(tmp_path), tasks)
     first = next(outcomes)
-    assert len(done(tmp_path)) < len(units)  # yielded as they come
-    assert Counter(map(astuple, [first, *outcomes])) == Counter((unit, None) for unit in units)
-    assert done(tmp_path) == set(units)
-    processes = {unit: attempts(tmp_path, unit) for unit in units}
+    assert len(done(tmp_path)) < len(tasks)  # yielded as they come
+    assert Counter(map(astuple, [first, *outcomes])) == Counter((task, None) for task in tasks)
+    assert done(tmp_path) == set(tasks)
+    processes = {task: attempts(tmp_path, task) for task in tasks}
     assert len(set(processes.pop("victim"))) == 2
     assert {len(each) for each in processes.values()} == {1}
     assert len({each[0] for each in processes.values()}) >= 2
@@ -109,9 +109,9 @@ def test_every_unit_is_done_once_although_a_worker_is_killed(tmp_path):
 
 @pytest.mark.usefixtures("cluster")
 def test_units_that_cannot_be_done_are_reported_and_the_others_are_done(tmp_path):
-    units = ["poison", "refused", "missing", "a"]
+    tasks = ["poison", "refused", "missing", "a"]
     outcomes = {
-        each.name: each for each in RayCrew(workers=1, use_gpus=False).run(MakeWriter(tmp_path), units)
+        each.name: each for each in RayExecutor(workers=1, use_gpus=False).run(MakeWriter(tmp_path), tasks)
     }
     error = outcomes.pop("poison").error
     assert error.startswith("3 workers died at it")
@@ -119,7 +119,7 @@ def test_units_that_cannot_be_done_are_reported_and_the_others_are_done(tmp_path
     assert len(set(attempts(tmp_path, "poison"))) == 3
     assert len(attempts(tmp_path, "refused")) == 1
     assert outcomes["refused"].error == "Expected less, got more."
-    assert list(outcomes.values()) == list(LocalCrew().run(MakeWriter(tmp_path), units[1:]))
+    assert list(outcomes.values()) == list(LocalExecutor().run(MakeWriter(tmp_path), tasks[1:]))
     assert done(tmp_path) == {"a"}
 
 
@@ -131,26 +131,26 @@ def die() -> Callable[[str], None]:
 @pytest.mark.usefixtures("cluster")
 def test_a_worker_that_cannot_be_made_ends_the_run():
     with pytest.raises(InvalidSettingError, match=r"^Expected a model, got none\.$"):
-        list(RayCrew(workers=1, use_gpus=False).run(refuse, ["a", "b"]))
+        list(RayExecutor(workers=1, use_gpus=False).run(refuse, ["a", "b"]))
 
 
 @pytest.mark.usefixtures("cluster")
 def test_workers_that_die_while_they_are_made_end_the_run(monkeypatch):
-    monkeypatch.setattr("diffseg_cli.batch.ray_crew.MOST_DEATHS", 2)
-    with pytest.raises(CrewError, match="2 in a row died while they loaded the model"):
-        list(RayCrew(workers=1, use_gpus=False).run(die, ["a", "b"]))
+    monkeypatch.setattr("diffseg_cli.batch.ray_executor.MAX_CRASHES", 2)
+    with pytest.raises(ExecutorError, match="2 in a row died while they loaded the model"):
+        list(RayExecutor(workers=1, use_gpus=False).run(die, ["a", "b"]))
 
 
 @pytest.mark.usefixtures("cluster")
 def test_a_connection_to_another_cluster_is_not_taken_for_the_one_asked_for():
-    with pytest.raises(CrewError, match="connected already"):
-        list(RayCrew("192.0.2.1:6379").run(refuse, ["a"]))
+    with pytest.raises(ExecutorError, match="connected already"):
+        list(RayExecutor("192.0.2.1:6379").run(refuse, ["a"]))
     assert ray.is_initialized()
 
 
 @pytest.mark.usefixtures("cluster")
 def test_a_run_that_is_left_ends_its_processes(tmp_path):
-    outcomes = RayCrew(workers=1, use_gpus=False).run(MakeWriter(tmp_path), ["a", "b", "c", "d"])
+    outcomes = RayExecutor(workers=1, use_gpus=False).run(MakeWriter(tmp_path), ["a", "b", "c", "d"])
     next(outcomes)
     members = member_processes(os.getpid())
     assert members
@@ -173,10 +173,10 @@ def pictures(tmp_path_factory) -> Path:
 SETTINGS = RunSettings(ModelChoice(device="cpu"), replace(DEMO_CAPTURE, working_size=128), DEMO_SEGMENT)
 
 
-def segment(crew: Crew, pictures: Path, out: Path) -> dict[str, bytes]:
+def segment(executor: Executor, pictures: Path, out: Path) -> dict[str, bytes]:
     found = find_pictures([str(pictures)], out)
     todo = prepare_run(found, out, SETTINGS)
-    outcomes = list(crew.run(MakeSegmentWorker(SETTINGS, out, threads=1), todo))
+    outcomes = list(executor.run(SegmentWorkerFactory(SETTINGS, out, threads=1), todo))
     assert [each.error for each in outcomes] == [None] * 6
     finish_run(found, out)
     return contents(out)
@@ -185,7 +185,7 @@ def segment(crew: Crew, pictures: Path, out: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def plain(pictures, tmp_path_factory) -> dict[str, bytes]:
     before = torch.get_num_threads()
-    files = segment(LocalCrew(), pictures, tmp_path_factory.mktemp("plain"))
+    files = segment(LocalExecutor(), pictures, tmp_path_factory.mktemp("plain"))
     torch.set_num_threads(before)
     return files
 
@@ -193,7 +193,7 @@ def plain(pictures, tmp_path_factory) -> dict[str, bytes]:
 @pytest.mark.usefixtures("cluster")
 def test_segments_of_two_workers_are_those_of_the_plain_run(pictures, plain, tmp_path):
     assert len(plain) == 6 * 5 + 3
-    assert segment(RayCrew(workers=2, use_gpus=False), pictures, tmp_path) == plain
+    assert segment(RayExecutor(workers=2, use_gpus=False), pictures, tmp_path) == plain
 
 
 def test_the_command_starts_a_cluster_of_its_own_and_survives_a_killed_worker(pictures, plain, tmp_path):
@@ -220,11 +220,11 @@ def test_the_command_starts_a_cluster_of_its_own_and_survives_a_killed_worker(pi
 
 def test_without_ray_the_error_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(CrewError, match=r'pip install "diffseg\[ray\]"'):
-        list(RayCrew().run(refuse, ["a"]))
+    with pytest.raises(ExecutorError, match=r'pip install "diffseg\[ray\]"'):
+        list(RayExecutor().run(refuse, ["a"]))
 
 
 @pytest.mark.parametrize("given", [{"workers": 0}, {"cpus_per_worker": 0}])
 def test_a_crew_has_at_least_one_worker_with_one_cpu(given):
     with pytest.raises(InvalidSettingError, match="at least 1"):
-        RayCrew(**given)
+        RayExecutor(**given)

@@ -38,7 +38,7 @@ ENDINGS |= {".tif", ".tiff", ".jp2", ".ppm", ".pgm", ".pbm", ".tga"}
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "JPEG2000", "PPM", "TGA", "ICO", "PSD")
 """Of Pillow's: it would also read some by running other programs (EPS)."""
 
-MOST_PIXELS = 89_478_485  # Pillow's default limit: 256 MB of RGB
+MAX_PIXELS = 89_478_485  # Pillow's default limit: 256 MB of RGB
 
 
 def read_picture(path: Path) -> Image.Image:
@@ -69,9 +69,9 @@ def _known_formats() -> list[str]:
 
 def _check_pixels(opened: Image.Image) -> None:
     pixels = opened.width * opened.height
-    if pixels > MOST_PIXELS:
+    if pixels > MAX_PIXELS:
         raise InvalidSettingError(
-            f"Expected a picture of at most {MOST_PIXELS:,} pixels, got {opened.width}×{opened.height} "
+            f"Expected a picture of at most {MAX_PIXELS:,} pixels, got {opened.width}×{opened.height} "
             f"({pixels:,}). Scale it down."
         )
 
@@ -92,7 +92,7 @@ def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, PermissionError):
         return "Expected a picture, but its file may not be read (permission denied)."
     if isinstance(error, Image.DecompressionBombError):
-        return f"Expected a picture of at most {MOST_PIXELS:,} pixels: {error} Scale it down."
+        return f"Expected a picture of at most {MAX_PIXELS:,} pixels: {error} Scale it down."
     if isinstance(error, UnidentifiedImageError):
         size = path.stat().st_size
         if not size:

@@ -9,7 +9,7 @@ from diffseg_core.errors import InvalidSettingError
 
 
 @contextmanager
-def needed_libraries() -> Iterator[None]:
+def require_extra() -> Iterator[None]:
     """Say of imports that fail what to do about them.
 
     Raises:

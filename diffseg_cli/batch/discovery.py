@@ -24,7 +24,7 @@ from diffseg_core.errors import InvalidSettingError
 from diffseg_core.output.export import SegmentFiles
 from diffseg_core.output.file_names import check_lengths
 
-from .reading import ENDINGS
+from .image_reading import ENDINGS
 
 
 @dataclass(frozen=True)

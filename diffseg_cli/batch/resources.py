@@ -3,10 +3,10 @@
 A worker holds a model, so there is one on each GPU. Without GPUs a few CPUs make one worker: a model runs
 well on several, and each more takes memory for a model of its own.
 
->>> staff([{"CPU": 32.0, "GPU": 2.0}, {"CPU": 16.0, "GPU": 2.0}])
-Staffing(workers=4, cpus=8, gpus=1)
->>> staff([{"CPU": 16.0}])
-Staffing(workers=4, cpus=4, gpus=0)
+>>> plan_workers([{"CPU": 32.0, "GPU": 2.0}, {"CPU": 16.0, "GPU": 2.0}])
+WorkerPlan(workers=4, cpus=8, gpus=1)
+>>> plan_workers([{"CPU": 16.0}])
+WorkerPlan(workers=4, cpus=4, gpus=0)
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-USUAL_CPUS = 4  # of a worker without a GPU
+DEFAULT_CPUS = 4  # of a worker without a GPU
 
 
 @dataclass(frozen=True)
-class Staffing:
+class WorkerPlan:
     """The workers of a run.
 
     Attributes:
@@ -31,17 +31,17 @@ class Staffing:
     cpus: int
     gpus: int
 
-    def room(self, machines: Sequence[Mapping[str, float]]) -> int:
+    def capacity(self, machines: Sequence[Mapping[str, float]]) -> int:
         """How many of the workers the machines take."""
-        return min(self.workers, _room(machines, self.cpus, self.gpus))
+        return min(self.workers, _capacity(machines, self.cpus, self.gpus))
 
 
-def staff(
+def plan_workers(
     machines: Sequence[Mapping[str, float]],
     workers: int | None = None,
     cpus_per_worker: int | None = None,
     use_gpus: bool = True,
-) -> Staffing:
+) -> WorkerPlan:
     """The workers that suit a cluster.
 
     Args:
@@ -55,15 +55,15 @@ def staff(
     largest = max((int(machine.get("CPU", 0)) for machine in machines), default=0)
     cpus = cpus_per_worker
     if cpus is None and not gpus and workers is None:
-        cpus = max(1, min(USUAL_CPUS, largest))
+        cpus = max(1, min(DEFAULT_CPUS, largest))
     if workers is None:
-        workers = max(1, _room(machines, cpus or 1, gpus))
+        workers = max(1, _capacity(machines, cpus or 1, gpus))
     if cpus is None:
-        cpus = next((size for size in range(largest, 1, -1) if _room(machines, size, gpus) >= workers), 1)
-    return Staffing(workers, cpus, gpus)
+        cpus = next((size for size in range(largest, 1, -1) if _capacity(machines, size, gpus) >= workers), 1)
+    return WorkerPlan(workers, cpus, gpus)
 
 
-def _room(machines: Sequence[Mapping[str, float]], cpus: int, gpus: int) -> int:
+def _capacity(machines: Sequence[Mapping[str, float]], cpus: int, gpus: int) -> int:
     """How many workers of that many CPUs and GPUs the machines take."""
     needs = {"CPU": cpus, **({"GPU": gpus} if gpus else {})}
     return sum(min(int(machine.get(name, 0) // need) for name, need in needs.items()) for machine in machines)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from diffseg_cli.batch.inputs import count_endings, find_pictures
+from diffseg_cli.batch.discovery import count_endings, find_pictures
 from diffseg_core import InvalidSettingError
 
 

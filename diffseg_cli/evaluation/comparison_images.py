@@ -12,25 +12,25 @@ import numpy.typing as npt
 import torch
 from PIL import Image, ImageDraw
 
-from diffseg_core.output.atomic_files import write_whole
+from diffseg_core.output.atomic_files import write_atomic
 from diffseg_core.output.overlay import draw_overlay
 from diffseg_core.segments import Segments, order_by_area
 
-from .annotated import VOID, AnnotatedPicture
 from .evaluation_run import EvaluationSettings
-from .people import PEOPLE
+from .human_agreement import PEOPLE
 from .results import Results, RowName, best_rows
-from .table import TITLES, figure_text
+from .table import TITLES, metric_text
+from .types import VOID, AnnotatedPicture
 
-MOST_METHODS = 3
+MAX_METHODS = 3
 CAPTION, GAP = 20, 6  # pixels: height of the captions, space between the panels
 OPACITY = 0.6
 QUALITY = 90  # of JPEG
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """One picture to draw; a unit of work.
+class ComparisonImage:
+    """One picture to draw; a task of an executor.
 
     Attributes:
         picture: its name.
@@ -47,8 +47,8 @@ class Sheet:
 
 
 @dataclass(frozen=True)
-class MakeSheetWorker:
-    """Loads the model, and gives a worker for a crew.
+class ComparisonWorkerFactory:
+    """Loads the model, and gives a worker for an executor.
 
     Attributes:
         settings: of the run.
@@ -58,14 +58,14 @@ class MakeSheetWorker:
     settings: EvaluationSettings
     threads: int | None = None
 
-    def __call__(self) -> SheetWorker:
+    def __call__(self) -> ComparisonWorker:
         """Load the model."""
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        return SheetWorker(self.settings)
+        return ComparisonWorker(self.settings)
 
 
-class SheetWorker:
+class ComparisonWorker:
     """Segments pictures once more, and draws them.
 
     Args:
@@ -77,27 +77,27 @@ class SheetWorker:
         methods, _ = settings.make_methods()
         self._methods = {method.name: method for method in methods}
 
-    def __call__(self, sheet: Sheet) -> None:
+    def __call__(self, comparison: ComparisonImage) -> None:
         """Draw one picture.
 
         Raises:
             DatasetError: the picture or its annotations cannot be read.
             OSError: the file cannot be written.
         """
-        picture = self._dataset.load(sheet.picture)
+        picture = self._dataset.load(comparison.picture)
         panels = [
-            (sheet.picture, np.array(picture.image)),
+            (comparison.picture, np.array(picture.image)),
             ("truth", paint(picture, truth_of(picture))),
         ]
-        for row, caption in sheet.captions:
+        for row, caption in comparison.captions:
             labels = self._methods[row.method].segment(picture)[row.setting]
             panels.append((caption, paint(picture, labels)))
         jpeg = io.BytesIO()
         side_by_side(panels).save(jpeg, format="JPEG", quality=QUALITY)
-        write_whole(sheet.file, jpeg.getvalue())
+        write_atomic(comparison.file, jpeg.getvalue())
 
 
-def choose_pictures(results: Results, count: int, folder: Path) -> list[Sheet]:
+def choose_comparison_images(results: Results, count: int, folder: Path) -> list[ComparisonImage]:
     """The best and the worst pictures of the first method.
 
     Args:
@@ -108,9 +108,9 @@ def choose_pictures(results: Results, count: int, folder: Path) -> list[Sheet]:
     """
     for path in [*folder.glob("best_*.jpg"), *folder.glob("worst_*.jpg")]:
         path.unlink()
-    figure = results.main_figure
-    drawn = [row for method, row in best_rows(results).items() if method != PEOPLE][:MOST_METHODS]
-    values = {row: results.rows[row][figure].of_each for row in drawn}
+    metric = results.main_metric
+    drawn = [row for method, row in best_rows(results).items() if method != PEOPLE][:MAX_METHODS]
+    values = {row: results.rows[row][metric].per_image for row in drawn}
     first = values[drawn[0]]
     ranked = sorted(np.flatnonzero(~np.isnan(first)).tolist(), key=lambda index: -first[index])
     worst = ranked[count:][-count:][::-1]
@@ -119,8 +119,8 @@ def choose_pictures(results: Results, count: int, folder: Path) -> list[Sheet]:
         for rank, index in enumerate(indices, start=1):
             name = results.records[index].picture
             file = folder / f"{kind}_{rank:02}_{name.replace('/', '_')}.jpg"
-            captions = _captions({row: float(of_each[index]) for row, of_each in values.items()}, figure)
-            chosen.append(Sheet(name, file, captions))
+            captions = _captions({row: float(per_image[index]) for row, per_image in values.items()}, metric)
+            chosen.append(ComparisonImage(name, file, captions))
     return chosen
 
 
@@ -154,6 +154,6 @@ def side_by_side(panels: Sequence[tuple[str, npt.NDArray[np.uint8]]]) -> Image.I
     return joined
 
 
-def _captions(values: Mapping[RowName, float], figure: str) -> tuple[tuple[RowName, str], ...]:
-    title = TITLES[figure]
-    return tuple((row, f"{row}, {title} {figure_text(figure, value)}") for row, value in values.items())
+def _captions(values: Mapping[RowName, float], metric: str) -> tuple[tuple[RowName, str], ...]:
+    title = TITLES[metric]
+    return tuple((row, f"{row}, {title} {metric_text(metric, value)}") for row, value in values.items())

@@ -9,13 +9,13 @@ from typing import Any, Final
 import numpy as np
 
 from ..errors import DatasetError
-from .annotated import AnnotatedPicture, Measure
 from .measures import measure
+from .types import AnnotatedPicture, Measure
 
 PEOPLE: Final = "people"
 
 
-def measure_people(picture: AnnotatedPicture, measures: frozenset[Measure]) -> dict[str, Any]:
+def measure_human_agreement(picture: AnnotatedPicture, measures: frozenset[Measure]) -> dict[str, Any]:
     """Measure every person's segmentation against those of all others, as if it were a method's.
 
     Args:
@@ -49,7 +49,7 @@ def _without(drawn: tuple[Any, ...], person: int) -> tuple[Any, ...]:
 
 
 def _mean(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The mean of every figure over the rows that have it; null where none has."""
+    """The mean of every metric over the rows that have it; null where none has."""
     means: dict[str, Any] = {}
     for key in rows[0]:
         values = [row[key] for row in rows if row[key] is not None]

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from diffseg_core.errors import InvalidSettingError
-from diffseg_core.output.atomic_files import write_whole
+from diffseg_core.output.atomic_files import write_atomic
 
 Settings = Mapping[str, Any]
 """By name, as people know them; what JSON can hold."""
 
 
-def write_run_file(
+def write_run_manifest(
     path: Path, kind: str, version: int, settings: Settings, pictures: Sequence[str] | None = None
 ) -> None:
     """Keep the settings of a run.
@@ -31,10 +31,10 @@ def write_run_file(
     kept: dict[str, Any] = {"format": kind, "version": version, "settings": settings}
     if pictures is not None:
         kept["pictures"] = list(pictures)
-    write_whole(path, (json.dumps(kept, indent=1) + "\n").encode())
+    write_atomic(path, (json.dumps(kept, indent=1) + "\n").encode())
 
 
-def read_run_file(path: Path, kind: str, version: int) -> Settings | None:
+def read_run_manifest(path: Path, kind: str, version: int) -> Settings | None:
     """The settings of an earlier run; None if there was none.
 
     Args:
@@ -52,7 +52,7 @@ def read_run_file(path: Path, kind: str, version: int) -> Settings | None:
 def read_picture_names(path: Path, kind: str, version: int) -> list[str]:
     """The names of the pictures that earlier runs numbered, in the order of their numbers, from 1 on.
 
-    Args, Raises: as of `read_run_file`.
+    Args, Raises: as of `read_run_manifest`.
     """
     content = _read(path, kind, version) or {}
     return list(content.get("pictures", []))

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from diffseg_cli.batch.reading import read_picture
+from diffseg_cli.batch.image_reading import read_picture
 from diffseg_cli.errors import UnreadablePictureError
 from diffseg_core import as_pictures
 

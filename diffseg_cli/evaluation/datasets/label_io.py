@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..annotated import VOID, LabelMap
-from .source import Source
+from ..types import VOID, LabelMap
+from .layout import Source
 
 GREY = frozenset({"1", "L", "P"})
 """Pillow's modes of label files with one value of at most 8 bits per pixel; of a palette, the index."""

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-Unit = TypeVar("Unit")
-Worker = Callable[[Unit], None]
-"""Does one unit of work and writes its result whole or not at all; raises if the unit cannot be done."""
+Task = TypeVar("Task")
+Worker = Callable[[Task], None]
+"""Does one task and writes its result whole or not at all; raises if the task cannot be done."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one unit of work.
+    """What became of one task.
 
     Attributes:
-        name: of the unit, for people (``str(unit)``).
+        name: of the task, for people (``str(task)``).
         error: why it failed, in one line; None if its result is written.
     """
 
@@ -24,18 +24,18 @@ class Outcome:
     error: str | None = None
 
 
-class Crew(Protocol):
+class Executor(Protocol):
     """One process, or many on many machines."""
 
-    def run(self, make_worker: Callable[[], Worker[Unit]], units: Sequence[Unit]) -> Iterator[Outcome]:
-        """Do every unit, in any order; yields as they come.
+    def run(self, make_worker: Callable[[], Worker[Task]], tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Do every task, in any order; yields as they come.
 
         Args:
             make_worker: makes a worker, expensively (it may load a model): called once per process, and
                 pickled on its way to other machines.
-            units: what to do; pickled too. ``str(unit)`` names one for people.
+            tasks: what to do; pickled too. ``str(task)`` names one for people.
 
         Yields:
-            one outcome per unit. A unit that raises does not end the run.
+            one outcome per task. A task that raises does not end the run.
         """
         ...
