@@ -48,18 +48,18 @@ class RunSettings:
         model: which model; on what device it runs is not kept, and may change from one run to the next.
         capture: as of DiffSeg Capture Attention.
         segment: as of DiffSeg Segment or DiffSeg Hierarchy.
-        mask_files: whether each mask is written to a file of its own too.
+        save_masks: whether each mask is written to a file of its own too.
     """
 
     model: ModelChoice
     capture: CaptureSettings
     segment: SegmentSettings
-    mask_files: bool = False
+    save_masks: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the output folder and as people know them."""
         model = {"model": self.model.model, "precision": self.model.precision}
-        return {**model, **asdict(self.capture), **self.segment.to_dict(), "mask_files": self.mask_files}
+        return {**model, **asdict(self.capture), **self.segment.to_dict(), "save_masks": self.save_masks}
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class SegmentWorker:
             0,
             picture.files(self._out),
             image,
-            masks=self._settings.mask_files,
+            masks=self._settings.save_masks,
             image_id=picture.number,
             picture_name=picture.file_name,
         )

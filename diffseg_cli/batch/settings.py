@@ -135,10 +135,11 @@ def read_earlier(before: Mapping[str, Any]) -> dict[str, Any]:
     """The kept settings of a run, as they would be kept now; what else is among them stays.
 
     Segments of a hierarchy were once kept together with settings of merging, which did not count, and
-    without the settings of the tree, which were the defaults.
+    without the settings of the tree, which were the defaults; ``save_masks`` was called ``mask_files``.
     """
+    before = {"save_masks" if name == "mask_files" else name: value for name, value in before.items()}
     if before.get("granularity") is None or "neighbours_only" in before:
-        return dict(before)
+        return before
     merging = {field.name for field in fields(MergeSettings)}
     known = {name: value for name, value in before.items() if name not in merging}
     return {**NestedSettings().to_dict(), **known}

@@ -28,11 +28,12 @@ Data sets: cocostuff27, cityscapes27, coco27-panoptic, bsds500, and folder, for 
 (images/ and labels/). Each is read in the layout in which it is downloaded; an error says what that is and
 where to get it.
 
-Methods: diffseg; hierarchy (of the node DiffSeg Hierarchy; hierarchy:10 for ten segments in each picture);
-refined and refined-hierarchy (both with DiffSeg Refine Edges); colour-hierarchy (without attention); kmeans
-(on the same attention; kmeans:6 has k fixed, as the paper's K-Means-C) and kmeans-true (told the true number
-of classes, its K-Means-S); colour-kmeans and colour-kmeans-true (the same on colours, without attention);
-one-segment, grid:3, slic:8, felzenszwalb:800; people (those of bsds500, against one another); or all.
+Methods: diffseg; hierarchy (of the node DiffSeg Hierarchy; hierarchy:10 for ten segments in each image);
+diffseg-refined and hierarchy-refined (both with DiffSeg Refine Edges); colour-hierarchy (without attention);
+kmeans (on the same attention; kmeans:6 has k fixed, as the paper's K-Means-C) and kmeans-oracle (told the
+true number of classes, its K-Means-S); colour-kmeans and colour-kmeans-oracle (the same on colours, without
+attention); one-segment, grid:3, slic:8, felzenszwalb:800; human (the annotators of bsds500, against one
+another); or all.
 slic:8,16,32 is a sweep: a row each, and the best of them for the set (ODS) and for each picture (OIS).
 
 A run that was stopped goes on where it stopped, by the same command, also with a larger --limit. Its folder
@@ -63,7 +64,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="run diffseg at several values of one setting, such as merge_threshold=0.3,0.45,0.63",
     )
     parser.add_argument(
-        "--pictures",
+        "--side-by-side",
         type=options.whole(1, 100_000),
         nargs="?",
         const=SHOWN,
@@ -126,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
     if measured:
         results = Results(measured, dataset.measures, len(dataset.class_names))
         print(write_results(folder, results, settings, dataset, sorted(missing)))
-        if args.pictures is not None:
+        if args.side_by_side is not None:
             failures += _draw(results, settings, folder, executor, args)
     print_failures(failures, len(pictures))
     return 1 if failures else 0
@@ -140,9 +141,9 @@ def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
     root = args.root.expanduser().resolve()
     choice = DatasetChoice(args.dataset, root, args.resolution, args.split, args.void)
     dataset = choice.open()
-    methods = parse_methods(args.methods or DEFAULT, people="people" in dataset.measures)
-    if args.pictures is not None and not any(method.looks_at_picture for method in methods):
-        raise InvalidSettingError("Expected a method that segments pictures, to draw some with --pictures.")
+    methods = parse_methods(args.methods or DEFAULT, annotators="annotators" in dataset.measures)
+    if args.side_by_side is not None and not any(method.looks_at_picture for method in methods):
+        raise InvalidSettingError("Expected a method that segments images, to draw some --side-by-side.")
     if args.sweep is not None and not any(method.is_diffseg for method in methods):
         raise InvalidSettingError(f"Expected diffseg among the methods to sweep {args.sweep}.")
     settings = EvaluationSettings(
@@ -176,7 +177,7 @@ def _draw(
     """Draw the best and the worst pictures; returns the failures."""
     from ..evaluation.comparison_images import ComparisonWorkerFactory, choose_comparison_images
 
-    chosen = choose_comparison_images(results, args.pictures, folder / SIDE_BY_SIDE)
+    chosen = choose_comparison_images(results, args.side_by_side, folder / SIDE_BY_SIDE)
     outcomes = list(executor.run(ComparisonWorkerFactory(settings, args.threads), chosen))
     print(f"{len(chosen):,} pictures side by side in {folder / SIDE_BY_SIDE}")
     return [outcome for outcome in outcomes if outcome.error is not None]

@@ -30,7 +30,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="a picture, a folder or a quoted pattern")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
     parser.add_argument(
-        "--mask-files", action="store_true", help="write each mask to a file too: NAME_masks/000.png …"
+        "--save-masks", action="store_true", help="write each mask to a file too: NAME_masks/000.png …"
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="do pictures again that are done, with any settings"
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         options.model_choice(args),
         options.capture_settings(args),
         options.segment_settings(args),
-        args.mask_files,
+        args.save_masks,
     )
     others: set[Path] = set()
     pictures = find_pictures(args.inputs, out, others)

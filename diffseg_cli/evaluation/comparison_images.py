@@ -17,7 +17,7 @@ from diffseg_core.output.overlay import draw_overlay
 from diffseg_core.segments import Segments, order_by_area
 
 from .evaluation_run import EvaluationSettings
-from .human_agreement import PEOPLE
+from .human_agreement import HUMAN
 from .results import Results, RowName, best_rows
 from .table import TITLES, metric_text
 from .types import VOID, AnnotatedPicture
@@ -101,7 +101,7 @@ def choose_comparison_images(results: Results, count: int, folder: Path) -> list
     """The best and the worst pictures of the first method.
 
     Args:
-        results: with at least one method other than "people"; up to three are drawn.
+        results: with at least one method other than "human"; up to three are drawn.
         count: how many of either, best and worst; no picture is in both.
         folder: for ``best_01_NAME.jpg``, the best, and ``worst_01_NAME.jpg``, the worst. What it has of such
             names is removed.
@@ -109,7 +109,7 @@ def choose_comparison_images(results: Results, count: int, folder: Path) -> list
     for path in [*folder.glob("best_*.jpg"), *folder.glob("worst_*.jpg")]:
         path.unlink()
     metric = results.main_metric
-    drawn = [row for method, row in best_rows(results).items() if method != PEOPLE][:MAX_METHODS]
+    drawn = [row for method, row in best_rows(results).items() if method != HUMAN][:MAX_METHODS]
     values = {row: results.rows[row][metric].per_image for row in drawn}
     first = values[drawn[0]]
     ranked = sorted(np.flatnonzero(~np.isnan(first)).tolist(), key=lambda index: -first[index])

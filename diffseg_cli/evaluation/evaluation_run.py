@@ -24,6 +24,7 @@ from ..batch.run_manifest import describe_changes, read_run_manifest, write_run_
 from ..batch.settings import CaptureSettings, ModelChoice, SegmentSettings, read_earlier
 from .attention_methods import SharedCapture
 from .datasets import open_dataset
+from .earlier_names import method_today
 from .human_agreement import measure_human_agreement
 from .measures import measure
 from .methods import MethodChoice, make_methods
@@ -204,7 +205,10 @@ def prepare_run(
 
 def _settings_before(folder: Path) -> dict[str, Any] | None:
     """The settings of an earlier run as they would be kept now; None if there was none."""
-    before = read_run_manifest(folder / RUN_FILE, FORMAT, VERSION)
-    if before is None or "diffseg" not in before:
-        return None if before is None else dict(before)
-    return {**before, "diffseg": {name: read_earlier(each) for name, each in before["diffseg"].items()}}
+    found = read_run_manifest(folder / RUN_FILE, FORMAT, VERSION)
+    if found is None:
+        return None
+    before = {**found, "methods": list(map(method_today, found["methods"]))}
+    if "diffseg" in before:
+        before["diffseg"] = {name: read_earlier(each) for name, each in before["diffseg"].items()}
+    return before

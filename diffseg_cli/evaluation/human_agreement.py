@@ -12,7 +12,7 @@ from ..errors import DatasetError
 from .measures import measure
 from .types import AnnotatedPicture, Measure
 
-PEOPLE: Final = "people"
+HUMAN: Final = "human"
 
 
 def measure_human_agreement(picture: AnnotatedPicture, measures: frozenset[Measure]) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def measure_human_agreement(picture: AnnotatedPicture, measures: frozenset[Measu
     if len(picture.segments) < 2:
         raise DatasetError(
             f"Expected segmentations of {picture.name} by at least 2 people, got {len(picture.segments)}. "
-            f"Leave out the method {PEOPLE}."
+            f"Leave out the method {HUMAN}."
         )
     rows = []
     for person, labels in enumerate(picture.segments):

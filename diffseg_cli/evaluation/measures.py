@@ -41,7 +41,7 @@ def measure(picture: AnnotatedPicture, labels: Labels, groups: frozenset[Measure
         - "classes": ``table``, the sparse contingency table ``[[class, segment, pixels], …]``, −1 for pixels
           without a class;
         - "segments": ``covering`` and ``best_iou``, 0..1;
-        - "people": ``covered`` and ``area``, pixels summed over people; ``rand_index``, 0..1, and
+        - "annotators": ``covered`` and ``area``, pixels summed over people; ``rand_index``, 0..1, and
           ``variation_of_information``, bits, means over people;
         - "boundaries": the pixel counts ``matched_truth``, ``truth``, ``matched_prediction``, ``prediction``
           of `boundaries.BoundaryCounts`.
@@ -59,7 +59,7 @@ def measure(picture: AnnotatedPicture, labels: Labels, groups: frozenset[Measure
         if picture.classes is None:
             raise _not_annotated(picture, "classes")
         record["table"] = sparse_contingency(picture.classes, labels).tolist()
-    if groups & {"segments", "people"}:
+    if groups & {"segments", "annotators"}:
         record |= _measure_regions(picture, labels, groups)
     if "boundaries" in groups:
         if not picture.boundaries:
@@ -101,7 +101,7 @@ def _measure_regions(
     if "segments" in groups:
         found["covering"] = _or_none(covering(overlaps))
         found["best_iou"] = _or_none(mean_best_iou(overlaps))
-    if "people" in groups:
+    if "annotators" in groups:
         found["covered"] = sum(overlap.covered for overlap in overlaps)
         found["area"] = sum(overlap.area for overlap in overlaps)
         found["rand_index"] = _or_none(probabilistic_rand_index(overlaps))

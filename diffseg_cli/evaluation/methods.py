@@ -33,10 +33,10 @@ from .baselines import (
     regular_grid,
     slic_superpixels,
 )
-from .human_agreement import PEOPLE
+from .human_agreement import HUMAN
 from .types import Method
 
-Group = Literal["attention", "pixels", "people"]
+Group = Literal["attention", "pixels", "human"]
 
 
 @dataclass(frozen=True)
@@ -58,23 +58,23 @@ class MethodSpec:
     minimum: int = 1
 
 
-DIFFSEG, REFINED = "diffseg", "refined"
+DIFFSEG, DIFFSEG_REFINED = "diffseg", "diffseg-refined"
 AUTOMATIC = 0  # of a number of segments
 METHODS = (
     MethodSpec(DIFFSEG, "attention"),
-    MethodSpec(REFINED, "attention"),
+    MethodSpec(DIFFSEG_REFINED, "attention"),
     MethodSpec("hierarchy", "attention", "segments", (AUTOMATIC,), minimum=AUTOMATIC),
-    MethodSpec("refined-hierarchy", "attention", "segments", (AUTOMATIC,), minimum=AUTOMATIC),
+    MethodSpec("hierarchy-refined", "attention", "segments", (AUTOMATIC,), minimum=AUTOMATIC),
     MethodSpec("colour-hierarchy", "pixels", "segments", (AUTOMATIC,), minimum=AUTOMATIC),
     MethodSpec("kmeans", "attention", "clusters", (DEFAULT_CLUSTERS,)),
-    MethodSpec("kmeans-true", "attention"),
+    MethodSpec("kmeans-oracle", "attention"),
     MethodSpec("colour-kmeans", "attention", "clusters", (DEFAULT_CLUSTERS,)),
-    MethodSpec("colour-kmeans-true", "attention"),
+    MethodSpec("colour-kmeans-oracle", "attention"),
     MethodSpec("one-segment", "pixels"),
     MethodSpec("grid", "pixels", "rectangles on a side", (2, 3, 4)),
     MethodSpec("slic", "pixels", "segments", (4, 8, 16, 32), minimum=2),
     MethodSpec("felzenszwalb", "pixels", "scale", (200, 400, 800, 1600)),
-    MethodSpec(PEOPLE, PEOPLE),
+    MethodSpec(HUMAN, HUMAN),
 )
 BY_NAME = {kind.name: kind for kind in METHODS}
 DEFAULT = "diffseg,kmeans,colour-kmeans,one-segment,grid:3,slic,felzenszwalb"
@@ -112,12 +112,12 @@ class MethodChoice:
     @property
     def is_diffseg(self) -> bool:
         """Whether DiffSeg's settings are its own."""
-        return self.kind in (DIFFSEG, REFINED)
+        return self.kind in (DIFFSEG, DIFFSEG_REFINED)
 
     @property
     def looks_at_picture(self) -> bool:
         """Whether it segments pictures; people did it before."""
-        return BY_NAME[self.kind].group != PEOPLE
+        return BY_NAME[self.kind].group != HUMAN
 
     @property
     def needs_model(self) -> bool:
@@ -125,7 +125,7 @@ class MethodChoice:
         return BY_NAME[self.kind].group == "attention"
 
 
-def parse_methods(text: str, people: bool = True) -> tuple[MethodChoice, ...]:
+def parse_methods(text: str, annotators: bool = True) -> tuple[MethodChoice, ...]:
     """Read a list of methods such as ``diffseg,slic:8,16,one-segment``.
 
     A number belongs to the method before it; several make a sweep. ``slic`` alone takes its default numbers,
@@ -133,7 +133,7 @@ def parse_methods(text: str, people: bool = True) -> tuple[MethodChoice, ...]:
 
     Args:
         text: the list.
-        people: whether several people segmented each picture of the data set.
+        annotators: whether several people segmented each picture of the data set.
 
     Raises:
         InvalidSettingError: an unknown method, or one that is named twice; a number that it does not take;
@@ -145,7 +145,7 @@ def parse_methods(text: str, people: bool = True) -> tuple[MethodChoice, ...]:
     pieces = [piece.strip() for piece in text.split(",")]
     if pieces == [ALL]:
         return tuple(
-            MethodChoice(kind.name, kind.default) for kind in METHODS if people or kind.group != PEOPLE
+            MethodChoice(kind.name, kind.default) for kind in METHODS if annotators or kind.group != HUMAN
         )
     chosen: dict[str, list[int]] = {}
     last = None
@@ -155,9 +155,9 @@ def parse_methods(text: str, people: bool = True) -> tuple[MethodChoice, ...]:
             continue
         last, colon, number = piece.partition(":")
         kind = _kind(last)
-        if kind.group == PEOPLE and not people:
+        if kind.group == HUMAN and not annotators:
             raise InvalidSettingError(
-                f"Expected a data set whose pictures several people segmented for the method {PEOPLE}, "
+                f"Expected a data set whose pictures several people segmented for the method {HUMAN}, "
                 "got one with one truth. Leave the method out."
             )
         if last in chosen:
@@ -180,7 +180,7 @@ def make_methods(
     """Make the chosen methods; the model is loaded only if one of them needs it.
 
     Args:
-        choices: which; "people" is none that looks at the picture, and is left out.
+        choices: which; "human" is none that looks at the picture, and is left out.
         model, capture: what the attention is captured with.
         settings: of DiffSeg, by the names under which they are recorded.
 
@@ -202,15 +202,15 @@ def _attention_method(
     choice: MethodChoice, shared: SharedCapture, settings: Mapping[str, SegmentSettings]
 ) -> Method:
     if choice.is_diffseg:
-        refine = choice.kind == REFINED
+        refine = choice.kind == DIFFSEG_REFINED
         chosen = {name: replace(each, refine_edges=refine) for name, each in settings.items()}
         return DiffSegMethod(choice.name, shared, chosen)
-    if choice.kind.endswith("hierarchy"):
-        refined_too = choice.kind.startswith(REFINED)
-        cuts = (SegmentSettings(NestedSettings(number or None), refined_too) for number in choice.numbers)
+    if choice.kind.startswith("hierarchy"):
+        refined = choice.kind.endswith("refined")
+        cuts = (SegmentSettings(NestedSettings(number or None), refined) for number in choice.numbers)
         return DiffSegMethod(choice.name, shared, dict(zip(choice.settings, cuts, strict=True)))
     clustering: Clustering = colour_clusters if choice.kind.startswith("colour") else attention_clusters
-    if choice.kind.endswith("true"):
+    if choice.kind.endswith("oracle"):
         return ClusterMethod(choice.name, shared, clustering, {"": true_count})
     counts = zip(choice.settings, map(constant, choice.numbers), strict=True)
     return ClusterMethod(choice.name, shared, clustering, dict(counts))

@@ -5,10 +5,10 @@
 - ``segments``: mean number of segments;
 - of "classes": ``accuracy`` and ``mean_iou`` with every picture matched for itself, ``accuracy_whole_set``
   and ``mean_iou_whole_set`` with one matching for the set;
-- of "segments" or "people": ``covering``, the mean over the pictures, or of several people's segments the
+- of "segments" or "annotators": ``covering``, the mean over the pictures, or of several people's segments the
   covered share of all pictures' area;
 - of "segments": ``best_iou``, the mean over the pictures;
-- of "people": ``rand_index`` and ``variation_of_information`` in bits, the means over the pictures;
+- of "annotators": ``rand_index`` and ``variation_of_information`` in bits, the means over the pictures;
 - of "boundaries": ``boundary_precision``, ``boundary_recall`` and ``boundary_f``, of pixels of all pictures.
 
 All are in 0..1 and better when higher, but for ``segments`` and what is in `LOWER_IS_BETTER`. A metric is
@@ -88,13 +88,13 @@ def compute_metrics(
             counts = _class_counts(matching)
             found["accuracy" + ending] = Metric(counts, partial(_accuracy, classes=classes))
             found["mean_iou" + ending] = Metric(counts, partial(_mean_iou, classes=classes))
-    if "people" in groups:
+    if "annotators" in groups:
         found["covering"] = Metric(_columns(records, "covered", "area"), _ratio)
     elif "segments" in groups:
         found["covering"] = _mean(records, "covering")
     if "segments" in groups:
         found["best_iou"] = _mean(records, "best_iou")
-    if "people" in groups:
+    if "annotators" in groups:
         found |= {name: _mean(records, name) for name in ("rand_index", "variation_of_information")}
     if "boundaries" in groups:
         counts = _columns(records, "matched_truth", "truth", "matched_prediction", "prediction")

@@ -11,6 +11,7 @@ from typing import Any
 from diffseg_core.output.atomic_files import remove_leftovers, write_atomic
 
 from ..errors import DatasetError
+from .earlier_names import method_today
 from .measures import Measurements
 
 
@@ -63,6 +64,8 @@ class RecordFolder:
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             height, width = content.pop("size")
+            for part in ("rows", "seconds"):
+                content[part] = {method_today(name): found for name, found in content[part].items()}
             return ImageRecord(size=(height, width), **content)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DatasetError(

@@ -96,8 +96,8 @@ class Results:
             method: {
                 name: {
                     "setting": metric.setting,
-                    "best_for_set": number(metric.best_for_set.overall),
-                    "best_for_each": number(metric.best_for_each.overall),
+                    "ods": number(metric.ods.overall),
+                    "ois": number(metric.ois.overall),
                 }
                 for name, metric in metrics.items()
             }

@@ -28,14 +28,14 @@ class SweepMetric:
 
     Attributes:
         setting: the one that is best for the set as a whole.
-        best_for_set: the metric at that setting; of BSDS500 the "optimal data-set scale", ODS.
-        best_for_each: the metric with every picture at the setting that is best for it; "optimal image
+        ods: the metric at that setting; of BSDS500 the "optimal data-set scale", ODS.
+        ois: the metric with every picture at the setting that is best for it; "optimal image
             scale", OIS.
     """
 
     setting: str
-    best_for_set: Metric
-    best_for_each: Metric
+    ods: Metric
+    ois: Metric
 
 
 def sweep_metrics(

@@ -30,8 +30,8 @@ MATCHING_NOTE = (
     "ACC and mIoU match segments to classes picture by picture, with the truth in sight, as DiffSeg's paper "
     'does; "one matching" is that of PiCIE and STEGO, and the two do not compare.'
 )
-PEOPLE_NOTE = "people: everybody's segmentation against those of the others."
-TRUE_NOTE = "-true: told the true number of classes or segments of each picture."
+HUMAN_NOTE = "human: everybody's segmentation against those of the others."
+ORACLE_NOTE = "-oracle: told the true number of classes or segments of each picture."
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -70,8 +70,8 @@ def results_table(results: Results) -> str:
         for note, applies in (
             (SWEEP_NOTE, bool(results.sweeps)),
             (MATCHING_NOTE, "classes" in results.groups),
-            (TRUE_NOTE, any(method.endswith("-true") for method in methods)),
-            (PEOPLE_NOTE, "people" in methods),
+            (ORACLE_NOTE, any(method.endswith("-oracle") for method in methods)),
+            (HUMAN_NOTE, "human" in methods),
         )
         if applies
     ]
@@ -85,8 +85,8 @@ def _sweep_lines(results: Results, method: str) -> list[list[str]]:
     for_set, for_each = [], []
     for name in results.metrics:
         metric = sweep.get(name)
-        for_set.append(metric_text(name, metric.best_for_set.overall) if metric else NOTHING)
-        for_each.append(metric_text(name, metric.best_for_each.overall) if metric else NOTHING)
+        for_set.append(metric_text(name, metric.ods.overall) if metric else NOTHING)
+        for_each.append(metric_text(name, metric.ois.overall) if metric else NOTHING)
     return [
         [f"{method}, best for the set (ODS)", *for_set, NOTHING],
         [f"{method}, best for each picture (OIS)", *for_each, NOTHING],

@@ -16,12 +16,12 @@ VOID = -1
 LabelMap = npt.NDArray[np.int32]
 """``[H, W]``, labels from 0 up, `VOID` where there is none."""
 
-Measure = Literal["classes", "segments", "people", "boundaries"]
+Measure = Literal["classes", "segments", "annotators", "boundaries"]
 """A group of measures that a data set's annotations allow.
 
 - "classes": accuracy and mean IoU of classes, with both matchings;
 - "segments": covering and mean best IoU of the true segments;
-- "people": covering, Rand index and variation of information against several people's segmentations;
+- "annotators": covering, Rand index and variation of information against several people's segmentations;
 - "boundaries": precision, recall and F of boundaries.
 """
 

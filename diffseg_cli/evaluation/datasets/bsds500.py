@@ -40,7 +40,7 @@ class Bsds500:
         InvalidSettingError: another split.
     """
 
-    measures: frozenset[Measure] = frozenset({"people", "boundaries"})
+    measures: frozenset[Measure] = frozenset({"annotators", "boundaries"})
     class_names: tuple[str, ...] = ()
 
     def __init__(self, root: str | Path, split: Split | None = None) -> None:

@@ -59,7 +59,7 @@ def check_whole(folder: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
 def test_a_run_that_is_killed_leaves_no_half_file_and_goes_on_to_the_same_end(pics, tmp_path):
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    command = [sys.executable, "-m", "diffseg_cli", "segment", "pics", "--mask-files", *QUICK]
+    command = [sys.executable, "-m", "diffseg_cli", "segment", "pics", "--save-masks", *QUICK]
     search = {"PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")])}
     process = subprocess.Popen([*command, "--out", str(killed)], env={**os.environ, **search})
     while process.poll() is None and len(list(killed.rglob("*_segments.json"))) < 2:
@@ -71,9 +71,9 @@ def test_a_run_that_is_killed_leaves_no_half_file_and_goes_on_to_the_same_end(pi
     check_whole(killed)
 
     before = {path: path.stat().st_mtime_ns for path in done}
-    assert segment("pics", "--mask-files", "--out", str(killed)) == 0
+    assert segment("pics", "--save-masks", "--out", str(killed)) == 0
     assert before == {path: path.stat().st_mtime_ns for path in done}
-    assert segment("pics", "--mask-files", "--out", str(whole)) == 0
+    assert segment("pics", "--save-masks", "--out", str(whole)) == 0
     assert contents(killed) == contents(whole)
     assert len(list(whole.rglob("*_segments.json"))) == 8
 
@@ -148,7 +148,7 @@ def kept_settings(*args: str) -> dict[str, object]:
 
 def test_the_settings_are_those_that_suit_the_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    usual = {"mask_files": False, "precision": "auto"}
+    usual = {"save_masks": False, "precision": "auto"}
     assert kept_settings() == {"model": "demo", **vars(DEMO_CAPTURE), **DEMO_SEGMENT.to_dict(), **usual}
     Path("model").mkdir()
     with pytest.MonkeyPatch.context() as patch:
@@ -162,7 +162,7 @@ def test_every_option_is_a_setting(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = "--timestep 7 --input-mode noised --noise-seed 3 --working-size 64 --resolutions finest-two "
     options += "--merge-threshold 0.5 --merge-passes 2 --anchors 4 --refinement kmeans --smallest-area 1.5 "
-    options += "--refine-edges --precision bfloat16 --mask-files"
+    options += "--refine-edges --precision bfloat16 --save-masks"
     assert kept_settings(*options.split()) == {
         "model": "demo",
         "precision": "bfloat16",
@@ -177,7 +177,7 @@ def test_every_option_is_a_setting(tmp_path, monkeypatch):
         "smallest_area": 1.5,
         "granularity": None,
         "refine_edges": True,
-        "mask_files": True,
+        "save_masks": True,
     }
 
 
@@ -192,7 +192,7 @@ def test_every_option_of_a_hierarchy_is_a_setting(tmp_path, monkeypatch):
         "finest": 0.5,
         "refine_edges": True,
     }
-    usual = {"model": "demo", "precision": "auto", **vars(DEMO_CAPTURE), "mask_files": False}
+    usual = {"model": "demo", "precision": "auto", **vars(DEMO_CAPTURE), "save_masks": False}
     found = kept_settings("--granularity", "12", *options.split())
     assert found == {**usual, **expected, "granularity": 12}
     found = kept_settings("--height", "0.2", *options.split())

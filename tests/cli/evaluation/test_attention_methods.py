@@ -149,13 +149,18 @@ def test_true_number_of_clusters(classes: list[int] | None, segments: list[list[
 
 
 def test_merged_refined_and_nested_segments_are_four_methods() -> None:
-    chosen = parse_methods("diffseg,refined,hierarchy:5,refined-hierarchy:5")
+    chosen = parse_methods("diffseg,diffseg-refined,hierarchy:5,hierarchy-refined:5")
     capture = CaptureSettings(timestep=25, working_size=128)
     methods, _ = make_methods(chosen, ModelChoice(device="cpu"), capture, {"": DEMO_SEGMENT})
     picture = Image.open(demo_model_folder() / "photograph.jpg").convert("RGB").resize((180, 120))
     photograph = AnnotatedPicture("cup", picture, None, ())
     rows = [method.segment(photograph)[""] for method in methods]
-    assert [method.name for method in methods] == ["diffseg", "refined", "hierarchy:5", "refined-hierarchy:5"]
+    assert [method.name for method in methods] == [
+        "diffseg",
+        "diffseg-refined",
+        "hierarchy:5",
+        "hierarchy-refined:5",
+    ]
     assert len({row.tobytes() for row in rows}) == 4
     assert rows[0].max() == rows[1].max()
     assert rows[2].max() == rows[3].max() == 4

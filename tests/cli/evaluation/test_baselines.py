@@ -61,8 +61,8 @@ def test_names_and_settings_of_methods(text: str, names: list[str], settings: li
 
 
 def test_all_methods_are_those_that_the_data_set_allows() -> None:
-    alone = [choice.name for choice in parse_methods("all", people=False)]
-    assert [choice.name for choice in parse_methods("all")] == [*alone, "people"]
+    alone = [choice.name for choice in parse_methods("all", annotators=False)]
+    assert [choice.name for choice in parse_methods("all")] == [*alone, "human"]
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_methods_that_are_not_there_are_refused(text: str, message: str) -> None
 
 def test_people_need_a_data_set_of_several() -> None:
     with pytest.raises(InvalidSettingError, match="several people"):
-        parse_methods("people", people=False)
+        parse_methods("human", annotators=False)

@@ -87,8 +87,8 @@ def test_interval_of_a_mean_has_the_width_that_the_normal_distribution_gives(tmp
 
 
 def test_figures_of_sums_are_made_of_the_sums_of_every_resampled_set(tmp_path: Path) -> None:
-    first = run_method(tmp_path / "first", "people", people((50, 100), (30, 300)))
-    other = run_method(tmp_path / "other", "people", people((60, 100), (30, 300)))
+    first = run_method(tmp_path / "first", "annotators", people((50, 100), (30, 300)))
+    other = run_method(tmp_path / "other", "annotators", people((60, 100), (30, 300)))
     found = differences(first, other)["covering"]
     assert found.first == pytest.approx(80 / 400)
     # The mean over the pictures would give 0.05. One set in four holds the first picture twice.
@@ -96,10 +96,10 @@ def test_figures_of_sums_are_made_of_the_sums_of_every_resampled_set(tmp_path: P
 
 
 def test_less_variation_of_information_is_better(tmp_path: Path) -> None:
-    first = run_method(tmp_path / "first", "people", people((1, 2), (1, 2)))
+    first = run_method(tmp_path / "first", "annotators", people((1, 2), (1, 2)))
     other = run_method(
         tmp_path / "other",
-        "people",
+        "annotators",
         [
             metrics | {"variation_of_information": value}
             for metrics, value in zip(people((1, 2), (1, 2)), (0.5, 0.9), strict=True)

@@ -45,7 +45,7 @@ def test_what_is_measured_is_annotated(name: str, tmp_path: Path) -> None:
     picture = dataset.load(names[0])
     assert ("classes" in dataset.measures) == (picture.classes is not None) == bool(dataset.class_names)
     assert ("segments" in dataset.measures) == (len(picture.segments) == 1)
-    assert ("people" in dataset.measures) == (len(picture.segments) > 1)
+    assert ("annotators" in dataset.measures) == (len(picture.segments) > 1)
     assert ("boundaries" in dataset.measures) == bool(picture.boundaries)
     if picture.classes is not None:
         assert picture.classes.max() < len(dataset.class_names)

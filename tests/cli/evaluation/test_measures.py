@@ -16,7 +16,7 @@ from diffseg_cli.evaluation.sweep_metrics import sweep_metrics
 from diffseg_cli.evaluation.types import VOID, AnnotatedPicture
 from diffseg_core import DiffSegError
 
-EVERYTHING = frozenset({"classes", "segments", "people", "boundaries"})
+EVERYTHING = frozenset({"classes", "segments", "annotators", "boundaries"})
 HALVES = np.array([[0, 0, 1, 1]] * 4, np.int32)
 QUARTER = np.array([[0, 1, 1, 1]] * 4, np.int32)
 
@@ -74,7 +74,7 @@ def rand_index_by_pairs(one, other):
     [
         ("classes", {"table"}),
         ("segments", {"covering", "best_iou"}),
-        ("people", {"covered", "area", "rand_index", "variation_of_information"}),
+        ("annotators", {"covered", "area", "rand_index", "variation_of_information"}),
         ("boundaries", {"matched_truth", "truth", "matched_prediction", "prediction"}),
     ],
 )
@@ -125,7 +125,7 @@ def test_figures_of_a_set_worked_by_hand():
     )
     values = [(2, 3.0, 4, 0.5, 1.0, 1, 4, 1, 1), (5, 9.0, 36, 0.7, 2.0, 2, 2, 2, 5)]
     records = [dict(zip(keys, row, strict=True)) for row in values]
-    metrics = summarise(records, frozenset({"people", "boundaries"}))
+    metrics = summarise(records, frozenset({"annotators", "boundaries"}))
     assert metrics == pytest.approx(
         {
             "segments": 3.5,
@@ -182,10 +182,10 @@ def test_a_sweep_has_a_best_setting_for_the_set_and_one_for_each_picture():
     found = sweep_metrics(sweep, frozenset({"boundaries"}))
     assert list(found) == ["boundary_precision", "boundary_recall", "boundary_f"]
     assert {metric.setting for metric in found.values()} == {"coarse"}
-    assert {name: metric.best_for_set.overall for name, metric in found.items()} == pytest.approx(
+    assert {name: metric.ods.overall for name, metric in found.items()} == pytest.approx(
         {"boundary_precision": 1.0, "boundary_recall": 0.5, "boundary_f": 2 / 3}
     )
-    assert [metric.best_for_each.overall for metric in found.values()] == [1.0, 1.0, 1.0]
+    assert [metric.ois.overall for metric in found.values()] == [1.0, 1.0, 1.0]
 
 
 def test_of_a_sweep_the_least_variation_of_information_is_best():
@@ -194,10 +194,10 @@ def test_of_a_sweep_the_least_variation_of_information_is_best():
         return [{**rest, "variation_of_information": value} for value in values]
 
     sweep = {"a": records(1.0, 3.0), "b": records(2.0, 1.0)}
-    found = sweep_metrics(sweep, frozenset({"people"}))["variation_of_information"]
+    found = sweep_metrics(sweep, frozenset({"annotators"}))["variation_of_information"]
     assert found.setting == "b"
-    assert found.best_for_set.overall == 1.5
-    assert found.best_for_each.overall == 1.0
+    assert found.ods.overall == 1.5
+    assert found.ois.overall == 1.0
 
 
 def test_of_equally_good_settings_the_first_is_taken():
@@ -206,7 +206,7 @@ def test_of_equally_good_settings_the_first_is_taken():
     assert {metric.setting for metric in found.values()} == {"first"}
     metrics = summarise(records, EVERYTHING, 3)
     for name, metric in found.items():
-        assert metric.best_for_set.overall == metric.best_for_each.overall == metrics[name]
+        assert metric.ods.overall == metric.ois.overall == metrics[name]
 
 
 def test_a_picture_without_annotated_pixels_does_not_decide_a_sweep():
@@ -215,7 +215,7 @@ def test_a_picture_without_annotated_pixels_does_not_decide_a_sweep():
 
     found = sweep_metrics({"a": records(0.2, None), "b": records(0.4, None)}, frozenset({"segments"}))
     assert found["covering"].setting == "b"
-    assert found["covering"].best_for_each.overall == 0.4
+    assert found["covering"].ois.overall == 0.4
 
 
 @pytest.mark.parametrize("sweep", [{}, {"a": [], "b": [{"segments": 1}]}], ids=["empty", "uneven"])
@@ -240,7 +240,7 @@ def test_what_is_no_segmentation_is_refused(labels, message):
         measure(picture(HALVES), labels, frozenset())
 
 
-@pytest.mark.parametrize("group", ["classes", "segments", "people", "boundaries"])
+@pytest.mark.parametrize("group", ["classes", "segments", "annotators", "boundaries"])
 def test_a_group_without_its_annotations_is_refused(group):
     bare = AnnotatedPicture("bare", Image.new("RGB", (4, 4)), None, ())
     with pytest.raises(DiffSegError, match=r"in the annotations of bare, got none"):
