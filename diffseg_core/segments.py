@@ -63,16 +63,18 @@ class Segments(HostVisible):
         """Number of segments in each image; read from the device once."""
         return list(self._counts)
 
-    def areas(self, image: int = 0) -> torch.Tensor:
+    def areas(self, image_index: int = 0) -> torch.Tensor:
         """Pixels of every segment of one image: int64 ``[K]``, descending; counted once.
 
         Raises:
             InvalidSettingError: there is no such image.
         """
-        labels = self.labels_of(image)
-        if image not in self._areas:
-            self._areas[image] = (labels.flatten() + 1).bincount(minlength=self._counts[image] + 1)[1:]
-        return self._areas[image]
+        labels = self.labels_of(image_index)
+        if image_index not in self._areas:
+            self._areas[image_index] = (labels.flatten() + 1).bincount(
+                minlength=self._counts[image_index] + 1
+            )[1:]
+        return self._areas[image_index]
 
     @cached_property
     def kept(self) -> dict[Any, Any]:
@@ -87,10 +89,10 @@ class Segments(HostVisible):
     def _areas(self) -> dict[int, torch.Tensor]:
         return {}
 
-    def masks(self, image: int = 0) -> torch.Tensor:
+    def masks(self, image_index: int = 0) -> torch.Tensor:
         """One mask per segment of one image: float32 ``[K, H, W]`` of zeros and ones."""
-        labels = self.labels_of(image)
-        indices = torch.arange(self._counts[image], device=labels.device, dtype=labels.dtype)
+        labels = self.labels_of(image_index)
+        indices = torch.arange(self._counts[image_index], device=labels.device, dtype=labels.dtype)
         return (labels == indices[:, None, None]).float()
 
     def union(self) -> torch.Tensor:
@@ -150,30 +152,30 @@ class Segments(HostVisible):
             )
         kept = [sorted(set(indices)) for indices in chosen]
         renumbered = []
-        for image, (indices, count) in enumerate(zip(kept, self._counts, strict=True)):
+        for image_index, (indices, count) in enumerate(zip(kept, self._counts, strict=True)):
             if indices and not 0 <= indices[0] <= indices[-1] < count:
                 wrong = indices[0] if indices[0] < 0 else indices[-1]
                 raise InvalidSettingError(
-                    f"Expected indices of the {count} segment(s) of image {image}, from 0, got {wrong}."
+                    f"Expected indices of the {count} segment(s) of image {image_index}, from 0, got {wrong}."
                 )
             new = torch.full((count + 1,), -1, dtype=torch.int32, device=self.labels.device)
             new[indices] = torch.arange(len(indices), dtype=torch.int32, device=self.labels.device)
-            renumbered.append(new[self.labels[image].long()])  # −1 takes the last entry, which is −1
-        proposals = (image[indices] for image, indices in zip(self.proposals, kept, strict=False))
+            renumbered.append(new[self.labels[image_index].long()])  # −1 takes the last entry, which is −1
+        proposals = (maps[indices] for maps, indices in zip(self.proposals, kept, strict=False))
         return Segments(torch.stack(renumbered), tuple(proposals))
 
-    def labels_of(self, image: int) -> torch.Tensor:
+    def labels_of(self, image_index: int) -> torch.Tensor:
         """The label map of one image: int32 ``[H, W]``.
 
         Raises:
             InvalidSettingError: there is no such image.
         """
-        if not 0 <= image < self.batch_size:
+        if not 0 <= image_index < self.batch_size:
             raise InvalidSettingError(
-                f"Expected an image index from 0 to {self.batch_size - 1}, got {image}: "
+                f"Expected an image index from 0 to {self.batch_size - 1}, got {image_index}: "
                 f"the segments are those of {self.batch_size} image(s)."
             )
-        return self.labels[image]
+        return self.labels[image_index]
 
 
 def order_by_area(labels: torch.Tensor, proposals: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

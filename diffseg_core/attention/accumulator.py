@@ -65,12 +65,12 @@ class AttentionAccumulator:
         values = CHUNK_VALUES_CPU if query.device.type == "cpu" else CHUNK_VALUES
         rows = min(tokens, max(1, values // tokens))
         together = max(1, values // (rows * tokens))  # heads
-        for image in range(batch):
-            queries = query[image].float()  # [heads, n, d]
-            keys = key[image].float().transpose(1, 2) / math.sqrt(width)  # [heads, d, n]
+        for image_index in range(batch):
+            queries = query[image_index].float()  # [heads, n, d]
+            keys = key[image_index].float().transpose(1, 2) / math.sqrt(width)  # [heads, d, n]
             for start in range(0, tokens, rows):
                 chunk = slice(start, start + rows)
-                mean = total[image, chunk]
+                mean = total[image_index, chunk]
                 if key_grid != grid:
                     mean = torch.zeros(len(mean), tokens, device=query.device)
                 for first in range(0, heads, together):
@@ -78,9 +78,9 @@ class AttentionAccumulator:
                     weights = torch.softmax(queries[some, chunk] @ keys[some], dim=-1)
                     for head in weights:  # faster than their sum, which would be written first
                         mean.add_(head, alpha=1.0 / heads)
-                    output[image, some, chunk] = weights.to(value.dtype) @ value[image, some]
+                    output[image_index, some, chunk] = weights.to(value.dtype) @ value[image_index, some]
                 if key_grid != grid:
-                    total[image, chunk] += pool_keys(mean, grid, key_grid)
+                    total[image_index, chunk] += pool_keys(mean, grid, key_grid)
         self._layers[grid] += 1
         return output
 

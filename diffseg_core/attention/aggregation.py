@@ -42,10 +42,10 @@ def aggregate(
     lines = max(1, values // (target.width * keys.tokens))  # of queries
     chunks = [range(target.height)[first : first + lines] for first in range(0, target.height, lines)]
     out = torch.empty(finest.shape, device=finest.device)
-    for image in range(len(finest)):
+    for image_index in range(len(finest)):
         others = [
             _repeated(
-                maps[grid][image],
+                maps[grid][image_index],
                 grid,
                 target,
                 chunks,
@@ -56,10 +56,10 @@ def aggregate(
         ]
         for chunk, *rows in zip(chunks, *others, strict=True):
             tokens = slice(chunk.start * target.width, chunk.stop * target.width)
-            own = _positive(finest[image, tokens])
-            torch.mul(own, weights[target] / own.sum(1, keepdim=True), out=out[image, tokens])
+            own = _positive(finest[image_index, tokens])
+            torch.mul(own, weights[target] / own.sum(1, keepdim=True), out=out[image_index, tokens])
             for other in rows:
-                out[image, tokens] += other
+                out[image_index, tokens] += other
     return out
 
 

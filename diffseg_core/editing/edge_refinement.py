@@ -70,17 +70,19 @@ def refine(
             f"Expected a reach above 0 and up to 0.2 (share of the picture's longer side), got {reach:g}."
         )
     labels, proposals = [], []
-    for image, picture in enumerate(matching_pictures(pictures, segments)):
-        pixels = reach_in_pixels(segments, image, reach)
-        refined = _refined(segments.labels[image].cpu().numpy(), picture, pixels, on_step)
+    for image_index, picture in enumerate(matching_pictures(pictures, segments)):
+        pixels = reach_in_pixels(segments, image_index, reach)
+        refined = _refined(segments.labels[image_index].cpu().numpy(), picture, pixels, on_step)
         after = torch.from_numpy(refined).to(segments.labels.device)
         maps = (
-            segments.proposals[image] if segments.proposals else after.new_zeros(segments.counts[image], 1, 1)
+            segments.proposals[image_index]
+            if segments.proposals
+            else after.new_zeros(segments.counts[image_index], 1, 1)
         )
         ordered, kept = order_by_area(after, maps)
         labels.append(ordered)
         proposals.append(kept)
-        on_image(image + 1)
+        on_image(image_index + 1)
     return Segments(torch.stack(labels), tuple(proposals) if segments.proposals else ())
 
 
@@ -109,13 +111,13 @@ def _with_what_vanished(refined: Labels, labels: Labels) -> Labels:
     return np.where(lost, labels, refined)
 
 
-def reach_in_pixels(segments: Segments, image: int, reach: float | None) -> float:
+def reach_in_pixels(segments: Segments, image_index: int, reach: float | None) -> float:
     """By how many pixels a border may move: see `refine`."""
     size = segments.image_size
     if reach is not None:
         return max(1.0, reach * max(size))
-    if segments.proposals and len(segments.proposals[image]):
-        grid = GridSize(*segments.proposals[image].shape[1:])
+    if segments.proposals and len(segments.proposals[image_index]):
+        grid = GridSize(*segments.proposals[image_index].shape[1:])
         return max(1.0, TOKENS * size.side / grid.side)
     return max(1.0, DEFAULT_REACH * max(size))
 

@@ -49,8 +49,8 @@ def filter_segments(
     # Areas are whole numbers of pixels: 0.7 per cent of 1000 pixels must be 7 of them, not 6.999….
     least, most = (share * segments.image_size.tokens for share in (smallest_area, largest_area))
     chosen = []
-    for image, labels in enumerate(segments.labels.cpu().numpy()):
-        areas = segments.areas(image).tolist()
+    for image_index, labels in enumerate(segments.labels.cpu().numpy()):
+        areas = segments.areas(image_index).tolist()
         kept = [index for index, area in enumerate(areas) if least - 1e-3 <= area <= most + 1e-3]
         if wanted:
             kept = [index for index in kept if index in wanted]

@@ -38,8 +38,8 @@ def snap(segments: Segments, mask: torch.Tensor | npt.NDArray[Any], coverage: fl
         raise InvalidSettingError(f"Expected a coverage from 0 to 1 (share of a segment), got {coverage:g}.")
     masks = _masks_for(segments, mask)
     chosen = []
-    for image, values in enumerate(masks.expand(segments.batch_size, -1, -1)):
-        labels = segments.labels[image].cpu().numpy().ravel()
+    for image_index, values in enumerate(masks.expand(segments.batch_size, -1, -1)):
+        labels = segments.labels[image_index].cpu().numpy().ravel()
         inside = labels >= 0
         areas = np.bincount(labels[inside])
         covered = np.bincount(labels[inside], weights=values.numpy().ravel()[inside])

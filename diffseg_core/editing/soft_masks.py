@@ -24,7 +24,7 @@ Box = tuple[slice, slice]
 def soft_masks(
     segments: Segments,
     pictures: PictureLike,
-    image: int = 0,
+    image_index: int = 0,
     on_step: Callable[[], None] = lambda: None,
 ) -> torch.Tensor:
     """The probability with which every pixel of an image belongs to each segment.
@@ -37,7 +37,7 @@ def soft_masks(
     Args:
         segments: best refined ones.
         pictures: as of `refine`.
-        image: index of the image.
+        image_index: index of the image.
         on_step: called for each segment; what it raises ends the call.
 
     Returns:
@@ -46,12 +46,12 @@ def soft_masks(
     Raises:
         InvalidSettingError: no such image, or pictures that do not fit the segments.
     """
-    labels = segments.labels_of(image)
-    brightness = matching_pictures(pictures, segments)[image].to(labels.device).mean(-1)
-    radius = max(1, round(reach_in_pixels(segments, image, None) / 2))
+    labels = segments.labels_of(image_index)
+    brightness = matching_pictures(pictures, segments)[image_index].to(labels.device).mean(-1)
+    radius = max(1, round(reach_in_pixels(segments, image_index, None) / 2))
     guide = _Guide(brightness, radius, by=max(1, round(enlargement(segments.image_size))))
     on_step()
-    masks = torch.zeros(segments.counts[image], *segments.image_size, device=labels.device)
+    masks = torch.zeros(segments.counts[image_index], *segments.image_size, device=labels.device)
     total = torch.zeros(tuple(segments.image_size), device=labels.device)
     boxes = _boxes(labels, len(masks), guide.margin)
     for segment, box in boxes.items():

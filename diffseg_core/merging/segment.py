@@ -71,9 +71,9 @@ def segment(
     _check_settings(maps, size, anchors, refine, smallest_area)
     tokens = anchor_tokens(maps.grid, min(anchors, *maps.grid))
     labels, proposals = [], []
-    for image, attention in enumerate(maps.aggregate()):
+    for image_index, attention in enumerate(maps.aggregate()):
         distances = maps.keep(
-            ("anchor distances", image), len(tokens), partial(AnchorDistances, attention, tokens)
+            ("anchor distances", image_index), len(tokens), partial(AnchorDistances, attention, tokens)
         )
         found = merge(attention, tokens, thresholds, on_step, distances)
         if refine == "kmeans":

@@ -110,7 +110,7 @@ class SegmentFiles:
 
 def export_segments(
     segments: Segments,
-    image: int,
+    image_index: int,
     files: SegmentFiles,
     pictures: PictureLike | None = None,
     metadata: Mapping[str, str] | None = None,
@@ -125,7 +125,7 @@ def export_segments(
 
     Args:
         segments: of any number of images.
-        image: which of them.
+        image_index: which of them.
         files: where to; the folder is created.
         pictures: as `as_pictures` takes them, which the overlay is drawn over, without alpha; without them
             it is of flat colours.
@@ -139,9 +139,9 @@ def export_segments(
             a 16-bit label map can tell apart.
         OSError: the files cannot be written.
     """
-    ids = id_pixels(segments.labels_of(image))
-    picture = None if pictures is None else Pictures(matching_pictures(pictures, segments)[image, None])
-    here = slice(image, image + 1)
+    ids = id_pixels(segments.labels_of(image_index))
+    picture = None if pictures is None else Pictures(matching_pictures(pictures, segments)[image_index, None])
+    here = slice(image_index, image_index + 1)
     one = replace(segments, labels=segments.labels[here].cpu(), proposals=segments.proposals[here])
     annotation = annotate(one, files, image_id=image_id, picture_name=picture_name)
     contents = {
@@ -177,7 +177,7 @@ def id_pixels(labels: torch.Tensor) -> npt.NDArray[np.uint16]:
 def annotate(
     segments: Segments,
     files: SegmentFiles,
-    image: int = 0,
+    image_index: int = 0,
     image_id: int | None = None,
     picture_name: str | None = None,
 ) -> dict[str, Any]:
@@ -189,9 +189,9 @@ def annotate(
     ``index`` counts from 0 as everywhere in DiffSeg, ``segmentation`` is the mask as run lengths, and
     ``color`` ``[r, g, b]`` in 0..255 the colour in the overlay.
     """
-    areas = segments.areas(image).tolist()
-    labels = segments.labels[image].cpu().numpy()
-    colours = colours_of(segments, image)
+    areas = segments.areas(image_index).tolist()
+    labels = segments.labels[image_index].cpu().numpy()
+    colours = colours_of(segments, image_index)
     boxes = bounding_boxes(labels, len(areas))
     masks = encode_labels(labels, len(areas))
     number = image_id_of(files.name) if image_id is None else image_id

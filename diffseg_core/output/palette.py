@@ -65,17 +65,17 @@ _LAB = oklab(PALETTE)
 _ARE_APART = np.linalg.norm(_LAB[:, None] - _LAB[None], axis=-1) >= APART
 
 
-def colours_of(segments: Segments, image: int) -> npt.NDArray[np.float32]:
+def colours_of(segments: Segments, image_index: int) -> npt.NDArray[np.float32]:
     """A colour for every segment of an image: float32 ``[K, 3]``, sRGB in 0..1.
 
     Segments of a hierarchy have the same colour at every granularity at which they are the same segment, see
     `tree_colours`; others have colours that follow from their places, see `segment_colours`.
     """
     if not segments.hierarchies:
-        return segment_colours(segment_poles(segments, image))
-    key = (colours_of, image)
+        return segment_colours(segment_poles(segments, image_index))
+    key = (colours_of, image_index)
     if key not in segments.kept:
-        segments.kept[key] = _colours_of_cut(segments.hierarchies[image], segments.counts[image])
+        segments.kept[key] = _colours_of_cut(segments.hierarchies[image_index], segments.counts[image_index])
     found: npt.NDArray[np.float32] = segments.kept[key]
     return found
 

@@ -20,14 +20,14 @@ class Pole(NamedTuple):
     radius: float
 
 
-def segment_poles(segments: Segments, image: int = 0) -> tuple[Pole, ...]:
+def segment_poles(segments: Segments, image_index: int = 0) -> tuple[Pole, ...]:
     """The pole of every segment of one image, found once and kept with the segments.
 
     Raises:
         InvalidSettingError: there is no such image.
     """
-    labels = segments.labels_of(image)
-    key = (segment_poles, image)
+    labels = segments.labels_of(image_index)
+    key = (segment_poles, image_index)
     if key not in segments.kept:
         segments.kept[key] = tuple(poles_of_inaccessibility(labels.cpu().numpy()))
     found: tuple[Pole, ...] = segments.kept[key]

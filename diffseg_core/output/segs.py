@@ -46,13 +46,13 @@ Segs = tuple[tuple[int, int], list[SEG]]  # height and width of the picture, and
 
 
 def to_segs(
-    segments: Segments, image: int = 0, pictures: PictureLike | None = None, crop_factor: float = 3.0
+    segments: Segments, image_index: int = 0, pictures: PictureLike | None = None, crop_factor: float = 3.0
 ) -> Segs:
     """The segments of one image as SEGS: one SEG for each, also where it has islands, the largest first.
 
     Args:
         segments: of any number of images.
-        image: which of them.
+        image_index: which of them.
         pictures: as `as_pictures` takes them, to crop, as RGB without alpha; None leaves the SEGs without.
             The crops are views of one copy.
         crop_factor: how many times as wide and as high as the bounding box the crop region is, at least 1.
@@ -64,12 +64,14 @@ def to_segs(
         raise InvalidSettingError(
             f"Expected a finite crop factor of at least 1 (the bounding box itself), got {crop_factor:g}."
         )
-    count = len(segments.areas(image))
-    labels = segments.labels[image].cpu().numpy()
+    count = len(segments.areas(image_index))
+    labels = segments.labels[image_index].cpu().numpy()
     size = segments.image_size
     pixels = None
     if pictures is not None:
-        pixels = matching_pictures(pictures, segments)[image, None].cpu().clone().numpy()  # [1, H, W, 3]
+        pixels = (
+            matching_pictures(pictures, segments)[image_index, None].cpu().clone().numpy()
+        )  # [1, H, W, 3]
     found = []
     for index, box in enumerate(bounding_boxes(labels, count)):
         region = crop_region(box, size, crop_factor)

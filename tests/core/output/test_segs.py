@@ -110,7 +110,7 @@ def test_who_writes_into_a_piece_does_not_write_into_the_picture():
 def test_the_image_index_chooses_segments_and_picture():
     one = segments_with_islands()
     batch = Segments(torch.cat((one.labels, one.labels.flip(2))), ())
-    _, found = to_segs(batch, image=1, pictures=picture(2), crop_factor=1)
+    _, found = to_segs(batch, image_index=1, pictures=picture(2), crop_factor=1)
     assert found[1].bbox == [45, 20, 60, 40]
     np.testing.assert_array_equal(found[1].cropped_image[0], picture(2)[1, 20:40, 45:60].numpy())
 
@@ -160,6 +160,6 @@ def test_a_crop_factor_that_would_cut_into_the_segment_is_refused(crop_factor):
 
 def test_what_does_not_fit_is_refused_with_the_numbers():
     with pytest.raises(InvalidSettingError, match="image index from 0 to 0, got 4"):
-        to_segs(segments_with_islands(), image=4, pictures=picture())
+        to_segs(segments_with_islands(), image_index=4, pictures=picture())
     with pytest.raises(InvalidSettingError, match="Expected a picture of 60×90 pixels .* got 90×60"):
         to_segs(segments_with_islands(), pictures=picture().transpose(1, 2))
