@@ -10,13 +10,13 @@ BIN := .venv/bin
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve setup browser lint test-fast test test-front-ends test-accelerator locales pictures
+.PHONY: help demo serve setup browser lint test-fast test test-front-ends test-accelerator locales images
 .PHONY: bench mutation package clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-demo:  ## Run the first example workflow on a real ComfyUI and leave its pictures in output/
+demo:  ## Run the first example workflow on a real ComfyUI and leave its images in output/
 	@$(ENVIRONMENT) --run tools.demo
 
 serve:  ## Open ComfyUI with the pack and the demo model (PORT=8188)
@@ -56,8 +56,8 @@ test-front-ends: browser  ## Run the browser's tests with the pinned front end a
 locales: setup  ## Write the English texts of the nodes to locales/en, after changing them
 	@$(BIN)/python -m diffseg_tools.locales
 
-pictures: browser  ## Make the pictures of the picker anew, from its browser test
-	DIFFSEG_PICTURES=1 $(BIN)/pytest tests/browser/test_story.py
+images: browser  ## Make the images of the picker anew, from its browser test
+	DIFFSEG_IMAGES=1 $(BIN)/pytest tests/browser/test_story.py
 
 bench: setup  ## Measure time and memory
 	$(BIN)/python benchmarks/run.py

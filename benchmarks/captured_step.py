@@ -26,7 +26,7 @@ from diffseg_tools.in_process import import_comfyui, import_pack
 from .timing import Spread, clock, ratios
 from .workers import Compute
 
-LATENT = (1, 4, 64, 64)  # a picture of 512 by 512 pixels
+LATENT = (1, 4, 64, 64)  # an image of 512 by 512 pixels
 SD15_UNET = {
     "image_size": 32,
     "in_channels": 4,

@@ -1,4 +1,4 @@
-"""From a picture to its label map with the demo model, outside ComfyUI."""
+"""From an image to its label map with the demo model, outside ComfyUI."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PHOTOGRAPH = Path(__file__).resolve().parent.parent / "demo_model" / "photograph
 
 @dataclass(frozen=True)
 class DemoModel:
-    """Seconds of one picture, once the model is loaded.
+    """Seconds of one image, once the model is loaded.
 
     Attributes:
-        total: from the picture in memory to its label map.
+        total: from the image in memory to its label map.
         stages: medians of runs of their own, by name in their order.
-        width, height: of the picture, in pixels.
+        width, height: of the image, in pixels.
         grid: of the finest attention, as text.
         segments: how many are found.
     """
@@ -40,13 +40,13 @@ class DemoModel:
     segments: int
 
 
-def measure(compute: Compute, runs: int, picture: Path = PHOTOGRAPH) -> DemoModel:
-    """Segment a picture whole and in stages, in turn."""
+def measure(compute: Compute, runs: int, path: Path = PHOTOGRAPH) -> DemoModel:
+    """Segment an image whole and in stages, in turn."""
     torch.set_num_threads(compute.threads)
     segmenter = Segmenter(ModelChoice(device=compute.device, precision="float32"), DEMO_CAPTURE)
     now = clock(compute.device)
     totals, stages = [], []
-    with Image.open(picture) as file:
+    with Image.open(path) as file:
         image = file.convert("RGB")
     segments = segmenter.segment(image, DEMO_SEGMENT)  # loads libraries: left out of the times
     grid = segmenter.capture(image).grid

@@ -8,7 +8,7 @@ from typing import Any
 from .beside_reference import BesideReference
 from .captured_step import CapturedStep
 from .demo_model import DemoModel
-from .large_pictures import LargePictureRow
+from .large_images import LargeImageRow
 from .machine import Occasion
 from .record import Measured, Record
 from .scaling import BASE, ScalingRow
@@ -32,7 +32,7 @@ for that has not been run on one yet.
 CAPTURED_STEP = """
 ## A captured step beside a plain one
 
-One denoising step of Stable Diffusion 1.5's UNet through ComfyUI's sampler, for a picture of 512×512: as it
+One denoising step of Stable Diffusion 1.5's UNet through ComfyUI's sampler, for an image of 512×512: as it
 is, and with the attention captured. The UNet has its real size and random weights, which take as long as
 trained ones. Below 1 the captured step is the quicker one: a layer's output is computed from the captured
 probabilities, with no second attention pass.
@@ -70,15 +70,15 @@ SERIES = {
         "scene",
         "More regions in the scene and a lower merge threshold give more segments. Elsewhere there are 40.",
     ),
-    "picture": (
-        "Picture",
+    "image": (
+        "Image",
         "label map",
-        "Pixels of the label map. The wide picture has a wide grid, as it would in use; the others 64×64.",
+        "Pixels of the label map. The wide image has a wide grid, as it would in use; the others 64×64.",
     ),
 }
 """For each series of cases: its title, the head of its first column, and what changes."""
-LARGE_PICTURES = """
-## Large pictures
+LARGE_IMAGES = """
+## Large images
 
 What works on pixels, at 3000×2000: the demo photograph enlarged, with a little grain, and the attention of a
 made-up scene on a 64×64 grid. Times beside those of the last release, from the same run. Time at 6000×4000,
@@ -86,10 +86,10 @@ four times the pixels, is given as a multiple. An interrupt is noticed within th
 at 6000×4000.
 """
 DEMO_MODEL = """
-## The demo model, from picture to label map
+## The demo model, from image to label map
 
-What `diffseg segment` does to one picture: the demo model in diffusers, loaded already, on a photograph of
-{width}×{height} ({grid} grid, {segments} segments). It takes **{total}** ({least} to {most}): {rate} pictures
+What `diffseg segment` does to one image: the demo model in diffusers, loaded already, on a photograph of
+{width}×{height} ({grid} grid, {segments} segments). It takes **{total}** ({least} to {most}): {rate} images
 a second. The stages are from runs of their own.
 """
 
@@ -169,10 +169,10 @@ def scaling(rows: Sequence[ScalingRow]) -> str:
     return "".join(parts)
 
 
-def large_pictures(rows: Sequence[LargePictureRow]) -> str:
+def large_images(rows: Sequence[LargeImageRow]) -> str:
     """The section of that name."""
     head = ["step", "segments", "time to the last release", "now", "then", "memory", "6000×4000", "interrupt"]
-    return LARGE_PICTURES + _table(head, [_large_picture_row(row) for row in rows])
+    return LARGE_IMAGES + _table(head, [_large_image_row(row) for row in rows])
 
 
 def demo_model(result: DemoModel) -> str:
@@ -196,7 +196,7 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "captured_step": captured_step,
     "reference": beside_reference,
     "scaling": scaling,
-    "large_pictures": large_pictures,
+    "large_images": large_images,
     "demo_model": demo_model,
 }
 """What shows the result of each field of a record, in the order of the page."""
@@ -221,7 +221,7 @@ def _scaling_row(row: ScalingRow, base: ScalingRow) -> list[str]:
     ]
 
 
-def _large_picture_row(row: LargePictureRow) -> list[str]:
+def _large_image_row(row: LargeImageRow) -> list[str]:
     return [
         row.name,
         str(row.segments),

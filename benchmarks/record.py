@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from .beside_reference import BesideReference
 from .captured_step import CapturedStep
 from .demo_model import DemoModel
-from .large_pictures import LargePictureRow
+from .large_images import LargeImageRow
 from .machine import Occasion
 from .scaling import ScalingRow
 from .timing import Spread
@@ -37,7 +37,7 @@ class Record:
     captured_step: Measured[CapturedStep] | None = None
     reference: Measured[BesideReference] | None = None
     scaling: Measured[tuple[ScalingRow, ...]] | None = None
-    large_pictures: Measured[tuple[LargePictureRow, ...]] | None = None
+    large_images: Measured[tuple[LargeImageRow, ...]] | None = None
     demo_model: Measured[DemoModel] | None = None
 
     @property
@@ -63,7 +63,7 @@ def load(path: Path) -> Record:
         captured_step=_measured(CapturedStep, values["captured_step"]),
         reference=_measured(BesideReference, values["reference"]),
         scaling=_measured(_rows_of(ScalingRow), values["scaling"]),
-        large_pictures=_measured(_rows_of(LargePictureRow), values.get("large_pictures")),
+        large_images=_measured(_rows_of(LargeImageRow), values.get("large_images")),
         demo_model=_measured(DemoModel, values["demo_model"]),
     )
 

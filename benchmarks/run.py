@@ -18,7 +18,7 @@ from diffseg_benchmarks import (
     beside_reference,
     captured_step,
     demo_model,
-    large_pictures,
+    large_images,
     page,
     record,
     scaling,
@@ -66,7 +66,7 @@ def _benchmarks(compute: Compute, quick: bool) -> dict[str, Callable[[], Any]]:
     benchmarks: dict[str, Callable[[], Any]] = {
         "captured_step": lambda: captured_step.measure(compute, comfyui_directory(NEWEST), pairs),
         "scaling": lambda: _scaling(cases, compute, pairs),
-        "large_pictures": lambda: large_pictures.measure(compute, pairs),
+        "large_images": lambda: large_images.measure(compute, pairs),
         "demo_model": lambda: demo_model.measure(compute, pairs),
     }
     reference = beside_reference.find_reference(os.environ)

@@ -1,4 +1,4 @@
-"""How time and memory of the segmentation grow: with the grid, the anchors, the segments and the picture."""
+"""How time and memory of the segmentation grow: with the grid, the anchors, the segments and the image."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Case:
     """One size of the problem.
 
     Attributes:
-        series: what grows: "grid", "anchors", "segments" or "picture".
+        series: what grows: "grid", "anchors", "segments" or "image".
         name: in the table.
         scene: whose attention is segmented.
         settings: how.
@@ -45,10 +45,10 @@ CASES = (
     Case("segments", "400 regions, threshold 0.3", Scene(regions=400), WorkerSettings(threshold=0.3)),
     Case("segments", "400 regions, threshold 0.1", Scene(regions=400), WorkerSettings(threshold=0.1)),
     *(
-        Case("picture", f"{side}×{side}", settings=WorkerSettings(height=side, width=side))
+        Case("image", f"{side}×{side}", settings=WorkerSettings(height=side, width=side))
         for side in (1024, 1536, 2048)
     ),
-    Case("picture", "1920×1080, 88×48 grid", Scene(48, 88), WorkerSettings(height=1080, width=1920)),
+    Case("image", "1920×1080, 88×48 grid", Scene(48, 88), WorkerSettings(height=1080, width=1920)),
 )
 QUICK = tuple(case for case in CASES if case.name in (BASE.name, "32×32", "96×96", "8×8", "2048×2048"))
 

@@ -3,7 +3,7 @@
 ::
 
     DiffSegError
-    ├── UnreadablePictureError    a file that is no picture, or a damaged one
+    ├── UnreadableImageError    a file that is no image, or a damaged one
     ├── DatasetError              a data set whose files are missing or not as expected
     └── ExecutorError                 the processes that share the work of a run cannot be had
 """
@@ -11,8 +11,8 @@
 from diffseg_core.errors import DiffSegError
 
 
-class UnreadablePictureError(DiffSegError, OSError):
-    """A file that is not a picture, or a damaged one."""
+class UnreadableImageError(DiffSegError, OSError):
+    """A file that is not an image, or a damaged one."""
 
 
 class DatasetError(DiffSegError, OSError):

@@ -1,4 +1,4 @@
-"""DiffSeg: segments of everything in a picture, from a diffusion model's self-attention.
+"""DiffSeg: segments of everything in an image, from a diffusion model's self-attention.
 
 Tian et al., "Diffuse, Attend, and Segment: Unsupervised Zero-Shot Segmentation using Stable
 Diffusion", CVPR 2024, arXiv 2308.12469.
@@ -7,7 +7,7 @@ Diffusion", CVPR 2024, arXiv 2308.12469.
 from .attention.accumulator import AttentionAccumulator
 from .attention.diffusers_capture import capture_diffusers
 from .attention.maps import AttentionMaps
-from .editing.edge_refinement import refine
+from .editing.edge_refinement import refine_edges
 from .editing.filtering import filter_segments
 from .editing.snapping import snap
 from .editing.soft_masks import soft_masks
@@ -20,11 +20,11 @@ from .errors import (
 )
 from .grid import GridSize
 from .hierarchy import Hierarchy
+from .images import Images, as_images
 from .merging.segment import segment
 from .nested.segment_nested import segment_nested
 from .output.label_map import draw_label_map, parse_classes
 from .output.overlay import draw_overlay
-from .pictures import Pictures, as_pictures
 from .segments import Segments, parse_indices
 
 __version__ = "0.2.0"
@@ -36,19 +36,19 @@ __all__ = [
     "DiffSegError",
     "GridSize",
     "Hierarchy",
+    "Images",
     "InvalidAttentionError",
     "InvalidSettingError",
-    "Pictures",
     "Segments",
     "UnsupportedModelError",
-    "as_pictures",
+    "as_images",
     "capture_diffusers",
     "draw_label_map",
     "draw_overlay",
     "filter_segments",
     "parse_classes",
     "parse_indices",
-    "refine",
+    "refine_edges",
     "segment",
     "segment_nested",
     "snap",

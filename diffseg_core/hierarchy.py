@@ -53,10 +53,10 @@ class Hierarchy:
         return self.count - int((self.heights <= height).sum())
 
     def automatic_number(self) -> int:
-        """How many segments suit the picture: the cut whose effective number of segments is nearest to 4.
+        """How many segments suit the image: the cut whose effective number of segments is nearest to 4.
 
-        That is exp(H), H the entropy of the segments' shares of the picture: the number of segments of equal
-        area that would be as hard to tell apart. Small segments hardly count in it, so a picture of one large
+        That is exp(H), H the entropy of the segments' shares of the image: the number of segments of equal
+        area that would be as hard to tell apart. Small segments hardly count in it, so an image of one large
         thing and many small ones is cut finer than one of a few large ones. It goes by areas alone, so that
         one number serves models whose attention is sharp and models whose attention is flat.
         """

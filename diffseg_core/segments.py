@@ -104,7 +104,7 @@ class Segments(HostVisible):
         """Cut a tree for each image.
 
         Args:
-            hierarchies: of pictures of one size.
+            hierarchies: of images of one size.
             numbers: of segments, ≥ 1 for each; a tree of fewer leaves gives all of them.
 
         Raises:
@@ -116,7 +116,7 @@ class Segments(HostVisible):
         return cls(torch.stack(labels), proposals, tuple(hierarchies))
 
     def at_granularity(self, number: int) -> Segments:
-        """The same pictures in ``number`` segments each, by another cut through their trees.
+        """The same images in ``number`` segments each, by another cut through their trees.
 
         Raises:
             InvalidSettingError: segments that have no tree, or fewer than 1.
@@ -130,7 +130,7 @@ class Segments(HostVisible):
         return Segments.of_hierarchies(self.hierarchies, [number] * self.batch_size)
 
     def subset(self, chosen: Sequence[Sequence[int]]) -> Segments:
-        """Keep some segments of every image, numbered anew; the others' pixels belong to none.
+        """Keep some segments of every image, renumbered; the others' pixels belong to none.
 
         The hierarchy is left behind: its other cuts know nothing of what was kept.
 
@@ -215,7 +215,7 @@ def parse_indices(text: str) -> tuple[int, ...]:
         return ()
     indices: set[int] = set()
     for entry in text.strip().removesuffix(",").split(","):
-        # Five digits are more than any picture has segments, and keep a slip from filling the memory.
+        # Five digits are more than any image has segments, and keep a slip from filling the memory.
         match = re.fullmatch(r"\s*([0-9]{1,5})\s*(?:[-–]\s*([0-9]{1,5})\s*)?", entry)
         if match is None:
             raise InvalidSettingError(
@@ -242,10 +242,10 @@ def check_indices(segments: Segments, indices: Sequence[int]) -> None:
     beyond = [index for index in indices if not 0 <= index < most]
     if not beyond:
         return
-    pictures = "the picture" if segments.batch_size == 1 else f"the fullest of {segments.batch_size} pictures"
+    images = "the image" if segments.batch_size == 1 else f"the fullest of {segments.batch_size} images"
     if most == 0:
         raise InvalidSettingError(f"Expected no index, as there are no segments, got {beyond[0]}.")
     raise InvalidSettingError(
-        f"Expected indices of segments from 0 to {most - 1}, as {pictures} has {most} segment(s), "
+        f"Expected indices of segments from 0 to {most - 1}, as {images} has {most} segment(s), "
         f"got {beyond[0]}. DiffSeg Preview shows which number is which segment."
     )

@@ -8,13 +8,13 @@ import comfy.utils
 import torch
 from comfy_api.latest import io
 
-from ..diffseg_core import GridSize, InvalidSettingError, Pictures
+from ..diffseg_core import GridSize, Images, InvalidSettingError
 from ..diffseg_core.attention.resolutions import Resolutions
 from ..diffseg_core.attention.working_size import working_size as working_size_of
 from . import comfy_capture
 from .comfy_conditioning import empty_prompt
 from .comfy_latents import PIXELS, Latent, read_latent
-from .inputs import checked_pictures
+from .inputs import checked_images
 from .types import CATEGORY, Attention, CapturedAttention
 
 CLEAN, NOISED = "clean latent", "noised latent"
@@ -31,7 +31,7 @@ class DiffSegCapture(io.ComfyNode):
             display_name="DiffSeg Capture Attention",
             category=CATEGORY,
             description=(
-                "Runs one denoising step of the loaded Stable Diffusion model over a picture and keeps its "
+                "Runs one denoising step of the loaded Stable Diffusion model over an image and keeps its "
                 "self-attention. This is the only slow step: everything after it (thresholds, picking, "
                 "previews) works on the result without running the model again."
             ),
@@ -54,13 +54,13 @@ class DiffSegCapture(io.ComfyNode):
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="The picture or batch of pictures to segment, any size and aspect ratio. "
-                    "Transparency is left out. Connect either vae and image, or latent.",
+                    tooltip="The image or batch of images to segment, any size and aspect ratio. "
+                    "The alpha channel is ignored. Connect either vae and image, or latent.",
                 ),
                 io.Latent.Input(
                     "latent",
                     optional=True,
-                    tooltip="Instead of vae and image: a latent of the picture. It is used at its own size.",
+                    tooltip="Instead of vae and image: a latent of the image. It is used at its own size.",
                 ),
                 io.Clip.Input(
                     "clip",
@@ -81,7 +81,7 @@ class DiffSegCapture(io.ComfyNode):
                     "input_mode",
                     options=[CLEAN, NOISED],
                     default=CLEAN,
-                    tooltip="Clean latent: the model sees the picture itself, as in the paper's code. "
+                    tooltip="Clean latent: the model sees the image itself, as in the paper's code. "
                     "Noised latent: the timestep's noise is added first, drawn from the seed.",
                     advanced=True,
                 ),
@@ -101,7 +101,7 @@ class DiffSegCapture(io.ComfyNode):
                     max=4096,
                     step=64,
                     tooltip="Side in pixels of a square with the area at which the model looks at the "
-                    "picture. 0 takes the model's own size (512, 768 or 1024). The aspect ratio is kept, "
+                    "image. 0 takes the model's own size (512, 768 or 1024). The aspect ratio is kept, "
                     "sides become multiples of 64. Twice the side takes sixteen times the memory.",
                     advanced=True,
                 ),
@@ -110,7 +110,7 @@ class DiffSegCapture(io.ComfyNode):
                     options=list(get_args(Resolutions)),
                     default="all",
                     tooltip="Which of the model's attention resolutions to keep. All is the paper's choice; "
-                    "leave out the finest to save memory on large pictures.",
+                    "leave out the finest to save memory on large images.",
                     advanced=True,
                 ),
             ],
@@ -139,19 +139,19 @@ class DiffSegCapture(io.ComfyNode):
         latent: dict[str, Any] | None = None,
         clip: Any = None,
     ) -> io.NodeOutput:
-        """Encode the picture where there is one, capture, and hand on the maps with the picture's size."""
+        """Encode the image where there is one, capture, and hand on the maps with the image's size."""
         native_side = comfy_capture.native_side(model)
         channels = comfy_capture.latent_channels(model)
         _check_plugs(vae, image, latent, channels)
         given = read_latent(latent, channels) if latent is not None else None
-        pictures = None if image is None else checked_pictures(image)
-        image_size = _image_size(pictures, given)
-        target = image_size if pictures is None else working_size_of(image_size, working_size or native_side)
+        images = None if image is None else checked_images(image)
+        image_size = _image_size(images, given)
+        target = image_size if images is None else working_size_of(image_size, working_size or native_side)
         grid = GridSize(target.height // PIXELS, target.width // PIXELS)
         if conditioning is None:
             conditioning = empty_prompt(model, clip)
         comfy_capture.checked_conditioning(model, conditioning, timestep, grid, resolutions)  # the VAE waits
-        seen = given or Latent(_encoded(vae, pictures, target))
+        seen = given or Latent(_encoded(vae, images, target))
         progress = comfy.utils.ProgressBar(1)
         maps = comfy_capture.capture(
             model,
@@ -168,7 +168,7 @@ class DiffSegCapture(io.ComfyNode):
 
 
 def _check_plugs(vae: Any, image: torch.Tensor | None, latent: dict[str, Any] | None, channels: int) -> None:
-    """Either a latent, or a picture that ComfyUI's tensors describe with the model's own VAE."""
+    """Either a latent, or an image that ComfyUI's tensors describe with the model's own VAE."""
     if latent is not None:
         if image is not None:
             raise InvalidSettingError(
@@ -187,19 +187,19 @@ def _check_plugs(vae: Any, image: torch.Tensor | None, latent: dict[str, Any] | 
         )
 
 
-def _image_size(pictures: Pictures | None, latent: Latent | None) -> GridSize:
-    """Height and width in pixels of the picture, or of that behind the latent."""
-    if pictures is not None:
-        return pictures.size
+def _image_size(images: Images | None, latent: Latent | None) -> GridSize:
+    """Height and width in pixels of the image, or of that behind the latent."""
+    if images is not None:
+        return images.size
     assert latent is not None
     return GridSize(latent.grid.height * PIXELS, latent.grid.width * PIXELS)
 
 
-def _encoded(vae: Any, pictures: Pictures | None, target: GridSize) -> torch.Tensor:
-    """The latent ``[B, C, h, w]`` of the picture at its working size."""
-    assert pictures is not None
-    pixels = pictures.colours
-    if target != pictures.size:
+def _encoded(vae: Any, images: Images | None, target: GridSize) -> torch.Tensor:
+    """The latent ``[B, C, h, w]`` of the image at its working size."""
+    assert images is not None
+    pixels = images.colours
+    if target != images.size:
         pixels = torch.nn.functional.interpolate(
             pixels.movedim(-1, 1), size=tuple(target), mode="bilinear", antialias=True
         ).movedim(1, -1)

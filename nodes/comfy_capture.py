@@ -37,7 +37,7 @@ SUPPORTED_CONFIGS = (
     comfy.supported_models.SDXL,
     comfy.supported_models.SDXLRefiner,
 )
-PLAIN_INPUT_CHANNELS = (4, 9)  # 9: inpainting models, whose mask and picture ComfyUI fills in
+PLAIN_INPUT_CHANNELS = (4, 9)  # 9: inpainting models, whose mask and image ComfyUI fills in
 # Guidance runs the model again or changes its output; a capture needs one plain prediction.
 GUIDANCE_OPTIONS = (
     "sampler_cfg_function",
@@ -64,7 +64,7 @@ class SelfAttentionLayer:
 
 
 def native_side(model: ModelPatcher) -> int:
-    """Side in pixels of the square pictures that the model was trained on.
+    """Side in pixels of the square images that the model was trained on.
 
     Raises:
         UnsupportedModelError: not one of the supported architectures.
@@ -215,7 +215,7 @@ def _supported_unet(model: ModelPatcher) -> UNetModel:
     if channels not in PLAIN_INPUT_CHANNELS:
         raise UnsupportedModelError(
             f"Expected a model with {PLAIN_INPUT_CHANNELS[0]} input channels (or an inpainting model with "
-            f"{PLAIN_INPUT_CHANNELS[1]}), got {name} with {channels}, which needs further input pictures."
+            f"{PLAIN_INPUT_CHANNELS[1]}), got {name} with {channels}, which needs further input images."
         )
     if hasattr(unet, "_orig_mod"):
         raise UnsupportedModelError(
@@ -245,7 +245,7 @@ def check_finest_grid(layers: list[SelfAttentionLayer], grid: GridSize) -> None:
     if min(finest) < 2:
         raise InvalidSettingError(
             f"Expected a latent with an attention grid of at least 2×2 places, got {finest} from a latent of "
-            f"{grid}. Use a larger picture, or more of the model's resolutions."
+            f"{grid}. Use a larger image, or more of the model's resolutions."
         )
 
 
@@ -274,7 +274,7 @@ def _capture_hook(
             raise CaptureError(
                 f"Expected {grid.tokens} tokens for the {grid} grid at {layer}, got {q.shape[1]} queries "
                 f"and {k.shape[1]} keys in a batch of {q.shape[0]} (expected {batch}). A patch that "
-                "merges or folds tokens (ToMe, HyperTile) or adds tokens of another picture (reference "
+                "merges or folds tokens (ToMe, HyperTile) or adds tokens of another image (reference "
                 "attention) does this: connect the model before that patch."
             )
         if layer not in pending:

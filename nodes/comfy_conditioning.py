@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 EMPTY_PROMPT = "Connect clip alone, or a plain CLIP Text Encode with an empty prompt."
 OWN_CLIP = "Connect the CLIP that belongs to the model, or a CLIP Text Encode with it."
-SIZE_NUMBER = 256  # channels into which SDXL writes each number of the picture's size
+SIZE_NUMBER = 256  # channels into which SDXL writes each number of the image's size
 SIZE_NUMBERS = ((comfy.model_base.SDXL, 6), (comfy.model_base.SDXLRefiner, 5))
 
 
@@ -49,10 +49,10 @@ def acting_conditioning(
         grid: height and width of the latent.
 
     Returns:
-        a list of the acting entry, without an area or a mask that covers the whole picture.
+        a list of the acting entry, without an area or a mask that covers the whole image.
 
     Raises:
-        InvalidSettingError: none or several act, one is for a part of the picture, or it is another model's.
+        InvalidSettingError: none or several act, one is for a part of the image, or it is another model's.
     """
     acting = [entry for entry in conditioning if _acts(model, entry[1], sigma)]
     if len(acting) != 1:
@@ -64,7 +64,7 @@ def acting_conditioning(
             "and without a range of timesteps."
         )
     tokens, options = acting[0]
-    options = _for_the_whole_picture(options, grid)
+    options = _for_the_whole_image(options, grid)
     _check_tokens(model, tokens)
     _check_pooled(model, options)
     for control in _chain_of(options.get("control")):
@@ -90,18 +90,18 @@ def _acts(model: ModelPatcher, options: dict[str, Any], sigma: torch.Tensor) -> 
     return late_enough and early_enough
 
 
-def _for_the_whole_picture(options: dict[str, Any], grid: GridSize) -> dict[str, Any]:
+def _for_the_whole_image(options: dict[str, Any], grid: GridSize) -> dict[str, Any]:
     """The options without an area or a mask, if these leave nothing out."""
     rest = dict(options)
     area = rest.pop("area", None)
     if area is not None and not _covers(tuple(area), grid):
         raise InvalidSettingError(
-            f"Expected a conditioning for the whole picture, got one with an area. {EMPTY_PROMPT}"
+            f"Expected a conditioning for the whole image, got one with an area. {EMPTY_PROMPT}"
         )
     mask = rest.pop("mask", None)
     if mask is not None and not bool((mask > 0).all()):
         raise InvalidSettingError(
-            f"Expected a conditioning for the whole picture, got one with a mask. {EMPTY_PROMPT}"
+            f"Expected a conditioning for the whole image, got one with a mask. {EMPTY_PROMPT}"
         )
     rest.pop("set_area_to_bounds", None)
     return rest

@@ -128,7 +128,7 @@ def _check_input(sampling: Any, sigma: torch.Tensor, name: str) -> None:
     if not error <= INPUT_ERROR:  # not a number counts as wrong
         raise UnsupportedModelError(
             "Expected a model sampling that scales the model's input by a number for each noise level, got "
-            f"{name}, under which the model would not see the picture itself. Connect the model before the "
+            f"{name}, under which the model would not see the image itself. Connect the model before the "
             "node that sets its sampling."
         )
 

@@ -46,7 +46,7 @@ class DiffSegDemoModel(io.ComfyNode):
             description=(
                 "A very small latent diffusion model in Stable Diffusion's layout that ships with this pack, "
                 "to see segmentation work before downloading a checkpoint. Its masks follow colour and "
-                "texture more than meaning, and the pictures it generates are blurs of colour. Use a merge "
+                "texture more than meaning, and the images it generates are blurs of colour. Use a merge "
                 "threshold of 0.3 to 0.7."
             ),
             search_aliases=[
@@ -155,7 +155,7 @@ def _load_vae() -> comfy.sd.VAE:
 
 
 def _load_photograph() -> torch.Tensor:
-    with Image.open(FOLDER / "photograph.jpg") as picture:
-        pixels = np.array(picture.convert("RGB"), dtype=np.float32) / 255.0
+    with Image.open(FOLDER / "photograph.jpg") as image:
+        pixels = np.array(image.convert("RGB"), dtype=np.float32) / 255.0
     photograph = torch.from_numpy(pixels)[None]  # [1, H, W, 3]
     return photograph.to(comfy.model_management.intermediate_device())

@@ -24,7 +24,7 @@ class DiffSegFilter(io.ComfyNode):
             display_name="DiffSeg Filter Segments",
             category=CATEGORY,
             description=(
-                "Keeps the segments that meet every criterion, in each picture of a batch, and gives them "
+                "Keeps the segments that meet every criterion, in each image of a batch, and gives them "
                 "as segments and as one mask. Indices, areas and border must all hold; of what is left the "
                 "largest are kept; and of these the one at a place."
             ),
@@ -46,7 +46,7 @@ class DiffSegFilter(io.ComfyNode):
                     min=0.0,
                     max=100.0,
                     step=0.1,
-                    tooltip="In per cent of the picture. Smaller segments are left out.",
+                    tooltip="In per cent of the image. Smaller segments are left out.",
                 ),
                 io.Float.Input(
                     "largest_area",
@@ -54,13 +54,13 @@ class DiffSegFilter(io.ComfyNode):
                     min=0.0,
                     max=100.0,
                     step=0.1,
-                    tooltip="In per cent of the picture. Larger segments are left out.",
+                    tooltip="In per cent of the image. Larger segments are left out.",
                 ),
                 io.Combo.Input(
                     "border",
                     options=list(get_args(Border)),
                     default="any",
-                    tooltip="Whether segments must touch the edge of the picture, as backgrounds do, or must "
+                    tooltip="Whether segments must touch the edge of the image, as backgrounds do, or must "
                     "not, as whole things do.",
                 ),
                 io.Int.Input(
@@ -75,22 +75,23 @@ class DiffSegFilter(io.ComfyNode):
                     options=list(get_args(Place)),
                     default="any",
                     tooltip="Keep only the remaining segment whose centre of area lies farthest to that side "
-                    "of the picture, or nearest to its centre. Of equals, the larger one.",
+                    "of the image, or nearest to its centre. Of equals, the larger one.",
                 ),
             ],
             outputs=[
                 SegmentsType.Output(
                     display_name="segments",
-                    tooltip="The segments kept, numbered anew from 0, the largest; elsewhere is no segment.",
+                    tooltip="The segments kept, renumbered from 0, the largest. Other pixels belong to "
+                    "no segment.",
                 ),
                 io.Mask.Output(
                     display_name="mask",
-                    tooltip="All segments kept as one mask for each picture, of zeros and ones. Empty if "
+                    tooltip="All segments kept as one mask for each image, of zeros and ones. Empty if "
                     "none is left.",
                 ),
                 io.Int.Output(
                     display_name="count",
-                    tooltip="Number of segments kept; for a batch of pictures, of all of them together.",
+                    tooltip="Number of segments kept; for a batch of images, of all of them together.",
                 ),
             ],
         )
@@ -111,7 +112,7 @@ class DiffSegFilter(io.ComfyNode):
         keep_largest: int,
         place: Place,
     ) -> io.NodeOutput:
-        """Filter every picture of the batch."""
+        """Filter every image of the batch."""
         kept = filter_segments(
             segments,
             indices=parse_indices(indices),

@@ -1,4 +1,4 @@
-"""DiffSeg Hierarchy: attention and a picture to segments of every granularity."""
+"""DiffSeg Hierarchy: attention and an image to segments of every granularity."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import segment_nested
-from ..diffseg_core.pictures import check_pictures
-from .inputs import checked_pictures
+from ..diffseg_core.images import check_images
+from .inputs import checked_images
 from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
 
@@ -28,16 +28,16 @@ class DiffSegHierarchy(io.ComfyNode):
             category=CATEGORY,
             description=(
                 "Segments of every granularity from one capture, without a threshold: small pieces of the "
-                "picture join two by two, those first whose attention is most alike. Connect DiffSeg Select "
-                "Segments and move its slider from coarse to fine. Borders follow the picture's edges."
+                "image join two by two, those first whose attention is most alike. Connect DiffSeg Select "
+                "Segments and move its slider from coarse to fine. Borders follow the image's edges."
             ),
             search_aliases=["granularity", "segment anything", "auto mask", "superpixels", "tree", "diffseg"],
             inputs=[
                 Attention.Input("attention", tooltip="From DiffSeg Capture Attention."),
                 io.Image.Input(
                     "image",
-                    tooltip="The picture that went into the capture: borders follow its edges. "
-                    "Transparency is left out.",
+                    tooltip="The image that went into the capture: borders follow its edges. "
+                    "The alpha channel is ignored.",
                 ),
                 io.Combo.Input(
                     "cut",
@@ -51,7 +51,7 @@ class DiffSegHierarchy(io.ComfyNode):
                     default=10,
                     min=1,
                     max=2000,
-                    tooltip="Number of segments in each picture, where cut says so.",
+                    tooltip="Number of segments in each image, where cut says so.",
                 ),
                 io.Float.Input(
                     "height",
@@ -67,7 +67,7 @@ class DiffSegHierarchy(io.ComfyNode):
                     "neighbours_only",
                     default=True,
                     tooltip="Join only what has a common border. Off: things of one kind become one segment, "
-                    "wherever they are in the picture.",
+                    "wherever they are in the image.",
                 ),
                 io.Float.Input(
                     "contrast",
@@ -75,7 +75,7 @@ class DiffSegHierarchy(io.ComfyNode):
                     min=0.0,
                     max=2.0,
                     step=0.05,
-                    tooltip="How much the picture's contrast across a border keeps two segments apart. 0 "
+                    tooltip="How much the image's contrast across a border keeps two segments apart. 0 "
                     "goes without it. Only for neighbours.",
                     advanced=True,
                 ),
@@ -95,7 +95,7 @@ class DiffSegHierarchy(io.ComfyNode):
                     min=0.01,
                     max=10.0,
                     step=0.01,
-                    tooltip="In per cent of the picture. The smallest area of the finest segments. Less "
+                    tooltip="In per cent of the image. The smallest area of the finest segments. Less "
                     "finds smaller things and takes longer.",
                     advanced=True,
                 ),
@@ -103,12 +103,12 @@ class DiffSegHierarchy(io.ComfyNode):
             outputs=[
                 SegmentsType.Output(
                     display_name="segments",
-                    tooltip="A label for every pixel at the picture's own size, 0 is the largest segment; "
+                    tooltip="A label for every pixel at the image's own size, 0 is the largest segment; "
                     "with the tree of all other cuts.",
                 ),
                 io.Int.Output(
                     display_name="count",
-                    tooltip="Number of segments; for a batch of pictures, of all of them together.",
+                    tooltip="Number of segments; for a batch of images, of all of them together.",
                 ),
             ],
         )
@@ -126,12 +126,12 @@ class DiffSegHierarchy(io.ComfyNode):
         colour: float,
         finest: float,
     ) -> io.NodeOutput:
-        """Build the tree of every picture of the capture, and cut it."""
-        pictures = checked_pictures(image)
-        check_pictures(pictures, attention.maps.batch_size, attention.image_size, "attention")
+        """Build the tree of every image of the capture, and cut it."""
+        images = checked_images(image)
+        check_images(images, attention.maps.batch_size, attention.image_size, "attention")
         segments = segment_nested(
             attention.maps,
-            pictures,
+            images,
             number=number if cut == "number of segments" else None,
             height=height if cut == "height" else None,
             neighbours_only=neighbours_only,

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import torch
 from comfy_api.latest import io
 
-from ..diffseg_core import DiffSegError, Pictures, as_pictures
+from ..diffseg_core import DiffSegError, Images, as_images
 
 
-def checked_pictures(image: torch.Tensor) -> Pictures:
-    """The pictures of an image input, to be handed on in place of it: they are looked at once.
+def checked_images(image: torch.Tensor) -> Images:
+    """The images of an image input, to be handed on in place of it: they are looked at once.
 
     Args:
         image: ``[B, H, W, C]``, C of 1, 3 or 4. Values beyond 0..1, as ComfyUI's bicubic resizing gives at
@@ -20,11 +20,11 @@ def checked_pictures(image: torch.Tensor) -> Pictures:
     Raises:
         InvalidSettingError: another number of channels, or values that are not finite.
     """
-    return as_pictures(image, "image", clamp=True)
+    return as_images(image, "image", clamp=True)
 
 
 def image_index_input(tooltip: str) -> io.Int.Input:
-    """The input that chooses one picture of a batch."""
+    """The input that chooses one image of a batch."""
     return io.Int.Input("image_index", default=0, min=0, max=4095, tooltip=tooltip)
 
 

@@ -1,4 +1,4 @@
-"""DiffSeg Label Map: segments as a picture in flat colours."""
+"""DiffSeg Label Map: segments as an image in flat colours."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class DiffSegLabelMap(io.ComfyNode):
             display_name="DiffSeg Label Map",
             category=CATEGORY,
             description=(
-                "Gives the segments as a picture, every segment in one flat colour that stays the same for "
-                "the same segment. With the colours of ADE20K it is the picture that a segmentation "
+                "Gives the segments as an image, every segment in one flat colour that stays the same for "
+                "the same segment. With the colours of ADE20K it is the image that a segmentation "
                 "ControlNet takes, and you can say what the segments are."
             ),
             search_aliases=["controlnet seg", "ade20k", "segmentation map", "color map", "id map", "diffseg"],
@@ -53,7 +53,7 @@ class DiffSegLabelMap(io.ComfyNode):
             outputs=[
                 io.Image.Output(
                     display_name="label_map",
-                    tooltip="The picture in flat colours, at the size of the segments. Black where no "
+                    tooltip="The image in flat colours, at the size of the segments. Black where no "
                     "segment is.",
                 )
             ],
@@ -72,6 +72,6 @@ class DiffSegLabelMap(io.ComfyNode):
 
     @classmethod
     def execute(cls, segments: Segments, palette: Palette, classes: str) -> io.NodeOutput:
-        """Draw every picture of the batch."""
+        """Draw every image of the batch."""
         drawn = draw_label_map(segments, palette, parse_classes(classes))
         return io.NodeOutput(drawn.to(comfy.model_management.intermediate_device()))

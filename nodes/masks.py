@@ -21,19 +21,19 @@ class DiffSegMasks(io.ComfyNode):
             display_name="DiffSeg Segments to Masks",
             category=CATEGORY,
             description=(
-                "Gives every segment of one picture as a mask of its own, at the picture's size, the largest "
+                "Gives every segment of one image as a mask of its own, at the image's size, the largest "
                 "first, numbered as in the preview. Take single ones with Mask From Batch-type nodes."
             ),
             search_aliases=["segment anything", "mask batch", "split mask", "all masks", "diffseg"],
             inputs=[
                 SegmentsType.Input("segments", tooltip="From DiffSeg Segment."),
-                image_index_input("Which picture of a batch to take the segments of; the first is 0."),
+                image_index_input("Which image of a batch to take the segments of; the first is 0."),
             ],
             outputs=[
                 io.Mask.Output(
                     display_name="masks",
                     tooltip="A batch of masks [number of segments, height, width] of zeros and ones, in "
-                    "descending order of area, without overlap; together they cover the picture, unless "
+                    "descending order of area, without overlap; together they cover the image, unless "
                     "segments were filtered out. One empty mask if there is no segment.",
                 )
             ],
@@ -41,5 +41,5 @@ class DiffSegMasks(io.ComfyNode):
 
     @classmethod
     def execute(cls, segments: Segments, image_index: int) -> io.NodeOutput:
-        """The masks of one picture."""
+        """The masks of one image."""
         return io.NodeOutput(mask_batch(segments.masks(image_index), segments.image_size))

@@ -1,4 +1,4 @@
-"""What the picker in the browser shows: a picture, and which segment every pixel belongs to."""
+"""What the picker in the browser shows: an image, and which segment every pixel belongs to."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..diffseg_core import GridSize
+from ..diffseg_core.image.pyramid import sampled
 from ..diffseg_core.output.export import MAX_SEGMENTS, id_pixels
 from ..diffseg_core.output.poles import poles_of_inaccessibility
-from ..diffseg_core.picture.pyramid import sampled
 from .shown_files import temporary_file
 
 VERSION = 1  # of what web/PROTOCOL.md says, as in web/picker/picker.mjs
@@ -31,23 +31,23 @@ MAX_PIXELS = 2**25
 
 
 def picker_view(
-    labels: torch.Tensor, picture: torch.Tensor, joins: torch.Tensor | None = None
+    labels: torch.Tensor, image: torch.Tensor, joins: torch.Tensor | None = None
 ) -> dict[str, Any]:
-    """Write a picture and its segments to ComfyUI's temporary folder, and name the files for the browser.
+    """Write an image and its segments to ComfyUI's temporary folder, and name the files for the browser.
 
     The files are named by what is in them: after a click nothing is written again, and the browser has
     them already.
 
     Args:
         labels: int32 ``[H, W]``, −1 where no segment is.
-        picture: float32 ``[H, W, 3]`` in 0..1.
+        image: float32 ``[H, W, 3]`` in 0..1.
         joins: of a tree whose leaves the labels are, `Hierarchy.joins`.
 
     Returns:
         ``picture``, a JPEG, and ``ids``, a 16-bit grey PNG of segment number + 1 (0 for no segment) with
-        a text chunk ``diffseg``: JSON of the picture's ``size``, each segment's ``areas`` in pixels and
+        a text chunk ``diffseg``: JSON of the image's ``size``, each segment's ``areas`` in pixels and
         ``poles`` ``[x, y]``, and of the ``joins``, if there are any. Both as entries for ComfyUI's
-        ``/view``, and smaller than the picture where that is too large for browsers. Of more segments than
+        ``/view``, and smaller than the image where that is too large for browsers. Of more segments than
         the PNG can number there is only ``too_many``, their number.
     """
     count = int(labels.max()) + 1
@@ -62,10 +62,8 @@ def picker_view(
     if not path.is_file():
         _write(path, ids, compress_level=1, pnginfo=_facts(pixel_labels, pairs))
     if (rows, columns) != (height, width):
-        picture = F.interpolate(picture.permute(2, 0, 1)[None], (rows, columns), mode="area")[0].permute(
-            1, 2, 0
-        )
-    pixels = picture.mul(255).round_().clamp_(0, 255).to(device="cpu", dtype=torch.uint8).numpy()
+        image = F.interpolate(image.permute(2, 0, 1)[None], (rows, columns), mode="area")[0].permute(1, 2, 0)
+    pixels = image.mul(255).round_().clamp_(0, 255).to(device="cpu", dtype=torch.uint8).numpy()
     shown, shown_entry = _named_by_content(pixels, "jpg")
     if not shown.is_file():
         _write(shown, pixels, quality=92, subsampling=0)
@@ -73,7 +71,7 @@ def picker_view(
 
 
 def shown_size(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns in which a picture is sent to the browser: its own where that is not too much."""
+    """Rows and columns in which an image is sent to the browser: its own where that is not too much."""
     scale = min(1.0, MAX_SIDE / max(height, width), (MAX_PIXELS / (height * width)) ** 0.5)
     return max(1, int(height * scale)), max(1, int(width * scale))
 

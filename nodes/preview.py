@@ -1,4 +1,4 @@
-"""DiffSeg Preview: segments drawn over the picture."""
+"""DiffSeg Preview: segments drawn over the image."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import torch
 from comfy_api.latest import io, ui
 
 from ..diffseg_core import Segments, draw_overlay
-from .inputs import checked_pictures
+from .inputs import checked_images
 from .types import CATEGORY, SegmentsType
 
 
 class DiffSegPreview(io.ComfyNode):
-    """Colours, borders and numbers over the picture, shown on the node."""
+    """Colours, borders and numbers over the image, shown on the node."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -22,7 +22,7 @@ class DiffSegPreview(io.ComfyNode):
             display_name="DiffSeg Preview",
             category=CATEGORY,
             description=(
-                "Shows the segments over the picture: a tint for each that stays the same for the same "
+                "Shows the segments over the image: a tint for each that stays the same for the same "
                 "segment at every granularity, thin borders, and each segment's number, 0 being the largest."
             ),
             search_aliases=["overlay", "segmentation preview", "show segments", "visualize mask", "diffseg"],
@@ -30,7 +30,7 @@ class DiffSegPreview(io.ComfyNode):
                 SegmentsType.Input("segments", tooltip="From DiffSeg Hierarchy or DiffSeg Segment."),
                 io.Image.Input(
                     "image",
-                    tooltip="The picture that went into the capture, at the same size. Transparency is left "
+                    tooltip="The image that went into the capture, at the same size. Transparency is left "
                     "out: the colours under it show.",
                 ),
                 io.Float.Input(
@@ -52,7 +52,7 @@ class DiffSegPreview(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="overlay", tooltip="The picture with segments drawn over it.")
+                io.Image.Output(display_name="overlay", tooltip="The image with segments drawn over it.")
             ],
             is_output_node=True,
         )
@@ -63,7 +63,7 @@ class DiffSegPreview(io.ComfyNode):
     ) -> io.NodeOutput:
         """Draw the overlay and show it on the node."""
         overlay = draw_overlay(
-            checked_pictures(image), segments, opacity=opacity, borders=borders, numbers=numbers
+            checked_images(image), segments, opacity=opacity, borders=borders, numbers=numbers
         )
         device = comfy.model_management.intermediate_device()
         return io.NodeOutput(overlay.to(device), ui=ui.PreviewImage(overlay, cls=cls))

@@ -1,4 +1,4 @@
-"""The progress of work on one picture after the other, and its end where the user interrupts it."""
+"""The progress of work on one image after the other, and its end where the user interrupts it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ def stop_if_interrupted() -> None:
     comfy.model_management.throw_exception_if_processing_interrupted()
 
 
-def progress_over(pictures: int) -> Callable[[int], None]:
-    """What the core calls after each picture, with the number done: it moves the node's progress bar.
+def progress_over(images: int) -> Callable[[int], None]:
+    """What the core calls after each image, with the number done: it moves the node's progress bar.
 
     Args:
-        pictures: how many there are.
+        images: how many there are.
 
     Returns:
         the function; where the user has interrupted, it raises ComfyUI's exception for that.
     """
-    bar = comfy.utils.ProgressBar(pictures)
+    bar = comfy.utils.ProgressBar(images)
 
     def on_image(done: int) -> None:
         stop_if_interrupted()

@@ -1,19 +1,19 @@
-"""DiffSeg Refine Edges: borders of segments follow the picture."""
+"""DiffSeg Refine Edges: borders of segments follow the image."""
 
 from __future__ import annotations
 
 import torch
 from comfy_api.latest import io
 
-from ..diffseg_core import Segments, refine, soft_masks
-from .inputs import checked_pictures, image_index_input
+from ..diffseg_core import Segments, refine_edges, soft_masks
+from .inputs import checked_images, image_index_input
 from .outputs import mask_batch
 from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, SegmentsType
 
 
 class DiffSegRefine(io.ComfyNode):
-    """Segments with the picture's own edges, and their masks."""
+    """Segments with the image's own edges, and their masks."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -23,8 +23,8 @@ class DiffSegRefine(io.ComfyNode):
             display_name="DiffSeg Refine Edges",
             category=CATEGORY,
             description=(
-                "Moves the borders of segments to the edges of the picture, at its full size: the attention "
-                "says what belongs together, the picture where it ends. Nothing vanishes, thin parts stay."
+                "Moves the borders of segments to the edges of the image, at its full size: the attention "
+                "says what belongs together, the image where it ends. Nothing vanishes, thin parts stay."
             ),
             search_aliases=["refine mask", "edge aware", "soft mask", "matting", "feather", "diffseg"],
             inputs=[
@@ -32,7 +32,7 @@ class DiffSegRefine(io.ComfyNode):
                     "segments", tooltip="From DiffSeg Segment or any node that gives segments."
                 ),
                 io.Image.Input(
-                    "image", tooltip="The picture that went into the capture. Transparency is left out."
+                    "image", tooltip="The image that went into the capture. The alpha channel is ignored."
                 ),
                 io.Float.Input(
                     "reach",
@@ -40,29 +40,29 @@ class DiffSegRefine(io.ComfyNode):
                     min=0.0,
                     max=20.0,
                     step=0.1,
-                    tooltip="In per cent of the picture's longer side: how far a border may move. 0 is as "
+                    tooltip="In per cent of the image's longer side: how far a border may move. 0 is as "
                     "far as the attention is unsure, one and a half of its tokens.",
                 ),
                 io.Boolean.Input(
                     "soft",
                     default=False,
-                    tooltip="Give masks of probabilities, sharp at the picture's edges and gradual "
+                    tooltip="Give masks of probabilities, sharp at the image's edges and gradual "
                     "elsewhere, in place of zeros and ones.",
                 ),
                 image_index_input(
-                    "Which picture of a batch to give the masks of; the first is 0. The segments of "
+                    "Which image of a batch to give the masks of; the first is 0. The segments of "
                     "all are refined."
                 ),
             ],
             outputs=[
                 SegmentsType.Output(
                     display_name="segments",
-                    tooltip="As many segments as before, numbered anew from 0, the largest; without the tree "
+                    tooltip="As many segments as before, renumbered from 0, the largest; without the tree "
                     "of DiffSeg Hierarchy.",
                 ),
                 io.Mask.Output(
                     display_name="masks",
-                    tooltip="One mask for each segment of one picture, the largest first. They add up to 1, "
+                    tooltip="One mask for each segment of one image, the largest first. They add up to 1, "
                     "except where no segment is. One empty mask if there is no segment.",
                 ),
             ],
@@ -72,18 +72,18 @@ class DiffSegRefine(io.ComfyNode):
     def execute(
         cls, segments: Segments, image: torch.Tensor, reach: float, soft: bool, image_index: int
     ) -> io.NodeOutput:
-        """Refine every picture's segments."""
+        """Refine every image's segments."""
         segments.labels_of(image_index)  # refused before anything is done
-        pictures = checked_pictures(image)
-        refined = refine(
+        images = checked_images(image)
+        refined = refine_edges(
             segments,
-            pictures,
+            images,
             reach / 100.0 if reach else None,
             progress_over(segments.batch_size),
             stop_if_interrupted,
         )
         if soft:
-            masks = soft_masks(refined, pictures, image_index, stop_if_interrupted)
+            masks = soft_masks(refined, images, image_index, stop_if_interrupted)
         else:
             masks = refined.masks(image_index)
         return io.NodeOutput(refined, mask_batch(masks, refined.image_size))

@@ -17,14 +17,14 @@ from ..diffseg_core import Segments
 from ..diffseg_core.output.coco import image_id_of
 from ..diffseg_core.output.export import SegmentFiles, export_segments
 from ..diffseg_core.output.file_names import check_lengths, check_prefix, fill_in_dates
-from .inputs import checked_pictures, refusal
+from .inputs import checked_images, refusal
 from .types import CATEGORY, SegmentsType
 
 LENGTHS = {"year": 4, "month": 2, "day": 2, "hour": 2, "minute": 2, "second": 2}  # of what is filled in
 
 
 class DiffSegSave(io.ComfyNode):
-    """A set of files for every picture, under the next free number."""
+    """A set of files for every image, under the next free number."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -34,7 +34,7 @@ class DiffSegSave(io.ComfyNode):
             display_name="DiffSeg Save Segments",
             category=CATEGORY,
             description=(
-                "Writes the segments of every picture to the output folder: a 16-bit label map (PNG), the "
+                "Writes the segments of every image to the output folder: a 16-bit label map (PNG), the "
                 "overlay (PNG), and the areas, boxes and masks as COCO annotations (JSON, and a PNG for its "
                 "panoptic tools)."
             ),
@@ -44,8 +44,8 @@ class DiffSegSave(io.ComfyNode):
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="The picture that went into the capture, to draw the overlay over. Without it "
-                    "the overlay is of flat colours. Transparency is left out.",
+                    tooltip="The image that went into the capture, to draw the overlay over. Without it "
+                    "the overlay is of flat colours. The alpha channel is ignored.",
                 ),
                 io.String.Input(
                     "filename_prefix",
@@ -69,8 +69,8 @@ class DiffSegSave(io.ComfyNode):
     def execute(
         cls, segments: Segments, filename_prefix: str, image: torch.Tensor | None = None
     ) -> io.NodeOutput:
-        """Save every picture's segments, and show the overlays on the node."""
-        pictures = None if image is None else checked_pictures(image)
+        """Save every image's segments, and show the overlays on the node."""
+        images = None if image is None else checked_images(image)
         height, width = segments.image_size
         filename_prefix = fill_in_dates(filename_prefix)
         cls._check_prefix(filename_prefix, width, height, segments.batch_size)
@@ -87,7 +87,7 @@ class DiffSegSave(io.ComfyNode):
             while (files := SegmentFiles(Path(folder), f"{stem}_{counter:05}")).exist:
                 counter += 1
             image_id = image_id_of((Path(subfolder) / files.name).as_posix())
-            export_segments(segments, index, files, pictures, metadata, image_id=image_id)
+            export_segments(segments, index, files, images, metadata, image_id=image_id)
             saved.append(ui.SavedResult(files.overlay.name, subfolder, io.FolderType.output))
             counter += 1
             progress.update(1)

@@ -13,7 +13,7 @@ from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
 
 
 class DiffSegSegment(io.ComfyNode):
-    """Segments of everything in the picture."""
+    """Segments of everything in the image."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -23,7 +23,7 @@ class DiffSegSegment(io.ComfyNode):
             display_name="DiffSeg Segment",
             category=CATEGORY,
             description=(
-                "Merges attention maps that look alike into segments: every pixel of the picture belongs to "
+                "Merges attention maps that look alike into segments: every pixel of the image belongs to "
                 "exactly one. Fast, and does not run the model: turn the threshold until the number of "
                 "segments suits you."
             ),
@@ -53,7 +53,7 @@ class DiffSegSegment(io.ComfyNode):
                     default=16,
                     min=2,
                     max=128,
-                    tooltip="Starting points per side of a grid over the picture (16 gives 256). More find "
+                    tooltip="Starting points per side of a grid over the image (16 gives 256). More find "
                     "smaller things and take longer. A grid with a shorter side has fewer.",
                     advanced=True,
                 ),
@@ -62,7 +62,7 @@ class DiffSegSegment(io.ComfyNode):
                     options=list(get_args(Refinement)),
                     default="none",
                     tooltip="k-means: after merging, let every attention map choose its nearest segment and "
-                    "average anew until nothing changes. Smoother segments, a little slower.",
+                    "average again until nothing changes. Smoother segments, a little slower.",
                     advanced=True,
                 ),
                 io.Float.Input(
@@ -71,18 +71,18 @@ class DiffSegSegment(io.ComfyNode):
                     min=0.0,
                     max=50.0,
                     step=0.05,
-                    tooltip="In per cent of the picture. Connected pieces smaller than this join the "
+                    tooltip="In per cent of the image. Connected pieces smaller than this join the "
                     "neighbour with which they share most border. 0 keeps everything.",
                 ),
             ],
             outputs=[
                 SegmentsType.Output(
                     display_name="segments",
-                    tooltip="A label for every pixel at the picture's own size; 0 is the largest segment.",
+                    tooltip="A label for every pixel at the image's own size; 0 is the largest segment.",
                 ),
                 io.Int.Output(
                     display_name="count",
-                    tooltip="Number of segments; for a batch of pictures, of all of them together.",
+                    tooltip="Number of segments; for a batch of images, of all of them together.",
                 ),
             ],
         )
@@ -97,7 +97,7 @@ class DiffSegSegment(io.ComfyNode):
         refinement: Refinement,
         smallest_area: float,
     ) -> io.NodeOutput:
-        """Segment every picture of the capture."""
+        """Segment every image of the capture."""
         segments = segment(
             attention.maps,
             attention.image_size,

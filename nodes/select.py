@@ -12,18 +12,18 @@ from comfy_api.latest import io
 
 from ..diffseg_core import Segments
 from ..diffseg_core.editing.points import Point, complement, parse_points, segments_under, split_by_place
+from ..diffseg_core.images import alpha_of, matching_images
 from ..diffseg_core.output.label_map import draw_label_map
-from ..diffseg_core.pictures import alpha_of, matching_pictures
 from . import shown_files
-from .inputs import checked_pictures, image_index_input, refusal
+from .inputs import checked_images, image_index_input, refusal
 from .picker_view import VERSION, picker_view
 from .types import CATEGORY, SegmentsType
 
-MAX_IMAGES = 16  # of a batch that the picker gets; of a longer one it gets the picture at hand
+MAX_IMAGES = 16  # of a batch that the picker gets; of a longer one it gets the image at hand
 
 
 class DiffSegSelect(io.ComfyNode):
-    """Chosen segments of one picture as masks, with a picker on the node."""
+    """Chosen segments of one image as masks, with a picker on the node."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -33,7 +33,7 @@ class DiffSegSelect(io.ComfyNode):
             display_name="DiffSeg Select Segments",
             category=CATEGORY,
             description=(
-                "Run once, then click segments in the picture on the node; drag to take several in one "
+                "Run once, then click segments in the image on the node; drag to take several in one "
                 "stroke. The choice is kept as points, and a point names the segment under it, so it "
                 "outlives another merge threshold. With DiffSeg Hierarchy, a slider goes from coarse to "
                 "fine. Only this node and what follows it run again."
@@ -47,7 +47,7 @@ class DiffSegSelect(io.ComfyNode):
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="The picture that went into the capture, to click on and to cut out. Without it "
+                    tooltip="The image that went into the capture, to click on and to cut out. Without it "
                     "the segments' colours take its place.",
                 ),
                 io.String.Input(
@@ -62,7 +62,7 @@ class DiffSegSelect(io.ComfyNode):
                     default="[]",
                     socketless=True,
                     tooltip="The picker writes this; it can also be typed. JSON such as "
-                    '[{"x": 120, "y": 80}] in the pixels of the picture: the segment under each is chosen.',
+                    '[{"x": 120, "y": 80}] in the pixels of the image: the segment under each is chosen.',
                 ),
                 io.Boolean.Input(
                     "invert",
@@ -70,7 +70,7 @@ class DiffSegSelect(io.ComfyNode):
                     socketless=True,
                     tooltip="Choose every segment that has no point instead.",
                 ),
-                image_index_input("Which picture of a batch to choose in; the first is 0."),
+                image_index_input("Which image of a batch to choose in; the first is 0."),
                 io.Int.Input(
                     "granularity",
                     optional=True,  # prompts of before it was there still run
@@ -78,8 +78,8 @@ class DiffSegSelect(io.ComfyNode):
                     min=0,
                     max=65535,
                     socketless=True,
-                    tooltip="Into how many segments the picture is cut; 0 for as many as come in. The slider "
-                    "of the picker writes this. Segments without a hierarchy stay as they come in.",
+                    tooltip="Into how many segments the image is cut; 0 keeps the number of the input. "
+                    "The slider of the picker writes this. Segments without a hierarchy are not changed.",
                 ),
             ],
             outputs=[
@@ -95,7 +95,7 @@ class DiffSegSelect(io.ComfyNode):
                 ),
                 io.Image.Output(
                     display_name="cutout",
-                    tooltip="The picture with an alpha channel that is opaque in the chosen segments only.",
+                    tooltip="The image with an alpha channel that is opaque in the chosen segments only.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -134,8 +134,8 @@ class DiffSegSelect(io.ComfyNode):
                 granularity,
             )
         labels = segments.labels_of(image_index)
-        seen = None if image is None else checked_pictures(image)
-        pictures = draw_label_map(segments) if seen is None else matching_pictures(seen, segments)
+        seen = None if image is None else checked_images(image)
+        images = draw_label_map(segments) if seen is None else matching_images(seen, segments)
         others = parse_points(more_points)
         named = [*parse_points(points), *others]
         chosen = segments_under(labels, named)
@@ -149,8 +149,8 @@ class DiffSegSelect(io.ComfyNode):
         opaque = mask[0].to(device)
         if seen is not None:
             opaque = opaque * alpha_of(seen, segments)[image_index].to(device)
-        cutout = torch.cat([pictures[image_index].to(device), opaque[..., None]], dim=-1)
-        view = _view(segments, given, pictures, image_index, others)
+        cutout = torch.cat([images[image_index].to(device), opaque[..., None]], dim=-1)
+        view = _view(segments, given, images, image_index, others)
         view["outside"] = _count_outside(named, segments)
         for files in view["pictures"].values():
             shown_files.note(cls._node_id(), (files[name] for name in ("ids", "picture") if name in files))
@@ -167,11 +167,11 @@ class DiffSegSelect(io.ComfyNode):
 
 
 def _count_outside(points: Sequence[Point], segments: Segments) -> int:
-    """How many points lie outside the picture; the log says so too."""
+    """How many points lie outside the image; the log says so too."""
     _, outside = split_by_place(points, segments.image_size)
     if outside:
         logging.warning(
-            "DiffSeg Select Segments: %d of %d point(s) ignored, as they lie outside the picture of %s "
+            "DiffSeg Select Segments: %d of %d point(s) ignored, as they lie outside the image of %s "
             "pixels, such as x %d, y %d.",
             len(outside), len(points), segments.image_size, *outside[0],
         )  # fmt: skip
@@ -181,14 +181,14 @@ def _count_outside(points: Sequence[Point], segments: Segments) -> int:
 def _view(
     segments: Segments,
     given: Sequence[int],
-    pictures: torch.Tensor,
+    images: torch.Tensor,
     image_index: int,
     more_points: Sequence[Point],
 ) -> dict[str, Any]:
-    """What the picker shows, as `web/PROTOCOL.md` says: every picture, so that it can turn to another one.
+    """What the picker shows, as `web/PROTOCOL.md` says: every image, so that it can turn to another one.
 
     Segments with a tree go to it as that tree, whatever the cut is: it makes every cut by itself. ``given``
-    is the number of segments of each picture that come in.
+    is the number of segments of each image that come in.
     """
     few = segments.batch_size <= MAX_IMAGES
     shown = range(segments.batch_size) if few else [image_index]
@@ -196,10 +196,10 @@ def _view(
     for index in shown:
         if segments.hierarchies:
             tree = segments.hierarchies[index]
-            view = picker_view(tree.leaves, pictures[index], tree.joins)
+            view = picker_view(tree.leaves, images[index], tree.joins)
             views[str(index)] = view | {"given": given[index]}
         else:
-            views[str(index)] = picker_view(segments.labels[index], pictures[index])
+            views[str(index)] = picker_view(segments.labels[index], images[index])
     return {
         "version": VERSION,
         "batch_size": segments.batch_size,

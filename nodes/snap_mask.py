@@ -31,7 +31,7 @@ class DiffSegSnapMask(io.ComfyNode):
                 ),
                 io.Mask.Input(
                     "mask",
-                    tooltip="The rough mask: one for all pictures, or one for each. A soft mask counts by "
+                    tooltip="The rough mask: one for all images, or one for each. A soft mask counts by "
                     "its values. A mask of another size is resampled to that of the segments.",
                 ),
                 io.Float.Input(
@@ -47,11 +47,12 @@ class DiffSegSnapMask(io.ComfyNode):
             outputs=[
                 SegmentsType.Output(
                     display_name="segments",
-                    tooltip="The segments taken, numbered anew from 0, the largest; elsewhere is no segment.",
+                    tooltip="The segments taken, renumbered from 0, the largest. Other pixels belong to "
+                    "no segment.",
                 ),
                 io.Mask.Output(
                     display_name="mask",
-                    tooltip="All segments taken as one mask for each picture, of zeros and ones. Empty if "
+                    tooltip="All segments taken as one mask for each image, of zeros and ones. Empty if "
                     "none is covered enough.",
                 ),
             ],
@@ -59,6 +60,6 @@ class DiffSegSnapMask(io.ComfyNode):
 
     @classmethod
     def execute(cls, segments: Segments, mask: torch.Tensor, coverage: float) -> io.NodeOutput:
-        """Snap the mask in every picture of the batch."""
+        """Snap the mask in every image of the batch."""
         kept = snap(segments, mask, coverage / 100.0)
         return io.NodeOutput(kept, kept.union().to(comfy.model_management.intermediate_device()))

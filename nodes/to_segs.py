@@ -7,12 +7,12 @@ from comfy_api.latest import io
 
 from ..diffseg_core import Segments
 from ..diffseg_core.output.segs import to_segs
-from .inputs import checked_pictures, image_index_input
+from .inputs import checked_images, image_index_input
 from .types import CATEGORY, SegmentsType
 
 
 class DiffSegToSEGS(io.ComfyNode):
-    """One SEG for every segment of one picture."""
+    """One SEG for every segment of one image."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -22,8 +22,8 @@ class DiffSegToSEGS(io.ComfyNode):
             display_name="DiffSeg Segments to SEGS",
             category=CATEGORY,
             description=(
-                "Gives the segments of one picture as SEGS, for the detailers, filters and pickers of the "
-                "Impact Pack: one SEG for every segment, the largest first, at the picture's own size."
+                "Gives the segments of one image as SEGS, for the detailers, filters and pickers of the "
+                "Impact Pack: one SEG for every segment, the largest first, at the image's own size."
             ),
             search_aliases=["segs", "impact pack", "detailer", "detector", "mask to segs", "diffseg"],
             inputs=[
@@ -31,9 +31,9 @@ class DiffSegToSEGS(io.ComfyNode):
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="The picture that went into the capture: every SEG then carries its piece of it. "
-                    "Detailers that are given the picture themselves do not need it. "
-                    "Transparency is left out.",
+                    tooltip="The image that went into the capture: every SEG then carries its piece of it. "
+                    "Detailers that are given the image themselves do not need it. "
+                    "The alpha channel is ignored.",
                 ),
                 io.Float.Input(
                     "crop_factor",
@@ -42,9 +42,9 @@ class DiffSegToSEGS(io.ComfyNode):
                     max=100.0,
                     step=0.1,
                     tooltip="How many times as wide and as high as a segment's bounding box its crop region "
-                    "is, as in the Impact Pack's detectors. The region stays inside the picture.",
+                    "is, as in the Impact Pack's detectors. The region stays inside the image.",
                 ),
-                image_index_input("Which picture of a batch to take the segments of; the first is 0."),
+                image_index_input("Which image of a batch to take the segments of; the first is 0."),
             ],
             outputs=[
                 io.SEGS.Output(
@@ -62,6 +62,6 @@ class DiffSegToSEGS(io.ComfyNode):
         image_index: int,
         image: torch.Tensor | None = None,
     ) -> io.NodeOutput:
-        """The SEGS of one picture."""
-        pictures = None if image is None else checked_pictures(image)
-        return io.NodeOutput(to_segs(segments, image_index, pictures, crop_factor))
+        """The SEGS of one image."""
+        images = None if image is None else checked_images(image)
+        return io.NodeOutput(to_segs(segments, image_index, images, crop_factor))

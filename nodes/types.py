@@ -21,7 +21,7 @@ SegmentsType = io.Custom("DIFFSEG_SEGMENTS")  # carries a diffseg_core.Segments
 
 @dataclass(frozen=True, eq=False)
 class CapturedAttention(HostVisible):
-    """Attention maps, and the size of the pictures that they came from."""
+    """Attention maps, and the size of the images that they came from."""
 
     maps: AttentionMaps
     image_size: GridSize

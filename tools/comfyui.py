@@ -116,7 +116,7 @@ class ComfyServer:
         return json.loads(answer) if answer else None
 
     def upload_image(self, path: Path, name: str | None = None) -> str:
-        """Put a picture into the server's input folder, replacing one of that name.
+        """Put an image into the server's input folder, replacing one of that name.
 
         Returns:
             The name to give to a LoadImage node.

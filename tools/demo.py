@@ -1,4 +1,4 @@
-"""`make demo`: run the first example workflow on three photographs, and leave its pictures in `output/`."""
+"""`make demo`: run the first example workflow on three photographs, and leave its images in `output/`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .workflow import WorkflowError, to_prompt
 
 WORKFLOW = ROOT / "workflows" / "try_it_without_a_checkpoint.json"
 OUTPUT = ROOT / "output"
-TILE = 480  # pixels: width of a picture on the contact sheet
+TILE = 480  # pixels: width of an image on the contact sheet
 
 Json = dict[str, Any]
 
@@ -114,41 +114,41 @@ def prompt_of(workflow: Json, object_info: Json, demonstration: Demonstration) -
     }  # fmt: skip
 
 
-def pictures_of(
+def images_of(
     server: ComfyServer, prompt: Json, on_node: Callable[[str], None] | None = None
 ) -> dict[str, list[Image.Image]]:
-    """Run a prompt; the pictures that it saves, by the name that their files begin with.
+    """Run a prompt; the images that it saves, by the name that their files begin with.
 
     ``on_node`` is called with the id of each node as it begins.
     """
     run = server.run(prompt, on_node=on_node)
-    pictures: dict[str, list[Image.Image]] = {}
+    images: dict[str, list[Image.Image]] = {}
     for output in run.outputs.values():
         for entry in output.get("images", []):
             if entry["type"] == "output":
                 name = re.sub(r"_\d+_$", "", Path(entry["filename"]).stem)  # "mask" of "mask_00001_.png"
-                picture = Image.open(io.BytesIO(server.fetch_image(entry)))
-                pictures.setdefault(name, []).append(picture)
-    return pictures
+                image = Image.open(io.BytesIO(server.fetch_image(entry)))
+                images.setdefault(name, []).append(image)
+    return images
 
 
-def save_pictures(name: str, pictures: dict[str, list[Image.Image]], folder: Path) -> list[Path]:
+def save_images(name: str, images: dict[str, list[Image.Image]], folder: Path) -> list[Path]:
     """Save them as ``coffee_overlay.png`` if alone, as ``coffee_mask_00.png`` and so on if there are more."""
     written = []
-    for kind, members in pictures.items():
-        for index, picture in enumerate(members):
+    for kind, members in images.items():
+        for index, image in enumerate(members):
             number = "" if len(members) == 1 else f"_{index:02d}"
             written.append(folder / f"{name}_{kind}{number}.png")
-            picture.save(written[-1])
+            image.save(written[-1])
     return written
 
 
 def contact_sheet(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
-    """Rows of pictures side by side, each of the same width; what is transparent is white."""
+    """Rows of images side by side, each of the same width; what is transparent is white."""
     tiles = []
     for row in rows:
         height = round(TILE * row[0].height / row[0].width)
-        tiles.append([_on_white(picture).resize((TILE, height)) for picture in row])
+        tiles.append([_on_white(image).resize((TILE, height)) for image in row])
     sheet = Image.new("RGB", (TILE * len(tiles[0]), sum(row[0].height for row in tiles)), "white")
     top = 0
     for row in tiles:
@@ -158,9 +158,9 @@ def contact_sheet(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
     return sheet
 
 
-def _on_white(picture: Image.Image) -> Image.Image:
-    ground = Image.new("RGBA", picture.size, "white")
-    return Image.alpha_composite(ground, picture.convert("RGBA")).convert("RGB")
+def _on_white(image: Image.Image) -> Image.Image:
+    ground = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
 
 
 def main() -> int:
@@ -179,14 +179,14 @@ def main() -> int:
             stages.say(f"{name}: {demonstration.photograph.relative_to(ROOT)}")
             server.upload_image(demonstration.photograph)
             prompt = prompt_of(workflow, server.object_info(), demonstration)
-            pictures = pictures_of(server, prompt, stages.titles_of(prompt))
-            written += save_pictures(name, pictures, OUTPUT)
+            images = images_of(server, prompt, stages.titles_of(prompt))
+            written += save_images(name, images, OUTPUT)
             with Image.open(demonstration.photograph) as photograph:
-                rows.append([photograph.convert("RGB"), pictures["overlay"][0], pictures["cutout"][0]])
+                rows.append([photograph.convert("RGB"), images["overlay"][0], images["cutout"][0]])
     stages.say("ComfyUI is stopped.")
     sheet = OUTPUT / "contact_sheet.png"
     contact_sheet(rows).save(sheet)
-    print(f"\n{len(written) + 1} pictures in {OUTPUT}. To see all at once, open {sheet}.")
+    print(f"\n{len(written) + 1} images in {OUTPUT}. To see all at once, open {sheet}.")
     return 0
 
 

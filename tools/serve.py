@@ -1,4 +1,4 @@
-"""`make serve`: ComfyUI with the pack, the demo model and the example pictures, for a person to play with.
+"""`make serve`: ComfyUI with the pack, the demo model and the example images, for a person to play with.
 
 PORT chooses another port than 8188; NO_BROWSER=1 only prints the address.
 """

@@ -63,7 +63,7 @@ def to_prompt(workflow: Json, object_info: Json) -> Json:
     return dict(_Graph(workflow, object_info, {part["id"]: part for part in _subgraphs(workflow)}).prompt())
 
 
-def loaded_pictures(workflow: Json) -> list[str]:
+def loaded_images(workflow: Json) -> list[str]:
     """File names that the workflow's LoadImage nodes read from ComfyUI's input folder, each once."""
     every = [*workflow["nodes"], *(node for part in _subgraphs(workflow) for node in part["nodes"])]
     nodes = [node for node in every if node["type"] in ("LoadImage", "LoadImageMask")]

@@ -1,6 +1,6 @@
 """Train the demo model's autoencoder: AutoencoderKL's layout with few channels.
 
-Latents are 4 channels at an eighth of the picture's side, as Stable Diffusion's. Loss: L1 on luminance
+Latents are 4 channels at an eighth of the image's side, as Stable Diffusion's. Loss: L1 on luminance
 and colour at four scales, a term that draws the latent channels to the mean colour (three) and the
 contrast (one) of their 8x8 pixels, and a small KL term. After
 ``--encoder-steps`` the encoder is frozen, so that the denoiser's training can begin while the decoder
@@ -36,21 +36,21 @@ CONFIG = {
 CROP = 128
 # Rows: luminance, red-green, yellow-blue (the colour differences three times as heavy).
 OPPONENT = torch.tensor([[1 / 3, 1 / 3, 1 / 3], [1.5, -1.5, 0.0], [0.75, 0.75, -1.5]])
-# The latent channels they go to, to about equal variance within a picture.
+# The latent channels they go to, to about equal variance within an image.
 LATENT_COLOUR = torch.tensor([[2.5], [6.0], [3.0]]) * OPPONENT
 
 
-def draw_batch(pictures: list[Image.Image], size: int, seed: int, step: int) -> torch.Tensor:
+def draw_batch(images: list[Image.Image], size: int, seed: int, step: int) -> torch.Tensor:
     """Random crops at random scales, mirrored half the time: float32 ``[size, 3, CROP, CROP]``."""
     rng, _ = seed_step(seed, step)
     batch = []
     for _ in range(size):
-        picture = rng.choice(pictures)
-        side = rng.randint(CROP, min(3 * CROP, *picture.size))
-        left = rng.randint(0, picture.width - side)
-        top = rng.randint(0, picture.height - side)
+        image = rng.choice(images)
+        side = rng.randint(CROP, min(3 * CROP, *image.size))
+        left = rng.randint(0, image.width - side)
+        top = rng.randint(0, image.height - side)
         box = (left, top, left + side, top + side)
-        crop = to_tensor(picture.resize((CROP, CROP), Image.Resampling.BILINEAR, box, reducing_gap=2.0))
+        crop = to_tensor(image.resize((CROP, CROP), Image.Resampling.BILINEAR, box, reducing_gap=2.0))
         batch.append(crop.flip(2) if rng.random() < 0.5 else crop)
     return torch.stack(batch)
 
@@ -99,10 +99,10 @@ def main() -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=arguments.rate, weight_decay=0.01)
     average = Average(model, decay=0.98)
     start = resume(arguments.out, model, optimizer, average)
-    pictures = load_photographs(arguments.photographs)
+    images = load_photographs(arguments.photographs)
     began = time.monotonic()
     for step in range(start, arguments.steps):
-        batch = draw_batch(pictures, arguments.batch, arguments.seed, step)
+        batch = draw_batch(images, arguments.batch, arguments.seed, step)
         _, generator = seed_step(arguments.seed, step)
         frozen = step >= arguments.encoder_steps
         with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -28,9 +28,9 @@ def load_photographs(folder: Path) -> list[Image.Image]:
     return [Image.open(file).convert("RGB") for file in files]
 
 
-def to_tensor(picture: Image.Image) -> torch.Tensor:
-    """A picture as float32 ``[3, H, W]`` in -1..1."""
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float().div_(127.5).sub_(1.0)
+def to_tensor(image: Image.Image) -> torch.Tensor:
+    """An image as float32 ``[3, H, W]`` in -1..1."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div_(127.5).sub_(1.0)
 
 
 def cosine(step: int, steps: int, warmup: int = 100) -> float:

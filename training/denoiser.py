@@ -60,14 +60,14 @@ def trained_autoencoder(file: Path) -> AutoencoderKL:
 
 
 @torch.inference_mode()
-def encode_photographs(model: AutoencoderKL, pictures: list[Image.Image]) -> list[torch.Tensor]:
+def encode_photographs(model: AutoencoderKL, images: list[Image.Image]) -> list[torch.Tensor]:
     """Mean latents of every photograph, at every scale, plain and mirrored: float16 ``[4, h, w]`` each."""
     latents = []
-    for picture in pictures:
+    for image in images:
         for short_side in SHORT_SIDES:
-            scale = short_side / min(picture.size)
-            width, height = (round(side * scale / 8) * 8 for side in picture.size)
-            tensor = to_tensor(picture.resize((width, height), Image.Resampling.BICUBIC))
+            scale = short_side / min(image.size)
+            width, height = (round(side * scale / 8) * 8 for side in image.size)
+            tensor = to_tensor(image.resize((width, height), Image.Resampling.BICUBIC))
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 mean = model.encode(torch.stack((tensor, tensor.flip(2)))).latent_dist.mean
             latents.extend(mean.half().unbind())
@@ -108,8 +108,8 @@ def main() -> None:
     cache = arguments.out.with_suffix(".latents.pt")
     stored = load_checkpoint(cache)
     if stored is None:
-        pictures = load_photographs(arguments.photographs)
-        latents = encode_photographs(trained_autoencoder(arguments.autoencoder), pictures)
+        images = load_photographs(arguments.photographs)
+        latents = encode_photographs(trained_autoencoder(arguments.autoencoder), images)
         scale = 1.0 / torch.cat([latent.float().flatten() for latent in latents]).std().item()
         stored = {"latents": latents, "scale": scale}
         save_checkpoint(cache, stored)

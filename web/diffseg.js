@@ -56,7 +56,7 @@ function addPicker(node) {
       setWidget(node, 'invert', invert)
       setWidget(node, 'granularity', granularity)
     },
-    settle() {
+    commit() {
       // One step of ComfyUI's own undo, and a reason to save the workflow.
       app.canvas.emitBeforeChange()
       app.canvas.emitAfterChange()

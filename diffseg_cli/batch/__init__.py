@@ -1,1 +1,1 @@
-"""Many pictures at once: read from disk, segmented by a model outside ComfyUI, here or on many machines."""
+"""Many images at once: read from disk, segmented by a model outside ComfyUI, here or on many machines."""

@@ -1,14 +1,14 @@
-"""Which pictures a run is of, and what the files of each are called.
+"""Which images a run is of, and what the files of each are called.
 
 An input is a file, a folder or a pattern:
 
 - a file is taken whatever its ending, and called by its name without the ending;
-- a folder is searched with everything below it for pictures, by the usual endings. They are called by their
+- a folder is searched with everything below it for images, by the usual endings. They are called by their
   path below the folder, without the ending: ``holiday/beach.jpg`` is ``holiday/beach``;
 - a pattern (``photos/**/*.jpg``) likewise; names begin below its part without wildcards.
 
 Names that begin with a dot are passed over, and so is the output folder where it lies in a folder that is
-searched. Links are followed, each folder once. Two pictures that would have one name (in letters of either
+searched. Links are followed, each folder once. Two images that would have one name (in letters of either
 case) keep their endings in it: ``x.jpg`` and ``x.png`` are ``x_jpg`` and ``x_png``.
 """
 
@@ -28,13 +28,13 @@ from .image_reading import ENDINGS
 
 
 @dataclass(frozen=True)
-class InputPicture:
-    """A picture of a run.
+class InputImage:
+    """An image of a run.
 
     Attributes:
         path: absolute.
         name: unique in the run; with "/" where it lies in a folder below the input.
-        number: of the picture in its output folder, from 1, once it is known there.
+        number: of the image in its output folder, from 1, once it is known there.
     """
 
     path: Path
@@ -55,7 +55,7 @@ class InputPicture:
         return SegmentFiles(place.parent, place.name)
 
     def check_names(self, out: Path) -> None:
-        """Refuse a picture for whose files the output folder has no names.
+        """Refuse an image for whose files the output folder has no names.
 
         Raises:
             InvalidSettingError: they would be too long.
@@ -80,17 +80,17 @@ class _Found:
     relative: Path
 
 
-def find_pictures(inputs: Sequence[str], out: Path, others: set[Path] | None = None) -> list[InputPicture]:
-    """The pictures of a run, each once, in the order of the inputs and sorted within each.
+def find_images(inputs: Sequence[str], out: Path, others: set[Path] | None = None) -> list[InputImage]:
+    """The images of a run, each once, in the order of the inputs and sorted within each.
 
     Args:
         inputs: files, folders and patterns.
         out: the output folder, which need not exist.
-        others: to this are added the files that were found too and have not the ending of a picture.
+        others: to this are added the files that were found too and have not the ending of an image.
 
     Raises:
-        InvalidSettingError: an input that is not there or has no pictures, pictures of the same name, or an
-            output folder that would mix what is written with the pictures.
+        InvalidSettingError: an input that is not there or has no images, images of the same name, or an
+            output folder that would mix what is written with the images.
     """
     found: dict[Path, _Found] = {}
     others = set() if others is None else others
@@ -100,15 +100,15 @@ def find_pictures(inputs: Sequence[str], out: Path, others: set[Path] | None = N
         if not here:
             there = f"; other files there: {count_endings(passed_over)}" if passed_over else ""
             raise InvalidSettingError(
-                f"Expected pictures in {text}, found none ({' '.join(sorted(ENDINGS))}; the output folder "
+                f"Expected images in {text}, found none ({' '.join(sorted(ENDINGS))}; the output folder "
                 f"is not searched{there})."
             )
         others |= passed_over
         for one in here:
             found.setdefault(one.path.resolve(), one)
-    pictures = _named(list(found.values()))
-    _check_apart(found, pictures, out.resolve())
-    return pictures
+    images = _named(list(found.values()))
+    _check_apart(found, images, out.resolve())
+    return images
 
 
 def count_endings(files: Iterable[Path]) -> str:
@@ -126,11 +126,11 @@ def _frequent_first(entry: tuple[str, int]) -> tuple[int, str]:
 
 
 def _find(text: str, out: Path, others: set[Path]) -> Iterator[_Found]:
-    """The pictures of one input; files that are none are added to the others."""
+    """The images of one input; files that are none are added to the others."""
     path = Path(text).expanduser().absolute()
     if path.is_dir():
         for file in _below(path, out, set()):
-            if _is_picture(file):
+            if _is_image(file):
                 yield _Found(file, path, file.relative_to(path))
             else:
                 others.add(file.resolve())
@@ -147,7 +147,7 @@ def _find(text: str, out: Path, others: set[Path]) -> Iterator[_Found]:
             is_written = base.resolve() != out and out in file.resolve().parents
             if is_hidden or is_written or file.is_dir():
                 continue
-            if _is_picture(file):
+            if _is_image(file):
                 yield _Found(file, base, relative)
             else:
                 others.add(file.resolve())
@@ -174,41 +174,41 @@ def _below(folder: Path, out: Path, seen: set[Path]) -> Iterator[Path]:
             yield entry
 
 
-def _is_picture(path: Path) -> bool:
+def _is_image(path: Path) -> bool:
     return path.suffix.lower() in ENDINGS
 
 
-def _named(found: Sequence[_Found]) -> list[InputPicture]:
+def _named(found: Sequence[_Found]) -> list[InputImage]:
     short = [one.relative.with_suffix("").as_posix() for one in found]
     times = Counter(name.casefold() for name in short)
-    pictures: dict[str, InputPicture] = {}
+    images: dict[str, InputImage] = {}
     for one, name in zip(found, short, strict=True):
         if times[name.casefold()] > 1:
             name = f"{name}_{one.path.suffix[1:]}"
-        other = pictures.setdefault(name, InputPicture(one.path, name))
+        other = images.setdefault(name, InputImage(one.path, name))
         if other.path != one.path:
             raise InvalidSettingError(
-                f"Expected pictures of different names, got {other.path} and {one.path}, which would both "
+                f"Expected images of different names, got {other.path} and {one.path}, which would both "
                 f"be written as {name}. Give a folder that holds both, or rename one."
             )
-    return list(pictures.values())
+    return list(images.values())
 
 
-def _check_apart(found: dict[Path, _Found], pictures: Iterable[InputPicture], out: Path) -> None:
-    """Nothing that is written may replace a picture, or be taken for one by the next run."""
+def _check_apart(found: dict[Path, _Found], images: Iterable[InputImage], out: Path) -> None:
+    """Nothing that is written may replace an image, or be taken for one by the next run."""
     searched = {one.searched.resolve() for one in found.values() if one.searched is not None}
     reached = {folder for folder in searched if folder not in out.parents}
-    for picture in pictures:
-        files = picture.files(out)
+    for image in images:
+        files = image.files(out)
         replaced = next((path for path in files.paths if path in found), None)
         if replaced is not None:
             raise InvalidSettingError(
-                f"Expected an output folder in which no picture is replaced, got {out}: {replaced} would be. "
+                f"Expected an output folder in which no image is replaced, got {out}: {replaced} would be. "
                 "Choose another."
             )
         mixed = reached.intersection((files.folder, *files.folder.parents))
         if mixed:
             raise InvalidSettingError(
-                f"Expected an output folder apart from the pictures, got {out}, by which {files.label_map} "
-                f"would be among the pictures of {mixed.pop()}. Choose another, such as {out / 'segments'}."
+                f"Expected an output folder apart from the images, got {out}, by which {files.label_map} "
+                f"would be among the images of {mixed.pop()}. Choose another, such as {out / 'segments'}."
             )

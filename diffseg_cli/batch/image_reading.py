@@ -1,4 +1,4 @@
-"""Reading a picture of any kind as RGB of 8 bits, or saying why it cannot be read.
+"""Reading an image of any kind as RGB of 8 bits, or saying why it cannot be read.
 
 What becomes of each kind:
 
@@ -10,12 +10,12 @@ What becomes of each kind:
   keeps the upper 8 bits;
 - 32-bit floats (TIFF): taken if all values are within 0..1, else refused: what is white is not known;
 - 32-bit integers (TIFF): refused for that reason; floats in colour or of 64 bits: Pillow does not read them;
-- animations and files of several pages: the first picture;
+- animations and files of several pages: the first image;
 - a size from 1×1 to Pillow's limit of 89,478,485 pixels: read; above that, refused before
-  anything is decoded (a small file may be a picture that fills the memory);
-- a damaged or truncated picture, an empty file, a file of another kind: refused.
+  anything is decoded (a small file may be an image that fills the memory);
+- a damaged or truncated image, an empty file, a file of another kind: refused.
 
-Refused is `UnreadablePictureError`, with the path and the reason.
+Refused is `UnreadableImageError`, with the path and the reason.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from diffseg_core.errors import InvalidSettingError
-from diffseg_core.pictures import deep_grey, is_16_bit
+from diffseg_core.images import deep_grey, is_16_bit
 
-from ..errors import UnreadablePictureError
+from ..errors import UnreadableImageError
 
 ENDINGS = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".avif", ".bmp", ".gif"))
 ENDINGS |= {".tif", ".tiff", ".jp2", ".ppm", ".pgm", ".pbm", ".tga"}
-"""By which pictures are found in folders, in lower case."""
+"""By which images are found in folders, in lower case."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "JPEG2000", "PPM", "TGA", "ICO", "PSD")
 """Of Pillow's: it would also read some by running other programs (EPS)."""
@@ -41,11 +41,11 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "JPEG2000", "PPM
 MAX_PIXELS = 89_478_485  # Pillow's default limit: 256 MB of RGB
 
 
-def read_picture(path: Path) -> Image.Image:
-    """The picture in a file, upright, in mode RGB.
+def read_image(path: Path) -> Image.Image:
+    """The image in a file, upright, in mode RGB.
 
     Raises:
-        UnreadablePictureError: there is no picture in it that can be read.
+        UnreadableImageError: there is no image in it that can be read.
     """
     try:
         with warnings.catch_warnings():
@@ -57,9 +57,9 @@ def read_picture(path: Path) -> Image.Image:
     except MemoryError:
         raise
     except InvalidSettingError as error:
-        raise UnreadablePictureError(f"{path}: {error}") from None
+        raise UnreadableImageError(f"{path}: {error}") from None
     except Exception as error:  # decoders raise nearly anything on damaged files
-        raise UnreadablePictureError(f"{path}: {_reason(path, error)}") from error
+        raise UnreadableImageError(f"{path}: {_reason(path, error)}") from error
 
 
 def _known_formats() -> list[str]:
@@ -71,33 +71,33 @@ def _check_pixels(opened: Image.Image) -> None:
     pixels = opened.width * opened.height
     if pixels > MAX_PIXELS:
         raise InvalidSettingError(
-            f"Expected a picture of at most {MAX_PIXELS:,} pixels, got {opened.width}×{opened.height} "
+            f"Expected an image of at most {MAX_PIXELS:,} pixels, got {opened.width}×{opened.height} "
             f"({pixels:,}). Scale it down."
         )
 
 
-def _to_rgb(picture: Image.Image, has_16_bits: bool) -> Image.Image:
-    """A whole picture as 8-bit RGB; what it is not taken for is an InvalidSettingError."""
-    grey = deep_grey(picture, has_16_bits)
+def _to_rgb(image: Image.Image, has_16_bits: bool) -> Image.Image:
+    """A whole image as 8-bit RGB; what it is not taken for is an InvalidSettingError."""
+    grey = deep_grey(image, has_16_bits)
     if grey is not None:
         return Image.fromarray(np.rint(grey * 255.0).astype(np.uint8)).convert("RGB")
-    if picture.mode in ("P", "PA"):
-        picture = picture.convert("RGBA")  # Pillow warns where it shall drop a palette's transparency itself
-    return picture.convert("RGB")
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGBA")  # Pillow warns where it shall drop a palette's transparency itself
+    return image.convert("RGB")
 
 
 def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        return "Expected a picture, but there is no such file."
+        return "Expected an image, but there is no such file."
     if isinstance(error, PermissionError):
-        return "Expected a picture, but its file may not be read (permission denied)."
+        return "Expected an image, but its file may not be read (permission denied)."
     if isinstance(error, Image.DecompressionBombError):
-        return f"Expected a picture of at most {MAX_PIXELS:,} pixels: {error} Scale it down."
+        return f"Expected an image of at most {MAX_PIXELS:,} pixels: {error} Scale it down."
     if isinstance(error, UnidentifiedImageError):
         size = path.stat().st_size
         if not size:
-            return "Expected a picture, got an empty file."
+            return "Expected an image, got an empty file."
         known = ", ".join(_known_formats())
-        return f"Expected a picture ({known}), got {size:,} bytes of a kind that Pillow does not know."
+        return f"Expected an image ({known}), got {size:,} bytes of a kind that Pillow does not know."
     text = " ".join(str(error).split())
-    return f"Expected a whole picture, got a damaged one ({text or type(error).__name__})."
+    return f"Expected a whole image, got a damaged one ({text or type(error).__name__})."

@@ -1,8 +1,8 @@
-"""One COCO file for all pictures of an output folder, made of those of each.
+"""One COCO file for all images of an output folder, made of those of each.
 
 ``panoptic.json`` and ``instances.json`` are in COCO's two formats. Names in them begin below the output
-folder, so that this is what COCO's panoptic tools call the folder of segmentations. Of many pictures only the
-list has to fit in memory: their annotations are written picture by picture.
+folder, so that this is what COCO's panoptic tools call the folder of segmentations. Of many images only the
+list has to fit in memory: their annotations are written image by image.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from diffseg_core.output.export import SegmentFiles
 
 PANOPTIC_FILE, INSTANCES_FILE = "panoptic.json", "instances.json"
 Annotations = Callable[[SegmentFiles, Entry, int], list[Entry]]
-"""What a picture's own file gives for the joint one; the number is that of the annotations before it."""
+"""What an image's own file gives for the joint one; the number is that of the annotations before it."""
 
 
 def write_joint_files(out: Path, files: Sequence[SegmentFiles]) -> None:
@@ -27,10 +27,10 @@ def write_joint_files(out: Path, files: Sequence[SegmentFiles]) -> None:
 
     Args:
         out: output folder.
-        files: of the pictures, all of them complete, in the order of the pictures' numbers.
+        files: of the images, all of them complete, in the order of the images' numbers.
 
     Raises:
-        InvalidSettingError: a picture's own file is not what it was written as.
+        InvalidSettingError: an image's own file is not what it was written as.
         OSError: they cannot be written.
     """
 
@@ -58,7 +58,7 @@ def forget_joint_files(out: Path) -> None:
 
 
 def _parts(files: Sequence[tuple[SegmentFiles, Path]], annotations_of: Annotations) -> Iterator[bytes]:
-    """The bytes of a joint file, a picture at a time."""
+    """The bytes of a joint file, an image at a time."""
     images: list[Entry] = []
     written = 0
     yield b'{"annotations": ['
@@ -82,6 +82,6 @@ def _read(path: Path) -> Entry:
     except (ValueError, KeyError, TypeError):
         pass
     raise InvalidSettingError(
-        f"Expected a picture's COCO annotation in {path}, got something else. Remove the file and run the "
+        f"Expected an image's COCO annotation in {path}, got something else. Remove the file and run the "
         "same command again, which writes it anew."
     )

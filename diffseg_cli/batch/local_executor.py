@@ -24,7 +24,7 @@ def attempt(worker: Worker[Task], task: Task) -> Outcome:
     """Let a worker do one task; an exception becomes the outcome's error, an interrupt goes on."""
     try:
         worker(task)
-    except Exception as error:  # whatever one picture does must not end the run of a thousand
+    except Exception as error:  # whatever one image does must not end the run of a thousand
         return Outcome(str(task), in_one_line(error))
     return Outcome(str(task))
 

@@ -2,7 +2,7 @@
 
 What a cluster needs beforehand:
 
-- pictures, model and output folder at the same paths on all machines: on storage that they share;
+- images, model and output folder at the same paths on all machines: on storage that they share;
 - DiffSeg, of one version, on all machines: installed, or as a clone on that storage from which the run is
   started. Ray itself sees to it that all have the same Ray and Python.
 

@@ -15,7 +15,7 @@ Settings = Mapping[str, Any]
 
 
 def write_run_manifest(
-    path: Path, kind: str, version: int, settings: Settings, pictures: Sequence[str] | None = None
+    path: Path, kind: str, version: int, settings: Settings, images: Sequence[str] | None = None
 ) -> None:
     """Keep the settings of a run.
 
@@ -23,14 +23,14 @@ def write_run_manifest(
         path: of the file.
         kind, version: of its content.
         settings: of the run.
-        pictures: their names in the order of their numbers, where the run numbers them.
+        images: their names in the order of their numbers, where the run numbers them.
 
     Raises:
         OSError: it cannot be written.
     """
     kept: dict[str, Any] = {"format": kind, "version": version, "settings": settings}
-    if pictures is not None:
-        kept["pictures"] = list(pictures)
+    if images is not None:
+        kept["pictures"] = list(images)
     write_atomic(path, (json.dumps(kept, indent=1) + "\n").encode())
 
 
@@ -49,8 +49,8 @@ def read_run_manifest(path: Path, kind: str, version: int) -> Settings | None:
     return found
 
 
-def read_picture_names(path: Path, kind: str, version: int) -> list[str]:
-    """The names of the pictures that earlier runs numbered, in the order of their numbers, from 1 on.
+def read_image_names(path: Path, kind: str, version: int) -> list[str]:
+    """The names of the images that earlier runs numbered, in the order of their numbers, from 1 on.
 
     Args, Raises: as of `read_run_manifest`.
     """

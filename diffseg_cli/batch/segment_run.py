@@ -1,6 +1,6 @@
-"""A run of many pictures: each is read, segmented and written, whole or not at all.
+"""A run of many images: each is read, segmented and written, whole or not at all.
 
-What becomes of pictures that are out of the ordinary (of damaged ones and unusual kinds, see `reading`):
+What becomes of images that are out of the ordinary (of damaged ones and unusual kinds, see `reading`):
 
 - 1×1 pixels and up: enlarged to the working size, and segmented; one pixel is one segment;
 - long and narrow (12,000×400): the working size has its shape, with at least 64 pixels a side; there are as
@@ -9,8 +9,8 @@ What becomes of pictures that are out of the ordinary (of damaged ones and unusu
 - large: segmented, up to Pillow's limit; one of 89 million pixels takes 7 GB of memory,
   for its overlay above all, and minutes.
 
-A run can be stopped at any time and goes on where it stopped: a picture is done when its files are there. The
-settings are kept in the output folder, and a run with others is refused. The names of its pictures are kept
+A run can be stopped at any time and goes on where it stopped: an image is done when its files are there. The
+settings are kept in the output folder, and a run with others is refused. The names of its images are kept
 too: their places in that list are the numbers by which COCO's files know them. One run at a time may write in
 a folder, of however many processes.
 """
@@ -25,14 +25,14 @@ from typing import Any
 import torch
 
 from diffseg_core.errors import InvalidSettingError
+from diffseg_core.images import as_images
 from diffseg_core.output.atomic_files import remove_leftovers
 from diffseg_core.output.export import export_segments
-from diffseg_core.pictures import as_pictures
 
-from .discovery import InputPicture
-from .image_reading import read_picture
+from .discovery import InputImage
+from .image_reading import read_image
 from .joint_files import forget_joint_files, write_joint_files
-from .run_manifest import describe_changes, read_picture_names, read_run_manifest, write_run_manifest
+from .run_manifest import describe_changes, read_image_names, read_run_manifest, write_run_manifest
 from .segmenter import Segmenter
 from .settings import CaptureSettings, ModelChoice, SegmentSettings, read_earlier
 
@@ -84,7 +84,7 @@ class SegmentWorkerFactory:
 
 
 class SegmentWorker:
-    """Segments one picture after the other.
+    """Segments one image after the other.
 
     Args:
         settings: of the run.
@@ -96,104 +96,102 @@ class SegmentWorker:
         self._out = out
         self._segmenter = Segmenter(settings.model, settings.capture)
 
-    def __call__(self, picture: InputPicture) -> None:
-        """Segment one picture and write its files.
+    def __call__(self, image: InputImage) -> None:
+        """Segment one image and write its files.
 
         Raises:
-            UnreadablePictureError: there is no picture that can be read.
-            InvalidSettingError: a picture whose shape, whose number of segments, or the length of whose name
+            UnreadableImageError: there is no image that can be read.
+            InvalidSettingError: an image whose shape, whose number of segments, or the length of whose name
                 is out of range.
             OSError: its files cannot be written.
         """
-        picture.check_names(self._out)
-        image = as_pictures(read_picture(picture.path))
-        segments = self._segmenter.segment(image, self._settings.segment)
+        image.check_names(self._out)
+        pixels = as_images(read_image(image.path))
+        segments = self._segmenter.segment(pixels, self._settings.segment)
         export_segments(
             segments,
             0,
-            picture.files(self._out),
-            image,
+            image.files(self._out),
+            pixels,
             masks=self._settings.save_masks,
-            image_id=picture.number,
-            picture_name=picture.file_name,
+            image_id=image.number,
+            image_name=image.file_name,
         )
 
 
 def prepare_run(
-    pictures: Sequence[InputPicture], out: Path, settings: RunSettings, overwrite: bool = False
-) -> list[InputPicture]:
+    images: Sequence[InputImage], out: Path, settings: RunSettings, overwrite: bool = False
+) -> list[InputImage]:
     """Make the output folder ready for a run.
 
     Temporary files that a killed run left are removed, and the settings are written where none are.
 
     Args:
-        pictures: of the run.
+        images: of the run.
         out: output folder; created.
         settings: of the run.
-        overwrite: forget the settings of an earlier run, and do its pictures again.
+        overwrite: forget the settings of an earlier run, and do its images again.
 
     Returns:
-        the pictures that are yet to do, numbered; those whose names are too long are among them.
+        the images that are yet to do, numbered; those whose names are too long are among them.
 
     Raises:
         InvalidSettingError: the folder is of a run with other settings, or cannot be written.
     """
-    possible = [picture for picture in pictures if picture.has_names(out)]
+    possible = [image for image in images if image.has_names(out)]
     try:
         _check_settings(possible, out, settings, overwrite)
-        remove_leftovers_in(pictures, out)
+        remove_leftovers_in(images, out)
         if overwrite:
             forget_joint_files(out)
-            for picture in possible:
-                picture.files(out).annotation.unlink(missing_ok=True)
-        numbers = _numbers(pictures, out)
+            for image in possible:
+                image.files(out).annotation.unlink(missing_ok=True)
+        numbers = _numbers(images, out)
         write_run_manifest(out / RUN_FILE, FORMAT, VERSION, settings.to_dict(), list(numbers))
-        done = {picture.name for picture in possible if picture.files(out).complete}
+        done = {image.name for image in possible if image.files(out).complete}
     except OSError as error:
         raise _not_writable(out, error) from error
-    return [
-        replace(picture, number=numbers[picture.name]) for picture in pictures if picture.name not in done
-    ]
+    return [replace(image, number=numbers[image.name]) for image in images if image.name not in done]
 
 
-def finish_run(pictures: Sequence[InputPicture], out: Path) -> None:
-    """Remove temporary files that killed workers left, and write COCO's files of all pictures in the folder.
+def finish_run(images: Sequence[InputImage], out: Path) -> None:
+    """Remove temporary files that killed workers left, and write COCO's files of all images in the folder.
 
     Args:
-        pictures: of the run, whose workers are done.
+        images: of the run, whose workers are done.
         out: output folder.
 
     Raises:
-        InvalidSettingError: the folder cannot be written, or a picture's file was changed by others.
+        InvalidSettingError: the folder cannot be written, or an image's file was changed by others.
     """
     try:
-        remove_leftovers_in(pictures, out)
-        names = read_picture_names(out / RUN_FILE, FORMAT, VERSION)
-        named = [InputPicture(out / name, name) for name in names]
-        files = [picture.files(out) for picture in named if picture.has_names(out)]
+        remove_leftovers_in(images, out)
+        names = read_image_names(out / RUN_FILE, FORMAT, VERSION)
+        named = [InputImage(out / name, name) for name in names]
+        files = [image.files(out) for image in named if image.has_names(out)]
         write_joint_files(out, [each for each in files if each.complete])
     except OSError as error:
         raise _not_writable(out, error) from error
 
 
-def remove_leftovers_in(pictures: Sequence[InputPicture], out: Path) -> None:
+def remove_leftovers_in(images: Sequence[InputImage], out: Path) -> None:
     """Remove temporary files that killed workers left; none may be at work.
 
     Args:
-        pictures: of the run.
+        images: of the run.
         out: output folder.
 
     Raises:
         OSError: one cannot be removed.
     """
-    files = [picture.files(out) for picture in pictures if picture.has_names(out)]
+    files = [image.files(out) for image in images if image.has_names(out)]
     for folder in {out, *(each.folder for each in files), *(each.masks for each in files)}:
         remove_leftovers(folder)
 
 
-def _numbers(pictures: Sequence[InputPicture], out: Path) -> dict[str, int]:
-    """Numbers of pictures, from 1, by name and in order: earlier ones as they were, new ones after them."""
-    names = [*read_picture_names(out / RUN_FILE, FORMAT, VERSION), *(picture.name for picture in pictures)]
+def _numbers(images: Sequence[InputImage], out: Path) -> dict[str, int]:
+    """Numbers of images, from 1, by name and in order: earlier ones as they were, new ones after them."""
+    names = [*read_image_names(out / RUN_FILE, FORMAT, VERSION), *(image.name for image in images)]
     return {name: number for number, name in enumerate(dict.fromkeys(names), start=1)}
 
 
@@ -201,35 +199,33 @@ def _not_writable(out: Path, error: OSError) -> InvalidSettingError:
     return InvalidSettingError(f"Expected an output folder that can be written, got {out}: {error}.")
 
 
-def _check_settings(
-    pictures: Sequence[InputPicture], out: Path, settings: RunSettings, overwrite: bool
-) -> None:
+def _check_settings(images: Sequence[InputImage], out: Path, settings: RunSettings, overwrite: bool) -> None:
     """Segments of different settings must not come to lie side by side."""
     found, now = read_run_manifest(out / RUN_FILE, FORMAT, VERSION), settings.to_dict()
     before = None if found is None else read_earlier(found)
     if before == now:
         return
     if overwrite:
-        _check_all_are_overwritten(pictures, out)
+        _check_all_are_overwritten(images, out)
         return
     if before is not None:
         raise InvalidSettingError(
             f"Expected the settings of the run in {out}, got others: {describe_changes(before, now)}. "
-            "Choose another --out, or --overwrite to do its pictures again."
+            "Choose another --out, or --overwrite to do its images again."
         )
-    done = sum(picture.files(out).annotation.exists() for picture in pictures)
+    done = sum(image.files(out).annotation.exists() for image in images)
     if done:
         raise InvalidSettingError(
-            f"Expected {RUN_FILE} in {out}, where {done} of the pictures have segments: it says with what "
+            f"Expected {RUN_FILE} in {out}, where {done} of the images have segments: it says with what "
             "settings. Choose another --out, or --overwrite to do them again."
         )
 
 
-def _check_all_are_overwritten(pictures: Sequence[InputPicture], out: Path) -> None:
-    own = {picture.files(out).annotation for picture in pictures}
+def _check_all_are_overwritten(images: Sequence[InputImage], out: Path) -> None:
+    own = {image.files(out).annotation for image in images}
     others = [path for path in out.rglob("*_segments.json") if path not in own]
     if others:
         raise InvalidSettingError(
             f"Expected to overwrite everything in {out} with other settings, but it has segments of "
-            f"{len(others)} more picture(s), such as {others[0]}. Choose another --out, or remove them."
+            f"{len(others)} more image(s), such as {others[0]}. Choose another --out, or remove them."
         )

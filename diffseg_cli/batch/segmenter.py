@@ -1,4 +1,4 @@
-"""A model that is loaded once, and segments one picture after the other."""
+"""A model that is loaded once, and segments one image after the other."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import torch
 
 from diffseg_core.attention.diffusers_capture import capture_diffusers, encode_empty_prompt
 from diffseg_core.attention.maps import AttentionMaps
-from diffseg_core.editing.edge_refinement import refine
+from diffseg_core.editing.edge_refinement import refine_edges
+from diffseg_core.images import Images, as_images
 from diffseg_core.merging.segment import segment
 from diffseg_core.nested.segment_nested import segment_nested
-from diffseg_core.pictures import Pictures, as_pictures
 from diffseg_core.segments import Segments
 
 from .models import load_pipeline
@@ -19,11 +19,11 @@ from .settings import CaptureSettings, MergeSettings, ModelChoice, NestedSetting
 
 if TYPE_CHECKING:
     from diffseg_core.attention.diffusers_capture import Pipeline
-    from diffseg_core.pictures import PictureLike
+    from diffseg_core.images import ImageLike
 
 
 class Segmenter:
-    """The whole method, from a picture to its segments.
+    """The whole method, from an image to its segments.
 
     The model is loaded, and the empty prompt encoded, when the object is made; the text encoders' memory is
     then given back.
@@ -42,17 +42,17 @@ class Segmenter:
         self._pipeline = load_pipeline(choice)
         self._prompt, self._pooled_prompt = _empty_prompt(self._pipeline)
 
-    def capture(self, picture: PictureLike) -> AttentionMaps:
-        """Run the model over one picture, the expensive step.
+    def capture(self, image: ImageLike) -> AttentionMaps:
+        """Run the model over one image, the expensive step.
 
         Args:
-            picture: from 1×1 pixels; at most 200 times as long as it is broad.
+            image: from 1×1 pixels; at most 200 times as long as it is broad.
 
         Raises:
-            InvalidSettingError: a longer picture, or a setting that the model does not allow.
+            InvalidSettingError: a longer image, or a setting that the model does not allow.
             CaptureError: the attention did not arrive as expected.
         """
-        checked = as_pictures(picture)
+        checked = as_images(image)
         return capture_diffusers(
             self._pipeline,
             checked,
@@ -64,42 +64,42 @@ class Segmenter:
             pooled_prompt_embeds=self._pooled_prompt,
         )
 
-    def segment(self, picture: PictureLike, settings: SegmentSettings) -> Segments:
-        """Capture, and segment: labels of the picture's size.
+    def segment(self, image: ImageLike, settings: SegmentSettings) -> Segments:
+        """Capture, and segment: labels of the image's size.
 
         Raises:
             InvalidSettingError, CaptureError: as for `capture` and `segment_maps`.
         """
-        checked = as_pictures(picture)
+        checked = as_images(image)
         return segment_maps(self.capture(checked), checked, settings)
 
 
-def segment_maps(maps: AttentionMaps, picture: PictureLike, settings: SegmentSettings) -> Segments:
+def segment_maps(maps: AttentionMaps, image: ImageLike, settings: SegmentSettings) -> Segments:
     """Segments of captured attention; to try several settings on one capture.
 
     An attention grid that is narrower than the anchors (a panorama of 12,000×400 pixels has eight rows) is
-    given as many as it takes: pictures of any shape go through one run at one setting.
+    given as many as it takes: images of any shape go through one run at one setting.
 
     Args:
         maps: the captured attention.
-        picture: that of the capture; the label map has its size.
+        image: that of the capture; the label map has its size.
         settings: as of DiffSeg Segment or DiffSeg Hierarchy; areas in per cent.
 
     Raises:
         InvalidSettingError: a setting outside its range.
     """
-    checked = as_pictures(picture)
+    checked = as_images(image)
     if isinstance(settings.method, NestedSettings):
         segments = _nested(maps, checked, settings.method)
     else:
         segments = _merged(maps, checked, settings.method)
-    return refine(segments, checked) if settings.refine_edges else segments
+    return refine_edges(segments, checked) if settings.refine_edges else segments
 
 
-def _nested(maps: AttentionMaps, picture: Pictures, settings: NestedSettings) -> Segments:
+def _nested(maps: AttentionMaps, image: Images, settings: NestedSettings) -> Segments:
     return segment_nested(
         maps,
-        picture,
+        image,
         number=settings.number,
         height=settings.height,
         neighbours_only=settings.neighbours_only,
@@ -109,10 +109,10 @@ def _nested(maps: AttentionMaps, picture: Pictures, settings: NestedSettings) ->
     )
 
 
-def _merged(maps: AttentionMaps, picture: Pictures, settings: MergeSettings) -> Segments:
+def _merged(maps: AttentionMaps, image: Images, settings: MergeSettings) -> Segments:
     return segment(
         maps,
-        picture.size,
+        image.size,
         merge_threshold=settings.merge_threshold,
         merge_passes=settings.merge_passes,
         anchors=settings.anchors,

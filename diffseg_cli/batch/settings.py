@@ -1,4 +1,4 @@
-"""What a run of many pictures is made with: plain values that can be saved, compared and sent to workers."""
+"""What a run of many images is made with: plain values that can be saved, compared and sent to workers."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class MergeSettings:
         merge_passes: how many.
         anchors: per side of the grid.
         refinement: "none" or "kmeans".
-        smallest_area: per cent of the picture.
+        smallest_area: per cent of the image.
     """
 
     merge_threshold: float = within(0.01, 10.0, default=1.0)
@@ -93,12 +93,12 @@ class NestedSettings:
     """The settings of DiffSeg Hierarchy, under the same names.
 
     Attributes:
-        number: of segments in each picture; None for the tree's own choice, or where there is a height.
+        number: of segments in each image; None for the tree's own choice, or where there is a height.
         height: cut where segments differ by more, in nats; None for a number.
         neighbours_only: whether only segments with a common border join.
-        contrast: how much a border's contrast in the picture counts.
+        contrast: how much a border's contrast in the image counts.
         colour: how much colours count beside the attention.
-        finest: per cent of the picture that the finest segments have at least.
+        finest: per cent of the image that the finest segments have at least.
     """
 
     number: int | None = within(1, 2000, default=None)
@@ -116,11 +116,11 @@ class NestedSettings:
 
 @dataclass(frozen=True)
 class SegmentSettings:
-    """How a picture's attention becomes segments.
+    """How an image's attention becomes segments.
 
     Attributes:
         method: merged, as by DiffSeg Segment, or cut from a tree, as by DiffSeg Hierarchy.
-        refine_edges: whether borders are moved to the picture's edges, as by DiffSeg Refine Edges.
+        refine_edges: whether borders are moved to the image's edges, as by DiffSeg Refine Edges.
     """
 
     method: MergeSettings | NestedSettings = MergeSettings()

@@ -21,12 +21,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: what follows the program's name; that of the process if None.
 
     Returns:
-        the exit status: 0 if all is done, 1 if some pictures failed, 2 if nothing could be done, 130 after
+        the exit status: 0 if all is done, 1 if some images failed, 2 if nothing could be done, 130 after
         an interrupt from the keyboard.
     """
     parser = argparse.ArgumentParser(
         prog="diffseg",
-        description="Segments of everything in pictures, from a Stable Diffusion model's self-attention.",
+        description="Segments of everything in images, from a Stable Diffusion model's self-attention.",
     )
     parser.add_argument("--version", action="version", version=f"diffseg {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

@@ -1,4 +1,4 @@
-"""``diffseg compare``: whether one method is better than another on the same pictures."""
+"""``diffseg compare``: whether one method is better than another on the same images."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from ..evaluation.comparison import Difference
 
 DESCRIPTION = """\
-Compares runs of diffseg evaluate with the first one named, on the pictures that all have measured: the
-difference of every metric, the interval that holds it with 95 % confidence (bootstrap over the pictures),
-and on how many pictures it is better and worse.
+Compares runs of diffseg evaluate with the first one named, on the images that all have measured: the
+difference of every metric, the interval that holds it with 95 % confidence (bootstrap over the images),
+and on how many images it is better and worse.
 
 RUN is the folder of a run, and stands for its first method; RUN:METHOD is any row of its table, as in
 runs/bsds500-demo:slic:8, so that methods of one run can be compared as well.
@@ -50,19 +50,19 @@ def run(args: argparse.Namespace) -> int:
         DiffSegError: fewer than two, or runs that cannot be compared.
     """
     with require_extra():
-        from ..evaluation.comparison import compare, resolve_run_method, shared_pictures
+        from ..evaluation.comparison import compare, resolve_run_method, shared_images
 
     if len(args.runs) < 2:
         raise InvalidSettingError(f"Expected two runs or more to compare, got {args.runs[0]} alone.")
     first, *others = map(resolve_run_method, args.runs)
-    pictures = shared_pictures([first, *others])
+    images = shared_images([first, *others])
     found = []
     for other in others:
-        differences = compare(first, other, pictures)
-        print(f"{other} against {first}, {len(pictures):,} pictures\n\n{_table(differences)}\n")
+        differences = compare(first, other, images)
+        print(f"{other} against {first}, {len(images):,} images\n\n{_table(differences)}\n")
         found.append({"other": str(other), "metrics": [asdict(difference) for difference in differences]})
     if args.json is not None:
-        _write(args.json, {"first": str(first), "pictures": pictures, "comparisons": found})
+        _write(args.json, {"first": str(first), "pictures": images, "comparisons": found})
     return 0
 
 

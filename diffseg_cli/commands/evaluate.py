@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from ..evaluation.types import Dataset
 
 DESCRIPTION = """\
-Segments the pictures of a data set by DiffSeg and by other methods, measures all against what people drew,
+Segments the images of a data set by DiffSeg and by other methods, measures all against what people drew,
 and prints a table.
 
-Data sets: cocostuff27, cityscapes27, coco27-panoptic, bsds500, and folder, for pictures of your own
+Data sets: cocostuff27, cityscapes27, coco27-panoptic, bsds500, and folder, for images of your own
 (images/ and labels/). Each is read in the layout in which it is downloaded; an error says what that is and
 where to get it.
 
@@ -34,10 +34,10 @@ kmeans (on the same attention; kmeans:6 has k fixed, as the paper's K-Means-C) a
 true number of classes, its K-Means-S); colour-kmeans and colour-kmeans-oracle (the same on colours, without
 attention); one-segment, grid:3, slic:8, felzenszwalb:800; human (the annotators of bsds500, against one
 another); or all.
-slic:8,16,32 is a sweep: a row each, and the best of them for the set (ODS) and for each picture (OIS).
+slic:8,16,32 is a sweep: a row each, and the best of them for the set (ODS) and for each image (OIS).
 
 A run that was stopped goes on where it stopped, by the same command, also with a larger --limit. Its folder
-has results.json, pictures.csv (every picture, method and setting) and table.md.
+has results.json, pictures.csv (every image, method and setting) and table.md.
 """
 DEFAULT_RUNS = Path("runs")
 SIDE_BY_SIDE, SHOWN = "side_by_side", 20
@@ -69,11 +69,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         nargs="?",
         const=SHOWN,
         metavar="N",
-        help=f"also draw the N best and the N worst pictures ({SHOWN}) of the first method, side by side "
+        help=f"also draw the N best and the N worst images ({SHOWN}) of the first method, side by side "
         "with the truth and up to two other methods",
     )
     group = parser.add_argument_group("data set")
-    group.add_argument("--limit", type=options.whole(1, 10**9), metavar="N", help="at most so many pictures")
+    group.add_argument("--limit", type=options.whole(1, 10**9), metavar="N", help="at most so many images")
     group.add_argument(
         "--skip", type=options.whole(0, 10**9), default=0, metavar="N", help="pass over so many first"
     )
@@ -81,7 +81,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--resolution",
         type=options.whole(1, 4096),
         metavar="N",
-        help="side of the square to which pictures of COCO and Cityscapes are cropped and resized (512)",
+        help="side of the square to which images of COCO and Cityscapes are cropped and resized (512)",
     )
     group.add_argument("--split", metavar="NAME", help="of bsds500: train, val or test (val)")
     group.add_argument(
@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate.
 
     Returns:
-        the exit status: 0 if all pictures are measured, 1 if some failed.
+        the exit status: 0 if all images are measured, 1 if some failed.
 
     Raises:
         DiffSegError: the run as a whole is not possible.
@@ -114,22 +114,22 @@ def run(args: argparse.Namespace) -> int:
 
     executor = options.make_executor(args)
     dataset, settings = _open(args)
-    pictures = _pictures(dataset.names, args.skip, args.limit)
+    images = _images(dataset.names, args.skip, args.limit)
     folder = (args.out or _default_folder(settings)).expanduser().resolve()
-    remaining = prepare_run(folder, settings, pictures, args.overwrite)
+    remaining = prepare_run(folder, settings, images, args.overwrite)
     outcomes = executor.run(EvaluationWorkerFactory(settings, folder, args.threads), remaining)
     failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
 
     records = record_folder(folder)
     records.remove_leftovers(remaining)
     missing = {outcome.name for outcome in failures}
-    measured = [records.read(picture) for picture in pictures if picture not in missing]
+    measured = [records.read(image) for image in images if image not in missing]
     if measured:
         results = Results(measured, dataset.measures, len(dataset.class_names))
         print(write_results(folder, results, settings, dataset, sorted(missing)))
         if args.side_by_side is not None:
             failures += _draw(results, settings, folder, executor, args)
-    print_failures(failures, len(pictures))
+    print_failures(failures, len(images))
     return 1 if failures else 0
 
 
@@ -142,7 +142,7 @@ def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
     choice = DatasetChoice(args.dataset, root, args.resolution, args.split, args.void)
     dataset = choice.open()
     methods = parse_methods(args.methods or DEFAULT, annotators="annotators" in dataset.measures)
-    if args.side_by_side is not None and not any(method.looks_at_picture for method in methods):
+    if args.side_by_side is not None and not any(method.looks_at_image for method in methods):
         raise InvalidSettingError("Expected a method that segments images, to draw some --side-by-side.")
     if args.sweep is not None and not any(method.is_diffseg for method in methods):
         raise InvalidSettingError(f"Expected diffseg among the methods to sweep {args.sweep}.")
@@ -156,11 +156,11 @@ def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
     return dataset, settings
 
 
-def _pictures(names: Sequence[str], skip: int, limit: int | None) -> Sequence[str]:
+def _images(names: Sequence[str], skip: int, limit: int | None) -> Sequence[str]:
     chosen = names[skip:] if limit is None else names[skip : skip + limit]
     if not chosen:
         raise InvalidSettingError(
-            f"Expected --skip below the data set's {len(names):,} pictures, got {skip:,}."
+            f"Expected --skip below the data set's {len(names):,} images, got {skip:,}."
         )
     return chosen
 
@@ -174,10 +174,10 @@ def _default_folder(settings: EvaluationSettings) -> Path:
 def _draw(
     results: Results, settings: EvaluationSettings, folder: Path, executor: Executor, args: argparse.Namespace
 ) -> list[Outcome]:
-    """Draw the best and the worst pictures; returns the failures."""
+    """Draw the best and the worst images; returns the failures."""
     from ..evaluation.comparison_images import ComparisonWorkerFactory, choose_comparison_images
 
     chosen = choose_comparison_images(results, args.side_by_side, folder / SIDE_BY_SIDE)
     outcomes = list(executor.run(ComparisonWorkerFactory(settings, args.threads), chosen))
-    print(f"{len(chosen):,} pictures side by side in {folder / SIDE_BY_SIDE}")
+    print(f"{len(chosen):,} images side by side in {folder / SIDE_BY_SIDE}")
     return [outcome for outcome in outcomes if outcome.error is not None]

@@ -67,7 +67,7 @@ def add_capture_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--input-mode",
         choices=(CLEAN, NOISED),
-        help="clean (default): the model sees the picture itself; noised: the timestep's noise is added",
+        help="clean (default): the model sees the image itself; noised: the timestep's noise is added",
     )
     group.add_argument(
         "--noise-seed", type=whole(0, 2**64 - 1), metavar="N", help="of the noise of a noised input (0)"
@@ -97,7 +97,7 @@ def add_segment_options(parser: argparse.ArgumentParser) -> None:
         MergeSettings,
         "anchors",
         "N",
-        "starting points per side of a grid; at most the shorter side of a picture's attention grid",
+        "starting points per side of a grid; at most the shorter side of an image's attention grid",
     )
     group.add_argument("--refinement", choices=get_args(Refinement), help="none (default) or kmeans")
     _add_number(
@@ -105,20 +105,20 @@ def add_segment_options(parser: argparse.ArgumentParser) -> None:
         MergeSettings,
         "smallest_area",
         "PERCENT",
-        "of the picture; connected pieces smaller than this join a neighbour",
+        "of the image; connected pieces smaller than this join a neighbour",
     )
     group.add_argument(
         "--refine-edges",
         action="store_const",
         const=True,
-        help="move borders to the picture's edges, as the node DiffSeg Refine Edges does",
+        help="move borders to the image's edges, as the node DiffSeg Refine Edges does",
     )
     nested = parser.add_argument_group(
         "nested segments",
         "as of the node DiffSeg Hierarchy, in place of the above; with --granularity or --height",
     )
     nested.add_argument(
-        "--granularity", type=granularity, metavar="N|auto", help="how many in each picture, or auto"
+        "--granularity", type=granularity, metavar="N|auto", help="how many in each image, or auto"
     )
     _add_number(nested, NestedSettings, "height", "NATS", "how different two segments may be and still join")
     nested.add_argument(
@@ -128,7 +128,7 @@ def add_segment_options(parser: argparse.ArgumentParser) -> None:
     )
     _add_number(nested, NestedSettings, "contrast", "X", "how much contrast keeps neighbours apart")
     _add_number(nested, NestedSettings, "colour", "X", "how much colours count beside the attention")
-    _add_number(nested, NestedSettings, "finest", "PERCENT", "of the picture; area of the finest segments")
+    _add_number(nested, NestedSettings, "finest", "PERCENT", "of the image; area of the finest segments")
 
 
 def _add_number(

@@ -11,7 +11,7 @@ from ..batch.executor import Outcome
 SECONDS_BETWEEN_LINES = 30.0
 
 
-def show_progress(outcomes: Iterator[Outcome], total: int, noun: str = "pictures") -> Iterator[Outcome]:
+def show_progress(outcomes: Iterator[Outcome], total: int, noun: str = "images") -> Iterator[Outcome]:
     """Hand on the outcomes of an executor, and show how many there are, the rate and the time left."""
     if sys.stderr.isatty():
         from tqdm import tqdm
@@ -38,15 +38,15 @@ def progress_line(done: int, total: int, seconds: float, noun: str) -> str:
         seconds: since the first was done.
         noun: what they are.
 
-    >>> progress_line(31, 101, 60.0, "pictures")
-    '31 of 101 pictures, 0.50 a second, 2:20 left'
+    >>> progress_line(31, 101, 60.0, "images")
+    '31 of 101 images, 0.50 a second, 2:20 left'
     """
     rate = (done - 1) / seconds
     minutes, rest = divmod(round((total - done) / rate), 60)
     return f"{done:,} of {total:,} {noun}, {rate:.2f} a second, {minutes}:{rest:02} left"
 
 
-def print_failures(failures: Sequence[Outcome], total: int, noun: str = "pictures") -> None:
+def print_failures(failures: Sequence[Outcome], total: int, noun: str = "images") -> None:
     """What could not be done, a line each, on standard error."""
     if failures:
         print(f"{len(failures):,} of {total:,} {noun} failed:", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""``diffseg segment``: the segments of many pictures, as files."""
+"""``diffseg segment``: the segments of many images, as files."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from ..commands import options
 
 DESCRIPTION = """\
-Segments pictures, and writes for each a label map (NAME_labels.png, 16-bit grey: a segment's index + 1), an
+Segments images, and writes for each a label map (NAME_labels.png, 16-bit grey: a segment's index + 1), an
 overlay to look at (NAME_overlay.png), areas, boxes and masks (NAME_segments.json, COCO instances), and the
 same for COCO's panoptic tools (NAME_panoptic.json, NAME_panoptic.png). At the end, panoptic.json and
-instances.json hold the annotations of all pictures in the output folder.
+instances.json hold the annotations of all images in the output folder.
 
 Inputs are files, folders (searched with all below them) and quoted patterns such as "photos/**/*.jpg". NAME
 is the path below the folder, without the ending. A run that was stopped goes on where it stopped, by the
-same command. Pictures that cannot be read are listed at the end, and the exit status is then 1.
+same command. Images that cannot be read are listed at the end, and the exit status is then 1.
 """
 
 
@@ -23,17 +23,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the command to those of ``diffseg``."""
     parser = commands.add_parser(
         "segment",
-        help="segment pictures into label maps, overlays and COCO annotations",
+        help="segment images into label maps, overlays and COCO annotations",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="a picture, a folder or a quoted pattern")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="an image, a folder or a quoted pattern")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
     parser.add_argument(
         "--save-masks", action="store_true", help="write each mask to a file too: NAME_masks/000.png …"
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="do pictures again that are done, with any settings"
+        "--overwrite", action="store_true", help="do images again that are done, with any settings"
     )
     options.add_model_options(parser)
     options.add_capture_options(parser)
@@ -43,7 +43,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Segment the pictures.
+    """Segment the images.
 
     Returns:
         the exit status: 0 if all are done, 1 if some failed.
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         DiffSegError: the run as a whole is not possible.
     """
-    from ..batch.discovery import count_endings, find_pictures
+    from ..batch.discovery import count_endings, find_images
     from ..batch.segment_run import RunSettings, SegmentWorkerFactory, finish_run, prepare_run
     from .progress import print_failures, show_progress
 
@@ -64,15 +64,15 @@ def run(args: argparse.Namespace) -> int:
         args.save_masks,
     )
     others: set[Path] = set()
-    pictures = find_pictures(args.inputs, out, others)
-    remaining = prepare_run(pictures, out, settings, args.overwrite)
+    images = find_images(args.inputs, out, others)
+    remaining = prepare_run(images, out, settings, args.overwrite)
     outcomes = executor.run(SegmentWorkerFactory(settings, out, args.threads), remaining)
     failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
     passed_over = f"; other files, passed over: {count_endings(others)}" if others else ""
     print(
-        f"Pictures: {len(pictures):,}; segmented into {args.out}: {len(remaining) - len(failures):,}; "
-        f"done before: {len(pictures) - len(remaining):,}{passed_over}"
+        f"Images: {len(images):,}; segmented into {args.out}: {len(remaining) - len(failures):,}; "
+        f"done before: {len(images) - len(remaining):,}{passed_over}"
     )
-    print_failures(failures, len(pictures))
-    finish_run(pictures, out)
+    print_failures(failures, len(images))
+    finish_run(images, out)
     return 1 if failures else 0

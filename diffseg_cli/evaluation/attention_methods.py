@@ -19,21 +19,21 @@ from diffseg_core.merging.suppression import suppress
 from ..batch.segmenter import Segmenter, segment_maps
 from ..batch.settings import SegmentSettings
 from .kmeans_plus_plus import kmeans_plus_plus
-from .types import VOID, AnnotatedPicture
+from .types import VOID, AnnotatedImage
 
 DEFAULT_CLUSTERS = 6
-"""What ``kmeans`` uses when no number is given: about as many classes as a picture of COCO-Stuff-27 shows."""
+"""What ``kmeans`` uses when no number is given: about as many classes as an image of COCO-Stuff-27 shows."""
 
 Labels = npt.NDArray[np.int32]
 """Segment numbers from 0 up, ``[H, W]``."""
-ClusterCount = Callable[[AnnotatedPicture], int]
-"""How many clusters a picture gets."""
-Clustering = Callable[[AnnotatedPicture, AttentionMaps, int], torch.Tensor]
+ClusterCount = Callable[[AnnotatedImage], int]
+"""How many clusters an image gets."""
+Clustering = Callable[[AnnotatedImage, AttentionMaps, int], torch.Tensor]
 """From a number of clusters K to proposals, float32 ``[≤ K, h, w]`` on a grid of the attention."""
 
 
 class SharedCapture:
-    """The attention of the picture at hand, captured once for all methods that use it.
+    """The attention of the image at hand, captured once for all methods that use it.
 
     Args:
         segmenter: the model.
@@ -41,15 +41,15 @@ class SharedCapture:
 
     def __init__(self, segmenter: Segmenter) -> None:
         self._segmenter = segmenter
-        self._picture: AnnotatedPicture | None = None
+        self._image: AnnotatedImage | None = None
         self._maps: AttentionMaps | None = None
 
-    def of(self, picture: AnnotatedPicture) -> AttentionMaps:
-        """The attention of this picture; the one before is given up."""
-        if self._maps is None or picture is not self._picture:
+    def of(self, image: AnnotatedImage) -> AttentionMaps:
+        """The attention of this image; the one before is given up."""
+        if self._maps is None or image is not self._image:
             self._maps = None  # its memory is free before the next is made
-            self._maps = self._segmenter.capture(picture.image)
-            self._picture = picture
+            self._maps = self._segmenter.capture(image.pixels)
+            self._image = image
         return self._maps
 
 
@@ -67,11 +67,11 @@ class DiffSegMethod:
     capture: SharedCapture
     settings: Mapping[str, SegmentSettings]
 
-    def segment(self, picture: AnnotatedPicture) -> dict[str, Labels]:
-        """The picture's labels at every setting."""
-        maps = self.capture.of(picture)
+    def segment(self, image: AnnotatedImage) -> dict[str, Labels]:
+        """The image's labels at every setting."""
+        maps = self.capture.of(image)
         return {
-            setting: segment_maps(maps, picture.image, chosen).labels[0].cpu().numpy()
+            setting: segment_maps(maps, image.pixels, chosen).labels[0].cpu().numpy()
             for setting, chosen in self.settings.items()
         }
 
@@ -92,17 +92,17 @@ class ClusterMethod:
     clustering: Clustering
     counts: Mapping[str, ClusterCount]
 
-    def segment(self, picture: AnnotatedPicture) -> dict[str, Labels]:
-        """The picture's labels at every setting."""
-        maps = self.capture.of(picture)
+    def segment(self, image: AnnotatedImage) -> dict[str, Labels]:
+        """The image's labels at every setting."""
+        maps = self.capture.of(image)
         labels = {}
         for setting, count in self.counts.items():
-            proposals = self.clustering(picture, maps, count(picture))
-            labels[setting] = suppress(proposals, _size(picture)).cpu().numpy()
+            proposals = self.clustering(image, maps, count(image))
+            labels[setting] = suppress(proposals, _size(image)).cpu().numpy()
         return labels
 
 
-def attention_clusters(picture: AnnotatedPicture, maps: AttentionMaps, clusters: int) -> torch.Tensor:
+def attention_clusters(image: AnnotatedImage, maps: AttentionMaps, clusters: int) -> torch.Tensor:
     """K-means over the rows of the aggregated attention (paper, section 4: K-Means-C and K-Means-S).
 
     The clusters' mean maps are the proposals, as in the authors' code where k-means refines DiffSeg's own.
@@ -111,12 +111,12 @@ def attention_clusters(picture: AnnotatedPicture, maps: AttentionMaps, clusters:
     return kmeans(attention, kmeans_plus_plus(attention, clusters)).view(-1, *maps.key_grid)
 
 
-def colour_clusters(picture: AnnotatedPicture, maps: AttentionMaps, clusters: int) -> torch.Tensor:
+def colour_clusters(image: AnnotatedImage, maps: AttentionMaps, clusters: int) -> torch.Tensor:
     """K-means over the mean CIELAB colour of every cell of the same grid: what is there without the model.
 
     The proposals are the clusters' cells, 1 inside and 0 outside: upsampled as the attention's are.
     """
-    lab = torch.from_numpy(rgb2lab(np.array(picture.image))).float().permute(2, 0, 1)  # [3, H, W]
+    lab = torch.from_numpy(rgb2lab(np.array(image.pixels))).float().permute(2, 0, 1)  # [3, H, W]
     colours = F.interpolate(lab[None], size=tuple(maps.grid), mode="area")[0].flatten(1).T.contiguous()
     centres = kmeans(colours, kmeans_plus_plus(colours, clusters))  # [K, 3]
     nearest = torch.cdist(colours, centres).argmin(1)
@@ -124,16 +124,16 @@ def colour_clusters(picture: AnnotatedPicture, maps: AttentionMaps, clusters: in
 
 
 def constant(clusters: int) -> ClusterCount:
-    """The same number for every picture."""
-    return lambda picture: clusters
+    """The same number for every image."""
+    return lambda image: clusters
 
 
-def true_count(picture: AnnotatedPicture) -> int:
-    """How many classes a person sees in the picture; without classes, segments (mean over the people)."""
-    maps = picture.segments if picture.classes is None else (picture.classes,)
+def true_count(image: AnnotatedImage) -> int:
+    """How many classes a person sees in the image; without classes, segments (mean over the people)."""
+    maps = image.segments if image.classes is None else (image.classes,)
     counts = [np.unique(labels[labels != VOID]).size for labels in maps]
     return max(1, round(float(np.mean(counts))))
 
 
-def _size(picture: AnnotatedPicture) -> GridSize:
-    return GridSize(picture.image.height, picture.image.width)
+def _size(image: AnnotatedImage) -> GridSize:
+    return GridSize(image.pixels.height, image.pixels.width)

@@ -11,15 +11,15 @@ import torch
 from skimage.segmentation import felzenszwalb, slic
 
 from diffseg_core.hierarchy import Hierarchy
+from diffseg_core.image.boundary_contrast import Contrast
+from diffseg_core.image.colour_histograms import colour_histograms
+from diffseg_core.image.smoothing import smoothed
+from diffseg_core.image.superpixels import superpixels
+from diffseg_core.images import as_images
 from diffseg_core.nested.segment_nested import CONTRAST, FINEST
 from diffseg_core.nested.tree_building import join_closest
-from diffseg_core.picture.boundary_contrast import Contrast
-from diffseg_core.picture.colour_histograms import colour_histograms
-from diffseg_core.picture.smoothing import smoothed
-from diffseg_core.picture.superpixels import superpixels
-from diffseg_core.pictures import as_pictures
 
-from .types import AnnotatedPicture
+from .types import AnnotatedImage
 
 Photo = npt.NDArray[np.uint8]
 """RGB pixels 0..255, ``[H, W, 3]``."""
@@ -40,14 +40,14 @@ class PixelMethod:
     name: str
     baselines: Mapping[str, Baseline]
 
-    def segment(self, picture: AnnotatedPicture) -> dict[str, npt.NDArray[np.int64]]:
-        """The picture's labels at every setting."""
-        photo = np.array(picture.image)
+    def segment(self, image: AnnotatedImage) -> dict[str, npt.NDArray[np.int64]]:
+        """The image's labels at every setting."""
+        photo = np.array(image.pixels)
         return {setting: baseline(photo) for setting, baseline in self.baselines.items()}
 
 
 def one_segment(photo: Photo) -> Labels:
-    """The whole picture as one segment."""
+    """The whole image as one segment."""
     return np.zeros(photo.shape[:2], np.int64)
 
 
@@ -72,12 +72,12 @@ def colour_hierarchy(photo: Photo, number: int) -> Labels:
     What this reaches is not the model's merit.
 
     Args:
-        photo: the picture.
+        photo: the image.
         number: of segments; 0 for the tree's own choice.
     """
-    picture = as_pictures(photo).colours[0]
-    smooth = smoothed(picture)
-    leaves = superpixels(picture, FINEST, smooth)
+    image = as_images(photo).colours[0]
+    smooth = smoothed(image)
+    leaves = superpixels(image, FINEST, smooth)
     histograms = colour_histograms(smooth, leaves)
     contrast = Contrast(smooth, leaves, CONTRAST)
     areas = leaves.flatten().bincount().double().numpy()

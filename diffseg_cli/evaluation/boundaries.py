@@ -8,7 +8,7 @@ a partner, and a predicted one is right if it has a partner with any person.
 Many matchings are equally good, and which pixels they leave out differs. The benchmark's solver takes one or
 another at random, more or less, and if its choice were always the same, people would seem to agree on fewer
 pixels than they do. Here it is random too, from a fixed seed: the counts differ from the benchmark's about as
-much as those do if its pictures are turned upside down, by 0.0002 in the F of a set.
+much as those do if its images are turned upside down, by 0.0002 in the F of a set.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Boundary = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
 TOLERANCE = 0.0075
-"""Of the picture's diagonal: 4.3 pixels in those of BSDS500."""
+"""Of the image's diagonal: 4.3 pixels in those of BSDS500."""
 
 COST_STEPS = 100  # the benchmark rounds distances to hundredths of a pixel
 TIE_BREAK = 1e-3  # of such a hundredth, at most
@@ -42,7 +42,7 @@ MARGIN = 1e-6  # pixels that candidates may be too far; squares, which are whole
 
 
 class BoundaryCounts(NamedTuple):
-    """Pixels of one picture, which are summed over a set before anything is divided.
+    """Pixels of one image, which are summed over a set before anything is divided.
 
     Attributes:
         matched_truth: boundary pixels that people drew and the prediction has, summed over people.

@@ -5,7 +5,7 @@ for every class so that the sum of the cells ``H[c, s(c)]`` is largest, and then
 
     TP[c] = H[c, s(c)]     FN[c] = sum_p H[c, p] - TP[c]     FP[c] = sum_t H[t, s(c)] - TP[c]
 
-are added over the pictures, and::
+are added over the images, and::
 
     accuracy = sum_c TP[c] / labelled pixels
     mean IoU = mean over the classes that occur of TP[c] / (TP[c] + FP[c] + FN[c])
@@ -14,10 +14,10 @@ A class that is absent still takes a segment where one is left over, which count
 
 Two ways of matching, whose metrics do not compare with one another:
 
-- once **per picture**, as DiffSeg (Tian et al., 2024, and google/diffseg) does. Every picture names its
+- once **per image**, as DiffSeg (Tian et al., 2024, and google/diffseg) does. Every image names its
   segments anew with the truth in sight: an oracle.
 - once for the **whole set**, as PiCIE (Cho et al., 2021) and STEGO (Hamilton et al., 2022) do. It asks that a
-  segment's number mean the same in every picture, which methods that segment pictures one by one do not give.
+  segment's number mean the same in every image, which methods that segment images one by one do not give.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ Counts = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class ClassMatching:
-    """Right and wrong pixels of every picture and class.
+    """Right and wrong pixels of every image and class.
 
     Attributes:
-        true_positives, false_negatives, false_positives: int64 ``[N, C]``, in the order of the pictures.
+        true_positives, false_negatives, false_positives: int64 ``[N, C]``, in the order of the images.
     """
 
     true_positives: Table
@@ -93,39 +93,39 @@ def mean_iou(
     return _divide(np.where(occurs, ious, 0.0).sum(axis=-1), occurs.sum(axis=-1))
 
 
-def match_per_picture(tables: Sequence[npt.ArrayLike], classes: int) -> ClassMatching:
-    """Match every picture for itself.
+def match_per_image(tables: Sequence[npt.ArrayLike], classes: int) -> ClassMatching:
+    """Match every image for itself.
 
     As in google/diffseg the segments are columns by their own numbers, and those that no annotated pixel
     carries are columns of zeros, which an absent class may take at no cost.
 
     Args:
-        tables: of each picture, ``[[class, segment, pixels], …]``.
+        tables: of each image, ``[[class, segment, pixels], …]``.
         classes: C.
 
     Raises:
         InvalidSettingError: a class beyond C - 1.
     """
-    pictures = [_dense(table, classes) for table in tables]
-    return _count(pictures, [_match(table) for table in pictures], classes)
+    images = [_dense(table, classes) for table in tables]
+    return _count(images, [_match(table) for table in images], classes)
 
 
 def match_whole_set(tables: Sequence[npt.ArrayLike], classes: int) -> ClassMatching:
-    """Match once, on the sum of all pictures' tables.
+    """Match once, on the sum of all images' tables.
 
     Args:
-        tables: of each picture, ``[[class, segment, pixels], …]``.
+        tables: of each image, ``[[class, segment, pixels], …]``.
         classes: C.
 
     Raises:
         InvalidSettingError: a class beyond C - 1.
     """
-    pictures = [_dense(table, classes) for table in tables]
-    widest = max((table.shape[1] for table in pictures), default=classes)
+    images = [_dense(table, classes) for table in tables]
+    widest = max((table.shape[1] for table in images), default=classes)
     total = np.zeros((classes, widest), np.int64)
-    for table in pictures:
+    for table in images:
         total[:, : table.shape[1]] += table
-    return _count(pictures, [_match(total)] * len(pictures), classes)
+    return _count(images, [_match(total)] * len(images), classes)
 
 
 def _dense(table: npt.ArrayLike, classes: int) -> Table:
@@ -140,18 +140,16 @@ def _match(table: Table) -> npt.NDArray[np.int64]:
     return np.asarray(segments, np.int64)
 
 
-def _count(
-    pictures: Sequence[Table], matches: Sequence[npt.NDArray[np.int64]], classes: int
-) -> ClassMatching:
-    """What is right and wrong of each picture under its match."""
-    right, missed, wrong = (np.zeros((len(pictures), classes), np.int64) for _ in range(3))
-    for picture, (table, segments) in enumerate(zip(pictures, matches, strict=True)):
-        # A match made on the whole set may hold segments that this picture has not.
+def _count(images: Sequence[Table], matches: Sequence[npt.NDArray[np.int64]], classes: int) -> ClassMatching:
+    """What is right and wrong of each image under its match."""
+    right, missed, wrong = (np.zeros((len(images), classes), np.int64) for _ in range(3))
+    for image, (table, segments) in enumerate(zip(images, matches, strict=True)):
+        # A match made on the whole set may hold segments that this image has not.
         rows = np.flatnonzero(segments < table.shape[1])
         columns = segments[rows]
-        right[picture, rows] = table[rows, columns]
-        missed[picture] = table.sum(axis=1) - right[picture]
-        wrong[picture, rows] = table[:, columns].sum(axis=0) - right[picture, rows]
+        right[image, rows] = table[rows, columns]
+        missed[image] = table.sum(axis=1) - right[image]
+        wrong[image, rows] = table[:, columns].sum(axis=0) - right[image, rows]
     return ClassMatching(right, missed, wrong)
 
 

@@ -1,8 +1,8 @@
-"""Whether one method is better than another: differences on the same pictures, with intervals by bootstrap.
+"""Whether one method is better than another: differences on the same images, with intervals by bootstrap.
 
-As many pictures as there are, are drawn with replacement, 10,000 times (Efron and Tibshirani, "An
+As many images as there are, are drawn with replacement, 10,000 times (Efron and Tibshirani, "An
 Introduction to the Bootstrap", 1993, section 13.3), the same for both methods; metrics of sums over
-pictures (accuracy, mean IoU, boundary F, covering over people) are computed anew from the sums over each
+images (accuracy, mean IoU, boundary F, covering over people) are computed anew from the sums over each
 such set. The interval holds the middle 95 % of the differences.
 """
 
@@ -25,20 +25,20 @@ from .results_file import MeasuredRun, read_run
 
 RESAMPLES, SEED = 10_000, 0
 LEVELS = (2.5, 97.5)  # per cent
-BLOCK = 500  # resampled sets at a time: some MB of weights for thousands of pictures
+BLOCK = 500  # resampled sets at a time: some MB of weights for thousands of images
 WITHOUT_BETTER = frozenset({"segments"})
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One metric of two methods on the same pictures.
+    """One metric of two methods on the same images.
 
     Attributes:
         metric: its name, as of `metrics.compute_metrics`.
-        first, other: of each method, on all pictures.
+        first, other: of each method, on all images.
         difference: other − first.
         low, high: the interval of the difference.
-        better, worse: share of the pictures of which the other's metric is the better, or the worse; None of
+        better, worse: share of the images of which the other's metric is the better, or the worse; None of
             a number of segments.
     """
 
@@ -82,7 +82,7 @@ def resolve_run_method(text: str) -> RunMethod:
     run = read_run(Path(folder))
     rows = [
         RowName(method, setting)
-        for method, settings in record_folder(run.folder).read(run.pictures[0]).rows.items()
+        for method, settings in record_folder(run.folder).read(run.images[0]).rows.items()
         for setting in settings
     ]
     found = [row for row in rows if str(row) == name]
@@ -96,11 +96,11 @@ def resolve_run_method(text: str) -> RunMethod:
     return RunMethod(run, found[0])
 
 
-def shared_pictures(run_methods: Sequence[RunMethod]) -> list[str]:
-    """The pictures that all runs measured, in the first's order.
+def shared_images(run_methods: Sequence[RunMethod]) -> list[str]:
+    """The images that all runs measured, in the first's order.
 
     Raises:
-        InvalidSettingError: the runs are of different data sets, or have no picture in common.
+        InvalidSettingError: the runs are of different data sets, or have no image in common.
     """
     first = run_methods[0].run
     for other in (run_method.run for run_method in run_methods[1:]):
@@ -109,34 +109,34 @@ def shared_pictures(run_methods: Sequence[RunMethod]) -> list[str]:
                 f"Expected runs of one data set, got {_describe(first)} in {first.folder} and "
                 f"{_describe(other)} in {other.folder}."
             )
-    shared = set(first.pictures).intersection(*(run_method.run.pictures for run_method in run_methods))
+    shared = set(first.images).intersection(*(run_method.run.images for run_method in run_methods))
     if not shared:
         raise InvalidSettingError(
-            f"Expected pictures that all runs have measured, got none: {first.folder} has "
-            f"{first.pictures[0]} and others. Evaluate the same ones (--skip, --limit, --split)."
+            f"Expected images that all runs have measured, got none: {first.folder} has "
+            f"{first.images[0]} and others. Evaluate the same ones (--skip, --limit, --split)."
         )
-    return [picture for picture in first.pictures if picture in shared]
+    return [image for image in first.images if image in shared]
 
 
 def compare(
-    first: RunMethod, other: RunMethod, pictures: Sequence[str], resamples: int = RESAMPLES
+    first: RunMethod, other: RunMethod, images: Sequence[str], resamples: int = RESAMPLES
 ) -> list[Difference]:
-    """All metrics of two methods on the same pictures; those that neither has are left out.
+    """All metrics of two methods on the same images; those that neither has are left out.
 
     Args:
         first, other: of one data set.
-        pictures: names, measured by both.
+        images: names, measured by both.
         resamples: how many sets are drawn.
 
     Raises:
-        InvalidSettingError: a picture was measured at different sizes.
+        InvalidSettingError: an image was measured at different sizes.
         DatasetError: a record is missing or damaged.
     """
-    records = [_read(run_method, pictures) for run_method in (first, other)]
+    records = [_read(run_method, images) for run_method in (first, other)]
     for one, two in zip(*records, strict=True):
         if one.size != two.size:
             raise InvalidSettingError(
-                f"Expected runs at one resolution, got {_size(one)} for {one.picture} in {first.run.folder} "
+                f"Expected runs at one resolution, got {_size(one)} for {one.image} in {first.run.folder} "
                 f"and {_size(two)} in {other.run.folder}."
             )
     metrics = [
@@ -152,7 +152,7 @@ def compare(
         for name, one in metrics[0].items()
         if not math.isnan(one.overall) and not math.isnan(metrics[1][name].overall)
     }
-    intervals = _intervals(pairs, len(pictures), resamples)
+    intervals = _intervals(pairs, len(images), resamples)
     return [_difference(name, *pair, intervals[name]) for name, pair in pairs.items()]
 
 
@@ -167,27 +167,27 @@ def _difference(name: str, first: Metric, other: Metric, interval: tuple[float, 
 
 
 def _intervals(
-    pairs: dict[str, tuple[Metric, Metric]], pictures: int, resamples: int
+    pairs: dict[str, tuple[Metric, Metric]], images: int, resamples: int
 ) -> dict[str, tuple[float, float]]:
     """Of every difference, from the same resampled sets."""
     random = np.random.default_rng(SEED)
     drawn: dict[str, list[np.ndarray[tuple[int], np.dtype[np.float64]]]] = {name: [] for name in pairs}
     for start in range(0, resamples, BLOCK):
         sets = min(BLOCK, resamples - start)
-        weights = random.multinomial(pictures, np.full(pictures, 1 / pictures), size=sets)  # [S, N]
+        weights = random.multinomial(images, np.full(images, 1 / images), size=sets)  # [S, N]
         for name, (first, other) in pairs.items():
             drawn[name].append(other.resampled(weights) - first.resampled(weights))
     intervals = {}
     for name, blocks in drawn.items():
-        # A set that drew no picture of which there is a metric says nothing.
+        # A set that drew no image of which there is a metric says nothing.
         low, high = np.nanpercentile(np.concatenate(blocks), LEVELS)
         intervals[name] = (float(low), float(high))
     return intervals
 
 
-def _read(run_method: RunMethod, pictures: Sequence[str]) -> list[ImageRecord]:
+def _read(run_method: RunMethod, images: Sequence[str]) -> list[ImageRecord]:
     records = record_folder(run_method.run.folder)
-    return [records.read(picture) for picture in pictures]
+    return [records.read(image) for image in images]
 
 
 def _describe(run: MeasuredRun) -> str:

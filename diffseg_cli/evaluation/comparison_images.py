@@ -1,4 +1,4 @@
-"""Pictures to look at: the photograph, the truth, and what methods made of it, next to one another."""
+"""Images to look at: the photograph, the truth, and what methods made of it, next to one another."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .evaluation_run import EvaluationSettings
 from .human_agreement import HUMAN
 from .results import Results, RowName, best_rows
 from .table import TITLES, metric_text
-from .types import VOID, AnnotatedPicture
+from .types import VOID, AnnotatedImage
 
 MAX_METHODS = 3
 CAPTION, GAP = 20, 6  # pixels: height of the captions, space between the panels
@@ -30,20 +30,20 @@ QUALITY = 90  # of JPEG
 
 @dataclass(frozen=True)
 class ComparisonImage:
-    """One picture to draw; a task of an executor.
+    """One image to draw; a task of an executor.
 
     Attributes:
-        picture: its name.
+        image: its name.
         file: what to write.
         captions: by row; which rows there are.
     """
 
-    picture: str
+    image: str
     file: Path
     captions: tuple[tuple[RowName, str], ...]
 
     def __str__(self) -> str:
-        return self.picture
+        return self.image
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class ComparisonWorkerFactory:
 
 
 class ComparisonWorker:
-    """Segments pictures once more, and draws them.
+    """Segments images once more, and draws them.
 
     Args:
         settings: of the run.
@@ -78,31 +78,31 @@ class ComparisonWorker:
         self._methods = {method.name: method for method in methods}
 
     def __call__(self, comparison: ComparisonImage) -> None:
-        """Draw one picture.
+        """Draw one image.
 
         Raises:
-            DatasetError: the picture or its annotations cannot be read.
+            DatasetError: the image or its annotations cannot be read.
             OSError: the file cannot be written.
         """
-        picture = self._dataset.load(comparison.picture)
+        image = self._dataset.load(comparison.image)
         panels = [
-            (comparison.picture, np.array(picture.image)),
-            ("truth", paint(picture, truth_of(picture))),
+            (comparison.image, np.array(image.pixels)),
+            ("truth", paint(image, truth_of(image))),
         ]
         for row, caption in comparison.captions:
-            labels = self._methods[row.method].segment(picture)[row.setting]
-            panels.append((caption, paint(picture, labels)))
+            labels = self._methods[row.method].segment(image)[row.setting]
+            panels.append((caption, paint(image, labels)))
         jpeg = io.BytesIO()
         side_by_side(panels).save(jpeg, format="JPEG", quality=QUALITY)
         write_atomic(comparison.file, jpeg.getvalue())
 
 
 def choose_comparison_images(results: Results, count: int, folder: Path) -> list[ComparisonImage]:
-    """The best and the worst pictures of the first method.
+    """The best and the worst images of the first method.
 
     Args:
         results: with at least one method other than "human"; up to three are drawn.
-        count: how many of either, best and worst; no picture is in both.
+        count: how many of either, best and worst; no image is in both.
         folder: for ``best_01_NAME.jpg``, the best, and ``worst_01_NAME.jpg``, the worst. What it has of such
             names is removed.
     """
@@ -117,32 +117,32 @@ def choose_comparison_images(results: Results, count: int, folder: Path) -> list
     chosen = []
     for kind, indices in (("best", ranked[:count]), ("worst", worst)):
         for rank, index in enumerate(indices, start=1):
-            name = results.records[index].picture
+            name = results.records[index].image
             file = folder / f"{kind}_{rank:02}_{name.replace('/', '_')}.jpg"
             captions = _captions({row: float(per_image[index]) for row, per_image in values.items()}, metric)
             chosen.append(ComparisonImage(name, file, captions))
     return chosen
 
 
-def truth_of(picture: AnnotatedPicture) -> npt.NDArray[np.int32]:
+def truth_of(image: AnnotatedImage) -> npt.NDArray[np.int32]:
     """What is drawn as the truth: the first person's segments, or the classes."""
-    if picture.segments or picture.classes is None:
-        return picture.segments[0]
-    return picture.classes
+    if image.segments or image.classes is None:
+        return image.segments[0]
+    return image.classes
 
 
-def paint(picture: AnnotatedPicture, labels: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
-    """Segments in colours over the picture, uint8 ``[H, W, 3]``; what is not annotated stays as it is."""
+def paint(image: AnnotatedImage, labels: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+    """Segments in colours over the image, uint8 ``[H, W, 3]``; what is not annotated stays as it is."""
     found = np.unique(labels[labels != VOID])
     ranks = np.where(labels == VOID, VOID, np.searchsorted(found, labels))
     ordered, _ = order_by_area(torch.from_numpy(ranks), torch.zeros(len(found), 1, 1))
-    drawn = draw_overlay(picture.image, Segments(ordered[None], ()), opacity=OPACITY, numbers=False)
+    drawn = draw_overlay(image.pixels, Segments(ordered[None], ()), opacity=OPACITY, numbers=False)
     painted: npt.NDArray[np.uint8] = np.rint(drawn[0].numpy() * 255).astype(np.uint8)
     return painted
 
 
 def side_by_side(panels: Sequence[tuple[str, npt.NDArray[np.uint8]]]) -> Image.Image:
-    """Pictures of one size in a row, each under its caption."""
+    """Images of one size in a row, each under its caption."""
     height, width = panels[0][1].shape[:2]
     joined = Image.new("RGB", (len(panels) * (width + GAP) - GAP, height + CAPTION), "white")
     for place, (caption, pixels) in enumerate(panels):

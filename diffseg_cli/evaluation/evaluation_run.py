@@ -1,11 +1,11 @@
-"""A run over a data set: every picture is segmented by every method, and measured.
+"""A run over a data set: every image is segmented by every method, and measured.
 
 The folder of a run::
 
     evaluation.json     the settings; a run with others is refused
-    pictures/NAME.json  what was measured of each picture, see `records`
+    pictures/NAME.json  what was measured of each image, see `records`
     results.json, pictures.csv, table.md    what that makes, see `results`
-    side_by_side/       pictures to look at, see `side_by_side`
+    side_by_side/       images to look at, see `side_by_side`
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .human_agreement import measure_human_agreement
 from .measures import measure
 from .methods import MethodChoice, make_methods
 from .records import ImageRecord, RecordFolder
-from .types import AnnotatedPicture, Dataset, Method
+from .types import AnnotatedImage, Dataset, Method
 
 RUN_FILE, RESULTS_FILE = "evaluation.json", "results.json"
 FORMAT, VERSION = "diffseg-evaluation", 1
@@ -85,7 +85,7 @@ class EvaluationSettings:
         return kept
 
     def make_methods(self) -> tuple[list[Method], SharedCapture | None]:
-        """The methods that look at pictures, and the capture that some share; loads the model if one does."""
+        """The methods that look at images, and the capture that some share; loads the model if one does."""
         return make_methods(self.methods, self.model, self.capture, dict(self.segment))
 
 
@@ -111,7 +111,7 @@ class EvaluationWorkerFactory:
 
 
 class EvaluationWorker:
-    """Segments and measures one picture after the other.
+    """Segments and measures one image after the other.
 
     Args:
         settings: of the run.
@@ -125,36 +125,36 @@ class EvaluationWorker:
         self._methods, self._capture = settings.make_methods()
 
     def __call__(self, name: str) -> None:
-        """Measure one picture, and write its record.
+        """Measure one image, and write its record.
 
         Raises:
-            DatasetError: the picture or its annotations cannot be read.
+            DatasetError: the image or its annotations cannot be read.
             OSError: the record cannot be written.
         """
-        picture = self._dataset.load(name)
+        image = self._dataset.load(name)
         rows: dict[str, dict[str, Any]] = {}
         seconds = {}
-        shared = self._capture_seconds(picture)
+        shared = self._capture_seconds(image)
         by_name = {method.name: method for method in self._methods}
         for choice in self._settings.methods:
-            if not choice.looks_at_picture:
-                rows[choice.name] = {"": measure_human_agreement(picture, self._dataset.measures)}
+            if not choice.looks_at_image:
+                rows[choice.name] = {"": measure_human_agreement(image, self._dataset.measures)}
                 continue
             start = time.perf_counter()
-            labels = by_name[choice.name].segment(picture)
+            labels = by_name[choice.name].segment(image)
             elapsed = (time.perf_counter() - start) / len(labels)
             seconds[choice.name] = elapsed + (shared if choice.needs_model else 0.0)
             rows[choice.name] = {
-                setting: measure(picture, found, self._dataset.measures) for setting, found in labels.items()
+                setting: measure(image, found, self._dataset.measures) for setting, found in labels.items()
             }
-        size = (picture.image.height, picture.image.width)
+        size = (image.pixels.height, image.pixels.width)
         self._records.write(ImageRecord(name, size, rows, seconds))
 
-    def _capture_seconds(self, picture: AnnotatedPicture) -> float:
+    def _capture_seconds(self, image: AnnotatedImage) -> float:
         """Capture the attention for the methods that use it; the time that it takes."""
         start = time.perf_counter()
         if self._capture is not None:
-            self._capture.of(picture).aggregate()
+            self._capture.of(image).aggregate()
         return time.perf_counter() - start
 
 
@@ -164,18 +164,18 @@ def record_folder(folder: Path) -> RecordFolder:
 
 
 def prepare_run(
-    folder: Path, settings: EvaluationSettings, pictures: Sequence[str], overwrite: bool = False
+    folder: Path, settings: EvaluationSettings, images: Sequence[str], overwrite: bool = False
 ) -> list[str]:
     """Make the folder ready for a run.
 
     Args:
         folder: of the run; created.
         settings: of the run; written where none are.
-        pictures: names.
+        images: names.
         overwrite: forget an earlier run in the folder.
 
     Returns:
-        the names of the pictures that are yet to be measured.
+        the names of the images that are yet to be measured.
 
     Raises:
         InvalidSettingError: the folder is of a run with other settings, is no run's, or cannot be written.
@@ -194,13 +194,13 @@ def prepare_run(
         elif before is not None and (changes := describe_changes(before, settings.to_dict())):
             raise InvalidSettingError(
                 f"Expected the settings of the run in {folder}, got others: {changes}. Choose another "
-                "--out, or --overwrite to measure all pictures again."
+                "--out, or --overwrite to measure all images again."
             )
-        records.remove_leftovers(pictures)
+        records.remove_leftovers(images)
         write_run_manifest(folder / RUN_FILE, FORMAT, VERSION, settings.to_dict())
     except OSError as error:
         raise InvalidSettingError(f"Expected a folder that can be written, got {folder}: {error}.") from error
-    return [picture for picture in pictures if not records.has(picture)]
+    return [image for image in images if not records.has(image)]
 
 
 def _settings_before(folder: Path) -> dict[str, Any] | None:

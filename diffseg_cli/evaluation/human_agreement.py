@@ -10,35 +10,35 @@ import numpy as np
 
 from ..errors import DatasetError
 from .measures import measure
-from .types import AnnotatedPicture, Measure
+from .types import AnnotatedImage, Measure
 
 HUMAN: Final = "human"
 
 
-def measure_human_agreement(picture: AnnotatedPicture, measures: frozenset[Measure]) -> dict[str, Any]:
+def measure_human_agreement(image: AnnotatedImage, measures: frozenset[Measure]) -> dict[str, Any]:
     """Measure every person's segmentation against those of all others, as if it were a method's.
 
     Args:
-        picture: with the segmentations of at least two people, which annotate every pixel.
+        image: with the segmentations of at least two people, which annotate every pixel.
         measures: of the data set.
 
     Returns:
         the mean over the people of everything that `measure` gives.
 
     Raises:
-        DatasetError: only one person, or none, has segmented the picture.
+        DatasetError: only one person, or none, has segmented the image.
     """
-    if len(picture.segments) < 2:
+    if len(image.segments) < 2:
         raise DatasetError(
-            f"Expected segmentations of {picture.name} by at least 2 people, got {len(picture.segments)}. "
+            f"Expected segmentations of {image.name} by at least 2 people, got {len(image.segments)}. "
             f"Leave out the method {HUMAN}."
         )
     rows = []
-    for person, labels in enumerate(picture.segments):
+    for person, labels in enumerate(image.segments):
         others = replace(
-            picture,
-            segments=_without(picture.segments, person),
-            boundaries=_without(picture.boundaries, person),
+            image,
+            segments=_without(image.segments, person),
+            boundaries=_without(image.boundaries, person),
         )
         rows.append(measure(others, labels, measures))
     return _mean(rows)

@@ -1,4 +1,4 @@
-"""What is measured of one segmentation of one picture: counts and metrics that go into JSON as they are."""
+"""What is measured of one segmentation of one image: counts and metrics that go into JSON as they are."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from .regions import (
     mean_variation_of_information,
     probabilistic_rand_index,
 )
-from .types import AnnotatedPicture, Measure
+from .types import AnnotatedImage, Measure
 
 Measurements = Mapping[str, Any]
-"""The measures of one segmentation of one picture, as `measure` gives them and JSON keeps them."""
+"""The measures of one segmentation of one image, as `measure` gives them and JSON keeps them."""
 
 
-def measure(picture: AnnotatedPicture, labels: Labels, groups: frozenset[Measure]) -> dict[str, Any]:
-    """Measure one segmentation of one picture.
+def measure(image: AnnotatedImage, labels: Labels, groups: frozenset[Measure]) -> dict[str, Any]:
+    """Measure one segmentation of one image.
 
     Args:
-        picture: with the annotations that the groups need.
-        labels: integers from 0 up, ``[H, W]`` of the picture's size. Labels larger than the number of pixels
+        image: with the annotations that the groups need.
+        labels: integers from 0 up, ``[H, W]`` of the image's size. Labels larger than the number of pixels
             cannot have been counted from 0; they are replaced by their ranks.
         groups: what to measure.
 
@@ -48,39 +48,39 @@ def measure(picture: AnnotatedPicture, labels: Labels, groups: frozenset[Measure
 
     Raises:
         InvalidSettingError: labels that are not as they should be (see `check_labels`).
-        DatasetError: the picture has no annotations for one of the groups.
+        DatasetError: the image has no annotations for one of the groups.
     """
-    check_labels(labels, (picture.image.height, picture.image.width))
+    check_labels(labels, (image.pixels.height, image.pixels.width))
     names, ranks = np.unique(labels, return_inverse=True)
     if names[-1] >= labels.size:
         labels = ranks.reshape(labels.shape)
     record: dict[str, Any] = {"segments": len(names)}
     if "classes" in groups:
-        if picture.classes is None:
-            raise _not_annotated(picture, "classes")
-        record["table"] = sparse_contingency(picture.classes, labels).tolist()
+        if image.classes is None:
+            raise _not_annotated(image, "classes")
+        record["table"] = sparse_contingency(image.classes, labels).tolist()
     if groups & {"segments", "annotators"}:
-        record |= _measure_regions(picture, labels, groups)
+        record |= _measure_regions(image, labels, groups)
     if "boundaries" in groups:
-        if not picture.boundaries:
-            raise _not_annotated(picture, "boundaries")
-        record |= count_boundaries(boundary_of(labels), picture.boundaries)._asdict()
+        if not image.boundaries:
+            raise _not_annotated(image, "boundaries")
+        record |= count_boundaries(boundary_of(labels), image.boundaries)._asdict()
     return record
 
 
 def check_labels(labels: Labels, shape: tuple[int, int]) -> None:
-    """Refuse what is no segmentation of a picture.
+    """Refuse what is no segmentation of an image.
 
     Args:
         labels: what a method gave.
-        shape: height and width of the picture.
+        shape: height and width of the image.
 
     Raises:
         InvalidSettingError: labels of another shape, not integers, or below 0.
     """
     if labels.shape != shape:
         raise InvalidSettingError(
-            f"Expected labels of the picture's height and width {shape}, got {labels.shape}."
+            f"Expected labels of the image's height and width {shape}, got {labels.shape}."
         )
     if not np.issubdtype(labels.dtype, np.integer):
         raise InvalidSettingError(f"Expected labels of an integer type, got {labels.dtype}.")
@@ -92,11 +92,11 @@ def check_labels(labels: Labels, shape: tuple[int, int]) -> None:
 
 
 def _measure_regions(
-    picture: AnnotatedPicture, labels: Labels, groups: frozenset[Measure]
+    image: AnnotatedImage, labels: Labels, groups: frozenset[Measure]
 ) -> dict[str, float | int | None]:
-    if not picture.segments:
-        raise _not_annotated(picture, "segments")
-    overlaps = [Overlaps.of(truth, labels) for truth in picture.segments]
+    if not image.segments:
+        raise _not_annotated(image, "segments")
+    overlaps = [Overlaps.of(truth, labels) for truth in image.segments]
     found: dict[str, float | int | None] = {}
     if "segments" in groups:
         found["covering"] = _or_none(covering(overlaps))
@@ -114,8 +114,8 @@ def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else value
 
 
-def _not_annotated(picture: AnnotatedPicture, what: str) -> DatasetError:
+def _not_annotated(image: AnnotatedImage, what: str) -> DatasetError:
     return DatasetError(
-        f"Expected {what} in the annotations of {picture.name}, got none. "
+        f"Expected {what} in the annotations of {image.name}, got none. "
         "Measure only what the data set's annotations allow."
     )

@@ -115,8 +115,8 @@ class MethodChoice:
         return self.kind in (DIFFSEG, DIFFSEG_REFINED)
 
     @property
-    def looks_at_picture(self) -> bool:
-        """Whether it segments pictures; people did it before."""
+    def looks_at_image(self) -> bool:
+        """Whether it segments images; people did it before."""
         return BY_NAME[self.kind].group != HUMAN
 
     @property
@@ -133,7 +133,7 @@ def parse_methods(text: str, annotators: bool = True) -> tuple[MethodChoice, ...
 
     Args:
         text: the list.
-        annotators: whether several people segmented each picture of the data set.
+        annotators: whether several people segmented each image of the data set.
 
     Raises:
         InvalidSettingError: an unknown method, or one that is named twice; a number that it does not take;
@@ -157,7 +157,7 @@ def parse_methods(text: str, annotators: bool = True) -> tuple[MethodChoice, ...
         kind = _kind(last)
         if kind.group == HUMAN and not annotators:
             raise InvalidSettingError(
-                f"Expected a data set whose pictures several people segmented for the method {HUMAN}, "
+                f"Expected a data set whose images several people segmented for the method {HUMAN}, "
                 "got one with one truth. Leave the method out."
             )
         if last in chosen:
@@ -180,7 +180,7 @@ def make_methods(
     """Make the chosen methods; the model is loaded only if one of them needs it.
 
     Args:
-        choices: which; "human" is none that looks at the picture, and is left out.
+        choices: which; "human" is none that looks at the image, and is left out.
         model, capture: what the attention is captured with.
         settings: of DiffSeg, by the names under which they are recorded.
 

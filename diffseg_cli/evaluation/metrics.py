@@ -1,18 +1,18 @@
-"""What the records of `measures.measure` make of a set of pictures.
+"""What the records of `measures.measure` make of a set of images.
 
 `compute_metrics` turns the records of a set into its metrics, by name and in this order:
 
 - ``segments``: mean number of segments;
-- of "classes": ``accuracy`` and ``mean_iou`` with every picture matched for itself, ``accuracy_whole_set``
+- of "classes": ``accuracy`` and ``mean_iou`` with every image matched for itself, ``accuracy_whole_set``
   and ``mean_iou_whole_set`` with one matching for the set;
-- of "segments" or "annotators": ``covering``, the mean over the pictures, or of several people's segments the
-  covered share of all pictures' area;
-- of "segments": ``best_iou``, the mean over the pictures;
-- of "annotators": ``rand_index`` and ``variation_of_information`` in bits, the means over the pictures;
-- of "boundaries": ``boundary_precision``, ``boundary_recall`` and ``boundary_f``, of pixels of all pictures.
+- of "segments" or "annotators": ``covering``, the mean over the images, or of several people's segments the
+  covered share of all images' area;
+- of "segments": ``best_iou``, the mean over the images;
+- of "annotators": ``rand_index`` and ``variation_of_information`` in bits, the means over the images;
+- of "boundaries": ``boundary_precision``, ``boundary_recall`` and ``boundary_f``, of pixels of all images.
 
 All are in 0..1 and better when higher, but for ``segments`` and what is in `LOWER_IS_BETTER`. A metric is
-kept as the sums over the pictures that it is made of (`Metric`), from which that of any resampled set
+kept as the sums over the images that it is made of (`Metric`), from which that of any resampled set
 follows too.
 """
 
@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .class_matching import ClassMatching, accuracy, match_per_picture, match_whole_set, mean_iou
+from .class_matching import ClassMatching, accuracy, match_per_image, match_whole_set, mean_iou
 from .measures import Measurements
 from .types import Measure
 
@@ -37,10 +37,10 @@ LOWER_IS_BETTER = frozenset({"variation_of_information"})
 
 @dataclass(frozen=True, eq=False)
 class Metric:
-    """A metric of a set of pictures, as a function of sums over them.
+    """A metric of a set of images, as a function of sums over them.
 
     Attributes:
-        counts: float64 ``[N, K]``, what each picture adds to the sums.
+        counts: float64 ``[N, K]``, what each image adds to the sums.
         formula: from sums ``[..., K]`` to the metric ``[...]``; NaN where they say nothing.
     """
 
@@ -54,14 +54,14 @@ class Metric:
 
     @property
     def per_image(self) -> Values:
-        """The metric of each picture alone, ``[N]``."""
+        """The metric of each image alone, ``[N]``."""
         return self.formula(self.counts)
 
     def resampled(self, weights: npt.NDArray[Any]) -> Values:
-        """The metrics of other sets of the same pictures, ``[S]``.
+        """The metrics of other sets of the same images, ``[S]``.
 
         Args:
-            weights: ``[S, N]``, how often each picture is in each of the S sets.
+            weights: ``[S, N]``, how often each image is in each of the S sets.
         """
         return self.formula(weights.astype(np.float64) @ self.counts)
 
@@ -72,7 +72,7 @@ def compute_metrics(
     """The metrics of a set, by name; see the module.
 
     Args:
-        records: of one row of one method, a picture each.
+        records: of one row of one method, an image each.
         groups: what was measured.
         classes: number of classes of the data set; needed for "classes".
 
@@ -82,7 +82,7 @@ def compute_metrics(
     if "classes" in groups:
         tables = [record["table"] for record in records]
         for ending, matching in (
-            ("", match_per_picture(tables, classes)),
+            ("", match_per_image(tables, classes)),
             ("_whole_set", match_whole_set(tables, classes)),
         ):
             counts = _class_counts(matching)
@@ -105,7 +105,7 @@ def compute_metrics(
 
 
 def _mean(records: Sequence[Measurements], key: str) -> Metric:
-    """Of the pictures of which there is a value."""
+    """Of the images of which there is a value."""
     values = [record[key] for record in records]
     pairs = [(0.0, 0.0) if value is None else (value, 1.0) for value in values]
     return Metric(np.array(pairs, np.float64).reshape(-1, 2), _ratio)

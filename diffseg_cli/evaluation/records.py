@@ -1,4 +1,4 @@
-"""What a run keeps of every picture, in a file of its own: a run that is cut off goes on where it stopped."""
+"""What a run keeps of every image, in a file of its own: a run that is cut off goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .measures import Measurements
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """What was measured of one picture.
+    """What was measured of one image.
 
     Attributes:
-        picture: its name.
+        image: its name.
         size: height and width at which it was measured, pixels.
         rows: what `measures.measure` gave, by the method's name and the setting's ("" where there is one).
         seconds: what one segmentation took, the capture of attention included, by the method's name.
     """
 
-    picture: str
+    image: str
     size: tuple[int, int]
     rows: Mapping[str, Mapping[str, Measurements]]
     seconds: Mapping[str, float]
@@ -34,7 +34,7 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class RecordFolder:
-    """The records of a run, ``NAME.json`` each; a "/" in a picture's name makes a folder.
+    """The records of a run, ``NAME.json`` each; a "/" in an image's name makes a folder.
 
     Attributes:
         path: of the folder.
@@ -43,42 +43,49 @@ class RecordFolder:
     path: Path
 
     def write(self, record: ImageRecord) -> None:
-        """Write a record whole or not at all, replacing one of the same picture.
+        """Write a record whole or not at all, replacing one of the same image.
 
         Raises:
             OSError: it cannot be written.
         """
-        write_atomic(self._file(record.picture), json.dumps(vars(record)).encode())
+        content = {
+            "picture": record.image,
+            "size": record.size,
+            "rows": record.rows,
+            "seconds": record.seconds,
+        }
+        write_atomic(self._file(record.image), json.dumps(content).encode())
 
-    def has(self, picture: str) -> bool:
-        """Whether there is a record of this picture."""
-        return self._file(picture).exists()
+    def has(self, image: str) -> bool:
+        """Whether there is a record of this image."""
+        return self._file(image).exists()
 
-    def read(self, picture: str) -> ImageRecord:
-        """The record of a picture.
+    def read(self, image: str) -> ImageRecord:
+        """The record of an image.
 
         Raises:
             DatasetError: there is none, or the file is not one.
         """
-        path = self._file(picture)
+        path = self._file(image)
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             height, width = content.pop("size")
+            content["image"] = content.pop("picture")
             for part in ("rows", "seconds"):
                 content[part] = {method_today(name): found for name, found in content[part].items()}
             return ImageRecord(size=(height, width), **content)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DatasetError(
-                f"Expected the record of a picture in {path}, got {error!r}. Remove the file, and evaluate "
+                f"Expected the record of an image in {path}, got {error!r}. Remove the file, and evaluate "
                 "again: only what is missing is done."
             ) from error
 
-    def remove_leftovers(self, pictures: Iterable[str]) -> None:
-        """Remove temporary files that killed workers left beside the records of these pictures.
+    def remove_leftovers(self, images: Iterable[str]) -> None:
+        """Remove temporary files that killed workers left beside the records of these images.
 
         None may be at work.
         """
-        for folder in {self._file(picture).parent for picture in pictures}:
+        for folder in {self._file(image).parent for image in images}:
             remove_leftovers(folder)
 
     def clear(self) -> None:
@@ -86,5 +93,5 @@ class RecordFolder:
         for path in self.path.rglob("*.json"):
             path.unlink()
 
-    def _file(self, picture: str) -> Path:
-        return self.path / f"{picture}.json"
+    def _file(self, image: str) -> Path:
+        return self.path / f"{image}.json"

@@ -2,7 +2,7 @@
 
 The measures of the Berkeley segmentation benchmark (Arbelaez et al., "Contour Detection and Hierarchical
 Image Segmentation", 2011, section 2.3), computed as its code does; BSDS500 has several people's truth of each
-picture. Pixels that are not annotated are left out of both maps first.
+image. Pixels that are not annotated are left out of both maps first.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Overlaps:
 
 
 def covering(overlaps: Sequence[Overlaps]) -> float:
-    """Segmentation covering of one picture: of all people's area, what the best segments cover.
+    """Segmentation covering of one image: of all people's area, what the best segments cover.
 
     ``sum_R |R| max_S IoU(R, S) / sum_R |R|``
 

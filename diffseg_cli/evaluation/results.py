@@ -37,10 +37,10 @@ class RowName:
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """The metrics of a set of pictures.
+    """The metrics of a set of images.
 
     Attributes:
-        records: of its pictures, at least one, in the order of the data set; all of the same methods.
+        records: of its images, at least one, in the order of the data set; all of the same methods.
         groups: what was measured.
         classes: number of classes of the data set.
     """
@@ -73,7 +73,7 @@ class Results:
 
     @property
     def main_metric(self) -> str:
-        """By which pictures are ranked: mean IoU of the classes, or the covering of the segments."""
+        """By which images are ranked: mean IoU of the classes, or the covering of the segments."""
         return "mean_iou" if "classes" in self.groups else "covering"
 
     def seconds(self, method: str) -> float:
@@ -106,9 +106,9 @@ class Results:
         return {"rows": rows, "sweeps": sweeps}
 
     def as_csv(self) -> str:
-        """The metrics of every picture alone: a line for each picture, method and setting.
+        """The metrics of every image alone: a line for each image, method and setting.
 
-        Of metrics with one matching for the set, what the picture has under that matching. Empty where there
+        Of metrics with one matching for the set, what the image has under that matching. Empty where there
         is nothing to measure.
         """
         text = io.StringIO()
@@ -121,7 +121,7 @@ class Results:
         for index, record in enumerate(self.records):
             for row, of_row in values.items():
                 cells = ["" if math.isnan(value) else f"{value:.8g}" for value in of_row[index]]
-                writer.writerow([record.picture, row.method, row.setting, *cells])
+                writer.writerow([record.image, row.method, row.setting, *cells])
         return text.getvalue()
 
     def _row_names(self) -> list[RowName]:

@@ -35,13 +35,13 @@ class MeasuredRun:
         folder: of the run.
         dataset: name of its data set, its ``void`` value, and the names of its classes.
         groups: what was measured.
-        pictures: names of those that are in the results, in order.
+        images: names of those that are in the results, in order.
     """
 
     folder: Path
     dataset: Mapping[str, Any]
     groups: frozenset[Measure]
-    pictures: tuple[str, ...]
+    images: tuple[str, ...]
 
     @property
     def classes(self) -> int:
@@ -60,13 +60,13 @@ def write_results(
 
     Args:
         folder: of the run.
-        results: of the pictures that were measured.
+        results: of the images that were measured.
         settings: of the run.
-        dataset: of which the pictures are.
-        missing: names of pictures that should have been measured too.
+        dataset: of which the images are.
+        missing: names of images that should have been measured too.
 
     Returns:
-        the table with a line on the pictures above it, as in ``table.md``.
+        the table with a line on the images above it, as in ``table.md``.
 
     Raises:
         OSError: a file cannot be written.
@@ -82,7 +82,7 @@ def write_results(
         },
         "measures": sorted(results.groups),
         "settings": settings.to_dict(),
-        "pictures": [record.picture for record in results.records],
+        "pictures": [record.image for record in results.records],
         "missing": list(missing),
         **results.as_json(),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -90,7 +90,7 @@ def write_results(
         "machine": _machine(),
     }
     lacking = f" of {total:,}; {len(missing):,} failed" if missing else ""
-    heading = f"{settings.dataset.name}, {len(results.records):,} pictures{lacking}"
+    heading = f"{settings.dataset.name}, {len(results.records):,} images{lacking}"
     text = f"{heading}\n\n{results_table(results)}\n"
     write_atomic(folder / CSV_FILE, results.as_csv().encode())
     write_atomic(folder / TABLE_FILE, text.encode())
@@ -127,7 +127,7 @@ def _version(package: str) -> str | None:
 
 
 def _machine() -> dict[str, Any]:
-    """Where the results were put together; on a cluster the pictures may have been measured elsewhere."""
+    """Where the results were put together; on a cluster the images may have been measured elsewhere."""
     return {
         "system": platform.platform(),
         "python": platform.python_version(),

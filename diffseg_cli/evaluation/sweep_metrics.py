@@ -1,4 +1,4 @@
-"""The metrics of a method that was run at several settings: at the best for the set, and for each picture."""
+"""The metrics of a method that was run at several settings: at the best for the set, and for each image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHOSEN_BY = {"boundary_precision": "boundary_f", "boundary_recall": "boundary_f"
 
 NOT_OF_A_SWEEP = frozenset({"segments", "accuracy_whole_set", "mean_iou_whole_set"})
 """Metrics that have no best setting: neither many nor few segments are good, and a matching of the whole set
-does not fit a set whose pictures are at different settings."""
+does not fit a set whose images are at different settings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class SweepMetric:
     Attributes:
         setting: the one that is best for the set as a whole.
         ods: the metric at that setting; of BSDS500 the "optimal data-set scale", ODS.
-        ois: the metric with every picture at the setting that is best for it; "optimal image
+        ois: the metric with every image at the setting that is best for it; "optimal image
             scale", OIS.
     """
 
@@ -47,16 +47,16 @@ def sweep_metrics(
     map, nothing is interpolated between them. Of equally good ones the first is taken.
 
     Args:
-        sweep: records by setting, of the same pictures in the same order.
+        sweep: records by setting, of the same images in the same order.
         groups: what was measured.
         classes: number of classes of the data set; needed for "classes".
 
     Raises:
-        InvalidSettingError: no setting, or different numbers of pictures.
+        InvalidSettingError: no setting, or different numbers of images.
     """
     if len({len(records) for records in sweep.values()}) != 1:
         lengths = {setting: len(records) for setting, records in sweep.items()}
-        raise InvalidSettingError(f"Expected records of the same pictures at every setting, got {lengths}.")
+        raise InvalidSettingError(f"Expected records of the same images at every setting, got {lengths}.")
     settings = list(sweep)
     found = [compute_metrics(records, groups, classes) for records in sweep.values()]
     metrics = {}
@@ -65,8 +65,8 @@ def sweep_metrics(
             chooser = CHOSEN_BY.get(name, name)
             sign = -1 if chooser in LOWER_IS_BETTER else 1
             by_set = [sign * row[chooser].overall for row in found]
-            by_picture = np.stack([sign * row[chooser].per_image for row in found])  # [S, N]
-            best, best_of_each = (_first_best(np.asarray(scores)) for scores in (by_set, by_picture))
+            by_image = np.stack([sign * row[chooser].per_image for row in found])  # [S, N]
+            best, best_of_each = (_first_best(np.asarray(scores)) for scores in (by_set, by_image))
             counts = np.stack([row[name].counts for row in found])  # [S, N, K]
             mixed = counts[best_of_each, np.arange(counts.shape[1])]
             at_best = found[int(best)][name]

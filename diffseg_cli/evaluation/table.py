@@ -24,14 +24,14 @@ TITLES = {
 NOTHING = "–"
 SWEEP_NOTE = (
     "ODS and OIS: every metric at the setting at which it is best, for the set as a whole and for each "
-    "picture; both choose with the truth in sight."
+    "image; both choose with the truth in sight."
 )
 MATCHING_NOTE = (
-    "ACC and mIoU match segments to classes picture by picture, with the truth in sight, as DiffSeg's paper "
+    "ACC and mIoU match segments to classes image by image, with the truth in sight, as DiffSeg's paper "
     'does; "one matching" is that of PiCIE and STEGO, and the two do not compare.'
 )
 HUMAN_NOTE = "human: everybody's segmentation against those of the others."
-ORACLE_NOTE = "-oracle: told the true number of classes or segments of each picture."
+ORACLE_NOTE = "-oracle: told the true number of classes or segments of each image."
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -55,7 +55,7 @@ def metric_text(name: str, value: float) -> str:
 
 def results_table(results: Results) -> str:
     """A row for every method and setting, two more for every sweep, and below what one must know of it."""
-    header = ["method", *(TITLES[name] for name in results.metrics), "s/picture"]
+    header = ["method", *(TITLES[name] for name in results.metrics), "s/image"]
     lines = []
     methods = list(results.records[0].rows)
     for method in methods:
@@ -89,7 +89,7 @@ def _sweep_lines(results: Results, method: str) -> list[list[str]]:
         for_each.append(metric_text(name, metric.ois.overall) if metric else NOTHING)
     return [
         [f"{method}, best for the set (ODS)", *for_set, NOTHING],
-        [f"{method}, best for each picture (OIS)", *for_each, NOTHING],
+        [f"{method}, best for each image (OIS)", *for_each, NOTHING],
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a data set gives: pictures with the segments, classes and borders that people drew."""
+"""What a data set gives: images with the segments, classes and borders that people drew."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ Measure = Literal["classes", "segments", "annotators", "boundaries"]
 
 
 @dataclass(frozen=True, eq=False)
-class AnnotatedPicture:
-    """One picture as every method sees it, and its annotations at the same size.
+class AnnotatedImage:
+    """One image as every method sees it, and its annotations at the same size.
 
     Attributes:
         name: unique in its data set; may hold "/" where the data set has folders.
-        image: mode RGB.
+        pixels: mode RGB.
         classes: class of every pixel, 0..C-1; None where the data set has no classes.
         segments: one true segmentation for each person who drew one; a panoptic annotation is one of one.
         boundaries: bool ``[H, W]`` for each person, one pixel wide; only of a data set with "boundaries".
     """
 
     name: str
-    image: Image.Image
+    pixels: Image.Image
     classes: LabelMap | None
     segments: tuple[LabelMap, ...]
     boundaries: tuple[npt.NDArray[np.bool_], ...] = ()
 
 
 class Dataset(Protocol):
-    """Annotated pictures in a fixed order."""
+    """Annotated images in a fixed order."""
 
     @property
     def measures(self) -> frozenset[Measure]:
@@ -60,11 +60,11 @@ class Dataset(Protocol):
 
     @property
     def names(self) -> Sequence[str]:
-        """The pictures' names, in order."""
+        """The images' names, in order."""
         ...
 
-    def load(self, name: str) -> AnnotatedPicture:
-        """Read one picture.
+    def load(self, name: str) -> AnnotatedImage:
+        """Read one image.
 
         Raises:
             DatasetError: a file is missing or not what it should be; says which, and where to get it.
@@ -73,22 +73,22 @@ class Dataset(Protocol):
 
 
 class Method(Protocol):
-    """Anything that gives segmentations of a picture."""
+    """Anything that gives segmentations of an image."""
 
     @property
     def name(self) -> str:
         """Of its row, such as "SLIC 8"."""
         ...
 
-    def segment(self, picture: AnnotatedPicture) -> dict[str, npt.NDArray[Any]]:
-        """Segment one picture at one or more settings.
+    def segment(self, image: AnnotatedImage) -> dict[str, npt.NDArray[Any]]:
+        """Segment one image at one or more settings.
 
         Args:
-            picture: its annotations are for methods that are told something of the truth (the true number
+            image: its annotations are for methods that are told something of the truth (the true number
                 of segments, another person's segmentation); all others look at the image alone.
 
         Returns:
             integer labels from 0 up, ``[H, W]`` of the image's size, by the name of the setting, which is ""
-            where there is only one. A sweep has the same names in the same order for every picture.
+            where there is only one. A sweep has the same names in the same order for every image.
         """
         ...

@@ -29,7 +29,7 @@ class AttentionAccumulator:
 
     An accumulator is float32 ``[B, n, n]`` up to 64×64 tokens. On a larger grid the keys are pooled chunk
     by chunk (see ``key_pooling``) and it is float16 ``[B, n, ≤ 4096]``, so that memory grows linearly with
-    the tokens: 134 MB for each picture at 128×128, 537 MB at 256×256.
+    the tokens: 134 MB for each image at 128×128, 537 MB at 256×256.
     """
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from ..errors import CaptureError, InvalidSettingError, UnsupportedModelError
 from ..grid import GridSize
-from ..pictures import as_pictures, finite_range
+from ..images import as_images, finite_range
 from .accumulator import AttentionAccumulator
 from .maps import AttentionMaps
 from .resolutions import Resolutions, select_levels
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
     from diffusers.models.attention_processor import Attention
 
-    from ..pictures import PictureLike
+    from ..images import ImageLike
 
     Pipeline: TypeAlias = StableDiffusionPipeline | StableDiffusionXLPipeline
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @torch.inference_mode()
 def capture_diffusers(
     pipeline: Pipeline,
-    image: PictureLike,
+    image: ImageLike,
     *,
     timestep: int = 300,
     noise_seed: int | None = None,
@@ -50,7 +50,7 @@ def capture_diffusers(
     Args:
         pipeline: a ``StableDiffusionPipeline`` or ``StableDiffusionXLPipeline`` (SD 1.x, SD 2.x, SDXL
             and its small relatives).
-        image: the pictures, as `as_pictures` takes them: a PIL image, a tensor or an array
+        image: the images, as `as_images` takes them: a PIL image, a tensor or an array
             ``[B, H, W, C]`` in 0..1, several in a sequence. A tensor or array ``[B, 3, H, W]`` is taken
             too, also where it could be either, as ``[1, 3, 512, 3]`` could. Alpha is left out.
         timestep: 0..999; the paper's is 300.
@@ -66,7 +66,7 @@ def capture_diffusers(
 
     Raises:
         UnsupportedModelError: the pipeline has no ``UNet2DConditionModel``.
-        InvalidSettingError: a timestep, size or choice outside its range, pictures that `as_pictures`
+        InvalidSettingError: a timestep, size or choice outside its range, images that `as_images`
             refuses, or a latent or embedding with values that are not finite.
         CaptureError: an attention layer did not run, or not on the grid's tokens.
     """
@@ -84,7 +84,7 @@ def capture_diffusers(
     if target != image_size:
         pixels = F.interpolate(pixels, size=tuple(target), mode="bilinear", antialias=True)
     latents = _encode(pipeline.vae, pixels.to(device))
-    finite_range(latents, "latent that the VAE made of the picture")
+    finite_range(latents, "latent that the VAE made of the image")
     if noise_seed is not None:
         generator = torch.Generator().manual_seed(noise_seed)
         noise = torch.randn(latents.shape, generator=generator).to(latents)
@@ -141,13 +141,13 @@ def _not_compiled() -> Any:
     return set_stance("force_eager") if set_stance else nullcontext()
 
 
-def _to_pixels(image: PictureLike) -> torch.Tensor:
+def _to_pixels(image: ImageLike) -> torch.Tensor:
     """Any of the accepted inputs as float32 ``[B, 3, H, W]`` in 0..1."""
     if isinstance(image, torch.Tensor) and image.ndim == 4 and image.shape[1] == 3:
         image = image.movedim(1, -1)
     elif isinstance(image, np.ndarray) and image.ndim == 4 and image.shape[1] == 3:
         image = np.moveaxis(image, 1, -1)
-    return as_pictures(image).colours.movedim(-1, 1)
+    return as_images(image).colours.movedim(-1, 1)
 
 
 def _encode(vae: Any, pixels: torch.Tensor) -> torch.Tensor:

@@ -26,7 +26,7 @@ def pooled_grid(grid: GridSize, factor: int) -> GridSize:
 def key_grid_for(grid: GridSize) -> GridSize:
     """The grid of the keys for a grid of queries: pooled by the smallest factor that leaves at most 64×64.
 
-    It is the number of keys that counts, not the sides, so that long pictures fare as square ones do.
+    It is the number of keys that counts, not the sides, so that long images fare as square ones do.
 
     >>> key_grid_for(GridSize(64, 64)), key_grid_for(GridSize(256, 64))
     (GridSize(height=64, width=64), GridSize(height=128, width=32))
@@ -49,7 +49,7 @@ def pool_keys(attention: torch.Tensor, grid: GridSize, key_grid: GridSize) -> to
     """Add up the probabilities within every cell of the key grid, so that rows still sum to 1.
 
     A token that lies across a border of cells is divided between them, by its share in each. So a key grid
-    covers the picture evenly whether its sides divide the grid's or not, and nothing is shifted.
+    covers the image evenly whether its sides divide the grid's or not, and nothing is shifted.
 
     Args:
         attention: float32 ``[rows, h*w]``.

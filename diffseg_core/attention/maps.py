@@ -35,7 +35,7 @@ class AttentionMaps:
             to every other token: entries 0..1, rows sum to 1. float32, float16 or bfloat16, all on one
             device. The tensors are kept, not copied. Keys may be pooled by a whole factor f, as they are
             where a grid beyond 64×64 is captured: ``[B, h*w, kh*kw]`` with kh = ⌈h/f⌉ and kw = ⌈w/f⌉, the
-            probabilities within each of the kh×kw equal cells of the picture added up.
+            probabilities within each of the kh×kw equal cells of the image added up.
 
     Raises:
         InvalidAttentionError: no map, an empty batch, a shape that does not fit its grid, batches or

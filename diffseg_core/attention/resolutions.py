@@ -16,7 +16,7 @@ def select_levels(levels: Iterable[int], resolutions: str) -> set[int]:
     Args:
         levels: how often the latent was halved at each of the UNet's self-attention layers; 0 is the
             finest, repeats allowed.
-        resolutions: "all", "finest", "finest two", or "all but finest" (for large pictures: the finest
+        resolutions: "all", "finest", "finest two", or "all but finest" (for large images: the finest
             maps take sixteen times the memory of the next).
 
     Raises:

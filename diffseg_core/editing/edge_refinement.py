@@ -1,8 +1,8 @@
-"""Borders that follow the picture: segments grow anew from their markers, over what is alike.
+"""Borders that follow the image: segments grow anew from their markers, over what is alike.
 
 A segment's border is uncertain by about one token of the attention. What lies further inside is sure, and is
 kept; they grow over the strip between, over small differences first (see `superpixels.grow`), so that
-segments meet where the picture changes most.
+segments meet where the image changes most.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import torch
 
 from ..errors import InvalidSettingError
 from ..grid import GridSize
+from ..image.pyramid import climb, resized, sampled, sizes_up_to
+from ..image.smoothing import smoothed
+from ..image.watershed import grow
+from ..images import matching_images
 from ..merging.small_regions import connected_runs
-from ..picture.pyramid import climb, resized, sampled, sizes_up_to
-from ..picture.smoothing import smoothed
-from ..picture.watershed import grow
-from ..pictures import matching_pictures
 from ..segments import Segments, order_by_area
 
 if TYPE_CHECKING:
-    from ..pictures import PictureLike
+    from ..images import ImageLike
 
 TOKENS = 1.5  # reach where none is given
 DEFAULT_REACH = 0.025  # share of the longer side, for segments that no attention stands behind
@@ -37,25 +37,25 @@ NEIGHBOURS = ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1]))
 Labels = npt.NDArray[np.int32]
 
 
-def refine(
+def refine_edges(
     segments: Segments,
-    pictures: PictureLike,
+    images: ImageLike,
     reach: float | None = None,
     on_image: Callable[[int], None] = lambda done: None,
     on_step: Callable[[], None] = lambda: None,
 ) -> Segments:
-    """Move every border to the strongest edge of the picture within reach.
+    """Move every border to the strongest edge of the image within reach.
 
     Every connected piece of a segment keeps its core, the pixels further than ``reach`` from another segment;
-    where it is thinner, its innermost line. So no segment and no thin part vanishes, and no crumbs arise:
+    where it is thinner, its innermost line. So no segment and no thin part vanishes, and no specks arise:
     whatever a piece gains is connected with its core. Pixels of no segment are a piece like any other.
 
     Args:
         segments: of one or more images.
-        pictures: theirs, as `as_pictures` takes them, at the segments' size; one serves all.
-        reach: share of the picture's longer side, above 0 to 0.2, by which a border may move. None is one
+        images: theirs, as `as_images` takes them, at the segments' size; one serves all.
+        reach: share of the image's longer side, above 0 to 0.2, by which a border may move. None is one
             and a half tokens of the attention, or 0.025 for segments without proposals.
-        on_image: called after each picture with the number done; what it raises ends the call.
+        on_image: called after each image with the number done; what it raises ends the call.
         on_step: called many times meanwhile, to the same end.
 
     Returns:
@@ -63,16 +63,16 @@ def refine(
         a hierarchy.
 
     Raises:
-        InvalidSettingError: a reach out of range, or pictures that do not fit the segments.
+        InvalidSettingError: a reach out of range, or images that do not fit the segments.
     """
     if reach is not None and not 0 < reach <= 0.2:
         raise InvalidSettingError(
-            f"Expected a reach above 0 and up to 0.2 (share of the picture's longer side), got {reach:g}."
+            f"Expected a reach above 0 and up to 0.2 (share of the image's longer side), got {reach:g}."
         )
     labels, proposals = [], []
-    for image_index, picture in enumerate(matching_pictures(pictures, segments)):
+    for image_index, image in enumerate(matching_images(images, segments)):
         pixels = reach_in_pixels(segments, image_index, reach)
-        refined = _refined(segments.labels[image_index].cpu().numpy(), picture, pixels, on_step)
+        refined = _refined(segments.labels[image_index].cpu().numpy(), image, pixels, on_step)
         after = torch.from_numpy(refined).to(segments.labels.device)
         maps = (
             segments.proposals[image_index]
@@ -86,16 +86,16 @@ def refine(
     return Segments(torch.stack(labels), tuple(proposals) if segments.proposals else ())
 
 
-def _refined(labels: Labels, picture: torch.Tensor, reach: float, on_step: Callable[[], None]) -> Labels:
-    """Refine the segments of one image; pictures above 512×512 on a reduction of them first."""
+def _refined(labels: Labels, image: torch.Tensor, reach: float, on_step: Callable[[], None]) -> Labels:
+    """Refine the segments of one image; images above 512×512 on a reduction of them first."""
     full = GridSize(*labels.shape)
     first = sizes_up_to(full)[0]
     small = sampled(labels, first)
     on_step()
     markers = _markers(small, max(1.0, reach * first.side / full.side))
     on_step()
-    pieces = grow(markers, smoothed(resized(picture, first), GRAIN), on_step)
-    pieces = climb(pieces, picture, GRAIN, on_step=on_step)
+    pieces = grow(markers, smoothed(resized(image, first), GRAIN), on_step)
+    pieces = climb(pieces, image, GRAIN, on_step=on_step)
     pieces -= 1
     return pieces if first == full else _with_what_vanished(pieces, labels)
 
@@ -112,7 +112,7 @@ def _with_what_vanished(refined: Labels, labels: Labels) -> Labels:
 
 
 def reach_in_pixels(segments: Segments, image_index: int, reach: float | None) -> float:
-    """By how many pixels a border may move: see `refine`."""
+    """By how many pixels a border may move: see `refine_edges`."""
     size = segments.image_size
     if reach is not None:
         return max(1.0, reach * max(size))

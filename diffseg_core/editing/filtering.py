@@ -25,7 +25,7 @@ def filter_segments(
     keep_largest: int = 0,
     place: Place = "any",
 ) -> Segments:
-    """Keep the segments of every image that meet all criteria, numbered anew by area.
+    """Keep the segments of every image that meet all criteria, renumbered by area.
 
     Indices, areas and border must all hold; of what is left, the ``keep_largest`` largest stay; of these,
     ``place`` keeps one.
@@ -35,9 +35,9 @@ def filter_segments(
         indices: keep these only, as far as an image has them; none or empty for all.
         smallest_area: share of the image, 0..1, from which on a segment is kept.
         largest_area: share of the image, 0..1, up to which a segment is kept.
-        border: whether kept segments must or must not have a pixel on the picture's edge.
+        border: whether kept segments must or must not have a pixel on the image's edge.
         keep_largest: how many to keep; 0 for all.
-        place: keep the one segment whose centroid lies farthest to that side, or nearest to the picture's
+        place: keep the one segment whose centroid lies farthest to that side, or nearest to the image's
             centre; the larger one of equals, and of equal area the one of lower index.
 
     Raises:
@@ -76,8 +76,8 @@ def _check_settings(
     if smallest_area > largest_area:
         raise InvalidSettingError(
             "Expected a smallest area that is not above the largest area, got "
-            f"{smallest_area * 100:g} and {largest_area * 100:g} per cent of the picture: no segment can "
-            "be both. Exchange them."
+            f"{smallest_area * 100:g} and {largest_area * 100:g} per cent of the image: no segment can "
+            "be both. Swap them."
         )
     if keep_largest < 0:
         raise InvalidSettingError(f"Expected a number of segments from 0 (all) to keep, got {keep_largest}.")
@@ -88,7 +88,7 @@ def _check_settings(
 
 
 def _on_edge(labels: npt.NDArray[np.int32]) -> set[int]:
-    """The labels of the picture's outermost pixels."""
+    """The labels of the image's outermost pixels."""
     return {*labels[0].tolist(), *labels[-1].tolist(), *labels[:, 0].tolist(), *labels[:, -1].tolist()}
 
 

@@ -16,7 +16,7 @@ EXAMPLE = '[{"x": 120, "y": 80}]'
 
 
 class Point(NamedTuple):
-    """A pixel of the picture: column ``x`` from the left, row ``y`` from the top, both from 0."""
+    """A pixel of the image: column ``x`` from the left, row ``y`` from the top, both from 0."""
 
     x: int
     y: int
@@ -90,7 +90,7 @@ def _quote(value: Any) -> str:
 
 
 def split_by_place(points: Iterable[Point], size: GridSize) -> tuple[list[Point], list[Point]]:
-    """The points that lie in a picture of this size, and those that lie outside of it."""
+    """The points that lie in an image of this size, and those that lie outside of it."""
     inside: list[Point] = []
     outside: list[Point] = []
     for point in points:
@@ -102,7 +102,7 @@ def split_by_place(points: Iterable[Point], size: GridSize) -> tuple[list[Point]
 def segments_under(labels: torch.Tensor, points: Sequence[Point]) -> list[int]:
     """The segments that the points name, each once, in ascending order.
 
-    A point on no segment names none, nor does one outside the picture: points outlive the picture that they
+    A point on no segment names none, nor does one outside the image: points outlive the image that they
     were made on, and the next one may be smaller.
 
     Args:

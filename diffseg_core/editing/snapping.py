@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from ..errors import InvalidSettingError
 from ..grid import GridSize
-from ..pictures import finite_range
+from ..images import finite_range
 from ..segments import Segments
 
 
@@ -28,7 +28,7 @@ def snap(segments: Segments, mask: torch.Tensor | npt.NDArray[Any], coverage: fl
             wherever all of it is.
 
     Returns:
-        the kept segments, numbered anew by area; their `Segments.union` is the snapped mask.
+        the kept segments, renumbered by area; their `Segments.union` is the snapped mask.
 
     Raises:
         InvalidSettingError: a mask of another type, shape or number, with values that are not finite or
@@ -88,6 +88,6 @@ def _as_masks(mask: torch.Tensor | npt.NDArray[Any]) -> torch.Tensor:
     if mask.ndim != 3 or mask.numel() == 0:
         raise InvalidSettingError(
             "Expected a mask of height×width, with or without a batch and one channel, got "
-            f"{'×'.join(map(str, shape))}. Make a mask of a picture with Convert Image to Mask."
+            f"{'×'.join(map(str, shape))}. Make a mask of an image with Convert Image to Mask."
         )
     return mask

@@ -1,4 +1,4 @@
-"""Masks of probabilities, gradual where the picture is smooth and sharp at its edges."""
+"""Masks of probabilities, gradual where the image is smooth and sharp at its edges."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from ..picture.smoothing import enlargement
-from ..pictures import matching_pictures
+from ..image.smoothing import enlargement
+from ..images import matching_images
 from ..segments import Segments
 from .edge_refinement import reach_in_pixels
 
 if TYPE_CHECKING:
-    from ..pictures import PictureLike
+    from ..images import ImageLike
 
 SOFTNESS = 1e-3  # variance of brightness below which the guided filter smooths
 
@@ -23,20 +23,20 @@ Box = tuple[slice, slice]
 
 def soft_masks(
     segments: Segments,
-    pictures: PictureLike,
+    images: ImageLike,
     image_index: int = 0,
     on_step: Callable[[], None] = lambda: None,
 ) -> torch.Tensor:
     """The probability with which every pixel of an image belongs to each segment.
 
-    Masks are smoothed where the picture is smooth and stay sharp at its edges (guided filter: He, Sun and
-    Tang, 2010), about one and a half tokens wide, and add up to 1 with the pixels of no segment. In pictures
+    Masks are smoothed where the image is smooth and stay sharp at its edges (guided filter: He, Sun and
+    Tang, 2010), about one and a half tokens wide, and add up to 1 with the pixels of no segment. In images
     much larger than 512×512 the filter's coefficients are those of a reduction (He and Sun, "Fast Guided
     Filter", 2015).
 
     Args:
         segments: best refined ones.
-        pictures: as of `refine`.
+        images: as of `refine_edges`.
         image_index: index of the image.
         on_step: called for each segment; what it raises ends the call.
 
@@ -44,10 +44,10 @@ def soft_masks(
         float32 ``[K, H, W]`` in 0..1, on the device of the segments.
 
     Raises:
-        InvalidSettingError: no such image, or pictures that do not fit the segments.
+        InvalidSettingError: no such image, or images that do not fit the segments.
     """
     labels = segments.labels_of(image_index)
-    brightness = matching_pictures(pictures, segments)[image_index].to(labels.device).mean(-1)
+    brightness = matching_images(images, segments)[image_index].to(labels.device).mean(-1)
     radius = max(1, round(reach_in_pixels(segments, image_index, None) / 2))
     guide = _Guide(brightness, radius, by=max(1, round(enlargement(segments.image_size))))
     on_step()
@@ -92,12 +92,12 @@ def _boxes(labels: torch.Tensor, count: int, margin: int) -> dict[int, Box]:
 
 
 class _Guide:
-    """The guided filter with the picture's brightness as its guide.
+    """The guided filter with the image's brightness as its guide.
 
     Args:
         brightness: ``[H, W]`` in 0..1.
         radius: of its windows, in pixels.
-        by: its coefficients are those of a picture smaller by this whole number.
+        by: its coefficients are those of an image smaller by this whole number.
 
     Attributes:
         margin: how far a mask spreads at most, in pixels.
@@ -151,7 +151,7 @@ class _Guide:
         return large[: box[0].stop - box[0].start, : box[1].stop - box[1].start]
 
     def _average(self, values: torch.Tensor) -> torch.Tensor:
-        """The mean over every window; windows end with the picture."""
+        """The mean over every window; windows end with the image."""
         size = 2 * self._radius + 1
         down = F.avg_pool2d(values[None, None], (size, 1), 1, (self._radius, 0), count_include_pad=False)
         return F.avg_pool2d(down, (1, size), 1, (0, self._radius), count_include_pad=False)[0, 0]

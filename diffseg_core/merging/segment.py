@@ -45,7 +45,7 @@ def segment(
             0.9 on Cityscapes.
         merge_passes: number of passes, ≥ 1; ignored where a sequence of thresholds is given.
         anchors: anchors per side of the grid, ≥ 2; a grid whose shorter side has fewer places (a panorama's)
-            is given as many as that, so that pictures of any shape go through one setting.
+            is given as many as that, so that images of any shape go through one setting.
         refine: "kmeans" runs Lloyd's algorithm over all maps, started at the proposals.
         smallest_area: share of the image, 0..1; connected pieces smaller than this join the neighbour
             with which they share most border.
@@ -134,7 +134,7 @@ def _check_settings(
         raise InvalidSettingError(f"Expected at least 2 anchors per side of the grid, got {anchors}.")
     if min(maps.grid) < 2:
         raise InvalidSettingError(
-            f"Expected an attention grid of at least 2×2 places, got {maps.grid}. Capture the picture at a "
+            f"Expected an attention grid of at least 2×2 places, got {maps.grid}. Capture the image at a "
             "larger working size, or with all of the model's resolutions."
         )
     if refine not in ("none", "kmeans"):

@@ -1,4 +1,4 @@
-"""Connected pieces of a label map, and what to do with crumbs."""
+"""Connected pieces of a label map, and merging the small ones into their neighbours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Labels = npt.NDArray[np.int32]
 def connected_components(labels: Labels) -> Labels:
     """Number the 4-connected pieces of equal label: int32 ``[H, W]``, 0..P-1 in reading order.
 
-    −1, where no segment is, is a label like the others, here and for crumbs.
+    −1, where no segment is, is a label like the others, here and for small regions.
     """
     starts, pieces = connected_runs(labels)
     return np.repeat(pieces, np.diff(starts, append=labels.size)).reshape(labels.shape)
@@ -77,7 +77,7 @@ def merge_small_regions(labels: Labels, smallest_area: int) -> Labels:
         smallest_area: in pixels.
 
     Returns:
-        int32 ``[H, W]``; labels may be missing that stood in crumbs only.
+        int32 ``[H, W]``; labels may be missing that stood in small regions only.
     """
     pieces = connected_components(labels)
     areas = np.bincount(pieces.ravel())

@@ -1,4 +1,4 @@
-"""From attention maps and pictures to nested segments: one tree for each picture, cut where it is wanted."""
+"""From attention maps and images to nested segments: one tree for each image, cut where it is wanted."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING
 from ..attention.maps import AttentionMaps
 from ..errors import InvalidSettingError
 from ..hierarchy import Hierarchy
-from ..picture.boundary_contrast import Contrast
-from ..picture.colour_histograms import colour_histograms
-from ..picture.smoothing import smoothed
-from ..picture.superpixels import superpixels
-from ..pictures import as_pictures, check_pictures
+from ..image.boundary_contrast import Contrast
+from ..image.colour_histograms import colour_histograms
+from ..image.smoothing import smoothed
+from ..image.superpixels import superpixels
+from ..images import as_images, check_images
 from ..segments import Segments
 from .tree_building import build_hierarchy
 
 if TYPE_CHECKING:
-    from ..pictures import PictureLike
+    from ..images import ImageLike
 
 CONTRAST, COLOUR = 0.5, 0.25
 """The default weights of a border's contrast and of the colours beside the attention."""
 FINEST = 0.0006
-"""The default area of the finest segments, a share of the picture: 150 pixels of 512×512."""
+"""The default area of the finest segments, a share of the image: 150 pixels of 512×512."""
 
 
 def segment_nested(
     maps: AttentionMaps,
-    pictures: PictureLike,
+    images: ImageLike,
     number: int | None = None,
     height: float | None = None,
     neighbours_only: bool = True,
@@ -38,51 +38,51 @@ def segment_nested(
     on_image: Callable[[int], None] = lambda done: None,
     on_step: Callable[[], None] = lambda: None,
 ) -> Segments:
-    """Build a tree of segments for every picture, and cut it.
+    """Build a tree of segments for every image, and cut it.
 
-    Superpixels of the picture are the leaves; the segments whose mean attention maps are closest join, see
-    `tree_building`. Borders follow the picture at its full resolution.
+    Superpixels of the image are the leaves; the segments whose mean attention maps are closest join, see
+    `tree_building`. Borders follow the image at its full resolution.
 
     Args:
         maps: the captured attention.
-        pictures: those of the capture at the size of the label maps, as `as_pictures` takes them; alpha is
+        images: those of the capture at the size of the label maps, as `as_images` takes them; alpha is
             left out.
-        number: of segments, ≥ 1; in a picture that has fewer superpixels, all of them.
+        number: of segments, ≥ 1; in an image that has fewer superpixels, all of them.
         height: cut where segments differ by more than this, in nats. With neither ``number`` nor ``height``
             each tree says itself, see `Hierarchy.automatic_number`.
         neighbours_only: whether only segments with a common border join; otherwise one segment may lie in
             several places.
-        contrast: how much a border's contrast in the picture counts, 0..2: divergences are multiplied by
+        contrast: how much a border's contrast in the image counts, 0..2: divergences are multiplied by
             its share of the usual contrast, to this power. With 0 attention alone decides. Without
             ``neighbours_only`` it does not count.
         colour: how much a difference in colours counts beside that of attention, 0..10: with 1 as much, by
             the median over the superpixels that may join.
-        finest: share of the picture, above 0 to 0.1, that a superpixel has at least.
-        on_image: called after each picture with the number done; what it raises ends the call.
+        finest: share of the image, above 0 to 0.1, that a superpixel has at least.
+        on_image: called after each image with the number done; what it raises ends the call.
         on_step: called many times meanwhile, to the same end.
 
     Returns:
         the segments, with `Segments.hierarchies`, on the device of the maps.
 
     Raises:
-        InvalidSettingError: a setting outside its range, or pictures that do not fit the maps.
+        InvalidSettingError: a setting outside its range, or images that do not fit the maps.
 
     Example:
         >>> import torch
         >>> attention = torch.full((1, 16, 16), 0.01)
         >>> attention[:, :8, :8] += 0.105
         >>> attention[:, 8:, 8:] += 0.105
-        >>> picture = torch.linspace(0, 1, 4)[:, None, None].expand(1, 4, 4, 3)
-        >>> segment_nested(AttentionMaps({(4, 4): attention}), picture, number=2).labels[0, :, 0].tolist()
+        >>> image = torch.linspace(0, 1, 4)[:, None, None].expand(1, 4, 4, 3)
+        >>> segment_nested(AttentionMaps({(4, 4): attention}), image, number=2).labels[0, :, 0].tolist()
         [0, 0, 1, 1]
     """
     _check_settings(number, height, contrast, colour, finest)
-    checked = as_pictures(pictures)
-    matching = check_pictures(checked, maps.batch_size, checked.size, "attention")
+    checked = as_images(images)
+    matching = check_images(checked, maps.batch_size, checked.size, "attention")
     trees: list[Hierarchy] = []
-    for attention, picture in zip(maps.aggregate(), matching, strict=True):
-        smooth = smoothed(picture, on_step=on_step)
-        leaves = superpixels(picture, finest, smooth, on_step)
+    for attention, image in zip(maps.aggregate(), matching, strict=True):
+        smooth = smoothed(image, on_step=on_step)
+        leaves = superpixels(image, finest, smooth, on_step)
         borders = Contrast(smooth, leaves, contrast) if neighbours_only else None
         on_step()
         colours = colour_histograms(smooth, leaves) if colour else None
@@ -119,6 +119,6 @@ def _check_settings(
         raise InvalidSettingError(f"Expected a weight of the colours from 0 to 10, got {colour:g}.")
     if not 0 < finest <= 0.1:
         raise InvalidSettingError(
-            "Expected the area of the finest segments above 0 and up to 0.1 (share of the picture), "
+            "Expected the area of the finest segments above 0 and up to 0.1 (share of the image), "
             f"got {finest:g}."
         )

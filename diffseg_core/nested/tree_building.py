@@ -1,7 +1,7 @@
-"""Nested segmentations of one picture: fine segments, joined two by two until one is left.
+"""Nested segmentations of one image: fine segments, joined two by two until one is left.
 
 The idea is the paper's own (section 3.3: what is alike in attention belongs together), without its grid of
-anchors and without a threshold: superpixels of the picture are the finest segments, the mean of a segment's
+anchors and without a threshold: superpixels of the image are the finest segments, the mean of a segment's
 attention maps stands for it, and the two that are closest in the symmetric KL divergence join, again and
 again. Every number of segments is then one cut through the same tree.
 """
@@ -14,7 +14,7 @@ import torch
 
 from ..grid import GridSize
 from ..hierarchy import Hierarchy
-from ..picture.boundary_contrast import Contrast
+from ..image.boundary_contrast import Contrast
 
 FLOOR = 1e-12  # of probabilities, under the logarithm
 ALIKE = 1e-6  # a usual divergence below this is one of equals, to rounding

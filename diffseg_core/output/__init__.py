@@ -1,1 +1,1 @@
-"""Segments for the eye and for other programs: pictures, files, SEGS."""
+"""Segments for the eye and for other programs: images, files, SEGS."""

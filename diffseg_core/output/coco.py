@@ -1,8 +1,8 @@
 """Segments as COCO's two formats, each for its own readers.
 
 *Instances*: an annotation for every segment, with its mask as run lengths; ``pycocotools.coco.COCO`` opens
-it. *Panoptic*: an annotation for every picture, whose ``segments_info`` lists the segments, and beside it a
-picture of their ids in colours, id = R + 256 G + 65536 B, 0 where no segment is; panopticapi opens them.
+it. *Panoptic*: an annotation for every image, whose ``segments_info`` lists the segments, and beside it a
+image of their ids in colours, id = R + 256 G + 65536 B, 0 where no segment is; panopticapi opens them.
 
 >>> id_colours(np.array([[0, 1, 300]], dtype=np.uint16)).tolist()
 [[[0, 0, 0], [1, 0, 0], [44, 1, 0]]]
@@ -36,7 +36,7 @@ def id_colours(ids: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
 
 
 def image_id_of(name: str) -> int:
-    """A number for a picture that has none: from its name, the same at all times, 1 to 2³¹ − 1."""
+    """A number for an image that has none: from its name, the same at all times, 1 to 2³¹ − 1."""
     return zlib.crc32(name.encode()) & 0x7FFFFFFF or 1
 
 
@@ -46,15 +46,15 @@ def image_entry(image_id: int, file_name: str, width: int, height: int) -> Entry
 
 
 def instances(image_id: int, segments_info: Sequence[Mapping[str, Any]]) -> list[Entry]:
-    """The annotations of one picture in the format of instances, one for each segment.
+    """The annotations of one image in the format of instances, one for each segment.
 
     Args:
-        image_id: of the picture.
+        image_id: of the image.
         segments_info: as in panoptic annotations, and ``segmentation`` with the run lengths of each.
 
     Returns:
-        ``id`` is the segment's id in the picture, and so is ``segment_id``, which stays where annotations of
-        many pictures are counted through.
+        ``id`` is the segment's id in the image, and so is ``segment_id``, which stays where annotations of
+        many images are counted through.
     """
     keys = ("category_id", "area", "bbox", "iscrowd", "segmentation")
     return [
@@ -65,10 +65,10 @@ def instances(image_id: int, segments_info: Sequence[Mapping[str, Any]]) -> list
 
 
 def panoptic(image_id: int, file_name: str, segments_info: Sequence[Mapping[str, Any]]) -> Entry:
-    """The annotation of one picture in the panoptic format.
+    """The annotation of one image in the panoptic format.
 
     Args:
-        image_id: of the picture.
+        image_id: of the image.
         file_name: of the ids in colours.
         segments_info: of its segments; what the format does not have is left out.
     """

@@ -24,7 +24,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import InvalidSettingError
-from ..pictures import Pictures, matching_pictures
+from ..images import Images, matching_images
 from ..segments import Segments
 from .atomic_files import staged_files
 from .boxes import bounding_boxes
@@ -34,12 +34,12 @@ from .palette import colours_of
 from .run_length import encode_labels
 
 if TYPE_CHECKING:
-    from ..pictures import PictureLike
+    from ..images import ImageLike
 
 FORMAT, VERSION = "diffseg-segments", 1
 MAX_SEGMENTS = 65535  # what 16 bits can tell apart, and 0 for no segment
 MASK_NAME = re.compile(r"\d{3,}\.png")
-BACKGROUND = 0.5  # of an overlay without picture, where no segment is
+BACKGROUND = 0.5  # of an overlay without image, where no segment is
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class SegmentFiles:
 
     @property
     def overlay(self) -> Path:
-        """The segments drawn over the picture, RGB PNG."""
+        """The segments drawn over the image, RGB PNG."""
         return self.folder / f"{self.name}_overlay.png"
 
     @property
@@ -112,11 +112,11 @@ def export_segments(
     segments: Segments,
     image_index: int,
     files: SegmentFiles,
-    pictures: PictureLike | None = None,
+    images: ImageLike | None = None,
     metadata: Mapping[str, str] | None = None,
     masks: bool = False,
     image_id: int | None = None,
-    picture_name: str | None = None,
+    image_name: str | None = None,
 ) -> None:
     """Write the segments of one image, replacing files of those names.
 
@@ -127,26 +127,26 @@ def export_segments(
         segments: of any number of images.
         image_index: which of them.
         files: where to; the folder is created.
-        pictures: as `as_pictures` takes them, which the overlay is drawn over, without alpha; without them
+        images: as `as_images` takes them, which the overlay is drawn over, without alpha; without them
             it is of flat colours.
         metadata: texts to keep in the overlay's PNG, by keyword.
         masks: write a file for each mask too. Files of masks that were there before are removed.
-        image_id: COCO's number of the picture, from 1; by default one that follows from the files' name.
-        picture_name: what COCO's ``images`` call the picture; by default it is the overlay.
+        image_id: COCO's number of the image, from 1; by default one that follows from the files' name.
+        image_name: what COCO's ``images`` call the image; by default it is the overlay.
 
     Raises:
-        InvalidSettingError: an image index out of range, pictures that do not fit, or more segments than
+        InvalidSettingError: an image index out of range, images that do not fit, or more segments than
             a 16-bit label map can tell apart.
         OSError: the files cannot be written.
     """
     ids = id_pixels(segments.labels_of(image_index))
-    picture = None if pictures is None else Pictures(matching_pictures(pictures, segments)[image_index, None])
+    image = None if images is None else Images(matching_images(images, segments)[image_index, None])
     here = slice(image_index, image_index + 1)
     one = replace(segments, labels=segments.labels[here].cpu(), proposals=segments.proposals[here])
-    annotation = annotate(one, files, image_id=image_id, picture_name=picture_name)
+    annotation = annotate(one, files, image_id=image_id, image_name=image_name)
     contents = {
         files.label_map: _png(ids),
-        files.overlay: _png(_overlay(one, picture), metadata),
+        files.overlay: _png(_overlay(one, image), metadata),
         files.colours: _png(id_colours(ids)),
         files.panoptic: _json(panoptic_of(annotation, files)),
         files.annotation: _json(annotation),
@@ -179,7 +179,7 @@ def annotate(
     files: SegmentFiles,
     image_index: int = 0,
     image_id: int | None = None,
-    picture_name: str | None = None,
+    image_name: str | None = None,
 ) -> dict[str, Any]:
     """What COCO's format of instances says of one image, and more on every segment.
 
@@ -219,7 +219,7 @@ def annotate(
         "height": height,
         "segments_info": segments_info,
     }
-    entry = image_entry(number, picture_name or files.overlay.name, width, height)
+    entry = image_entry(number, image_name or files.overlay.name, width, height)
     return own | file_of([entry], instances(number, segments_info))
 
 
@@ -229,13 +229,13 @@ def panoptic_of(annotation: Mapping[str, Any], files: SegmentFiles) -> dict[str,
     return file_of(annotation["images"], [entry])
 
 
-def _overlay(segments: Segments, picture: Pictures | None) -> npt.NDArray[np.uint8]:
-    """RGB of 8 bits, over one picture; over none, the colours alone."""
-    if picture is None:
+def _overlay(segments: Segments, image: Images | None) -> npt.NDArray[np.uint8]:
+    """RGB of 8 bits, over one image; over none, the colours alone."""
+    if image is None:
         plain = torch.full((1, *segments.image_size, 3), BACKGROUND)
         drawn = draw_overlay(plain, segments, opacity=1.0)
     else:
-        drawn = draw_overlay(picture, segments)
+        drawn = draw_overlay(image, segments)
     rounded: npt.NDArray[np.uint8] = np.rint(drawn[0].numpy() * 255).astype(np.uint8)
     return rounded
 

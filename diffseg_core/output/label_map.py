@@ -1,4 +1,4 @@
-"""Label maps as pictures in flat colours, as ControlNet's segmentation models take them."""
+"""Label maps as images in flat colours, as ControlNet's segmentation models take them."""
 
 from __future__ import annotations
 

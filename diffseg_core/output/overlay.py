@@ -11,13 +11,13 @@ import numpy.typing as npt
 import torch
 
 from ..errors import InvalidSettingError
-from ..pictures import matching_pictures
+from ..images import matching_images
 from ..segments import Segments
 from .palette import colours_of
 from .poles import Pole, segment_poles
 
 if TYPE_CHECKING:
-    from ..pictures import PictureLike
+    from ..images import ImageLike
 
 Bitmap = npt.NDArray[np.bool_]
 
@@ -43,17 +43,17 @@ LINE = 0.75  # how light and how dark a border's lines are
 
 
 def draw_overlay(
-    image: PictureLike,
+    image: ImageLike,
     segments: Segments,
     opacity: float = 0.4,
     borders: bool = True,
     numbers: bool = True,
 ) -> torch.Tensor:
-    """Draw segments over the pictures they come from; where no segment is, the picture stays as it is.
+    """Draw segments over the images they come from; where no segment is, the image stays as it is.
 
     Args:
-        image: the pictures, as `as_pictures` takes them; alpha is left out, so the colours under it show;
-            one picture serves all images.
+        image: the images, as `as_images` takes them; alpha is left out, so the colours under it show;
+            one image serves all images.
         segments: of the same height and width.
         opacity: of the colours, 0..1.
         borders: draw a thin line along segment borders, light on one side and dark on the other, so that it
@@ -64,37 +64,37 @@ def draw_overlay(
         float32 ``[B, H, W, 3]`` in 0..1, on the CPU.
 
     Raises:
-        InvalidSettingError: sizes or numbers of pictures that do not fit, or an opacity outside 0..1.
+        InvalidSettingError: sizes or numbers of images that do not fit, or an opacity outside 0..1.
     """
     if not 0 <= opacity <= 1:
-        raise InvalidSettingError(f"Expected an opacity from 0 (picture) to 1 (colours), got {opacity:g}.")
-    pictures = matching_pictures(image, segments).cpu()
+        raise InvalidSettingError(f"Expected an opacity from 0 (image) to 1 (colours), got {opacity:g}.")
+    images = matching_images(image, segments).cpu()
     drawn = [
         _draw(
-            picture.numpy(),
+            image.numpy(),
             labels.numpy(),
             colours_of(segments, index) if opacity else None,
             segment_poles(segments, index) if numbers else (),
             opacity,
             borders,
         )
-        for index, (picture, labels) in enumerate(zip(pictures, segments.labels.cpu(), strict=True))
+        for index, (image, labels) in enumerate(zip(images, segments.labels.cpu(), strict=True))
     ]
     return torch.from_numpy(np.stack(drawn))
 
 
 def _draw(
-    picture: npt.NDArray[np.float32],
+    image: npt.NDArray[np.float32],
     labels: npt.NDArray[np.int32],
     colours: npt.NDArray[np.float32] | None,
     poles: Sequence[Pole],
     opacity: float,
     borders: bool,
 ) -> npt.NDArray[np.float32]:
-    out = picture.copy()
+    out = image.copy()
     if colours is not None:
         inside = labels >= 0
-        out[inside] = picture[inside] * (1.0 - opacity) + colours[labels[inside]] * opacity
+        out[inside] = image[inside] * (1.0 - opacity) + colours[labels[inside]] * opacity
     if borders:
         width = max(1, round(max(labels.shape) / BORDER))
         dark, light = border_sides(labels, width)

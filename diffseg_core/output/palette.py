@@ -1,4 +1,4 @@
-"""Colours for segments: distinct within a picture, and the same for the same segment."""
+"""Colours for segments: distinct within an image, and the same for the same segment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..segments import Segments
 from .poles import Pole, segment_poles
 
 COLOURS = 64
-FIRST = 24  # these differ most from each other; pictures of up to 24 segments need no others
+FIRST = 24  # these differ most from each other; images of up to 24 segments need no others
 CELL = 8  # pixels: a pole may move this much and keep its colour
 LIGHTNESS = (0.35, 0.95)  # in Oklab: neither lost on black ground nor on white
 CHROMA = 0.12  # least, in Oklab: below, a colour looks grey
@@ -92,7 +92,7 @@ def _colours_of_cut(tree: Hierarchy, count: int) -> npt.NDArray[np.float32]:
 def tree_colours(tree: Hierarchy) -> list[int]:
     """The colour of every leaf of a hierarchy, as an index into the palette.
 
-    Where two segments join, the larger one hands its colour on. So from the whole picture down every split
+    Where two segments join, the larger one hands its colour on. So from the whole image down every split
     brings in one new colour: one that is not in use yet, told apart from that of the other part, and the
     first of those in a sequence that follows from the leaf's place. From the 65th segment on colours repeat.
     """
@@ -135,9 +135,9 @@ def segment_colours(poles: Sequence[Pole]) -> npt.NDArray[np.float32]:
     """A colour for every segment: float32 ``[K, 3]``, RGB in 0..1.
 
     A segment's colour follows from the place of its pole, so the same segment keeps its colour when
-    other settings split or merge the rest of the picture. Where a larger segment holds the colour
+    other settings split or merge the rest of the image. Where a larger segment holds the colour
     already, the next one of a sequence that likewise follows from the place is taken; colours repeat
-    only in pictures of more than 64 segments.
+    only in images of more than 64 segments.
 
     Args:
         poles: poles of inaccessibility, in descending order of the segments' area.

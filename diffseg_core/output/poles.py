@@ -37,7 +37,7 @@ def segment_poles(segments: Segments, image_index: int = 0) -> tuple[Pole, ...]:
 def poles_of_inaccessibility(labels: npt.NDArray[np.integer]) -> list[Pole]:
     """The pole of every segment, to a few pixels (the map is thinned out to 256 pixels a side).
 
-    What lies beyond the picture counts as outside. The pole depends on the segment's own pixels alone:
+    What lies beyond the image counts as outside. The pole depends on the segment's own pixels alone:
     the same segment in another segmentation has the same pole.
 
     Args:
@@ -80,7 +80,7 @@ def inner_distance_squared(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.in
         if step * step >= best.max():
             break
         for sign in (-1, 1):
-            other = np.full((height, width), step * step)  # beyond the picture, or another label
+            other = np.full((height, width), step * step)  # beyond the image, or another label
             if sign > 0:
                 here, there = slice(0, height - step), slice(step, None)
             else:

@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from ..errors import InvalidSettingError
 from ..grid import GridSize
-from ..pictures import matching_pictures
+from ..images import matching_images
 from ..segments import Segments
 from .boxes import Box, bounding_boxes
 
 if TYPE_CHECKING:
-    from ..pictures import PictureLike
+    from ..images import ImageLike
 
 Floats = npt.NDArray[np.float32]
 
@@ -24,10 +24,10 @@ class SEG(NamedTuple):
     """One segment with its surroundings, in the fields of the Impact Pack and under their names.
 
     Attributes:
-        cropped_image: float32 ``[1, h, w, 3]`` in 0..1, the picture in the crop region; None without picture.
+        cropped_image: float32 ``[1, h, w, 3]`` in 0..1, the image in the crop region; None without image.
         cropped_mask: float32 ``[h, w]`` of zeros and ones, the segment in the crop region.
         confidence: 1.0, as the Impact Pack has it for masks: segments are not ranked.
-        crop_region: ``[x1, y1, x2, y2]`` in pixels of the picture, exclusive at x2 and y2.
+        crop_region: ``[x1, y1, x2, y2]`` in pixels of the image, exclusive at x2 and y2.
         bbox: the segment's bounding box, in the same form.
         label: ``"segment 0"`` for the largest.
         control_net_wrapper: None; filled by the Impact Pack's ControlNet nodes.
@@ -42,23 +42,23 @@ class SEG(NamedTuple):
     control_net_wrapper: Any = None
 
 
-Segs = tuple[tuple[int, int], list[SEG]]  # height and width of the picture, and its segments
+Segs = tuple[tuple[int, int], list[SEG]]  # height and width of the image, and its segments
 
 
 def to_segs(
-    segments: Segments, image_index: int = 0, pictures: PictureLike | None = None, crop_factor: float = 3.0
+    segments: Segments, image_index: int = 0, images: ImageLike | None = None, crop_factor: float = 3.0
 ) -> Segs:
     """The segments of one image as SEGS: one SEG for each, also where it has islands, the largest first.
 
     Args:
         segments: of any number of images.
         image_index: which of them.
-        pictures: as `as_pictures` takes them, to crop, as RGB without alpha; None leaves the SEGs without.
+        images: as `as_images` takes them, to crop, as RGB without alpha; None leaves the SEGs without.
             The crops are views of one copy.
         crop_factor: how many times as wide and as high as the bounding box the crop region is, at least 1.
 
     Raises:
-        InvalidSettingError: an image index or a crop factor out of range, or pictures that do not fit.
+        InvalidSettingError: an image index or a crop factor out of range, or images that do not fit.
     """
     if not 1 <= crop_factor < math.inf:
         raise InvalidSettingError(
@@ -68,10 +68,8 @@ def to_segs(
     labels = segments.labels[image_index].cpu().numpy()
     size = segments.image_size
     pixels = None
-    if pictures is not None:
-        pixels = (
-            matching_pictures(pictures, segments)[image_index, None].cpu().clone().numpy()
-        )  # [1, H, W, 3]
+    if images is not None:
+        pixels = matching_images(images, segments)[image_index, None].cpu().clone().numpy()  # [1, H, W, 3]
     found = []
     for index, box in enumerate(bounding_boxes(labels, count)):
         region = crop_region(box, size, crop_factor)
@@ -90,7 +88,7 @@ def to_segs(
 
 
 def crop_region(box: Box, size: GridSize, crop_factor: float) -> Box:
-    """The box enlarged around its centre and moved, or where it is too large cut, to lie in the picture.
+    """The box enlarged around its centre and moved, or where it is too large cut, to lie in the image.
 
     The Impact Pack's rule, whose rounding may leave out the edge of a box of few pixels; here the region
     always holds the box.

@@ -82,7 +82,7 @@ def release_memory(device: torch.device) -> None:
 
 
 def captured(pack: ModuleType, **inputs: Any) -> Any:
-    """What the capture node gives of the clean latent or picture, at its usual timestep and size."""
+    """What the capture node gives of the clean latent or image, at its usual timestep and size."""
     return pack.nodes.capture.DiffSegCapture.execute(
         timestep=300,
         input_mode=pack.nodes.capture.CLEAN,

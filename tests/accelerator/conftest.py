@@ -9,7 +9,7 @@ takes its device when it is first imported, so these tests need a process of the
 
 DIFFSEG_ACCELERATOR=cpu runs the same tests with the CPU as the accelerator, to find mistakes in the tests
 themselves: what only a real one can show (CUDA's memory, models that are loaded in part) is skipped, as is
-SDXL's real size, and SD 1.5 sees a quarter of the picture's sides.
+SDXL's real size, and SD 1.5 sees a quarter of the image's sides.
 """
 
 from __future__ import annotations

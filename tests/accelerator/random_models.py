@@ -37,7 +37,7 @@ FULL_SIZE = {
     "SD 1.5": Shape(comfy.supported_models.SD15, SD15_UNET),
     "SDXL": Shape(comfy.supported_models.SDXL, SDXL_UNET),
 }
-LATENT_SIDES = {"SD 1.5": 64, "SDXL": 128}  # of the pictures that they were trained on
+LATENT_SIDES = {"SD 1.5": 64, "SDXL": 128}  # of the images that they were trained on
 
 
 def random_model(

@@ -1,4 +1,4 @@
-"""Segments, trees and pictures made on the accelerator are those of the CPU, and lie where they should.
+"""Segments, trees and images made on the accelerator are those of the CPU, and lie where they should.
 
 The demo model and its photograph are used, so that there is something to see.
 """
@@ -102,9 +102,9 @@ def test_what_is_drawn_and_edited_is_the_same(pack, demo, device):
     core = pack.diffseg_core
     attention, photograph = demo
     segments = core.segment_nested(attention.maps, photograph, number=12)
-    same, picture = to_cpu(segments), photograph.cpu()
+    same, image = to_cpu(segments), photograph.cpu()
     for found, expected in (
-        (core.draw_overlay(photograph, segments), core.draw_overlay(picture, same)),
+        (core.draw_overlay(photograph, segments), core.draw_overlay(image, same)),
         (core.draw_label_map(segments, "ADE20K"), core.draw_label_map(same, "ADE20K")),
     ):
         assert torch.equal(found, expected)
@@ -113,13 +113,13 @@ def test_what_is_drawn_and_edited_is_the_same(pack, demo, device):
     for found, expected in (
         (core.snap(segments, rough, 0.3), core.snap(same, rough.cpu(), 0.3)),
         (core.filter_segments(segments, keep_largest=5), core.filter_segments(same, keep_largest=5)),
-        (core.refine(segments, photograph), core.refine(same, picture)),
+        (core.refine_edges(segments, photograph), core.refine_edges(same, image)),
     ):
         assert found.labels.device == device
         assert torch.equal(found.labels.cpu(), expected.labels)
     soft = core.soft_masks(segments, photograph)
     assert soft.device == device
-    torch.testing.assert_close(soft.cpu(), core.soft_masks(same, picture), rtol=0, atol=1e-4)
+    torch.testing.assert_close(soft.cpu(), core.soft_masks(same, image), rtol=0, atol=1e-4)
 
 
 def test_every_node_works_where_all_stays_on_the_accelerator(pack, demo, device, report):

@@ -10,7 +10,7 @@ from diffseg_benchmarks import page, record
 from diffseg_benchmarks.beside_reference import BesideReference, find_reference
 from diffseg_benchmarks.captured_step import CapturedStep
 from diffseg_benchmarks.demo_model import DemoModel
-from diffseg_benchmarks.large_pictures import LargePictureRow
+from diffseg_benchmarks.large_images import LargeImageRow
 from diffseg_benchmarks.machine import Occasion, occasion
 from diffseg_benchmarks.record import Measured, Record
 from diffseg_benchmarks.scaling import ScalingRow
@@ -38,12 +38,12 @@ ROWS = (
         "base", "64×64 grid", Spread(1.0, 0.97, 1.04, 5), 0.149, 0.05, 0.094, 143_000_000, 72_000_000, 25
     ),
     ScalingRow("grid", "32×32", Spread(0.08, 0.07, 0.09, 5), 0.012, 0.004, 0.008, 28_600_000, 4_500_000, 23),
-    ScalingRow("picture", "1024×1024", Spread(2.0, 1.9, 2.1, 5), 0.3, 0.05, 0.2, None, 72_000_000, 25),
+    ScalingRow("image", "1024×1024", Spread(2.0, 1.9, 2.1, 5), 0.3, 0.05, 0.2, None, 72_000_000, 25),
 )
 DEMO = DemoModel(Spread(0.8, 0.75, 0.9, 5), {"encoding": 0.6, "merging": 0.2}, 600, 400, "40×56", 6)
 LARGE = (
-    LargePictureRow("refine", 7, Spread(0.12, 0.1, 0.14, 5), 1.25, 10.4, 4.1, 96_000_000, 0.4),
-    LargePictureRow("segment", 7, None, 0.5, None, 3.9, None, 0.2),
+    LargeImageRow("refine", 7, Spread(0.12, 0.1, 0.14, 5), 1.25, 10.4, 4.1, 96_000_000, 0.4),
+    LargeImageRow("segment", 7, None, 0.5, None, 3.9, None, 0.2),
 )
 FULL = Record(*(Measured(result, TODAY) for result in (STEP, REFERENCE, ROWS, LARGE, DEMO)))
 
@@ -64,7 +64,7 @@ def test_ratios_come_first_in_every_table() -> None:
         assert f"\n{line}\n" in text
     assert "That one takes **0.15 s** (50 ms of" in text
     assert "99.98% of the pixels" in text
-    assert "**0.80 s** (0.75 s to 0.90 s): 1.25 pictures" in text
+    assert "**0.80 s** (0.75 s to 0.90 s): 1.25 images" in text
 
 
 def test_series_that_were_not_measured_are_left_out() -> None:

@@ -50,9 +50,9 @@ def test_a_worker_that_cannot_start_says_so(tmp_path: Path, capfd: pytest.Captur
 
 def test_every_case_is_compared_with_the_base() -> None:
     base = Case("base", "8×16 grid", SCENE, SETTINGS)
-    larger = Case("picture", "80×160", SCENE, WorkerSettings(anchors=4, height=80, width=160))
+    larger = Case("image", "80×160", SCENE, WorkerSettings(anchors=4, height=80, width=160))
     rows = list(measure([base, larger], Compute(threads=1), pairs=2, base_case=base))
-    assert [(row.series, row.name) for row in rows] == [("base", "8×16 grid"), ("picture", "80×160")]
+    assert [(row.series, row.name) for row in rows] == [("base", "8×16 grid"), ("image", "80×160")]
     for row in rows:
         assert 0 < row.time.least <= row.time.median <= row.time.most
         assert row.time.count == 2

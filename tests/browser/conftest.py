@@ -87,7 +87,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     graph = getattr(item, "funcargs", {}).get("graph")
     if report.failed and graph is not None:
         FAILURES.mkdir(parents=True, exist_ok=True)
-        picture = FAILURES / f"{item.name}.png"
-        graph.page.screenshot(path=picture)
-        report.sections.append(("the page", f"{picture}\n" + "\n".join(graph.complaints[-10:])))
+        image = FAILURES / f"{item.name}.png"
+        graph.page.screenshot(path=image)
+        report.sections.append(("the page", f"{image}\n" + "\n".join(graph.complaints[-10:])))
     return report

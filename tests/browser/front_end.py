@@ -42,7 +42,7 @@ class FrontEnd:
         self.nodes2 = nodes2
         self.complaints: list[str] = []
         self.messages: list[Json] = []
-        self._pictures: dict[str, np.ndarray] = {}
+        self._images: dict[str, np.ndarray] = {}
         page.on("console", lambda entry: self._note(entry.type, entry.text, entry.location["url"]))
         page.on("pageerror", lambda error: self._note("error", str(error), "thrown"))
         page.on("websocket", self._listen)
@@ -87,14 +87,14 @@ class FrontEnd:
         return PickerRun(executed, cached, self.saved(history["outputs"]))
 
     def saved(self, outputs: Json) -> dict[str, list[np.ndarray]]:
-        """The pictures that a run saved, by name."""
-        pictures: dict[str, list[np.ndarray]] = {}
+        """The images that a run saved, by name."""
+        images: dict[str, list[np.ndarray]] = {}
         for output in outputs.values():
             for entry in output.get("images", []):
                 if entry["type"] == "output":
                     name = re.sub(r"_\d+_\.png$", "", entry["filename"])
-                    pictures.setdefault(name, []).append(self._picture(entry))
-        return pictures
+                    images.setdefault(name, []).append(self._image(entry))
+        return images
 
     def set_widget(self, kind: str, name: str, value: Any) -> None:
         """Give a widget of the only node of that type a value, as typing it does."""
@@ -181,12 +181,12 @@ class FrontEnd:
         assert kind not in ("execution_error", "execution_interrupted"), data
         return kind == "executing" and data["node"] is None
 
-    def _picture(self, entry: Json) -> np.ndarray:
+    def _image(self, entry: Json) -> np.ndarray:
         name = entry["filename"]
-        if name not in self._pictures:
-            picture = np.asarray(Image.open(io.BytesIO(self.server.fetch_image(entry))))
-            self._pictures[name] = picture
-        return self._pictures[name]
+        if name not in self._images:
+            image = np.asarray(Image.open(io.BytesIO(self.server.fetch_image(entry))))
+            self._images[name] = image
+        return self._images[name]
 
 
 def _is_prompt(response: Response) -> bool:

@@ -44,10 +44,10 @@ class GraphPage(FrontEnd):
     """A page on which there is one node with a picker.
 
     Attributes:
-        picture_size: width and height of the picture that the last run was about, in pixels.
+        image_size: width and height of the image that the last run was about, in pixels.
     """
 
-    picture_size = (0, 0)
+    image_size = (0, 0)
 
     def load(self, workflow: Json) -> None:
         """Show a workflow, and its picker as large as the page lets it be."""
@@ -62,11 +62,11 @@ class GraphPage(FrontEnd):
         self.picker.wait_for(state="visible")
 
     def zoom_to(self, pixel: Pixel, scale: float) -> None:
-        """Bring a pixel of the picture to the middle of the page, at this zoom of the graph."""
+        """Bring a pixel of the image to the middle of the page, at this zoom of the graph."""
         self.page.evaluate(f"scale => {{ {APP}.canvas.ds.scale = scale }}", scale)
-        for _ in range(2):  # the picture first has to follow the new zoom
+        for _ in range(2):  # the image first has to follow the new zoom
             self.redraw()
-            box, (width, height) = self.box(), self.picture_size
+            box, (width, height) = self.box(), self.image_size
             right = self.page.viewport_size["width"] / 2 - box.left - pixel[0] / width * box.width
             down = self.page.viewport_size["height"] / 2 - box.top - pixel[1] / height * box.height
             self.page.evaluate(
@@ -79,8 +79,8 @@ class GraphPage(FrontEnd):
     def run(self) -> PickerRun:
         """Queue the workflow as the front end does, wait until it is done and the picker shows the result."""
         result = self.queue()
-        self.picture_size = result.mask.shape[::-1]
-        self.wait_for_picture()
+        self.image_size = result.mask.shape[::-1]
+        self.wait_for_image()
         return result
 
     # The picker
@@ -97,11 +97,11 @@ class GraphPage(FrontEnd):
 
     @property
     def status(self) -> str:
-        """What the picker says below the picture."""
+        """What the picker says below the image."""
         return self.page.locator(".diffseg-picker-status").inner_text()
 
-    def wait_for_picture(self) -> None:
-        """Until the picker shows a picture."""
+    def wait_for_image(self) -> None:
+        """Until the picker shows an image."""
         self.page.locator(".diffseg-picker[data-state=ready]").wait_for(timeout=10_000)
         self.page.evaluate(TWO_FRAMES)
 
@@ -114,14 +114,14 @@ class GraphPage(FrontEnd):
         self.page.locator(f".diffseg-picker button[data-action={action}]").click()
 
     def box(self) -> Box:
-        """Where the picture lies on the page."""
+        """Where the image lies on the page."""
         box = self.view.bounding_box()
         assert box is not None
         return Box(box["x"], box["y"], box["width"], box["height"])
 
     def place(self, pixel: Pixel) -> Pixel:
-        """Where the middle of a pixel of the picture lies on the page, which must not be covered there."""
-        box, (width, height) = self.box(), self.picture_size
+        """Where the middle of a pixel of the image lies on the page, which must not be covered there."""
+        box, (width, height) = self.box(), self.image_size
         x = box.left + (pixel[0] + 0.5) / width * box.width
         y = box.top + (pixel[1] + 0.5) / height * box.height
         hit = self.page.evaluate("([x, y]) => document.elementFromPoint(x, y)?.className", [x, y])
@@ -129,20 +129,20 @@ class GraphPage(FrontEnd):
         return x, y
 
     def click(self, pixel: Pixel) -> None:
-        """Click a pixel of the picture with the mouse."""
+        """Click a pixel of the image with the mouse."""
         self.page.mouse.click(*self.place(pixel))
 
     def tap(self, pixel: Pixel) -> None:
-        """Tap a pixel of the picture with a finger."""
+        """Tap a pixel of the image with a finger."""
         self.page.touchscreen.tap(*self.place(pixel))
 
     def hover(self, pixel: Pixel) -> None:
-        """Move the mouse over a pixel of the picture."""
+        """Move the mouse over a pixel of the image."""
         self.page.mouse.move(*self.place(pixel))
         self.page.evaluate(TWO_FRAMES)
 
     def leave(self) -> None:
-        """Move the mouse away from the picture."""
+        """Move the mouse away from the image."""
         self.page.mouse.move(5, 5)
         self.page.evaluate(TWO_FRAMES)
 
@@ -155,11 +155,11 @@ class GraphPage(FrontEnd):
         self.page.mouse.up()
 
     def shown(self) -> np.ndarray:
-        """What the browser shows of the picture: a screenshot ``[h, w, 3]``."""
+        """What the browser shows of the image: a screenshot ``[h, w, 3]``."""
         box = self.box()
         clip = {"x": box.left, "y": box.top, "width": box.width, "height": box.height}
-        picture = Image.open(io.BytesIO(self.page.screenshot(clip=clip)))
-        return np.asarray(picture.convert("RGB")).astype(int)
+        image = Image.open(io.BytesIO(self.page.screenshot(clip=clip)))
+        return np.asarray(image.convert("RGB")).astype(int)
 
     # The node and the graph
 
@@ -203,7 +203,7 @@ class GraphPage(FrontEnd):
         self.page.evaluate(TWO_FRAMES)
 
     def canvas_width(self) -> int:
-        """Pixels that the picture is drawn with."""
+        """Pixels that the image is drawn with."""
         return self.view.evaluate("canvas => canvas.width")
 
     def enter_subgraph(self) -> None:

@@ -1,4 +1,4 @@
-"""A node for the tests: a picture that is cut into as many segments as asked for.
+"""A node for the tests: an image that is cut into as many segments as asked for.
 
 A custom node of its own, laid beside the pack in the test server's `custom_nodes`. It takes the classes of
 the pack from where ComfyUI has imported it.
@@ -33,7 +33,7 @@ class DiffSegTestCells:
         return {"required": {"count": ("INT", {"default": 300}), "side": ("INT", {"default": 1024})}}
 
     def cut(self, count: int, side: int) -> tuple[Any, torch.Tensor, torch.Tensor]:
-        """Segments, a picture of them, and their numbers as a picture: the number is red + 256 green."""
+        """Segments, an image of them, and their numbers as an image: the number is red + 256 green."""
         places = torch.rand(count, 2, generator=torch.Generator().manual_seed(1)) * side
         across = torch.arange(side) + 0.5
         pixels = torch.stack(torch.meshgrid(across, across, indexing="ij"), dim=-1)  # [side, side, (y, x)]
@@ -42,7 +42,7 @@ class DiffSegTestCells:
         rank = torch.empty_like(order)
         rank[order] = torch.arange(count)
         labels = rank[nearest].to(torch.int32)[None]
-        picture = torch.stack([pixels[..., 0] / side, pixels[..., 1] / side, (nearest % 7) / 7], dim=-1)
+        image = torch.stack([pixels[..., 0] / side, pixels[..., 1] / side, (nearest % 7) / 7], dim=-1)
         numbers = torch.stack([labels[0] % 256, labels[0] // 256, labels[0] * 0], dim=-1) / 255
         distances = torch.cdist(places[order], places[order])
         joins = [[int(distances[cell, :cell].argmin()), cell] for cell in range(count - 1, 0, -1)]
@@ -50,7 +50,7 @@ class DiffSegTestCells:
         heights, maps = torch.zeros(count - 1), torch.zeros(count, 1, 1)
         tree = core.Hierarchy(labels[0], torch.tensor(joins), heights, maps)
         segments = core.Segments.of_hierarchies([tree], [count])
-        return segments, picture[None], numbers[None]
+        return segments, image[None], numbers[None]
 
 
 NODE_CLASS_MAPPINGS = {"DiffSegTestCells": DiffSegTestCells}

@@ -8,42 +8,42 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-Pixel = tuple[float, float]  # x, y in the picture, from its left upper corner
+Pixel = tuple[float, float]  # x, y in the image, from its left upper corner
 
 
 @dataclass(frozen=True)
 class PickerRun:
-    """What the server did with the prompt that the front end sent, and the pictures that it saved.
+    """What the server did with the prompt that the front end sent, and the images that it saved.
 
     Attributes:
         executed: types of the nodes that ran.
         cached: types of the nodes whose results the server still had.
-        pictures: by the name they were saved under, as in ``workflows.save_everything``.
+        images: by the name they were saved under, as in ``workflows.save_everything``.
     """
 
     executed: set[str]
     cached: set[str]
-    pictures: dict[str, list[np.ndarray]]
+    images: dict[str, list[np.ndarray]]
 
     @property
     def labels(self) -> np.ndarray:
         """The number of the segment at each pixel ``[H, W]``, of this very run."""
-        if "numbers" in self.pictures:  # see many_segments.py
-            (numbers,) = self.pictures["numbers"]
+        if "numbers" in self.images:  # see many_segments.py
+            (numbers,) = self.images["numbers"]
             return numbers[..., 0] + 256 * numbers[..., 1].astype(int)
-        return (np.stack([mask[..., 0] for mask in self.pictures["segment"]]) == 255).argmax(0)
+        return (np.stack([mask[..., 0] for mask in self.images["segment"]]) == 255).argmax(0)
 
     @property
     def mask(self) -> np.ndarray:
         """The union that the node gave, as booleans ``[H, W]``."""
-        (union,) = self.pictures["union"]
+        (union,) = self.images["union"]
         assert set(np.unique(union)) <= {0, 255}
         return union[..., 0] == 255
 
     @property
     def masks(self) -> np.ndarray:
         """The chosen segments one by one, as booleans ``[K, H, W]``."""
-        return np.stack([mask[..., 0] == 255 for mask in self.pictures["chosen"]])
+        return np.stack([mask[..., 0] == 255 for mask in self.images["chosen"]])
 
     def segments(self, pixels: Iterable[Pixel]) -> np.ndarray:
         """The union of the segments under these pixels, by the label map of this run."""

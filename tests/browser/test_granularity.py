@@ -81,7 +81,7 @@ def painted(graph: GraphPage) -> np.ndarray:
 
 
 def as_painted(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A mask of the picture at the size of the canvas, every pixel that of the nearest."""
+    """A mask of the image at the size of the canvas, every pixel that of the nearest."""
     rows, columns = (
         ((np.arange(there) + 0.5) * here / there).astype(int)
         for here, there in zip(mask.shape, shape, strict=True)
@@ -167,7 +167,7 @@ def test_a_drag_is_one_step_for_both_undos(graph: GraphPage, before: PickerRun) 
         "number => document.querySelector('.diffseg-picker-slider output')?.textContent === number",
         arg=str(fine),
     )
-    graph.wait_for_picture()
+    graph.wait_for_image()
     assert granularity(graph) == fine
     drag_to(graph, 0.2)
     graph.press("undo")
@@ -175,7 +175,7 @@ def test_a_drag_is_one_step_for_both_undos(graph: GraphPage, before: PickerRun) 
     assert len(graph.points) == 1
 
 
-def test_as_given_is_one_press_away(graph: GraphPage, before: PickerRun) -> None:
+def test_the_granularity_of_the_input_is_one_press_away(graph: GraphPage, before: PickerRun) -> None:
     given = granularity(graph)
     reset = graph.page.locator(".diffseg-picker-slider button")
     assert reset.is_disabled()
@@ -203,7 +203,7 @@ def test_the_granularity_is_back_after_a_reload(graph: GraphPage, before: Picker
     graph.page.wait_for_timeout(1000)  # the front end keeps a draft of the workflow, not at once
     graph.reload()
     graph.show_picker()
-    graph.wait_for_picture()
+    graph.wait_for_image()
     assert granularity(graph) == number
     assert f"1 of {number} chosen" in graph.status
     again = painted(graph)

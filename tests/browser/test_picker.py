@@ -36,7 +36,7 @@ def test_a_clicked_segment_is_the_mask(graph: GraphPage, before: PickerRun) -> N
     run = graph.run()
     assert (run.mask == (run.labels == 2)).all()
     assert (run.masks == run.mask).all()
-    (cutout,) = run.pictures["cutout"]
+    (cutout,) = run.images["cutout"]
     assert ((cutout[..., 3] == 255) == run.mask).all()
     assert "1 of " in graph.status
 
@@ -149,7 +149,7 @@ def test_ctrl_z_takes_back_one_change(graph: GraphPage, before: PickerRun) -> No
     graph.click(inside(before.labels, 0))
     graph.click(inside(before.labels, 5))
     graph.page.keyboard.press("Control+z")
-    graph.wait_for_picture()
+    graph.wait_for_image()
     graph.wait_for_status("1 of ")
     assert (graph.run().mask == (before.labels == 0)).all()
 

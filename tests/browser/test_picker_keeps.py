@@ -13,7 +13,7 @@ from .picker_run import inside
 ObjectInfo = dict[str, Any]
 
 
-def test_picture_and_choice_are_back_after_a_reload(graph: GraphPage, object_info: ObjectInfo) -> None:
+def test_image_and_choice_are_back_after_a_reload(graph: GraphPage, object_info: ObjectInfo) -> None:
     graph.load(workflows.picking(object_info))
     before = graph.run()
     graph.click(inside(before.labels, 2))
@@ -21,7 +21,7 @@ def test_picture_and_choice_are_back_after_a_reload(graph: GraphPage, object_inf
     graph.page.wait_for_timeout(1000)  # the front end keeps a draft of the workflow, not at once
     graph.reload()
     graph.show_picker()
-    graph.wait_for_picture()
+    graph.wait_for_image()
     assert "1 of " in graph.status
     graph.click(inside(before.labels, 5))
     assert "2 of " in graph.status
@@ -37,7 +37,7 @@ def test_a_saved_workflow_carries_the_choice(graph: GraphPage, object_info: Obje
     graph.command("Comfy.NewBlankWorkflow")
     graph.picker.wait_for(state="detached")
     graph.load(saved)
-    graph.wait_for_picture()
+    graph.wait_for_image()
     assert (graph.run().mask == (before.labels != 1)).all()
     (node,) = (node for node in saved["nodes"] if node["type"] == "DiffSegSelect")
     assert node["widgets_values"] == [graph.widget("points"), True, 0, 0]
@@ -54,7 +54,7 @@ def test_the_exported_prompt_carries_the_choice(graph: GraphPage, object_info: O
     assert ((union[..., 0] == 255) == (before.labels == 1)).all()
 
 
-def test_in_a_batch_the_picture_of_the_index_is_clicked(graph: GraphPage, object_info: ObjectInfo) -> None:
+def test_in_a_batch_the_image_of_the_index_is_clicked(graph: GraphPage, object_info: ObjectInfo) -> None:
     graph.load(workflows.picking_in_a_batch(object_info, image_index=1))
     before = graph.run()
     upside_down = graph.shown()
@@ -64,9 +64,9 @@ def test_in_a_batch_the_picture_of_the_index_is_clicked(graph: GraphPage, object
 
     graph.set_widget("DiffSegSelect", "image_index", 2)
     graph.set_widget("DiffSegMasks", "image_index", 2)
-    graph.wait_for_picture()
+    graph.wait_for_image()
     graph.leave()
-    assert np.abs(graph.shown() - upside_down).mean() > 5, "the picker turns to the other picture by itself"
+    assert np.abs(graph.shown() - upside_down).mean() > 5, "the picker turns to the other image by itself"
     run = graph.run()
     assert (run.mask == run.segments([place])).all()
     assert (run.labels != before.labels).any()

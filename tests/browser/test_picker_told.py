@@ -1,4 +1,4 @@
-"""What the node tells the picker: several pictures as a list, what is ignored, and files that are gone."""
+"""What the node tells the picker: several images as a list, what is ignored, and files that are gone."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .picker_run import inside
 ObjectInfo = dict[str, Any]
 
 
-def union_of_items(pictures: dict[str, list[np.ndarray]]) -> list[np.ndarray]:
-    return [union[..., 0] == 255 for union in pictures["union"]]
+def union_of_items(images: dict[str, list[np.ndarray]]) -> list[np.ndarray]:
+    return [union[..., 0] == 255 for union in images["union"]]
 
 
-def labels_of_items(pictures: dict[str, list[np.ndarray]]) -> list[np.ndarray]:
-    """The label map of each item: its masks come one after another, and fill the picture."""
+def labels_of_items(images: dict[str, list[np.ndarray]]) -> list[np.ndarray]:
+    """The label map of each item: its masks come one after another, and fill the image."""
     items: list[list[np.ndarray]] = [[]]
-    for mask in pictures["segment"]:
+    for mask in images["segment"]:
         if items[-1] and np.any(items[-1], axis=0).all():
             items.append([])
         items[-1].append(mask[..., 0] == 255)
@@ -37,12 +37,12 @@ def files_of_the_picker(graph: GraphPage) -> list[Path]:
     return [folder / each["subfolder"] / each["filename"] for each in entries]
 
 
-def test_every_picture_of_a_list_can_be_seen_and_clicked(graph: GraphPage, object_info: ObjectInfo) -> None:
+def test_every_image_of_a_list_can_be_seen_and_clicked(graph: GraphPage, object_info: ObjectInfo) -> None:
     graph.load(workflows.picking_in_a_list(object_info))
-    labels = labels_of_items(graph.queue().pictures)
+    labels = labels_of_items(graph.queue().images)
     assert len(labels) == 2
-    graph.picture_size = labels[0].shape[::-1]
-    graph.wait_for_picture()
+    graph.image_size = labels[0].shape[::-1]
+    graph.wait_for_image()
     pages = graph.page.locator(".diffseg-picker-pages")
     assert "Item 1 of 2" in pages.inner_text()
     graph.leave()
@@ -53,11 +53,11 @@ def test_every_picture_of_a_list_can_be_seen_and_clicked(graph: GraphPage, objec
     )
     graph.page.wait_for_timeout(500)
     graph.leave()
-    assert np.abs(graph.shown() - first).mean() > 5, "another picture is shown"
+    assert np.abs(graph.shown() - first).mean() > 5, "another image is shown"
     place = inside(labels[1], 2)
     graph.click(place)
     assert "1 of " in graph.status
-    unions = union_of_items(graph.queue().pictures)
+    unions = union_of_items(graph.queue().images)
     for union, each in zip(unions, labels, strict=True):
         assert (union == (each == each[place[1], place[0]])).all(), "the point counts for every item"
     assert "Item 2 of 2" in pages.inner_text(), "a run leaves the shown item where it is"
@@ -74,7 +74,7 @@ def test_what_the_run_ignores_is_said_on_the_node(graph: GraphPage, object_info:
     run = graph.run()
     assert (run.mask == run.segments([(5, 5)])).all()
     graph.page.wait_for_function("() => document.querySelector('.diffseg-picker-note').innerText")
-    assert note.inner_text() == "1 point lies outside the picture and is ignored"
+    assert note.inner_text() == "1 point lies outside the image and is ignored"
     assert "1 of 9 chosen" in graph.status
 
     graph.set_widget("DiffSegSelect", "granularity", 3)
@@ -83,7 +83,7 @@ def test_what_the_run_ignores_is_said_on_the_node(graph: GraphPage, object_info:
     assert graph.page.locator(".diffseg-picker-slider").is_hidden()
 
 
-def test_pictures_that_were_removed_are_there_after_a_run(graph: GraphPage, object_info: ObjectInfo) -> None:
+def test_images_that_were_removed_are_there_after_a_run(graph: GraphPage, object_info: ObjectInfo) -> None:
     graph.load(workflows.picking_among_many(object_info, count=9, side=97))
     graph.run()
     assert graph.queue().executed == set(), "nothing changed, nothing runs"
@@ -108,7 +108,7 @@ def test_a_picker_of_another_release_says_to_reload(graph: GraphPage, object_inf
     graph.page.evaluate(
         """() => {
             const node = window.comfyAPI.app.app.rootGraph.nodes.find(node => node.type === 'DiffSegSelect')
-            node.onExecuted({diffseg_view: [{version: 99, batch_size: 1, pictures: {}, more_points: []}]})
+            node.onExecuted({diffseg_view: [{version: 99, batch_size: 1, images: {}, more_points: []}]})
         }"""
     )
     assert "Restart ComfyUI, reload this page" in graph.picker.inner_text()

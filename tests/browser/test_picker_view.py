@@ -29,7 +29,7 @@ HOVER = """async (places) => {
 
 
 @pytest.mark.parametrize("change", [(120, 40), (-60, -150)], ids=["larger", "smaller"])
-def test_a_resized_node_keeps_the_picture_whole_and_sharp(
+def test_a_resized_node_keeps_the_image_whole_and_sharp(
     graph: GraphPage, object_info: ObjectInfo, change: tuple[int, int]
 ) -> None:
     graph.load(workflows.picking(object_info))
@@ -52,7 +52,7 @@ def test_the_segment_under_the_mouse_lights_up_and_is_named(
 ) -> None:
     graph.load(workflows.picking(object_info))
     labels = graph.run().labels
-    graph.hover(inside(labels, 0))  # the picture follows a new zoom when the mouse comes
+    graph.hover(inside(labels, 0))  # the image follows a new zoom when the mouse comes
     graph.leave()
     idle = graph.shown()
     graph.hover(inside(labels, 3))

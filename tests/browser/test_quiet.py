@@ -43,7 +43,7 @@ def test_the_console_has_nothing_that_it_has_not_without_the_pack(
     context.route("**/extensions", hide_the_pack)
     plain = FrontEnd(context.new_page(), graph.server, graph.nodes2)
     plain.open()
-    plain.show_workflow(workflows.pictures_only(object_info))
+    plain.show_workflow(workflows.images_only(object_info))
     plain.page.wait_for_timeout(500)
     context.close()
     assert without_numbers(graph.complaints) - without_numbers(plain.complaints) == set()

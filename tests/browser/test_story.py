@@ -1,7 +1,7 @@
 """The picker at work, from hover to edit, as the README shows it.
 
-With the environment variable DIFFSEG_PICTURES the frames become the pictures of the documentation:
-`make pictures`.
+With the environment variable DIFFSEG_IMAGES the frames become the images of the documentation:
+`make images`.
 """
 
 from __future__ import annotations
@@ -124,14 +124,14 @@ def test_from_hover_to_edit(opened: GraphPage, chromium: Browser, object_info: d
 
     assert not first.mask.any()
     assert (second.mask == second.segments(CUP)).all()
-    (photograph,), (edit,) = first.pictures["edit"], second.pictures["edit"]
+    (photograph,), (edit,) = first.images["edit"], second.images["edit"]
     changed = (photograph != edit).any(-1)
     assert not changed[~second.mask].any(), "what was not chosen stays as it was"
     assert changed[second.mask].mean() > 0.99
     shown = np.asarray(film.frames[-1]).astype(int) - np.asarray(film.frames[1]).astype(int)
     assert (np.abs(shown[:, shown.shape[1] // 2 :]) > 40).any(-1).mean() > 0.02, "the preview shows the edit"
 
-    if "DIFFSEG_PICTURES" in os.environ:
+    if "DIFFSEG_IMAGES" in os.environ:
         renderer = "nodes2" if graph.nodes2 else "classic"
         film.frames[-1].save(ROOT / "docs" / f"picker_{renderer}.jpg", quality=88)
         if graph.nodes2:

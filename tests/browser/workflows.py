@@ -58,11 +58,11 @@ class Graph:
         return link_id
 
     def save_mask(self, name: str, mask: Output) -> None:
-        """Save masks as pictures whose names begin so."""
+        """Save masks as images whose names begin so."""
         self.save_image(name, (self.add("MaskToImage", mask=mask), 0))
 
     def save_image(self, name: str, images: Output) -> None:
-        """Save pictures whose names begin so."""
+        """Save images whose names begin so."""
         self.add("SaveImage", f"picker/{name}", images=images)
 
     def workflow(self) -> Json:
@@ -88,19 +88,19 @@ def sockets(definition: Json) -> list[tuple[str, str]]:
 
 
 def add_segments(graph: Graph, photographs: Output | None = None) -> tuple[Output, Output]:
-    """The demo model's segments, and the pictures that they are of: its photograph, or others."""
+    """The demo model's segments, and the images that they are of: its photograph, or others."""
     model = graph.add("DiffSegDemoModel")
-    pictures = photographs or (model, 3)
+    images = photographs or (model, 3)
     capture = graph.add(
         "DiffSegCapture", 25, "clean latent", 0, 384, "all",
-        model=(model, 0), conditioning=(model, 2), vae=(model, 1), image=pictures,
+        model=(model, 0), conditioning=(model, 2), vae=(model, 1), image=images,
     )  # fmt: skip
     segment = graph.add("DiffSegSegment", 0.4, 3, 16, "none", 2.0, attention=(capture, 0))
-    return (segment, 0), pictures
+    return (segment, 0), images
 
 
 def add_nested_segments(graph: Graph) -> tuple[Output, Output]:
-    """The demo model's segments with their tree, and the picture that they are of."""
+    """The demo model's segments with their tree, and the image that they are of."""
     model = graph.add("DiffSegDemoModel")
     capture = graph.add(
         "DiffSegCapture", 25, "clean latent", 0, 384, "all",
@@ -157,7 +157,7 @@ def picking_at_any_granularity(object_info: Json) -> Json:
 
 
 def picking_in_a_batch(object_info: Json, image_index: int) -> Json:
-    """Click segments of one of three pictures: the photograph, upside down, and mirrored."""
+    """Click segments of one of three images: the photograph, upside down, and mirrored."""
     graph = Graph(object_info)
     photograph = (graph.add("DiffSegDemoModel"), 3)
     turned = (graph.add("ImageFlip", "x-axis: vertically", image=photograph), 0)
@@ -170,7 +170,7 @@ def picking_in_a_batch(object_info: Json, image_index: int) -> Json:
 
 
 def picking_in_a_list(object_info: Json) -> Json:
-    """Click segments of two pictures that come one by one, as a list: the photograph, and upside down."""
+    """Click segments of two images that come one by one, as a list: the photograph, and upside down."""
     graph = Graph(object_info)
     photograph = (graph.add("DiffSegDemoModel"), 3)
     turned = (graph.add("ImageFlip", "x-axis: vertically", image=photograph), 0)
@@ -181,7 +181,7 @@ def picking_in_a_list(object_info: Json) -> Json:
 
 
 def picking_among_many(object_info: Json, count: int, side: int, filtered: bool = False) -> Json:
-    """Click segments of a square picture that is cut into so many of them (see many_segments.py).
+    """Click segments of a square image that is cut into so many of them (see many_segments.py).
 
     Filtered, all of them are kept, but not the order in which they join.
     """
@@ -195,7 +195,7 @@ def picking_among_many(object_info: Json, count: int, side: int, filtered: bool 
     return graph.workflow()
 
 
-def pictures_only(object_info: Json) -> Json:
+def images_only(object_info: Json) -> Json:
     """None of the pack's nodes."""
     graph = Graph(object_info)
     graph.save_image("plain", (graph.add("EmptyImage", 64, 64, 1, 0), 0))

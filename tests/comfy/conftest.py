@@ -246,7 +246,7 @@ def run_capture(pack: ModuleType, sd1: Host) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def pictures() -> torch.Tensor:
-    """Two pictures of blobs, `[2, 3, 100, 150]`, 0..1."""
+def images() -> torch.Tensor:
+    """Two images of blobs, `[2, 3, 100, 150]`, 0..1."""
     noise = torch.rand(2, 3, 10, 15, generator=torch.Generator().manual_seed(3))
     return torch.nn.functional.interpolate(noise, size=(100, 150), mode="bicubic").clamp(0, 1)

@@ -14,7 +14,7 @@ import torch
 
 PROMPT_TOKENS, CONTEXT = 7, 32
 POOLED = 32
-SIZE_EMBEDDING = 6 * 256  # SDXL's six numbers of the picture's size
+SIZE_EMBEDDING = 6 * 256  # SDXL's six numbers of the image's size
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def test_ranges_that_overlap_or_leave_a_gap_are_refused(capture, sd1, error):
     ],
     ids=["area", "larger area", "percentage", "mask with bounds", "mask"],
 )
-def test_an_area_or_a_mask_of_the_whole_picture_is_none(capture, sd1, whole):
+def test_an_area_or_a_mask_of_the_whole_image_is_none(capture, sd1, whole):
     plain = capture(sd1)
     maps = capture(sd1, conditioning=[[sd1.conditioning[0][0], dict(whole)]])
     assert all(torch.equal(maps[grid], plain[grid]) for grid in plain)
@@ -98,14 +98,14 @@ def test_an_area_or_a_mask_of_the_whole_picture_is_none(capture, sd1, whole):
         ({"mask": torch.eye(16)[None]}, "got one with a mask"),
     ],
 )
-def test_a_part_of_the_picture_is_refused(capture, sd1, error, part, message):
+def test_a_part_of_the_image_is_refused(capture, sd1, error, part, message):
     with pytest.raises(error, match=message):
         capture(sd1, conditioning=[[sd1.conditioning[0][0], part]])
 
 
 @pytest.fixture
 def refused_before_anything(pack, error, monkeypatch):
-    """Run the node with a picture, and see that neither VAE nor UNet ran before it refused."""
+    """Run the node with an image, and see that neither VAE nor UNet ran before it refused."""
 
     def run(host: Any, conditioning: list[Any], message: str) -> None:
         ran: list[Any] = []

@@ -1,4 +1,4 @@
-"""What the capture from diffusers takes: pictures of every kind, and a UNet that something has wrapped."""
+"""What the capture from diffusers takes: images of every kind, and a UNet that something has wrapped."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from PIL import Image
 
 
 @pytest.fixture
-def grey(pictures) -> np.ndarray:
-    """One grey picture, uint8 ``[100, 150]``."""
-    return (pictures[0, 0].numpy() * 255).round().astype(np.uint8)
+def grey(images) -> np.ndarray:
+    """One grey image, uint8 ``[100, 150]``."""
+    return (images[0, 0].numpy() * 255).round().astype(np.uint8)
 
 
 @pytest.fixture
@@ -41,59 +41,59 @@ def kinds(grey: np.ndarray) -> dict[str, Any]:
     }
 
 
-def test_every_kind_of_picture_is_captured_alike(captured, grey):
+def test_every_kind_of_image_is_captured_alike(captured, grey):
     given = kinds(grey)
     expected = captured(torch.from_numpy(grey).float()[None, None].expand(1, 3, -1, -1) / 255)
     white = captured(torch.ones(1, 3, 100, 150))
     finest = expected.grids[0]
-    assert (expected[finest] - white[finest]).abs().max() > 1e-3  # so that a white picture would be found
-    for picture in given.values():
-        assert_same(captured(picture), expected, atol=5e-5)
+    assert (expected[finest] - white[finest]).abs().max() > 1e-3  # so that a white image would be found
+    for image in given.values():
+        assert_same(captured(image), expected, atol=5e-5)
 
 
 def test_what_could_be_either_layout_has_its_channels_first(captured):
-    picture = torch.rand(1, 3, 96, 3, generator=torch.Generator().manual_seed(1))
-    assert_same(captured(picture), captured(picture.movedim(1, -1)), atol=1e-6)
+    image = torch.rand(1, 3, 96, 3, generator=torch.Generator().manual_seed(1))
+    assert_same(captured(image), captured(image.movedim(1, -1)), atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("picture", "message"),
+    ("image", "message"),
     [
-        (torch.full((1, 3, 16, 16), 255.0), "from 0 to 1 in the picture, got 255 to 255"),
+        (torch.full((1, 3, 16, 16), 255.0), "from 0 to 1 in the image, got 255 to 255"),
         (torch.full((1, 3, 16, 16), torch.nan), "got 768 of 768 that are not"),
-        (torch.rand(1, 2, 16, 16), r"channels in the picture, as its last axis, got 16 \(1×2×16×16\)"),
-        ("picture.png", "got str"),
+        (torch.rand(1, 2, 16, 16), r"channels in the image, as its last axis, got 16 \(1×2×16×16\)"),
+        ("image.png", "got str"),
     ],
 )
-def test_what_is_no_picture_is_refused_before_the_model_runs(pack, sd1, captured, picture, message):
+def test_what_is_no_image_is_refused_before_the_model_runs(pack, sd1, captured, image, message):
     calls: list[Any] = []
     hook = sd1.pipeline.vae.encoder.register_forward_pre_hook(lambda *_: calls.append(1))
     try:
         with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
-            captured(picture)
+            captured(image)
     finally:
         hook.remove()
     assert not calls
 
 
-def test_a_vae_that_overflows_is_found_before_the_unet_runs(pack, sd1, captured, pictures):
+def test_a_vae_that_overflows_is_found_before_the_unet_runs(pack, sd1, captured, images):
     bias = sd1.pipeline.vae.quant_conv.bias
     kept = bias.data
     bias.data = torch.full_like(kept, torch.nan)
-    message = r"finite numbers in the latent that the VAE made of the picture, got 2,048 of 2,048"
+    message = r"finite numbers in the latent that the VAE made of the image, got 2,048 of 2,048"
     try:
         with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
-            captured(pictures)
+            captured(images)
     finally:
         bias.data = kept
 
 
 @pytest.mark.parametrize("which", ["prompt_embeds", "pooled_prompt_embeds"])
-def test_an_embedding_that_is_not_finite_is_refused(pack, hosts, pictures, which):
+def test_an_embedding_that_is_not_finite_is_refused(pack, hosts, images, which):
     host = hosts("sdxl")
     embeds = {**host.embeds, which: torch.full_like(host.embeds[which], torch.inf)}
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match=r"numbers in the prompt.s .*embedding"):
-        pack.diffseg_core.capture_diffusers(host.pipeline, pictures, size=128, **embeds)
+        pack.diffseg_core.capture_diffusers(host.pipeline, images, size=128, **embeds)
 
 
 class Adapted(torch.nn.Module):
@@ -132,17 +132,17 @@ def unet(sd1) -> Iterator[torch.nn.Module]:
 
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)
-def test_a_wrapped_unet_is_captured(sd1, captured, pictures, unet, wrapper):
-    expected = captured(pictures)
+def test_a_wrapped_unet_is_captured(sd1, captured, images, unet, wrapper):
+    expected = captured(images)
     wrapped = WRAPPERS[wrapper](unet)
     sd1.pipeline.unet = wrapped
-    assert_same(captured(pictures), expected, atol=0)
+    assert_same(captured(images), expected, atol=0)
     assert sd1.pipeline.unet is wrapped
 
 
 @pytest.mark.parametrize("part", ["whole", "blocks", "down block"])
-def test_a_unet_that_is_compiled_in_place_is_captured_and_stays_compiled(captured, pictures, unet, part):
-    expected = captured(pictures)
+def test_a_unet_that_is_compiled_in_place_is_captured_and_stays_compiled(captured, images, unet, part):
+    expected = captured(images)
     compiled = {
         "whole": [unet],
         "blocks": [m for name, m in unet.named_modules() if name.split(".")[-2:-1] == ["transformer_blocks"]],
@@ -151,7 +151,7 @@ def test_a_unet_that_is_compiled_in_place_is_captured_and_stays_compiled(capture
     assert compiled
     for module in compiled:
         module.compile(backend=fails)
-    assert_same(captured(pictures), expected, atol=0)
+    assert_same(captured(images), expected, atol=0)
     assert all(module._compiled_call_impl is not None for module in compiled)
 
 
@@ -159,8 +159,8 @@ def fails(*_: Any) -> Any:
     raise RuntimeError("compiled after all")
 
 
-def test_what_is_wrapped_by_something_else_is_refused_by_its_name(pack, sd1, captured, pictures, unet):
+def test_what_is_wrapped_by_something_else_is_refused_by_its_name(pack, sd1, captured, images, unet):
     sd1.pipeline.unet = torch.nn.Sequential(unet)
     message = r"got \w*StableDiffusionPipeline with a unet of Sequential"
     with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=message):
-        captured(pictures)
+        captured(images)

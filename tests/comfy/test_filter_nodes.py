@@ -11,7 +11,7 @@ import torch
 
 @pytest.fixture
 def segments(pack) -> Any:
-    """Two pictures of 53×31 pixels: four quarters of different size, and a square on a ground."""
+    """Two images of 53×31 pixels: four quarters of different size, and a square on a ground."""
     quarters = torch.zeros(53, 31, dtype=torch.int32)
     quarters[:30, 18:], quarters[30:, :18], quarters[30:, 18:] = 2, 1, 3
     square = torch.zeros(53, 31, dtype=torch.int32)
@@ -92,14 +92,14 @@ def test_an_untouched_filter_passes_everything(segments, run_filter):
     assert count == 6
 
 
-def test_areas_are_per_cent_of_the_picture(segments, run_filter):
+def test_areas_are_per_cent_of_the_image(segments, run_filter):
     share = 100 * 100 / (53 * 31)  # the square's, in per cent
     for smallest, counts in ((share - 0.1, [4, 2]), (share + 0.1, [4, 1]), (30.0, [1, 1])):
         assert run_filter(segments, smallest_area=smallest)[0].counts == counts
     assert run_filter(segments, largest_area=share + 0.1)[0].counts == [0, 1]
 
 
-def test_when_nothing_is_left_the_mask_is_empty_and_of_the_pictures_size(pack, segments, run_filter):
+def test_when_nothing_is_left_the_mask_is_empty_and_of_the_images_size(pack, segments, run_filter):
     kept, mask, count = run_filter(segments, smallest_area=99.0)
     assert count == 0
     assert torch.equal(mask, torch.zeros(2, 53, 31))
@@ -126,7 +126,7 @@ def test_one_filter_after_the_other_is_both(segments, run_filter):
 
 @pytest.mark.parametrize(
     ("indices", "words"),
-    [("0, two", "got 'two'"), ("9", r"from 0 to 3, as the fullest of 2 pictures .* got 9")],
+    [("0, two", "got 'two'"), ("9", r"from 0 to 3, as the fullest of 2 images .* got 9")],
 )
 def test_wrong_indices_are_refused_when_the_filter_runs(pack, segments, run_filter, indices, words):
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match=words):
@@ -151,9 +151,7 @@ def test_the_ranges_of_the_other_inputs_are_still_checked(validate):
 
 def test_a_rough_mask_snaps_to_the_segments(pack, segments):
     mask = torch.zeros(53, 31)
-    mask[:28, 19:] = (
-        1.0  # most of the upper right quarter of the first picture, little of the second's ground
-    )
+    mask[:28, 19:] = 1.0  # most of the upper right quarter of the first image, little of the second's ground
     kept, snapped = pack.nodes.snap_mask.DiffSegSnapMask.execute(segments, mask, 50.0).args
     assert kept.counts == [1, 0]
     assert snapped.dtype == torch.float32
@@ -181,13 +179,13 @@ def test_masks_as_other_nodes_give_them_are_taken(pack, segments, shaped):
     assert not snapped[0].any()
 
 
-def test_the_empty_mask_of_a_picture_without_transparency_snaps_to_nothing(pack, segments):
+def test_the_empty_mask_of_an_image_without_transparency_snaps_to_nothing(pack, segments):
     kept, snapped = pack.nodes.snap_mask.DiffSegSnapMask.execute(segments, torch.zeros(1, 64, 64), 0.0).args
     assert kept.counts == [0, 0]
     assert torch.equal(snapped, torch.zeros(2, 53, 31))
 
 
-def test_a_label_map_is_a_picture_in_flat_colours(pack, segments):
+def test_a_label_map_is_an_image_in_flat_colours(pack, segments):
     drawn = pack.nodes.label_map.DiffSegLabelMap.execute(segments, "distinct", "")[0]
     assert drawn.shape == (2, 53, 31, 3)
     assert drawn.dtype == torch.float32

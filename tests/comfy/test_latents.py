@@ -78,7 +78,7 @@ def test_a_noise_mask_is_shown_to_an_inpainting_model(run_capture, mode):
     assert torch.equal(x[:, 4, :, : SIDE // 2], torch.ones(1, SIDE, SIDE // 2))
     assert torch.equal(x[:, 4, :, SIDE // 2 :], torch.zeros(1, SIDE, SIDE // 2))
     without = first_inputs(unet, lambda: run_capture({"samples": samples(1)}, model, input_mode=mode))
-    torch.testing.assert_close(x[:, :4], without[:, :4])  # the picture itself is not masked
+    torch.testing.assert_close(x[:, :4], without[:, :4])  # the image itself is not masked
 
 
 @pytest.mark.parametrize("mode", ["clean latent", "noised latent"])
@@ -154,7 +154,7 @@ def test_a_vae_that_overflows_is_named(run_capture, error, sd1, monkeypatch):
         run_capture(image=torch.rand(1, 20, 20, 3), vae=sd1.vae)
 
 
-def test_a_thread_of_a_picture_is_refused_before_the_vae_runs(run_capture, error, sd1, monkeypatch):
+def test_a_thread_of_an_image_is_refused_before_the_vae_runs(run_capture, error, sd1, monkeypatch):
     ran: list[Any] = []
     monkeypatch.setattr(sd1.vae, "encode", ran.append)
     with pytest.raises(error, match="at most 200 times as long as broad, got 201×1 pixels"):
@@ -162,7 +162,7 @@ def test_a_thread_of_a_picture_is_refused_before_the_vae_runs(run_capture, error
     assert not ran
 
 
-def test_a_picture_of_one_row_goes_through_at_the_default_settings(pack, run_capture, sd1):
+def test_an_image_of_one_row_goes_through_at_the_default_settings(pack, run_capture, sd1):
     captured = run_capture(image=torch.rand(1, 1, 64, 3), vae=sd1.vae)
     assert captured.maps.grid[0] < 16
     segments, count = pack.nodes.segment.DiffSegSegment.execute(captured, 1.0, 3, 16, "none", 0.0).args

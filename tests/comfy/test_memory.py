@@ -49,9 +49,9 @@ def held_bytes(value: Any, seen: set[int] | None = None) -> int:
 
 
 @pytest.fixture
-def outputs(pack, run_capture, sd1, pictures) -> dict[str, Any]:
+def outputs(pack, run_capture, sd1, images) -> dict[str, Any]:
     """What every node gives whose output has a type of ours."""
-    nodes, image = pack.nodes, pictures.movedim(1, -1)
+    nodes, image = pack.nodes, images.movedim(1, -1)
     attention = run_capture(image=image, vae=sd1.vae)
     cut = ("number of segments", 7, 0.0, True, 0.5, 0.25, 0.1)
     nested = nodes.hierarchy.DiffSegHierarchy.execute(attention, image, *cut)[0]

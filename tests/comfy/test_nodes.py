@@ -10,8 +10,8 @@ import torch
 
 
 @pytest.fixture
-def image(pictures):
-    return pictures.movedim(1, -1)  # [2, 100, 150, 3]
+def image(images):
+    return images.movedim(1, -1)  # [2, 100, 150, 3]
 
 
 def test_every_node_says_what_it_is(pack):
@@ -43,7 +43,7 @@ def test_every_node_says_what_it_is(pack):
             assert re.search(r"[.)]$", port.tooltip), port.tooltip
 
 
-def test_a_latent_gives_what_its_picture_gives(run_capture, sd1, image):
+def test_a_latent_gives_what_its_image_gives(run_capture, sd1, image):
     square = torch.nn.functional.interpolate(image.movedim(-1, 1), size=(128, 128)).movedim(1, -1)
     from_image = run_capture(vae=sd1.vae, image=square)
     from_latent = run_capture(latent={"samples": sd1.vae.encode(square)})
@@ -69,7 +69,7 @@ def test_transparency_and_half_precision_are_taken(run_capture, sd1, image):
         torch.testing.assert_close(half.maps[grid], plain.maps[grid], rtol=0, atol=0.05)
 
 
-def test_a_long_picture_keeps_its_shape(run_capture, sd1):
+def test_a_long_image_keeps_its_shape(run_capture, sd1):
     captured = run_capture(vae=sd1.vae, image=torch.rand(1, 60, 240, 3))
     assert captured.image_size == (60, 240)
     assert captured.maps.grid == (8, 32)  # 64×256 pixels
@@ -84,7 +84,7 @@ def test_the_working_size_is_the_models_own_unless_set(pack, hosts):
     }
 
 
-def test_both_or_neither_picture_and_latent_are_refused(pack, run_capture, sd1, image):
+def test_both_or_neither_image_and_latent_are_refused(pack, run_capture, sd1, image):
     error = pack.diffseg_core.InvalidSettingError
     latent = {"samples": torch.randn(1, 4, 16, 16)}
     with pytest.raises(error, match=r"either an image .* or a latent, got both"):
@@ -95,7 +95,7 @@ def test_both_or_neither_picture_and_latent_are_refused(pack, run_capture, sd1, 
         run_capture(image=image)
 
 
-def test_pictures_of_another_shape_are_refused(pack, run_capture, sd1):
+def test_images_of_another_shape_are_refused(pack, run_capture, sd1):
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match=r"got 5 \(1×100×150×5\)"):
         run_capture(vae=sd1.vae, image=torch.rand(1, 100, 150, 5))
 
@@ -118,7 +118,7 @@ def test_the_seed_matters_for_a_noised_latent_only(run_capture):
     assert not torch.allclose(finest("noised latent", 1), finest("clean latent", 1), atol=1e-4)
 
 
-def test_from_picture_to_masks_and_overlay(pack, run_capture, sd1, image):
+def test_from_image_to_masks_and_overlay(pack, run_capture, sd1, image):
     captured = run_capture(vae=sd1.vae, image=image)
     segments, count = pack.nodes.segment.DiffSegSegment.execute(captured, 0.2, 3, 8, "kmeans", 0.5).args
     assert segments.labels.shape == (2, 100, 150)
@@ -130,7 +130,7 @@ def test_from_picture_to_masks_and_overlay(pack, run_capture, sd1, image):
         assert torch.equal(masks.sum(0), torch.ones(100, 150))
         areas = masks.sum((1, 2))
         assert torch.equal(areas, areas.sort(descending=True).values)
-    # A preview asks ComfyUI which prompt its pictures belong to, and so needs the class that ComfyUI runs.
+    # A preview asks ComfyUI which prompt its images belong to, and so needs the class that ComfyUI runs.
     preview = pack.nodes.preview.DiffSegPreview
     overlay = preview.execute(segments, image, 0.5, True, True)
     assert overlay[0].shape == image.shape

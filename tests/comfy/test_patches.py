@@ -58,13 +58,13 @@ def test_freeu_acts(capture, sd1, forwards):
 
 
 def test_cross_attention_patches_act(capture, sd1):
-    """As IPAdapter's, which adds attention to a picture's tokens."""
+    """As IPAdapter's, which adds attention to an image's tokens."""
     used: Counter[str] = Counter()
-    picture = torch.randn(1, 3, 64)
+    image = torch.randn(1, 3, 64)
 
     def replaced(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, options: dict[str, Any]) -> torch.Tensor:
         used["replace"] += 1
-        tokens = picture.expand(len(q), -1, -1)
+        tokens = image.expand(len(q), -1, -1)
         text = optimized_attention(q, k, v, options["n_heads"])
         return text + optimized_attention(q, tokens, tokens, options["n_heads"])
 
@@ -191,7 +191,7 @@ def test_a_whole_block_replacement_of_self_attention_gives_way(capture, sd1):
     assert same(capture(sd1, model), capture(sd1))
 
 
-FOR_16 = torch.zeros(1, 32, 16, 16)  # as features of a picture at 128×128
+FOR_16 = torch.zeros(1, 32, 16, 16)  # as features of an image at 128×128
 
 
 def add_features(h: torch.Tensor, options: dict[str, Any]) -> torch.Tensor:

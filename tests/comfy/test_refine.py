@@ -7,13 +7,13 @@ import torch
 
 
 @pytest.fixture
-def attention(run_capture, sd1, pictures):
-    return run_capture(image=pictures.movedim(1, -1), vae=sd1.vae)
+def attention(run_capture, sd1, images):
+    return run_capture(image=images.movedim(1, -1), vae=sd1.vae)
 
 
 @pytest.fixture
-def image(pictures):
-    return pictures.movedim(1, -1)  # [2, 100, 150, 3]
+def image(images):
+    return images.movedim(1, -1)  # [2, 100, 150, 3]
 
 
 def nested(pack, attention, image, cut="number of segments", number=7, height=0.0, neighbours_only=True):
@@ -42,6 +42,6 @@ def test_every_way_to_cut(pack, attention, image, neighbours_only):
     assert count == sum(automatic.counts) > 4
 
 
-def test_a_picture_of_another_size_is_refused(pack, attention, image):
+def test_an_image_of_another_size_is_refused(pack, attention, image):
     with pytest.raises(ValueError, match="100×150 pixels as the attention has, got 100×140"):
         nested(pack, attention, image[:, :, :140])

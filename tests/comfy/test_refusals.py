@@ -94,7 +94,7 @@ def test_other_architectures_are_refused_by_name(pack, capture, sd1, name, confi
 @pytest.mark.filterwarnings(  # the upscaler's own schedule hands tensors to NumPy
     "ignore:__array_wrap__:DeprecationWarning", "ignore:To copy construct from a tensor:UserWarning"
 )
-def test_models_that_need_further_pictures_are_refused(pack, capture, sd1, name, channels, extra):
+def test_models_that_need_further_images_are_refused(pack, capture, sd1, name, channels, extra):
     model = build(name, {**SMALLEST_UNET, "in_channels": channels}, **extra)
     with pytest.raises(
         pack.diffseg_core.UnsupportedModelError, match=rf"got {name} with {channels}, which needs further"
@@ -124,12 +124,12 @@ def test_latents_of_another_shape_are_refused(pack, capture, sd1, shape, message
 
 
 @pytest.mark.parametrize("timestep", [-1, 1000])
-def test_timesteps_out_of_range_are_refused(pack, capture, sd1, pictures, timestep):
+def test_timesteps_out_of_range_are_refused(pack, capture, sd1, images, timestep):
     message = rf"timestep from 0 to 999, got {timestep}"
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
         capture(sd1, timestep=timestep)
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
-        pack.diffseg_core.capture_diffusers(sd1.pipeline, pictures, timestep=timestep)
+        pack.diffseg_core.capture_diffusers(sd1.pipeline, images, timestep=timestep)
 
 
 @pytest.mark.parametrize("timestep", [0, 1, 500, 999])
@@ -152,10 +152,10 @@ def test_combined_conditioning_is_refused(pack, capture, sd1):
 
 
 @pytest.mark.parametrize("key", ["area", "mask"])
-def test_conditioning_for_a_part_of_the_picture_is_refused(pack, capture, sd1, key):
+def test_conditioning_for_a_part_of_the_image_is_refused(pack, capture, sd1, key):
     value = {"area": (8, 8, 0, 0), "mask": torch.eye(16)[None]}[key]
     conditioning = [[sd1.conditioning[0][0], {key: value}]]
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"whole picture, got one with an? {key}"):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"whole image, got one with an? {key}"):
         capture(sd1, conditioning=conditioning)
 
 
@@ -175,10 +175,10 @@ def test_conditioning_for_other_timesteps_is_refused(pack, capture, sd1):
         ("all but finest", [(8, 8), (4, 4), (2, 2)]),
     ],
 )
-def test_resolutions_choose_the_grids(pack, capture, sd1, pictures, resolutions, grids):
+def test_resolutions_choose_the_grids(pack, capture, sd1, images, resolutions, grids):
     assert list(capture(sd1, resolutions=resolutions)) == grids
     theirs = pack.diffseg_core.capture_diffusers(
-        sd1.pipeline, pictures[..., :100], size=128, resolutions=resolutions, **sd1.embeds
+        sd1.pipeline, images[..., :100], size=128, resolutions=resolutions, **sd1.embeds
     )
     assert list(theirs) == grids
 
@@ -188,17 +188,17 @@ def test_unknown_resolutions_are_refused(pack, capture, sd1):
         capture(sd1, resolutions="coarse")
 
 
-def test_diffusers_pipelines_without_a_unet_are_refused(pack, pictures):
+def test_diffusers_pipelines_without_a_unet_are_refused(pack, images):
     with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=r"UNet2DConditionModel.*got object"):
-        pack.diffseg_core.capture_diffusers(object(), pictures)
+        pack.diffseg_core.capture_diffusers(object(), images)
 
 
-def test_a_diffusers_pipeline_without_a_text_encoder_needs_embeddings(pack, sd1, pictures):
+def test_a_diffusers_pipeline_without_a_text_encoder_needs_embeddings(pack, sd1, images):
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Expected prompt_embeds"):
-        pack.diffseg_core.capture_diffusers(sd1.pipeline, pictures, size=128)
+        pack.diffseg_core.capture_diffusers(sd1.pipeline, images, size=128)
 
 
-def test_diffusers_unet_is_as_before_after_an_exception(pack, sd1, pictures):
+def test_diffusers_unet_is_as_before_after_an_exception(pack, sd1, images):
     unet = sd1.pipeline.unet
     before = dict(unet.attn_processors)
 
@@ -208,7 +208,7 @@ def test_diffusers_unet_is_as_before_after_an_exception(pack, sd1, pictures):
     hook = unet.up_blocks[1].register_forward_pre_hook(fail)
     try:
         with pytest.raises(RuntimeError, match="out of memory, say"):
-            pack.diffseg_core.capture_diffusers(sd1.pipeline, pictures, size=128, **sd1.embeds)
+            pack.diffseg_core.capture_diffusers(sd1.pipeline, images, size=128, **sd1.embeds)
     finally:
         hook.remove()
     assert unet.attn_processors == before

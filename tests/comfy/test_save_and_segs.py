@@ -27,7 +27,7 @@ def output(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def segments(pack) -> Any:
-    """Two pictures of 64×96 with three and two segments, and a place without segment in the second."""
+    """Two images of 64×96 with three and two segments, and a place without segment in the second."""
     labels = torch.zeros(2, 64, 96, dtype=torch.int32)
     labels[0, :, 60:] = 1
     labels[0, :20, :20] = 2
@@ -69,7 +69,7 @@ def labels_of(folder: Path, stem: str) -> torch.Tensor:
         return torch.from_numpy(np.asarray(opened).astype(np.int32) - 1)
 
 
-def test_every_picture_is_saved_under_a_number_of_its_own(save, segments, image, output):
+def test_every_image_is_saved_under_a_number_of_its_own(save, segments, image, output):
     result = save(segments, image=image)
     numbers = set()
     assert names(output / "DiffSeg") == [*set_of("segments_00001"), *set_of("segments_00002")]
@@ -108,7 +108,7 @@ def test_an_unfinished_set_is_not_overwritten_either(save, segments, output):
     assert not (output / "a_0_00001_labels.png").exists()
 
 
-def test_numbers_go_on_after_other_pictures_of_the_prefix(save, segments, output):
+def test_numbers_go_on_after_other_images_of_the_prefix(save, segments, output):
     output.mkdir()
     (output / "mine_00041_.png").touch()
     save(segments, "mine")
@@ -184,7 +184,7 @@ def test_the_overlay_carries_the_workflow_as_saved_images_do(save, segments, out
         assert opened.text == {}
 
 
-def test_the_overlay_is_drawn_over_the_picture(pack, save, segments, image, output):
+def test_the_overlay_is_drawn_over_the_image(pack, save, segments, image, output):
     save(segments, "over", image)
     expected = pack.diffseg_core.draw_overlay(image, segments)
     for index, stem in enumerate(("over_00001", "over_00002")):
@@ -192,8 +192,8 @@ def test_the_overlay_is_drawn_over_the_picture(pack, save, segments, image, outp
         assert np.abs(overlay - expected[index].numpy() * 255).max() <= 0.51
 
 
-def test_a_picture_of_another_size_is_refused_and_nothing_saved(pack, save, segments, output):
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="a picture of 64×96 pixels"):
+def test_an_image_of_another_size_is_refused_and_nothing_saved(pack, save, segments, output):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="an image of 64×96 pixels"):
         save(segments, image=torch.rand(1, 32, 32, 3))
     assert not [path for path in output.rglob("*") if path.is_file()]
 
@@ -213,7 +213,7 @@ def test_an_interrupt_leaves_whole_sets_only(pack, save, segments, output, monke
     assert names(output) == set_of("a_00001")
 
 
-def test_segs_are_those_of_the_picture_asked_for(pack, segments, image):
+def test_segs_are_those_of_the_image_asked_for(pack, segments, image):
     to_segs = pack.nodes.to_segs.DiffSegToSEGS.execute
     size, found = to_segs(segments, 3.0, 1, image)[0]
     assert size == (64, 96)
@@ -225,7 +225,7 @@ def test_segs_are_those_of_the_picture_asked_for(pack, segments, image):
     assert all(seg.cropped_image is None for seg in to_segs(segments, 3.0, 1)[0][1])
 
 
-def test_one_picture_serves_every_image_of_the_segments(pack, segments, image):
+def test_one_image_serves_every_image_of_the_segments(pack, segments, image):
     _, found = pack.nodes.to_segs.DiffSegToSEGS.execute(segments, 1.0, 1, image[:1])[0]
     x1, y1, x2, y2 = found[1].crop_region
     np.testing.assert_array_equal(found[1].cropped_image[0], image[0, y1:y2, x1:x2].numpy())

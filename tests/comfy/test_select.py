@@ -28,7 +28,7 @@ def segments(pack):
 
 @pytest.fixture
 def nested(pack):
-    """Two pictures of five and three leaves, cut into three segments and two."""
+    """Two images of five and three leaves, cut into three segments and two."""
     core = pack.diffseg_core
 
     def tree(leaves, joins):
@@ -92,7 +92,7 @@ def test_points_invert_and_image_index(select, points, invert, image_index, chos
     assert torch.equal(mask[0], expected.amax(0))
 
 
-def test_nothing_chosen_is_an_empty_mask_of_the_pictures_size(select):
+def test_nothing_chosen_is_an_empty_mask_of_the_images_size(select):
     mask, masks, cutout = select().args
     assert torch.equal(mask, torch.zeros(1, 2, 4))
     assert torch.equal(masks, torch.zeros(1, 2, 4))
@@ -166,16 +166,16 @@ def test_without_a_tree_the_granularity_is_ignored(select, caplog):
     assert found.ui == expected.ui
 
 
-def test_points_outside_a_smaller_picture_are_ignored_and_counted(select, caplog):
+def test_points_outside_a_smaller_image_are_ignored_and_counted(select, caplog):
     points, others = '[{"x": 4, "y": 0}, {"x": 2, "y": 1}]', '[{"x": 0, "y": -1}]'
     found = select(points, more_points=others)
     assert torch.equal(found.args[0][0], (LABELS[0] == 2).float())
     assert found.ui["diffseg_view"][0]["outside"] == 2
-    assert "2 of 3 point(s) ignored, as they lie outside the picture of 2×4 pixels" in caplog.text
+    assert "2 of 3 point(s) ignored, as they lie outside the image of 2×4 pixels" in caplog.text
     assert select('[{"x": 2, "y": 1}]').ui["diffseg_view"][0]["outside"] == 0
 
 
-def test_the_cutout_is_nowhere_more_opaque_than_the_picture(select, image):
+def test_the_cutout_is_nowhere_more_opaque_than_the_image(select, image):
     alpha = torch.rand(2, 2, 4, 1)
     cutout = select('[{"x": 0, "y": 0}]', image_index=1, image=torch.cat([image, alpha], -1)).args[2]
     assert torch.equal(cutout[0, ..., 3], (LABELS[1] == 0) * alpha[1, ..., 0])
@@ -184,14 +184,14 @@ def test_the_cutout_is_nowhere_more_opaque_than_the_picture(select, image):
     assert torch.equal(one[0, ..., 3], (LABELS[1] == 0) * alpha[0, ..., 0])
 
 
-def test_a_grey_picture_gets_three_channels(select, image):
+def test_a_grey_image_gets_three_channels(select, image):
     cutout = select('[{"x": 0, "y": 0}]', image=image[..., :1]).args[2]
     assert torch.equal(cutout[0, ..., :3], image[0, ..., :1].expand(-1, -1, 3))
     assert torch.equal(cutout[0, ..., 3], (LABELS[0] == 0).float())
 
 
 @pytest.mark.parametrize(("height", "width"), [(2, 70_000), (70_000, 3), (9000, 20)])
-def test_a_picture_too_large_for_browsers_is_sent_smaller(pack, height, width):
+def test_an_image_too_large_for_browsers_is_sent_smaller(pack, height, width):
     torch.manual_seed(height)
     labels = torch.randint(0, 3, (1, height, width), dtype=torch.int32)
     segments = pack.diffseg_core.Segments(labels, (torch.empty(3, 1, 1),))
@@ -200,8 +200,8 @@ def test_a_picture_too_large_for_browsers_is_sent_smaller(pack, height, width):
     )
     assert torch.equal(found.args[0][0], (labels[0] == labels[0, 0, 0]).float())
     files = found.ui["diffseg_view"][0]["pictures"]["0"]
-    with Image.open(written(files["picture"])) as picture, Image.open(written(files["ids"])) as ids:
-        assert picture.size == ids.size
+    with Image.open(written(files["picture"])) as image, Image.open(written(files["ids"])) as ids:
+        assert image.size == ids.size
         columns, rows = ids.size
         assert max(columns, rows) == 8192
         pixels = np.asarray(ids)
@@ -223,7 +223,7 @@ def test_more_segments_than_the_picker_numbers_come_out_as_masks(pack):
     assert found.ui["diffseg_view"][0]["pictures"] == {"0": {"too_many": 65_536}}
 
 
-def test_without_a_picture_the_segments_colours_are_cut_out(select):
+def test_without_an_image_the_segments_colours_are_cut_out(select):
     cutout = select('[{"x": 0, "y": 0}]', image=None, image_index=1).args[2]
     colours = cutout[0, ..., :3]
     assert torch.equal(colours[0, 0], colours[1, 1])
@@ -231,7 +231,7 @@ def test_without_a_picture_the_segments_colours_are_cut_out(select):
     assert not colours[1, 2].any(), "no segment, no colour"
 
 
-def test_the_picker_gets_every_picture_of_the_batch(select, image):
+def test_the_picker_gets_every_image_of_the_batch(select, image):
     (view,) = select(image_index=1, more_points='[{"x": 0, "y": 0}]').ui["diffseg_view"]
     assert view["batch_size"] == 2
     assert view["more_points"] == [{"x": 0, "y": 0}]
@@ -243,11 +243,11 @@ def test_the_picker_gets_every_picture_of_the_batch(select, image):
             facts = json.loads(ids.text["diffseg"])
         assert facts["areas"] == LABELS[index][LABELS[index] >= 0].bincount().tolist()
         assert [int(LABELS[index][y, x]) for x, y in facts["poles"]] == list(range(len(facts["areas"])))
-        with Image.open(written(files["picture"])) as picture:
-            assert picture.size == (4, 2)
+        with Image.open(written(files["picture"])) as shown:
+            assert shown.size == (4, 2)
 
 
-def test_a_long_batch_sends_the_picture_at_hand_only(pack, image):
+def test_a_long_batch_sends_the_image_at_hand_only(pack, image):
     segments = pack.diffseg_core.Segments(LABELS[:1].expand(40, -1, -1), (torch.empty(3, 1, 1),) * 40)
     node = pack.nodes.select.DiffSegSelect
     (view,) = node.execute(segments, "[]", False, 30, image=image[:1]).ui["diffseg_view"]

@@ -1,4 +1,4 @@
-"""The same weights and picture give the same attention in both hosts, and it is the model's own."""
+"""The same weights and image give the same attention in both hosts, and it is the model's own."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def expected_maps(attentions: list[torch.nn.Module], run: Any) -> tuple[dict[int
 
 @pytest.mark.parametrize("noise_seed", [None, 7])
 @pytest.mark.parametrize(("size", "crop"), [(128, slice(25, 125)), (160, slice(None))], ids=["square", "3:2"])
-def test_both_captures_agree(pack, host, pictures, size, crop, noise_seed):
-    images = pictures[:, :, :, crop]
+def test_both_captures_agree(pack, host, images, size, crop, noise_seed):
+    cropped = images[:, :, :, crop]
     ours = pack.nodes.capture.DiffSegCapture.execute(
         model=host.model,
         vae=host.vae,
-        image=images.movedim(1, -1),
+        image=cropped.movedim(1, -1),
         conditioning=host.conditioning,
         timestep=300,
         input_mode="clean latent" if noise_seed is None else "noised latent",
@@ -57,9 +57,9 @@ def test_both_captures_agree(pack, host, pictures, size, crop, noise_seed):
         resolutions="all",
     )[0]
     theirs = pack.diffseg_core.capture_diffusers(
-        host.pipeline, images, size=size, noise_seed=noise_seed, **host.embeds
+        host.pipeline, cropped, size=size, noise_seed=noise_seed, **host.embeds
     )
-    assert ours.image_size == tuple(images.shape[2:])
+    assert ours.image_size == tuple(cropped.shape[2:])
     assert_same_maps(ours.maps, theirs, atol=1e-5)
 
 
@@ -72,27 +72,27 @@ def test_comfyui_capture_is_the_softmax_of_the_layers_own_inputs(capture, host):
         assert maps[grid].amax() > 2 / grid.tokens  # uneven enough for a mistake to show
 
 
-def test_diffusers_capture_is_the_softmax_of_the_layers_own_inputs(pack, host, pictures):
+def test_diffusers_capture_is_the_softmax_of_the_layers_own_inputs(pack, host, images):
     attentions = [m for name, m in host.pipeline.unet.named_modules() if name.endswith(".attn1")]
     expected, maps = expected_maps(
         attentions,
-        lambda: pack.diffseg_core.capture_diffusers(host.pipeline, pictures, size=128, **host.embeds),
+        lambda: pack.diffseg_core.capture_diffusers(host.pipeline, images, size=128, **host.embeds),
     )
     assert {grid.tokens for grid in maps} == expected.keys()
     for grid in maps:
         torch.testing.assert_close(maps[grid], expected[grid.tokens], rtol=0, atol=1e-5)
 
 
-def test_a_half_precision_vae_that_overflows_encodes_in_float32(pack, sd1, pictures):
+def test_a_half_precision_vae_that_overflows_encodes_in_float32(pack, sd1, images):
     vae = sd1.pipeline.vae
-    full = pack.diffseg_core.capture_diffusers(sd1.pipeline, pictures, size=128, **sd1.embeds)
+    full = pack.diffseg_core.capture_diffusers(sd1.pipeline, images, size=128, **sd1.embeds)
     assert vae.config.force_upcast
     seen: list[torch.dtype] = []
     hook = vae.encoder.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].dtype))
     weights = {name: weight.clone() for name, weight in vae.state_dict().items()}
     try:
         vae.half()
-        half = pack.diffseg_core.capture_diffusers(sd1.pipeline, pictures, size=128, **sd1.embeds)
+        half = pack.diffseg_core.capture_diffusers(sd1.pipeline, images, size=128, **sd1.embeds)
         assert vae.dtype == torch.float16
     finally:
         hook.remove()
@@ -134,18 +134,18 @@ def test_no_more_than_a_chunk_is_held_beside_the_accumulators(pack, monkeypatch)
     assert max(made) == 256 * 256
 
 
-def test_diffusers_pipeline_is_as_before(pack, sd1, pictures):
+def test_diffusers_pipeline_is_as_before(pack, sd1, images):
     unet = sd1.pipeline.unet
     processors = dict(unet.attn_processors)
     state = torch.random.get_rng_state()
-    pack.diffseg_core.capture_diffusers(sd1.pipeline, pictures, size=128, noise_seed=3, **sd1.embeds)
+    pack.diffseg_core.capture_diffusers(sd1.pipeline, images, size=128, noise_seed=3, **sd1.embeds)
     assert unet.attn_processors == processors
     assert not any(module._forward_pre_hooks for module in unet.modules())
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
 @pytest.mark.parametrize("kind", ["comfyui", "diffusers"])
-def test_the_models_output_is_its_own(pack, capture, host, pictures, kind):
+def test_the_models_output_is_its_own(pack, capture, host, images, kind):
     calls: list[tuple[Any, Any]] = []
     outputs: list[Any] = []
 
@@ -162,7 +162,7 @@ def test_the_models_output_is_its_own(pack, capture, host, pictures, kind):
         if kind == "comfyui":
             capture(host)
         else:
-            pack.diffseg_core.capture_diffusers(host.pipeline, pictures, size=128, **host.embeds)
+            pack.diffseg_core.capture_diffusers(host.pipeline, images, size=128, **host.embeds)
     ((arguments, named),) = calls  # one forward, no more
     if kind == "comfyui":
         assert named.pop("transformer_options")["patches_replace"]["attn1"]

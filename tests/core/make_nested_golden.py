@@ -13,14 +13,14 @@ import json
 import numpy as np
 from golden_files import CUTS, FOLDER, PHOTOGRAPHS, nested_maps, photograph
 
-from diffseg_core import refine, segment, segment_nested, soft_masks
+from diffseg_core import refine_edges, segment, segment_nested, soft_masks
 
 
 def main() -> None:
     """Write one file for each photograph."""
     for name in PHOTOGRAPHS:
-        maps, picture = nested_maps(name), photograph(name)
-        segments = segment_nested(maps, picture)
+        maps, image = nested_maps(name), photograph(name)
+        segments = segment_nested(maps, image)
         tree = segments.hierarchies[0]
         cuts = {
             f"labels_{number or 'automatic'}": (
@@ -28,9 +28,9 @@ def main() -> None:
             ).labels[0]
             for number in CUTS
         }
-        merged = segment(maps, tuple(picture.shape[1:3]), merge_threshold=1.0)
-        refined = refine(merged, picture)
-        soft = soft_masks(refined, picture)
+        merged = segment(maps, tuple(image.shape[1:3]), merge_threshold=1.0)
+        refined = refine_edges(merged, image)
+        soft = soft_masks(refined, image)
         np.savez_compressed(
             FOLDER / f"nested-{name}.npz",
             meta=json.dumps({"photograph": name, "automatic": tree.automatic_number()}),

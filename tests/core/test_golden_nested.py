@@ -11,7 +11,7 @@ import torch
 from golden_files import CUTS, FOLDER, PHOTOGRAPHS, nested_maps, photograph, read
 from scipy.optimize import linear_sum_assignment
 
-from diffseg_core import AttentionMaps, Segments, refine, segment, segment_nested, soft_masks
+from diffseg_core import AttentionMaps, Segments, refine_edges, segment, segment_nested, soft_masks
 
 SAME_PIXELS = 0.9995
 """Floats of other processors may move a pixel of a border here and there."""
@@ -71,11 +71,11 @@ def test_cuts_are_as_before(name: str, number: int | None):
 @names
 def test_refined_edges_and_soft_masks_are_as_before(name: str):
     stored, _ = golden(name)
-    picture = photograph(name)
-    merged = segment(maps_of(name), tuple(picture.shape[1:3]), merge_threshold=1.0)
+    image = photograph(name)
+    merged = segment(maps_of(name), tuple(image.shape[1:3]), merge_threshold=1.0)
     assert same_pixels(merged.labels[0], stored["merged"]) >= SAME_PIXELS
-    refined = refine(merged, picture)
+    refined = refine_edges(merged, image)
     assert same_pixels(refined.labels[0], stored["refined"]) >= SAME_PIXELS
-    soft = soft_masks(refined, picture)[:, ::8, ::8].numpy() * 255
+    soft = soft_masks(refined, image)[:, ::8, ::8].numpy() * 255
     assert np.abs(soft - stored["soft"]).mean() < 0.6
     assert float((np.abs(soft - stored["soft"]) < 2).mean()) > 0.999

@@ -92,7 +92,7 @@ def test_masks_and_areas_leave_out_what_belongs_to_no_segment():
     assert kept.union().dtype == torch.float32
 
 
-def test_the_union_of_all_segments_is_the_picture():
+def test_the_union_of_all_segments_is_the_image():
     assert torch.equal(segments(*LABELS).union(), torch.ones(2, 3, 4))
 
 
@@ -121,7 +121,7 @@ def test_ordering_by_area_leaves_pixels_of_no_segment_alone():
     assert proposals.flatten().tolist() == [2, 0]
 
 
-def test_crumbs_beside_no_segment_become_no_segment():
+def test_small_regions_beside_no_segment_become_no_segment():
     labels = np.full((6, 6), -1, dtype=np.int32)
     labels[:, 3:] = 0
     labels[1, 1] = 1
@@ -129,17 +129,17 @@ def test_crumbs_beside_no_segment_become_no_segment():
 
 
 @pytest.mark.parametrize("chosen", [[1], []], ids=["one segment", "none"])
-def test_the_preview_shows_the_picture_itself_where_no_segment_is(chosen):
+def test_the_preview_shows_the_image_itself_where_no_segment_is(chosen):
     labels = [[0] * 40] * 40 + [[1] * 40] * 24
     kept = segments(labels).subset([chosen])
-    picture = torch.rand(1, 64, 40, 3, generator=torch.Generator().manual_seed(0))
-    drawn = draw_overlay(picture, kept, opacity=1.0, borders=False)
+    image = torch.rand(1, 64, 40, 3, generator=torch.Generator().manual_seed(0))
+    drawn = draw_overlay(image, kept, opacity=1.0, borders=False)
     outside = kept.union() == 0
-    assert torch.equal(drawn[outside], picture[outside])
-    changed = (drawn != picture).any(3)
+    assert torch.equal(drawn[outside], image[outside])
+    changed = (drawn != image).any(3)
     assert torch.equal(changed, ~outside)
-    bordered = draw_overlay(picture, kept, opacity=0.0, numbers=False)
-    assert torch.equal(bordered, picture) == (not chosen), "a border runs around what is kept"
+    bordered = draw_overlay(image, kept, opacity=0.0, numbers=False)
+    assert torch.equal(bordered, image) == (not chosen), "a border runs around what is kept"
 
 
 class CountedTensor(torch.Tensor):

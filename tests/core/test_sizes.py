@@ -1,11 +1,11 @@
-"""Pictures of any shape: masks come back at exactly their size, and where the things are."""
+"""Images of any shape: masks come back at exactly their size, and where the things are."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from diffseg_core import AttentionMaps, Segments, refine, segment, segment_nested
+from diffseg_core import AttentionMaps, Segments, refine_edges, segment, segment_nested
 
 SHAPES = {
     "1:1": ((16, 16), (256, 256)),
@@ -43,7 +43,7 @@ def place(segments: Segments, across: bool) -> float:
 
 @pytest.mark.parametrize("across", [True, False], ids=["left and right", "above and below"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_an_edge_is_where_it_is_in_the_picture(shape, across):
+def test_an_edge_is_where_it_is_in_the_image(shape, across):
     grid, size = SHAPES[shape]
     length = size[1] if across else size[0]
     tokens = grid[1] if across else grid[0]
@@ -56,7 +56,7 @@ def test_an_edge_is_where_it_is_in_the_picture(shape, across):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_rescaled_picture_has_a_rescaled_mask(shape):
+def test_a_rescaled_image_has_a_rescaled_mask(shape):
     grid, size = SHAPES[shape]
     maps = half_and_half(grid, 0.5, across=True)
     for scale in (0.5, 1.7, 3.0):
@@ -71,13 +71,13 @@ def test_a_rescaled_picture_has_a_rescaled_mask(shape):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("shift", [-3, 0, 2])
-def test_nested_and_refined_segments_lie_on_the_pictures_edge(shape, shift):
+def test_nested_and_refined_segments_lie_on_the_images_edge(shape, shift):
     grid, size = SHAPES[shape]
     edge = size[1] // 2 + shift
-    picture = torch.where(torch.arange(size[1]) < edge, 0.2, 0.8)[None, None, :, None].expand(1, *size, 3)
+    image = torch.where(torch.arange(size[1]) < edge, 0.2, 0.8)[None, None, :, None].expand(1, *size, 3)
     maps = half_and_half(grid, 0.5, across=True)
-    nested = segment_nested(maps, picture, number=2)
+    nested = segment_nested(maps, image, number=2)
     assert nested.image_size == size
     assert abs(place(nested, across=True) - edge) <= 0.5
-    refined = refine(segment(maps, size, merge_threshold=0.5, anchors=min(grid)), picture)
+    refined = refine_edges(segment(maps, size, merge_threshold=0.5, anchors=min(grid)), image)
     assert abs(place(refined, across=True) - edge) <= 1.0

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from diffseg_tools.comfyui import ComfyServer
-from diffseg_tools.demo import DEMONSTRATIONS, TILE, WORKFLOW, contact_sheet, pictures_of, prompt_of
+from diffseg_tools.demo import DEMONSTRATIONS, TILE, WORKFLOW, contact_sheet, images_of, prompt_of
 from PIL import Image
 
 # Outside of what is cut out, x and y: a corner of the table, the sky, the leaves behind the flower.
@@ -20,12 +20,12 @@ def test_a_demonstration_cuts_out_what_is_clicked(comfy_server: ComfyServer, nam
     comfy_server.upload_image(demonstration.photograph)
     workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
     prompt = prompt_of(workflow, comfy_server.object_info(), demonstration)
-    pictures = pictures_of(comfy_server, prompt)
+    images = images_of(comfy_server, prompt)
     with Image.open(demonstration.photograph) as photograph:
         size = photograph.size
-    (overlay,), (cutout,) = pictures["overlay"], pictures["cutout"]
+    (overlay,), (cutout,) = images["overlay"], images["cutout"]
     assert overlay.size == cutout.size == size
-    masks = np.stack([np.asarray(mask)[..., 0] for mask in pictures["mask"]]) == 255
+    masks = np.stack([np.asarray(mask)[..., 0] for mask in images["mask"]]) == 255
     assert (masks.sum(0) == 1).all()
     assert len(masks) == (demonstration.number or len(masks))
     inside = np.asarray(cutout)[..., 3] == 255

@@ -1,6 +1,6 @@
-"""The example workflows that edit a picture: what each of them promises holds for the pixels.
+"""The example workflows that edit an image: what each of them promises holds for the pixels.
 
-The demo model stands in for the checkpoint and its photograph for the picture; sampling takes two steps.
+The demo model stands in for the checkpoint and its photograph for the image; sampling takes two steps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from diffseg_tools.comfyui import ComfyServer
-from diffseg_tools.demo import pictures_of
+from diffseg_tools.demo import images_of
 from diffseg_tools.environment import NEWEST, Installation, comfyui_directory, link_directory
 from diffseg_tools.workflow import to_prompt
 from PIL import Image, ImageDraw, ImageFilter
@@ -106,8 +106,8 @@ def save_mask(prompt: Prompt, name: str, link: list[Any]) -> None:
 
 def run(server: ComfyServer, prompt: Prompt) -> dict[str, list[Pixels]]:
     """What the prompt saves, by the name that the file begins with."""
-    pictures = pictures_of(server, prompt)
-    return {name: [np.asarray(picture) for picture in members] for name, members in pictures.items()}
+    images = images_of(server, prompt)
+    return {name: [np.asarray(image) for image in members] for name, members in images.items()}
 
 
 def halved(point: tuple[int, int]) -> tuple[int, int]:
@@ -132,9 +132,9 @@ def test_inpainting_changes_the_segment_and_no_pixel_elsewhere(
     save(prompt, "before", [node_of(prompt, class_type="ImageScaleToTotalPixels"), 0])
     save_mask(prompt, "chosen", [node_of(prompt, class_type="DiffSegSelect"), 0])
     save_mask(prompt, "grown", [node_of(prompt, class_type="GrowMask"), 0])
-    pictures = run(any_comfy_server, prompt)
-    (before,), (after,) = pictures["before"], pictures["inpainted"]
-    (chosen,), (grown,) = pictures["chosen"], pictures["grown"]
+    images = run(any_comfy_server, prompt)
+    (before,), (after,) = images["before"], images["inpainted"]
+    (chosen,), (grown,) = images["chosen"], images["grown"]
     radius = prompt[node_of(prompt, title="Soft edge")]["inputs"]["blur_radius"]
     reached = np.asarray(Image.fromarray(grown[..., 0]).filter(ImageFilter.MaxFilter(2 * radius + 1))) > 0
     assert is_set(chosen)[halved(SAUCER)[::-1]]
@@ -151,8 +151,8 @@ def test_a_new_background_leaves_the_subject_its_pixels(
     prompt[node_of(prompt, title="New background")]["inputs"]["image"] = "other.png"
     save_mask(prompt, "chosen", [node_of(prompt, class_type="DiffSegSelect"), 0])
     save(prompt, "alone", [node_of(prompt, title="Soften"), 0])
-    pictures = run(any_comfy_server, prompt)
-    (result,), (alone,), (mask,) = pictures["background"], pictures["alone"], pictures["chosen"]
+    images = run(any_comfy_server, prompt)
+    (result,), (alone,), (mask,) = images["background"], images["alone"], images["chosen"]
     chosen = is_set(mask)
     assert chosen[RIM[::-1]]
     assert 0.02 < chosen.mean() < 0.9
@@ -167,8 +167,8 @@ def test_recolouring_multiplies_the_object_by_the_colour(
     prompt = prompt_of(any_comfy_server, "recolour_an_object", RIM)
     colour = prompt[node_of(prompt, title="Colour")]["inputs"]["color"]
     save_mask(prompt, "chosen", [node_of(prompt, class_type="DiffSegSelect"), 0])
-    pictures = run(any_comfy_server, prompt)
-    (result,), (mask,) = pictures["recoloured"], pictures["chosen"]
+    images = run(any_comfy_server, prompt)
+    (result,), (mask,) = images["recoloured"], images["chosen"]
     chosen = is_set(mask)
     channels = np.array([colour >> 16, colour >> 8 & 255, colour & 255])
     expected = (photograph * channels / 255).astype(np.uint8)
@@ -178,7 +178,7 @@ def test_recolouring_multiplies_the_object_by_the_colour(
 
 
 def test_every_prompt_is_heard_in_its_own_region(any_comfy_server: ComfyServer) -> None:
-    """Sampling after one region's prompt alone gives the same picture there, and nothing elsewhere."""
+    """Sampling after one region's prompt alone gives the same image there, and nothing elsewhere."""
     prompt = prompt_of(any_comfy_server, "one_prompt_per_region", halved(RIM), halved(CLOTH))
     pickers = [key for key, node in prompt.items() if node["class_type"] == "DiffSegSelect"]
     heard = [key for key, node in prompt.items() if node["class_type"] == "ConditioningSetMask"]
@@ -211,11 +211,11 @@ def test_a_drawn_mask_snaps_to_the_segments_that_it_covers(
     segments = prompt[node_of(prompt, class_type="DiffSegSnapMask")]["inputs"]["segments"]
     prompt["masks"] = {"class_type": "DiffSegMasks", "inputs": {"segments": segments, "image_index": 0}}
     save_mask(prompt, "each", ["masks", 0])
-    pictures = run(any_comfy_server, prompt)
-    (clean,), (cutout,) = pictures["clean_mask"], pictures["cutout"]
+    images = run(any_comfy_server, prompt)
+    (clean,), (cutout,) = images["clean_mask"], images["cutout"]
     rough = np.asarray(drawn) == 0
-    covered = [segment for segment in map(is_set, pictures["each"]) if rough[segment].mean() > 0.5]
-    assert 0 < len(covered) < len(pictures["each"])
+    covered = [segment for segment in map(is_set, images["each"]) if rough[segment].mean() > 0.5]
+    assert 0 < len(covered) < len(images["each"])
     np.testing.assert_array_equal(is_set(clean), np.any(covered, axis=0))
     assert (is_set(clean) != rough).any()
     np.testing.assert_array_equal(cutout[..., 3] == 255, is_set(clean))
@@ -256,8 +256,8 @@ def test_the_detailer_changes_the_chosen_segments(
     prompt["anything"] = {"class_type": "ImpactConditionalBranch", "inputs": anything}
     prompt[detailer]["inputs"]["clip"] = ["anything", 0]
     save_mask(prompt, "chosen", [node_of(prompt, class_type="DiffSegFilter"), 1])
-    pictures = run(server_with_impact_pack, prompt)
-    (result,), (mask,) = pictures["detailed"], pictures["chosen"]
+    images = run(server_with_impact_pack, prompt)
+    (result,), (mask,) = images["detailed"], images["chosen"]
     chosen = is_set(mask)
     reached = np.asarray(Image.fromarray(mask[..., 0]).filter(ImageFilter.MaxFilter(41))) > 0
     assert difference(result, photograph)[chosen].mean() > 5

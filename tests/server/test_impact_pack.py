@@ -44,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
 
 @pytest.fixture
 def prompt(segments_prompt: Prompt) -> Prompt:
-    """Segments at "3", their SEGS with pieces of the picture at "segs"; the label map is saved."""
+    """Segments at "3", their SEGS with pieces of the image at "segs"; the label map is saved."""
     return {
         **segments_prompt,
         "segs": node("DiffSegToSEGS", segments=["3", 0], image=["1", 3], crop_factor=3.0, image_index=0),
@@ -64,19 +64,17 @@ def with_saved_mask(prompt: Prompt, mask: list[Any]) -> Prompt:
     }
 
 
-def picture(server: ComfyServer, entry: dict[str, str]) -> np.ndarray:
+def image(server: ComfyServer, entry: dict[str, str]) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(server.fetch_image(entry))))
 
 
 def run(server: ComfyServer, prompt: Prompt) -> tuple[np.ndarray, dict[str, list[np.ndarray]]]:
-    """The label map, −1 where no segment is, and the pictures of every output node."""
+    """The label map, −1 where no segment is, and the images of every output node."""
     outputs = server.run(prompt).outputs
     (entry,) = outputs.pop("labels")["images"]
     entry = {**entry, "filename": entry["filename"].replace("_overlay", "_labels")}
-    pictures = {
-        name: [picture(server, image) for image in output["images"]] for name, output in outputs.items()
-    }
-    return picture(server, entry).astype(int) - 1, pictures
+    images = {name: [image(server, each) for each in output["images"]] for name, output in outputs.items()}
+    return image(server, entry).astype(int) - 1, images
 
 
 def masks_of(labels: np.ndarray) -> list[np.ndarray]:
@@ -92,15 +90,15 @@ def assert_masks(saved: list[np.ndarray], expected: list[np.ndarray]) -> None:
 def test_the_combined_mask_is_the_union_of_the_segments(server: ComfyServer, prompt: Prompt) -> None:
     prompt["1 and 2"] = node("ImpactSEGSPicker", picks="2,3", segs=["segs", 0])
     prompt["combined"] = node("SegsToCombinedMask", segs=["1 and 2", 0])
-    labels, pictures = run(server, with_saved_mask(prompt, ["combined", 0]))
-    assert_masks(pictures["saved"], [np.isin(labels, (1, 2))])
+    labels, images = run(server, with_saved_mask(prompt, ["combined", 0]))
+    assert_masks(images["saved"], [np.isin(labels, (1, 2))])
 
 
 def test_the_list_of_masks_is_that_of_the_segments_in_order(server: ComfyServer, prompt: Prompt) -> None:
     prompt["list"] = node("ImpactSEGSToMaskList", segs=["segs", 0])
-    labels, pictures = run(server, with_saved_mask(prompt, ["list", 0]))
+    labels, images = run(server, with_saved_mask(prompt, ["list", 0]))
     assert len(masks_of(labels)) >= 3
-    assert_masks(pictures["saved"], masks_of(labels))
+    assert_masks(images["saved"], masks_of(labels))
 
 
 def test_the_ordered_filter_takes_the_topmost(server: ComfyServer, prompt: Prompt) -> None:
@@ -109,9 +107,9 @@ def test_the_ordered_filter_takes_the_topmost(server: ComfyServer, prompt: Promp
         "ImpactSEGSOrderedFilter", segs=["segs", 0], target="y2", order=False, take_start=0, take_count=1
     )
     prompt["list"] = node("ImpactSEGSToMaskList", segs=["lowest", 0])
-    labels, pictures = run(server, with_saved_mask(prompt, ["list", 0]))
+    labels, images = run(server, with_saved_mask(prompt, ["list", 0]))
     topmost = min(masks_of(labels), key=lambda mask: np.flatnonzero(mask.any(1)).max())
-    assert_masks(pictures["saved"], [topmost])
+    assert_masks(images["saved"], [topmost])
 
 
 def test_the_range_filter_reads_width_and_confidence(server: ComfyServer, prompt: Prompt) -> None:
@@ -128,17 +126,17 @@ def test_the_range_filter_reads_width_and_confidence(server: ComfyServer, prompt
         max_value=100,
     )
     prompt["list"] = node("ImpactSEGSToMaskList", segs=["sure", 0])
-    labels, pictures = run(server, with_saved_mask(prompt, ["list", 0]))
+    labels, images = run(server, with_saved_mask(prompt, ["list", 0]))
     narrow = [mask for mask in masks_of(labels) if np.ptp(np.flatnonzero(mask.any(0))) + 1 <= 599]
     assert 0 < len(narrow) < len(masks_of(labels)), "the filter has something to do"
-    assert_masks(pictures["saved"], narrow)
+    assert_masks(images["saved"], narrow)
 
 
 def test_the_label_filter_finds_a_segment_by_its_label(server: ComfyServer, prompt: Prompt) -> None:
     prompt["found"] = node("ImpactSEGSLabelFilter", segs=["segs", 0], preset="all", labels="segment 1")
     prompt["list"] = node("ImpactSEGSToMaskList", segs=["found", 0])
-    labels, pictures = run(server, with_saved_mask(prompt, ["list", 0]))
-    assert_masks(pictures["saved"], [labels == 1])
+    labels, images = run(server, with_saved_mask(prompt, ["list", 0]))
+    assert_masks(images["saved"], [labels == 1])
 
 
 @pytest.mark.parametrize("with_image", [True, False])
@@ -147,10 +145,10 @@ def test_the_preview_shows_every_segment(server: ComfyServer, prompt: Prompt, wi
     if not with_image:
         del prompt["segs"]["inputs"]["image"]
         prompt["preview"]["inputs"]["fallback_image_opt"] = ["1", 3]
-    labels, pictures = run(server, prompt)
+    labels, images = run(server, prompt)
     masks = masks_of(labels)
-    assert len(pictures["preview"]) == len(masks)
-    for shown, mask in zip(pictures["preview"], masks, strict=True):
+    assert len(images["preview"]) == len(masks)
+    for shown, mask in zip(images["preview"], masks, strict=True):
         assert shown.shape[2] == 4
         assert (shown[..., 3] == 255).sum() == mask.sum()
 
@@ -162,8 +160,8 @@ def test_masks_in_segs_can_be_grown_and_cut(server: ComfyServer, prompt: Prompt)
     prompt["cut"] = node("ImpactSegsAndMask", segs=["grown", 0], mask=["half", 0])
     prompt["merged"] = node("ImpactSEGSMerge", segs=["cut", 0])
     prompt["list"] = node("ImpactSEGSToMaskList", segs=["merged", 0])
-    labels, pictures = run(server, with_saved_mask(prompt, ["list", 0]))
-    (saved,) = pictures["saved"]
+    labels, images = run(server, with_saved_mask(prompt, ["list", 0]))
+    (saved,) = images["saved"]
     grown = saved[..., 0] == 255
     assert grown[labels == 1].all()
     assert (labels == 1).sum() < grown.sum() < 2 * (labels == 1).sum()
@@ -173,7 +171,7 @@ def test_masks_in_segs_can_be_grown_and_cut(server: ComfyServer, prompt: Prompt)
 def test_a_detailer_repaints_the_segment_and_leaves_the_rest(
     server: ComfyServer, prompt: Prompt, detailer: str
 ) -> None:
-    """With the demo model, whose pictures are blurs: that it runs and where it paints is what counts."""
+    """With the demo model, whose images are blurs: that it runs and where it paints is what counts."""
     sampling = {
         "image": ["1", 3], "segs": ["one", 0], "guide_size": 128, "guide_size_for": True, "max_size": 256,
         "seed": 1, "steps": 2, "cfg": 1.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 0.9,
@@ -194,8 +192,8 @@ def test_a_detailer_repaints_the_segment_and_leaves_the_rest(
         prompt["detailed"] = node("SEGSPaste", image=["1", 3], segs=["pieces", 0], feather=0, alpha=255)
     prompt["after"] = node("SaveImage", images=["detailed", 0], filename_prefix="after")
     prompt["before"] = node("SaveImage", images=["1", 3], filename_prefix="before")
-    labels, pictures = run(server, prompt)
-    (before,), (after,) = pictures["before"], pictures["after"]
+    labels, images = run(server, prompt)
+    (before,), (after,) = images["before"], images["after"]
     change = np.abs(before.astype(int) - after).max(2)
     assert change[labels == 2].mean() > 5
     assert (change[labels != 2] <= 1).all(), "no more than 8 bits' rounding"

@@ -7,7 +7,7 @@ from diffseg_tools.comfyui import ComfyServer
 from diffseg_tools.prompt_run import ComfyRunError
 
 
-def picture_prompt(prefix: str) -> dict:
+def image_prompt(prefix: str) -> dict:
     return {
         "1": {
             "class_type": "EmptyImage",
@@ -23,22 +23,22 @@ def test_the_release_is_the_one_asked_for(any_comfy_server: ComfyServer) -> None
 
 
 def test_a_changed_node_runs_and_what_feeds_it_stays_cached(any_comfy_server: ComfyServer) -> None:
-    first = any_comfy_server.run(picture_prompt("tests/first"))
+    first = any_comfy_server.run(image_prompt("tests/first"))
     assert (first.executed, first.cached) == (("1", "2"), ())
-    again = any_comfy_server.run(picture_prompt("tests/first"))
+    again = any_comfy_server.run(image_prompt("tests/first"))
     assert (again.executed, set(again.cached)) == ((), {"1", "2"})
-    changed = any_comfy_server.run(picture_prompt("tests/second"))
+    changed = any_comfy_server.run(image_prompt("tests/second"))
     assert (changed.executed, changed.cached) == (("2",), ("1",))
 
 
 def test_saved_images_can_be_fetched(any_comfy_server: ComfyServer) -> None:
-    images = any_comfy_server.run(picture_prompt("tests/fetched")).outputs["2"]["images"]
+    images = any_comfy_server.run(image_prompt("tests/fetched")).outputs["2"]["images"]
     assert len(images) == 2
     assert any_comfy_server.fetch_image(images[1]).startswith(b"\x89PNG")
 
 
 def test_a_refused_prompt_says_which_input_is_missing(any_comfy_server: ComfyServer) -> None:
-    prompt = picture_prompt("tests/refused")
+    prompt = image_prompt("tests/refused")
     del prompt["2"]["inputs"]["images"]
     with pytest.raises(ComfyRunError, match=r"node 2 \(SaveImage\): Required input is missing: images"):
         any_comfy_server.run(prompt)
@@ -48,5 +48,5 @@ def test_a_failing_node_is_named(any_comfy_server: ComfyServer) -> None:
     with pytest.raises(
         ComfyRunError, match=r"Node 2 \(SaveImage\) failed.*outside the output folder"
     ) as caught:
-        any_comfy_server.run(picture_prompt("/../../outside"))
+        any_comfy_server.run(image_prompt("/../../outside"))
     assert caught.value.node_id == "2"

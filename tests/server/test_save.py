@@ -80,7 +80,7 @@ def test_the_overlay_carries_the_prompt_that_made_it(
     assert kept["4"]["inputs"] == prompt["4"]["inputs"]
 
 
-def test_every_picture_of_a_batch_is_saved(
+def test_every_image_of_a_batch_is_saved(
     any_comfy_server: ComfyServer, segments_prompt: dict[str, Any]
 ) -> None:
     segments_prompt["5"] = {"class_type": "RepeatImageBatch", "inputs": {"image": ["1", 3], "amount": 2}}

@@ -72,7 +72,7 @@ def test_files_that_were_removed_are_there_after_the_next_run(
     assert server.run(prompt).executed == ()
 
 
-def test_a_list_of_pictures_tells_the_picker_of_every_item(
+def test_a_list_of_images_tells_the_picker_of_every_item(
     any_comfy_server: ComfyServer, segments_prompt: dict[str, Any]
 ) -> None:
     prompt = with_select(segments_prompt, POINTS)

@@ -46,7 +46,7 @@ def node_of(prompt: dict[str, Any], class_type: str) -> str:
     return found
 
 
-def picture(server: ComfyServer, entry: dict[str, str]) -> np.ndarray:
+def image(server: ComfyServer, entry: dict[str, str]) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(server.fetch_image(entry))))
 
 
@@ -57,7 +57,7 @@ def saved(server: ComfyServer, outputs: dict[str, Any], prefix: str) -> list[np.
         for entry in output.get("images", [])
         if entry["type"] == "output" and entry["filename"].startswith(prefix)
     ]
-    return [picture(server, entry) for entry in entries]
+    return [image(server, entry) for entry in entries]
 
 
 @pytest.fixture
@@ -212,9 +212,7 @@ def test_the_demo_models_vae_works_with_the_stock_nodes(comfy_server: ComfyServe
         "5": {"class_type": "SaveImage", "inputs": {"images": ["1", 3], "filename_prefix": "tests/photo"}},
     }
     outputs = comfy_server.run(prompt).outputs
-    decoded, original = (
-        picture(comfy_server, outputs[node]["images"][0]).astype(float) for node in ("4", "5")
-    )
+    decoded, original = (image(comfy_server, outputs[node]["images"][0]).astype(float) for node in ("4", "5"))
     assert decoded.shape == original.shape
     assert np.abs(decoded - original).mean() < 25  # of 255
     correlation = np.corrcoef(decoded.ravel(), original.ravel())[0, 1]
@@ -236,8 +234,8 @@ def test_the_demo_model_samples_with_the_stock_sampler(comfy_server: ComfyServer
         "4": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["1", 1]}},
         "5": {"class_type": "SaveImage", "inputs": {"images": ["4", 0], "filename_prefix": "tests/sample"}},
     }  # fmt: skip
-    (image,) = comfy_server.run(prompt).outputs["5"]["images"]
-    assert picture(comfy_server, image).std() > 5
+    (sample,) = comfy_server.run(prompt).outputs["5"]["images"]
+    assert image(comfy_server, sample).std() > 5
 
 
 @pytest.mark.parametrize(

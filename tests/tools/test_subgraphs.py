@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from diffseg_tools.workflow import WorkflowError, loaded_pictures, to_prompt
+from diffseg_tools.workflow import WorkflowError, loaded_images, to_prompt
 
 SERVER = {
     "Load": {"input": {"required": {"image": [["a.png"], {"image_upload": True}]}}, "output": ["IMAGE"]},
@@ -90,7 +90,7 @@ def blurring(values: tuple[Any, ...] = (9,), mode: int = 0, inner_mode: int = 0)
 
 
 def inputs(graph: dict) -> dict[str, dict]:
-    """Inputs by node id of the prompt, without those of the node that loads the picture."""
+    """Inputs by node id of the prompt, without those of the node that loads the image."""
     found = {key: entry["inputs"] for key, entry in to_prompt(graph, SERVER).items()}
     assert found.pop("1") == {"image": "a.png"}
     return found
@@ -201,8 +201,8 @@ def test_a_missing_node_inside_is_named_by_its_way() -> None:
         to_prompt(graph, SERVER)
 
 
-def test_pictures_that_are_loaded_inside_are_named() -> None:
+def test_images_that_are_loaded_inside_are_named() -> None:
     graph = blurring()
     graph["definitions"]["subgraphs"][1]["nodes"].append(node(23, "Load", {}, ("b.png", "image")))
     graph["nodes"][0]["type"] = graph["definitions"]["subgraphs"][1]["nodes"][1]["type"] = "LoadImage"
-    assert loaded_pictures(graph) == ["a.png", "b.png"]
+    assert loaded_images(graph) == ["a.png", "b.png"]

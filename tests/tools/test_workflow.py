@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from diffseg_tools.workflow import WorkflowError, loaded_pictures, to_prompt
+from diffseg_tools.workflow import WorkflowError, loaded_images, to_prompt
 
 
 def definition(outputs: list[Any], required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict:
@@ -64,7 +64,7 @@ def workflow(nodes: list[dict], links: list[Any]) -> dict:
 
 
 def chain(*middle: dict) -> dict:
-    """A picture, nodes between (fed by link 1, feeding link 2), and a SaveImage."""
+    """An image, nodes between (fed by link 1, feeding link 2), and a SaveImage."""
     load = node(1, "Load", values=["a.png", "image", "hello"], outputs=("IMAGE", "MASK"))
     save = node(9, "Save", {"images": ("IMAGE", 2)}, ["y"])
     return workflow([load, *middle, save], [[1, 1, 0, 5, 0, "IMAGE"], [2, 5, 0, 9, 0, "IMAGE"]])
@@ -172,7 +172,7 @@ def circle() -> dict:
         (chain(node(5, "Ours", {"image": ("IMAGE", 1)})), r"Node 5 \(Ours\): the server has no such node"),
         (wrong_type(), r'Node 5 \(Blur\): expected IMAGE for "image", got MASK from Node 1 \(Load\)'),
         (chain(node(5, "Blur", {"image": ("IMAGE", 77)})), "link 77, which the workflow does not list"),
-        (chain(node(5, "Blur", {"picture": ("IMAGE", 1)})), r'Node 5 \(Blur\) has no input "picture"'),
+        (chain(node(5, "Blur", {"mask": ("IMAGE", 1)})), r'Node 5 \(Blur\) has no input "mask"'),
         (chain(), "fed by node 5, which is not there"),
         (circle(), "circle of links"),
         ({"1": {"class_type": "Load", "inputs": {}}}, "UI format"),
@@ -192,6 +192,6 @@ def test_a_broken_workflow_is_refused_by_name(graph: dict, message: str) -> None
         to_prompt(graph, SERVER)
 
 
-def test_loaded_pictures_are_named_once() -> None:
-    picture = node(1, "LoadImage", values=["a.png", "image"])
-    assert loaded_pictures(workflow([picture, {**picture, "id": 2}, node(3, "Save")], [])) == ["a.png"]
+def test_loaded_images_are_named_once() -> None:
+    image = node(1, "LoadImage", values=["a.png", "image"])
+    assert loaded_images(workflow([image, {**image, "id": 2}, node(3, "Save")], [])) == ["a.png"]

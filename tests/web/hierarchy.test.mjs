@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import { Hierarchy } from '../../web/picker/hierarchy.mjs'
 import { NO_SEGMENT } from '../../web/picker/label_map.mjs'
-import { chosenSegments, withSegment } from '../../web/picker/selection.mjs'
+import { chosenSegments, setPoint } from '../../web/picker/selection.mjs'
 import { numberAt, positionOf } from '../../web/picker/slider.mjs'
 
 const SIDE = 12
@@ -115,7 +115,7 @@ test('every number of segments has its place on the slider, the coarse ones the 
   assert.ok(numberAt(0.5, most) < 40)
 })
 
-test('of a picture that is sent smaller, every point that is written is one whose id was sent', () => {
+test('of an image that is sent smaller, every point that is written is one whose id was sent', () => {
   const [width, height, columns, rows] = [103, 7, 10, 3]
   const truth = Uint16Array.from({ length: width * height }, (_, pixel) => 1 + ((pixel * 7919) % 11))
   const ids = new Uint16Array(columns * rows)
@@ -131,7 +131,7 @@ test('of a picture that is sent smaller, every point that is written is one whos
   const map = small.cut(11)
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      const [point] = withSegment(map, [], { x, y }, true)
+      const [point] = setPoint(map, [], { x, y }, true)
       assert.equal(map.at(point), map.at({ x, y }), 'the segment that is shown there')
       assert.equal(truth[point.y * width + point.x] - 1, map.at(point), 'and the one that the node finds')
       assert.deepEqual(small.sampled(point), point)
@@ -139,6 +139,6 @@ test('of a picture that is sent smaller, every point that is written is one whos
   }
   assert.deepEqual(small.pixelAt(0, 0), { x: 5, y: 1 })
   assert.deepEqual(small.pixelAt(1, 1), { x: 97, y: 5 })
-  assert.equal(map.holds({ x: 102, y: 6 }), true)
-  assert.equal(map.holds({ x: 103, y: 6 }), false)
+  assert.equal(map.contains({ x: 102, y: 6 }), true)
+  assert.equal(map.contains({ x: 103, y: 6 }), false)
 })

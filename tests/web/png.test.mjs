@@ -74,7 +74,7 @@ for (const filter of PREDICT.keys()) {
   })
 }
 
-test('another kind of picture is refused', async () => {
+test('another kind of image is refused', async () => {
   await assert.rejects(decodeGrey16(png(0, 8)), /16-bit grey PNG/)
   await assert.rejects(decodeGrey16(new ArrayBuffer(40)), /PNG/)
 })

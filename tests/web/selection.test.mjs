@@ -6,11 +6,11 @@ import { NO_SEGMENT } from '../../web/picker/label_map.mjs'
 import {
   chosenSegments,
   formatPoints,
-  isNamed,
+  hasPoint,
   nextSegment,
   parsePoints,
   pixelsBetween,
-  withSegment
+  setPoint
 } from '../../web/picker/selection.mjs'
 
 /** Segments 0 and 1 side by side above segment 2, and a corner without a segment. */
@@ -34,7 +34,7 @@ test('a point names the segment under it, at the very corners too', () => {
   assert.equal(MAP.at({ x: 3, y: 2 }), NO_SEGMENT)
 })
 
-test('outside the picture there is no segment', () => {
+test('outside the image there is no segment', () => {
   for (const point of [
     { x: -1, y: 0 },
     { x: 4, y: 0 },
@@ -46,15 +46,15 @@ test('outside the picture there is no segment', () => {
 })
 
 test('a segment gets one point, and loses all that it has', () => {
-  const once = withSegment(MAP, [], { x: 1.7, y: 1.2 }, true)
+  const once = setPoint(MAP, [], { x: 1.7, y: 1.2 }, true)
   assert.deepEqual(once, [{ x: 1, y: 1 }])
-  assert.deepEqual(withSegment(MAP, once, { x: 0, y: 0 }, true), once)
+  assert.deepEqual(setPoint(MAP, once, { x: 0, y: 0 }, true), once)
   const both = [...once, { x: 0, y: 0 }, { x: 2, y: 0 }]
-  assert.deepEqual(withSegment(MAP, both, { x: 0, y: 1 }, false), [{ x: 2, y: 0 }])
+  assert.deepEqual(setPoint(MAP, both, { x: 0, y: 1 }, false), [{ x: 2, y: 0 }])
 })
 
 test('where no segment is, nothing is named', () => {
-  assert.deepEqual(withSegment(MAP, [], { x: 3, y: 2 }, true), [])
+  assert.deepEqual(setPoint(MAP, [], { x: 3, y: 2 }, true), [])
 })
 
 test('invert chooses every segment without a point', () => {
@@ -64,9 +64,9 @@ test('invert chooses every segment without a point', () => {
   assert.deepEqual([...chosenSegments(MAP, [], true)], [1, 1, 1])
 })
 
-test('points outside the picture choose nothing', () => {
+test('points outside the image choose nothing', () => {
   assert.deepEqual([...chosenSegments(MAP, [{ x: 40, y: 1 }], false)], [0, 0, 0])
-  assert.equal(isNamed(MAP, [{ x: 40, y: 1 }], 1), false)
+  assert.equal(hasPoint(MAP, [{ x: 40, y: 1 }], 1), false)
 })
 
 test('points come back from the text as they were', () => {

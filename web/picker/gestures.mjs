@@ -1,4 +1,4 @@
-/** What pointer and keyboard mean on the picture. */
+/** What pointer and keyboard mean on the image. */
 
 import { NO_SEGMENT, LabelMap } from './label_map.mjs'
 import { nextSegment, pixelsBetween } from './selection.mjs'
@@ -10,13 +10,13 @@ import { nextSegment, pixelsBetween } from './selection.mjs'
  * What the picker does on a gesture.
  * @typedef {object} Actions
  * @property {() => void} begin a change begins, to be undone as one
- * @property {(at: Point) => boolean} isNamed whether the segment there has a point
+ * @property {(at: Point) => boolean} hasPoint whether the segment there has a point
  * @property {(at: Point, named: boolean) => void} name give the segment there a point, or take its points away
  * @property {() => void} end the change is complete
  * @property {() => void} cancel the change is to be forgotten
  * @property {(at: Point | null) => void} hover a place is pointed at, or none
  * @property {() => void} all
- * @property {(by: number) => void} refine that many segments more, or fewer
+ * @property {(by: number) => void} changeGranularity that many segments more, or fewer
  */
 
 /** @type {Record<string, Point>} */
@@ -47,7 +47,7 @@ export function listenToPointer(view, actions) {
     if (!at) return
     canvas.setPointerCapture(event.pointerId)
     actions.begin()
-    stroke = { id: event.pointerId, named: !actions.isNamed(at), last: at }
+    stroke = { id: event.pointerId, named: !actions.hasPoint(at), last: at }
     actions.name(at, stroke.named)
     actions.hover(at)
   })
@@ -121,12 +121,12 @@ export function listenToKeys(view, actions) {
     } else if (event.key in ARROWS) {
       actions.hover(map.poles[nextSegment(map, view.hovered, ARROWS[event.key])] ?? null)
     } else if (event.key in FINER) {
-      actions.refine(FINER[event.key])
+      actions.changeGranularity(FINER[event.key])
     } else if (event.key === 'Enter' || event.key === ' ') {
       const at = map.poles[view.hovered]
       if (!at) return true
       actions.begin()
-      actions.name(at, !actions.isNamed(at))
+      actions.name(at, !actions.hasPoint(at))
       actions.end()
     } else {
       return false

@@ -1,4 +1,4 @@
-/** A picture cut into small pieces, and the order in which these join: every cut through it is a label map. */
+/** An image cut into small pieces, and the order in which these join: every cut through it is a label map. */
 
 import { LabelMap } from './label_map.mjs'
 import { decodeGrey16 } from './png.mjs'
@@ -6,7 +6,7 @@ import { decodeGrey16 } from './png.mjs'
 /** @typedef {import('./label_map.mjs').Point} Point */
 
 /** No border: a level that no number of segments exceeds. */
-export const NEVER = 65535
+export const NO_BORDER = 65535
 
 export class Hierarchy {
   /**
@@ -18,7 +18,7 @@ export class Hierarchy {
    * @param {[number, number][] | null} joins in order: the segment whose first leaf is the second number becomes
    *   part of the one whose first leaf is the first, which is smaller. Null where the segments have no tree: the
    *   leaves are then the segments themselves.
-   * @param {[number, number]} size width and height of the picture in pixels, of which there may be more than ids
+   * @param {[number, number]} size width and height of the image in pixels, of which there may be more than ids
    */
   constructor(columns, rows, ids, areas, poles, joins = null, size = [columns, rows]) {
     this.columns = columns
@@ -52,8 +52,8 @@ export class Hierarchy {
   }
 
   /**
-   * The leaf under a pixel of the picture, or NO_SEGMENT.
-   * @param {Point} point in the picture
+   * The leaf under a pixel of the image, or NO_SEGMENT.
+   * @param {Point} point in the image
    */
   leafAt(point) {
     const { column, row } = this.#cell(point)
@@ -61,8 +61,8 @@ export class Hierarchy {
   }
 
   /**
-   * The pixel whose id stands for a pixel of the picture: itself, unless there are fewer ids.
-   * @param {Point} point in the picture
+   * The pixel whose id stands for a pixel of the image: itself, unless there are fewer ids.
+   * @param {Point} point in the image
    */
   sampled(point) {
     const { column, row } = this.#cell(point)
@@ -92,7 +92,7 @@ export class Hierarchy {
   }
 
   /**
-   * The pixel at a place of the picture; where there are fewer ids, the one whose id there is.
+   * The pixel at a place of the image; where there are fewer ids, the one whose id there is.
    * @param {number} across 0..1 from the left edge to the right one
    * @param {number} down 0..1 from the top to the bottom
    * @returns {Point}
@@ -109,7 +109,7 @@ export class Hierarchy {
   }
 
   /**
-   * The picture in so many segments: numbered by falling area, those of equal area by their first leaves, as
+   * The image in so many segments: numbered by falling area, those of equal area by their first leaves, as
    * the node does.
    * @param {number} number of segments, from 1; without a tree there are always all
    */

@@ -1,4 +1,4 @@
-/** Which segment every pixel of a picture belongs to, and facts on the segments. */
+/** Which segment every pixel of an image belongs to, and facts on the segments. */
 
 /** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
 
@@ -6,7 +6,7 @@
 export const NO_SEGMENT = -1
 
 /**
- * A place in the picture, in pixels from its left upper corner.
+ * A place in the image, in pixels from its left upper corner.
  * @typedef {{x: number, y: number}} Point
  */
 
@@ -41,10 +41,10 @@ export class LabelMap {
   }
 
   /**
-   * Whether a point lies in the picture.
+   * Whether a point lies in the image.
    * @param {Point} point
    */
-  holds({ x, y }) {
+  contains({ x, y }) {
     return x >= 0 && y >= 0 && x < this.hierarchy.width && y < this.hierarchy.height
   }
 
@@ -53,13 +53,13 @@ export class LabelMap {
    * @param {Point} point
    */
   at(point) {
-    if (!this.holds(point)) return NO_SEGMENT
+    if (!this.contains(point)) return NO_SEGMENT
     const leaf = this.hierarchy.leafAt(point)
     return leaf === NO_SEGMENT ? NO_SEGMENT : this.segments[leaf]
   }
 
   /**
-   * A segment's share of the picture, in per cent.
+   * A segment's share of the image, in per cent.
    * @param {number} segment
    */
   share(segment) {

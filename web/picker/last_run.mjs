@@ -7,7 +7,7 @@ import { app } from '/scripts/app.js'
 /** @typedef {import('/scripts/app.js').LGraphNode} LGraphNode */
 
 const RUNS = 20 // that are looked through, the latest first
-const ASK_AGAIN = 2000 // milliseconds: nodes that are created together ask together
+const CACHE_MS = 2000 // milliseconds: nodes that are created together ask together
 
 /** @type {{at: number, runs: Promise<any[]>} | null} */
 let asked = null
@@ -38,7 +38,7 @@ export async function lastOutput(node, key) {
 
 /** @returns {Promise<any[]>} */
 function latestRuns() {
-  if (!asked || Date.now() - asked.at > ASK_AGAIN) asked = { at: Date.now(), runs: fetchRuns() }
+  if (!asked || Date.now() - asked.at > CACHE_MS) asked = { at: Date.now(), runs: fetchRuns() }
   return asked.runs
 }
 

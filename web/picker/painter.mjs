@@ -1,12 +1,12 @@
 /**
- * Paints segments over a picture: borders, the chosen ones, and the one under the pointer.
+ * Paints segments over an image: borders, the chosen ones, and the one under the pointer.
  *
  * Where the leaves lie is known beforehand, as rows of pixels that are filled at once, and so is the level of every
  * border. So lighting up a segment costs no more than its own pixels, and another cut no more than the pixels near
  * borders and the leaves that change their colour.
  */
 
-import { NEVER } from './hierarchy.mjs'
+import { NO_BORDER } from './hierarchy.mjs'
 
 /** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
 /** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
@@ -30,7 +30,7 @@ const IDLE = [0, colour(0, 0, 0, 0.55), colour(255, 255, 255, 0.5)]
 const HOVERED = [colour(255, 255, 255, 0.3), colour(0, 0, 0, 0.8), colour(255, 255, 255, 1)]
 const CHOSEN = [colour(40, 140, 255, 0.5), colour(0, 40, 110, 0.9), colour(120, 200, 255, 1)]
 const CHOSEN_HOVERED = [colour(80, 165, 255, 0.68), colour(0, 40, 110, 0.9), colour(255, 255, 255, 1)]
-const NOWHERE = [colour(0, 0, 0, 0.6), colour(0, 0, 0, 0.6), colour(0, 0, 0, 0.6)]
+const NO_SEGMENT_COLOUR = [colour(0, 0, 0, 0.6), colour(0, 0, 0, 0.6), colour(0, 0, 0, 0.6)]
 
 export class Painter {
   /**
@@ -46,7 +46,7 @@ export class Painter {
     this.edge = borderLevels(hierarchy, ids, width, height, line)
     this.rim = borderLevels(hierarchy, ids, width, height, 2 * line)
     this.rows = rowsByLeaf(ids, width, hierarchy.count + 1)
-    const near = Uint32Array.from(ids.keys()).filter((pixel) => this.rim[pixel] !== NEVER)
+    const near = Uint32Array.from(ids.keys()).filter((pixel) => this.rim[pixel] !== NO_BORDER)
     this.borders = groupedByLeaf(near, ids, hierarchy.count + 1)
     /** @type {number[][]} */
     this.filled = [] // with which colours each leaf is painted now
@@ -83,7 +83,7 @@ export class Painter {
    * @param {number} hovered a segment, or NO_SEGMENT
    */
   paintAll(context, map, chosen, hovered) {
-    this.#fill(0, NOWHERE, map.count)
+    this.#fill(0, NO_SEGMENT_COLOUR, map.count)
     map.segments.forEach((segment, leaf) => {
       this.#fill(leaf + 1, coloursOf(chosen[segment] === 1, segment === hovered), map.count)
     })
@@ -119,7 +119,7 @@ function coloursOf(chosen, hovered) {
 }
 
 /**
- * The level of the borders near each pixel, the lowest of them; NEVER where there is none. The borders of a cut
+ * The level of the borders near each pixel, the lowest of them; NO_BORDER where there is none. The borders of a cut
  * into n segments are those of a level below n (an ultrametric contour map: Arbelaez, Maire, Fowlkes and Malik,
  * "Contour Detection and Hierarchical Image Segmentation", 2011), so another cut needs no look at neighbours.
  * @param {Hierarchy} hierarchy
@@ -129,7 +129,7 @@ function coloursOf(chosen, hovered) {
  * @param {number} reach how far a border may be, in pixels
  */
 function borderLevels(hierarchy, ids, width, height, reach) {
-  const out = new Uint16Array(ids.length).fill(NEVER)
+  const out = new Uint16Array(ids.length).fill(NO_BORDER)
   /**
    * @param {number} pixel
    * @param {number} other

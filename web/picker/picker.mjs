@@ -1,10 +1,10 @@
-/** The picker: a picture whose segments can be clicked, buttons, and a line that says what is chosen. */
+/** The picker: an image whose segments can be clicked, buttons, and a line that says what is chosen. */
 
 import { listenToKeys, listenToPointer } from './gestures.mjs'
 import { Hierarchy } from './hierarchy.mjs'
 import { NO_SEGMENT } from './label_map.mjs'
 import { Pages } from './pages.mjs'
-import { chosenSegments, formatPoints, isNamed, parsePoints, withSegment } from './selection.mjs'
+import { chosenSegments, formatPoints, hasPoint, parsePoints, setPoint } from './selection.mjs'
 import { Slider } from './slider.mjs'
 import { textsFor } from './texts.mjs'
 import { View } from './view.mjs'
@@ -18,7 +18,7 @@ import { View } from './view.mjs'
  */
 
 /**
- * A picture and its segments. `given` is the number of segments as they come, where they have a tree. Of more
+ * An image and its segments. `given` is the number of segments as they come, where they have a tree. Of more
  * segments than can be sent there is only their number, `too_many`.
  * @typedef {{ids: FileEntry, picture: FileEntry, given?: number, too_many?: number}} Shown
  */
@@ -45,7 +45,7 @@ import { View } from './view.mjs'
  * @property {string} locale
  * @property {() => Choice} read
  * @property {(choice: Choice) => void} write
- * @property {() => void} settle called after each complete change
+ * @property {() => void} commit called after each complete change
  * @property {() => boolean} isConnected whether the choice comes from elsewhere and cannot be changed here
  * @property {() => boolean} isGranularityConnected the same of the number of segments
  * @property {() => number} imageIndex
@@ -91,7 +91,7 @@ export class Picker {
     }
     this.slider = new Slider(this.texts, {
       choose: (number) => this.#granulate(number),
-      settle: () => this.end(),
+      commit: () => this.end(),
       undo: () => this.undo()
     })
     this.slider.element.hidden = true
@@ -107,7 +107,7 @@ export class Picker {
     for (const element of [this.pages.element, this.slider.element, this.bar]) {
       element.addEventListener('pointerdown', (event) => event.stopPropagation())
     }
-    // ComfyUI's undo leaves keys alone while the slider has the focus; the picture's own keys work from here.
+    // ComfyUI's undo leaves keys alone while the slider has the focus; the image's own keys work from here.
     this.slider.input.addEventListener('pointerup', () => this.view.canvas.focus({ preventScroll: true }))
     this.element.addEventListener('pointerenter', () => this.refresh())
     this.view.canvas.addEventListener('focus', () => this.refresh())
@@ -143,7 +143,7 @@ export class Picker {
     if (this.nodeView.version !== VERSION) return this.#withdraw(this.texts.otherVersion)
     const index = this.host.imageIndex()
     const files = this.nodeView.pictures[index]
-    if (!files) return this.#withdraw(this.texts.otherPicture(index))
+    if (!files) return this.#withdraw(this.texts.otherImage(index))
     if (files.too_many) return this.#withdraw(this.texts.tooMany(files.too_many))
     const wanted = `${files.ids.filename} ${files.picture.filename}`
     if (wanted !== this.shown) {
@@ -173,7 +173,7 @@ export class Picker {
   }
 
   /**
-   * Show no picture, but say why.
+   * Show no image, but say why.
    * @param {string} why
    */
   #withdraw(why) {
@@ -201,9 +201,9 @@ export class Picker {
   }
 
   /** @param {Point} at */
-  isNamed(at) {
+  hasPoint(at) {
     const { map } = this.view
-    return map !== null && isNamed(map, this.#points(), map.at(at))
+    return map !== null && hasPoint(map, this.#points(), map.at(at))
   }
 
   /**
@@ -214,7 +214,7 @@ export class Picker {
     const { map } = this.view
     if (!map || this.host.isConnected()) return
     const points = this.#points()
-    const changed = withSegment(map, points, at, named)
+    const changed = setPoint(map, points, at, named)
     if (changed === points || (!named && changed.length === points.length)) return
     this.host.write({ ...this.host.read(), points: formatPoints(changed) })
     this.#repaint()
@@ -226,7 +226,7 @@ export class Picker {
     if (!before || this.#isNow(before)) return
     this.past.push(before)
     if (this.past.length > MAX_UNDO) this.past.shift()
-    this.host.settle()
+    this.host.commit()
     this.#repaint()
   }
 
@@ -255,7 +255,7 @@ export class Picker {
   }
 
   /** @param {number} by */
-  refine(by) {
+  changeGranularity(by) {
     const { hierarchy, map } = this.view
     if (!hierarchy?.joins || !map) return
     this.#granulate(Math.min(hierarchy.count, Math.max(1, map.count + by)))
@@ -279,7 +279,7 @@ export class Picker {
     while (last && this.#isNow(last)) last = this.past.pop() // ComfyUI's own undo came before
     if (!last) return this.#report()
     this.host.write(last)
-    this.host.settle()
+    this.host.commit()
     this.#repaint()
   }
 
@@ -338,12 +338,12 @@ export class Picker {
     const parts = [number ? this.texts.chosen(number, map.count) : this.texts.none]
     if (hovered !== NO_SEGMENT) {
       parts.push(this.texts.segment(hovered, map.share(hovered).toFixed(1)))
-      if (isNamed(map, this.nodeView?.more_points ?? [], hovered)) parts.push(this.texts.connected)
+      if (hasPoint(map, this.nodeView?.more_points ?? [], hovered)) parts.push(this.texts.connected)
     }
     if (this.host.isConnected()) parts.push(this.texts.fixed)
     else if (!points) parts.push(this.texts.unreadable)
     const all = [...(points ?? []), ...(this.nodeView?.more_points ?? [])]
-    const outside = all.filter((point) => !map.holds(point)).length
+    const outside = all.filter((point) => !map.contains(point)).length
     const notes = outside ? [this.texts.outside(outside)] : []
     const { granularity } = this.host.read()
     if (granularity && !map.hierarchy.joins) notes.push(this.texts.granularity.ignored(granularity))

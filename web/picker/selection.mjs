@@ -51,11 +51,11 @@ export function chosenSegments(map, points, invert) {
  * @param {Point} at a pixel of the segment
  * @param {boolean} named whether the segment shall have a point
  */
-export function withSegment(map, points, at, named) {
+export function setPoint(map, points, at, named) {
   const segment = map.at(at)
   if (segment === NO_SEGMENT) return points
   if (!named) return points.filter((point) => map.at(point) !== segment)
-  return isNamed(map, points, segment) ? points : [...points, map.hierarchy.sampled(at)]
+  return hasPoint(map, points, segment) ? points : [...points, map.hierarchy.sampled(at)]
 }
 
 /**
@@ -64,7 +64,7 @@ export function withSegment(map, points, at, named) {
  * @param {Point[]} points
  * @param {number} segment
  */
-export function isNamed(map, points, segment) {
+export function hasPoint(map, points, segment) {
   return points.some((point) => map.at(point) === segment)
 }
 

@@ -5,7 +5,7 @@
 /**
  * @typedef {object} SliderActions
  * @property {(number: number) => void} choose show so many segments, 0 for as many as are given
- * @property {() => void} settle the change is complete
+ * @property {() => void} commit the change is complete
  * @property {() => void} undo
  */
 
@@ -67,7 +67,7 @@ export class Slider {
     this.input.addEventListener('input', () => {
       actions.choose(numberAt(Number(this.input.value), this.state.most))
     })
-    this.input.addEventListener('change', () => actions.settle())
+    this.input.addEventListener('change', () => actions.commit())
     this.input.addEventListener('keydown', (event) => {
       const { number, most } = this.state
       if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'z') actions.undo()
@@ -81,7 +81,7 @@ export class Slider {
     /** @param {number} number */
     function choose(number) {
       actions.choose(number)
-      actions.settle()
+      actions.commit()
     }
   }
 

@@ -2,13 +2,13 @@
 
 /**
  * @typedef {object} Texts
- * @property {string} label what a screen reader calls the picture
+ * @property {string} label what a screen reader calls the image
  * @property {string} first before the first run
  * @property {string} loading
- * @property {(index: number) => string} otherPicture where the picture of this index has not come yet
+ * @property {(index: number) => string} otherImage where the image of this index has not come yet
  * @property {string} otherVersion the server's part of the pack is older or newer than the page's
  * @property {(count: number) => string} tooMany segments
- * @property {string} lost the pictures are no longer on the server
+ * @property {string} lost the images are no longer on the server
  * @property {(chosen: number, count: number) => string} chosen
  * @property {string} none
  * @property {(segment: number, share: string) => string} segment
@@ -29,28 +29,28 @@
 /** @type {Texts} */
 const ENGLISH = {
   label:
-    'Segments of the picture. Arrow keys go from one to the next, Enter or Space chooses, Ctrl+Z undoes, Ctrl+A chooses all, [ and ] make segments coarser and finer.',
+    'Segments of the image. Arrow keys go from one to the next, Enter or Space chooses, Ctrl+Z undoes, Ctrl+A chooses all, [ and ] make segments coarser and finer.',
   first: 'Run the workflow once. Then click here what you want.',
-  loading: 'Loading the picture …',
-  otherPicture: (index) => `Run the workflow to see picture ${index}.`,
+  loading: 'Loading the image …',
+  otherImage: (index) => `Run the workflow to see image ${index}.`,
   otherVersion: 'DiffSeg was updated. Restart ComfyUI, reload this page, and run the workflow again.',
   tooMany: (count) => `${count} segments are too many to show here. The masks come out all the same.`,
-  lost: 'The picture is no longer on the server. Run the workflow again: the choice is kept.',
+  lost: 'The image is no longer on the server. Run the workflow again: the choice is kept.',
   chosen: (chosen, count) => `${chosen} of ${count} chosen`,
   none: 'Nothing chosen: the mask is empty',
   segment: (segment, share) => `segment ${segment} · ${share} %`,
   noSegment: 'no segment here',
   connected: 'chosen by the connected points',
   fixed: 'points or invert comes from a connection: change it there',
-  outside: (count) => `${count} ${count === 1 ? 'point lies' : 'points lie'} outside the picture and ${count === 1 ? 'is' : 'are'} ignored`,
-  unreadable: 'points is not a list of points: mend it, or press None',
+  outside: (count) => `${count} ${count === 1 ? 'point lies' : 'points lie'} outside the image and ${count === 1 ? 'is' : 'are'} ignored`,
+  unreadable: 'points is not a list of points: fix it or press None',
   pages: { of: (page, count) => `Item ${page} of ${count} in the list`, earlier: 'Earlier item', later: 'Later item' },
   granularity: {
     name: 'Granularity',
-    tip: 'From coarse to fine. On the picture, the keys [ and ] go one segment further',
+    tip: 'From coarse to fine. On the image, the keys [ and ] go one segment further',
     count: (number) => (number === 1 ? '1 segment' : `${number} segments`),
-    reset: 'As given',
-    resetTip: 'The segments as they come from the node before',
+    reset: 'Reset',
+    resetTip: 'Back to the segments of the node before',
     ignored: (number) => `granularity ${number} is ignored: these segments have no hierarchy`
   },
   buttons: { all: 'All', none: 'None', invert: 'Invert', undo: 'Undo' },
@@ -67,7 +67,7 @@ const CHINESE = {
   label: '图片的分割区域。方向键切换区域，回车或空格选择，Ctrl+Z 撤销，Ctrl+A 全选，[ 和 ] 使区域变粗或变细。',
   first: '先运行一次工作流，然后在这里点选所需区域。',
   loading: '正在加载图片…',
-  otherPicture: (index) => `运行工作流以查看第 ${index} 张图片。`,
+  otherImage: (index) => `运行工作流以查看第 ${index} 张图片。`,
   otherVersion: 'DiffSeg 已更新。请重启 ComfyUI，刷新此页面，然后重新运行工作流。',
   tooMany: (count) => `共有 ${count} 个区域，无法在此显示。遮罩仍会正常输出。`,
   lost: '服务器上已没有这张图片。请重新运行工作流，选择会保留。',

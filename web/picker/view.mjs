@@ -1,4 +1,4 @@
-/** The picture on the node: two canvases, the picture below and the segments above, sharp at every size. */
+/** The image on the node: two canvases, the image below and the segments above, sharp at every size. */
 
 import { NO_SEGMENT } from './label_map.mjs'
 import { Painter } from './painter.mjs'
@@ -8,7 +8,7 @@ import { Painter } from './painter.mjs'
 /** @typedef {import('./label_map.mjs').Point} Point */
 
 const MAX_SIDE = 2048 // of the canvases, in their pixels
-const GLANCE = 200 // milliseconds between looks at the picture's size on the screen
+const POLL_MS = 200 // milliseconds between looks at the image's size on the screen
 
 export class View {
   /** @param {string} label what a screen reader calls it */
@@ -17,14 +17,14 @@ export class View {
     this.frame.className = 'diffseg-picker-frame'
     this.stage = document.createElement('div')
     this.stage.className = 'diffseg-picker-stage'
-    this.picture = document.createElement('canvas')
-    this.picture.className = 'diffseg-picker-picture'
+    this.imageCanvas = document.createElement('canvas')
+    this.imageCanvas.className = 'diffseg-picker-image'
     this.canvas = document.createElement('canvas')
     this.canvas.className = 'diffseg-picker-view'
     this.canvas.tabIndex = 0
     this.canvas.setAttribute('role', 'application')
     this.canvas.setAttribute('aria-label', label)
-    this.stage.append(this.picture, this.canvas)
+    this.stage.append(this.imageCanvas, this.canvas)
     this.frame.append(this.stage)
     this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext('2d'))
     /** @type {Hierarchy | null} */
@@ -42,7 +42,7 @@ export class View {
     this.pointed = null // the place that makes a segment the hovered one
     this.resized = new ResizeObserver(() => this.fit())
     this.resized.observe(this.frame)
-    this.timer = window.setInterval(() => this.fit(), GLANCE) // nothing tells that the graph was zoomed
+    this.timer = window.setInterval(() => this.fit(), POLL_MS) // nothing tells that the graph was zoomed
   }
 
   /** The node is gone. */
@@ -52,7 +52,7 @@ export class View {
   }
 
   /**
-   * Show another picture.
+   * Show another image.
    * @param {Hierarchy} hierarchy
    * @param {ImageBitmap} image
    */
@@ -65,7 +65,7 @@ export class View {
   }
 
   /**
-   * Make the picture as large as the frame lets it be, and the canvases as fine as the screen: a node may be
+   * Make the image as large as the frame lets it be, and the canvases as fine as the screen: a node may be
    * resized, zoomed, or moved to another screen.
    */
   fit() {
@@ -84,11 +84,11 @@ export class View {
     const rows = Math.max(1, Math.round(height * fineness))
     const change = columns / this.canvas.width
     if (this.painter && change > 0.95 && change < 1.05) return
-    for (const canvas of [this.picture, this.canvas]) {
+    for (const canvas of [this.imageCanvas, this.canvas]) {
       canvas.width = columns
       canvas.height = rows
     }
-    const below = /** @type {CanvasRenderingContext2D} */ (this.picture.getContext('2d'))
+    const below = /** @type {CanvasRenderingContext2D} */ (this.imageCanvas.getContext('2d'))
     below.imageSmoothingQuality = 'high'
     below.drawImage(image, 0, 0, columns, rows)
     this.painter = new Painter(hierarchy, columns, rows, Math.max(1, Math.round(Math.max(columns, rows) / 900)))
@@ -130,7 +130,7 @@ export class View {
   }
 
   /**
-   * The pixel of the picture under a pointer, on its edge the outermost one; null outside.
+   * The pixel of the image under a pointer, on its edge the outermost one; null outside.
    * @param {{clientX: number, clientY: number}} pointer
    * @returns {Point | null}
    */

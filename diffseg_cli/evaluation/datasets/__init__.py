@@ -50,7 +50,7 @@ def open_dataset(
         name: one of `DATASETS`.
         root: its folder; the classes here say what it holds.
         resolution: of "cocostuff27", "cityscapes27" and "coco27-panoptic": side in pixels of the square to
-            which pictures are cropped and resized. None is 512, as published.
+            which images are cropped and resized. None is 512, as published.
         split: of "bsds500": "train", "val" or "test". None is "val".
         void: of "folder": the value of pixels that are not annotated. None: there are none.
 

@@ -11,8 +11,8 @@ from scipy.io import loadmat
 
 from diffseg_core.errors import InvalidSettingError
 
-from ..types import AnnotatedPicture, Measure
-from .label_io import consecutive_labels, read_annotated_picture, require_size
+from ..types import AnnotatedImage, Measure
+from .label_io import consecutive_labels, read_annotated_image, require_size
 from .layout import Source, visible_files
 
 Split = Literal["train", "val", "test"]
@@ -28,7 +28,7 @@ SOURCE = Source(
 
 
 class Bsds500:
-    """The Berkeley Segmentation Data Set (Arbeláez et al., TPAMI 2011), whole pictures at their own size.
+    """The Berkeley Segmentation Data Set (Arbeláez et al., TPAMI 2011), whole images at their own size.
 
     Args:
         root: the unpacked download, a folder inside it down to ``data``, or a folder with ``images/*.jpg``
@@ -59,20 +59,20 @@ class Bsds500:
         self.names = tuple(path.stem for path in visible_files(self._images, "*.jpg"))
         SOURCE.require_files(self._truth(name) for name in self.names)
 
-    def load(self, name: str) -> AnnotatedPicture:
-        """Read one picture by its number, such as "101085", and everybody's segments and boundaries.
+    def load(self, name: str) -> AnnotatedImage:
+        """Read one image by its number, such as "101085", and everybody's segments and boundaries.
 
         Raises:
             DatasetError: a file cannot be read, or sizes differ.
         """
-        image = read_annotated_picture(self._images / f"{name}.jpg", SOURCE)
+        image = read_annotated_image(self._images / f"{name}.jpg", SOURCE)
         path = self._truth(name)
         people = _read_people(path)
         for drawn in (drawn for person in people for drawn in person):
             require_size(drawn, image, path, SOURCE)
         segments = tuple(consecutive_labels(segmentation.astype(np.int32)) for segmentation, _ in people)
         boundaries = tuple(drawn.astype(np.bool_) for _, drawn in people)
-        return AnnotatedPicture(name, image, None, segments, boundaries)
+        return AnnotatedImage(name, image, None, segments, boundaries)
 
     def _truth(self, name: str) -> Path:
         return self._truths / f"{name}.mat"

@@ -1,4 +1,4 @@
-"""The benchmark's view of a picture: its central square, at one resolution for all pictures."""
+"""The benchmark's view of an image: its central square, at one resolution for all images."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Indices = npt.NDArray[np.int64]
 class CenterCrop:
     """The crop of DiffSeg's and PiCIE's protocol.
 
-    With c = min(H, W) the square starts at ((H − c) // 2, (W − c) // 2). Pictures are resized bilinearly
+    With c = min(H, W) the square starts at ((H − c) // 2, (W − c) // 2). Images are resized bilinearly
     with half-pixel centres and no antialiasing; labels take the pixel floor((i + ½) · c / resolution).
 
-    DiffSeg's reference (its ``data/coco/coco_data.py``) does the same in TensorFlow, whose resized picture
-    goes to the model as float32. Here it is a picture of 8 bits, at most half a grey level from that, so that
+    DiffSeg's reference (its ``data/coco/coco_data.py``) does the same in TensorFlow, whose resized image
+    goes to the model as float32. Here it is an image of 8 bits, at most half a grey level from that, so that
     every method can have it. Weights are whole numbers, so every machine makes the same pixels. TensorFlow's
     JPEG decoder gives other grey levels than Pillow's; both are within what the format allows.
 
@@ -40,8 +40,8 @@ class CenterCrop:
         if self.resolution < 1:
             raise InvalidSettingError(f"Expected a resolution of at least 1 pixel, got {self.resolution}.")
 
-    def of_picture(self, image: Image.Image) -> Image.Image:
-        """The picture's central square, mode RGB, ``resolution`` by ``resolution``."""
+    def of_image(self, image: Image.Image) -> Image.Image:
+        """The image's central square, mode RGB, ``resolution`` by ``resolution``."""
         pixels = _central_square(np.array(image.convert("RGB"))).astype(np.int64)  # [c, c, 3]
         before, after, weights = self._between(len(pixels))
         unit = 2 * self.resolution  # what a weight of 1 is as a whole number

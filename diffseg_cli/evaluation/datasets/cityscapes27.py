@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..types import VOID, AnnotatedPicture, Measure
+from ..types import VOID, AnnotatedImage, Measure
 from .center_crop import CenterCrop
-from .label_io import GREY, read_annotated_picture, read_labels, require_size, to_classes
+from .label_io import GREY, read_annotated_image, read_labels, require_size, to_classes
 from .layout import Source, visible_files
 
 NAMES = (
@@ -35,9 +35,9 @@ SOURCE = Source(
 
 
 class Cityscapes27:
-    """The validation pictures of Cityscapes as DiffSeg's reference reads them.
+    """The validation images of Cityscapes as DiffSeg's reference reads them.
 
-    Names are "CITY/CITY_000000_000019", in alphabetical order; picture and classes are the central square,
+    Names are "CITY/CITY_000000_000019", in alphabetical order; image and classes are the central square,
     1024 by 1024 of 2048 by 1024 pixels. Labels 0..6 (unlabeled, ego vehicle, ... ground) are not annotated.
 
     Args:
@@ -62,21 +62,21 @@ class Cityscapes27:
             for path in visible_files(self._images, f"*/*{IMAGE_ENDING}")
         )
         if not self.names:
-            raise SOURCE.error(f"Expected pictures {self._images}/CITY/*{IMAGE_ENDING}, found none.")
+            raise SOURCE.error(f"Expected images {self._images}/CITY/*{IMAGE_ENDING}, found none.")
         SOURCE.require_files(self._label(name) for name in self.names)
 
-    def load(self, name: str) -> AnnotatedPicture:
-        """Read one picture by its name, such as "lindau/lindau_000000_000019".
+    def load(self, name: str) -> AnnotatedImage:
+        """Read one image by its name, such as "lindau/lindau_000000_000019".
 
         Raises:
             DatasetError: a file cannot be read, sizes differ, or a value is no label of Cityscapes.
         """
-        image = read_annotated_picture(self._images / f"{name}{IMAGE_ENDING}", SOURCE)
+        image = read_annotated_image(self._images / f"{name}{IMAGE_ENDING}", SOURCE)
         path = self._label(name)
         values = read_labels(path, GREY, SOURCE)
         require_size(values, image, path, SOURCE)
         classes = to_classes(values, LABEL_TO_CLASS, path, SOURCE)
-        return AnnotatedPicture(name, self._square.of_picture(image), self._square.of_labels(classes), ())
+        return AnnotatedImage(name, self._square.of_image(image), self._square.of_labels(classes), ())
 
     def _label(self, name: str) -> Path:
         return self._labels / f"{name}{LABEL_ENDING}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..types import VOID, AnnotatedPicture, Measure
+from ..types import VOID, AnnotatedImage, Measure
 from .center_crop import CenterCrop
 from .coco27_classes import NAMES, UNLABELLED
 from .label_io import (
     COLOUR,
     GREY,
     consecutive_labels,
-    read_annotated_picture,
+    read_annotated_image,
     read_labels,
     require_size,
     to_classes,
@@ -33,7 +33,7 @@ SOURCE = Source(
 class Coco27Panoptic:
     """COCO's panoptic annotation beside its classes in the order of COCO-Stuff-27.
 
-    Picture, classes and segments are the central square. A ``panoptic.json`` beside them is not needed.
+    Image, classes and segments are the central square. A ``panoptic.json`` beside them is not needed.
 
     Args:
         root: holds ``images/NAME.jpg``, ``panoptic/NAME.png`` and ``coco27/NAME.png``.
@@ -55,22 +55,22 @@ class Coco27Panoptic:
         SOURCE.require_files(self._annotation("panoptic", name) for name in self.names)
         SOURCE.require_files(self._annotation("coco27", name) for name in self.names)
 
-    def load(self, name: str) -> AnnotatedPicture:
-        """Read one picture by its file's name without the ending.
+    def load(self, name: str) -> AnnotatedImage:
+        """Read one image by its file's name without the ending.
 
         Raises:
             DatasetError: a file cannot be read, sizes differ, or a class is not one of the 27.
         """
-        image = read_annotated_picture(self._root / "images" / f"{name}.jpg", SOURCE)
+        image = read_annotated_image(self._root / "images" / f"{name}.jpg", SOURCE)
         segments_path, classes_path = self._annotation("panoptic", name), self._annotation("coco27", name)
         ids = read_labels(segments_path, COLOUR, SOURCE)
         values = read_labels(classes_path, GREY, SOURCE)
         require_size(ids, image, segments_path, SOURCE)
         require_size(values, image, classes_path, SOURCE)
         classes = to_classes(values, CLASSES, classes_path, SOURCE)
-        return AnnotatedPicture(
+        return AnnotatedImage(
             name,
-            self._square.of_picture(image),
+            self._square.of_image(image),
             self._square.of_labels(classes),
             (consecutive_labels(self._square.of_labels(ids), UNLABELLED_ID),),
         )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..types import AnnotatedPicture, Measure
+from ..types import AnnotatedImage, Measure
 from .center_crop import CenterCrop
 from .coco27_classes import FINE_TO_COARSE, NAMES
-from .label_io import GREY, read_annotated_picture, read_labels, require_size, to_classes
+from .label_io import GREY, read_annotated_image, read_labels, require_size, to_classes
 from .layout import Source
 
 LIST = "Coco164kFull_Stuff_Coarse_7.txt"
@@ -34,7 +34,7 @@ SOURCE = Source(
 class CocoStuff27:
     """COCO-Stuff-27 as DiffSeg's reference reads it.
 
-    Pictures are those of the list, in its order; picture and classes are the central square. COCO-Stuff has
+    Images are those of the list, in its order; image and classes are the central square. COCO-Stuff has
     classes only: there are no true segments.
 
     Args:
@@ -61,18 +61,18 @@ class CocoStuff27:
         SOURCE.require_files(self._image(name) for name in self.names)
         SOURCE.require_files(self._label(name) for name in self.names)
 
-    def load(self, name: str) -> AnnotatedPicture:
-        """Read one picture by its number, such as "000000000139".
+    def load(self, name: str) -> AnnotatedImage:
+        """Read one image by its number, such as "000000000139".
 
         Raises:
             DatasetError: a file cannot be read, sizes differ, or a value is no class of COCO-Stuff.
         """
-        image = read_annotated_picture(self._image(name), SOURCE)
+        image = read_annotated_image(self._image(name), SOURCE)
         path = self._label(name)
         values = read_labels(path, GREY, SOURCE)
         require_size(values, image, path, SOURCE)
         classes = to_classes(values, FINE_TO_COARSE, path, SOURCE)
-        return AnnotatedPicture(name, self._square.of_picture(image), self._square.of_labels(classes), ())
+        return AnnotatedImage(name, self._square.of_image(image), self._square.of_labels(classes), ())
 
     def _image(self, name: str) -> Path:
         return self._images / f"{name}.jpg"

@@ -1,4 +1,4 @@
-"""A person's own pictures with label maps, in two folders."""
+"""A person's own images with label maps, in two folders."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ import numpy as np
 
 from diffseg_core.errors import InvalidSettingError
 
-from ..types import VOID, AnnotatedPicture, Measure
+from ..types import VOID, AnnotatedImage, Measure
 from .label_io import (
     GREY,
     consecutive_labels,
     label_kind,
-    read_annotated_picture,
+    read_annotated_image,
     read_labels,
     require_size,
     to_classes,
 )
 from .layout import Source, visible_files
 
-PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 LARGEST_VALUE = 256**3 - 1
 
 SOURCE = Source(
     "A folder",
-    f"ROOT/images/NAME ({', '.join(PICTURE_ENDINGS)}) and ROOT/labels/NAME.png (grey of 8 or 16 bits, "
+    f"ROOT/images/NAME ({', '.join(IMAGE_ENDINGS)}) and ROOT/labels/NAME.png (grey of 8 or 16 bits, "
     "palette indices, or RGB with id = R + 256 G + 65536 B), under the same names and of the same size",
     "Any annotation tool that saves one value for each class or segment makes such label maps.",
 )
 
 
 class Folder:
-    """Pictures at their own size, with label maps of one kind for all.
+    """Images at their own size, with label maps of one kind for all.
 
-    Values of 8 bits (grey, or indices of a palette) are classes, the same in every picture; each is also
+    Values of 8 bits (grey, or indices of a palette) are classes, the same in every image; each is also
     taken for one true segment, in however many pieces. Wider values (16-bit grey, or RGB as in COCO's
-    panoptic format) tell segments apart within one picture and mean no class.
+    panoptic format) tell segments apart within one image and mean no class.
 
     Every label map is read when the folder is opened, to know its classes: those that occur anywhere, in
     ascending order of their values, which are their names.
 
     Args:
         root: holds ``images/NAME.jpg`` (or another ending) and ``labels/NAME.png``; label maps without a
-            picture are not looked at.
+            image are not looked at.
         void: the value of what is not annotated, often 0 or 255. None: every pixel is annotated.
 
     Raises:
-        DatasetError: there are no pictures, two of one name, or nothing is annotated; a label map is missing,
+        DatasetError: there are no images, two of one name, or nothing is annotated; a label map is missing,
             of another kind than the first, or cannot be read.
         InvalidSettingError: a void value outside 0..16777215.
     """
@@ -62,7 +62,7 @@ class Folder:
         root = Path(root)
         SOURCE.require_root(root)
         self._void = void
-        self._images = _pictures_by_name(root / "images")
+        self._images = _images_by_name(root / "images")
         self._labels = root / "labels"
         self.names = tuple(sorted(self._images))
         SOURCE.require_files(self._label(name) for name in self.names)
@@ -80,21 +80,21 @@ class Folder:
             self.class_names = tuple(map(str, annotated))
             self._classes = dict.fromkeys(values, VOID) | {value: i for i, value in enumerate(annotated)}
 
-    def load(self, name: str) -> AnnotatedPicture:
-        """Read one picture by its file's name without the ending.
+    def load(self, name: str) -> AnnotatedImage:
+        """Read one image by its file's name without the ending.
 
         Raises:
-            DatasetError: there is no such picture, a file cannot be read, sizes differ, or a class is there
+            DatasetError: there is no such image, a file cannot be read, sizes differ, or a class is there
                 that was not when the folder was opened.
         """
         if name not in self._images:
-            raise SOURCE.error(f"Expected the name of one of {len(self.names)} pictures, got {name!r}.")
-        image = read_annotated_picture(self._images[name], SOURCE)
+            raise SOURCE.error(f"Expected the name of one of {len(self.names)} images, got {name!r}.")
+        image = read_annotated_image(self._images[name], SOURCE)
         path = self._label(name)
         values = read_labels(path, self._kind, SOURCE)
         require_size(values, image, path, SOURCE)
         classes = to_classes(values, self._classes, path, SOURCE) if self._classes else None
-        return AnnotatedPicture(name, image, classes, (consecutive_labels(values, self._void),))
+        return AnnotatedImage(name, image, classes, (consecutive_labels(values, self._void),))
 
     def _label(self, name: str) -> Path:
         return self._labels / f"{name}.png"
@@ -107,14 +107,14 @@ class Folder:
         return sorted(found)
 
 
-def _pictures_by_name(folder: Path) -> dict[str, Path]:
-    pictures: dict[str, Path] = {}
+def _images_by_name(folder: Path) -> dict[str, Path]:
+    images: dict[str, Path] = {}
     for path in visible_files(folder, "*"):
-        if path.suffix.lower() not in PICTURE_ENDINGS:
+        if path.suffix.lower() not in IMAGE_ENDINGS:
             continue
-        if path.stem in pictures:
-            raise SOURCE.error(f"Expected one picture of every name, got {pictures[path.stem]} and {path}.")
-        pictures[path.stem] = path
-    if not pictures:
-        raise SOURCE.error(f"Expected pictures in {folder}, found none.")
-    return pictures
+        if path.stem in images:
+            raise SOURCE.error(f"Expected one image of every name, got {images[path.stem]} and {path}.")
+        images[path.stem] = path
+    if not images:
+        raise SOURCE.error(f"Expected images in {folder}, found none.")
+    return images

@@ -1,4 +1,4 @@
-"""Pictures and label maps read from files, or refused with the file's name and what was expected."""
+"""Images and label maps read from files, or refused with the file's name and what was expected."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ COLOUR = frozenset({"RGB"})
 KINDS = {GREY: "8-bit grey or palette indices", DEEP_GREY: "16-bit grey", COLOUR: "RGB"}
 
 
-def read_annotated_picture(path: Path, source: Source) -> Image.Image:
-    """A picture as 8-bit RGB, in the orientation of its pixels.
+def read_annotated_image(path: Path, source: Source) -> Image.Image:
+    """An image as 8-bit RGB, in the orientation of its pixels.
 
     A camera's orientation tag is not followed: annotations lie on the pixels as they are stored.
 
@@ -33,7 +33,7 @@ def read_annotated_picture(path: Path, source: Source) -> Image.Image:
     """
     image = _open(path, source)
     if image.mode.startswith(("I", "F")):
-        raise source.error(f"Expected a picture of 8 bits per channel in {path}, got mode {image.mode}.")
+        raise source.error(f"Expected an image of 8 bits per channel in {path}, got mode {image.mode}.")
     return image.convert("RGB")
 
 
@@ -74,13 +74,13 @@ def read_labels(path: Path, kind: frozenset[str], source: Source) -> LabelMap:
 
 
 def require_size(labels: npt.NDArray[Any], image: Image.Image, path: Path, source: Source) -> None:
-    """Refuse an annotation that is not of its picture's size.
+    """Refuse an annotation that is not of its image's size.
 
     Raises:
         DatasetError: gives both sizes.
     """
     if labels.shape != (image.height, image.width):
-        expected = f"{image.width}×{image.height} pixels, its picture's size"
+        expected = f"{image.width}×{image.height} pixels, its image's size"
         got = "×".join(map(str, labels.shape[::-1]))
         raise source.error(f"Expected an annotation of {expected}, in {path}, got {got}.")
 
@@ -127,7 +127,7 @@ def _open(path: Path, source: Source) -> Image.Image:
     except FileNotFoundError:
         raise source.error(f"Expected {path}, which is missing.") from None
     except (OSError, SyntaxError) as error:  # Pillow tells of some damaged files by SyntaxError.
-        raise source.error(f"Expected a picture in {path}, which cannot be read: {error}.") from error
+        raise source.error(f"Expected an image in {path}, which cannot be read: {error}.") from error
 
 
 def _as_ranges(values: list[int]) -> str:

@@ -1,4 +1,4 @@
-"""Which pictures inputs name, and what their files are called."""
+"""Which images inputs name, and what their files are called."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from diffseg_cli.batch.discovery import count_endings, find_pictures
+from diffseg_cli.batch.discovery import count_endings, find_images
 from diffseg_core import InvalidSettingError
 
 
@@ -26,17 +26,17 @@ def touch(name: str) -> None:
 
 
 def names(*inputs: str, out: str = "out") -> list[str]:
-    return [picture.name for picture in find_pictures(inputs, Path(out))]
+    return [image.name for image in find_images(inputs, Path(out))]
 
 
-def test_a_folder_gives_its_pictures_and_those_below(place):
+def test_a_folder_gives_its_images_and_those_below(place):
     assert names("pics") == names("./pics/") == names(str(place / "pics")) == ["a", "b", "sub/deep/c"]
 
 
-def test_pictures_are_absolute_and_their_files_lie_as_they_do(place):
-    picture = find_pictures(["pics"], Path("out"))[2]
-    assert picture.path == place / "pics/sub/deep/c.webp"
-    assert picture.files(place / "out").label_map == place / "out/sub/deep/c_labels.png"
+def test_images_are_absolute_and_their_files_lie_as_they_do(place):
+    image = find_images(["pics"], Path("out"))[2]
+    assert image.path == place / "pics/sub/deep/c.webp"
+    assert image.files(place / "out").label_map == place / "out/sub/deep/c_labels.png"
 
 
 @pytest.mark.parametrize(
@@ -59,17 +59,17 @@ def test_a_file_is_taken_whatever_its_ending_and_a_bracket_is_no_pattern_where_i
     assert names("pics/note.txt", "pics/photo[1].raw") == ["note", "photo[1]"]
 
 
-def test_each_picture_comes_once_in_the_order_of_the_inputs(place):
+def test_each_image_comes_once_in_the_order_of_the_inputs(place):
     assert names("pics/b.PNG", "pics", "pics/*.jpg") == ["b", "a", "sub/deep/c"]
 
 
-def test_pictures_of_one_name_keep_their_endings(place):
+def test_images_of_one_name_keep_their_endings(place):
     touch("pics/a.png")
     touch("pics/B.tif")
     assert names("pics") == ["B_tif", "a_jpg", "a_png", "b_PNG", "sub/deep/c"]
 
 
-def test_pictures_that_would_still_have_one_name_are_refused(place):
+def test_images_that_would_still_have_one_name_are_refused(place):
     touch("pics/a.png")
     touch("pics/a_png.jpg")
     with pytest.raises(InvalidSettingError, match=r"a\.png and .*a_png\.jpg, .* both be written as a_png"):
@@ -79,22 +79,22 @@ def test_pictures_that_would_still_have_one_name_are_refused(place):
         names("pics/a.jpg", "more/a.jpg")
 
 
-def test_inputs_without_pictures_are_refused(place):
+def test_inputs_without_images_are_refused(place):
     Path("empty").mkdir()
     for text in ("empty", "pics/*.gif"):
-        with pytest.raises(InvalidSettingError, match="Expected pictures in .*, found none"):
+        with pytest.raises(InvalidSettingError, match="Expected images in .*, found none"):
             names("pics", text)
     with pytest.raises(InvalidSettingError, match=r"got nowhere\.jpg: there is none"):
         names("nowhere.jpg")
 
 
-def test_files_that_are_no_pictures_are_counted_by_their_endings(place):
+def test_files_that_are_no_images_are_counted_by_their_endings(place):
     for name in ("pics/x.HEIC", "pics/sub/y.heic", "pics/sub/README", "pics/out/a_labels.json"):
         touch(name)
     others: set[Path] = set()
-    find_pictures(["pics", "pics/**/*"], Path("pics/out"), others)
+    find_images(["pics", "pics/**/*"], Path("pics/out"), others)
     assert count_endings(others) == ".heic 2, .txt 1, without ending 1"
-    find_pictures(["pics/a.jpg"], Path("out"), fresh := set())
+    find_images(["pics/a.jpg"], Path("out"), fresh := set())
     assert fresh == set()
     with pytest.raises(InvalidSettingError, match=r"found none .*; other files there: \.heic 1\)"):
         names("pics/*.HEIC")
@@ -106,21 +106,21 @@ def test_the_output_folder_is_not_searched(place):
 
 
 @pytest.mark.parametrize(("text", "out"), [("pics", "pics"), ("pics/*", "pics"), ("pics", "pics/../pics")])
-def test_output_among_the_pictures_is_refused(place, text, out):
-    with pytest.raises(InvalidSettingError, match="Expected an output folder apart from the pictures"):
+def test_output_among_the_images_is_refused(place, text, out):
+    with pytest.raises(InvalidSettingError, match="Expected an output folder apart from the images"):
         names(text, out=out)
 
 
-def test_output_in_the_folder_above_is_fine_unless_it_reaches_the_pictures(place):
+def test_output_in_the_folder_above_is_fine_unless_it_reaches_the_images(place):
     assert names("pics", out=".") == ["a", "b", "sub/deep/c"]
     touch("pics/pics/a.jpg")
-    with pytest.raises(InvalidSettingError, match="apart from the pictures"):
+    with pytest.raises(InvalidSettingError, match="apart from the images"):
         names("pics", out=".")
 
 
-def test_no_picture_is_replaced(place):
+def test_no_image_is_replaced(place):
     touch("pics/a_overlay.png")
-    with pytest.raises(InvalidSettingError, match=r"no picture is replaced, .*a_overlay\.png would be"):
+    with pytest.raises(InvalidSettingError, match=r"no image is replaced, .*a_overlay\.png would be"):
         names("pics/a.jpg", "pics/a_overlay.png", out="pics")
 
 

@@ -1,4 +1,4 @@
-"""What becomes of every kind of picture: read as upright RGB, or refused with a reason."""
+"""What becomes of every kind of image: read as upright RGB, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from diffseg_cli.batch.image_reading import read_picture
-from diffseg_cli.errors import UnreadablePictureError
-from diffseg_core import as_pictures
+from diffseg_cli.batch.image_reading import read_image
+from diffseg_cli.errors import UnreadableImageError
+from diffseg_core import as_images
 
 RAMP = np.arange(48 * 64, dtype=np.uint32).reshape(48, 64) * 21  # 0..64491
 COLOURS = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8))
@@ -21,9 +21,9 @@ ORIENTATION, TURNED_RIGHT = 0x112, 6
 
 
 def pixels(path: Path) -> np.ndarray:
-    picture = read_picture(path)
-    assert picture.mode == "RGB"
-    return np.asarray(picture).astype(int)
+    image = read_image(path)
+    assert image.mode == "RGB"
+    return np.asarray(image).astype(int)
 
 
 def turned() -> Image.Exif:
@@ -34,9 +34,9 @@ def turned() -> Image.Exif:
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "1", "CMYK", "P"])
 def test_every_mode_is_read_as_pillow_converts_it(tmp_path, mode):
-    picture = COLOURS.quantize(16) if mode == "P" else COLOURS.convert(mode)
-    picture.save(tmp_path / "x.tif")
-    np.testing.assert_array_equal(pixels(tmp_path / "x.tif"), np.asarray(picture.convert("RGB")))
+    image = COLOURS.quantize(16) if mode == "P" else COLOURS.convert(mode)
+    image.save(tmp_path / "x.tif")
+    np.testing.assert_array_equal(pixels(tmp_path / "x.tif"), np.asarray(image.convert("RGB")))
 
 
 def test_transparency_is_left_out_and_the_colours_under_it_stay(tmp_path):
@@ -71,7 +71,7 @@ def test_grey_of_16_bits_is_scaled_not_clipped(tmp_path, name):
 def test_the_library_scales_grey_of_16_bits_by_the_same_rule(tmp_path, name):
     write_16_bits(tmp_path / name)
     with Image.open(tmp_path / name) as opened:
-        colours = as_pictures(opened).colours[0]
+        colours = as_images(opened).colours[0]
     np.testing.assert_array_equal(colours.mul(255).round().int().numpy(), pixels(tmp_path / name))
 
 
@@ -91,26 +91,26 @@ def test_other_floats_are_refused(tmp_path, wrong):
     values = np.full((4, 4), 0.5, dtype=np.float32)
     values[1, 2] = wrong
     Image.fromarray(values).save(tmp_path / "x.tif")
-    with pytest.raises(UnreadablePictureError, match=r"x\.tif: Expected 32-bit floats from 0 to 1, got"):
-        read_picture(tmp_path / "x.tif")
+    with pytest.raises(UnreadableImageError, match=r"x\.tif: Expected 32-bit floats from 0 to 1, got"):
+        read_image(tmp_path / "x.tif")
 
 
 def test_integers_of_32_bits_are_refused(tmp_path):
     Image.fromarray(RAMP.astype(np.int32)).save(tmp_path / "x.tif")
-    with pytest.raises(UnreadablePictureError, match="got 32-bit integers"):
-        read_picture(tmp_path / "x.tif")
+    with pytest.raises(UnreadableImageError, match="got 32-bit integers"):
+        read_image(tmp_path / "x.tif")
 
 
 @pytest.mark.parametrize("sixteen_bits", [False, True])
 def test_the_orientation_is_applied(tmp_path, sixteen_bits):
-    picture = Image.fromarray(RAMP.astype(np.uint16)) if sixteen_bits else COLOURS
-    picture.save(tmp_path / "as_it_is.png")
-    picture.save(tmp_path / "turned.png", exif=turned())
+    image = Image.fromarray(RAMP.astype(np.uint16)) if sixteen_bits else COLOURS
+    image.save(tmp_path / "as_it_is.png")
+    image.save(tmp_path / "turned.png", exif=turned())
     expected = np.rot90(pixels(tmp_path / "as_it_is.png"), -1)
     np.testing.assert_array_equal(pixels(tmp_path / "turned.png"), expected)
 
 
-def test_of_an_animation_the_first_picture_is_read(tmp_path):
+def test_of_an_animation_the_first_image_is_read(tmp_path):
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     for name in ("x.gif", "x.webp", "x.png", "x.tif"):
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **lossless(name))
@@ -122,42 +122,42 @@ def lossless(name: str) -> dict[str, bool]:
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png", "gif", "webp", "tif", "bmp"])
-def test_a_truncated_picture_is_refused(tmp_path, ending):
+def test_a_truncated_image_is_refused(tmp_path, ending):
     whole, half = tmp_path / f"whole.{ending}", tmp_path / f"half.{ending}"
     COLOURS.save(whole)
     half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    with pytest.raises(UnreadablePictureError, match=rf"half\.{ending}: Expected a (whole )?picture"):
-        read_picture(half)
+    with pytest.raises(UnreadableImageError, match=rf"half\.{ending}: Expected a (whole )?image"):
+        read_image(half)
 
 
-def test_a_damaged_picture_is_refused(tmp_path):
+def test_a_damaged_image_is_refused(tmp_path):
     COLOURS.save(tmp_path / "x.png")
     content = bytearray((tmp_path / "x.png").read_bytes())
     content[60] ^= 255
     (tmp_path / "x.png").write_bytes(content)
-    with pytest.raises(UnreadablePictureError, match=r"x\.png: Expected a whole picture, got a damaged one"):
-        read_picture(tmp_path / "x.png")
+    with pytest.raises(UnreadableImageError, match=r"x\.png: Expected a whole image, got a damaged one"):
+        read_image(tmp_path / "x.png")
 
 
-def test_what_is_no_picture_is_refused(tmp_path):
+def test_what_is_no_image_is_refused(tmp_path):
     (tmp_path / "empty.jpg").touch()
-    (tmp_path / "text.jpg").write_text("Not a picture.")
+    (tmp_path / "text.jpg").write_text("Not an image.")
     (tmp_path / "drawing.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
     for name, reason in {
         "empty": "got an empty file",
-        "text": "got 14 bytes of a kind that Pillow does not know",
+        "text": "got 13 bytes of a kind that Pillow does not know",
         "drawing": "got 49 bytes of a kind",
         "missing": "there is no such file",
     }.items():
-        with pytest.raises(UnreadablePictureError, match=rf"{name}\.jpg: Expected a picture.*{reason}"):
-            read_picture(tmp_path / f"{name}.jpg")
+        with pytest.raises(UnreadableImageError, match=rf"{name}\.jpg: Expected an image.*{reason}"):
+            read_image(tmp_path / f"{name}.jpg")
 
 
 @pytest.mark.parametrize("side", [10_000, 60_000])
-def test_a_picture_that_would_fill_the_memory_is_refused_unread(tmp_path, side):
+def test_an_image_that_would_fill_the_memory_is_refused_unread(tmp_path, side):
     (tmp_path / "bomb.png").write_bytes(grey_png(side))
-    with pytest.raises(UnreadablePictureError, match="at most 89,478,485 pixels"):
-        read_picture(tmp_path / "bomb.png")
+    with pytest.raises(UnreadableImageError, match="at most 89,478,485 pixels"):
+        read_image(tmp_path / "bomb.png")
 
 
 def grey_png(side: int) -> bytes:

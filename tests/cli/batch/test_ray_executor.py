@@ -20,7 +20,7 @@ import ray
 import torch
 from PIL import Image
 
-from diffseg_cli.batch.discovery import find_pictures
+from diffseg_cli.batch.discovery import find_images
 from diffseg_cli.batch.executor import Executor
 from diffseg_cli.batch.local_executor import LocalExecutor
 from diffseg_cli.batch.ray_cluster import connected, import_ray
@@ -159,8 +159,8 @@ def test_a_run_that_is_left_ends_its_processes(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
+def images(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
     generator = np.random.default_rng(0)
     for index in range(6):
         blocks = generator.integers(0, 256, (4, 5, 3), dtype=np.uint8)
@@ -173,8 +173,8 @@ def pictures(tmp_path_factory) -> Path:
 SETTINGS = RunSettings(ModelChoice(device="cpu"), replace(DEMO_CAPTURE, working_size=128), DEMO_SEGMENT)
 
 
-def segment(executor: Executor, pictures: Path, out: Path) -> dict[str, bytes]:
-    found = find_pictures([str(pictures)], out)
+def segment(executor: Executor, images: Path, out: Path) -> dict[str, bytes]:
+    found = find_images([str(images)], out)
     todo = prepare_run(found, out, SETTINGS)
     outcomes = list(executor.run(SegmentWorkerFactory(SETTINGS, out, threads=1), todo))
     assert [each.error for each in outcomes] == [None] * 6
@@ -183,21 +183,21 @@ def segment(executor: Executor, pictures: Path, out: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def plain(pictures, tmp_path_factory) -> dict[str, bytes]:
+def plain(images, tmp_path_factory) -> dict[str, bytes]:
     before = torch.get_num_threads()
-    files = segment(LocalExecutor(), pictures, tmp_path_factory.mktemp("plain"))
+    files = segment(LocalExecutor(), images, tmp_path_factory.mktemp("plain"))
     torch.set_num_threads(before)
     return files
 
 
 @pytest.mark.usefixtures("cluster")
-def test_segments_of_two_workers_are_those_of_the_plain_run(pictures, plain, tmp_path):
+def test_segments_of_two_workers_are_those_of_the_plain_run(images, plain, tmp_path):
     assert len(plain) == 6 * 5 + 3
-    assert segment(RayExecutor(workers=2, use_gpus=False), pictures, tmp_path) == plain
+    assert segment(RayExecutor(workers=2, use_gpus=False), images, tmp_path) == plain
 
 
-def test_the_command_starts_a_cluster_of_its_own_and_survives_a_killed_worker(pictures, plain, tmp_path):
-    command = [sys.executable, "-m", "diffseg_cli", "segment", str(pictures), f"--out={tmp_path}"]
+def test_the_command_starts_a_cluster_of_its_own_and_survives_a_killed_worker(images, plain, tmp_path):
+    command = [sys.executable, "-m", "diffseg_cli", "segment", str(images), f"--out={tmp_path}"]
     options = ["--working-size", "128", "--device", "cpu", "--threads", "1", "--workers", "2", "--ray"]
     with subprocess.Popen(
         [*command, *options], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""A run of many pictures with the demo model: what is written, when, and for which pictures."""
+"""A run of many images with the demo model: what is written, when, and for which images."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from panoptic_quality import panoptic_quality
 from PIL import Image
 from pycocotools.coco import COCO
 
-from diffseg_cli.batch.discovery import InputPicture, find_pictures
-from diffseg_cli.batch.image_reading import read_picture
+from diffseg_cli.batch.discovery import InputImage, find_images
+from diffseg_cli.batch.image_reading import read_image
 from diffseg_cli.batch.local_executor import LocalExecutor
 from diffseg_cli.batch.models import demo_model_folder
 from diffseg_cli.batch.segment_run import (
@@ -35,7 +35,7 @@ from diffseg_cli.batch.settings import (
     NestedSettings,
     SegmentSettings,
 )
-from diffseg_cli.errors import UnreadablePictureError
+from diffseg_cli.errors import UnreadableImageError
 from diffseg_core import InvalidSettingError, segment, segment_nested
 
 # pycocotools has not yet followed numpy 2 here.
@@ -54,16 +54,16 @@ def segmenter() -> Segmenter:
 
 @pytest.fixture(scope="module")
 def photograph() -> Image.Image:
-    return read_picture(PHOTOGRAPH)
+    return read_image(PHOTOGRAPH)
 
 
 @pytest.fixture
-def pictures(tmp_path: Path, photograph: Image.Image) -> list[InputPicture]:
+def images(tmp_path: Path, photograph: Image.Image) -> list[InputImage]:
     folder = tmp_path / "pics"
     folder.mkdir()
     for name, size in (("a", (60, 40)), ("b", (40, 60))):
         photograph.resize(size).save(folder / f"{name}.png")
-    return find_pictures([str(folder)], tmp_path / "out")
+    return find_images([str(folder)], tmp_path / "out")
 
 
 @pytest.fixture
@@ -71,12 +71,12 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def run(pictures: list[InputPicture], out: Path, settings: RunSettings = SETTINGS, **how: bool) -> list[str]:
-    """The names of the pictures that were done."""
-    remaining = prepare_run(pictures, out, settings, **how)
+def run(images: list[InputImage], out: Path, settings: RunSettings = SETTINGS, **how: bool) -> list[str]:
+    """The names of the images that were done."""
+    remaining = prepare_run(images, out, settings, **how)
     outcomes = list(LocalExecutor().run(SegmentWorkerFactory(settings, out), remaining))
     assert [outcome.error for outcome in outcomes] == [None] * len(remaining)
-    return [picture.name for picture in remaining]
+    return [image.name for image in remaining]
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -84,13 +84,13 @@ def pixels(path: Path) -> np.ndarray:
         return np.asarray(opened)
 
 
-def test_the_files_are_those_of_the_segments(pictures, out, segmenter):
-    assert run(pictures, out) == ["a", "b"]
-    for picture in pictures:
-        files = picture.files(out)
-        image = read_picture(picture.path)
-        maps = segmenter.capture(image)
-        size = (image.height, image.width)
+def test_the_files_are_those_of_the_segments(images, out, segmenter):
+    assert run(images, out) == ["a", "b"]
+    for image in images:
+        files = image.files(out)
+        opened = read_image(image.path)
+        maps = segmenter.capture(opened)
+        size = (opened.height, opened.width)
         labels = segment(maps, size, merge_threshold=0.3, anchors=min(maps.grid)).labels[0].numpy()
         assert labels.max() > 0
         np.testing.assert_array_equal(pixels(files.label_map), labels + 1)
@@ -100,11 +100,11 @@ def test_the_files_are_those_of_the_segments(pictures, out, segmenter):
 
 
 def test_the_smallest_area_is_in_per_cent(segmenter, photograph):
-    picture = photograph.resize((100, 100))
+    image = photograph.resize((100, 100))
     settings = SegmentSettings(MergeSettings(0.3, smallest_area=5.0))
-    areas = segmenter.segment(picture, settings).areas()
+    areas = segmenter.segment(image, settings).areas()
     assert areas.min() >= 500
-    assert segmenter.segment(picture, SETTINGS.segment).areas().min() < 500
+    assert segmenter.segment(image, SETTINGS.segment).areas().min() < 500
 
 
 def test_anchors_are_at_most_what_the_grid_takes(segmenter, photograph):
@@ -116,34 +116,34 @@ def test_anchors_are_at_most_what_the_grid_takes(segmenter, photograph):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (3, 2), (1500, 50), (10, 1900)])
-def test_pictures_of_any_size_and_shape_are_segmented(tmp_path, out, segmenter, photograph, size):
+def test_images_of_any_size_and_shape_are_segmented(tmp_path, out, segmenter, photograph, size):
     photograph.resize(size).save(tmp_path / "x.png")
-    picture = InputPicture(tmp_path / "x.png", "x")
+    image = InputImage(tmp_path / "x.png", "x")
     worker = SegmentWorkerFactory(replace(SETTINGS, save_masks=True), out)()
-    worker(picture)
-    ids = pixels(picture.files(out).label_map)
+    worker(image)
+    ids = pixels(image.files(out).label_map)
     assert ids.shape == (size[1], size[0])
     assert ids.min() == 1
-    masks = [pixels(path) for path in sorted(picture.files(out).masks.iterdir())]
+    masks = [pixels(path) for path in sorted(image.files(out).masks.iterdir())]
     np.testing.assert_array_equal(np.sum(masks, axis=0), 255)
 
 
 def test_a_panorama_of_12000_by_400_pixels_is_segmented(segmenter, photograph):
-    picture = photograph.resize((12_000, 400))
-    segments = segmenter.segment(picture, SETTINGS.segment)
+    image = photograph.resize((12_000, 400))
+    segments = segmenter.segment(image, SETTINGS.segment)
     assert segments.image_size == (400, 12_000)
     assert segments.counts[0] > 1
 
 
-def test_a_picture_like_a_thread_is_refused(segmenter):
+def test_an_image_like_a_thread_is_refused(segmenter):
     segmenter.capture(Image.new("RGB", (200, 1)))
     with pytest.raises(InvalidSettingError, match="at most 200 times as long as broad, got 1×201 pixels"):
         segmenter.capture(Image.new("RGB", (1, 201)))
 
 
-def test_what_goes_to_other_machines_can_be_pickled(pictures, out):
+def test_what_goes_to_other_machines_can_be_pickled(images, out):
     make = SegmentWorkerFactory(SETTINGS, out, threads=2)
-    assert pickle.loads(pickle.dumps((make, pictures))) == (make, pictures)
+    assert pickle.loads(pickle.dumps((make, images))) == (make, images)
 
 
 def test_the_number_of_threads_is_set_where_it_is_given(out):
@@ -157,13 +157,13 @@ def test_the_number_of_threads_is_set_where_it_is_given(out):
         torch.set_num_threads(before)
 
 
-def test_what_is_done_is_not_done_again(pictures, out):
-    run(pictures, out)
-    pictures[1].files(out).annotation.unlink()
+def test_what_is_done_is_not_done_again(images, out):
+    run(images, out)
+    images[1].files(out).annotation.unlink()
     before = modified(out)
-    assert run(pictures, out) == ["b"]
+    assert run(images, out) == ["b"]
     changed = {name for name, time in modified(out).items() if before.get(name) != time}
-    assert changed == {"diffseg.json", *(path.name for path in pictures[1].files(out).paths)}
+    assert changed == {"diffseg.json", *(path.name for path in images[1].files(out).paths)}
 
 
 def modified(folder: Path) -> dict[str, int]:
@@ -182,11 +182,11 @@ def modified(folder: Path) -> dict[str, int]:
         ),
     ],
 )
-def test_other_settings_in_the_same_folder_are_refused(pictures, out, settings, difference):
-    assert prepare_run(pictures, out, SETTINGS) == pictures
+def test_other_settings_in_the_same_folder_are_refused(images, out, settings, difference):
+    assert prepare_run(images, out, SETTINGS) == images
     with pytest.raises(InvalidSettingError, match=f"got others: {difference}. Choose another --out, or --ov"):
-        prepare_run(pictures, out, settings)
-    assert prepare_run(pictures, out, replace(SETTINGS, model=ModelChoice(device="cpu"))) == pictures
+        prepare_run(images, out, settings)
+    assert prepare_run(images, out, replace(SETTINGS, model=ModelChoice(device="cpu"))) == images
 
 
 BEFORE = {
@@ -213,12 +213,12 @@ BEFORE = {
     [(None, MergeSettings(0.3)), (0, NestedSettings()), (12, NestedSettings(12))],
     ids=["merged", "automatic", "twelve"],
 )
-def test_a_run_from_before_goes_on(pictures, out, granularity, method):
+def test_a_run_from_before_goes_on(images, out, granularity, method):
     out.mkdir()
     kept = {"format": "diffseg-run", "version": 1, "settings": {**BEFORE, "granularity": granularity}}
     (out / "diffseg.json").write_text(json.dumps(kept))
     settings = replace(SETTINGS, segment=SegmentSettings(method))
-    assert prepare_run(pictures, out, settings) == pictures
+    assert prepare_run(images, out, settings) == images
     assert json.loads((out / "diffseg.json").read_text())["settings"] == settings.to_dict()
     if granularity is None:
         today = {"save_masks" if name == "mask_files" else name: value for name, value in BEFORE.items()}
@@ -226,7 +226,7 @@ def test_a_run_from_before_goes_on(pictures, out, granularity, method):
     finer = SegmentSettings(NestedSettings(13, finest=0.03))
     (out / "diffseg.json").write_text(json.dumps(kept))
     with pytest.raises(InvalidSettingError, match=rf"granularity {granularity} there, 13 now"):
-        prepare_run(pictures, out, replace(SETTINGS, segment=finer))
+        prepare_run(images, out, replace(SETTINGS, segment=finer))
 
 
 def test_settings_of_a_hierarchy_decide_on_its_segments(segmenter, photograph):
@@ -245,100 +245,100 @@ def test_settings_of_a_hierarchy_decide_on_its_segments(segmenter, photograph):
     assert labels(height=20.0).max() == 0
 
 
-def test_overwriting_does_everything_again_with_any_settings(pictures, out):
-    run(pictures, out, replace(SETTINGS, save_masks=True))
+def test_overwriting_does_everything_again_with_any_settings(images, out):
+    run(images, out, replace(SETTINGS, save_masks=True))
     assert (out / "a_masks" / "000.png").exists()
-    assert run(pictures, out, SETTINGS, overwrite=True) == ["a", "b"]
+    assert run(images, out, SETTINGS, overwrite=True) == ["a", "b"]
     assert not list(out.glob("*_masks/*"))
-    assert run(pictures, out) == []
+    assert run(images, out) == []
 
 
-def test_an_overwriting_run_that_is_stopped_has_forgotten_what_was_done(pictures, out):
-    run(pictures, out)
+def test_an_overwriting_run_that_is_stopped_has_forgotten_what_was_done(images, out):
+    run(images, out)
     other = replace(SETTINGS, save_masks=True)
-    prepare_run(pictures, out, other, overwrite=True)
-    assert prepare_run(pictures, out, other) == pictures
+    prepare_run(images, out, other, overwrite=True)
+    assert prepare_run(images, out, other) == images
 
 
-def test_overwriting_with_other_settings_leaves_no_segments_of_earlier_ones(pictures, out):
-    run(pictures, out)
-    with pytest.raises(InvalidSettingError, match=r"segments of 1 more picture\(s\), such as .*b_segments"):
-        prepare_run(pictures[:1], out, replace(SETTINGS, save_masks=True), overwrite=True)
-    assert prepare_run(pictures[:1], out, SETTINGS, overwrite=True) == pictures[:1]
+def test_overwriting_with_other_settings_leaves_no_segments_of_earlier_ones(images, out):
+    run(images, out)
+    with pytest.raises(InvalidSettingError, match=r"segments of 1 more image\(s\), such as .*b_segments"):
+        prepare_run(images[:1], out, replace(SETTINGS, save_masks=True), overwrite=True)
+    assert prepare_run(images[:1], out, SETTINGS, overwrite=True) == images[:1]
 
 
-def test_segments_of_unknown_settings_are_not_taken_for_done(pictures, out):
-    run(pictures, out)
+def test_segments_of_unknown_settings_are_not_taken_for_done(images, out):
+    run(images, out)
     (out / "diffseg.json").unlink()
-    with pytest.raises(InvalidSettingError, match=r"Expected diffseg.json in .*, where 2 of the pictures"):
-        prepare_run(pictures, out, SETTINGS)
+    with pytest.raises(InvalidSettingError, match=r"Expected diffseg.json in .*, where 2 of the images"):
+        prepare_run(images, out, SETTINGS)
 
 
-def test_what_a_killed_run_left_is_swept_and_nothing_else(pictures, out):
+def test_what_a_killed_run_left_is_swept_and_nothing_else(images, out):
     left = [f".{name}.0123456789abcdef.diffseg-tmp" for name in ("a_labels.png", "diffseg.json")]
     kept = [".other.tmp", "note.diffseg-tmp"]
     (out / "a_masks").mkdir(parents=True)
     for path in (out / left[0], out / left[1], out / "a_masks" / left[0], out / kept[0], out / kept[1]):
         path.touch()
-    prepare_run(pictures, out, SETTINGS)
+    prepare_run(images, out, SETTINGS)
     assert sorted(path.name for path in out.rglob("*")) == sorted([*kept, "a_masks", "diffseg.json"])
 
 
-def test_a_folder_that_cannot_be_written_is_refused(pictures, tmp_path):
+def test_a_folder_that_cannot_be_written_is_refused(images, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InvalidSettingError, match="Expected an output folder that can be written, got"):
-        prepare_run(pictures, tmp_path / "file" / "out", SETTINGS)
+        prepare_run(images, tmp_path / "file" / "out", SETTINGS)
 
 
-def test_one_bad_picture_does_not_end_the_run(pictures, out):
-    pictures[0].path.write_text("no picture")
-    outcomes = list(LocalExecutor().run(SegmentWorkerFactory(SETTINGS, out), pictures))
-    assert [outcome.name for outcome in outcomes] == [str(picture.path) for picture in pictures]
+def test_one_bad_image_does_not_end_the_run(images, out):
+    images[0].path.write_text("no image")
+    outcomes = list(LocalExecutor().run(SegmentWorkerFactory(SETTINGS, out), images))
+    assert [outcome.name for outcome in outcomes] == [str(image.path) for image in images]
     assert outcomes[0].error is not None
-    assert "got 10 bytes" in outcomes[0].error
+    assert "got 8 bytes" in outcomes[0].error
     assert outcomes[1].error is None
-    with pytest.raises(UnreadablePictureError):
-        SegmentWorker(SETTINGS, out)(pictures[0])
+    with pytest.raises(UnreadableImageError):
+        SegmentWorker(SETTINGS, out)(images[0])
 
 
-@pytest.mark.skipif(os.name == "nt", reason="pictures of such names cannot be made on Windows")
-def test_a_name_too_long_for_the_files_is_that_pictures_fault_alone(tmp_path, out, photograph):
+@pytest.mark.skipif(os.name == "nt", reason="images of such names cannot be made on Windows")
+def test_a_name_too_long_for_the_files_is_that_images_fault_alone(tmp_path, out, photograph):
     fits, too_long = "f" * (255 - len("_panoptic.json")), "t" * 251
     (tmp_path / "pics").mkdir()
     for name in (fits, too_long):
         photograph.resize((40, 30)).save(tmp_path / "pics" / f"{name}.png")
-    pictures = find_pictures([str(tmp_path / "pics")], out)
+    images = find_images([str(tmp_path / "pics")], out)
     for overwrite, expected in ((False, [fits, too_long]), (False, [too_long]), (True, [fits, too_long])):
-        remaining = prepare_run(pictures, out, SETTINGS, overwrite)
-        assert [picture.name for picture in remaining] == expected
+        remaining = prepare_run(images, out, SETTINGS, overwrite)
+        assert [image.name for image in remaining] == expected
         outcomes = list(LocalExecutor().run(SegmentWorkerFactory(SETTINGS, out), remaining))
-        finish_run(pictures, out)
+        finish_run(images, out)
         assert [outcome.error is None for outcome in outcomes] == [name == fits for name in expected]
         assert outcomes[-1].error is not None
         assert "at most 255 bytes" in outcomes[-1].error
         assert outcomes[-1].error.endswith("Make the name shorter by 10 or more.")
-        assert pictures[0].files(out).complete
+        assert images[0].files(out).complete
     content = json.loads((out / "panoptic.json").read_text())
-    assert [image["file_name"] for image in content["images"]] == [f"{fits}.png"]
+    assert [each["file_name"] for each in content["images"]] == [f"{fits}.png"]
 
 
 @reads_coco
-def test_the_joint_files_are_of_all_pictures_and_their_numbers_stay(tmp_path, out, photograph):
+def test_the_joint_files_are_of_all_images_and_their_numbers_stay(tmp_path, out, photograph):
     folder = tmp_path / "pics"
     for name in ("b.png", "sub/c.jpg"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         photograph.resize((60, 40)).save(folder / name)
-    first = find_pictures([str(folder)], out)
+    first = find_images([str(folder)], out)
     (prepared, _) = prepare_run(first, out, SETTINGS)
     SegmentWorker(SETTINGS, out)(prepared)  # and the run is stopped
     photograph.resize((40, 60)).save(folder / "a.png")
-    pictures = find_pictures([str(folder)], out)
-    assert run(pictures, out) == ["a", "sub/c"]
-    finish_run(pictures, out)
+    images = find_images([str(folder)], out)
+    assert run(images, out) == ["a", "sub/c"]
+    finish_run(images, out)
 
     numbers = {"b.png": 1, "sub/c.jpg": 2, "a.png": 3}
     whole = json.loads((out / "panoptic.json").read_text())
-    assert {image["file_name"]: image["id"] for image in whole["images"]} == numbers
+    assert {each["file_name"]: each["id"] for each in whole["images"]} == numbers
     assert [each["file_name"] for each in whole["annotations"]] == [
         "b_panoptic.png",
         "sub/c_panoptic.png",
@@ -348,40 +348,38 @@ def test_the_joint_files_are_of_all_pictures_and_their_numbers_stay(tmp_path, ou
 
     read = COCO(str(out / "instances.json"))
     assert sorted(read.getAnnIds()) == [*range(1, len(read.anns) + 1)]
-    for picture in pictures:
-        own = json.loads(picture.files(out).annotation.read_text())
-        assert own["image_id"] == own["images"][0]["id"] == numbers[picture.file_name]
-        ids = pixels(picture.files(out).label_map)
+    for image in images:
+        own = json.loads(image.files(out).annotation.read_text())
+        assert own["image_id"] == own["images"][0]["id"] == numbers[image.file_name]
+        ids = pixels(image.files(out).label_map)
         found = read.loadAnns(read.getAnnIds(imgIds=[own["image_id"]]))
         assert [each["segment_id"] for each in found] == [*range(1, ids.max() + 1)]
         for each in found:
             np.testing.assert_array_equal(read.annToMask(each), ids == each["segment_id"])
 
 
-def test_a_run_of_other_pictures_leaves_earlier_ones_in_the_joint_files(pictures, out):
-    for some in (pictures[1:], pictures[:1]):
+def test_a_run_of_other_images_leaves_earlier_ones_in_the_joint_files(images, out):
+    for some in (images[1:], images[:1]):
         run(some, out)
         finish_run(some, out)
     whole = json.loads((out / "instances.json").read_text())
     assert [(image["id"], image["file_name"]) for image in whole["images"]] == [(1, "b.png"), (2, "a.png")]
-    prepare_run(pictures, out, SETTINGS, overwrite=True)
+    prepare_run(images, out, SETTINGS, overwrite=True)
     assert not (out / "instances.json").exists()
     assert not (out / "panoptic.json").exists()
 
 
-def test_a_picture_without_its_panoptic_files_is_done_again(pictures, out):
-    run(pictures, out)
-    pictures[0].files(out).colours.unlink()
-    assert run(pictures, out) == ["a"]
+def test_an_image_without_its_panoptic_files_is_done_again(images, out):
+    run(images, out)
+    images[0].files(out).colours.unlink()
+    assert run(images, out) == ["a"]
 
 
-def test_a_file_that_others_have_changed_is_named(pictures, out):
-    run(pictures, out)
-    pictures[0].files(out).panoptic.write_text('{"images": []}')
-    with pytest.raises(
-        InvalidSettingError, match="Expected a picture's COCO annotation in .*a_panoptic.json"
-    ):
-        finish_run(pictures, out)
+def test_a_file_that_others_have_changed_is_named(images, out):
+    run(images, out)
+    images[0].files(out).panoptic.write_text('{"images": []}')
+    with pytest.raises(InvalidSettingError, match="Expected an image's COCO annotation in .*a_panoptic.json"):
+        finish_run(images, out)
     assert not list(out.glob(".*"))
 
 

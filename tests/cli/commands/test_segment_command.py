@@ -26,7 +26,7 @@ PACKAGE = Path(diffseg_core.__file__).parent
 
 @pytest.fixture
 def pics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Eight pictures in two folders, the last of them large; the current folder is that around them."""
+    """Eight images in two folders, the last of them large; the current folder is that around them."""
     monkeypatch.chdir(tmp_path)
     with Image.open(demo_model_folder() / "photograph.jpg") as photograph:
         for index in range(8):
@@ -78,23 +78,23 @@ def test_a_run_that_is_killed_leaves_no_half_file_and_goes_on_to_the_same_end(pi
     assert len(list(whole.rglob("*_segments.json"))) == 8
 
 
-def test_broken_pictures_are_listed_at_the_end_and_the_others_done(pics, capsys):
+def test_broken_images_are_listed_at_the_end_and_the_others_done(pics, capsys):
     (pics / "broken.jpg").write_bytes((pics / "1.jpg").read_bytes()[:2000])
     (pics / "empty.png").touch()
     assert segment("pics/*.*", "--out", "out") == 1
     shown = capsys.readouterr()
-    assert shown.out == "Pictures: 7; segmented into out: 5; done before: 0\n"
+    assert shown.out == "Images: 7; segmented into out: 5; done before: 0\n"
     lines = shown.err.splitlines()
-    assert lines[-3] == "2 of 7 pictures failed:"
-    assert lines[-2].startswith(f"  {pics / 'broken.jpg'}: Expected a whole picture, got a damaged one (")
-    assert lines[-1] == f"  {pics / 'empty.png'}: Expected a picture, got an empty file."
+    assert lines[-3] == "2 of 7 images failed:"
+    assert lines[-2].startswith(f"  {pics / 'broken.jpg'}: Expected a whole image, got a damaged one (")
+    assert lines[-1] == f"  {pics / 'empty.png'}: Expected an image, got an empty file."
     assert len(list(Path("out").glob("*_segments.json"))) == 5
 
     (pics / "1.jpg").rename(pics / "broken.jpg")
     (pics / "empty.png").rename(pics / "new.HEIC")
     assert segment("pics/*.*", "--out", "out") == 0
     shown = capsys.readouterr()
-    line = "Pictures: 5; segmented into out: 1; done before: 4; other files, passed over: .heic 1\n"
+    line = "Images: 5; segmented into out: 1; done before: 4; other files, passed over: .heic 1\n"
     assert shown.out == line
 
 
@@ -102,7 +102,7 @@ def test_broken_pictures_are_listed_at_the_end_and_the_others_done(pics, capsys)
     ("args", "message"),
     [
         (["nowhere", "--out", "out"], "Expected a file, a folder or a pattern, got nowhere: there is none."),
-        (["pics", "--out", "pics"], "Expected an output folder apart from the pictures"),
+        (["pics", "--out", "pics"], "Expected an output folder apart from the images"),
         (["pics", "--out", "out", "--noise-seed", "1"], "Expected --input-mode noised"),
         (["pics", "--out", "out", "--workers", "2"], "Expected --ray together with --workers 2."),
         (["--out", "out", "pics", "--ray", "pics"], "Expected an address such as auto, .* got 'pics'"),
@@ -139,7 +139,7 @@ def test_options_have_the_ranges_of_the_nodes(capsys, option, value, message):
 
 
 def kept_settings(*args: str) -> dict[str, object]:
-    """What a run of a picture that is none keeps."""
+    """What a run of an image that is none keeps."""
     Path("x.jpg").touch()
     main(["segment", "x.jpg", "--out", "out", "--overwrite", *args])
     kept: dict[str, object] = json.loads(Path("out/diffseg.json").read_text())["settings"]
@@ -217,7 +217,7 @@ def test_where_there_is_no_terminal_progress_is_a_line_now_and_then(monkeypatch,
     times = iter([0.0, 20.0, 40.0, 60.0, 100.0])
     monkeypatch.setattr("diffseg_cli.commands.progress.time.monotonic", lambda: next(times))
     assert list(show_progress(iter("abcde"), 5)) == list("abcde")
-    assert capsys.readouterr().err == "3 of 5 pictures, 0.05 a second, 0:40 left\n"
+    assert capsys.readouterr().err == "3 of 5 images, 0.05 a second, 0:40 left\n"
 
 
 def test_the_time_left_is_told_in_minutes():

@@ -1,7 +1,7 @@
-"""Tiny data sets in the layouts of the real ones: three pictures, 60 wide and 40 high.
+"""Tiny data sets in the layouts of the real ones: three images, 60 wide and 40 high.
 
-Every picture shows a left and a right part, with the border at column 30 + 2 · its index, under a band of 4
-rows that nobody annotated. A maker takes the root folder and gives the pictures' names.
+Every image shows a left and a right part, with the border at column 30 + 2 · its index, under a band of 4
+rows that nobody annotated. A maker takes the root folder and gives the images' names.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from PIL import Image
 from scipy.io import savemat
 
 HEIGHT, WIDTH = 40, 60
-PICTURES = 3
+IMAGES = 3
 LEFT, RIGHT, BAND = 0, 1, 2
 COLOURS = np.array([[200, 60, 40], [40, 90, 210], [120, 120, 120]])
 SQUARES = ("cocostuff27", "cityscapes27", "coco27-panoptic")
-CROP = slice(10, 50)  # columns of the central square of a made picture
+CROP = slice(10, 50)  # columns of the central square of a made image
 
 
 def made_regions(index: int) -> np.ndarray:
@@ -29,7 +29,7 @@ def made_regions(index: int) -> np.ndarray:
     return regions
 
 
-def made_picture(index: int) -> np.ndarray:
+def made_image(index: int) -> np.ndarray:
     """Uint8 `[40, 60, 3]`: a colour for each part, and some grain."""
     grain = np.random.default_rng(index).integers(-12, 13, (HEIGHT, WIDTH, 1))
     return (COLOURS[made_regions(index)] + grain).astype(np.uint8)
@@ -52,9 +52,9 @@ def make_cocostuff27(
     ids: str = "",
 ) -> list[str]:
     """A person (0, class 9) on the left, clouds (105, class 23) on the right."""
-    names = [f"{139 + index:012}" for index in range(PICTURES)]
+    names = [f"{139 + index:012}" for index in range(IMAGES)]
     for index, name in enumerate(names):
-        save(root / images / f"{name}.jpg", made_picture(index))
+        save(root / images / f"{name}.jpg", made_image(index))
         save(root / labels / f"{name}.png", recoloured(index, 0, 105, 255))
     (root / ids).mkdir(parents=True, exist_ok=True)
     (root / ids / "Coco164kFull_Stuff_Coarse_7.txt").write_text("".join(f"{name}\n" for name in names))
@@ -66,16 +66,16 @@ def make_cityscapes27(root: Path) -> list[str]:
     places = [("lindau", 0), ("lindau", 1), ("munster", 0)]
     names = [f"{city}/{city}_{index:06}_000019" for city, index in places]
     for index, name in enumerate(names):
-        save(root / "leftImg8bit/val" / f"{name}_leftImg8bit.png", made_picture(index))
+        save(root / "leftImg8bit/val" / f"{name}_leftImg8bit.png", made_image(index))
         save(root / "gtFine/val" / f"{name}_gtFine_labelIds.png", recoloured(index, 7, 33, 1))
     return names
 
 
 def make_coco27_panoptic(root: Path) -> list[str]:
     """Segments 70000 (class 9) and 300 (class 23)."""
-    names = [f"{9 + index:012}" for index in range(PICTURES)]
+    names = [f"{9 + index:012}" for index in range(IMAGES)]
     for index, name in enumerate(names):
-        save(root / "images" / f"{name}.jpg", made_picture(index))
+        save(root / "images" / f"{name}.jpg", made_image(index))
         save(root / "coco27" / f"{name}.png", recoloured(index, 9, 23, 255))
         colours = np.array([[112, 17, 1], [44, 1, 0], [0, 0, 0]], np.uint8)  # 112 + 17·256 + 65536; 44 + 256
         save(root / "panoptic" / f"{name}.png", colours[made_regions(index)])
@@ -85,7 +85,7 @@ def make_coco27_panoptic(root: Path) -> list[str]:
 def make_bsds500(root: Path, split: str | None = "val") -> list[str]:
     """Two people: one drew left, right and band, the other left and right. No split is the flat layout."""
     data = root if split is None else root / "BSR/BSDS500/data"
-    names = [str(101085 + index) for index in range(PICTURES)]
+    names = [str(101085 + index) for index in range(IMAGES)]
     for index, name in enumerate(names):
         first = made_regions(index).astype(np.uint16) + 1
         second = first.copy()
@@ -96,7 +96,7 @@ def make_bsds500(root: Path, split: str | None = "val") -> list[str]:
             borders[:, 1:] = labels[:, 1:] != labels[:, :-1]
             borders[1:] |= labels[1:] != labels[:-1]
             people[0, person] = {"Segmentation": labels, "Boundaries": borders}
-        save(data / "images" / (split or "") / f"{name}.jpg", made_picture(index))
+        save(data / "images" / (split or "") / f"{name}.jpg", made_image(index))
         truth = data / "groundTruth" / (split or "") / f"{name}.mat"
         truth.parent.mkdir(parents=True, exist_ok=True)
         savemat(truth, {"groundTruth": people})
@@ -104,10 +104,10 @@ def make_bsds500(root: Path, split: str | None = "val") -> list[str]:
 
 
 def make_folder(root: Path) -> list[str]:
-    """Classes 3 and 7 as 8-bit grey, 255 in the band; one picture is a JPEG."""
-    names = [f"made_{index}" for index in range(PICTURES)]
+    """Classes 3 and 7 as 8-bit grey, 255 in the band; one image is a JPEG."""
+    names = [f"made_{index}" for index in range(IMAGES)]
     for index, name in enumerate(names):
-        save(root / "images" / f"{name}.{'jpg' if index == 0 else 'png'}", made_picture(index))
+        save(root / "images" / f"{name}.{'jpg' if index == 0 else 'png'}", made_image(index))
         save(root / "labels" / f"{name}.png", recoloured(index, 3, 7, 255))
     return names
 
@@ -122,6 +122,6 @@ MAKERS: dict[str, Callable[[Path], list[str]]] = {
 
 
 def numbered(regions: np.ndarray, left: int, right: int, band: int) -> list[list[int]]:
-    """The regions of a made picture under other numbers, as nested lists."""
+    """The regions of a made image under other numbers, as nested lists."""
     numbers = {LEFT: left, RIGHT: right, BAND: band}
     return np.vectorize(numbers.get)(regions).tolist()

@@ -27,7 +27,7 @@ from diffseg_cli.evaluation.attention_methods import (
 )
 from diffseg_cli.evaluation.kmeans_plus_plus import kmeans_plus_plus
 from diffseg_cli.evaluation.methods import make_methods, parse_methods
-from diffseg_cli.evaluation.types import VOID, AnnotatedPicture
+from diffseg_cli.evaluation.types import VOID, AnnotatedImage
 from diffseg_core import AttentionMaps
 
 CAPTURE = CaptureSettings(timestep=25, working_size=64)
@@ -38,9 +38,9 @@ class CountingSegmenter(Segmenter):
 
     captures = 0
 
-    def capture(self, picture: Image.Image) -> AttentionMaps:
+    def capture(self, image: Image.Image) -> AttentionMaps:
         self.captures += 1
-        return super().capture(picture)
+        return super().capture(image)
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +48,9 @@ def segmenter() -> CountingSegmenter:
     return CountingSegmenter(ModelChoice(), CAPTURE)
 
 
-def noisy_picture(seed: int) -> AnnotatedPicture:
+def noisy_image(seed: int) -> AnnotatedImage:
     pixels = np.random.default_rng(seed).integers(0, 256, (8, 12, 3), np.uint8).repeat(8, 0).repeat(8, 1)
-    return AnnotatedPicture(str(seed), Image.fromarray(pixels), None, ())
+    return AnnotatedImage(str(seed), Image.fromarray(pixels), None, ())
 
 
 def halves() -> AttentionMaps:
@@ -61,14 +61,14 @@ def halves() -> AttentionMaps:
     return AttentionMaps({(4, 4): attention})
 
 
-def left_and_right() -> AnnotatedPicture:
+def left_and_right() -> AnnotatedImage:
     pixels = np.zeros((16, 16, 3), np.uint8)
     pixels[:, :8] = 250, 20, 20
     pixels[:, 8:] = 20, 20, 250
-    return AnnotatedPicture("left and right", Image.fromarray(pixels), None, ())
+    return AnnotatedImage("left and right", Image.fromarray(pixels), None, ())
 
 
-def test_methods_share_one_capture_of_a_picture(segmenter: CountingSegmenter) -> None:
+def test_methods_share_one_capture_of_an_image(segmenter: CountingSegmenter) -> None:
     shared = SharedCapture(segmenter)
     settings = {
         name: SegmentSettings(MergeSettings(threshold))
@@ -79,7 +79,7 @@ def test_methods_share_one_capture_of_a_picture(segmenter: CountingSegmenter) ->
         ClusterMethod("kmeans:3", shared, attention_clusters, {"": constant(3)}),
         ClusterMethod("colour-kmeans:3", shared, colour_clusters, {"": constant(3)}),
     ]
-    first, second = noisy_picture(1), noisy_picture(2)
+    first, second = noisy_image(1), noisy_image(2)
     before = segmenter.captures
     rows = [method.segment(first) for method in methods]
     assert segmenter.captures == before + 1
@@ -88,7 +88,7 @@ def test_methods_share_one_capture_of_a_picture(segmenter: CountingSegmenter) ->
 
     assert list(rows[0]) == ["loose", "tight"]
     assert rows[0]["loose"].max() < rows[0]["tight"].max()
-    expected = segmenter.segment(first.image, settings["tight"]).labels[0].numpy()
+    expected = segmenter.segment(first.pixels, settings["tight"]).labels[0].numpy()
     assert np.array_equal(rows[0]["tight"], expected)
     for row in rows[1:]:
         assert row[""].shape == (64, 96)
@@ -145,15 +145,15 @@ def test_the_start_is_spread_out_and_always_the_same() -> None:
 def test_true_number_of_clusters(classes: list[int] | None, segments: list[list[int]], count: int) -> None:
     maps = tuple(np.array([labels], np.int32) for labels in segments)
     truth = None if classes is None else np.array([classes], np.int32)
-    assert true_count(AnnotatedPicture("made", Image.new("RGB", (4, 1)), truth, maps)) == count
+    assert true_count(AnnotatedImage("made", Image.new("RGB", (4, 1)), truth, maps)) == count
 
 
 def test_merged_refined_and_nested_segments_are_four_methods() -> None:
     chosen = parse_methods("diffseg,diffseg-refined,hierarchy:5,hierarchy-refined:5")
     capture = CaptureSettings(timestep=25, working_size=128)
     methods, _ = make_methods(chosen, ModelChoice(device="cpu"), capture, {"": DEMO_SEGMENT})
-    picture = Image.open(demo_model_folder() / "photograph.jpg").convert("RGB").resize((180, 120))
-    photograph = AnnotatedPicture("cup", picture, None, ())
+    image = Image.open(demo_model_folder() / "photograph.jpg").convert("RGB").resize((180, 120))
+    photograph = AnnotatedImage("cup", image, None, ())
     rows = [method.segment(photograph)[""] for method in methods]
     assert [method.name for method in methods] == [
         "diffseg",

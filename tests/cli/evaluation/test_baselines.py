@@ -9,18 +9,18 @@ from PIL import Image
 
 from diffseg_cli.batch.settings import CaptureSettings, ModelChoice
 from diffseg_cli.evaluation.methods import make_methods, parse_methods
-from diffseg_cli.evaluation.types import AnnotatedPicture
+from diffseg_cli.evaluation.types import AnnotatedImage
 from diffseg_core.errors import InvalidSettingError
 
 
-def picture() -> AnnotatedPicture:
-    return AnnotatedPicture("made", Image.fromarray(made_datasets.made_picture(0)), None, ())
+def image() -> AnnotatedImage:
+    return AnnotatedImage("made", Image.fromarray(made_datasets.made_image(0)), None, ())
 
 
 def labels_of(methods: str) -> dict[str, np.ndarray]:
     (method,), capture = make_methods(parse_methods(methods), ModelChoice(), CaptureSettings(), {})
     assert capture is None  # no model is loaded for pixels
-    return method.segment(picture())
+    return method.segment(image())
 
 
 def test_grid_is_rectangles_of_equal_size_row_by_row() -> None:
@@ -31,7 +31,7 @@ def test_grid_is_rectangles_of_equal_size_row_by_row() -> None:
 
 
 @pytest.mark.parametrize("method", ["one-segment", "slic:4", "felzenszwalb:200"])
-def test_labels_fit_the_picture_and_count_from_zero(method: str) -> None:
+def test_labels_fit_the_image_and_count_from_zero(method: str) -> None:
     labels = labels_of(method)[""]
     assert labels.shape == (40, 60)
     assert np.unique(labels).tolist() == list(range(labels.max() + 1))

@@ -1,4 +1,4 @@
-"""The central square that benchmarks cut out of pictures and labels."""
+"""The central square that benchmarks cut out of images and labels."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ def test_labels_take_the_nearest_pixel_of_the_central_square() -> None:
     assert CenterCrop(4).of_labels(labels.T).tolist() == square.T.tolist()
 
 
-def test_pictures_are_resized_between_pixel_centres_without_smoothing() -> None:
+def test_images_are_resized_between_pixel_centres_without_smoothing() -> None:
     row = np.array([9, 0, 100, 200, 40, 9], np.uint8)  # the central square: 0, 100, 200, 40
-    picture = Image.fromarray(np.broadcast_to(row[:, None], (4, 6, 3)).copy())
-    larger = np.array(CenterCrop(8).of_picture(picture))
+    image = Image.fromarray(np.broadcast_to(row[:, None], (4, 6, 3)).copy())
+    larger = np.array(CenterCrop(8).of_image(image))
     assert larger[0, :, 0].tolist() == [0, 25, 75, 125, 175, 160, 80, 40]
-    smaller = np.array(CenterCrop(1).of_picture(picture))
+    smaller = np.array(CenterCrop(1).of_image(image))
     assert smaller.tolist() == [[[150, 150, 150]]]  # of its two middle pixels; the mean of all is 85
-    same = np.array(CenterCrop(4).of_picture(picture))
+    same = np.array(CenterCrop(4).of_image(image))
     assert same[:, :, 1].tolist() == [[0, 100, 200, 40]] * 4
 
 
 def test_a_half_grey_level_goes_to_the_even_one() -> None:
-    picture = Image.fromarray(np.array([[[0] * 3, [1] * 3], [[2] * 3, [3] * 3]], np.uint8))
-    assert np.array(CenterCrop(1).of_picture(picture)).tolist() == [[[2, 2, 2]]]  # of 1.5
-    picture = Image.fromarray(np.array([[[0] * 3, [1] * 3]] * 2, np.uint8))
-    assert np.array(CenterCrop(1).of_picture(picture)).tolist() == [[[0, 0, 0]]]  # of 0.5
+    image = Image.fromarray(np.array([[[0] * 3, [1] * 3], [[2] * 3, [3] * 3]], np.uint8))
+    assert np.array(CenterCrop(1).of_image(image)).tolist() == [[[2, 2, 2]]]  # of 1.5
+    image = Image.fromarray(np.array([[[0] * 3, [1] * 3]] * 2, np.uint8))
+    assert np.array(CenterCrop(1).of_image(image)).tolist() == [[[0, 0, 0]]]  # of 0.5
 
 
 @pytest.mark.parametrize("name", SQUARES)
 def test_squares_come_at_any_resolution(name: str, tmp_path: Path) -> None:
     names = MAKERS[name](tmp_path)
-    picture = open_dataset(name, tmp_path, resolution=20).load(names[1])
+    image = open_dataset(name, tmp_path, resolution=20).load(names[1])
     nearest = made_regions(1)[1::2, CROP][:, 1::2]
-    assert picture.image.size == (20, 20)
-    assert picture.classes is not None
-    first, last = picture.classes[-1, [0, -1]]
-    assert picture.classes.tolist() == numbered(nearest, first, last, VOID)
+    assert image.pixels.size == (20, 20)
+    assert image.classes is not None
+    first, last = image.classes[-1, [0, -1]]
+    assert image.classes.tolist() == numbered(nearest, first, last, VOID)

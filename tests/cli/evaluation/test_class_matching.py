@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from diffseg_cli.evaluation.class_matching import match_per_picture, match_whole_set, mean_iou
+from diffseg_cli.evaluation.class_matching import match_per_image, match_whole_set, mean_iou
 from diffseg_cli.evaluation.contingency import contingency, dense_contingency, sparse_contingency
 from diffseg_cli.evaluation.types import VOID
 from diffseg_core import DiffSegError
 
-# What google/diffseg (commit 77ea59657da1be832c89e48085e04b97952e2a36) itself gives for `golden_pictures`:
+# What google/diffseg (commit 77ea59657da1be832c89e48085e04b97952e2a36) itself gives for `golden_images`:
 # `hungarian_matching` of diffseg/utils.py, its counts added and divided as in benchmarks.ipynb.
 GOLDEN_ACCURACY = 0.28688524590163933
 GOLDEN_MEAN_IOU = 0.14178168146074913
@@ -29,7 +29,7 @@ GOLDEN_FALSE_NEGATIVES = [
 ]
 
 
-def golden_pictures():
+def golden_images():
     random = np.random.RandomState(0)
     for _ in range(4):
         truth = np.kron(random.randint(-1, 27, (6, 8)), np.ones((4, 4), int))
@@ -38,7 +38,7 @@ def golden_pictures():
 
 
 def reference_counts(truth, prediction, classes):
-    """The protocol of google/diffseg for one picture, cell by cell."""
+    """The protocol of google/diffseg for one image, cell by cell."""
     columns = max(classes, prediction.max() + 1)
     table = [[0] * columns for _ in range(classes)]
     for true, predicted in zip(truth.ravel(), prediction.ravel(), strict=True):
@@ -56,17 +56,17 @@ def tables_of(*pairs):
 
 
 def test_both_matchings_of_a_case_worked_by_hand():
-    # One picture with segments 0 = class 0 (3 pixels) and 1 = class 1 (1 of its 2; the other is class 0).
+    # One image with segments 0 = class 0 (3 pixels) and 1 = class 1 (1 of its 2; the other is class 0).
     # Another where the numbers are swapped: 1 = class 0 (2 pixels), 0 = class 1 (1 pixel), and a void pixel.
     tables = tables_of(([0, 0, 0, 0, 1], [0, 0, 0, 1, 1]), ([0, 0, 1, VOID], [1, 1, 0, 0]))
 
-    per_picture = match_per_picture(tables, 2)
-    assert per_picture.true_positives.tolist() == [[3, 1], [2, 1]]
-    assert per_picture.false_negatives.tolist() == [[1, 0], [0, 0]]
-    assert per_picture.false_positives.tolist() == [[0, 1], [0, 0]]
-    assert per_picture.accuracy == 7 / 8
-    assert per_picture.class_iou.tolist() == [5 / 6, 2 / 3]
-    assert per_picture.mean_iou == (5 / 6 + 2 / 3) / 2
+    per_image = match_per_image(tables, 2)
+    assert per_image.true_positives.tolist() == [[3, 1], [2, 1]]
+    assert per_image.false_negatives.tolist() == [[1, 0], [0, 0]]
+    assert per_image.false_positives.tolist() == [[0, 1], [0, 0]]
+    assert per_image.accuracy == 7 / 8
+    assert per_image.class_iou.tolist() == [5 / 6, 2 / 3]
+    assert per_image.mean_iou == (5 / 6 + 2 / 3) / 2
 
     # Summed: class 0 has 3 and 3 pixels of segments 0 and 1, class 1 has 1 and 1: a tie of 4 right of 8.
     whole_set = match_whole_set(tables, 2)
@@ -74,18 +74,18 @@ def test_both_matchings_of_a_case_worked_by_hand():
     assert whole_set.true_positives.sum() + whole_set.false_negatives.sum() == 8
 
 
-def test_the_matching_of_the_set_is_that_of_the_reference_on_one_picture_of_all():
-    pictures = list(golden_pictures())
-    joined = tuple(np.concatenate(maps) for maps in zip(*pictures, strict=True))
-    found = match_whole_set(tables_of(*pictures), 27)
+def test_the_matching_of_the_set_is_that_of_the_reference_on_one_image_of_all():
+    images = list(golden_images())
+    joined = tuple(np.concatenate(maps) for maps in zip(*images, strict=True))
+    found = match_whole_set(tables_of(*images), 27)
     right, missed, wrong = reference_counts(*joined, 27)
     assert found.true_positives.sum(axis=0).tolist() == right
     assert found.false_negatives.sum(axis=0).tolist() == missed
     assert found.false_positives.sum(axis=0).tolist() == wrong
 
 
-def test_per_picture_gives_what_the_reference_implementation_gave():
-    found = match_per_picture(tables_of(*golden_pictures()), 27)
+def test_per_image_gives_what_the_reference_implementation_gave():
+    found = match_per_image(tables_of(*golden_images()), 27)
     assert found.true_positives.sum(axis=0).tolist() == GOLDEN_TRUE_POSITIVES
     assert found.false_positives.sum(axis=0).tolist() == GOLDEN_FALSE_POSITIVES
     assert found.false_negatives.sum(axis=0).tolist() == GOLDEN_FALSE_NEGATIVES
@@ -97,14 +97,14 @@ def test_per_picture_gives_what_the_reference_implementation_gave():
     ("classes", "segments", "void"),
     [(3, 2, 0.0), (3, 3, 0.3), (4, 9, 0.2), (27, 5, 0.5), (27, 40, 0.1), (2, 6, 0.95)],
 )
-def test_per_picture_is_the_reference_exactly(classes, segments, void):
+def test_per_image_is_the_reference_exactly(classes, segments, void):
     random = np.random.default_rng(classes * segments)
     for _ in range(8):
         truth = random.integers(0, random.integers(1, classes + 1), (12, 12))  # some classes are absent
         prediction = np.where(random.random(truth.shape) < 0.5, truth % segments, 0)
         prediction = (prediction + random.integers(0, segments, (12, 1))) % segments * 2  # numbers with gaps
         truth[(random.random(truth.shape) < void) | (prediction == prediction.max())] = VOID
-        found = match_per_picture(tables_of((truth, prediction)), classes)
+        found = match_per_image(tables_of((truth, prediction)), classes)
         right, missed, wrong = reference_counts(truth, prediction, classes)
         assert found.true_positives[0].tolist() == right
         assert found.false_negatives[0].tolist() == missed
@@ -114,24 +114,24 @@ def test_per_picture_is_the_reference_exactly(classes, segments, void):
 def test_a_segment_of_void_pixels_alone_saves_an_absent_class_from_false_positives():
     # Class 1 is absent. Of segments 0 (right), 1 (wrong) and 2 (void) it takes one that is not 0; without
     # the void segment only 1 would be left.
-    with_void = match_per_picture(tables_of(([0, 0, 0, VOID], [0, 0, 1, 2])), 3)
-    without = match_per_picture(tables_of(([0, 0, 0], [0, 0, 1])), 2)
+    with_void = match_per_image(tables_of(([0, 0, 0, VOID], [0, 0, 1, 2])), 3)
+    without = match_per_image(tables_of(([0, 0, 0], [0, 0, 1])), 2)
     assert without.false_positives.tolist() == [[0, 1]]
     assert with_void.true_positives.tolist() == [[2, 0, 0]]
     assert with_void.false_negatives.tolist() == [[1, 0, 0]]
 
 
-def test_numbers_of_segments_mean_nothing_per_picture_and_something_in_a_set():
+def test_numbers_of_segments_mean_nothing_per_image_and_something_in_a_set():
     truth = np.array([0, 0, 0, 1, 1, 2])
     same = tables_of((truth, truth), (truth, truth))
     swapped = tables_of((truth, truth), (truth, (truth + 1) % 3))
-    assert match_per_picture(same, 3).mean_iou == match_per_picture(swapped, 3).mean_iou == 1.0
+    assert match_per_image(same, 3).mean_iou == match_per_image(swapped, 3).mean_iou == 1.0
     assert match_whole_set(same, 3).accuracy == 1.0
     assert match_whole_set(swapped, 3).accuracy < 1.0
 
 
-def test_a_matched_segment_may_be_missing_from_a_picture():
-    # The set matches class 1 to segment 5, which the second picture has not.
+def test_a_matched_segment_may_be_missing_from_an_image():
+    # The set matches class 1 to segment 5, which the second image has not.
     tables = tables_of(([0, 1, 1], [0, 5, 5]), ([0, 1], [0, 0]))
     found = match_whole_set(tables, 2)
     assert found.true_positives.tolist() == [[1, 2], [1, 0]]
@@ -140,7 +140,7 @@ def test_a_matched_segment_may_be_missing_from_a_picture():
 
 
 def test_nothing_labelled_gives_no_figures():
-    for match in (match_per_picture, match_whole_set):
+    for match in (match_per_image, match_whole_set):
         for tables in ([], tables_of(([VOID, VOID], [0, 1]))):
             assert np.isnan(match(tables, 2).accuracy)
             assert np.isnan(match(tables, 2).mean_iou)
@@ -192,4 +192,4 @@ def test_maps_that_are_no_labels_are_refused(truth, prediction, message):
 
 def test_a_class_the_data_set_has_not_is_refused():
     with pytest.raises(DiffSegError, match=r"classes 0\.\.1 .* got class 2"):
-        match_per_picture([[[2, 0, 5]]], 2)
+        match_per_image([[[2, 0, 5]]], 2)

@@ -16,7 +16,7 @@ from diffseg_cli.evaluation.comparison import (
     RunMethod,
     compare,
     resolve_run_method,
-    shared_pictures,
+    shared_images,
 )
 from diffseg_cli.evaluation.evaluation_run import record_folder
 from diffseg_cli.evaluation.records import ImageRecord
@@ -29,7 +29,7 @@ DATASET = {"name": "folder", "void": None, "class_names": []}
 
 
 def run_method(folder: Path, group: Measure, measured: list[dict[str, Any]], width: int = 60) -> RunMethod:
-    """A run of one method, with these metrics for each picture."""
+    """A run of one method, with these metrics for each image."""
     names = tuple(f"made_{index}" for index in range(len(measured)))
     for name, metrics in zip(names, measured, strict=True):
         record_folder(folder).write(ImageRecord(name, (40, width), {"m": {"": metrics}}, {}))
@@ -48,7 +48,7 @@ def people(*areas: tuple[int, int]) -> list[dict[str, Any]]:
 
 
 def differences(first: RunMethod, other: RunMethod) -> dict[str, Difference]:
-    return {found.metric: found for found in compare(first, other, first.run.pictures)}
+    return {found.metric: found for found in compare(first, other, first.run.images)}
 
 
 def test_a_method_does_not_differ_from_itself(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_method_does_not_differ_from_itself(tmp_path: Path) -> None:
     assert (found.better, found.worse) == (0, 0)
 
 
-def test_a_difference_that_all_pictures_share_is_certain(tmp_path: Path) -> None:
+def test_a_difference_that_all_images_share_is_certain(tmp_path: Path) -> None:
     first = run_method(tmp_path / "first", "segments", segments(0.1, 0.7, 0.4))
     other = run_method(tmp_path / "other", "segments", segments(0.2, 0.8, 0.5))
     found = differences(first, other)["covering"]
@@ -67,11 +67,11 @@ def test_a_difference_that_all_pictures_share_is_certain(tmp_path: Path) -> None
     assert (found.better, found.worse) == (1, 0)
 
 
-def test_interval_of_two_pictures_reaches_from_the_one_to_the_other(tmp_path: Path) -> None:
+def test_interval_of_two_images_reaches_from_the_one_to_the_other(tmp_path: Path) -> None:
     first = run_method(tmp_path / "first", "segments", segments(0.5, 0.5))
     other = run_method(tmp_path / "other", "segments", segments(0.4, 0.8))
     found = differences(first, other)["covering"]
-    # A quarter of the resampled sets holds the first picture twice, a quarter the second.
+    # A quarter of the resampled sets holds the first image twice, a quarter the second.
     assert [found.difference, found.low, found.high] == pytest.approx([0.1, -0.1, 0.3])
     assert (found.better, found.worse) == (0.5, 0.5)
 
@@ -91,7 +91,7 @@ def test_figures_of_sums_are_made_of_the_sums_of_every_resampled_set(tmp_path: P
     other = run_method(tmp_path / "other", "annotators", people((60, 100), (30, 300)))
     found = differences(first, other)["covering"]
     assert found.first == pytest.approx(80 / 400)
-    # The mean over the pictures would give 0.05. One set in four holds the first picture twice.
+    # The mean over the images would give 0.05. One set in four holds the first image twice.
     assert [found.difference, found.low, found.high] == pytest.approx([10 / 400, 0, 0.1])
 
 
@@ -110,7 +110,7 @@ def test_less_variation_of_information_is_better(tmp_path: Path) -> None:
     assert found.difference == pytest.approx(-0.3)
 
 
-def test_pictures_without_a_figure_are_no_loss(tmp_path: Path) -> None:
+def test_images_without_a_figure_are_no_loss(tmp_path: Path) -> None:
     first = run_method(tmp_path / "first", "segments", segments(0.5, None, 0.5))
     other = run_method(tmp_path / "other", "segments", segments(0.6, None, 0.6))
     found = differences(first, other)["covering"]
@@ -124,15 +124,15 @@ def test_other_resolutions_are_refused(tmp_path: Path) -> None:
         compare(first, other, ["made_0"])
 
 
-def test_other_pictures_are_refused_and_shared_ones_are_found(tmp_path: Path) -> None:
+def test_other_images_are_refused_and_shared_ones_are_found(tmp_path: Path) -> None:
     first = run_method(tmp_path / "first", "segments", segments(0.5, 0.5, 0.5))
-    assert shared_pictures([first, run_method(tmp_path / "b", "segments", segments(0.1, 0.2))]) == [
+    assert shared_images([first, run_method(tmp_path / "b", "segments", segments(0.1, 0.2))]) == [
         "made_0",
         "made_1",
     ]
     other = RunMethod(MeasuredRun(tmp_path, DATASET, frozenset({"segments"}), ("else",)), RowName("m", ""))
     with pytest.raises(InvalidSettingError, match="all runs have measured, got none"):
-        shared_pictures([first, other])
+        shared_images([first, other])
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_methods_of_one_run_are_compared(
     assert metrics["accuracy"]["low"] <= metrics["accuracy"]["difference"] <= metrics["accuracy"]["high"]
     assert content["pictures"] == ["made_0", "made_1", "made_2"]
     printed = capsys.readouterr().out
-    assert f"{runs}/folder:grid:2 against {runs}/folder:one-segment, 3 pictures" in printed
+    assert f"{runs}/folder:grid:2 against {runs}/folder:one-segment, 3 images" in printed
     assert f"| {metrics['accuracy']['other']:.3f} |" in printed
 
 

@@ -1,4 +1,4 @@
-"""A folder of one's own pictures and label maps as a data set."""
+"""A folder of one's own images and label maps as a data set."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from made_datasets import (
     BAND,
     HEIGHT,
     WIDTH,
-    made_picture,
+    made_image,
     made_regions,
     make_folder,
     numbered,
@@ -30,11 +30,11 @@ def test_a_folder_takes_8_bit_values_for_classes_and_segments(tmp_path: Path) ->
     dataset = open_dataset("folder", tmp_path, void=255)
     assert dataset.measures == {"classes", "segments"}
     assert list(dataset.class_names) == ["3", "7", "200"]
-    picture, last = dataset.load(names[1]), dataset.load(names[2])
-    assert picture.classes is not None
+    image, last = dataset.load(names[1]), dataset.load(names[2])
+    assert image.classes is not None
     assert last.classes is not None
-    assert picture.classes.tolist() == numbered(made_regions(1), 0, 1, VOID)
-    assert picture.segments[0].tolist() == numbered(made_regions(1), 0, 1, VOID)
+    assert image.classes.tolist() == numbered(made_regions(1), 0, 1, VOID)
+    assert image.segments[0].tolist() == numbered(made_regions(1), 0, 1, VOID)
     assert np.unique(last.classes).tolist() == [2]
     assert np.unique(last.segments[0]).tolist() == [0]
 
@@ -43,9 +43,9 @@ def test_a_folder_is_annotated_everywhere_unless_a_void_value_is_named(tmp_path:
     names = make_folder(tmp_path)
     dataset = open_dataset("folder", tmp_path)
     assert list(dataset.class_names) == ["3", "7", "255"]
-    picture = dataset.load(names[0])
-    assert picture.classes is not None
-    assert picture.classes.tolist() == numbered(made_regions(0), 0, 1, 2)
+    image = dataset.load(names[0])
+    assert image.classes is not None
+    assert image.classes.tolist() == numbered(made_regions(0), 0, 1, 2)
 
 
 def test_a_folder_reads_the_indices_of_palettes(tmp_path: Path) -> None:
@@ -73,14 +73,14 @@ def test_a_folder_takes_wider_values_for_segments_alone(palette: np.ndarray, tmp
         save(tmp_path / "labels" / f"{name}.png", palette[made_regions(index)])
     dataset = open_dataset("folder", tmp_path, void=0)
     assert dataset.measures == {"segments"}
-    picture = dataset.load(names[1])
-    assert picture.classes is None
-    assert picture.segments[0].tolist() == numbered(made_regions(1), 1, 0, VOID)
+    image = dataset.load(names[1])
+    assert image.classes is None
+    assert image.segments[0].tolist() == numbered(made_regions(1), 1, 0, VOID)
 
 
 def test_a_folder_of_mixed_label_maps_is_refused(tmp_path: Path) -> None:
     make_folder(tmp_path)
-    save(tmp_path / "labels/made_1.png", made_picture(1))
+    save(tmp_path / "labels/made_1.png", made_image(1))
     with pytest.raises(
         DatasetError,
         match=r"^Expected labels as 8-bit grey or palette indices in .*made_1\.png, got mode RGB",
@@ -103,9 +103,9 @@ def test_a_folder_with_nothing_annotated_is_refused(tmp_path: Path) -> None:
         open_dataset("folder", tmp_path, void=0)
 
 
-def test_a_folder_with_two_pictures_of_one_name_is_refused(tmp_path: Path) -> None:
+def test_a_folder_with_two_images_of_one_name_is_refused(tmp_path: Path) -> None:
     make_folder(tmp_path)
-    save(tmp_path / "images/made_0.png", made_picture(0))
+    save(tmp_path / "images/made_0.png", made_image(0))
     with pytest.raises(DatasetError, match=r"made_0\.jpg and .*made_0\.png"):
         open_dataset("folder", tmp_path)
 
@@ -122,17 +122,17 @@ def test_a_camera_orientation_is_not_followed_since_labels_lie_on_the_stored_pix
     names = make_folder(tmp_path)
     turned = Image.Exif()
     turned[274] = 6
-    Image.fromarray(made_picture(1)).save(tmp_path / "images/made_1.png", exif=turned)
-    assert np.array_equal(open_dataset("folder", tmp_path).load(names[1]).image, made_picture(1))
+    Image.fromarray(made_image(1)).save(tmp_path / "images/made_1.png", exif=turned)
+    assert np.array_equal(open_dataset("folder", tmp_path).load(names[1]).pixels, made_image(1))
 
 
-def test_grey_pictures_become_rgb_and_deeper_ones_are_refused(tmp_path: Path) -> None:
+def test_grey_images_become_rgb_and_deeper_ones_are_refused(tmp_path: Path) -> None:
     names = make_folder(tmp_path)
     save(tmp_path / "images/made_1.png", made_regions(1))
     save(tmp_path / "images/made_2.png", made_regions(2).astype(np.uint16))
     dataset = open_dataset("folder", tmp_path)
-    assert np.array_equal(dataset.load(names[1]).image, np.repeat(made_regions(1)[..., None], 3, axis=2))
+    assert np.array_equal(dataset.load(names[1]).pixels, np.repeat(made_regions(1)[..., None], 3, axis=2))
     with pytest.raises(
-        DatasetError, match=r"^Expected a picture of 8 bits per channel in .*made_2\.png, got mode I;16"
+        DatasetError, match=r"^Expected an image of 8 bits per channel in .*made_2\.png, got mode I;16"
     ):
         dataset.load(names[2])

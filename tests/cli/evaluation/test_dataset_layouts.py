@@ -10,7 +10,7 @@ from made_datasets import (
     BAND,
     CROP,
     HEIGHT,
-    made_picture,
+    made_image,
     made_regions,
     make_bsds500,
     make_cityscapes27,
@@ -55,9 +55,9 @@ def test_fine_classes_belong_to_their_supercategory(fine: int, coarse: str) -> N
 def test_cocostuff27_is_read_in_the_usual_layouts(folders: dict[str, str], tmp_path: Path) -> None:
     names = make_cocostuff27(tmp_path, **folders)
     dataset = open_dataset("cocostuff27", tmp_path, resolution=HEIGHT)
-    picture = dataset.load(names[2])
-    assert picture.classes is not None
-    assert picture.classes.tolist() == numbered(made_regions(2)[:, CROP], 9, 23, VOID)
+    image = dataset.load(names[2])
+    assert image.classes is not None
+    assert image.classes.tolist() == numbered(made_regions(2)[:, CROP], 9, 23, VOID)
     assert [dataset.class_names[index] for index in (9, 23)] == ["person-things", "sky-stuff"]
     assert dataset.measures == {"classes"}
 
@@ -80,20 +80,20 @@ def test_cityscapes27_names_hold_the_city_and_labels_from_7_are_classes(tmp_path
     names = make_cityscapes27(tmp_path)
     dataset = open_dataset("cityscapes27", tmp_path, resolution=HEIGHT)
     assert dataset.names[2] == names[2] == "munster/munster_000000_000019"
-    picture = dataset.load(names[1])
-    assert picture.classes is not None
-    assert picture.classes.tolist() == numbered(made_regions(1)[:, CROP], 0, 26, VOID)
-    assert np.array_equal(picture.image, made_picture(1)[:, CROP])
+    image = dataset.load(names[1])
+    assert image.classes is not None
+    assert image.classes.tolist() == numbered(made_regions(1)[:, CROP], 0, 26, VOID)
+    assert np.array_equal(image.pixels, made_image(1)[:, CROP])
     assert (dataset.class_names[0], dataset.class_names[26]) == ("road", "bicycle")
 
 
 def test_coco27_panoptic_has_classes_and_numbered_segments(tmp_path: Path) -> None:
     names = make_coco27_panoptic(tmp_path)
-    picture = open_dataset("coco27-panoptic", tmp_path, resolution=HEIGHT).load(names[0])
+    image = open_dataset("coco27-panoptic", tmp_path, resolution=HEIGHT).load(names[0])
     regions = made_regions(0)[:, CROP]
-    assert picture.classes is not None
-    assert picture.classes.tolist() == numbered(regions, 9, 23, VOID)
-    (segments,) = picture.segments
+    assert image.classes is not None
+    assert image.classes.tolist() == numbered(regions, 9, 23, VOID)
+    (segments,) = image.segments
     assert segments.tolist() == numbered(regions, 1, 0, VOID)  # ids 70000 and 300
 
 
@@ -106,14 +106,14 @@ def test_bsds500_is_found_from_every_folder_of_the_download(root: str, tmp_path:
 @pytest.mark.parametrize("split", ["train", "val", "test", None])
 def test_bsds500_gives_what_every_person_drew(split: str | None, tmp_path: Path) -> None:
     names = make_bsds500(tmp_path, split)
-    picture = open_dataset("bsds500", tmp_path, split=split).load(names[1])
+    image = open_dataset("bsds500", tmp_path, split=split).load(names[1])
     regions = made_regions(1)
     without_band = np.where(regions == BAND, regions[4], regions)
-    first, second = picture.segments
+    first, second = image.segments
     assert first.tolist() == numbered(regions, 0, 1, 2)
     assert second.tolist() == numbered(without_band, 0, 1, 2)
-    assert picture.boundaries[0].sum() == 60 + 35  # under the band, and down the middle
-    assert np.argwhere(picture.boundaries[1])[:, 1].tolist() == [32] * 40
+    assert image.boundaries[0].sum() == 60 + 35  # under the band, and down the middle
+    assert np.argwhere(image.boundaries[1])[:, 1].tolist() == [32] * 40
 
 
 def test_bsds500_needs_the_split_that_was_asked_for(tmp_path: Path) -> None:

@@ -24,31 +24,31 @@ from diffseg_core.errors import InvalidSettingError
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_every_picture_has_a_name_of_its_own_and_annotations_of_its_size(name: str, tmp_path: Path) -> None:
+def test_every_image_has_a_name_of_its_own_and_annotations_of_its_size(name: str, tmp_path: Path) -> None:
     names = MAKERS[name](tmp_path)
     dataset = open_dataset(name, tmp_path)
     assert list(dataset.names) == names
-    for picture in map(dataset.load, dataset.names):
-        size = (picture.image.height, picture.image.width)
+    for image in map(dataset.load, dataset.names):
+        size = (image.pixels.height, image.pixels.width)
         assert size == ((512, 512) if name in SQUARES else (HEIGHT, WIDTH))
-        assert picture.image.mode == "RGB"
-        for labels in (*picture.segments, *(() if picture.classes is None else (picture.classes,))):
+        assert image.pixels.mode == "RGB"
+        for labels in (*image.segments, *(() if image.classes is None else (image.classes,))):
             assert labels.shape == size
             assert labels.dtype == np.int32
-        assert all(drawn.shape == size and drawn.dtype == np.bool_ for drawn in picture.boundaries)
+        assert all(drawn.shape == size and drawn.dtype == np.bool_ for drawn in image.boundaries)
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_what_is_measured_is_annotated(name: str, tmp_path: Path) -> None:
     names = MAKERS[name](tmp_path)
     dataset = open_dataset(name, tmp_path)
-    picture = dataset.load(names[0])
-    assert ("classes" in dataset.measures) == (picture.classes is not None) == bool(dataset.class_names)
-    assert ("segments" in dataset.measures) == (len(picture.segments) == 1)
-    assert ("annotators" in dataset.measures) == (len(picture.segments) > 1)
-    assert ("boundaries" in dataset.measures) == bool(picture.boundaries)
-    if picture.classes is not None:
-        assert picture.classes.max() < len(dataset.class_names)
+    image = dataset.load(names[0])
+    assert ("classes" in dataset.measures) == (image.classes is not None) == bool(dataset.class_names)
+    assert ("segments" in dataset.measures) == (len(image.segments) == 1)
+    assert ("annotators" in dataset.measures) == (len(image.segments) > 1)
+    assert ("boundaries" in dataset.measures) == bool(image.boundaries)
+    if image.classes is not None:
+        assert image.classes.max() < len(dataset.class_names)
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -146,7 +146,7 @@ def test_a_value_that_is_no_class_is_refused(
     ],
 )
 @pytest.mark.parametrize(
-    "damage", [lambda content: content[: len(content) // 2], lambda content: b"no picture"]
+    "damage", [lambda content: content[: len(content) // 2], lambda content: b"no image"]
 )
 def test_a_damaged_file_is_named(
     name: str, file: str, damage: Callable[[bytes], bytes], tmp_path: Path
@@ -186,7 +186,7 @@ def test_options_that_mean_nothing_are_refused(
         ("folder", "images/._made_0.jpg"),
     ],
 )
-def test_hidden_files_beside_the_pictures_are_not_pictures(name: str, file: str, tmp_path: Path) -> None:
+def test_hidden_files_beside_the_images_are_not_images(name: str, file: str, tmp_path: Path) -> None:
     names = MAKERS[name](tmp_path)
     (tmp_path / file).write_bytes(b"")
     assert list(open_dataset(name, tmp_path).names) == names

@@ -1,4 +1,4 @@
-"""``diffseg evaluate`` from end to end, on data sets of three small pictures."""
+"""``diffseg evaluate`` from end to end, on data sets of three small images."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_every_data_set_is_measured_by_every_method(dataset: str, tmp_path: Path
 def test_figures_of_one_segment_are_those_worked_by_hand(folder: Path, tmp_path: Path) -> None:
     options = ["--methods", "one-segment", "--void", "255", "--skip", "1"]
     assert evaluate("folder", folder, tmp_path / "run", *options) == 0
-    # Two pictures of 36 rows without the band: 32 and 34 columns on the left, 28 and 26 on the right.
+    # Two images of 36 rows without the band: 32 and 34 columns on the left, 28 and 26 on the right.
     # The one segment is matched to the left.
     assert figures_of(tmp_path / "run", "one-segment") == {
         "segments": 1,
@@ -91,7 +91,7 @@ def test_table_has_a_row_for_each_setting_and_two_for_a_sweep(
         "grid:2",
         "grid:4",
         "grid, best for the set (ODS)",
-        "grid, best for each picture (OIS)",
+        "grid, best for each image (OIS)",
     ]
     header = [cell.strip() for cell in cells["method"]]
     accuracy = figures_of(tmp_path / "run", "grid", "2")["accuracy"]
@@ -185,20 +185,20 @@ def test_records_without_settings_are_left_alone(folder: Path, tmp_path: Path) -
     assert foreign.read_text() == "{}"
 
 
-def test_a_damaged_picture_is_named_and_left_out(
+def test_a_damaged_image_is_named_and_left_out(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     damaged = folder / "images/made_1.png"
     damaged.write_bytes(damaged.read_bytes()[:200])
     assert evaluate("folder", folder, tmp_path / "run", "--methods", "grid:2") == 1
     printed = capsys.readouterr()
-    assert "2 pictures of 3; 1 failed" in printed.out
-    assert "1 of 3 pictures failed:\n  made_1: " in printed.err
+    assert "2 images of 3; 1 failed" in printed.out
+    assert "1 of 3 images failed:\n  made_1: " in printed.err
     assert results_of(tmp_path / "run")["missing"] == ["made_1"]
     assert [row["picture"] for row in csv_of(tmp_path / "run")] == ["made_0", "made_2"]
 
 
-def test_pictures_show_the_best_and_the_worst_beside_the_truth(folder: Path, tmp_path: Path) -> None:
+def test_images_show_the_best_and_the_worst_beside_the_truth(folder: Path, tmp_path: Path) -> None:
     options = [
         "--methods",
         "grid:2,one-segment,slic:2,4,felzenszwalb",
@@ -217,7 +217,7 @@ def test_pictures_show_the_best_and_the_worst_beside_the_truth(folder: Path, tmp
     (worst,) = (tmp_path / "run/side_by_side").glob("worst_*.jpg")
     assert best.stem == f"best_01_{by_figure[-1][1]}"
     assert worst.stem == f"worst_01_{by_figure[0][1]}"
-    panels = 5  # picture, truth and three methods
+    panels = 5  # image, truth and three methods
     with Image.open(best) as drawn:
         assert drawn.width == panels * 60 + (panels - 1) * 6
         assert drawn.height > 40
@@ -229,7 +229,7 @@ def test_pictures_show_the_best_and_the_worst_beside_the_truth(folder: Path, tmp
         (["--methods", "sam"], "got 'sam'"),
         (["--methods", "human"], "several people"),
         (["--methods", "grid", "--sweep", "anchors=4,8"], "diffseg among the methods"),
-        (["--methods", "grid", "--skip", "3"], "--skip below the data set's 3 pictures"),
+        (["--methods", "grid", "--skip", "3"], "--skip below the data set's 3 images"),
         (["--methods", "grid", "--split", "val"], "no split for folder"),
         (["--sweep", "anchors=1,8"], "from 2 to 128, got '1'"),
         (["--sweep", "merge_threshold=0.3,high"], "got 'high'"),

@@ -1,4 +1,4 @@
-"""The record of a picture, and the metrics of a set."""
+"""The record of an image, and the metrics of a set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from diffseg_cli.evaluation.boundaries import boundary_of
 from diffseg_cli.evaluation.measures import check_labels, measure
 from diffseg_cli.evaluation.metrics import compute_metrics
 from diffseg_cli.evaluation.sweep_metrics import sweep_metrics
-from diffseg_cli.evaluation.types import VOID, AnnotatedPicture
+from diffseg_cli.evaluation.types import VOID, AnnotatedImage
 from diffseg_core import DiffSegError
 
 EVERYTHING = frozenset({"classes", "segments", "annotators", "boundaries"})
@@ -26,19 +26,19 @@ def summarise(records, groups, classes=0):
     return {name: metric.overall for name, metric in compute_metrics(records, groups, classes).items()}
 
 
-def picture(*people, classes=None):
+def image(*people, classes=None):
     height, width = people[0].shape
     boundaries = tuple(boundary_of(truth) for truth in people)
-    return AnnotatedPicture("a", Image.new("RGB", (width, height)), classes, people, boundaries)
+    return AnnotatedImage("a", Image.new("RGB", (width, height)), classes, people, boundaries)
 
 
-def random_records(seed, groups=EVERYTHING, pictures=7):
+def random_records(seed, groups=EVERYTHING, images=7):
     random = np.random.default_rng(seed)
     records = []
-    for _ in range(pictures):
+    for _ in range(images):
         people = [np.kron(random.integers(0, 3, (4, 4)), np.ones((8, 8), np.int32)) for _ in range(2)]
         labels = np.kron(random.integers(0, 4, (4, 4)), np.ones((8, 8), np.int32))
-        records.append(measure(picture(*people, classes=people[0]), labels, groups))
+        records.append(measure(image(*people, classes=people[0]), labels, groups))
     return records
 
 
@@ -46,7 +46,7 @@ def test_the_record_of_a_case_worked_by_hand():
     # IoU of the halves 1/2 and 2/3, of the quarters 1. Boundaries are columns 1 and 0: a pixel apart, which
     # is more than 0.0075 of this diagonal.
     classes = np.where(HALVES == 0, 5, VOID)
-    record = measure(picture(HALVES, QUARTER, classes=classes), QUARTER, EVERYTHING)
+    record = measure(image(HALVES, QUARTER, classes=classes), QUARTER, EVERYTHING)
     assert record.pop("variation_of_information") > 0
     assert record == {
         "segments": 2,
@@ -79,7 +79,7 @@ def rand_index_by_pairs(one, other):
     ],
 )
 def test_a_group_measures_its_own(group, keys):
-    record = measure(picture(HALVES, classes=HALVES), QUARTER, frozenset({group}))
+    record = measure(image(HALVES, classes=HALVES), QUARTER, frozenset({group}))
     assert set(record) == {"segments", *keys}
 
 
@@ -91,19 +91,19 @@ def test_records_and_their_figures_survive_json():
 
 
 def test_numbers_that_cannot_have_been_counted_are_replaced():
-    annotated = picture(HALVES, classes=HALVES)
+    annotated = image(HALVES, classes=HALVES)
     huge = np.where(QUARTER == 0, 7, 256**3 - 1)
     assert measure(annotated, huge, EVERYTHING) == measure(annotated, QUARTER, EVERYTHING)
     kept = measure(annotated, np.where(QUARTER == 0, 2, 15), frozenset({"classes"}))
     assert kept["table"] == [[0, 2, 4], [0, 15, 4], [1, 15, 8]]
 
 
-def test_a_picture_without_annotated_pixels_adds_nothing_to_the_set():
+def test_an_image_without_annotated_pixels_adds_nothing_to_the_set():
     groups = frozenset({"classes", "segments"})
     void = np.full((4, 4), VOID, np.int32)
     records = [
-        measure(picture(HALVES, classes=HALVES), QUARTER, groups),
-        measure(picture(void, classes=void), QUARTER, groups),
+        measure(image(HALVES, classes=HALVES), QUARTER, groups),
+        measure(image(void, classes=void), QUARTER, groups),
     ]
     assert records[1]["covering"] is None
     assert summarise(records, groups, 2) == summarise(records[:1], groups, 2)
@@ -139,7 +139,7 @@ def test_figures_of_a_set_worked_by_hand():
     )
 
 
-def test_covering_of_one_persons_segments_is_the_mean_over_pictures():
+def test_covering_of_one_persons_segments_is_the_mean_over_images():
     records = [
         {"segments": 1, "covering": 0.5, "best_iou": 0.4},
         {"segments": 1, "covering": 1, "best_iou": 0},
@@ -154,7 +154,7 @@ def test_without_any_boundary_the_figures_are_0():
     assert metrics == {"segments": 1, "boundary_precision": 0, "boundary_recall": 0, "boundary_f": 0}
 
 
-def test_a_resampled_set_is_the_set_of_those_pictures():
+def test_a_resampled_set_is_the_set_of_those_images():
     groups = EVERYTHING
     records = random_records(2)
     weights = np.array([[2, 0, 1, 0, 3, 1, 0], [1] * 7])
@@ -172,9 +172,9 @@ def boundary_record(matched, truth, right, predicted):
     return {"segments": 1, **counts}
 
 
-def test_a_sweep_has_a_best_setting_for_the_set_and_one_for_each_picture():
+def test_a_sweep_has_a_best_setting_for_the_set_and_one_for_each_image():
     # Pooled: "fine" finds 6 of 8 and is right in 6 of 12, F 2·.75·.5/1.25 = .6; "coarse" finds 4 of 8 and is
-    # right in 4 of 4, F 2/3. Alone, the first picture is better "fine" (F 1 to 0), the second "coarse".
+    # right in 4 of 4, F 2/3. Alone, the first image is better "fine" (F 1 to 0), the second "coarse".
     sweep = {
         "fine": [boundary_record(4, 4, 4, 4), boundary_record(2, 4, 2, 8)],
         "coarse": [boundary_record(0, 4, 0, 0), boundary_record(4, 4, 4, 4)],
@@ -209,7 +209,7 @@ def test_of_equally_good_settings_the_first_is_taken():
         assert metric.ods.overall == metric.ois.overall == metrics[name]
 
 
-def test_a_picture_without_annotated_pixels_does_not_decide_a_sweep():
+def test_an_image_without_annotated_pixels_does_not_decide_a_sweep():
     def records(*values):
         return [{"segments": 1, "covering": value, "best_iou": value} for value in values]
 
@@ -219,8 +219,8 @@ def test_a_picture_without_annotated_pixels_does_not_decide_a_sweep():
 
 
 @pytest.mark.parametrize("sweep", [{}, {"a": [], "b": [{"segments": 1}]}], ids=["empty", "uneven"])
-def test_a_sweep_is_of_the_same_pictures(sweep):
-    with pytest.raises(DiffSegError, match="the same pictures at every setting"):
+def test_a_sweep_is_of_the_same_images(sweep):
+    with pytest.raises(DiffSegError, match="the same images at every setting"):
         sweep_metrics(sweep, frozenset())
 
 
@@ -237,11 +237,11 @@ def test_what_is_no_segmentation_is_refused(labels, message):
     with pytest.raises(DiffSegError, match=message):
         check_labels(labels, (4, 4))
     with pytest.raises(DiffSegError, match=message):
-        measure(picture(HALVES), labels, frozenset())
+        measure(image(HALVES), labels, frozenset())
 
 
 @pytest.mark.parametrize("group", ["classes", "segments", "annotators", "boundaries"])
 def test_a_group_without_its_annotations_is_refused(group):
-    bare = AnnotatedPicture("bare", Image.new("RGB", (4, 4)), None, ())
+    bare = AnnotatedImage("bare", Image.new("RGB", (4, 4)), None, ())
     with pytest.raises(DiffSegError, match=r"in the annotations of bare, got none"):
         measure(bare, HALVES, frozenset({group}))

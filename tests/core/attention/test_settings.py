@@ -1,4 +1,4 @@
-"""Which size a picture is worked at, and which resolutions are captured."""
+"""Which size an image is worked at, and which resolutions are captured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from diffseg_core.attention.working_size import working_size
 
 
 @pytest.mark.parametrize(
-    ("picture", "side", "expected"),
+    ("image", "side", "expected"),
     [
         ((512, 512), 512, (512, 512)),
         ((4000, 4000), 512, (512, 512)),
@@ -25,12 +25,12 @@ from diffseg_core.attention.working_size import working_size
         ((1, 200), 512, (64, 7232)),
     ],
 )
-def test_working_size_keeps_the_area_and_nearly_the_aspect_ratio(picture, side, expected):
-    assert working_size(GridSize(*picture), side) == expected
+def test_working_size_keeps_the_area_and_nearly_the_aspect_ratio(image, side, expected):
+    assert working_size(GridSize(*image), side) == expected
 
 
 @pytest.mark.parametrize(
-    ("picture", "side", "words"),
+    ("image", "side", "words"),
     [
         ((0, 5), 512, "at least 1×1 pixels, got 0×5"),
         ((5, 5), 63, "at least 64 pixels, got 63"),
@@ -38,9 +38,9 @@ def test_working_size_keeps_the_area_and_nearly_the_aspect_ratio(picture, side, 
         ((2001, 10), 512, "at most 200 times as long as broad, got 10×2001 pixels"),
     ],
 )
-def test_working_sizes_that_cannot_be_are_refused(picture, side, words):
+def test_working_sizes_that_cannot_be_are_refused(image, side, words):
     with pytest.raises(InvalidSettingError, match=words):
-        working_size(GridSize(*picture), side)
+        working_size(GridSize(*image), side)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Borders that move to the picture's edges, and what must not happen on the way."""
+"""Borders that move to the image's edges, and what must not happen on the way."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from diffseg_core import InvalidSettingError, Segments, refine, soft_masks
+from diffseg_core import InvalidSettingError, Segments, refine_edges, soft_masks
 
 
 def split(height: int, width: int, column: int) -> torch.Tensor:
@@ -25,7 +25,7 @@ def test_a_border_moves_onto_the_edge(size, shift):
     height, width = size
     edge = width // 2
     segments = Segments(split(height, width, edge + shift), ())
-    refined = refine(segments, two_colours(split(height, width, edge)), reach=8 / max(size))
+    refined = refine_edges(segments, two_colours(split(height, width, edge)), reach=8 / max(size))
     found = (refined.labels[0] == refined.labels[0, 0, 0]).sum(1)
     assert ((found - edge).abs() <= 1).all()
     assert refined.image_size == size
@@ -33,21 +33,21 @@ def test_a_border_moves_onto_the_edge(size, shift):
 
 def test_a_border_out_of_reach_of_the_edge_does_not_get_there():
     segments = Segments(split(64, 64, 40), ())
-    refined = refine(segments, two_colours(split(64, 64, 20)), reach=6 / 64)
+    refined = refine_edges(segments, two_colours(split(64, 64, 20)), reach=6 / 64)
     columns = (refined.labels[0] == refined.labels[0, 0, 0]).sum(1)
     assert ((columns - 40).abs() <= 6).all()
 
 
 def test_without_an_edge_a_border_stays_within_reach():
-    refined = refine(Segments(split(64, 64, 30), ()), torch.full((1, 64, 64, 3), 0.5), reach=5 / 64)
+    refined = refine_edges(Segments(split(64, 64, 30), ()), torch.full((1, 64, 64, 3), 0.5), reach=5 / 64)
     columns = (refined.labels[0] == refined.labels[0, 0, 0]).sum(1)
     assert ((columns - 34).abs() <= 5).all() or ((columns - 30).abs() <= 5).all()
 
 
 def test_a_gap_in_an_edge_leaks_no_further_than_the_reach():
-    picture = two_colours(split(64, 64, 32)).clone()
-    picture[:, 28:36] = 0.2  # the edge is missing here
-    refined = refine(Segments(split(64, 64, 32), ()), picture, reach=6 / 64)
+    image = two_colours(split(64, 64, 32)).clone()
+    image[:, 28:36] = 0.2  # the edge is missing here
+    refined = refine_edges(Segments(split(64, 64, 32), ()), image, reach=6 / 64)
     columns = (refined.labels[0] == refined.labels[0, 0, 0]).sum(1)
     assert ((columns - 32).abs() <= 6).all()
     assert ((columns - 32).abs()[:24] <= 1).all()
@@ -56,8 +56,8 @@ def test_a_gap_in_an_edge_leaks_no_further_than_the_reach():
 def test_a_thin_line_stays():
     labels = torch.zeros(1, 80, 80, dtype=torch.int32)
     labels[:, 10:70, 39:42] = 1
-    picture = torch.full((1, 80, 80, 3), 0.5)  # nothing holds it
-    refined = refine(Segments(labels, ()), picture, reach=0.15)
+    image = torch.full((1, 80, 80, 3), 0.5)  # nothing holds it
+    refined = refine_edges(Segments(labels, ()), image, reach=0.15)
     assert refined.counts == [2]
     line = refined.labels[0] == 1
     assert line[12:68].any(1).all()
@@ -70,7 +70,7 @@ def test_nothing_vanishes_and_every_piece_holds_a_part_of_its_own():
     rows, columns = torch.meshgrid(torch.arange(100.0), torch.arange(100.0), indexing="ij")
     labels = torch.cdist(torch.stack((rows, columns), -1).view(-1, 2), points).argmin(1).view(1, 100, 100)
     before = Segments(labels.int(), (torch.eye(40).view(40, 5, 8),))
-    refined = refine(before, torch.rand(1, 100, 100, 3, generator=generator), reach=0.1)
+    refined = refine_edges(before, torch.rand(1, 100, 100, 3, generator=generator), reach=0.1)
     assert refined.counts == [40]
     old = refined.proposals[0].flatten(1).argmax(1)  # which segment each was
     for segment in range(40):
@@ -82,44 +82,44 @@ def test_nothing_vanishes_and_every_piece_holds_a_part_of_its_own():
 
 def test_pixels_of_no_segment_are_a_piece_like_any_other():
     labels = split(40, 60, 30) - 1
-    refined = refine(Segments(labels, ()), two_colours(split(40, 60, 33)), reach=0.1)
+    refined = refine_edges(Segments(labels, ()), two_colours(split(40, 60, 33)), reach=0.1)
     assert refined.counts == [1]
     assert (((refined.labels[0] < 0).sum(1) - 33).abs() <= 1).all()
 
 
-def test_every_picture_of_a_batch_is_its_own():
+def test_every_image_of_a_batch_is_its_own():
     labels = torch.cat((split(50, 50, 20), split(50, 50, 30)))
-    pictures = torch.cat((two_colours(split(50, 50, 23)), two_colours(split(50, 50, 27))))
+    images = torch.cat((two_colours(split(50, 50, 23)), two_colours(split(50, 50, 27))))
     done = []
-    refined = refine(Segments(labels, ()), pictures, reach=0.1, on_image=done.append)
+    refined = refine_edges(Segments(labels, ()), images, reach=0.1, on_image=done.append)
     assert done == [1, 2]
     for image, edge in enumerate((23, 27)):
-        alone = refine(Segments(labels[image, None], ()), pictures[image, None], reach=0.1)
+        alone = refine_edges(Segments(labels[image, None], ()), images[image, None], reach=0.1)
         assert torch.equal(refined.labels[image], alone.labels[0])
         assert abs(int((refined.labels[image, 0] == refined.labels[image, 0, 0]).sum()) - edge) <= 1
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (2, 2)])
-def test_the_smallest_pictures_are_refined(size):
+def test_the_smallest_images_are_refined(size):
     labels = torch.arange(size[0] * size[1], dtype=torch.int32).view(1, *size)
-    refined = refine(Segments(labels, ()), torch.rand(1, *size, 3))
+    refined = refine_edges(Segments(labels, ()), torch.rand(1, *size, 3))
     assert sorted(refined.labels.flatten().tolist()) == labels.flatten().tolist()
-    assert refine(Segments(torch.zeros_like(labels), ()), torch.rand(1, *size, 3)).counts == [1]
+    assert refine_edges(Segments(torch.zeros_like(labels), ()), torch.rand(1, *size, 3)).counts == [1]
 
 
 def test_the_reach_follows_from_the_attention():
-    labels, picture = split(64, 64, 36), two_colours(split(64, 64, 32))
+    labels, image = split(64, 64, 36), two_colours(split(64, 64, 32))
     coarse = Segments(labels, (torch.rand(2, 8, 8),))  # tokens of 8 pixels
     fine = Segments(labels, (torch.rand(2, 64, 64),))
-    assert int((refine(coarse, picture).labels[0, 5] == 0).sum()) in (31, 32, 33)
-    assert int((refine(fine, picture).labels[0, 5] == 0).sum()) >= 34
+    assert int((refine_edges(coarse, image).labels[0, 5] == 0).sum()) in (31, 32, 33)
+    assert int((refine_edges(fine, image).labels[0, 5] == 0).sum()) >= 34
 
 
-def test_soft_masks_are_probabilities_and_follow_the_picture():
-    picture = two_colours(split(64, 64, 32)).clone()
-    picture[:, 32:] = torch.linspace(0.2, 0.8, 64)[:, None].expand(32, 64, 3)  # sharp above, gradual below
+def test_soft_masks_are_probabilities_and_follow_the_image():
+    image = two_colours(split(64, 64, 32)).clone()
+    image[:, 32:] = torch.linspace(0.2, 0.8, 64)[:, None].expand(32, 64, 3)  # sharp above, gradual below
     segments = Segments(split(64, 64, 32), (torch.rand(2, 8, 8),))
-    masks = soft_masks(segments, picture)
+    masks = soft_masks(segments, image)
     assert masks.shape == (2, 64, 64)
     torch.testing.assert_close(masks.sum(0), torch.ones(64, 64))
     assert masks.min() >= 0
@@ -138,9 +138,9 @@ def test_soft_masks_leave_room_for_no_segment():
 @pytest.mark.parametrize("reach", [0.0, -0.1, 0.3])
 def test_a_reach_out_of_range_is_refused(reach):
     with pytest.raises(InvalidSettingError, match="reach above 0 and up to 0.2"):
-        refine(Segments(split(8, 8, 4), ()), torch.rand(1, 8, 8, 3), reach)
+        refine_edges(Segments(split(8, 8, 4), ()), torch.rand(1, 8, 8, 3), reach)
 
 
-def test_another_picture_is_refused():
+def test_another_image_is_refused():
     with pytest.raises(InvalidSettingError, match="8×8 pixels as the segments have, got 8×9"):
-        refine(Segments(split(8, 8, 4), ()), torch.rand(1, 8, 9, 3))
+        refine_edges(Segments(split(8, 8, 4), ()), torch.rand(1, 8, 9, 3))

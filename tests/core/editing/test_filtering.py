@@ -165,14 +165,14 @@ def test_an_area_in_per_cent_is_met_by_exactly_as_many_pixels(pixels, width, cri
     assert filter_segments(Segments(labels, ()), indices=[1], **criteria).counts == [1]
 
 
-def test_every_picture_of_a_batch_is_filtered_on_its_own():
+def test_every_image_of_a_batch_is_filtered_on_its_own():
     other = SCENE.replace("5", "1").replace("4", "3").replace("2", "0")
     other = other.replace("3", "2")
     assert kept(SCENE, other, keep_largest=2, border="not touching") == ["12", "1"]
     assert kept(SCENE, other, place="bottommost") == ["3", "2"]
 
 
-def test_an_index_is_passed_over_where_a_picture_does_not_have_it():
+def test_an_index_is_passed_over_where_an_image_does_not_have_it():
     assert kept("0012 0012", "0000 0000", indices=[0, 2]) == ["02", "0"]
     assert kept("0012 0012", "0000 0000", indices=[2]) == ["2", ""]
 
@@ -180,12 +180,12 @@ def test_an_index_is_passed_over_where_a_picture_does_not_have_it():
 @pytest.mark.parametrize(
     ("drawings", "words"),
     [
-        ((SCENE,), r"from 0 to 5, as the picture has 6 segment\(s\), got 6"),
-        (("00 00", "01 00"), r"from 0 to 1, as the fullest of 2 pictures has 2 segment\(s\), got 6"),
+        ((SCENE,), r"from 0 to 5, as the image has 6 segment\(s\), got 6"),
+        (("00 00", "01 00"), r"from 0 to 1, as the fullest of 2 images has 2 segment\(s\), got 6"),
     ],
-    ids=["one picture", "batch"],
+    ids=["one image", "batch"],
 )
-def test_an_index_that_no_picture_has_is_refused_with_what_there_is(drawings, words):
+def test_an_index_that_no_image_has_is_refused_with_what_there_is(drawings, words):
     with pytest.raises(InvalidSettingError, match=words):
         kept(*drawings, indices=[0, 6, 7])
 

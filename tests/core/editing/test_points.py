@@ -8,7 +8,7 @@ import torch
 from diffseg_core import InvalidSettingError, Segments
 from diffseg_core.editing.points import Point, complement, parse_points, segments_under, split_by_place
 from diffseg_core.grid import GridSize
-from diffseg_core.pictures import matching_pictures
+from diffseg_core.images import matching_images
 
 LABELS = torch.tensor([[0, 0, 1, 1], [0, 0, 1, -1], [2, 2, 2, 2]], dtype=torch.int32)
 
@@ -81,7 +81,7 @@ def test_a_point_names_the_segment_under_it(points, segments):
 
 
 @pytest.mark.parametrize("point", [(4, 0), (0, 3), (-1, 0), (0, -1), (10**30, 0)])
-def test_a_point_beside_the_picture_names_nothing(point):
+def test_a_point_beside_the_image_names_nothing(point):
     points = [Point(0, 0), Point(*point), Point(2, 2)]
     assert segments_under(LABELS, points) == [0, 2]
     assert segments_under(LABELS, [Point(*point)]) == []
@@ -98,19 +98,19 @@ def segments_of(labels: torch.Tensor) -> Segments:
     return Segments(labels, tuple(torch.empty(0, 1, 1) for _ in labels))
 
 
-def test_one_picture_serves_every_image_of_a_batch():
+def test_one_image_serves_every_image_of_a_batch():
     segments = segments_of(LABELS.expand(2, -1, -1))
-    picture = torch.rand(1, 3, 4, 4, dtype=torch.float16)
-    pictures = matching_pictures(picture, segments)
-    assert pictures.shape == (2, 3, 4, 3)
-    assert pictures.dtype == torch.float32
-    assert torch.equal(pictures[1], picture[0, ..., :3].float())
+    image = torch.rand(1, 3, 4, 4, dtype=torch.float16)
+    images = matching_images(image, segments)
+    assert images.shape == (2, 3, 4, 3)
+    assert images.dtype == torch.float32
+    assert torch.equal(images[1], image[0, ..., :3].float())
 
 
 @pytest.mark.parametrize(
     ("shape", "message"),
-    [((1, 3, 5, 3), "3×4 pixels as the segments have, got 3×5"), ((3, 3, 4, 3), "1 or 2 pictures .* got 3")],
+    [((1, 3, 5, 3), "3×4 pixels as the segments have, got 3×5"), ((3, 3, 4, 3), "1 or 2 images .* got 3")],
 )
-def test_pictures_that_do_not_belong_to_the_segments_are_refused(shape, message):
+def test_images_that_do_not_belong_to_the_segments_are_refused(shape, message):
     with pytest.raises(InvalidSettingError, match=message):
-        matching_pictures(torch.rand(shape), segments_of(LABELS.expand(2, -1, -1)))
+        matching_images(torch.rand(shape), segments_of(LABELS.expand(2, -1, -1)))

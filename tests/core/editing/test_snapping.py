@@ -86,7 +86,7 @@ def test_masks_of_every_shape_and_type_are_taken(shaped):
     assert taken(shaped(columns(5, 6, 7))) == [[1]]
 
 
-def test_one_mask_serves_all_pictures_and_several_one_each():
+def test_one_mask_serves_all_images_and_several_one_each():
     both = snap(segments(2), columns(8, 9))
     assert both.areas(0).tolist() == both.areas(1).tolist() == [20]
     each = snap(segments(2), torch.stack((columns(8, 9), columns(0))))
@@ -105,7 +105,7 @@ def test_a_mask_of_another_size_is_resampled(size):
 
 def test_a_thin_stroke_in_a_large_mask_is_not_lost():
     mask = torch.zeros(2000, 2000)
-    mask[:, 1702] = 1.0  # half a pixel's hundredth of the segments' picture
+    mask[:, 1702] = 1.0  # half a pixel's hundredth of the segments' image
     assert taken(mask, 0.0) == [[2]]
 
 
@@ -144,7 +144,7 @@ def test_proposals_stay_with_their_segments():
         ([[1.0]], "as a tensor or a NumPy array of numbers, got list"),
         (np.array([["white"]]), "got an array of <U5"),
     ],
-    ids=["number", "picture", "line", "5-d", "empty", "NaN", "8 bits", "8-bit array", "list", "texts"],
+    ids=["number", "image", "line", "5-d", "empty", "NaN", "8 bits", "8-bit array", "list", "texts"],
 )
 def test_a_mask_that_does_not_fit_is_refused_with_the_numbers(mask, words):
     with pytest.raises(InvalidSettingError, match=words):

@@ -49,7 +49,10 @@ CASES = {
         {"refine": "kmeans", "merge_threshold": 99.0},
     ),
     "k-means over zeros": lambda _: (one_hot(6), {"refine": "kmeans"}),
-    "crumbs absorbed": lambda attention: (scene(attention), {"smallest_area": 0.02, "merge_threshold": 0.1}),
+    "small regions merged": lambda attention: (
+        scene(attention),
+        {"smallest_area": 0.02, "merge_threshold": 0.1},
+    ),
     "image smaller than the grid": lambda attention: (scene(attention), {"image_size": (5, 4)}),
     "image of one pixel": lambda attention: (scene(attention), {"image_size": (1, 1)}),
     "image much wider than the grid": lambda attention: (scene(attention), {"image_size": (8, 200)}),
@@ -99,7 +102,7 @@ def test_every_pixel_goes_to_the_highest_proposal(attention):
     assert torch.equal(chosen, heights.amax(0))
 
 
-def test_masks_partition_the_picture_in_order_of_area(attention):
+def test_masks_partition_the_image_in_order_of_area(attention):
     segments = segment(scene(attention, batch=2), (40, 30), 0.4, anchors=8)
     for image in range(2):
         masks = segments.masks(image)

@@ -1,4 +1,4 @@
-"""Connected pieces, and crumbs that join the neighbour with which they share most border."""
+"""Connected components, and small ones that join the neighbour with which they share most border."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def pieces_by_scipy(labels: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("labels", [2, 3, 8])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (2, 2), (37, 53)], ids=str)
 def test_pieces_are_those_of_scipy_in_reading_order(shape, labels):
-    picture = np.random.default_rng(labels).integers(labels, size=shape).astype(np.int32)
-    pieces = connected_components(picture)
-    pairs = np.unique(np.stack((pieces.ravel(), pieces_by_scipy(picture).ravel())), axis=1)
+    image = np.random.default_rng(labels).integers(labels, size=shape).astype(np.int32)
+    pieces = connected_components(image)
+    pairs = np.unique(np.stack((pieces.ravel(), pieces_by_scipy(image).ravel())), axis=1)
     assert len(np.unique(pairs[0])) == len(np.unique(pairs[1])) == pairs.shape[1]
     _, first = np.unique(pieces, return_index=True)
     assert pieces.ravel()[np.sort(first)].tolist() == list(range(pieces.max() + 1))
@@ -62,31 +62,31 @@ CRUMBS = {
         2,
         drawn("00111", "00011", "00011"),
     ),
-    "a crumb in a crumb goes with it": (
+    "a small region in a small region goes with it": (
         drawn("00000", "02220", "02120", "02220", "00000"),
         10,
         drawn("00000", "00000", "00000", "00000", "00000"),
     ),
     # 1 joins 2, which is then still too small but not the smallest; 3 and 4 join it, and 5 joins 0.
-    "a chain of crumbs": (drawn("1234500000"), 3, drawn("2222000000")),
+    "a chain of small regions": (drawn("1234500000"), 3, drawn("2222000000")),
     "nothing is small enough": (drawn("0011", "0011"), 4, drawn("0011", "0011")),
     "a piece alone stays": (drawn("000"), 100, drawn("000")),
 }
 
 
 @pytest.mark.parametrize(("labels", "smallest", "expected"), CRUMBS.values(), ids=CRUMBS)
-def test_crumbs(labels, smallest, expected):
+def test_small_regions_are_merged(labels, smallest, expected):
     assert merge_small_regions(labels, smallest).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("smallest", [2, 9, 60, 10_000])
 @pytest.mark.parametrize("labels", [2, 5, 30])
-def test_no_crumb_remains_and_what_was_large_enough_stays(labels, smallest):
+def test_no_small_region_remains_and_what_was_large_enough_stays(labels, smallest):
     noise = np.random.default_rng(smallest + labels).random((labels, 40, 50))
-    picture = ndimage.gaussian_filter(noise, (0, 1, 1)).argmax(0).astype(np.int32)
-    result = merge_small_regions(picture, smallest)
+    image = ndimage.gaussian_filter(noise, (0, 1, 1)).argmax(0).astype(np.int32)
+    result = merge_small_regions(image, smallest)
     areas = np.bincount(connected_components(result).ravel())
-    assert areas.min() >= min(smallest, picture.size)
-    before = connected_components(picture)
+    assert areas.min() >= min(smallest, image.size)
+    before = connected_components(image)
     large = np.bincount(before.ravel()) >= smallest
-    assert (result == picture)[large[before]].all()
+    assert (result == image)[large[before]].all()

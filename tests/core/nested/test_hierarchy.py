@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from made_pictures import mosaic
+from made_images import mosaic
 
 from diffseg_core import AttentionMaps, InvalidSettingError, segment_nested
 from diffseg_core.grid import GridSize
@@ -73,28 +73,28 @@ def test_joins_are_those_of_the_definition():
         groups[first] += groups.pop(second)
 
 
-def test_attention_decides_where_the_picture_does_not():
+def test_attention_decides_where_the_image_does_not():
     # Four quarters of different colour; attention holds left and right together.
-    picture = torch.zeros(1, 64, 64, 3)
-    picture[:, :32, :32, 0], picture[:, 32:, :32, 1], picture[:, :32, 32:, 2] = 1, 1, 1
+    image = torch.zeros(1, 64, 64, 3)
+    image[:, :32, :32, 0], image[:, 32:, :32, 1], image[:, :32, 32:, 2] = 1, 1, 1
     left = (torch.arange(64) % 8 < 4).float()
     attention = torch.where(left[:, None] == left, 1.0, 0.05)
     maps = AttentionMaps({(8, 8): (attention / attention.sum(1, keepdim=True))[None]})
-    segments = segment_nested(maps, picture, number=2, contrast=0, colour=0)
+    segments = segment_nested(maps, image, number=2, contrast=0, colour=0)
     assert segments.labels[0, :, :32].unique().numel() == 1
     assert segments.labels[0, 0, 0] != segments.labels[0, 0, 63]
     assert segments.counts == [2]
 
 
 def test_things_of_one_kind_are_one_segment_where_any_may_join():
-    picture = torch.zeros(1, 32, 96, 3)
-    picture[:, :, 32:64] = 1.0
+    image = torch.zeros(1, 32, 96, 3)
+    image[:, :, 32:64] = 1.0
     middle = (torch.arange(4 * 12) % 12 // 4 == 1).float()
     attention = torch.where(middle[:, None] == middle, 1.0, 0.05)
     maps = AttentionMaps({(4, 12): (attention / attention.sum(1, keepdim=True))[None]})
-    apart = segment_nested(maps, picture, number=2, neighbours_only=False, colour=0).labels[0]
+    apart = segment_nested(maps, image, number=2, neighbours_only=False, colour=0).labels[0]
     assert apart[0, 0] == apart[0, 95] != apart[0, 48]
-    assert len(segment_nested(maps, picture, number=3).labels.unique()) == 3
+    assert len(segment_nested(maps, image, number=3).labels.unique()) == 3
 
 
 def test_the_automatic_number_goes_by_areas_and_not_by_the_sharpness_of_attention(attention):
@@ -151,7 +151,7 @@ def test_settings_out_of_range_are_refused(attention, settings, message):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 3), (37, 211), (200, 50)])
-def test_pictures_of_any_size_have_a_tree(attention, size):
+def test_images_of_any_size_have_a_tree(attention, size):
     segments = segment_nested(AttentionMaps({(8, 8): attention((8, 8))}), mosaic(*size))
     assert segments.labels.shape == (1, *size)
     assert segments.labels.amin() == 0
@@ -160,7 +160,7 @@ def test_pictures_of_any_size_have_a_tree(attention, size):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_attention_gives_nearly_the_same_segments(attention, dtype):
     scene = attention((16, 16))
-    pictures = mosaic(96, 96, cells=5)
-    full = segment_nested(AttentionMaps({(16, 16): scene}), pictures, number=6).labels
-    half = segment_nested(AttentionMaps({(16, 16): scene.to(dtype)}), pictures, number=6).labels
+    images = mosaic(96, 96, cells=5)
+    full = segment_nested(AttentionMaps({(16, 16): scene}), images, number=6).labels
+    half = segment_nested(AttentionMaps({(16, 16): scene.to(dtype)}), images, number=6).labels
     assert (full == half).float().mean() > 0.9

@@ -7,14 +7,14 @@ import math
 import pytest
 import torch
 from golden_files import photograph
-from made_pictures import mosaic
+from made_images import mosaic
 
 from diffseg_core import AttentionMaps, InvalidSettingError, segment_nested
+from diffseg_core.image.boundary_contrast import Contrast
+from diffseg_core.image.colour_histograms import colour_histograms
+from diffseg_core.image.smoothing import smoothed
+from diffseg_core.image.superpixels import superpixels
 from diffseg_core.nested.tree_building import build_hierarchy
-from diffseg_core.picture.boundary_contrast import Contrast
-from diffseg_core.picture.colour_histograms import colour_histograms
-from diffseg_core.picture.smoothing import smoothed
-from diffseg_core.picture.superpixels import superpixels
 
 
 @pytest.fixture
@@ -22,27 +22,27 @@ def maps(attention):
     return AttentionMaps({(12, 16): attention((12, 16), sharpness=0.5)})
 
 
-PICTURE = mosaic(96, 128, seed=4)
+IMAGE = mosaic(96, 128, seed=4)
 
 
 def heights_of(maps, **settings):
-    return segment_nested(maps, PICTURE, number=5, **settings).hierarchies[0].heights
+    return segment_nested(maps, IMAGE, number=5, **settings).hierarchies[0].heights
 
 
 def test_the_defaults_are_what_they_are_said_to_be(maps):
-    default = segment_nested(maps, PICTURE).hierarchies[0]
-    said = segment_nested(maps, PICTURE, None, None, True, 0.5, 0.25, 0.0006).hierarchies[0]
+    default = segment_nested(maps, IMAGE).hierarchies[0]
+    said = segment_nested(maps, IMAGE, None, None, True, 0.5, 0.25, 0.0006).hierarchies[0]
     assert torch.equal(default.leaves, said.leaves)
     assert torch.equal(default.heights, said.heights)
     assert torch.equal(default.joins, said.joins)
 
 
 @pytest.mark.parametrize(("contrast", "colour"), [(0.5, 0.25), (1.0, 0.0), (0.0, 2.0), (2.0, 10.0)])
-def test_neighbours_join_by_attention_times_contrast_beside_colours_of_the_smoothed_picture(
+def test_neighbours_join_by_attention_times_contrast_beside_colours_of_the_smoothed_image(
     maps, contrast, colour
 ):
-    found = segment_nested(maps, PICTURE, contrast=contrast, colour=colour).hierarchies[0]
-    leaves, smooth = superpixels(PICTURE[0], 0.0006), smoothed(PICTURE[0])
+    found = segment_nested(maps, IMAGE, contrast=contrast, colour=colour).hierarchies[0]
+    leaves, smooth = superpixels(IMAGE[0], 0.0006), smoothed(IMAGE[0])
     expected = build_hierarchy(
         maps.aggregate()[0],
         maps.grid,
@@ -81,32 +81,32 @@ def test_no_leaf_is_smaller_than_the_finest_area(maps, name, finest):
 
 def test_a_height_cuts_every_tree_at_its_own_number(attention):
     both = AttentionMaps({(12, 16): attention((12, 16), batch=2, sharpness=0.7)})
-    pictures = torch.cat((PICTURE, mosaic(96, 128, cells=3)))
-    trees = segment_nested(both, pictures).hierarchies
+    images = torch.cat((IMAGE, mosaic(96, 128, cells=3)))
+    trees = segment_nested(both, images).hierarchies
     height = float(trees[0].heights[-4])
-    found = segment_nested(both, pictures, height=height)
+    found = segment_nested(both, images, height=height)
     assert found.counts == [tree.number_at(height) for tree in trees]
     assert found.counts[0] != found.counts[1]
-    assert segment_nested(both, pictures, number=7).counts == [7, 7]
-    assert segment_nested(both, pictures).counts == [tree.automatic_number() for tree in trees]
+    assert segment_nested(both, images, number=7).counts == [7, 7]
+    assert segment_nested(both, images).counts == [tree.automatic_number() for tree in trees]
 
 
-def test_every_picture_of_a_batch_has_the_tree_it_has_alone(attention):
+def test_every_image_of_a_batch_has_the_tree_it_has_alone(attention):
     scenes = attention((12, 16), batch=2)
-    pictures = torch.cat((PICTURE, mosaic(96, 128, seed=9)))
-    trees = segment_nested(AttentionMaps({(12, 16): scenes}), pictures).hierarchies
+    images = torch.cat((IMAGE, mosaic(96, 128, seed=9)))
+    trees = segment_nested(AttentionMaps({(12, 16): scenes}), images).hierarchies
     for index, tree in enumerate(trees):
         alone = segment_nested(
-            AttentionMaps({(12, 16): scenes[index : index + 1]}), pictures[index : index + 1]
+            AttentionMaps({(12, 16): scenes[index : index + 1]}), images[index : index + 1]
         )
         assert torch.equal(tree.leaves, alone.hierarchies[0].leaves)
         assert torch.equal(tree.joins, alone.hierarchies[0].joins)
 
 
-def test_the_end_of_every_picture_is_told_and_an_error_ends_the_call(attention):
-    both, pictures = AttentionMaps({(8, 8): attention((8, 8), batch=2)}), mosaic(40, 40).expand(2, -1, -1, -1)
+def test_the_end_of_every_image_is_told_and_an_error_ends_the_call(attention):
+    both, images = AttentionMaps({(8, 8): attention((8, 8), batch=2)}), mosaic(40, 40).expand(2, -1, -1, -1)
     told = []
-    segment_nested(both, pictures, on_image=told.append)
+    segment_nested(both, images, on_image=told.append)
     assert told == [1, 2]
 
     def stop(done: int) -> None:
@@ -114,14 +114,14 @@ def test_the_end_of_every_picture_is_told_and_an_error_ends_the_call(attention):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        segment_nested(both, pictures, on_image=stop)
+        segment_nested(both, images, on_image=stop)
     assert told == [1, 2, 1]
 
 
 def test_alpha_is_left_out(maps):
     generator = torch.Generator().manual_seed(0)
-    with_alpha = torch.cat((PICTURE, torch.rand(1, 96, 128, 1, generator=generator)), 3)
-    assert torch.equal(segment_nested(maps, with_alpha).labels, segment_nested(maps, PICTURE).labels)
+    with_alpha = torch.cat((IMAGE, torch.rand(1, 96, 128, 1, generator=generator)), 3)
+    assert torch.equal(segment_nested(maps, with_alpha).labels, segment_nested(maps, IMAGE).labels)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_alpha_is_left_out(maps):
     ],
 )
 def test_the_ends_of_a_setting_are_within(maps, settings):
-    assert segment_nested(maps, PICTURE[:, :24, :24], **settings).labels.shape == (1, 24, 24)
+    assert segment_nested(maps, IMAGE[:, :24, :24], **settings).labels.shape == (1, 24, 24)
 
 
 @pytest.mark.parametrize(
@@ -159,4 +159,4 @@ def test_the_ends_of_a_setting_are_within(maps, settings):
 )
 def test_a_setting_beyond_its_ends_is_refused(maps, settings, message):
     with pytest.raises(InvalidSettingError, match=message):
-        segment_nested(maps, PICTURE, **settings)
+        segment_nested(maps, IMAGE, **settings)

@@ -11,8 +11,8 @@ import torch
 
 from diffseg_core.grid import GridSize
 from diffseg_core.hierarchy import Hierarchy
+from diffseg_core.image.boundary_contrast import MIN_CONTRAST, Contrast
 from diffseg_core.nested.tree_building import build_hierarchy, join_closest, mean_maps
-from diffseg_core.picture.boundary_contrast import MIN_CONTRAST, Contrast
 
 Groups = dict[int, list[int]]
 
@@ -26,20 +26,20 @@ def divergence(p: np.ndarray, q: np.ndarray) -> float:
 class SlowTree:
     """The definition: before every join each distance is worked out anew, from pixels."""
 
-    def __init__(self, attention, leaves, picture=None, weight=0.0, colours=None, colour_weight=0.0):
+    def __init__(self, attention, leaves, image=None, weight=0.0, colours=None, colour_weight=0.0):
         self.leaves = leaves.numpy()
         self.areas = np.bincount(self.leaves.ravel())
         height, width = self.leaves.shape
         grid = attention.double().numpy()[: height * width].reshape(height, width, -1)  # a token a pixel
         self.maps = np.stack([grid[self.leaves == leaf].mean(0) for leaf in range(len(self.areas))])
-        self.picture = None if picture is None else picture.double().numpy()
+        self.image = None if image is None else image.double().numpy()
         self.weight = weight
         self.colours = None if colours is None else colours.double().numpy()
         self.groups: Groups = {leaf: [leaf] for leaf in range(len(self.areas))}
         self.group_of = np.arange(len(self.areas))
-        self.touching = None if picture is None else self.pixels_that_touch()
+        self.touching = None if image is None else self.pixels_that_touch()
         pairs = [pair for pair in itertools.combinations(self.groups, 2) if self.may_join(*pair)]
-        if self.picture is not None:
+        if self.image is not None:
             self.typical = float(np.median([self.border(*pair).mean() for pair in pairs]))
         self.colour_weight = 0.0
         if self.colours is not None:
@@ -62,11 +62,11 @@ class SlowTree:
         """The leaves of both, and how much their colours differ."""
         beside = ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:]))
         leaves = [np.stack((self.leaves[a].ravel(), self.leaves[b].ravel()), 1) for a, b in beside]
-        differences = [np.linalg.norm(self.picture[a] - self.picture[b], axis=-1).ravel() for a, b in beside]
+        differences = [np.linalg.norm(self.image[a] - self.image[b], axis=-1).ravel() for a, b in beside]
         return np.concatenate(leaves), np.concatenate(differences)
 
     def may_join(self, first: int, second: int) -> bool:
-        return self.picture is None or len(self.border(first, second)) > 0
+        return self.image is None or len(self.border(first, second)) > 0
 
     def distance(self, first: int, second: int) -> float:
         means = [
@@ -81,7 +81,7 @@ class SlowTree:
         found = divergence(means[0][0], means[1][0])
         if self.colours is not None:
             found += self.colour_weight * divergence(means[0][1], means[1][1])
-        if self.picture is not None:
+        if self.image is not None:
             found *= (max(MIN_CONTRAST, self.border(first, second).mean()) / self.typical) ** self.weight
         return found
 
@@ -120,7 +120,7 @@ def tree_of(shares, leaves=None, **terms) -> Hierarchy:
 
 
 def steps_of(*colours: float) -> torch.Tensor:
-    """A picture of one row of greys."""
+    """An image of one row of greys."""
     return torch.tensor(colours)[None, :, None].expand(-1, -1, 3).contiguous()
 
 
@@ -173,9 +173,9 @@ def test_neighbours_alone_join_where_there_is_a_contrast():
 
 def test_a_strong_border_keeps_apart_what_attention_would_join():
     shares = [0.4, 0.5, 0.62]  # 0 and 1 are nearer
-    picture = steps_of(0.0, 0.6, 0.8)
+    image = steps_of(0.0, 0.6, 0.8)
     for weight, first in ((0.0, [0, 1]), (1.0, [1, 2])):
-        assert tree_of(shares, contrast=Contrast(picture, strip(1, 1, 1), weight)).joins.tolist()[0] == first
+        assert tree_of(shares, contrast=Contrast(image, strip(1, 1, 1), weight)).joins.tolist()[0] == first
 
 
 def test_contrast_decides_after_a_join_by_the_mean_over_both_borders():
@@ -186,11 +186,11 @@ def test_contrast_decides_after_a_join_by_the_mean_over_both_borders():
     """
     leaves = torch.tensor([[0, 2, 3], [1, 2, 3]], dtype=torch.int32)
     values = torch.tensor([[0.50, 0.52, 0.75], [0.00, 0.52, 0.75]])
-    picture = values[..., None].expand(-1, -1, 3).contiguous()
+    image = values[..., None].expand(-1, -1, 3).contiguous()
     shares = [0.3, 0.5, 0.7, 0.3, 0.5, 0.7]
     attention = two_cells(*shares)
     # Before the join 0–2 is the least distance but for 0–1.
-    contrast = Contrast(picture, leaves, 1.0)
+    contrast = Contrast(image, leaves, 1.0)
     factors = contrast.factors()
     of_pair = 0.5 * 0.2 * (logit(0.5) - logit(0.3))
     of_others = 0.5 * 0.2 * (logit(0.7) - logit(0.5))
@@ -302,7 +302,7 @@ def test_joins_and_heights_are_those_of_the_definition(seed, weight, colour_weig
     height, width, count = 9, 11, 14
     leaves = irregular_leaves(generator, height, width, count)
     attention = (2 * torch.rand(height * width, 30, generator=generator) ** 3).softmax(1)
-    picture = torch.rand(height, width, 3, generator=generator) ** 3
+    image = torch.rand(height, width, 3, generator=generator) ** 3
     colours = (
         (torch.rand(count, 7, generator=generator) ** 4 + 1e-3).log().softmax(1) if colour_weight else None
     )
@@ -311,12 +311,12 @@ def test_joins_and_heights_are_those_of_the_definition(seed, weight, colour_weig
         GridSize(height, width),
         GridSize(5, 6),
         leaves,
-        None if weight is None else Contrast(picture, leaves, weight),
+        None if weight is None else Contrast(image, leaves, weight),
         colours,
         colour_weight,
     )
     slow = SlowTree(
-        attention, leaves, None if weight is None else picture, weight or 0.0, colours, colour_weight
+        attention, leaves, None if weight is None else image, weight or 0.0, colours, colour_weight
     )
     assert found.joins.tolist() == slow.joins
     np.testing.assert_allclose(found.heights.numpy(), np.maximum.accumulate(slow.heights), rtol=1e-4)

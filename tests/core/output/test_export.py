@@ -55,7 +55,7 @@ def large(scale: int = 16) -> Segments:
     return segments_of(drawn().repeat_interleave(scale, 0).repeat_interleave(scale, 1))
 
 
-def picture(segments: Segments, batch: int = 1) -> torch.Tensor:
+def image(segments: Segments, batch: int = 1) -> torch.Tensor:
     return torch.rand(batch, *segments.image_size, 3, generator=torch.Generator().manual_seed(0))
 
 
@@ -128,15 +128,15 @@ def test_every_segment_has_its_area_box_and_mask(files):
 
 
 @reads_coco
-@pytest.mark.parametrize(("image_id", "picture_name"), [(None, None), (7, "cats/cat.jpg")])
-def test_cocos_own_reader_opens_the_annotation_and_gives_every_mask(files, image_id, picture_name):
+@pytest.mark.parametrize(("image_id", "image_name"), [(None, None), (7, "cats/cat.jpg")])
+def test_cocos_own_reader_opens_the_annotation_and_gives_every_mask(files, image_id, image_name):
     segments = segments_of(drawn())
-    export_segments(segments, 0, files, image_id=image_id, picture_name=picture_name)
+    export_segments(segments, 0, files, image_id=image_id, image_name=image_name)
     read = COCO(str(files.annotation))
     (number,) = read.getImgIds()
     assert number == read_json(files)["image_id"] == (image_id or image_id_of("cat_00001"))
     (image,) = read.loadImgs([number])
-    assert image["file_name"] == (picture_name or files.overlay.name)
+    assert image["file_name"] == (image_name or files.overlay.name)
     assert (image["width"], image["height"]) == (8, 4)
     found = read.loadAnns(read.getAnnIds(imgIds=[number], catIds=read.getCatIds(catNms=["segment"])))
     assert [each["id"] for each in found] == [1, 2, 3, 4]
@@ -183,7 +183,7 @@ def test_ids_above_256_go_into_the_second_colour(files):
         assert opened.getpixel((299, 0)) == (44, 1, 0)
 
 
-def test_pictures_have_numbers_of_their_own_that_do_not_change():
+def test_images_have_numbers_of_their_own_that_do_not_change():
     assert (
         image_id_of("DiffSeg/segments_00001")
         == zlib.crc32(b"DiffSeg/segments_00001") & 0x7FFFFFFF
@@ -203,21 +203,21 @@ def test_what_was_read_before_is_still_there(files):
     assert annotation["overlay_file_name"] == files.overlay.name
     assert isinstance(annotation["image_id"], int)
     described = {entry["id"]: entry["area"] for entry in annotation["segments_info"]}
-    in_picture = dict(zip(*np.unique(read_ids(files), return_counts=True), strict=True))
-    in_picture.pop(0)
-    assert in_picture == described
+    in_image = dict(zip(*np.unique(read_ids(files), return_counts=True), strict=True))
+    in_image.pop(0)
+    assert in_image == described
 
 
-def test_the_overlay_is_the_preview_of_the_picture(files):
+def test_the_overlay_is_the_preview_of_the_image(files):
     segments = large()
-    export_segments(segments, 0, files, picture(segments))
-    expected = draw_overlay(picture(segments), segments)[0].numpy() * 255
+    export_segments(segments, 0, files, image(segments))
+    expected = draw_overlay(image(segments), segments)[0].numpy() * 255
     overlay = np.asarray(Image.open(files.overlay))
     assert overlay.dtype == np.uint8
     assert np.abs(overlay - expected).max() <= 0.51
 
 
-def test_without_a_picture_the_overlay_shows_the_colours_of_the_annotation(files):
+def test_without_an_image_the_overlay_shows_the_colours_of_the_annotation(files):
     segments = large()
     export_segments(segments, 0, files)
     overlay = np.asarray(Image.open(files.overlay)).reshape(-1, 3)
@@ -237,7 +237,7 @@ def test_poles_are_looked_for_once(files, monkeypatch):
         return poles_of_inaccessibility(labels)
 
     monkeypatch.setattr(poles, "poles_of_inaccessibility", find)
-    export_segments(large(), 0, files, picture(large()))
+    export_segments(large(), 0, files, image(large()))
     assert looked == [large().image_size]
 
 
@@ -251,18 +251,18 @@ def test_texts_are_kept_in_the_overlay(files):
         assert opened.text == {}
 
 
-def test_each_picture_of_a_batch_goes_with_its_own_segments(files):
+def test_each_image_of_a_batch_goes_with_its_own_segments(files):
     segments = segments_of(drawn(), drawn().flip(1))
-    export_segments(segments, 1, files, picture(segments, 2))
+    export_segments(segments, 1, files, image(segments, 2))
     np.testing.assert_array_equal(read_ids(files), segments.labels[1].numpy() + 1)
-    expected = draw_overlay(picture(segments, 2), segments)[1].numpy() * 255
+    expected = draw_overlay(image(segments, 2), segments)[1].numpy() * 255
     assert np.abs(np.asarray(Image.open(files.overlay)) - expected).max() <= 0.51
 
 
-@pytest.mark.parametrize("with_picture", [True, False])
-def test_an_image_without_any_segment_is_written_too(files, with_picture):
+@pytest.mark.parametrize("with_image", [True, False])
+def test_an_image_without_any_segment_is_written_too(files, with_image):
     nothing = Segments(torch.full((1, 20, 30), -1, dtype=torch.int32), ())
-    export_segments(nothing, 0, files, picture(nothing) if with_picture else None)
+    export_segments(nothing, 0, files, image(nothing) if with_image else None)
     assert read_json(files)["segments_info"] == []
     assert not read_ids(files).any()
 
@@ -284,7 +284,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(files):
     segments = large()
     with pytest.raises(InvalidSettingError, match="image index from 0 to 0, got 1"):
         export_segments(segments, 1, files)
-    with pytest.raises(InvalidSettingError, match=r"Expected a picture of 64×128 pixels .* got 64×64"):
+    with pytest.raises(InvalidSettingError, match=r"Expected an image of 64×128 pixels .* got 64×64"):
         export_segments(segments, 0, files, torch.rand(1, 64, 64, 3))
     assert not files.folder.exists()
 

@@ -1,4 +1,4 @@
-"""Label maps as pictures in flat colours, and ADE20K's names."""
+"""Label maps as images in flat colours, and ADE20K's names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SKY, PERSON, ROAD = (6, 230, 230), (150, 5, 61), (140, 140, 140)
 
 
 def tiles(side: int, count: int) -> torch.Tensor:
-    """`count` × `count` square segments in a picture of `side` pixels a side."""
+    """`count` × `count` square segments in an image of `side` pixels a side."""
     index = torch.arange(side) * count // side
     return (index[:, None] * count + index).int()
 
@@ -211,7 +211,7 @@ def test_any_name_of_a_class_will_do_for_the_library():
     assert colours_of(drawn[0], labels)[1] == (0, 102, 200)
 
 
-def test_names_hold_for_every_picture_that_has_the_segment():
+def test_names_hold_for_every_image_that_has_the_segment():
     several = segments(tiles(64, 1), tiles(64, 2))
     drawn = draw_label_map(several, "ADE20K", parse_classes("0 = sky\n3 = person"))
     assert colours_of(drawn[0], tiles(64, 1)) == [SKY]
@@ -237,7 +237,7 @@ def test_eight_bit_files_hold_the_colours_exactly():
     ("palette", "classes", "words"),
     [
         ("distinct", {0: "sky"}, "Choose the palette ADE20K"),
-        ("ADE20K", {4: "sky"}, r"from 0 to 3, as the picture has 4 segment\(s\), got 4"),
+        ("ADE20K", {4: "sky"}, r"from 0 to 3, as the image has 4 segment\(s\), got 4"),
         ("ADE20K", {0: "skye"}, "Did you mean sky"),
         ("COCO", {}, "'distinct', 'ADE20K'.* got 'COCO'"),
     ],

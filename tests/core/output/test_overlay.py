@@ -1,4 +1,4 @@
-"""The preview: colours that stay with their segment, borders, numbers, and pictures of every kind."""
+"""The preview: colours that stay with their segment, borders, numbers, and images of every kind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLAIN = {"borders": False, "numbers": False}
 
 
 def tiles(side: int, count: int) -> np.ndarray:
-    """`count` × `count` square segments in a picture of `side` pixels a side."""
+    """`count` × `count` square segments in an image of `side` pixels a side."""
     index = np.arange(side) * count // side
     return (index[:, None] * count + index).astype(np.int32)
 
@@ -32,7 +32,7 @@ def segments_of(*labels: np.ndarray) -> Segments:
     return Segments(torch.stack(ordered), ())
 
 
-def picture(batch: int = 1, side: int = 64, channels: int = 3) -> torch.Tensor:
+def image(batch: int = 1, side: int = 64, channels: int = 3) -> torch.Tensor:
     return torch.rand(batch, side, side, channels, generator=torch.Generator().manual_seed(0))
 
 
@@ -70,41 +70,41 @@ def test_a_segment_keeps_its_colour_when_the_rest_is_split_and_merged():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
 @pytest.mark.parametrize("channels", [3, 4])
-def test_the_overlay_is_rgb_of_the_picture_s_size_with_alpha_dropped(channels, dtype):
-    pictures = picture(2, channels=channels).to(dtype)
-    drawn = draw_overlay(pictures, segments_of(tiles(64, 2), tiles(64, 3)))
-    opaque = draw_overlay(pictures[..., :3], segments_of(tiles(64, 2), tiles(64, 3)))
+def test_the_overlay_is_rgb_of_the_image_s_size_with_alpha_dropped(channels, dtype):
+    images = image(2, channels=channels).to(dtype)
+    drawn = draw_overlay(images, segments_of(tiles(64, 2), tiles(64, 3)))
+    opaque = draw_overlay(images[..., :3], segments_of(tiles(64, 2), tiles(64, 3)))
     assert drawn.shape == (2, 64, 64, 3)
     assert drawn.dtype == torch.float32
     assert 0 <= drawn.min() < drawn.max() <= 1
     assert torch.equal(drawn, opaque)
 
 
-def test_without_colours_borders_and_numbers_the_picture_is_unchanged():
-    drawn = draw_overlay(picture(channels=4), segments_of(tiles(64, 3)), opacity=0, **PLAIN)
-    assert torch.equal(drawn, picture(channels=4)[..., :3])
+def test_without_colours_borders_and_numbers_the_image_is_unchanged():
+    drawn = draw_overlay(image(channels=4), segments_of(tiles(64, 3)), opacity=0, **PLAIN)
+    assert torch.equal(drawn, image(channels=4)[..., :3])
 
 
 def test_full_opacity_shows_one_colour_for_each_segment():
     segments = segments_of(tiles(64, 3))
-    drawn = draw_overlay(picture(), segments, opacity=1, **PLAIN)[0]
+    drawn = draw_overlay(image(), segments, opacity=1, **PLAIN)[0]
     for mask in segments.masks().bool():
         assert len(drawn[mask].unique(dim=0)) == 1
     assert len(drawn.flatten(0, 1).unique(dim=0)) == 9
 
 
-def test_half_opacity_is_the_mean_of_picture_and_colour():
+def test_half_opacity_is_the_mean_of_image_and_colour():
     segments = segments_of(tiles(64, 3))
-    colours = draw_overlay(picture(), segments, opacity=1, **PLAIN)
-    half = draw_overlay(picture(), segments, opacity=0.5, **PLAIN)
-    torch.testing.assert_close(half, (picture() + colours) / 2)
+    colours = draw_overlay(image(), segments, opacity=1, **PLAIN)
+    half = draw_overlay(image(), segments, opacity=0.5, **PLAIN)
+    torch.testing.assert_close(half, (image() + colours) / 2)
 
 
 def test_borders_are_drawn_along_borders_only():
     labels = np.zeros((64, 64), dtype=np.int32)
     labels[:, 40:] = 1
-    drawn = draw_overlay(picture(), segments_of(labels), opacity=0, numbers=False)
-    changed = (drawn != picture()).any(3).any(1)[0].nonzero().flatten().tolist()
+    drawn = draw_overlay(image(), segments_of(labels), opacity=0, numbers=False)
+    changed = (drawn != image()).any(3).any(1)[0].nonzero().flatten().tolist()
     assert changed == [39, 40]
 
 
@@ -150,13 +150,13 @@ def test_a_single_segment_has_no_border():
 @pytest.mark.parametrize("opacity", [-0.01, 1.01, float("nan")])
 def test_an_opacity_outside_its_range_is_refused(opacity):
     with pytest.raises(InvalidSettingError, match=f"from 0 .* to 1 .* got {opacity:g}"):
-        draw_overlay(picture(), segments_of(tiles(64, 2)), opacity=opacity)
+        draw_overlay(image(), segments_of(tiles(64, 2)), opacity=opacity)
 
 
 def test_a_number_stands_at_every_pole_and_nowhere_else():
     labels = tiles(64, 2)
-    drawn = draw_overlay(picture(), segments_of(labels), opacity=0, borders=False)
-    changed = (drawn != picture()).any(3)[0].numpy()
+    drawn = draw_overlay(image(), segments_of(labels), opacity=0, borders=False)
+    changed = (drawn != image()).any(3)[0].numpy()
     near_a_pole = np.zeros_like(changed)
     for pole in poles_of_inaccessibility(labels):
         near_a_pole[pole.y - 6 : pole.y + 7, pole.x - 6 : pole.x + 7] = True
@@ -168,8 +168,8 @@ def test_a_number_is_left_out_where_it_would_cover_its_segment():
     labels = np.zeros((64, 64), dtype=np.int32)
     labels[20:26, 20:26] = 1  # 3 pixels from its middle to its border: a digit with its edge has 7×5
     labels[40:52, 40:52] = 2
-    drawn = draw_overlay(picture(), segments_of(labels), opacity=0, borders=False)
-    changed = (drawn != picture()).any(3)[0].numpy()
+    drawn = draw_overlay(image(), segments_of(labels), opacity=0, borders=False)
+    changed = (drawn != image()).any(3)[0].numpy()
     assert not changed[20:26, 20:26].any()
     assert changed[40:52, 40:52].any()
 
@@ -178,32 +178,32 @@ def test_numbers_of_small_segments_stay_inside_them():
     for side in range(8, 40):
         labels = np.zeros((120, 120), dtype=np.int32)
         labels[30 : 30 + side, 50 : 50 + side] = 1
-        drawn = draw_overlay(picture(side=120), segments_of(labels), opacity=0, borders=False)
-        changed = (drawn != picture(side=120)).any(3)[0].numpy()
+        drawn = draw_overlay(image(side=120), segments_of(labels), opacity=0, borders=False)
+        changed = (drawn != image(side=120)).any(3)[0].numpy()
         beside = changed[20 : 40 + side, 40 : 60 + side] & (labels[20 : 40 + side, 40 : 60 + side] == 0)
         assert not beside.any(), side
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200), (200, 2)], ids=str)
-def test_numbers_fit_into_the_smallest_pictures(shape):
+def test_numbers_fit_into_the_smallest_images(shape):
     drawn = draw_overlay(torch.rand(1, *shape, 3), segments_of(np.zeros(shape, dtype=np.int32)))
     assert drawn.shape == (1, *shape, 3)
 
 
-def test_one_picture_serves_every_image_of_the_segments():
+def test_one_image_serves_every_image_of_the_segments():
     segments = segments_of(tiles(64, 2), tiles(64, 3))
-    drawn = draw_overlay(picture(), segments)
-    assert torch.equal(drawn, draw_overlay(picture().repeat(2, 1, 1, 1), segments))
+    drawn = draw_overlay(image(), segments)
+    assert torch.equal(drawn, draw_overlay(image().repeat(2, 1, 1, 1), segments))
 
 
 @pytest.mark.parametrize(
-    ("pictures", "words"),
+    ("images", "words"),
     [
-        (picture(side=32), r"Expected a picture of 64×64 pixels .* got 32×32"),
-        (picture(3), r"Expected 1 or 2 pictures for segments of 2 image\(s\), got 3"),
+        (image(side=32), r"Expected an image of 64×64 pixels .* got 32×32"),
+        (image(3), r"Expected 1 or 2 images for segments of 2 image\(s\), got 3"),
     ],
     ids=["size", "number"],
 )
-def test_a_picture_that_does_not_fit_is_refused_with_the_numbers(pictures, words):
+def test_an_image_that_does_not_fit_is_refused_with_the_numbers(images, words):
     with pytest.raises(InvalidSettingError, match=words):
-        draw_overlay(pictures, segments_of(tiles(64, 2), tiles(64, 3)))
+        draw_overlay(images, segments_of(tiles(64, 2), tiles(64, 3)))

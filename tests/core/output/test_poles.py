@@ -15,7 +15,7 @@ def regions(shape: tuple[int, int], count: int) -> np.ndarray:
 
 
 def distance_by_scipy(labels: np.ndarray) -> np.ndarray:
-    """To the nearest pixel of another label or beyond the picture."""
+    """To the nearest pixel of another label or beyond the image."""
     distance = np.zeros(labels.shape)
     for label in np.unique(labels):
         inside = ndimage.distance_transform_edt(np.pad(labels == label, 1))[1:-1, 1:-1]

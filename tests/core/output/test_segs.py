@@ -30,7 +30,7 @@ def segments_with_islands() -> Segments:
     return Segments(labels[None], ())
 
 
-def picture(batch: int = 1, channels: int = 3) -> torch.Tensor:
+def image(batch: int = 1, channels: int = 3) -> torch.Tensor:
     return torch.rand(batch, 60, 90, channels, generator=torch.Generator().manual_seed(0))
 
 
@@ -86,9 +86,9 @@ def test_boxes_and_regions_are_lists_of_plain_integers_with_exclusive_ends():
         assert seg.control_net_wrapper is None
 
 
-def test_with_a_picture_every_seg_carries_its_piece_of_it():
-    _, found = to_segs(segments_with_islands(), pictures=picture(channels=4).half())
-    whole = picture(channels=4).half().float().numpy()
+def test_with_an_image_every_seg_carries_its_piece_of_it():
+    _, found = to_segs(segments_with_islands(), images=image(channels=4).half())
+    whole = image(channels=4).half().float().numpy()
     for seg in found:
         x1, y1, x2, y2 = seg.crop_region
         assert isinstance(seg.cropped_image, np.ndarray)
@@ -96,28 +96,28 @@ def test_with_a_picture_every_seg_carries_its_piece_of_it():
         np.testing.assert_array_equal(seg.cropped_image, whole[:, y1:y2, x1:x2, :3])
 
 
-def test_without_a_picture_there_are_no_pieces():
+def test_without_an_image_there_are_no_pieces():
     assert all(seg.cropped_image is None for seg in to_segs(segments_with_islands())[1])
 
 
-def test_who_writes_into_a_piece_does_not_write_into_the_picture():
-    image = picture()
-    _, found = to_segs(segments_with_islands(), pictures=image)
+def test_who_writes_into_a_piece_does_not_write_into_the_image():
+    whole = image()
+    _, found = to_segs(segments_with_islands(), images=whole)
     found[0].cropped_image[:] = 0
-    assert torch.equal(image, picture())
+    assert torch.equal(whole, image())
 
 
-def test_the_image_index_chooses_segments_and_picture():
+def test_the_image_index_chooses_segments_and_image():
     one = segments_with_islands()
     batch = Segments(torch.cat((one.labels, one.labels.flip(2))), ())
-    _, found = to_segs(batch, image_index=1, pictures=picture(2), crop_factor=1)
+    _, found = to_segs(batch, image_index=1, images=image(2), crop_factor=1)
     assert found[1].bbox == [45, 20, 60, 40]
-    np.testing.assert_array_equal(found[1].cropped_image[0], picture(2)[1, 20:40, 45:60].numpy())
+    np.testing.assert_array_equal(found[1].cropped_image[0], image(2)[1, 20:40, 45:60].numpy())
 
 
 def test_an_image_without_any_segment_gives_an_empty_list():
     nothing = Segments(torch.full((1, 60, 90), -1, dtype=torch.int32), ())
-    assert to_segs(nothing, pictures=picture()) == ((60, 90), [])
+    assert to_segs(nothing, images=image()) == ((60, 90), [])
 
 
 @pytest.mark.parametrize(
@@ -127,15 +127,15 @@ def test_an_image_without_any_segment_gives_an_empty_list():
         (Box(30, 20, 40, 30), 3.0, (20, 10, 50, 40)),
         (Box(0, 20, 10, 30), 3.0, (0, 10, 30, 40)),  # moved in from the left
         (Box(80, 50, 90, 60), 3.0, (60, 30, 90, 60)),  # moved in from the lower right
-        (Box(5, 5, 85, 55), 3.0, (0, 0, 90, 60)),  # larger than the picture
+        (Box(5, 5, 85, 55), 3.0, (0, 0, 90, 60)),  # larger than the image
         (Box(1, 1, 2, 2), 1.2, (0, 0, 2, 2)),  # rounding alone would leave out the box
     ],
 )
-def test_the_crop_region_is_the_box_enlarged_and_kept_in_the_picture(box, factor, expected):
+def test_the_crop_region_is_the_box_enlarged_and_kept_in_the_image(box, factor, expected):
     assert crop_region(box, GridSize(60, 90), factor) == expected
 
 
-def test_every_box_lies_in_its_crop_region_and_that_in_the_picture():
+def test_every_box_lies_in_its_crop_region_and_that_in_the_image():
     random = np.random.default_rng(0)
     size = GridSize(60, 90)
     for _ in range(2000):
@@ -160,6 +160,6 @@ def test_a_crop_factor_that_would_cut_into_the_segment_is_refused(crop_factor):
 
 def test_what_does_not_fit_is_refused_with_the_numbers():
     with pytest.raises(InvalidSettingError, match="image index from 0 to 0, got 4"):
-        to_segs(segments_with_islands(), image_index=4, pictures=picture())
-    with pytest.raises(InvalidSettingError, match="Expected a picture of 60×90 pixels .* got 90×60"):
-        to_segs(segments_with_islands(), pictures=picture().transpose(1, 2))
+        to_segs(segments_with_islands(), image_index=4, images=image())
+    with pytest.raises(InvalidSettingError, match="Expected an image of 60×90 pixels .* got 90×60"):
+        to_segs(segments_with_islands(), images=image().transpose(1, 2))

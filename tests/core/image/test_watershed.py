@@ -1,4 +1,4 @@
-"""Growing over a picture: who gets a pixel, and that it is reached over pixels of its own."""
+"""Growing over an image: who gets a pixel, and that it is reached over pixels of its own."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from diffseg_core.image.watershed import Forest, grow
 from diffseg_core.merging.small_regions import connected_components
-from diffseg_core.picture.watershed import Forest, grow
 
 
 def greys(values: list[list[float]]) -> torch.Tensor:
@@ -18,13 +18,13 @@ def seeds_of(rows: list[list[int]]) -> np.ndarray:
     return np.array(rows, dtype=np.int32)
 
 
-def greatest_on_the_way(picture: np.ndarray, start: np.ndarray) -> np.ndarray:
+def greatest_on_the_way(image: np.ndarray, start: np.ndarray) -> np.ndarray:
     """For every pixel the least greatest difference on a way from ``start``, by brute force."""
     best = np.where(start, 0.0, np.inf)
     while True:
         before = best.copy()
         for axis in (0, 1):
-            difference = np.linalg.norm(np.diff(picture, axis=axis), axis=-1)
+            difference = np.linalg.norm(np.diff(image, axis=axis), axis=-1)
             first, last = [slice(None)] * 2, [slice(None)] * 2
             first[axis], last[axis] = slice(None, -1), slice(1, None)
             for here, there in ((tuple(first), tuple(last)), (tuple(last), tuple(first))):
@@ -37,12 +37,12 @@ def greatest_on_the_way(picture: np.ndarray, start: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("levels", [3, 1000])
 def test_every_pixel_goes_to_a_seed_that_is_reached_over_the_least_greatest_difference(seed, levels):
     generator = np.random.default_rng(seed)
-    picture = (generator.integers(0, levels, (12, 17, 3)) / levels).astype(np.float32)
+    image = (generator.integers(0, levels, (12, 17, 3)) / levels).astype(np.float32)
     seeds = np.full((12, 17), -1, dtype=np.int32)
     places = generator.choice(12 * 17, 9, replace=False)
     seeds.ravel()[places] = np.arange(9) // 2  # most have two places
-    grown = grow(seeds, torch.from_numpy(picture))
-    reached = np.stack([greatest_on_the_way(picture, seeds == number) for number in range(5)])
+    grown = grow(seeds, torch.from_numpy(image))
+    reached = np.stack([greatest_on_the_way(image, seeds == number) for number in range(5)])
     own = np.take_along_axis(reached, grown[None].astype(int), 0)[0]
     np.testing.assert_allclose(own, reached.min(0), rtol=1e-6)
     assert np.array_equal(grown.ravel()[places], seeds.ravel()[places])
@@ -53,22 +53,22 @@ def test_every_pixel_goes_to_a_seed_that_is_reached_over_the_least_greatest_diff
 
 
 def test_borders_lie_at_the_greatest_step_though_the_sum_of_small_ones_is_greater():
-    picture = greys([[0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.65]])
-    assert grow(seeds_of([[0, -1, -1, -1, -1, -1, -1, 1]]), picture).tolist() == [[0, 0, 0, 0, 0, 0, 1, 1]]
+    image = greys([[0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.65]])
+    assert grow(seeds_of([[0, -1, -1, -1, -1, -1, -1, 1]]), image).tolist() == [[0, 0, 0, 0, 0, 0, 1, 1]]
 
 
 def test_a_seed_reaches_around_a_corner_and_not_across_one():
-    picture = greys([[0.0, 0.0, 0.9], [0.9, 0.0, 0.9], [0.9, 0.9, 0.0]])
+    image = greys([[0.0, 0.0, 0.9], [0.9, 0.0, 0.9], [0.9, 0.9, 0.0]])
     seeds = seeds_of([[0, -1, -1], [1, -1, 2], [-1, -1, 3]])
-    assert grow(seeds, picture).tolist() == [[0, 0, 2], [1, 0, 2], [1, 1, 3]]
+    assert grow(seeds, image).tolist() == [[0, 0, 2], [1, 0, 2], [1, 1, 3]]
 
 
 def test_a_step_in_any_one_colour_is_seen():
     for channel in range(3):
-        picture = torch.full((1, 4, 3), 0.5)
-        picture[0, 2:, channel] = 0.6
-        assert grow(seeds_of([[0, -1, -1, 1]]), picture).tolist() == [[0, 0, 1, 1]]
-        assert grow(seeds_of([[0], [-1], [-1], [1]]), picture.transpose(0, 1)).tolist() == [
+        image = torch.full((1, 4, 3), 0.5)
+        image[0, 2:, channel] = 0.6
+        assert grow(seeds_of([[0, -1, -1, 1]]), image).tolist() == [[0, 0, 1, 1]]
+        assert grow(seeds_of([[0], [-1], [-1], [1]]), image.transpose(0, 1)).tolist() == [
             [0],
             [0],
             [1],
@@ -84,7 +84,7 @@ def test_seeds_stay_as_they_are():
     assert seeds[0, 0] == 3
 
 
-def test_one_seed_fills_the_picture():
+def test_one_seed_fills_the_image():
     seeds = np.full((9, 11), -1, dtype=np.int32)
     seeds[4, 4] = 6
     assert (grow(seeds, torch.rand(9, 11, 3)) == 6).all()

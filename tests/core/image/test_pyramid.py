@@ -1,4 +1,4 @@
-"""From the usual size up to a picture's own: what is kept, and where borders end."""
+"""From the usual size up to an image's own: what is kept, and where borders end."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from diffseg_core import GridSize
-from diffseg_core.picture.pyramid import climb, inner_pixels, inside, resized, sampled, sizes_up_to
-from diffseg_core.picture.smoothing import smoothed
+from diffseg_core.image.pyramid import climb, inner_pixels, inside, resized, sampled, sizes_up_to
+from diffseg_core.image.smoothing import smoothed
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_label_of_one_pixel_stays():
     assert inner_pixels(labels)[4, 4] == 1
 
 
-def test_a_picture_of_the_usual_size_is_left_as_it_is():
+def test_an_image_of_the_usual_size_is_left_as_it_is():
     labels = np.arange(6, dtype=np.int32).reshape(2, 3)
     assert climb(labels, torch.rand(2, 3, 3)) is labels
 
@@ -78,12 +78,12 @@ def test_a_border_climbs_onto_the_edge_at_full_size(size):
     height, width = size
     small = sizes_up_to(GridSize(*size))[0]
     edge = round(width * (small.width // 2 + 0.7) / small.width)
-    picture = torch.full((height, width, 3), 0.3)
-    picture[:, edge:] = 0.6
+    image = torch.full((height, width, 3), 0.3)
+    image[:, edge:] = 0.6
     labels = np.zeros(small, dtype=np.int32)
     labels[:, small.width // 2 :] = 1
     labels[3:5, 3:9] = 2  # thin, and without any edge: it stays about where it is
-    found = climb(labels, picture)
+    found = climb(labels, image)
     rows = slice(height // 8, None)
     assert (found[rows, :edge] == 0).all()
     assert (found[rows, edge:] == 1).all()
@@ -91,14 +91,14 @@ def test_a_border_climbs_onto_the_edge_at_full_size(size):
     assert 0.5 < share < 2
 
 
-def test_a_picture_smoothed_already_serves_its_own_size_alone():
+def test_an_image_smoothed_already_serves_its_own_size_alone():
     """Three sizes: 512, 876 and 1500 pixels."""
-    picture = torch.rand(1500, 1500, 3, generator=torch.Generator().manual_seed(0))
+    image = torch.rand(1500, 1500, 3, generator=torch.Generator().manual_seed(0))
     small = sizes_up_to(GridSize(1500, 1500))[0]
     labels = np.zeros(small, dtype=np.int32)
     labels[:, 200:] = 1
-    expected = climb(labels, picture)
-    assert (climb(labels, picture, smooth=smoothed(picture)) == expected).all()
+    expected = climb(labels, image)
+    assert (climb(labels, image, smooth=smoothed(image)) == expected).all()
 
 
 def test_what_the_caller_raises_ends_the_climb():
@@ -110,9 +110,9 @@ def test_what_the_caller_raises_ends_the_climb():
         climb(labels, torch.rand(700, 700, 3), on_step=stop)
 
 
-def test_a_smaller_picture_has_the_means_of_the_larger():
-    picture = torch.rand(8, 12, 3)
-    means = picture.view(4, 2, 6, 2, 3).mean((1, 3))
-    assert (resized(picture, GridSize(4, 6)) - means).abs().mean() < 0.1
+def test_a_smaller_image_has_the_means_of_the_larger():
+    image = torch.rand(8, 12, 3)
+    means = image.view(4, 2, 6, 2, 3).mean((1, 3))
+    assert (resized(image, GridSize(4, 6)) - means).abs().mean() < 0.1
     flat = torch.full((9, 9, 3), 0.4)
     torch.testing.assert_close(resized(flat, GridSize(2, 5)), torch.full((2, 5, 3), 0.4))

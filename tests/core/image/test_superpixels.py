@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 import torch
 from golden_files import photograph
-from made_pictures import mosaic
+from made_images import mosaic
 from skimage.segmentation import felzenszwalb
 
-from diffseg_core.picture.superpixels import _join_small, superpixels
+from diffseg_core.image.superpixels import _join_small, superpixels
 
 
 def grey(values: torch.Tensor) -> torch.Tensor:
-    """A picture of these values, by its own differences: a step of 0.1 is a difference of colour of 0.1."""
+    """An image of these values, by its own differences: a step of 0.1 is a difference of colour of 0.1."""
     return (values / math.sqrt(3))[..., None].expand(-1, -1, 3).contiguous()
 
 
-def pieces_of(picture: torch.Tensor, smallest: int = 1) -> torch.Tensor:
+def pieces_of(image: torch.Tensor, smallest: int = 1) -> torch.Tensor:
     """Superpixels of at least so many pixels, without smoothing."""
-    return superpixels(picture, (smallest - 0.5) / picture[..., 0].numel(), smooth=picture)
+    return superpixels(image, (smallest - 0.5) / image[..., 0].numel(), smooth=image)
 
 
 @pytest.mark.parametrize("size", [(6, 4), (10, 10), (20, 20)])
@@ -80,9 +80,9 @@ def test_what_is_just_large_enough_stays():
 def test_the_smallest_area_is_a_share_of_all_pixels(turned):
     values = torch.full((20, 40), 0.1)
     values[5:12, 20:27] = 0.6
-    picture = grey(values.T.contiguous() if turned else values)
-    assert int(superpixels(picture, 49 / 800).max()) + 1 == 2
-    assert int(superpixels(picture, 50 / 800).max()) + 1 == 1
+    image = grey(values.T.contiguous() if turned else values)
+    assert int(superpixels(image, 49 / 800).max()) + 1 == 2
+    assert int(superpixels(image, 50 / 800).max()) + 1 == 1
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_the_smallest_area_is_a_share_of_all_pixels(turned):
 def test_pieces_that_became_too_small_join_what_differs_least(areas, greys, joined):
     """A row of pixels; the smallest area is 4 of 12."""
     pieces = np.repeat(np.arange(len(areas)), areas).astype(np.int32)[None]
-    picture = grey(torch.tensor(greys).repeat_interleave(torch.tensor(areas))[None])
-    found = _join_small(pieces, picture, 4 / 12)
+    image = grey(torch.tensor(greys).repeat_interleave(torch.tensor(areas))[None])
+    found = _join_small(pieces, image, 4 / 12)
     places = np.cumsum([0, *areas[:-1]])
     assert np.unique(found[0, places], return_inverse=True)[1].tolist() == joined
     assert all(len(np.unique(found[pieces == piece])) == 1 for piece in range(len(areas)))
@@ -138,7 +138,7 @@ def test_pieces_are_numbered_by_their_first_pixels():
 
 @pytest.mark.parametrize("start", [360, 361])
 @pytest.mark.parametrize("across", [False, True], ids=["down", "across"])
-def test_in_a_picture_larger_than_usual_borders_lie_at_its_own_pixels(start, across):
+def test_in_an_image_larger_than_usual_borders_lie_at_its_own_pixels(start, across):
     right = (torch.arange(720) >= start).int().expand(720, -1)
     right = right.T if across else right
     pieces = superpixels(grey(0.2 + 0.6 * right), 0.01)
@@ -146,8 +146,8 @@ def test_in_a_picture_larger_than_usual_borders_lie_at_its_own_pixels(start, acr
 
 
 def test_superpixels_follow_edges_and_are_large_enough():
-    picture = mosaic(120, 160, cells=4, seed=5)[0]
-    pieces = superpixels(picture, 0.001)
+    image = mosaic(120, 160, cells=4, seed=5)[0]
+    pieces = superpixels(image, 0.001)
     rows, columns = torch.arange(120) * 4 // 120, torch.arange(160) * 4 // 160
     rectangles = rows[:, None] * 4 + columns
     purity = [rectangles[pieces == piece].bincount().max() for piece in range(int(pieces.max()) + 1)]
@@ -159,9 +159,9 @@ def test_superpixels_follow_edges_and_are_large_enough():
 @pytest.mark.parametrize("smallest_area", [0.0006, 0.004])
 @pytest.mark.parametrize("enlargement", [1, 2])
 def test_no_superpixel_of_a_photograph_is_smaller_than_promised(smallest_area, enlargement):
-    picture = photograph("chelsea")[0].repeat_interleave(enlargement, 0).repeat_interleave(enlargement, 1)
-    areas = superpixels(picture, smallest_area).flatten().bincount()
-    assert areas.min() >= smallest_area * picture.shape[0] * picture.shape[1]
+    image = photograph("chelsea")[0].repeat_interleave(enlargement, 0).repeat_interleave(enlargement, 1)
+    areas = superpixels(image, smallest_area).flatten().bincount()
+    assert areas.min() >= smallest_area * image.shape[0] * image.shape[1]
     assert len(areas) > 20
 
 
@@ -172,9 +172,9 @@ def test_noise_has_superpixels_too(size):
     assert pieces.unique().tolist() == list(range(int(pieces.max()) + 1))
 
 
-def test_an_enlarged_picture_has_much_the_same_superpixels():
-    picture = mosaic(512, 512, cells=5)[0]
-    larger = picture.repeat_interleave(2, 0).repeat_interleave(2, 1)
-    few, many = (int(superpixels(each, 0.001).max()) + 1 for each in (picture, larger))
+def test_an_enlarged_image_has_much_the_same_superpixels():
+    image = mosaic(512, 512, cells=5)[0]
+    larger = image.repeat_interleave(2, 0).repeat_interleave(2, 1)
+    few, many = (int(superpixels(each, 0.001).max()) + 1 for each in (image, larger))
     assert 25 <= few < 60
     assert 0.7 < many / few < 1.4

@@ -1,4 +1,4 @@
-"""Large pictures: every step that works on pixels, beside the last release and at four times the pixels."""
+"""Large images: every step that works on pixels, beside the last release and at four times the pixels."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .timing import Spread, ratios
 from .workers import LIBRARY, Compute, WaitingProcess, save_scene
 
 LAST_RELEASE = "df06301"
-"""The commit that large pictures are compared with; set anew with every release."""
+"""The commit that large images are compared with; set anew with every release."""
 SIZE, LARGER = (3000, 2000), (6000, 4000)  # width and height in pixels
 
 
 @dataclass(frozen=True)
-class LargePictureRow:
+class LargeImageRow:
     """What one step takes.
 
     Attributes:
@@ -49,7 +49,7 @@ class LargePictureRow:
     longest: float
 
 
-def measure(compute: Compute, pairs: int, picture: Path = PHOTOGRAPH) -> tuple[LargePictureRow, ...]:
+def measure(compute: Compute, pairs: int, image: Path = PHOTOGRAPH) -> tuple[LargeImageRow, ...]:
     """Run every step now, as the last release, and at four times the pixels, in turn."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -57,13 +57,13 @@ def measure(compute: Compute, pairs: int, picture: Path = PHOTOGRAPH) -> tuple[L
         save_scene(Scene(), inputs)
         release = _last_release(folder / "release")
         with (
-            _worker(inputs, picture, SIZE, compute) as now,
-            _worker(inputs, picture, LARGER, compute) as large,
+            _worker(inputs, image, SIZE, compute) as now,
+            _worker(inputs, image, LARGER, compute) as large,
         ):
             if release is None:
                 return tuple(_row(step, now, None, large, pairs) for step in now.greeting)
             of_release = _with_library(compute, release)
-            with _worker(inputs, picture, SIZE, compute, of_release) as before:
+            with _worker(inputs, image, SIZE, compute, of_release) as before:
                 return tuple(_row(step, now, before, large, pairs) for step in now.greeting)
 
 
@@ -86,19 +86,19 @@ def _last_release(folder: Path) -> Path | None:
 
 def _worker(
     inputs: Path,
-    picture: Path,
+    image: Path,
     size: tuple[int, int],
     compute: Compute,
     environment: dict[str, str] | None = None,
 ) -> closing[WaitingProcess]:
-    command = [sys.executable, "-m", "diffseg_benchmarks.large_picture_worker", str(inputs), str(picture)]
+    command = [sys.executable, "-m", "diffseg_benchmarks.large_image_worker", str(inputs), str(image)]
     command += [*map(str, size), "--device", compute.device]
     return closing(WaitingProcess(command, inputs.parent, environment or compute.environment))
 
 
 def _row(
     step: str, now: WaitingProcess, before: WaitingProcess | None, large: WaitingProcess, pairs: int
-) -> LargePictureRow:
+) -> LargeImageRow:
     first = now.ask(step)  # loads libraries: left out of the times
     runs, of_release, enlarged = [], [], []
     for _ in range(pairs):
@@ -111,7 +111,7 @@ def _row(
         return [run["seconds"] for run in some]
 
     peaks = [run["peak"] for run in [first, *runs] if run["peak"] is not None]
-    row = LargePictureRow(
+    row = LargeImageRow(
         name=step,
         segments=first["segments"],
         time=None,

@@ -1,4 +1,4 @@
-"""Pictures that the tests share."""
+"""Images that the tests share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 
 def mosaic(height: int, width: int, cells: int = 6, seed: int = 0) -> torch.Tensor:
-    """A picture of coloured rectangles with a little grain: `[1, H, W, 3]`."""
+    """An image of coloured rectangles with a little grain: `[1, H, W, 3]`."""
     generator = torch.Generator().manual_seed(seed)
     colours = torch.rand(cells, cells, 3, generator=generator)
     rows, columns = torch.arange(height) * cells // height, torch.arange(width) * cells // width

@@ -1,4 +1,4 @@
-"""A picture without its grain."""
+"""An image without its grain."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ BAND_VALUES = 2**22  # values that are convolved both ways at a time: memory tha
 
 
 def enlargement(size: GridSize) -> float:
-    """How much longer a picture's sides are than those of the usual one: lengths in pixels grow with it."""
+    """How much longer an image's sides are than those of the usual one: lengths in pixels grow with it."""
     return math.sqrt(size.tokens / DEFAULT_PIXELS)
 
 
 def smoothed(
-    picture: torch.Tensor, deviation: float = SMOOTHING, on_step: Callable[[], None] = lambda: None
+    image: torch.Tensor, deviation: float = SMOOTHING, on_step: Callable[[], None] = lambda: None
 ) -> torch.Tensor:
-    """A picture without its grain: convolved with a Gaussian that grows with the picture.
+    """An image without its grain: convolved with a Gaussian that grows with the image.
 
     Args:
-        picture: ``[H, W, 3]`` in 0..1.
-        deviation: of the Gaussian, in pixels of a picture of 512×512; smaller ones have the same.
+        image: ``[H, W, 3]`` in 0..1.
+        deviation: of the Gaussian, in pixels of an image of 512×512; smaller ones have the same.
         on_step: called many times; what it raises ends the call.
 
     Returns:
         float32 ``[H, W, 3]`` on the CPU.
     """
-    deviation *= max(1.0, enlargement(GridSize(*picture.shape[:2])))
+    deviation *= max(1.0, enlargement(GridSize(*image.shape[:2])))
     radius = math.ceil(4 * deviation)
     kernel = torch.exp(-(torch.arange(-radius, radius + 1.0) ** 2) / (2 * deviation**2))
     kernel /= kernel.sum()
-    smooth = torch.empty(picture.shape)
-    planes = picture.float().cpu()
+    smooth = torch.empty(image.shape)
+    planes = image.float().cpu()
     rows = max(BLOCK, BAND_VALUES // max(1, smooth[0].numel()))
     for start in range(0, len(smooth), rows):
         band = slice(start, min(len(smooth), start + rows))

@@ -1,4 +1,4 @@
-"""Pixels joined over the edges between them: the forest of a picture's pieces, and growing over a picture.
+"""Pixels joined over the edges between them: the forest of an image's pieces, and growing over an image.
 
 Edges between pixels that touch are taken by rising difference of colour, as in Kruskal's and Borůvka's
 minimum spanning trees. Felzenszwalb and Huttenlocher's superpixels and watershed cuts (Cousty et al., PAMI
@@ -23,8 +23,8 @@ Labels = npt.NDArray[np.int32]
 Weights = npt.NDArray[np.float32]
 
 
-def grow(seeds: Labels, picture: torch.Tensor, on_step: Callable[[], None] = lambda: None) -> Labels:
-    """Let seeds grow over a picture until they meet, over small differences first.
+def grow(seeds: Labels, image: torch.Tensor, on_step: Callable[[], None] = lambda: None) -> Labels:
+    """Let seeds grow over an image until they meet, over small differences first.
 
     Every pixel goes to the seed that is reached over the least greatest difference: a minimum spanning
     forest, or watershed cut (Cousty et al., "Watershed Cuts", PAMI 2009). Borders lie between pixels. Only
@@ -32,7 +32,7 @@ def grow(seeds: Labels, picture: torch.Tensor, on_step: Callable[[], None] = lam
 
     Args:
         seeds: ``[H, W]``, a seed's number ≥ 0, or −1 where there is none yet; at least one pixel has one.
-        picture: float32 ``[H, W, 3]`` on the CPU, as `smoothed` gives it.
+        image: float32 ``[H, W, 3]`` on the CPU, as `smoothed` gives it.
         on_step: called many times; what it raises ends the call.
 
     Returns:
@@ -43,7 +43,7 @@ def grow(seeds: Labels, picture: torch.Tensor, on_step: Callable[[], None] = lam
         return seeds.copy()
     count = int(seeds.max()) + 1
     on_step()
-    ends, others, weights = edges_between(picture, seeds)
+    ends, others, weights = edges_between(image, seeds)
     on_step()
     node = seeds.flatten()  # of the forest: a seed, or a pixel without one
     node[pixels] = np.arange(count, count + len(pixels), dtype=np.int32)
@@ -54,14 +54,14 @@ def grow(seeds: Labels, picture: torch.Tensor, on_step: Callable[[], None] = lam
     return node.reshape(seeds.shape)
 
 
-def edges_between(picture: torch.Tensor, labels: Labels | None = None) -> tuple[Indices, Indices, Weights]:
+def edges_between(image: torch.Tensor, labels: Labels | None = None) -> tuple[Indices, Indices, Weights]:
     """Both ends and the weight of every edge between pixels that touch, by rising weight.
 
     Args:
-        picture: float32 ``[H, W, 3]`` on the CPU.
+        image: float32 ``[H, W, 3]`` on the CPU.
         labels: ``[H, W]``; edges between two pixels of one label ≥ 0 are left out.
     """
-    found = [differences(picture, direction, labels) for direction in STRAIGHT]
+    found = [differences(image, direction, labels) for direction in STRAIGHT]
     ends, others, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
     first = _by_rising(weights)
     return ends[first], others[first], weights[first]
@@ -76,20 +76,20 @@ def _by_rising(weights: Weights) -> Indices:
 
 
 def differences(
-    picture: torch.Tensor, direction: tuple[int, int], labels: Labels | None = None
+    image: torch.Tensor, direction: tuple[int, int], labels: Labels | None = None
 ) -> tuple[Indices, Indices, Weights]:
     """The edges of `edges_between` in one direction, in reading order."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     down, right = direction
     here = (slice(0, height - down), slice(0, width - right))
     there = (slice(down, height), slice(right, width))
     if labels is None:
         pixels = np.arange(height * width).reshape(height, width)[here].ravel()
-        difference = (picture[here] - picture[there]).reshape(-1, 3)
+        difference = (image[here] - image[there]).reshape(-1, 3)
     else:
         rows, columns = np.nonzero((labels[here] != labels[there]) | (labels[here] < 0))
         pixels = rows * width + columns
-        index, colours = torch.from_numpy(pixels), picture.reshape(-1, 3)
+        index, colours = torch.from_numpy(pixels), image.reshape(-1, 3)
         difference = colours[index] - colours[index + (down * width + right)]
     weights: Weights = torch.linalg.vector_norm(difference, dim=-1).numpy()
     return pixels, pixels + (down * width + right), weights

@@ -1,4 +1,4 @@
-"""What every node makes of pictures that are grey, transparent, out of range or spoiled."""
+"""What every node makes of images that are grey, transparent, out of range or spoiled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZE = (40, 60)
 
 @pytest.fixture
 def grey() -> torch.Tensor:
-    """Two pictures with two halves each, `[2, 40, 60, 1]`."""
+    """Two images with two halves each, `[2, 40, 60, 1]`."""
     grain = torch.rand(2, *SIZE, 1, generator=torch.Generator().manual_seed(4)) * 0.2
     grain[:, :, 33:] += 0.7
     return grain
@@ -76,7 +76,7 @@ def assert_equal(ours: list[torch.Tensor], expected: list[torch.Tensor]) -> None
 
 
 @pytest.mark.parametrize("node", NODES)
-def test_a_grey_picture_is_one_of_three_equal_channels(results, grey, node):
+def test_a_grey_image_is_one_of_three_equal_channels(results, grey, node):
     assert_equal(results(node, grey), results(node, grey.expand(-1, -1, -1, 3)))
 
 
@@ -116,15 +116,15 @@ def test_other_numbers_of_channels_are_refused(pack, results, node, channels):
 
 
 @pytest.mark.parametrize("node", NODES)
-def test_a_picture_is_looked_at_once(pack, results, grey, node, monkeypatch):
+def test_an_image_is_looked_at_once(pack, results, grey, node, monkeypatch):
     looked: list[str] = []
-    finite_range = pack.diffseg_core.pictures.finite_range
+    finite_range = pack.diffseg_core.images.finite_range
 
     def counted(values: torch.Tensor, name: str) -> Any:
         looked.append(name)
         return finite_range(values, name)
 
-    monkeypatch.setattr(pack.diffseg_core.pictures, "finite_range", counted)
+    monkeypatch.setattr(pack.diffseg_core.images, "finite_range", counted)
     results(node, grey)
     assert looked == ["image"]
 

@@ -1,4 +1,4 @@
-"""Superpixels: small pieces of a picture whose borders follow its edges.
+"""Superpixels: small pieces of an image whose borders follow its edges.
 
 The graph-based method of Felzenszwalb and Huttenlocher ("Efficient Graph-Based Image Segmentation", IJCV
 2004): pixels are joined over the least difference first, and two pieces join where the difference between
@@ -26,36 +26,36 @@ ALLOWANCE = 200 / 255  # "scale" of the paper, at the usual size
 
 
 def superpixels(
-    picture: torch.Tensor,
+    image: torch.Tensor,
     smallest_area: float,
     smooth: torch.Tensor | None = None,
     on_step: Callable[[], None] = lambda: None,
 ) -> torch.Tensor:
-    """Cut a picture into superpixels.
+    """Cut an image into superpixels.
 
-    Those of a picture larger than 512×512 are found on a reduction of it. Their borders then move to the
-    edges of larger and larger ones, up to its own, so that a picture and its enlargement have much the same
+    Those of an image larger than 512×512 are found on a reduction of it. Their borders then move to the
+    edges of larger and larger ones, up to its own, so that an image and its enlargement have much the same
     pieces.
 
     Args:
-        picture: ``[H, W, 3]`` in 0..1.
-        smallest_area: share of the picture, 0..1: no piece is smaller, unless it is the only one.
-        smooth: `smoothed` of the picture, where it is known already.
+        image: ``[H, W, 3]`` in 0..1.
+        smallest_area: share of the image, 0..1: no piece is smaller, unless it is the only one.
+        smooth: `smoothed` of the image, where it is known already.
         on_step: called many times; what it raises ends the call.
 
     Returns:
         int32 ``[H, W]`` on the CPU, 0..S-1 in reading order of the pieces' first pixels. A piece with a
         narrow neck can come in two parts.
     """
-    sizes = sizes_up_to(GridSize(*picture.shape[:2]))
-    smooth = smoothed(picture, on_step=on_step) if smooth is None else smooth
-    first = smooth if len(sizes) == 1 else smoothed(resized(picture, sizes[0]))
+    sizes = sizes_up_to(GridSize(*image.shape[:2]))
+    smooth = smoothed(image, on_step=on_step) if smooth is None else smooth
+    first = smooth if len(sizes) == 1 else smoothed(resized(image, sizes[0]))
     pieces = _similar_pixels(first, smallest_area)
     on_step()
     seeds = np.where(_markers(pieces, math.ceil(smallest_area * pieces.size)), pieces, np.int32(-1))
     if not (seeds >= 0).any():
         seeds = pieces
-    pieces = climb(grow(seeds, first), picture, smooth=smooth, on_step=on_step)
+    pieces = climb(grow(seeds, first), image, smooth=smooth, on_step=on_step)
     on_step()
     pieces = _join_small(pieces, smooth, smallest_area)
     on_step()

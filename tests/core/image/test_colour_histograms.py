@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from diffseg_core.picture.colour_histograms import BINS, PRIOR, SPREAD, colour_histograms
+from diffseg_core.image.colour_histograms import BINS, PRIOR, SPREAD, colour_histograms
 
 
 def histogram_of(*colours: tuple[float, float, float]) -> torch.Tensor:
@@ -78,11 +78,11 @@ def test_no_two_combinations_of_bins_are_taken_for_one():
     assert histogram_of(*colours).shape == (BINS**3, BINS**3)
 
 
-def test_shares_are_those_of_the_pixels_with_a_thousandth_of_the_whole_picture():
+def test_shares_are_those_of_the_pixels_with_a_thousandth_of_the_whole_image():
     black, white = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    picture = torch.tensor([[black, black, black, white, white, white, white, white]])
+    image = torch.tensor([[black, black, black, white, white, white, white, white]])
     segments = torch.tensor([[0, 0, 0, 0, 1, 1, 1, 1]])
-    found = colour_histograms(picture, segments)
+    found = colour_histograms(image, segments)
     blacks = 3 / 8
     expected = torch.tensor([[0.75, 0.25], [0.0, 1.0]]) * 0.999 + 0.001 * torch.tensor([blacks, 1 - blacks])
     torch.testing.assert_close(found, expected)
@@ -91,7 +91,7 @@ def test_shares_are_those_of_the_pixels_with_a_thousandth_of_the_whole_picture()
     assert found.sum(1).tolist() == pytest.approx([1.0, 1.0])
 
 
-def test_a_larger_picture_is_sampled_at_the_middle_of_what_a_usual_pixel_would_be():
+def test_a_larger_image_is_sampled_at_the_middle_of_what_a_usual_pixel_would_be():
     """Three times the usual side: the middle of each 3×3 is looked at, the rest is not."""
     generator = torch.Generator().manual_seed(0)
     small = torch.rand(512, 512, 3, generator=generator)
@@ -111,16 +111,16 @@ def test_of_two_by_two_pixels_the_first_is_looked_at():
     assert torch.equal(found, colour_histograms(small, torch.zeros(512, 512, dtype=torch.int32)))
 
 
-def test_no_pixel_of_a_usual_picture_is_left_out():
-    picture, segments = torch.zeros(512, 900, 3), torch.zeros(512, 900, dtype=torch.int32)
-    picture[0, 1] = 1.0
-    assert colour_histograms(picture, segments).shape == (1, 2)
+def test_no_pixel_of_a_usual_image_is_left_out():
+    image, segments = torch.zeros(512, 900, 3), torch.zeros(512, 900, dtype=torch.int32)
+    image[0, 1] = 1.0
+    assert colour_histograms(image, segments).shape == (1, 2)
 
 
 def test_a_segment_that_sampling_would_miss_is_counted_in_all_its_pixels():
-    picture, segments = torch.zeros(1024, 1024, 3), torch.zeros(1024, 1024, dtype=torch.int32)
+    image, segments = torch.zeros(1024, 1024, 3), torch.zeros(1024, 1024, dtype=torch.int32)
     segments[1, 1] = 1
-    picture[1, 1] = 1.0
-    found = colour_histograms(picture, segments)
+    image[1, 1] = 1.0
+    found = colour_histograms(image, segments)
     whole = 1 / 1024**2
     torch.testing.assert_close(found[1], torch.tensor([0.001 * (1 - whole), 0.999 + 0.001 * whole]))

@@ -1,6 +1,6 @@
-"""Runs one step on a large picture whenever it is told to, in a process of its own.
+"""Runs one step on a large image whenever it is told to, in a process of its own.
 
-``python -m diffseg_benchmarks.large_picture_worker INPUTS.npz PICTURE WIDTH HEIGHT [--device D]``. Which
+``python -m diffseg_benchmarks.large_image_worker INPUTS.npz IMAGE WIDTH HEIGHT [--device D]``. Which
 ``diffseg_core`` runs is whichever comes first on PYTHONPATH: this one, or the last release's.
 
 When everything is loaded, a line of JSON tells the steps. From then on the step that a line on standard input
@@ -27,10 +27,10 @@ from .segmentation_worker import CudaMemory, PeakMemory, ResidentMemory
 from .timing import clock
 
 FEW, MANY = 2.2, 0.14  # merge thresholds at which the scene falls into some eight and eighty segments
-GRAIN = 0.01  # standard deviation of what is added to an enlarged picture: a camera's has some
+GRAIN = 0.01  # standard deviation of what is added to an enlarged image: a camera's has some
 
 
-def steps(inputs: Path, picture: Path, width: int, height: int, device: str) -> dict[str, Callable[..., Any]]:
+def steps(inputs: Path, image: Path, width: int, height: int, device: str) -> dict[str, Callable[..., Any]]:
     """What can be run, by its name."""
     import diffseg_core
 
@@ -39,18 +39,24 @@ def steps(inputs: Path, picture: Path, width: int, height: int, device: str) -> 
         tensors = {sizes[name]: torch.from_numpy(file[name])[None].to(device) for name in file.files}
     maps = diffseg_core.AttentionMaps(tensors)  # type: ignore[arg-type]
     maps.aggregate()
-    with Image.open(picture) as opened:
+    with Image.open(image) as opened:
         enlarged = np.asarray(opened.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
     grain = np.random.default_rng(0).normal(0, GRAIN, enlarged.shape).astype(np.float32)
-    pictures = torch.from_numpy(np.clip(enlarged / np.float32(255) + grain, 0, 1))[None]
+    images = torch.from_numpy(np.clip(enlarged / np.float32(255) + grain, 0, 1))[None]
     few = diffseg_core.segment(maps, (height, width), FEW)
     return {
-        "hierarchy": lambda **asked: diffseg_core.segment_nested(maps, pictures, **asked),
-        "refine": lambda **asked: diffseg_core.refine(few, pictures, **asked),
-        "soft masks": lambda **asked: diffseg_core.soft_masks(few, pictures, **asked),
+        "hierarchy": lambda **asked: diffseg_core.segment_nested(maps, images, **asked),
+        "refine": lambda **asked: _refine_edges(diffseg_core)(few, images, **asked),
+        "soft masks": lambda **asked: diffseg_core.soft_masks(few, images, **asked),
         "segment": lambda **asked: diffseg_core.segment(maps, (height, width), FEW, **asked),
         "segment, many": lambda **asked: diffseg_core.segment(maps, (height, width), MANY, **asked),
     }
+
+
+def _refine_edges(core: Any) -> Callable[..., Any]:
+    """The function under the name that this release or an earlier one gives it."""
+    found: Callable[..., Any] = getattr(core, "refine_edges", None) or core.refine
+    return found
 
 
 class Asked:
@@ -87,15 +93,15 @@ def main() -> None:
     """Serve runs until standard input ends."""
     parser = argparse.ArgumentParser(description=inspect.getdoc(sys.modules[__name__]))
     parser.add_argument("inputs", type=Path)
-    parser.add_argument("picture", type=Path)
+    parser.add_argument("image", type=Path)
     parser.add_argument("width", type=int)
     parser.add_argument("height", type=int)
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
-    choice = steps(arguments.inputs, arguments.picture, arguments.width, arguments.height, arguments.device)
+    choice = steps(arguments.inputs, arguments.image, arguments.width, arguments.height, arguments.device)
     import diffseg_core
 
-    asks = "on_step" in inspect.signature(diffseg_core.refine).parameters
+    asks = "on_step" in inspect.signature(_refine_edges(diffseg_core)).parameters
     memory = ResidentMemory() if arguments.device == "cpu" else CudaMemory(arguments.device)
     print(json.dumps(list(choice)), flush=True)
     for line in sys.stdin:

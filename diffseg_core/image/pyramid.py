@@ -1,4 +1,4 @@
-"""A large picture worked at from a small size up: only the strips along borders are looked at full size."""
+"""A large image worked at from a small size up: only the strips along borders are looked at full size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FEWEST = 4  # pixels that a thin part has, to be more than the step of a border
 
 
 def sizes_up_to(size: GridSize) -> list[GridSize]:
-    """Sizes at which a picture is worked at one after the other: the usual one, about twice that, … its own.
+    """Sizes at which an image is worked at one after the other: the usual one, about twice that, … its own.
 
     >>> [str(each) for each in sizes_up_to(GridSize(2000, 3000))]
     ['418×627', '914×1372', '2000×3000']
@@ -31,9 +31,9 @@ def sizes_up_to(size: GridSize) -> list[GridSize]:
     return [*(GridSize(*(max(1, round(side / by)) for side in size)) for by in smaller), size]
 
 
-def resized(picture: torch.Tensor, size: GridSize) -> torch.Tensor:
-    """A picture ``[H, W, 3]`` at a smaller size, float32 on the CPU."""
-    planes = picture.float().cpu().permute(2, 0, 1)[None]
+def resized(image: torch.Tensor, size: GridSize) -> torch.Tensor:
+    """An image ``[H, W, 3]`` at a smaller size, float32 on the CPU."""
+    planes = image.float().cpu().permute(2, 0, 1)[None]
     if GridSize(*planes.shape[2:]) != size:
         planes = F.interpolate(planes, size=tuple(size), mode="bilinear", antialias=True)
     return planes[0].permute(1, 2, 0)
@@ -52,33 +52,33 @@ def sampled(labels: Labels, size: GridSize) -> Labels:
 
 def climb(
     labels: Labels,
-    picture: torch.Tensor,
+    image: torch.Tensor,
     deviation: float = SMOOTHING,
     smooth: torch.Tensor | None = None,
     on_step: Callable[[], None] = lambda: None,
 ) -> Labels:
-    """Move borders that follow the edges of the smallest picture to the edges of the picture itself.
+    """Move borders that follow the edges of the smallest image to the edges of the image itself.
 
     At each larger size the pixels along borders are free, about two on each side, and the others grow over
     them (see `watershed.grow`). Parts too thin to have anything else keep their pixels.
 
     Args:
-        labels: int32 ``[h, w]`` ≥ 0, at the first of `sizes_up_to` the picture's size.
-        picture: ``[H, W, 3]`` in 0..1.
+        labels: int32 ``[h, w]`` ≥ 0, at the first of `sizes_up_to` the image's size.
+        image: ``[H, W, 3]`` in 0..1.
         deviation: of `smoothed`.
-        smooth: the picture so smoothed, where it is known already.
+        smooth: the image so smoothed, where it is known already.
         on_step: called many times; what it raises ends the call.
 
     Returns:
-        int32 ``[H, W]``; as given, where the picture is no larger.
+        int32 ``[H, W]``; as given, where the image is no larger.
     """
-    full = GridSize(*picture.shape[:2])
+    full = GridSize(*image.shape[:2])
     for size in sizes_up_to(full)[1:]:
         on_step()
         if size == full and smooth is not None:
             larger = smooth
         else:
-            larger = smoothed(resized(picture, size), deviation, on_step)
+            larger = smoothed(resized(image, size), deviation, on_step)
         seeds = sampled(inner_pixels(labels), size)
         on_step()
         labels = grow(seeds, larger, on_step)

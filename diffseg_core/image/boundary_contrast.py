@@ -1,4 +1,4 @@
-"""How strongly a picture changes across the borders between segments."""
+"""How strongly an image changes across the borders between segments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Contrast:
     """The mean difference of colour across every border, kept up to date as segments join.
 
     Args:
-        picture: float32 ``[H, W, 3]`` in 0..1, on the CPU.
+        image: float32 ``[H, W, 3]`` in 0..1, on the CPU.
         segments: int ``[H, W]``, 0..S-1.
         weight: ≥ 0, the power of a border's contrast in `factors`; with 0 it does not count.
 
@@ -25,14 +25,14 @@ class Contrast:
         touching: bool ``[S, S]``, symmetric: which segments have a border in common at the start.
     """
 
-    def __init__(self, picture: torch.Tensor, segments: torch.Tensor, weight: float) -> None:
+    def __init__(self, image: torch.Tensor, segments: torch.Tensor, weight: float) -> None:
         count = int(segments.max()) + 1
         self._weight = weight
         self._length = np.zeros((count, count))
         self._sum = np.zeros((count, count))
         labels = segments.to("cpu", torch.int32).numpy()
         for direction in STRAIGHT:
-            ends, others, difference = differences(picture, direction, labels)
+            ends, others, difference = differences(image, direction, labels)
             pairs = labels.ravel()[ends].astype(np.int64) * count + labels.ravel()[others]
             self._length += np.bincount(pairs, minlength=count**2).reshape(count, count)
             self._sum += np.bincount(pairs, difference, minlength=count**2).reshape(count, count)
@@ -43,7 +43,7 @@ class Contrast:
         self._typical = max(MIN_CONTRAST, float(np.median(borders))) if borders.size else 1.0
 
     def factors(self, first: int | None = None, others: npt.NDArray[np.int64] | None = None) -> Matrix:
-        """The contrast of borders as a share of the picture's typical one, to the power of the weight.
+        """The contrast of borders as a share of the image's typical one, to the power of the weight.
 
         Typical is the median over all borders of the segments at the start. 1 where there is no border.
 

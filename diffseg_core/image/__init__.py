@@ -1,0 +1,1 @@
+"""The image itself: its superpixels, its edges and its colours."""

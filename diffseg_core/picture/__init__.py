@@ -1,1 +1,0 @@
-"""The picture itself: its superpixels, its edges and its colours."""
