@@ -1,1 +1,1 @@
-"""Segmentation quality on annotated photographs. For developers; not part of the installed pack."""
+"""Time and memory, beside a plain step, the reference and the last release. Not in the installed pack."""
