@@ -1,0 +1,206 @@
+"""Thumbnails of the example workflows and the figure of docs/granularity.md, made with the demo model.
+
+    python -m diffseg_tools.thumbnails
+
+Those of the picker are screenshots, which `make images` takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFilter
+
+from diffseg_cli.batch.image_reading import read_image
+from diffseg_cli.batch.segmenter import Segmenter, segment_maps
+from diffseg_cli.batch.settings import DEMO_CAPTURE, DEMO_MERGE, ModelChoice, NestedSettings, SegmentSettings
+from diffseg_core import Segments, draw_overlay, refine_edges, snap
+from diffseg_core.attention.maps import AttentionMaps
+from diffseg_core.editing.points import Point, segments_under
+from diffseg_core.output.boxes import bounding_boxes
+
+from .demo import DEMONSTRATIONS
+from .steps import ROOT
+
+QUALITY = 86
+ACCENT, TEAL, AMBER = (64, 156, 255), (48, 178, 178), (246, 170, 60)
+BOX_COLOURS = (ACCENT, AMBER, (240, 80, 150))
+CUP = [(135, 179), (436, 225), (277, 309), (363, 281), (220, 213), (225, 254)]
+BRUSH = [(215, 40), (250, 140), (130, 250), (230, 300), (330, 330), (430, 270), (360, 160)]
+
+
+@dataclass
+class Scene:
+    """A photograph and what the demo model makes of it."""
+
+    segmenter: Segmenter
+    photograph: Image.Image
+
+    @cached_property
+    def maps(self) -> AttentionMaps:
+        """Captured once."""
+        return self.segmenter.capture(self.photograph)
+
+    def nested(self, number: int | None = None) -> Segments:
+        """Segments of the tree."""
+        return segment_maps(self.maps, self.photograph, SegmentSettings(NestedSettings(number)))
+
+    def merged(self) -> Segments:
+        """The paper's segments."""
+        return segment_maps(self.maps, self.photograph, SegmentSettings(DEMO_MERGE))
+
+    def overlay(self, segments: Segments) -> Image.Image:
+        """As of DiffSeg Preview."""
+        drawn = draw_overlay(self.photograph, segments)[0]
+        return Image.fromarray(drawn.mul(255).round().to(torch.uint8).numpy())
+
+    def clicked(self, number: int, points: list[tuple[int, int]]) -> Image.Image:
+        """The mask of the segments under these points, mode L."""
+        segments = self.nested(number)
+        chosen = segments_under(segments.labels[0], [Point(*point) for point in points])
+        return _mask(segments.subset([chosen]).union()[0])
+
+
+def _mask(mask: torch.Tensor) -> Image.Image:
+    return Image.fromarray(mask.mul(255).to(torch.uint8).cpu().numpy())
+
+
+def _halves(left: Image.Image, right: Image.Image) -> Image.Image:
+    """Two images with a slanted line between them."""
+    width, height = left.size
+    top, bottom = width * 0.56, width * 0.44
+    chooser = Image.new("L", left.size, 0)
+    ImageDraw.Draw(chooser).polygon([(top, 0), (width, 0), (width, height), (bottom, height)], fill=255)
+    both = Image.composite(right.convert("RGB"), left.convert("RGB"), chooser)
+    ImageDraw.Draw(both).line([(top, 0), (bottom, height)], fill="white", width=3)
+    return both
+
+
+def _outlined(image: Image.Image, mask: Image.Image, points: list[tuple[int, int]]) -> Image.Image:
+    """What is chosen, in the light, with the clicks that chose it."""
+    dark = Image.blend(image, Image.new("RGB", image.size, (18, 14, 14)), 0.7)
+    out = Image.composite(image, dark, mask)
+    edge = mask.filter(ImageFilter.MaxFilter(5))
+    edge = Image.fromarray(np.asarray(edge) - np.minimum(np.asarray(edge), np.asarray(mask)))
+    out.paste((255, 255, 255), mask=edge)
+    draw = ImageDraw.Draw(out)
+    for x, y in points:
+        draw.ellipse([x - 7, y - 7, x + 7, y + 7], fill="white")
+        draw.ellipse([x - 4, y - 4, x + 4, y + 4], fill=ACCENT)
+    return out
+
+
+def _tinted(image: Image.Image, mask: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
+    grey = np.asarray(image.convert("L"), np.float32)[..., None] / 255
+    tint = Image.fromarray((grey * np.array(colour) * 1.25).clip(0, 255).astype(np.uint8))
+    return Image.composite(tint, image, mask)
+
+
+def _chequered(size: tuple[int, int], cell: int = 12) -> Image.Image:
+    rows, columns = np.indices((size[1], size[0])) // cell
+    return Image.fromarray(np.where((rows + columns) % 2, 235, 205).astype(np.uint8)).convert("RGB")
+
+
+def clean_up(scene: Scene) -> Image.Image:
+    """A rough stroke, and what it becomes."""
+    stroke = Image.new("L", scene.photograph.size, 0)
+    ImageDraw.Draw(stroke).line(BRUSH, fill=255, width=84, joint="curve")
+    for x, y in BRUSH:
+        ImageDraw.Draw(stroke).ellipse([x - 42, y - 42, x + 42, y + 42], fill=255)
+    red = Image.composite(
+        Image.blend(scene.photograph, Image.new("RGB", stroke.size, (255, 70, 70)), 0.55),
+        scene.photograph,
+        stroke,
+    )
+    snapped = snap(scene.nested(24), torch.from_numpy(np.array(stroke)).float()[None] / 255)
+    mask = _mask(snapped.union()[0])
+    return _halves(red, Image.composite(scene.photograph, _chequered(stroke.size), mask))
+
+
+def click_and_inpaint(scene: Scene) -> Image.Image:
+    """Clicks, and the soft mask that inpainting takes."""
+    mask = scene.clicked(24, CUP)
+    soft = mask.filter(ImageFilter.MaxFilter(9)).filter(ImageFilter.GaussianBlur(5))
+    return _halves(_outlined(scene.photograph, mask, CUP), soft)
+
+
+def regions(scene: Scene) -> Image.Image:
+    """Two regions, a prompt for each."""
+    mask = scene.clicked(24, list(DEMONSTRATIONS["coffee"].points))
+    rest = mask.point(lambda value: 255 - value)
+    return _tinted(_tinted(scene.photograph, mask, AMBER), rest, TEAL)
+
+
+def recolour(scene: Scene) -> Image.Image:
+    """The thing in another colour."""
+    mask = scene.clicked(24, CUP)
+    return _halves(_outlined(scene.photograph, mask, CUP), _tinted(scene.photograph, mask, ACCENT))
+
+
+def background(scene: Scene) -> Image.Image:
+    """The thing before another background."""
+    points = list(DEMONSTRATIONS["coffee"].points)
+    mask = scene.clicked(24, points)
+    fade = Image.linear_gradient("L").resize(mask.size)
+    ground = Image.composite(
+        Image.new("RGB", mask.size, (24, 92, 110)), Image.new("RGB", mask.size, TEAL), fade
+    )
+    placed = Image.composite(scene.photograph, ground, mask.filter(ImageFilter.GaussianBlur(1)))
+    return _halves(_outlined(scene.photograph, mask, points), placed)
+
+
+def detailer(scene: Scene) -> Image.Image:
+    """The boxes that a detailer works on."""
+    segments = scene.nested()
+    labels = segments.labels[0].numpy()
+    boxes = bounding_boxes(labels, segments.counts[0])
+    inner = [i for i, box in enumerate(boxes) if box.x1 > 0 and box.x2 < labels.shape[1]]
+    inner = [i for i in inner if boxes[i].y1 > 0 and boxes[i].y2 < labels.shape[0]][:3]
+    out = _outlined(scene.photograph, _mask(segments.subset([inner]).union()[0]), [])
+    draw = ImageDraw.Draw(out)
+    for colour, index in zip(BOX_COLOURS, inner, strict=False):
+        box = boxes[index]
+        draw.rectangle([box.x1, box.y1, box.x2, box.y2], outline=colour, width=3)
+    return out
+
+
+def edges(scene: Scene) -> Image.Image:
+    """Merged as in the paper, with refined edges, and the hierarchy's automatic cut."""
+    merged = scene.merged()
+    shown = [merged, refine_edges(merged, scene.photograph), scene.nested()]
+    panels = [scene.overlay(segments).resize((500, 333), Image.Resampling.LANCZOS) for segments in shown]
+    out = Image.new("RGB", (1500, 333))
+    for place, panel in enumerate(panels):
+        out.paste(panel, (500 * place, 0))
+    return out
+
+
+def main() -> None:
+    """Make them all."""
+    segmenter = Segmenter(ModelChoice(device="cpu", precision="float32"), DEMO_CAPTURE)
+    coffee, pagoda = (
+        Scene(segmenter, read_image(DEMONSTRATIONS[name].photograph)) for name in ("coffee", "pagoda")
+    )
+    made: dict[str, Callable[[], Image.Image]] = {
+        "workflows/as_in_the_paper.jpg": lambda: coffee.overlay(coffee.merged()),
+        "workflows/try_it_without_a_checkpoint.jpg": lambda: coffee.overlay(coffee.nested()),
+        "workflows/masks_of_everything.jpg": lambda: pagoda.overlay(pagoda.nested()),
+        "workflows/clean_up_a_drawn_mask.jpg": lambda: clean_up(coffee),
+        "workflows/click_and_inpaint.jpg": lambda: click_and_inpaint(coffee),
+        "workflows/one_prompt_per_region.jpg": lambda: regions(coffee),
+        "workflows/recolour_an_object.jpg": lambda: recolour(coffee),
+        "workflows/replace_the_background.jpg": lambda: background(coffee),
+        "workflows/segs_to_detailer_needs_impact_pack.jpg": lambda: detailer(coffee),
+        "docs/edges.jpg": lambda: edges(coffee),
+    }
+    for name, make in made.items():
+        make().save(ROOT / name, quality=QUALITY, optimize=True)
+        print(name)
+
+
+if __name__ == "__main__":
+    main()
