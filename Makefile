@@ -56,8 +56,9 @@ test-front-ends: browser  ## Run the browser's tests with the pinned front end a
 locales: setup  ## Write the English texts of the nodes to locales/en, after changing them
 	@$(BIN)/python -m diffseg_tools.locales
 
-images: browser  ## Make the images of the picker anew, from its browser test
-	DIFFSEG_IMAGES=1 $(BIN)/pytest tests/browser/test_story.py
+images: browser  ## Make the images of the pages and the thumbnails anew
+	DIFFSEG_IMAGES=1 $(BIN)/pytest tests/browser/test_story.py tests/browser/test_first_workflow.py
+	$(BIN)/python -m diffseg_tools.thumbnails
 
 bench: setup  ## Measure time and memory
 	$(BIN)/python benchmarks/run.py

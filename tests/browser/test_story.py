@@ -24,18 +24,19 @@ from .graph_page import GraphPage
 ROOT = Path(__file__).resolve().parents[2]
 VIEWPORT = {"width": 1280, "height": 860}
 SCALE = 1.15
-CUP = [(188, 105), (178, 140), (215, 170), (262, 205), (330, 215)]  # a stroke along its rim
-WANDERING = [(545, 40), (500, 180), (420, 160), (360, 275), (290, 140), (130, 200), (188, 105)]
+SEGMENTS = 16
+CUP = [(181, 90), (183, 125), (200, 175), (190, 230), (230, 290)]  # a stroke from its rim to the saucer
+WANDERING = [(545, 40), (500, 180), (420, 160), (360, 275), (290, 140), (130, 200), (181, 90)]
 
 
 def recolouring(object_info: dict[str, Any]) -> dict[str, Any]:
     """Pick something in the demo model's photograph and give it another colour."""
     graph = workflows.Graph(object_info)
-    segments, image = workflows.add_segments(graph)
+    segments, image = workflows.add_nested_segments(graph, SEGMENTS)
     select = workflows.add_picker(graph, segments, image)
     workflows.save_everything(graph, select, segments)
     paint = graph.add("EmptyImage", 600, 400, 1, 0x58A8FF)
-    blend = graph.add("ImageBlend", 1.0, "multiply", image1=image, image2=(paint, 0))
+    blend = graph.add("ImageBlend", 0.6, "normal", image1=image, image2=(paint, 0))
     edit = graph.add(
         "ImageCompositeMasked", 0, 0, False, destination=image, source=(blend, 0), mask=(select, 0)
     )
@@ -61,7 +62,7 @@ class Film:
     def take(self, mouse: tuple[float, float] | None, milliseconds: int) -> None:
         """One frame."""
         self.page.evaluate(TWO_FRAMES)
-        clip = {"x": 80, "y": 100, "width": 1190, "height": 700}
+        clip = {"x": 80, "y": 136, "width": 1190, "height": 658}
         frame = Image.open(io.BytesIO(self.page.screenshot(clip=clip))).convert("RGB")
         if mouse:
             frame.paste(POINTER, (round(mouse[0] - clip["x"]), round(mouse[1] - clip["y"])), POINTER)
@@ -97,7 +98,7 @@ def test_from_hover_to_edit(opened: GraphPage, chromium: Browser, object_info: d
     graph.load(recolouring(object_info))
     page.evaluate(
         f"scale => {{ {APP}.canvas.ds.scale = scale; {APP}.canvas.ds.offset[0] = 85; "
-        f"{APP}.canvas.ds.offset[1] = 125; {APP}.canvas.setDirty(true, true) }}",
+        f"{APP}.canvas.ds.offset[1] = 150; {APP}.canvas.setDirty(true, true) }}",
         SCALE,
     )
     page.mouse.move(640, VIEWPORT["height"] - 5)

@@ -99,8 +99,8 @@ def add_segments(graph: Graph, photographs: Output | None = None) -> tuple[Outpu
     return (segment, 0), images
 
 
-def add_nested_segments(graph: Graph) -> tuple[Output, Output]:
-    """The demo model's segments with their tree, and the image that they are of."""
+def add_nested_segments(graph: Graph, number: int | None = None) -> tuple[Output, Output]:
+    """The demo model's segments with their tree, at the automatic cut or another, and their image."""
     model = graph.add("DiffSegDemoModel")
     capture = graph.add(
         "DiffSegCapture", 25, "clean latent", 0, 384, "all",
@@ -108,8 +108,8 @@ def add_nested_segments(graph: Graph) -> tuple[Output, Output]:
     )  # fmt: skip
     tree = graph.add(
         "DiffSegHierarchy",
-        "automatic",
-        10,
+        "automatic" if number is None else "number of segments",
+        number or 10,
         0.1,
         True,
         0.5,
