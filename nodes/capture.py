@@ -18,6 +18,7 @@ from .inputs import checked_images
 from .types import CATEGORY, Attention, CapturedAttention
 
 CLEAN, NOISED = "clean latent", "noised latent"
+UNCONNECTED = object()  # a connected clip may be None: that of a checkpoint without a text encoder
 
 
 class DiffSegCapture(io.ComfyNode):
@@ -137,7 +138,7 @@ class DiffSegCapture(io.ComfyNode):
         vae: Any = None,
         image: torch.Tensor | None = None,
         latent: dict[str, Any] | None = None,
-        clip: Any = None,
+        clip: Any = UNCONNECTED,
     ) -> io.NodeOutput:
         """Encode the image where there is one, capture, and hand on the maps with the image's size."""
         native_side = comfy_capture.native_side(model)
@@ -149,7 +150,7 @@ class DiffSegCapture(io.ComfyNode):
         target = image_size if images is None else working_size_of(image_size, working_size or native_side)
         grid = GridSize(target.height // PIXELS, target.width // PIXELS)
         if conditioning is None:
-            conditioning = empty_prompt(model, clip)
+            conditioning = empty_prompt(model, _checked_clip(clip))
         comfy_capture.checked_conditioning(model, conditioning, timestep, grid, resolutions)  # the VAE waits
         seen = given or Latent(_encoded(vae, images, target))
         progress = comfy.utils.ProgressBar(1)
@@ -185,6 +186,16 @@ def _check_plugs(vae: Any, image: torch.Tensor | None, latent: dict[str, Any] | 
             f"Expected a VAE of {channels} latent channels as the model has, got {vae.latent_channels}. "
             "Connect the VAE that belongs to the model."
         )
+
+
+def _checked_clip(clip: Any) -> Any:
+    """The CLIP, or None where none is connected."""
+    if clip is None:
+        raise InvalidSettingError(
+            "Expected a CLIP, got none: this checkpoint has no text encoder. Connect one "
+            "that is loaded on its own, or nothing at all for a model without text."
+        )
+    return None if clip is UNCONNECTED else clip
 
 
 def _image_size(images: Images | None, latent: Latent | None) -> GridSize:

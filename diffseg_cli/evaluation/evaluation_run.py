@@ -21,13 +21,13 @@ import torch
 from diffseg_core.errors import InvalidSettingError
 
 from ..batch.run_manifest import describe_changes, read_run_manifest, write_run_manifest
-from ..batch.settings import CaptureSettings, ModelChoice, SegmentSettings, read_earlier
+from ..batch.settings import CaptureSettings, ModelChoice, NestedSettings, SegmentSettings, read_earlier
 from .attention_methods import SharedCapture
 from .datasets import open_dataset
 from .earlier_names import method_today
 from .human_agreement import measure_human_agreement
 from .measures import measure
-from .methods import MethodChoice, make_methods
+from .methods import MethodChoice, make_methods, tree_settings
 from .records import ImageRecord, RecordFolder
 from .types import AnnotatedImage, Dataset, Method
 
@@ -82,6 +82,9 @@ class EvaluationSettings:
             kept |= {"model": self.model.model, "precision": self.model.precision, **asdict(self.capture)}
         if any(method.is_diffseg for method in self.methods):
             kept["diffseg"] = {name: settings.to_dict() for name, settings in self.segment}
+        tree = tree_settings(dict(self.segment))
+        if any(method.cuts_a_tree for method in self.methods) and tree != NestedSettings():
+            kept["tree"] = tree.to_dict()
         return kept
 
     def make_methods(self) -> tuple[list[Method], SharedCapture | None]:

@@ -115,6 +115,11 @@ class MethodChoice:
         return self.kind in (DIFFSEG, DIFFSEG_REFINED)
 
     @property
+    def cuts_a_tree(self) -> bool:
+        """Whether it is the hierarchy on attention, whose settings are those of DiffSeg Hierarchy."""
+        return self.kind.startswith("hierarchy")
+
+    @property
     def looks_at_image(self) -> bool:
         """Whether it segments images; people did it before."""
         return BY_NAME[self.kind].group != HUMAN
@@ -207,13 +212,20 @@ def _attention_method(
         return DiffSegMethod(choice.name, shared, chosen)
     if choice.kind.startswith("hierarchy"):
         refined = choice.kind.endswith("refined")
-        cuts = (SegmentSettings(NestedSettings(number or None), refined) for number in choice.numbers)
+        tree = tree_settings(settings)
+        cuts = (SegmentSettings(replace(tree, number=number or None), refined) for number in choice.numbers)
         return DiffSegMethod(choice.name, shared, dict(zip(choice.settings, cuts, strict=True)))
     clustering: Clustering = colour_clusters if choice.kind.startswith("colour") else attention_clusters
     if choice.kind.endswith("oracle"):
         return ClusterMethod(choice.name, shared, clustering, {"": true_count})
     counts = zip(choice.settings, map(constant, choice.numbers), strict=True)
     return ClusterMethod(choice.name, shared, clustering, dict(counts))
+
+
+def tree_settings(settings: Mapping[str, SegmentSettings]) -> NestedSettings:
+    """How the tree is built: as for DiffSeg where it is cut from one too, else the defaults."""
+    nested = (each.method for each in settings.values() if isinstance(each.method, NestedSettings))
+    return replace(next(nested, NestedSettings()), number=None, height=None)
 
 
 def _pixel_method(choice: MethodChoice) -> Method:

@@ -63,6 +63,11 @@ def test_without_either_the_model_is_given_zeros(hosts, run_capture, latent, nam
     assert same(alone, run_capture(model=host.model, latent=latent, conditioning=zeros).maps)
 
 
+def test_a_checkpoint_without_a_text_encoder_is_told(pack, run_capture, latent):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="this checkpoint has no text encoder"):
+        run_capture(latent=latent, conditioning=None, clip=None)
+
+
 def test_the_clip_of_another_model_is_refused_before_anything_runs(pack, sd1, run_capture, monkeypatch):
     ran: list[Any] = []
     monkeypatch.setattr(sd1.vae, "encode", ran.append)

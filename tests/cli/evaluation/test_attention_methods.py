@@ -14,6 +14,7 @@ from diffseg_cli.batch.settings import (
     CaptureSettings,
     MergeSettings,
     ModelChoice,
+    NestedSettings,
     SegmentSettings,
 )
 from diffseg_cli.evaluation.attention_methods import (
@@ -146,6 +147,20 @@ def test_true_number_of_clusters(classes: list[int] | None, segments: list[list[
     maps = tuple(np.array([labels], np.int32) for labels in segments)
     truth = None if classes is None else np.array([classes], np.int32)
     assert true_count(AnnotatedImage("made", Image.new("RGB", (4, 1)), truth, maps)) == count
+
+
+def test_the_hierarchy_is_built_with_the_settings_of_the_tree() -> None:
+    image = Image.open(demo_model_folder() / "photograph.jpg").convert("RGB").resize((180, 120))
+    capture = CaptureSettings(timestep=25, working_size=128)
+
+    def labels(**settings: float) -> np.ndarray:
+        tree = {"": SegmentSettings(NestedSettings(**settings))}
+        (method,), _ = make_methods(parse_methods("hierarchy:9"), ModelChoice(device="cpu"), capture, tree)
+        return method.segment(AnnotatedImage("cup", image, None, ()))[""]
+
+    assert labels(number=3).max() == 8
+    assert (labels(number=3) == labels()).all()
+    assert (labels(colour=8.0) != labels()).any()
 
 
 def test_merged_refined_and_nested_segments_are_four_methods() -> None:
