@@ -1,1 +1,1 @@
-"""The command ``diffseg``: folders of images, data sets, comparisons. Not a part of the node pack."""
+"""The command ``diffseg``: folders of images, datasets, comparisons. Not a part of the node pack."""

@@ -4,7 +4,7 @@
 
     DiffSegError
     ├── UnreadableImageError    a file that is no image, or a damaged one
-    ├── DatasetError              a data set whose files are missing or not as expected
+    ├── DatasetError              a dataset whose files are missing or not as expected
     └── ExecutorError                 the processes that share the work of a run cannot be had
 """
 
@@ -16,7 +16,7 @@ class UnreadableImageError(DiffSegError, OSError):
 
 
 class DatasetError(DiffSegError, OSError):
-    """A data set whose files are missing, or not what they should be."""
+    """A dataset whose files are missing, or not what they should be."""
 
 
 class ExecutorError(DiffSegError, RuntimeError):

@@ -26,7 +26,6 @@ class DiffSegCapture(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs as ComfyUI shows them."""
         return io.Schema(
             node_id="DiffSegCapture",
             display_name="DiffSeg Capture Attention",

@@ -38,7 +38,6 @@ class DiffSegDemoModel(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs as ComfyUI shows them."""
         return io.Schema(
             node_id="DiffSegDemoModel",
             display_name="DiffSeg Demo Model",
@@ -73,7 +72,6 @@ class DiffSegDemoModel(io.ComfyNode):
 
     @classmethod
     def execute(cls) -> io.NodeOutput:
-        """Load the weights and the photograph that lie beside the nodes."""
         conditioning = [[torch.zeros(1, 1, _context_dim()), {}]]
         return io.NodeOutput(_load_model(), _load_vae(), conditioning, _load_photograph())
 

@@ -18,7 +18,6 @@ class DiffSegFilter(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs as ComfyUI shows them."""
         return io.Schema(
             node_id="DiffSegFilter",
             display_name="DiffSeg Filter Segments",
@@ -46,7 +45,7 @@ class DiffSegFilter(io.ComfyNode):
                     min=0.0,
                     max=100.0,
                     step=0.1,
-                    tooltip="In per cent of the image. Smaller segments are left out.",
+                    tooltip="In percent of the image. Smaller segments are left out.",
                 ),
                 io.Float.Input(
                     "largest_area",
@@ -54,7 +53,7 @@ class DiffSegFilter(io.ComfyNode):
                     min=0.0,
                     max=100.0,
                     step=0.1,
-                    tooltip="In per cent of the image. Larger segments are left out.",
+                    tooltip="In percent of the image. Larger segments are left out.",
                 ),
                 io.Combo.Input(
                     "border",
@@ -112,7 +111,6 @@ class DiffSegFilter(io.ComfyNode):
         keep_largest: int,
         place: Place,
     ) -> io.NodeOutput:
-        """Filter every image of the batch."""
         kept = filter_segments(
             segments,
             indices=parse_indices(indices),

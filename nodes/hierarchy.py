@@ -21,7 +21,6 @@ class DiffSegHierarchy(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs as ComfyUI shows them."""
         return io.Schema(
             node_id="DiffSegHierarchy",
             display_name="DiffSeg Hierarchy",
@@ -95,7 +94,7 @@ class DiffSegHierarchy(io.ComfyNode):
                     min=0.01,
                     max=10.0,
                     step=0.01,
-                    tooltip="In per cent of the image. The smallest area of the finest segments. Less "
+                    tooltip="In percent of the image. The smallest area of the finest segments. Less "
                     "finds smaller things and takes longer.",
                     advanced=True,
                 ),
@@ -126,7 +125,6 @@ class DiffSegHierarchy(io.ComfyNode):
         colour: float,
         finest: float,
     ) -> io.NodeOutput:
-        """Build the tree of every image of the capture, and cut it."""
         images = checked_images(image)
         check_images(images, attention.maps.batch_size, attention.image_size, "attention")
         segments = segment_nested(

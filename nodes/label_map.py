@@ -18,7 +18,6 @@ class DiffSegLabelMap(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs as ComfyUI shows them."""
         return io.Schema(
             node_id="DiffSegLabelMap",
             display_name="DiffSeg Label Map",
@@ -72,6 +71,5 @@ class DiffSegLabelMap(io.ComfyNode):
 
     @classmethod
     def execute(cls, segments: Segments, palette: Palette, classes: str) -> io.NodeOutput:
-        """Draw every image of the batch."""
         drawn = draw_label_map(segments, palette, parse_classes(classes))
         return io.NodeOutput(drawn.to(comfy.model_management.intermediate_device()))

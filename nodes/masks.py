@@ -15,7 +15,6 @@ class DiffSegMasks(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs as ComfyUI shows them."""
         return io.Schema(
             node_id="DiffSegMasks",
             display_name="DiffSeg Segments to Masks",
@@ -41,5 +40,4 @@ class DiffSegMasks(io.ComfyNode):
 
     @classmethod
     def execute(cls, segments: Segments, image_index: int) -> io.NodeOutput:
-        """The masks of one image."""
         return io.NodeOutput(mask_batch(segments.masks(image_index), segments.image_size))

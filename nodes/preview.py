@@ -16,7 +16,6 @@ class DiffSegPreview(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs as ComfyUI shows them."""
         return io.Schema(
             node_id="DiffSegPreview",
             display_name="DiffSeg Preview",
@@ -61,7 +60,6 @@ class DiffSegPreview(io.ComfyNode):
     def execute(
         cls, segments: Segments, image: torch.Tensor, opacity: float, borders: bool, numbers: bool
     ) -> io.NodeOutput:
-        """Draw the overlay and show it on the node."""
         overlay = draw_overlay(
             checked_images(image), segments, opacity=opacity, borders=borders, numbers=numbers
         )

@@ -17,7 +17,6 @@ class DiffSegRefine(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs as ComfyUI shows them."""
         return io.Schema(
             node_id="DiffSegRefine",
             display_name="DiffSeg Refine Edges",
@@ -40,7 +39,7 @@ class DiffSegRefine(io.ComfyNode):
                     min=0.0,
                     max=20.0,
                     step=0.1,
-                    tooltip="In per cent of the image's longer side: how far a border may move. 0 is as "
+                    tooltip="In percent of the image's longer side: how far a border may move. 0 is as "
                     "far as the attention is unsure, one and a half of its tokens.",
                 ),
                 io.Boolean.Input(
@@ -72,7 +71,6 @@ class DiffSegRefine(io.ComfyNode):
     def execute(
         cls, segments: Segments, image: torch.Tensor, reach: float, soft: bool, image_index: int
     ) -> io.NodeOutput:
-        """Refine every image's segments."""
         segments.labels_of(image_index)  # refused before anything is done
         images = checked_images(image)
         refined = refine_edges(

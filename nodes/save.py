@@ -28,7 +28,6 @@ class DiffSegSave(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs as ComfyUI shows them."""
         return io.Schema(
             node_id="DiffSegSave",
             display_name="DiffSeg Save Segments",
@@ -69,7 +68,6 @@ class DiffSegSave(io.ComfyNode):
     def execute(
         cls, segments: Segments, filename_prefix: str, image: torch.Tensor | None = None
     ) -> io.NodeOutput:
-        """Save every image's segments, and show the overlays on the node."""
         images = None if image is None else checked_images(image)
         height, width = segments.image_size
         filename_prefix = fill_in_dates(filename_prefix)

@@ -17,7 +17,6 @@ class DiffSegSegment(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs as ComfyUI shows them."""
         return io.Schema(
             node_id="DiffSegSegment",
             display_name="DiffSeg Segment",
@@ -71,7 +70,7 @@ class DiffSegSegment(io.ComfyNode):
                     min=0.0,
                     max=50.0,
                     step=0.05,
-                    tooltip="In per cent of the image. Connected pieces smaller than this join the "
+                    tooltip="In percent of the image. Connected pieces smaller than this join the "
                     "neighbour with which they share most border. 0 keeps everything.",
                 ),
             ],
@@ -97,7 +96,6 @@ class DiffSegSegment(io.ComfyNode):
         refinement: Refinement,
         smallest_area: float,
     ) -> io.NodeOutput:
-        """Segment every image of the capture."""
         segments = segment(
             attention.maps,
             attention.image_size,

@@ -27,7 +27,6 @@ class DiffSegSelect(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs as ComfyUI shows them."""
         return io.Schema(
             node_id="DiffSegSelect",
             display_name="DiffSeg Select Segments",

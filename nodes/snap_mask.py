@@ -15,7 +15,6 @@ class DiffSegSnapMask(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs as ComfyUI shows them."""
         return io.Schema(
             node_id="DiffSegSnapMask",
             display_name="DiffSeg Snap Mask to Segments",
@@ -40,7 +39,7 @@ class DiffSegSnapMask(io.ComfyNode):
                     min=0.0,
                     max=100.0,
                     step=1.0,
-                    tooltip="In per cent. A segment is taken if the mask covers more of it than this, or all "
+                    tooltip="In percent. A segment is taken if the mask covers more of it than this, or all "
                     "of it. 0 takes everything that the mask touches.",
                 ),
             ],
@@ -60,6 +59,5 @@ class DiffSegSnapMask(io.ComfyNode):
 
     @classmethod
     def execute(cls, segments: Segments, mask: torch.Tensor, coverage: float) -> io.NodeOutput:
-        """Snap the mask in every image of the batch."""
         kept = snap(segments, mask, coverage / 100.0)
         return io.NodeOutput(kept, kept.union().to(comfy.model_management.intermediate_device()))

@@ -16,7 +16,6 @@ class DiffSegToSEGS(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs as ComfyUI shows them."""
         return io.Schema(
             node_id="DiffSegToSEGS",
             display_name="DiffSeg Segments to SEGS",
@@ -62,6 +61,5 @@ class DiffSegToSEGS(io.ComfyNode):
         image_index: int,
         image: torch.Tensor | None = None,
     ) -> io.NodeOutput:
-        """The SEGS of one image."""
         images = None if image is None else checked_images(image)
         return io.NodeOutput(to_segs(segments, image_index, images, crop_factor))

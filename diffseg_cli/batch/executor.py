@@ -16,7 +16,7 @@ class Outcome:
     """What became of one task.
 
     Attributes:
-        name: of the task, for people (``str(task)``).
+        name: of the task, human-readable (``str(task)``).
         error: why it failed, in one line; None if its result is written.
     """
 
@@ -33,7 +33,7 @@ class Executor(Protocol):
         Args:
             make_worker: makes a worker, expensively (it may load a model): called once per process, and
                 pickled on its way to other machines.
-            tasks: what to do; pickled too. ``str(task)`` names one for people.
+            tasks: what to do; pickled too. ``str(task)`` is its human-readable name.
 
         Yields:
             one outcome per task. A task that raises does not end the run.

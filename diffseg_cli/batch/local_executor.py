@@ -30,7 +30,7 @@ def attempt(worker: Worker[Task], task: Task) -> Outcome:
 
 
 def in_one_line(error: Exception) -> str:
-    """What went wrong, for people; errors that are not DiffSeg's own say of what type they are."""
+    """What went wrong, in one line; errors that are not DiffSeg's own say of what type they are."""
     text = " ".join(str(error).split())
     if isinstance(error, DiffSegError) and text:
         return text

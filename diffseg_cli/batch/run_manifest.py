@@ -76,7 +76,7 @@ def _read(path: Path, kind: str, version: int) -> dict[str, Any] | None:
 
 
 def describe_changes(before: Settings, now: Settings) -> str:
-    """What differs, for people; empty if nothing does."""
+    """What differs, human-readable; empty if nothing does."""
     return "; ".join(
         f"{name.replace('_', ' ')} {before.get(name)} there, {now.get(name)} now"
         for name in {**before, **now}

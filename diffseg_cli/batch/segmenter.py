@@ -83,7 +83,7 @@ def segment_maps(maps: AttentionMaps, image: ImageLike, settings: SegmentSetting
     Args:
         maps: the captured attention.
         image: that of the capture; the label map has its size.
-        settings: as of DiffSeg Segment or DiffSeg Hierarchy; areas in per cent.
+        settings: as of DiffSeg Segment or DiffSeg Hierarchy; areas in percent.
 
     Raises:
         InvalidSettingError: a setting outside its range.

@@ -74,7 +74,7 @@ class MergeSettings:
         merge_passes: how many.
         anchors: per side of the grid.
         refinement: "none" or "kmeans".
-        smallest_area: per cent of the image.
+        smallest_area: percent of the image.
     """
 
     merge_threshold: float = within(0.01, 10.0, default=1.0)
@@ -98,7 +98,7 @@ class NestedSettings:
         neighbours_only: whether only segments with a common border join.
         contrast: how much a border's contrast in the image counts.
         colour: how much colours count beside the attention.
-        finest: per cent of the image that the finest segments have at least.
+        finest: percent of the image that the finest segments have at least.
     """
 
     number: int | None = within(1, 2000, default=None)

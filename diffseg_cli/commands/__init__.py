@@ -11,7 +11,7 @@ from diffseg_core.errors import DiffSegError
 
 from ..commands import compare, evaluate, segment
 
-DONE, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+REFUSED, INTERRUPTED = 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""``diffseg evaluate``: how good segments are on a data set with ground truth, beside other methods."""
+"""``diffseg evaluate``: how good segments are on a dataset with ground truth, beside other methods."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from ..evaluation.types import Dataset
 
 DESCRIPTION = """\
-Segments the images of a data set by DiffSeg and by other methods, measures all against what people drew,
+Segments the images of a dataset by DiffSeg and by other methods, measures all against what people drew,
 and prints a table.
 
-Data sets: cocostuff27, cityscapes27, coco27-panoptic, bsds500, and folder, for images of your own
+Datasets: cocostuff27, cityscapes27, coco27-panoptic, bsds500, and folder, for images of your own
 (images/ and labels/). Each is read in the layout in which it is downloaded; an error says what that is and
 where to get it.
 
@@ -47,12 +47,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the command to those of ``diffseg``."""
     parser = commands.add_parser(
         "evaluate",
-        help="measure the quality of segments on a data set",
+        help="measure the quality of segments on a dataset",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("dataset", metavar="DATASET", help="which data set, see above")
-    parser.add_argument("--root", required=True, type=Path, metavar="DIR", help="folder of the data set")
+    parser.add_argument("dataset", metavar="DATASET", help="which dataset, see above")
+    parser.add_argument("--root", required=True, type=Path, metavar="DIR", help="folder of the dataset")
     parser.add_argument(
         "--out", type=Path, metavar="RUN", help=f"folder of the run ({DEFAULT_RUNS}/DATASET-MODEL)"
     )
@@ -72,7 +72,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help=f"also draw the N best and the N worst images ({SHOWN}) of the first method, side by side "
         "with the truth and up to two other methods",
     )
-    group = parser.add_argument_group("data set")
+    group = parser.add_argument_group("dataset")
     group.add_argument("--limit", type=options.whole(1, 10**9), metavar="N", help="at most so many images")
     group.add_argument(
         "--skip", type=options.whole(0, 10**9), default=0, metavar="N", help="pass over so many first"
@@ -134,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
-    """Check all options against one another and against the data set."""
+    """Check all options against one another and against the dataset."""
     from ..evaluation.evaluation_run import DatasetChoice, EvaluationSettings
     from ..evaluation.methods import DEFAULT, parse_methods
 
@@ -159,9 +159,7 @@ def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
 def _images(names: Sequence[str], skip: int, limit: int | None) -> Sequence[str]:
     chosen = names[skip:] if limit is None else names[skip : skip + limit]
     if not chosen:
-        raise InvalidSettingError(
-            f"Expected --skip below the data set's {len(names):,} images, got {skip:,}."
-        )
+        raise InvalidSettingError(f"Expected --skip below the dataset's {len(names):,} images, got {skip:,}.")
     return chosen
 
 

@@ -30,7 +30,7 @@ def show_progress(outcomes: Iterator[Outcome], total: int, noun: str = "images")
 
 
 def progress_line(done: int, total: int, seconds: float, noun: str) -> str:
-    """One line for people.
+    """One human-readable line.
 
     Args:
         done: at least 2.

@@ -1,1 +1,1 @@
-"""How good segments are: data sets with ground truth, measures, the methods to beat, and their comparison."""
+"""How good segments are: datasets with ground truth, measures, the methods to beat, and their comparison."""

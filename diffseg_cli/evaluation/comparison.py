@@ -24,7 +24,7 @@ from .results import RowName
 from .results_file import MeasuredRun, read_run
 
 RESAMPLES, SEED = 10_000, 0
-LEVELS = (2.5, 97.5)  # per cent
+LEVELS = (2.5, 97.5)  # percent
 BLOCK = 500  # resampled sets at a time: some MB of weights for thousands of images
 WITHOUT_BETTER = frozenset({"segments"})
 
@@ -100,13 +100,13 @@ def shared_images(run_methods: Sequence[RunMethod]) -> list[str]:
     """The images that all runs measured, in the first's order.
 
     Raises:
-        InvalidSettingError: the runs are of different data sets, or have no image in common.
+        InvalidSettingError: the runs are of different datasets, or have no image in common.
     """
     first = run_methods[0].run
     for other in (run_method.run for run_method in run_methods[1:]):
         if (other.dataset, other.groups) != (first.dataset, first.groups):
             raise InvalidSettingError(
-                f"Expected runs of one data set, got {_describe(first)} in {first.folder} and "
+                f"Expected runs of one dataset, got {_describe(first)} in {first.folder} and "
                 f"{_describe(other)} in {other.folder}."
             )
     shared = set(first.images).intersection(*(run_method.run.images for run_method in run_methods))
@@ -124,7 +124,7 @@ def compare(
     """All metrics of two methods on the same images; those that neither has are left out.
 
     Args:
-        first, other: of one data set.
+        first, other: of one dataset.
         images: names, measured by both.
         resamples: how many sets are drawn.
 

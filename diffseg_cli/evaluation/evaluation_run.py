@@ -1,4 +1,4 @@
-"""A run over a data set: every image is segmented by every method, and measured.
+"""A run over a dataset: every image is segmented by every method, and measured.
 
 The folder of a run::
 
@@ -37,12 +37,12 @@ FORMAT, VERSION = "diffseg-evaluation", 1
 
 @dataclass(frozen=True)
 class DatasetChoice:
-    """Which data set, and what of it; the options are those of `open_dataset`.
+    """Which dataset, and what of it; the options are those of `open_dataset`.
 
     Attributes:
         name: of `datasets.DATASETS`.
         root: its folder; where it lies may change from one run to the next.
-        resolution, split, void: None is the data set's own.
+        resolution, split, void: None is the dataset's own.
     """
 
     name: str
@@ -52,7 +52,7 @@ class DatasetChoice:
     void: int | None = None
 
     def open(self) -> Dataset:
-        """Find the data set's files; raises as `open_dataset` does."""
+        """Find the dataset's files; raises as `open_dataset` does."""
         return open_dataset(self.name, self.root, self.resolution, self.split, self.void)
 
 

@@ -20,7 +20,7 @@ def measure_human_agreement(image: AnnotatedImage, measures: frozenset[Measure])
 
     Args:
         image: with the segmentations of at least two people, which annotate every pixel.
-        measures: of the data set.
+        measures: of the dataset.
 
     Returns:
         the mean over the people of everything that `measure` gives.

@@ -117,5 +117,5 @@ def _or_none(value: float) -> float | None:
 def _not_annotated(image: AnnotatedImage, what: str) -> DatasetError:
     return DatasetError(
         f"Expected {what} in the annotations of {image.name}, got none. "
-        "Measure only what the data set's annotations allow."
+        "Measure only what the dataset's annotations allow."
     )

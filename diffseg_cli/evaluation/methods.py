@@ -134,11 +134,11 @@ def parse_methods(text: str, annotators: bool = True) -> tuple[MethodChoice, ...
     """Read a list of methods such as ``diffseg,slic:8,16,one-segment``.
 
     A number belongs to the method before it; several make a sweep. ``slic`` alone takes its default numbers,
-    "all" every method that the data set allows.
+    "all" every method that the dataset allows.
 
     Args:
         text: the list.
-        annotators: whether several people segmented each image of the data set.
+        annotators: whether several people segmented each image of the dataset.
 
     Raises:
         InvalidSettingError: an unknown method, or one that is named twice; a number that it does not take;
@@ -162,7 +162,7 @@ def parse_methods(text: str, annotators: bool = True) -> tuple[MethodChoice, ...
         kind = _kind(last)
         if kind.group == HUMAN and not annotators:
             raise InvalidSettingError(
-                f"Expected a data set whose images several people segmented for the method {HUMAN}, "
+                f"Expected a dataset whose images several people segmented for the method {HUMAN}, "
                 "got one with one truth. Leave the method out."
             )
         if last in chosen:

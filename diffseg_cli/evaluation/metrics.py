@@ -74,7 +74,7 @@ def compute_metrics(
     Args:
         records: of one row of one method, an image each.
         groups: what was measured.
-        classes: number of classes of the data set; needed for "classes".
+        classes: number of classes of the dataset; needed for "classes".
 
     The metrics with one matching for the set keep that matching in every resampled set.
     """

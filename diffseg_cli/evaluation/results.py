@@ -40,9 +40,9 @@ class Results:
     """The metrics of a set of images.
 
     Attributes:
-        records: of its images, at least one, in the order of the data set; all of the same methods.
+        records: of its images, at least one, in the order of the dataset; all of the same methods.
         groups: what was measured.
-        classes: number of classes of the data set.
+        classes: number of classes of the dataset.
     """
 
     records: Sequence[ImageRecord]

@@ -33,7 +33,7 @@ class MeasuredRun:
 
     Attributes:
         folder: of the run.
-        dataset: name of its data set, its ``void`` value, and the names of its classes.
+        dataset: name of its dataset, its ``void`` value, and the names of its classes.
         groups: what was measured.
         images: names of those that are in the results, in order.
     """

@@ -28,7 +28,7 @@ class SweepMetric:
 
     Attributes:
         setting: the one that is best for the set as a whole.
-        ods: the metric at that setting; of BSDS500 the "optimal data-set scale", ODS.
+        ods: the metric at that setting; of BSDS500 the "optimal dataset scale", ODS.
         ois: the metric with every image at the setting that is best for it; "optimal image
             scale", OIS.
     """
@@ -49,7 +49,7 @@ def sweep_metrics(
     Args:
         sweep: records by setting, of the same images in the same order.
         groups: what was measured.
-        classes: number of classes of the data set; needed for "classes".
+        classes: number of classes of the dataset; needed for "classes".
 
     Raises:
         InvalidSettingError: no setting, or different numbers of images.

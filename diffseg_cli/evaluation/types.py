@@ -1,4 +1,4 @@
-"""What a data set gives: images with the segments, classes and borders that people drew."""
+"""What a dataset gives: images with the segments, classes and borders that people drew."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LabelMap = npt.NDArray[np.int32]
 """``[H, W]``, labels from 0 up, `VOID` where there is none."""
 
 Measure = Literal["classes", "segments", "annotators", "boundaries"]
-"""A group of measures that a data set's annotations allow.
+"""A group of measures that a dataset's annotations allow.
 
 - "classes": accuracy and mean IoU of classes, with both matchings;
 - "segments": covering and mean best IoU of the true segments;
@@ -31,11 +31,11 @@ class AnnotatedImage:
     """One image as every method sees it, and its annotations at the same size.
 
     Attributes:
-        name: unique in its data set; may hold "/" where the data set has folders.
+        name: unique in its dataset; may hold "/" where the dataset has folders.
         pixels: mode RGB.
-        classes: class of every pixel, 0..C-1; None where the data set has no classes.
+        classes: class of every pixel, 0..C-1; None where the dataset has no classes.
         segments: one true segmentation for each person who drew one; a panoptic annotation is one of one.
-        boundaries: bool ``[H, W]`` for each person, one pixel wide; only of a data set with "boundaries".
+        boundaries: bool ``[H, W]`` for each person, one pixel wide; only of a dataset with "boundaries".
     """
 
     name: str

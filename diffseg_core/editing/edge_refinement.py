@@ -150,5 +150,6 @@ def _markers(labels: Labels, reach: float) -> Labels:
         has_core = np.bincount(pieces.ravel(), inner.ravel()) > 0
         kept = thin & (long[parts] | ~has_core[pieces])
         deepest = ndimage.maximum_filter(np.where(own, distance[box], 0.0), window)
+        # The ridge of a thin part: within a pixel of the deepest place near; where that is shallow, less.
         core[box] |= kept & (distance[box] >= np.maximum(0.6 * deepest, deepest - 1.0))
     return np.where(core, labels + 1, -1)

@@ -46,7 +46,7 @@ def filter_segments(
     _check_settings(smallest_area, largest_area, border, keep_largest, place)
     wanted = set(() if indices is None else indices)
     check_indices(segments, sorted(wanted))
-    # Areas are whole numbers of pixels: 0.7 per cent of 1000 pixels must be 7 of them, not 6.999….
+    # Areas are whole numbers of pixels: 0.7 percent of 1000 pixels must be 7 of them, not 6.999….
     least, most = (share * segments.image_size.tokens for share in (smallest_area, largest_area))
     chosen = []
     for image_index, labels in enumerate(segments.labels.cpu().numpy()):
@@ -76,7 +76,7 @@ def _check_settings(
     if smallest_area > largest_area:
         raise InvalidSettingError(
             "Expected a smallest area that is not above the largest area, got "
-            f"{smallest_area * 100:g} and {largest_area * 100:g} per cent of the image: no segment can "
+            f"{smallest_area * 100:g} and {largest_area * 100:g} percent of the image: no segment can "
             "be both. Swap them."
         )
     if keep_largest < 0:

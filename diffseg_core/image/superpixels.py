@@ -22,7 +22,7 @@ from .pyramid import climb, inside, resized, sizes_up_to
 from .smoothing import smoothed
 from .watershed import Forest, Labels, edges_between, grow
 
-ALLOWANCE = 200 / 255  # "scale" of the paper, at the usual size
+ALLOWANCE = 200 / 255  # "scale" of the paper at 512×512: coarse enough that a leaf is no grain of texture
 
 
 def superpixels(

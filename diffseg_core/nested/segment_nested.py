@@ -20,10 +20,12 @@ from .tree_building import build_hierarchy
 if TYPE_CHECKING:
     from ..images import ImageLike
 
+# Default weights of a border's contrast and of the colours beside the attention, chosen on the photographs of
+# docs/granularity.md.
 CONTRAST, COLOUR = 0.5, 0.25
-"""The default weights of a border's contrast and of the colours beside the attention."""
+# Default area of the finest segments, a share of the image: 157 pixels of 512×512, some two tokens of a 64×64
+# grid. Twice as much costs covering (docs/granularity.md).
 FINEST = 0.0006
-"""The default area of the finest segments, a share of the image: 150 pixels of 512×512."""
 
 
 def segment_nested(

@@ -9,8 +9,6 @@ and writes.
 >>> mask = np.array([[0, 1, 1], [0, 1, 0]], dtype=bool)
 >>> encode(mask)
 {'size': [2, 3], 'counts': '231'}
->>> np.array_equal(decode(encode(mask)), mask)
-True
 """
 
 from __future__ import annotations
@@ -19,8 +17,6 @@ from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
-
-from ..errors import InvalidSettingError
 
 Bitmap = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
@@ -61,23 +57,6 @@ def encode_labels(labels: npt.NDArray[np.integer], count: int) -> list[RunLength
     size = list(labels.shape)
     lengths, per_segment = _run_lengths(labels.T.ravel(), count)
     return [{"size": size, "counts": text} for text in _to_text(lengths, per_segment)]
-
-
-def decode(encoded: RunLengthMask) -> Bitmap:
-    """The mask, bool ``[H, W]``, of which these are the run lengths.
-
-    Raises:
-        InvalidSettingError: text that is not of this code, or run lengths that do not fill the size.
-    """
-    height, width = encoded["size"]
-    lengths = _from_text(encoded["counts"])
-    if (lengths < 0).any() or lengths.sum() != height * width:
-        raise InvalidSettingError(
-            f"Expected run lengths of together {height * width} pixels for a mask of {height}×{width}, "
-            f"got {lengths.sum()}."
-        )
-    runs = np.arange(len(lengths)) % 2 == 1
-    return np.repeat(runs, lengths).reshape(width, height).T
 
 
 def _run_lengths(pixels: npt.NDArray[np.integer], count: int) -> tuple[Integers, Integers]:
@@ -127,19 +106,3 @@ def _to_text(lengths: Integers, per_segment: Integers) -> list[str]:
 
     stops = (starts + sizes)[ends - 1].tolist()
     return [written[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
-
-
-def _from_text(text: str) -> Integers:
-    """The run lengths of one mask."""
-    codes = np.frombuffer(text.encode("utf-8"), dtype=np.uint8).astype(np.int64) - FIRST_CHARACTER
-    is_end = codes & 0x20 == 0
-    if not len(codes) or codes.min() < 0 or codes.max() > 0x3F or not is_end[-1]:
-        raise InvalidSettingError(f"Expected run lengths in COCO's compressed code, got {text[:40]!r}.")
-    ends = np.flatnonzero(is_end)
-    starts = np.append(0, ends[:-1] + 1)
-    place = np.arange(len(codes)) - np.repeat(starts, ends - starts + 1)
-    values = np.add.reduceat((codes & 0x1F) << BITS * place, starts)
-    values -= np.where(codes[ends] & 0x10, 1 << BITS * (place[ends] + 1), 0)
-    for first in (1, 2):
-        values[first::2] = np.cumsum(values[first::2])
-    return values

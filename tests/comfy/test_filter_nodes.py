@@ -93,7 +93,7 @@ def test_an_untouched_filter_passes_everything(segments, run_filter):
 
 
 def test_areas_are_per_cent_of_the_image(segments, run_filter):
-    share = 100 * 100 / (53 * 31)  # the square's, in per cent
+    share = 100 * 100 / (53 * 31)  # the square's, in percent
     for smallest, counts in ((share - 0.1, [4, 2]), (share + 0.1, [4, 1]), (30.0, [1, 1])):
         assert run_filter(segments, smallest_area=smallest)[0].counts == counts
     assert run_filter(segments, largest_area=share + 0.1)[0].counts == [0, 1]

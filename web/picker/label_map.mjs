@@ -59,7 +59,7 @@ export class LabelMap {
   }
 
   /**
-   * A segment's share of the image, in per cent.
+   * A segment's share of the image, in percent.
    * @param {number} segment
    */
   share(segment) {

@@ -1,4 +1,4 @@
-"""Data sets in the folder layouts in which they are downloaded."""
+"""Datasets in the folder layouts in which they are downloaded."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def open_dataset(
     split: str | None = None,
     void: int | None = None,
 ) -> Dataset:
-    """Find a data set's files, before anything is run on them.
+    """Find a dataset's files, before anything is run on them.
 
     Args:
         name: one of `DATASETS`.
@@ -56,11 +56,11 @@ def open_dataset(
 
     Raises:
         DatasetError: files are missing; says which, the layout that is expected, and where to get them.
-        InvalidSettingError: an unknown name, an option that this data set does not have, or a value outside
+        InvalidSettingError: an unknown name, an option that this dataset does not have, or a value outside
             an option's range.
     """
     if name not in _KINDS:
-        raise InvalidSettingError(f"Expected a data set of {', '.join(DATASETS)}, got {name!r}.")
+        raise InvalidSettingError(f"Expected a dataset of {', '.join(DATASETS)}, got {name!r}.")
     given: dict[str, Any] = {"resolution": resolution, "split": split, "void": void}
     given = {option: value for option, value in given.items() if value is not None}
     kind = _KINDS[name]

@@ -56,7 +56,7 @@ def read_labels(path: Path, kind: frozenset[str], source: Source) -> LabelMap:
     Args:
         path: of a PNG.
         kind: GREY, DEEP_GREY or COLOUR.
-        source: of the data set.
+        source: of the dataset.
 
     Returns:
         ``[H, W]`` from 0 up; of COLOUR, the ids.
@@ -92,7 +92,7 @@ def to_classes(values: LabelMap, table: Mapping[int, int], path: Path, source: S
         values: ``[H, W]``, 0..255.
         table: the class of every value that may be there, `VOID` included.
         path: of the file, for the error.
-        source: of the data set.
+        source: of the dataset.
 
     Raises:
         DatasetError: a value that is not in the table.
@@ -131,7 +131,7 @@ def _open(path: Path, source: Source) -> Image.Image:
 
 
 def _as_ranges(values: list[int]) -> str:
-    """Ascending numbers for people: "0..33, 255"."""
+    """Ascending numbers, human-readable: "0..33, 255"."""
     starts = [value for value in values if value - 1 not in values]
     ends = [value for value in values if value + 1 not in values]
     return ", ".join(

@@ -1,4 +1,4 @@
-"""Where a data set comes from, and the finding of its files before anything is run on them."""
+"""Where a dataset comes from, and the finding of its files before anything is run on them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ...errors import DatasetError
 
 @dataclass(frozen=True)
 class Source:
-    """What every error about a data set's files says, so that a person can put them right.
+    """What every error about a dataset's files says, so that a person can put them right.
 
     Attributes:
-        name: of the data set, for people.
+        name: of the dataset, human-readable.
         layout: its files below the root folder.
         download: where to get it, in whole sentences.
     """
@@ -31,7 +31,7 @@ class Source:
         """The first of the folders that holds a file of that pattern.
 
         Args:
-            root: of the data set.
+            root: of the dataset.
             candidates: folders below it, "" for the root itself.
             pattern: of the file's name, such as "*.jpg".
 
@@ -56,7 +56,7 @@ class Source:
             raise self.error(f"Expected the folder of {self.name} in {root}, which is no folder.")
 
     def require_files(self, paths: Iterable[Path]) -> None:
-        """Refuse a data set that lacks one of these files. Lists each folder once, for slow disks.
+        """Refuse a dataset that lacks one of these files. Lists each folder once, for slow disks.
 
         Raises:
             DatasetError: names the first that is missing, and how many are.

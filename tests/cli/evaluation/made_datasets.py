@@ -1,4 +1,4 @@
-"""Tiny data sets in the layouts of the real ones: three images, 60 wide and 40 high.
+"""Tiny datasets in the layouts of the real ones: three images, 60 wide and 40 high.
 
 Every image shows a left and a right part, with the border at column 30 + 2 · its index, under a band of 4
 rows that nobody annotated. A maker takes the root folder and gives the images' names.

@@ -137,7 +137,7 @@ def test_other_images_are_refused_and_shared_ones_are_found(tmp_path: Path) -> N
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of two data sets, made by the command itself."""
+    """Runs of two datasets, made by the command itself."""
     root = tmp_path_factory.mktemp("runs")
     for dataset, methods in (("folder", "one-segment,grid:2,4"), ("bsds500", "grid:2")):
         made_datasets.MAKERS[dataset](root / f"data-{dataset}")
@@ -170,7 +170,7 @@ def test_methods_of_one_run_are_compared(
 @pytest.mark.parametrize(
     ("named", "message"),
     [
-        (["folder", "bsds500"], "one data set, got folder (3 classes; classes, segments)"),
+        (["folder", "bsds500"], "one dataset, got folder (3 classes; classes, segments)"),
         (["folder"], "two runs or more"),
         (["folder", "folder:slic:8"], "one-segment, grid:2, grid:4"),
         (["folder", "nowhere"], "results.json"),

@@ -1,4 +1,4 @@
-"""A folder of one's own images and label maps as a data set."""
+"""A folder of one's own images and label maps as a dataset."""
 
 from __future__ import annotations
 

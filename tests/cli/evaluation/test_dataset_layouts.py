@@ -1,4 +1,4 @@
-"""The published data sets in the layouts that they come in: what is read from them."""
+"""The published datasets in the layouts that they come in: what is read from them."""
 
 from __future__ import annotations
 

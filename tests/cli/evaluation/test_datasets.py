@@ -1,4 +1,4 @@
-"""What holds for every data set in the layout of the real one, and what is refused before a run."""
+"""What holds for every dataset in the layout of the real one, and what is refused before a run."""
 
 from __future__ import annotations
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from diffseg_core import InvalidSettingError
-from diffseg_core.output.run_length import decode, encode, encode_labels
+from diffseg_core.output.run_length import encode, encode_labels
 
 # pycocotools has not yet followed numpy 2 here.
 reads_coco = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
@@ -41,7 +40,6 @@ def test_a_mask_is_encoded_as_pycocotools_does_and_comes_back(size, density):
     mask = random_mask(size, density)
     encoded = encode(mask)
     assert encoded == {"size": list(size), "counts": coco_counts(mask)}
-    np.testing.assert_array_equal(decode(encoded), mask)
     np.testing.assert_array_equal(coco.decode(encoded), mask)
 
 
@@ -58,7 +56,6 @@ def test_long_runs_take_as_many_characters_as_they_need():
     mask[5, 3900] = True
     mask[0, 3999] = True
     assert encode(mask)["counts"] == coco_counts(mask)
-    np.testing.assert_array_equal(decode(encode(mask)), mask)
 
 
 def test_a_segment_without_pixels_is_an_empty_mask():
@@ -69,14 +66,3 @@ def test_a_segment_without_pixels_is_an_empty_mask():
 
 def test_no_segment_at_all_gives_no_mask():
     assert encode_labels(np.full((4, 5), -1, dtype=np.int32), 0) == []
-
-
-@pytest.mark.parametrize("counts", ["", "P", "23 1", "23é1", "231T"])
-def test_text_of_another_code_is_refused(counts):
-    with pytest.raises(InvalidSettingError, match="in COCO's compressed code"):
-        decode({"size": [2, 3], "counts": counts})
-
-
-def test_run_lengths_of_another_size_are_refused_with_both_numbers():
-    with pytest.raises(InvalidSettingError, match=r"together 12 pixels for a mask of 3×4, got 6"):
-        decode({"size": [3, 4], "counts": "231"})
