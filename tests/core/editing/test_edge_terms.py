@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from diffseg_core import Segments, refine_edges, soft_masks
+from diffseg_core.editing.edge_refinement import reach_in_pixels
 
 
 def split(width: int, column: int, height: int = 60) -> torch.Tensor:
@@ -128,3 +129,28 @@ def test_soft_masks_are_those_of_the_guided_filter(small, tokens, radius, turned
     expected = np.stack(expected)
     expected = expected[1:] / expected.sum(0)
     np.testing.assert_allclose(soft_masks(segments, image).numpy(), expected, atol=2e-4)
+
+
+def tokens_of(height: int, width: int) -> tuple[torch.Tensor, ...]:
+    """What the proposals of two segments say of the attention's grid."""
+    return (torch.rand(2, height, width),)
+
+
+@pytest.mark.parametrize(
+    ("labels", "proposals", "reach", "pixels"),
+    [
+        (split(40, 20, 30), (), 0.2, 8.0),
+        (split(40, 20, 30), (), 0.01, 1.0),
+        (split(40, 20, 30), (), None, 1.0),
+        (split(64, 20, 30), (), None, 1.6),
+        (split(80, 20, 80), tokens_of(20, 20), None, 6.0),
+        (split(20, 10, 20), tokens_of(20, 20), None, 1.5),
+        (split(10, 5, 10), tokens_of(20, 20), None, 1.0),
+    ],
+)
+def test_a_border_may_move_by_a_pixel_at_least(labels, proposals, reach, pixels):
+    assert reach_in_pixels(Segments(labels, proposals), 0, reach) == pytest.approx(pixels)
+
+
+def test_the_longest_reach_is_a_fifth_of_the_longer_side():
+    assert border_after(split(100, 50, 20), edge=66, reach=0.2) == pytest.approx(66, abs=1)

@@ -166,3 +166,27 @@ def test_what_one_threshold_found_out_serves_another_and_a_higher_one_finds_out_
         assert torch.equal(kept.near(threshold), anew)
         expected = anew.float() @ maps / anew.sum(1, keepdim=True)
         torch.testing.assert_close(kept.means(threshold), expected)
+
+
+@pytest.mark.parametrize("sift", [False, True])
+def test_a_higher_threshold_takes_maps_that_were_left_out_before(sift):
+    maps = torch.full((60, 64), 1e-4)
+    for row, place in enumerate(range(60)):
+        maps[row, place % 3 * 16 : place % 3 * 16 + 16] = 1.0  # three groups, far from one another
+    maps += 0.02 * torch.rand(60, 64, generator=torch.Generator().manual_seed(0))
+    maps /= maps.sum(1, keepdim=True)
+    anchors = torch.tensor([0, 1, 2])
+    distances = AnchorDistances(maps, anchors, sift)
+    assert distances.near(0.5).sum(1).tolist() == [20, 20, 20]
+    assert distances.near(50.0).all()
+
+
+def test_sifting_goes_over_all_maps_however_few_are_seen_at_a_time(monkeypatch):
+    maps = torch.softmax(torch.randn(99, 128, generator=torch.Generator().manual_seed(0)), dim=-1)
+    anchors = torch.tensor([3, 50, 98])
+    expected = AnchorDistances(maps, anchors, sift=False)
+    monkeypatch.setattr(anchor_distances, "BOUND_ROWS", 10)
+    found = AnchorDistances(maps, anchors, sift=True)
+    assert torch.equal(found.near(0.9), expected.near(0.9))
+    torch.testing.assert_close(found.means(0.9), expected.means(0.9))
+    assert found.means(0.9).shape == (3, 128)

@@ -346,3 +346,12 @@ def test_heights_of_nearly_equal_maps_are_not_lost_in_rounding():
     p, q = (float(each) for each in torch.tensor([0.5, 0.5001]))
     found = tree_of([0.5, 0.5001])
     assert float(found.heights[0]) == pytest.approx(0.5 * (q - p) * (logit(q) - logit(p)), rel=1e-3)
+
+
+def test_colours_count_between_two_leaves_too():
+    colours = torch.tensor([[0.9, 0.1], [0.3, 0.7]])
+    alone = tree_of((0.2, 0.6)).heights
+    assert tree_of((0.2, 0.6), colours=colours, colour_weight=0.5).heights.item() == pytest.approx(
+        1.5 * alone.item()
+    )
+    assert tree_of((0.2, 0.6), colours=colours, colour_weight=0.0).heights.tolist() == alone.tolist()
