@@ -20,6 +20,7 @@ from diffseg_core.image.smoothing import smoothed
         ((1400, 1400), [(512, 512), (1400, 1400)]),  # 2.73 times: nearer to twice than to four times
         ((1500, 1500), [(512, 512), (876, 876), (1500, 1500)]),  # 2.93 times: two steps of 1.71
         ((4000, 6000), [(418, 627), (888, 1331), (1884, 2826), (4000, 6000)]),
+        ((1, 1_048_576), [(1, 524_288), (1, 1_048_576)]),  # no side becomes nothing
     ],
     ids=str,
 )
@@ -35,6 +36,14 @@ def test_a_pixel_has_the_label_that_its_centre_lies_in():
     rows = np.arange(9, dtype=np.int32)[:, None]
     assert sampled(rows, GridSize(3, 1)).ravel().tolist() == [1, 4, 7]
     assert sampled(labels, GridSize(2, 3)) is labels
+
+
+def test_a_smaller_image_is_the_mean_of_its_pixels_and_not_a_sample():
+    fine = ((torch.arange(60)[:, None] + torch.arange(80)) % 2).double()  # a chequerboard
+    small = resized(fine[..., None].expand(60, 80, 3), GridSize(15, 20))
+    assert small.dtype == torch.float32
+    assert small.shape == (15, 20, 3)
+    torch.testing.assert_close(small, torch.full_like(small, 0.5), atol=0.02, rtol=0)
 
 
 def test_the_pixels_inside_have_only_their_own_label_around_them():
