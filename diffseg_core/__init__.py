@@ -25,6 +25,8 @@ from .merging.segment import segment
 from .nested.segment_nested import segment_nested
 from .output.label_map import draw_label_map, parse_classes
 from .output.overlay import draw_overlay
+from .prompting.find_object import find_object
+from .prompting.prompts import parse_prompts
 from .segments import Segments, parse_indices
 
 __version__ = "0.2.0"
@@ -46,8 +48,10 @@ __all__ = [
     "draw_label_map",
     "draw_overlay",
     "filter_segments",
+    "find_object",
     "parse_classes",
     "parse_indices",
+    "parse_prompts",
     "refine_edges",
     "segment",
     "segment_nested",

@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from .capture import DiffSegCapture
 from .demo_model import DiffSegDemoModel
 from .filter import DiffSegFilter
+from .find_object import DiffSegObject
 from .hierarchy import DiffSegHierarchy
 from .label_map import DiffSegLabelMap
 from .masks import DiffSegMasks
@@ -30,6 +31,7 @@ class DiffSegExtension(ComfyExtension):
             DiffSegSegment,
             DiffSegHierarchy,
             DiffSegSelect,
+            DiffSegObject,
             DiffSegFilter,
             DiffSegSnapMask,
             DiffSegRefine,

@@ -1,4 +1,4 @@
-"""Points that come through the API as JSON itself instead of JSON in a text."""
+"""Points and prompts that come through the API as JSON itself instead of JSON in a text."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import sys
 from typing import Any
 
-NODE = "DiffSegSelect"
-INPUTS = ("points", "more_points")
+INPUTS = {"DiffSegSelect": ("points", "more_points"), "DiffSegObject": ("prompts",)}
+"""By the type of the node."""
 
 
 def register() -> None:
@@ -22,19 +22,18 @@ def register() -> None:
 
 
 def with_points_as_text(request: dict[str, Any]) -> dict[str, Any]:
-    """A request to ComfyUI's ``/prompt`` in which the points of Select are JSON text, changed in place.
+    """A request to ComfyUI's ``/prompt`` in which points and prompts are JSON text, changed in place.
 
     A link stays, and so does text. ``null`` becomes no points; any other value becomes its JSON, which the
     node then reads or refuses in words.
     """
     prompt = request.get("prompt")
     for node in prompt.values() if isinstance(prompt, dict) else ():
-        if not isinstance(node, dict) or node.get("class_type") != NODE:
-            continue
-        inputs = node.get("inputs")
+        names = INPUTS.get(str(node.get("class_type")), ()) if isinstance(node, dict) else ()
+        inputs = node.get("inputs") if names else None
         if not isinstance(inputs, dict):
             continue
-        for name in INPUTS:
+        for name in names:
             if name in inputs and not isinstance(inputs[name], str) and not _is_link(inputs[name]):
                 inputs[name] = _as_text(inputs[name])
     return request

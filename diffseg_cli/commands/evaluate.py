@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from .sweep import segment_sweep
 
 if TYPE_CHECKING:
     from ..batch.executor import Executor, Outcome
+    from ..batch.settings import ModelChoice
     from ..evaluation.evaluation_run import EvaluationSettings
     from ..evaluation.results import Results
     from ..evaluation.types import Dataset
@@ -27,6 +30,10 @@ and prints a table.
 Datasets: cocostuff27, cityscapes27, coco27-panoptic, bsds500, and folder, for images of your own
 (images/ and labels/). Each is read in the layout in which it is downloaded; an error says what that is and
 where to get it.
+
+And two of objects, one in each image (images/ and masks/, of 0, 255 for the object, 128 for what does not
+count): clicks (simulated as in the literature: number of clicks to IoU .85 and .90, at most 20) and boxes
+(tight, 10 and 20 percent larger). They have methods of their own, and are done anew by each command.
 
 Methods: diffseg; hierarchy (of the node DiffSeg Hierarchy; hierarchy:10 for ten segments in each image);
 diffseg-refined and hierarchy-refined (both with DiffSeg Refine Edges); colour-hierarchy (without attention);
@@ -41,6 +48,7 @@ has results.json, pictures.csv (every image, method and setting) and table.md.
 """
 DEFAULT_RUNS = Path("runs")
 SIDE_BY_SIDE, SHOWN = "side_by_side", 20
+CLICKS, BOXES = "clicks", "boxes"
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -106,6 +114,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         DiffSegError: the run as a whole is not possible.
     """
+    if args.dataset in (CLICKS, BOXES):
+        return _evaluate_prompts(args)
     with require_extra():
         from ..evaluation.evaluation_run import EvaluationWorkerFactory, prepare_run, record_folder
         from ..evaluation.results import Results
@@ -156,6 +166,34 @@ def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
     return dataset, settings
 
 
+def _evaluate_prompts(args: argparse.Namespace) -> int:
+    with require_extra():
+        from ..evaluation.prompt_evaluation import evaluate_prompts, write_prompt_results
+    import torch
+
+    from ..batch.segmenter import Segmenter
+
+    if args.methods is not None or args.sweep is not None or args.ray is not None:
+        raise InvalidSettingError(f"Expected {args.dataset} without --methods, --sweep and --ray.")
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    model, capture = options.model_choice(args), options.capture_settings(args)
+    folder = (args.out or _folder_of(args.dataset, model)).expanduser().resolve()
+    records = []
+    chosen = evaluate_prompts(
+        args.dataset,
+        args.root.expanduser().resolve(),
+        Segmenter(model, capture),
+        lambda names: _images(names, args.skip, args.limit),
+    )
+    for record in chosen:
+        records.append(record)
+        print(f"{record['image']}", file=sys.stderr, flush=True)
+    settings = {"model": model.model, "precision": model.precision, **asdict(capture)}
+    print(write_prompt_results(folder, args.dataset, settings, records))
+    return 0
+
+
 def _images(names: Sequence[str], skip: int, limit: int | None) -> Sequence[str]:
     chosen = names[skip:] if limit is None else names[skip : skip + limit]
     if not chosen:
@@ -164,9 +202,13 @@ def _images(names: Sequence[str], skip: int, limit: int | None) -> Sequence[str]
 
 
 def _default_folder(settings: EvaluationSettings) -> Path:
+    return _folder_of(settings.dataset.name, settings.model)
+
+
+def _folder_of(dataset: str, choice: ModelChoice) -> Path:
     """``runs/DATASET-MODEL``, with the last part of a path or an id for the model."""
-    model = Path(settings.model.model).name.removesuffix(".safetensors").removesuffix(".ckpt")
-    return DEFAULT_RUNS / f"{settings.dataset.name}-{re.sub(r'[^A-Za-z0-9._-]+', '_', model)}"
+    model = Path(choice.model).name.removesuffix(".safetensors").removesuffix(".ckpt")
+    return DEFAULT_RUNS / f"{dataset}-{re.sub(r'[^A-Za-z0-9._-]+', '_', model)}"
 
 
 def _draw(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from skimage.segmentation import felzenszwalb, slic
+from skimage.segmentation import felzenszwalb, random_walker, slic
+from skimage.transform import resize
 
 from diffseg_core.hierarchy import Hierarchy
 from diffseg_core.image.boundary_contrast import Contrast
@@ -18,6 +19,7 @@ from diffseg_core.image.superpixels import superpixels
 from diffseg_core.images import as_images
 from diffseg_core.nested.segment_nested import CONTRAST, FINEST
 from diffseg_core.nested.tree_building import join_closest
+from diffseg_core.prompting.prompts import Click
 
 from .types import AnnotatedImage
 
@@ -26,6 +28,8 @@ Photo = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 """Segment numbers from 0 up, ``[H, W]``."""
 Baseline = Callable[[Photo], Labels]
+
+WALKED = 160  # pixels of the longer side on which a random walker walks
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,13 @@ def colour_hierarchy(photo: Photo, number: int) -> Labels:
         photo: the image.
         number: of segments; 0 for the tree's own choice.
     """
+    tree = colour_tree(photo)
+    labels, _ = tree.cut(number or tree.automatic_number())
+    return labels.numpy().astype(np.int64)
+
+
+def colour_tree(photo: Photo) -> Hierarchy:
+    """The tree of `colour_hierarchy`; its maps are the leaves' histograms."""
     image = as_images(photo).colours[0]
     smooth = smoothed(image)
     leaves = superpixels(image, FINEST, smooth)
@@ -82,9 +93,33 @@ def colour_hierarchy(photo: Photo, number: int) -> Labels:
     contrast = Contrast(smooth, leaves, CONTRAST)
     areas = leaves.flatten().bincount().double().numpy()
     joins, heights = join_closest(histograms.double().numpy(), areas, contrast.touching, contrast)
-    tree = Hierarchy(leaves, torch.from_numpy(joins), torch.from_numpy(heights), histograms[:, None])
-    labels, _ = tree.cut(number or tree.automatic_number())
-    return labels.numpy().astype(np.int64)
+    return Hierarchy(leaves, torch.from_numpy(joins), torch.from_numpy(heights), histograms[:, None])
+
+
+def pixel_walker(image: npt.NDArray[np.float32], clicks: Sequence[Click]) -> npt.NDArray[np.bool_]:
+    """The object of clicks by a random walker over pixels (Grady, 2006), on an image of at most 160×160.
+
+    Args:
+        image: ``[H, W, 3]`` in 0..1.
+        clicks: without any against the object, the pixels at the image's edge are.
+    """
+    height, width = image.shape[:2]
+    scale = min(1.0, WALKED / max(height, width))
+    size = max(2, round(height * scale)), max(2, round(width * scale))
+    small = resize(image, size, anti_aliasing=True)
+    seeds = np.zeros(size, np.int64)
+    if all(click.positive for click in clicks):
+        seeds[[0, -1]] = seeds[:, [0, -1]] = 2
+    for click in clicks:
+        seeds[click.point.y * size[0] // height, click.point.x * size[1] // width] = (
+            1 if click.positive else 2
+        )
+    if not (seeds == 1).any():
+        return np.zeros((height, width), bool)
+    labels = random_walker(small, seeds, beta=130, mode="cg_j", tol=1e-6, prob_tol=0.1, channel_axis=-1)
+    rows, columns = np.arange(height) * size[0] // height, np.arange(width) * size[1] // width
+    mask: npt.NDArray[np.bool_] = labels[rows[:, None], columns] == 1
+    return mask
 
 
 def felzenszwalb_regions(photo: Photo, scale: float, sigma: float = 0.8, min_size: int = 200) -> Labels:

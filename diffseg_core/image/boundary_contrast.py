@@ -23,23 +23,25 @@ class Contrast:
 
     Attributes:
         touching: bool ``[S, S]``, symmetric: which segments have a border in common at the start.
+        lengths: float64 ``[S, S]``, symmetric: pixels of the border between two segments.
+        steps: float64 ``[S, S]``, symmetric: differences of colour along it, added up.
     """
 
     def __init__(self, image: torch.Tensor, segments: torch.Tensor, weight: float) -> None:
         count = int(segments.max()) + 1
         self._weight = weight
-        self._length = np.zeros((count, count))
-        self._sum = np.zeros((count, count))
+        self.lengths = np.zeros((count, count))
+        self.steps = np.zeros((count, count))
         labels = segments.to("cpu", torch.int32).numpy()
         for direction in STRAIGHT:
             ends, others, difference = differences(image, direction, labels)
             pairs = labels.ravel()[ends].astype(np.int64) * count + labels.ravel()[others]
-            self._length += np.bincount(pairs, minlength=count**2).reshape(count, count)
-            self._sum += np.bincount(pairs, difference, minlength=count**2).reshape(count, count)
-        self._length += self._length.T
-        self._sum += self._sum.T
-        self.touching = self._length > 0
-        borders = self._sum[self.touching] / self._length[self.touching]
+            self.lengths += np.bincount(pairs, minlength=count**2).reshape(count, count)
+            self.steps += np.bincount(pairs, difference, minlength=count**2).reshape(count, count)
+        self.lengths += self.lengths.T
+        self.steps += self.steps.T
+        self.touching = self.lengths > 0
+        borders = self.steps[self.touching] / self.lengths[self.touching]
         self._typical = max(MIN_CONTRAST, float(np.median(borders))) if borders.size else 1.0
 
     def factors(self, first: int | None = None, others: npt.NDArray[np.int64] | None = None) -> Matrix:
@@ -51,16 +53,16 @@ class Contrast:
             first, others: the borders of one segment with some; without them all, ``[S, S]``.
         """
         some = np.s_[:] if first is None else np.s_[first, others]
-        length = self._length[some]
-        mean = np.divide(self._sum[some], length, out=np.full_like(length, self._typical), where=length > 0)
+        length = self.lengths[some]
+        mean = np.divide(self.steps[some], length, out=np.full_like(length, self._typical), where=length > 0)
         factors: Matrix = (np.maximum(mean, MIN_CONTRAST) / self._typical) ** self._weight
         return factors
 
     def join(self, first: int, second: int) -> npt.NDArray[np.int64]:
         """Let ``second`` become part of ``first``; returns the neighbours of both."""
-        for table in (self._length, self._sum):
+        for table in (self.lengths, self.steps):
             table[first] += table[second]
             table[second] = table[:, second] = 0
             table[first, first] = 0
             table[:, first] = table[first]
-        return np.flatnonzero(self._length[first])
+        return np.flatnonzero(self.lengths[first])

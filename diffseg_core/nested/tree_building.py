@@ -96,7 +96,7 @@ def mean_maps(attention: torch.Tensor, grid: GridSize, leaves: torch.Tensor, cou
     return share @ attention
 
 
-def _divergences(features: Matrix, logs: Matrix) -> Matrix:
+def divergences(features: Matrix, logs: Matrix) -> Matrix:
     """½ Σ (p − q)(log p − log q) between all pairs: ``[S, S]``."""
     own = (features * logs).sum(1)
     cross = features @ logs.T
@@ -106,7 +106,7 @@ def _divergences(features: Matrix, logs: Matrix) -> Matrix:
 
 def _usual(features: Matrix, may_join: npt.NDArray[np.bool_]) -> float:
     """The median divergence of those that may join."""
-    return float(np.median(_divergences(features, np.log(features))[may_join]))
+    return float(np.median(divergences(features, np.log(features))[may_join]))
 
 
 def join_closest(
@@ -127,7 +127,7 @@ def join_closest(
     logs = np.log(features)
     own = (features * logs).sum(1)
     factors = 1.0 if contrast is None else contrast.factors()
-    distance = np.where(may_join, _divergences(features, logs) * factors, np.inf)
+    distance = np.where(may_join, divergences(features, logs) * factors, np.inf)
     alive = np.ones(count, dtype=bool)
     joins = np.empty((count - 1, 2), dtype=np.int64)
     heights = np.empty(count - 1)

@@ -31,3 +31,5 @@ def test_the_example_of_the_library_runs_as_it_stands(tmp_path, monkeypatch):
     assert names["overlay"].shape == (1, 400, 600, 3)
     assert names["sharp"].labels.shape == (1, 400, 600)
     assert names["mask"].shape == (400, 600)
+    assert names["thing"].counts == [1]
+    assert 0 < names["scores"][0] <= 1

@@ -22,6 +22,7 @@ def test_every_node_says_what_it_is(pack):
         "DiffSegSegment",
         "DiffSegHierarchy",
         "DiffSegSelect",
+        "DiffSegObject",
         "DiffSegFilter",
         "DiffSegSnapMask",
         "DiffSegRefine",

@@ -62,7 +62,7 @@ class Folder:
         root = Path(root)
         SOURCE.require_root(root)
         self._void = void
-        self._images = _images_by_name(root / "images")
+        self._images = images_by_name(root / "images")
         self._labels = root / "labels"
         self.names = tuple(sorted(self._images))
         SOURCE.require_files(self._label(name) for name in self.names)
@@ -107,7 +107,12 @@ class Folder:
         return sorted(found)
 
 
-def _images_by_name(folder: Path) -> dict[str, Path]:
+def images_by_name(folder: Path) -> dict[str, Path]:
+    """The images of a folder by their names without the ending.
+
+    Raises:
+        DatasetError: none, or two of one name.
+    """
     images: dict[str, Path] = {}
     for path in visible_files(folder, "*"):
         if path.suffix.lower() not in IMAGE_ENDINGS:

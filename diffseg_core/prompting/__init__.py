@@ -1,0 +1,1 @@
+"""One object out of a hierarchy: clicks with plus and minus, boxes and strokes."""

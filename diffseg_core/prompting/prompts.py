@@ -1,0 +1,154 @@
+"""What a person says of an object: clicks, boxes and strokes, each for it or against it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..editing.points import Point, parse_points
+from ..errors import InvalidSettingError
+from ..grid import GridSize
+
+EXAMPLE = '[{"x": 120, "y": 80}, {"x": 40, "y": 30, "label": 0}, {"box": [10, 20, 200, 150]}]'
+
+
+@dataclass(frozen=True)
+class Click:
+    """A pixel of the object, or of what it is not.
+
+    Attributes:
+        point: the pixel.
+        positive: whether it is the object's.
+        size: steps up (larger) or down (smaller) in the tree from the part that the click takes by itself.
+    """
+
+    point: Point
+    positive: bool = True
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box around the object: columns ``x1`` to below ``x2``, rows ``y1`` to below ``y2``.
+
+    Attributes:
+        positive: with False, nothing in the box is the object's.
+    """
+
+    x1: int
+    y1: int
+    x2: int
+    y2: int
+    positive: bool = True
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """A line drawn over the object, or over what it is not.
+
+    Attributes:
+        points: its corners, at least one.
+        positive: whether it is drawn over the object.
+    """
+
+    points: tuple[Point, ...]
+    positive: bool = True
+
+
+Prompt = Click | Box | Stroke
+
+
+def parse_prompts(value: Any) -> tuple[Prompt, ...]:
+    """Read prompts: ``{"x": 120, "y": 80}``, ``{"box": [x1, y1, x2, y2]}`` or ``{"stroke": [[x, y], …]}``.
+
+    Each may have a ``label`` (1 for the object, the default, or 0), a click also a ``size``. Points are read
+    as `parse_points` reads them, so what ComfyUI's SAM3 node and KJNodes write is a list of clicks.
+
+    Args:
+        value: JSON text, or what it stands for: a list of mappings. Empty text, ``null`` and None are none.
+
+    Raises:
+        InvalidSettingError: broken JSON, or an entry that is no prompt; the message quotes it.
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.strip() else None
+        except ValueError as error:
+            raise InvalidSettingError(
+                f"Expected prompts as JSON such as {EXAMPLE}, got text that is not JSON ({error}). Fix "
+                "it, or clear it."
+            ) from None
+    if value is None:
+        return ()
+    if not isinstance(value, (list, tuple)):
+        raise InvalidSettingError(f"Expected a list of prompts such as {EXAMPLE}, got {value!r:.60}.")
+    return tuple(_prompt(entry, number) for number, entry in enumerate(value))
+
+
+def inside(prompts: Sequence[Prompt], size: GridSize) -> list[Prompt]:
+    """The prompts as far as they lie in an image; those that lie outside of it are left out."""
+    found: list[Prompt] = []
+    for prompt in prompts:
+        if isinstance(prompt, Click):
+            if _is_inside(prompt.point, size):
+                found.append(prompt)
+        elif isinstance(prompt, Box):
+            x1, x2 = (min(max(x, 0), size.width) for x in (prompt.x1, prompt.x2))
+            y1, y2 = (min(max(y, 0), size.height) for y in (prompt.y1, prompt.y2))
+            if x1 < x2 and y1 < y2:
+                found.append(Box(x1, y1, x2, y2, prompt.positive))
+        elif any(_is_inside(point, size) for point in prompt.points):
+            found.append(prompt)
+    return found
+
+
+def _is_inside(point: Point, size: GridSize) -> bool:
+    return 0 <= point.x < size.width and 0 <= point.y < size.height
+
+
+def _prompt(entry: Any, number: int) -> Prompt:
+    if not isinstance(entry, Mapping):
+        raise _refused(entry, number)
+    label = entry.get("label", 1)
+    if label not in (0, 1, True, False):
+        raise InvalidSettingError(f"Expected a label of 1 or 0 in prompt {number}, got {label!r:.40}.")
+    positive = bool(label)
+    if "box" in entry:
+        return _box(entry["box"], number, positive)
+    if "stroke" in entry:
+        return Stroke(_points(entry["stroke"], number), positive)
+    size = entry.get("size", 0)
+    if isinstance(size, bool) or not isinstance(size, int):
+        raise InvalidSettingError(
+            f"Expected a whole number for the size of prompt {number}, got {size!r:.40}."
+        )
+    (point,) = parse_points([entry])
+    return Click(point, positive, size)
+
+
+def _box(corners: Any, number: int, positive: bool) -> Box:
+    if not isinstance(corners, (list, tuple)) or len(corners) != 4:
+        raise InvalidSettingError(
+            f"Expected a box as [x1, y1, x2, y2] in prompt {number}, got {corners!r:.60}."
+        )
+    (x1, y1), (x2, y2) = _points([corners[:2], corners[2:]], number)
+    if x1 >= x2 or y1 >= y2:
+        raise InvalidSettingError(
+            f"Expected a box of at least one pixel in prompt {number}, from its left upper corner to its "
+            f"right lower one, got {corners!r:.60}."
+        )
+    return Box(x1, y1, x2, y2, positive)
+
+
+def _points(pairs: Any, number: int) -> tuple[Point, ...]:
+    if not isinstance(pairs, (list, tuple)) or not pairs:
+        raise _refused(pairs, number)
+    if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in pairs):
+        raise _refused(pairs, number)
+    return parse_points([{"x": x, "y": y} for x, y in pairs])
+
+
+def _refused(entry: Any, number: int) -> InvalidSettingError:
+    return InvalidSettingError(f"Expected prompt {number} such as one of {EXAMPLE}, got {entry!r:.60}.")

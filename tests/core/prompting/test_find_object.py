@@ -1,0 +1,204 @@
+"""Objects by clicks, boxes and strokes, in an image whose things are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from diffseg_core import InvalidSettingError, Segments, find_object, parse_prompts, segment_nested
+from diffseg_core.attention.maps import AttentionMaps
+from diffseg_core.prompting import find_object as module
+from diffseg_core.prompting.find_object import ObjectFinder
+from diffseg_core.prompting.leaf_graph import LeafGraph
+from diffseg_core.prompting.markov_maps import MarkovMaps
+
+SIZE, CELLS = 96, 24
+SHIRT, TROUSERS, BALL, GROUND = range(4)
+COLOURS = torch.tensor([[0.8, 0.2, 0.2], [0.2, 0.2, 0.8], [0.9, 0.8, 0.1], [0.3, 0.5, 0.3]])
+
+
+def scene() -> torch.Tensor:
+    """A person of two parts, a ball beside them, and the ground: int64 `[SIZE, SIZE]`."""
+    labels = torch.full((SIZE, SIZE), GROUND)
+    labels[16:44, 16:40] = SHIRT
+    labels[44:80, 16:40] = TROUSERS
+    labels[24:48, 60:84] = BALL
+    return labels
+
+
+def photographed(labels: torch.Tensor) -> torch.Tensor:
+    noise = torch.rand(SIZE, SIZE, 3, generator=torch.Generator().manual_seed(0))
+    return (COLOURS[labels] + 0.04 * (noise - 0.5)).clamp(0, 1)
+
+
+@pytest.fixture(scope="module")
+def nested() -> tuple[Segments, torch.Tensor]:
+    """Attention that knows the person: shirt and trousers look at one another, the rest at themselves."""
+    labels = scene()
+    step = SIZE // CELLS
+    tokens = labels[step // 2 :: step, step // 2 :: step].flatten()
+    things = torch.where(tokens == TROUSERS, torch.tensor(SHIRT), tokens)
+    attention = 0.02 + (things[:, None] == things).float() + 0.7 * (tokens[:, None] == tokens).float()
+    attention /= attention.sum(1, keepdim=True)
+    image = photographed(labels)
+    return segment_nested(AttentionMaps({(CELLS, CELLS): attention[None]}), image[None]), image
+
+
+@pytest.fixture
+def finder(nested) -> ObjectFinder:
+    segments, image = nested
+    return ObjectFinder(segments.hierarchies[0], image)
+
+
+def shares(mask: np.ndarray) -> list[float]:
+    """How much of shirt, trousers, ball and ground is in a mask."""
+    labels = scene().numpy()
+    return [round(float(mask[labels == part].mean()), 1) for part in range(4)]
+
+
+def found(finder: ObjectFinder, *prompts: dict) -> list[float]:
+    return shares(finder.find(parse_prompts(list(prompts))).mask)
+
+
+PERSON, PLUS = [1, 1, 0, 0], {"x": 28, "y": 30}
+
+
+@pytest.mark.parametrize(
+    ("prompts", "expected"),
+    [
+        ([], [0, 0, 0, 0]),
+        ([{"x": 28, "y": 30, "label": 0}], [0, 0, 0, 0]),
+        ([{"x": 300, "y": 30}], [0, 0, 0, 0]),
+        ([{"x": 72, "y": 36}], [0, 0, 1, 0]),
+        ([PLUS, {"x": 28, "y": 60}], PERSON),
+        ([PLUS, {"x": 28, "y": 60, "label": 0}], [1, 0, 0, 0]),
+        ([PLUS, {"x": 28, "y": 60}, {"x": 72, "y": 36}], [1, 1, 1, 0]),
+        ([PLUS, {"x": 28, "y": 60}, {"x": 75, "y": 30, "label": 0}], PERSON),
+        ([{"box": [14, 14, 42, 82]}], PERSON),
+        ([{"box": [58, 22, 86, 50]}], [0, 0, 1, 0]),
+        ([{"box": [14, 14, 42, 82]}, {"x": 28, "y": 60, "label": 0}], [1, 0, 0, 0]),
+        ([{"box": [0, 0, 96, 96]}], [1, 1, 1, 1]),
+        ([{"stroke": [[20, 25], [35, 35]]}, {"stroke": [[20, 50], [35, 75]]}], PERSON),
+        ([{"stroke": [[20, 25], [28, 75]]}], PERSON),
+        ([{"stroke": [[20, 25], [28, 75]]}, {"box": [0, 44, 50, 96], "label": 0}], [1, 0, 0, 0]),
+    ],
+)
+def test_the_mask_is_what_the_prompts_mean(finder, prompts, expected):
+    assert found(finder, *prompts) == expected
+
+
+def test_the_size_of_a_click_takes_more_and_less(finder):
+    areas = [
+        finder.find(parse_prompts([{"x": 28, "y": 30, "size": size}])).mask.sum() for size in range(-8, 9)
+    ]
+    assert areas == sorted(areas)
+    assert areas[0] < areas[-1] == SIZE * SIZE
+
+
+def test_a_mask_holds_its_positive_clicks_and_none_of_the_negative_ones(finder):
+    generator = np.random.default_rng(0)
+    for _ in range(25):
+        places = generator.integers(0, (SIZE, SIZE, 2), (6, 3)).tolist()
+        prompts = [{"x": x, "y": y, "label": label} for x, y, label in places]
+        mask = finder.find(parse_prompts(prompts)).mask
+        first_positive = any(prompt["label"] for prompt in prompts)
+        for prompt in prompts:
+            assert mask[prompt["y"], prompt["x"]] == (bool(prompt["label"]) and first_positive)
+
+
+def test_a_leaf_with_clicks_for_and_against_is_divided_among_them(finder):
+    finder_leaves = finder._leaves
+    leaf = finder_leaves[36, 72]
+    rows, columns = np.nonzero(finder_leaves == leaf)
+    left, right = columns.argmin(), columns.argmax()
+    prompts = [
+        {"x": int(columns[left]), "y": int(rows[left])},
+        {"x": int(columns[right]), "y": int(rows[right]), "label": 0},
+    ]
+    mask = finder.find(parse_prompts(prompts)).mask
+    assert mask[rows[left], columns[left]]
+    assert not mask[rows[right], columns[right]]
+
+
+def test_what_belongs_together_scores_higher_than_a_part_of_it(finder):
+    graph = finder._graph
+    first, second = np.unravel_index(graph.conductances.argmax(), graph.conductances.shape)
+    part = np.arange(len(graph.areas)) == first
+    both = part | (np.arange(len(graph.areas)) == second)
+    assert 0 < finder._score(part) < finder._score(both) <= 1
+    kept, lost = np.sqrt(graph.areas[first]), graph.conductances[first].sum()
+    assert finder._score(part) == pytest.approx(kept / (kept + lost))
+    assert finder._score(np.ones(len(part), bool)) == 1
+    assert finder.find(()).score == 0
+
+
+def test_attention_joins_what_colours_do_not(nested):
+    segments, image = nested
+    tree = segments.hierarchies[0]
+    with_attention, without = LeafGraph.of(tree, image), LeafGraph.of(tree, image, attention=False)
+    shirt, trousers = int(tree.leaves[30, 28]), int(tree.leaves[60, 28])
+    ball = int(tree.leaves[36, 72])
+    assert with_attention.distances[shirt, trousers] < with_attention.distances[shirt, ball]
+    assert with_attention.distances[shirt, trousers] < without.distances[shirt, trousers]
+
+
+def test_the_chain_is_stationary_in_the_areas(nested):
+    segments, image = nested
+    for attention in (True, False):
+        graph = LeafGraph.of(segments.hierarchies[0], image, attention)
+        np.testing.assert_allclose(graph.chain.sum(1), 1.0)
+        shares = graph.areas / graph.areas.sum()
+        np.testing.assert_allclose(shares @ graph.chain, shares, rtol=2e-3)
+        np.testing.assert_array_equal(graph.conductances, graph.conductances.T)
+        assert (graph.conductances[graph.lengths == 0] == 0).all()
+
+
+def test_a_markov_map_is_0_where_it_starts_and_far_beyond_the_ground(nested):
+    segments, image = nested
+    tree = segments.hierarchies[0]
+    maps = MarkovMaps(LeafGraph.of(tree, image))
+    shirt, trousers, ball = (int(tree.leaves[y, x]) for y, x in ((30, 28), (60, 28), (36, 72)))
+    values = maps.map(shirt)
+    assert values[shirt] == 0
+    assert values.max() == 1
+    assert values[trousers] < values[ball]
+    likely = maps.likelihood([shirt], [ball])
+    assert likely[shirt] > 0.99 > 0.01 > likely[ball]
+    assert likely[trousers] > 0.5
+    assert ((likely >= 0) & (likely <= 1)).all()
+
+
+def test_potentials_are_those_of_the_network_solved_densely():
+    generator = np.random.default_rng(1)
+    conductances = generator.random((7, 7))
+    conductances = conductances + conductances.T
+    np.fill_diagonal(conductances, 0)
+    ties, drive = generator.random(7), generator.random(7)
+    fixed = np.array([1.0, np.nan, np.nan, 0.0, np.nan, np.nan, np.nan])
+    free = np.isnan(fixed)
+    matrix = np.diag(conductances.sum(1) + ties) - conductances
+    expected = np.linalg.solve(
+        matrix[np.ix_(free, free)], conductances[free][:, ~free] @ fixed[~free] + drive[free]
+    )
+    solved = module._potentials(conductances, ties, drive, fixed)
+    np.testing.assert_allclose(solved[free], expected)
+    assert solved[0] == 1
+    assert solved[3] == 0
+
+
+def test_a_batch_has_an_object_in_each_image(nested):
+    segments, image = nested
+    both = Segments(segments.labels.expand(2, -1, -1), segments.proposals * 2, segments.hierarchies * 2)
+    result, scores = find_object(both, torch.stack((image, image)), parse_prompts([{"x": 72, "y": 36}]))
+    assert result.counts == [1, 1]
+    assert scores[0] == scores[1] > 0
+    assert shares(result.union()[1].numpy() > 0) == [0, 0, 1, 0]
+    nothing, scores = find_object(segments, image[None], ())
+    assert nothing.counts == [0]
+    assert scores == (0.0,)
+
+
+def test_segments_without_a_hierarchy_are_refused_with_where_to_get_one():
+    with pytest.raises(InvalidSettingError, match="DiffSeg Hierarchy"):
+        find_object(Segments(torch.zeros(1, 4, 4, dtype=torch.int32), ()), torch.rand(1, 4, 4, 3), ())
