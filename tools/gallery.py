@@ -8,7 +8,9 @@ FOLDER holds the photographs of `GALLERY` by their names.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image, ImageDraw
@@ -16,7 +18,8 @@ from PIL import Image, ImageDraw
 from diffseg_cli.batch.image_reading import read_image
 from diffseg_cli.batch.segmenter import Segmenter, segment_maps
 from diffseg_cli.batch.settings import DEMO_CAPTURE, ModelChoice, NestedSettings, SegmentSettings
-from diffseg_core import Segments, draw_overlay
+from diffseg_core import Segments, draw_overlay, find_object, parse_prompts, segment_nested
+from diffseg_core.prompting.prompts import Box, Click, Prompt
 
 WIDTH, CAPTION, GAP = 420, 24, 6  # pixels of a panel, of the line below it, and between panels
 QUALITY = 82
@@ -37,6 +40,20 @@ GALLERY = {
     "motorcycle": 80,
     "rocket": 5,
 }
+
+
+# What is asked of DiffSeg Find Object, four to a row of `objects.jpg`.
+OBJECTS: list[tuple[str, list[dict[str, Any]]]] = [
+    ("pagoda", [{"box": [80, 20, 390, 420]}]),
+    ("dahlia", [{"x": 305, "y": 225}]),
+    ("motorcycle", [{"box": [130, 90, 690, 460]}]),
+    ("cat", [{"box": [0, 0, 390, 300]}]),
+    ("astronaut", [{"box": [20, 20, 420, 512]}]),
+    ("coffee", [{"box": [60, 10, 430, 390]}]),
+    ("boats", [{"x": 160, "y": 400}]),
+    ("kite", [{"x": 525, "y": 180}]),
+]
+TILE = (380, 260)  # pixels
 
 
 def panels(segmenter: Segmenter, photograph: Image.Image, number: int) -> Image.Image:
@@ -64,6 +81,33 @@ def _overlay(photograph: Image.Image, segments: Segments) -> Image.Image:
     return Image.fromarray(drawn.mul(255).round().to(torch.uint8).numpy())
 
 
+def objects(segmenter: Segmenter, folder: Path) -> Image.Image:
+    """What DiffSeg Find Object gives for `OBJECTS`, in the light, with its prompts."""
+    sheet = Image.new("RGB", (4 * TILE[0], (len(OBJECTS) + 3) // 4 * TILE[1]), "white")
+    for place, (name, entries) in enumerate(OBJECTS):
+        (file,) = folder.glob(f"{name}.*")
+        photograph, prompts = read_image(file), parse_prompts(entries)
+        nested = segment_nested(segmenter.capture(photograph), photograph)
+        mask = find_object(nested, photograph, prompts)[0].union()[0]
+        dark = photograph.point(lambda value: value // 4)
+        light = Image.fromarray(mask.mul(255).to(torch.uint8).numpy())
+        tile = Image.composite(photograph, dark, light)
+        _draw_prompts(tile, prompts)
+        tile.thumbnail((TILE[0] - GAP, TILE[1] - GAP))
+        sheet.paste(tile, (place % 4 * TILE[0], place // 4 * TILE[1]))
+    return sheet
+
+
+def _draw_prompts(image: Image.Image, prompts: Sequence[Prompt]) -> None:
+    draw = ImageDraw.Draw(image)
+    for prompt in prompts:
+        if isinstance(prompt, Box):
+            draw.rectangle([prompt.x1, prompt.y1, prompt.x2 - 1, prompt.y2 - 1], outline="cyan", width=3)
+        elif isinstance(prompt, Click):
+            x, y = prompt.point
+            draw.ellipse([x - 7, y - 7, x + 7, y + 7], fill="lime" if prompt.positive else "red")
+
+
 def main() -> None:
     """Parse the command line and draw."""
     parser = argparse.ArgumentParser(
@@ -81,6 +125,11 @@ def main() -> None:
             sheet = panels(segmenter, read_image(file), number)
             sheet.save(arguments.out / f"{name}.jpg", quality=QUALITY, optimize=True)
             print(arguments.out / f"{name}.jpg")
+    if arguments.only is None or "objects" in arguments.only:
+        objects(segmenter, arguments.folder).save(
+            arguments.out / "objects.jpg", quality=QUALITY, optimize=True
+        )
+        print(arguments.out / "objects.jpg")
 
 
 if __name__ == "__main__":
