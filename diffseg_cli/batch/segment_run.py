@@ -32,6 +32,7 @@ from diffseg_core.output.export import export_segments
 from .discovery import InputImage
 from .image_reading import read_image
 from .joint_files import forget_joint_files, write_joint_files
+from .prompt_files import read_prompts
 from .run_manifest import describe_changes, read_image_names, read_run_manifest, write_run_manifest
 from .segmenter import Segmenter
 from .settings import CaptureSettings, ModelChoice, SegmentSettings, read_earlier
@@ -49,17 +50,22 @@ class RunSettings:
         capture: as of DiffSeg Capture Attention.
         segment: as of DiffSeg Segment or DiffSeg Hierarchy.
         save_masks: whether each mask is written to a file of its own too.
+        prompts: folder of ``NAME.json``, absolute, with the prompts of one object in each image, see
+            `diffseg_core.prompting.prompts`; None for segments of everything.
     """
 
     model: ModelChoice
     capture: CaptureSettings
     segment: SegmentSettings
     save_masks: bool = False
+    prompts: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the output folder and as people know them."""
         model = {"model": self.model.model, "precision": self.model.precision}
-        return {**model, **asdict(self.capture), **self.segment.to_dict(), "save_masks": self.save_masks}
+        found = {} if self.prompts is None else {"prompts": str(self.prompts)}
+        segment = self.segment.to_dict()
+        return {**model, **asdict(self.capture), **segment, "save_masks": self.save_masks, **found}
 
 
 @dataclass(frozen=True)
@@ -106,8 +112,9 @@ class SegmentWorker:
             OSError: its files cannot be written.
         """
         image.check_names(self._out)
+        prompts = None if self._settings.prompts is None else read_prompts(self._settings.prompts, image.name)
         pixels = as_images(read_image(image.path))
-        segments = self._segmenter.segment(pixels, self._settings.segment)
+        segments = self._segmenter.segment(pixels, self._settings.segment, prompts)
         export_segments(
             segments,
             0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,6 +13,7 @@ from diffseg_core.editing.edge_refinement import refine_edges
 from diffseg_core.images import Images, as_images
 from diffseg_core.merging.segment import segment
 from diffseg_core.nested.segment_nested import segment_nested
+from diffseg_core.prompting.find_object import find_object
 from diffseg_core.segments import Segments
 
 from .models import load_pipeline
@@ -20,6 +22,7 @@ from .settings import CaptureSettings, MergeSettings, ModelChoice, NestedSetting
 if TYPE_CHECKING:
     from diffseg_core.attention.diffusers_capture import Pipeline
     from diffseg_core.images import ImageLike
+    from diffseg_core.prompting.prompts import Prompt
 
 
 class Segmenter:
@@ -64,14 +67,25 @@ class Segmenter:
             pooled_prompt_embeds=self._pooled_prompt,
         )
 
-    def segment(self, image: ImageLike, settings: SegmentSettings) -> Segments:
+    def segment(
+        self, image: ImageLike, settings: SegmentSettings, prompts: Sequence[Prompt] | None = None
+    ) -> Segments:
         """Capture, and segment: labels of the image's size.
+
+        Args:
+            image: as for `capture`.
+            settings: with prompts those of the hierarchy count.
+            prompts: of one object, which then is the only segment; None for segments of everything.
 
         Raises:
             InvalidSettingError, CaptureError: as for `capture` and `segment_maps`.
         """
         checked = as_images(image)
-        return segment_maps(self.capture(checked), checked, settings)
+        if prompts is None:
+            return segment_maps(self.capture(checked), checked, settings)
+        tree = settings.method if isinstance(settings.method, NestedSettings) else NestedSettings()
+        found, _ = find_object(_nested(self.capture(checked), checked, tree), checked, prompts)
+        return refine_edges(found, checked) if settings.refine_edges else found
 
 
 def segment_maps(maps: AttentionMaps, image: ImageLike, settings: SegmentSettings) -> Segments:

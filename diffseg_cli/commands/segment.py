@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from diffseg_core.errors import InvalidSettingError
+
 from ..commands import options
 
 DESCRIPTION = """\
@@ -33,6 +35,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--save-masks", action="store_true", help="write each mask to a file too: NAME_masks/000.png …"
     )
     parser.add_argument(
+        "--prompts",
+        type=Path,
+        metavar="DIR",
+        help="find one object in each image instead, by clicks, boxes and strokes in DIR/NAME.json, such as "
+        '[{"x": 120, "y": 80}, {"box": [10, 20, 200, 150]}] (DiffSeg Find Object)',
+    )
+    parser.add_argument(
         "--overwrite", action="store_true", help="do images again that are done, with any settings"
     )
     options.add_model_options(parser)
@@ -57,11 +66,17 @@ def run(args: argparse.Namespace) -> int:
 
     out = args.out.expanduser().resolve()
     executor = options.make_executor(args)
+    prompts = None if args.prompts is None else args.prompts.expanduser().resolve()
+    if prompts is not None and not prompts.is_dir():
+        raise InvalidSettingError(f"Expected a folder of prompts after --prompts, got {args.prompts}.")
+    if prompts is not None and args.height is None and args.granularity is None:
+        args.granularity = 0  # objects are found in a hierarchy, whatever its cut
     settings = RunSettings(
         options.model_choice(args),
         options.capture_settings(args),
         options.segment_settings(args),
         args.save_masks,
+        prompts,
     )
     others: set[Path] = set()
     images = find_images(args.inputs, out, others)

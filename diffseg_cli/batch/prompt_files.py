@@ -1,0 +1,34 @@
+"""Prompts of one object in each image of a run, in a file for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from diffseg_core.errors import InvalidSettingError
+from diffseg_core.prompting.prompts import Prompt, parse_prompts
+
+
+def read_prompts(folder: Path, name: str) -> tuple[Prompt, ...]:
+    """The prompts of an image.
+
+    Args:
+        folder: of ``NAME.json``.
+        name: of the image in its run; a "/" in it is a folder.
+
+    Raises:
+        InvalidSettingError: there is no such file, or it holds something else.
+    """
+    path = folder / f"{name}.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InvalidSettingError(
+            f"Expected the prompts of the image in {path}, which cannot be read: {error}."
+        ) from error
+    try:
+        prompts = parse_prompts(text)
+    except InvalidSettingError as error:
+        raise InvalidSettingError(f"{path}: {error}") from None
+    if not prompts:
+        raise InvalidSettingError(f"Expected at least one prompt in {path}, got none.")
+    return prompts
