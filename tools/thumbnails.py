@@ -18,10 +18,11 @@ from PIL import Image, ImageDraw, ImageFilter
 from diffseg_cli.batch.image_reading import read_image
 from diffseg_cli.batch.segmenter import Segmenter, segment_maps
 from diffseg_cli.batch.settings import DEMO_CAPTURE, DEMO_MERGE, ModelChoice, NestedSettings, SegmentSettings
-from diffseg_core import Segments, draw_overlay, refine_edges, snap
+from diffseg_core import Segments, draw_overlay, find_object, refine_edges, snap
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.editing.points import Point, segments_under
 from diffseg_core.output.boxes import bounding_boxes
+from diffseg_core.prompting.prompts import Box
 
 from .demo import DEMONSTRATIONS
 from .steps import ROOT
@@ -30,6 +31,7 @@ QUALITY = 86
 ACCENT, TEAL, AMBER = (64, 156, 255), (48, 178, 178), (246, 170, 60)
 BOX_COLOURS = (ACCENT, AMBER, (240, 80, 150))
 CUP = [(135, 179), (436, 225), (277, 309), (363, 281), (220, 213), (225, 254)]
+PAGODA = Box(80, 20, 390, 420)
 BRUSH = [(215, 40), (250, 140), (130, 250), (230, 300), (330, 330), (430, 270), (360, 160)]
 
 
@@ -128,6 +130,16 @@ def click_and_inpaint(scene: Scene) -> Image.Image:
     return _halves(_outlined(scene.photograph, mask, CUP), soft)
 
 
+def box_to_cutout(scene: Scene) -> Image.Image:
+    """The thing that a box means, cut out."""
+    found, _ = find_object(scene.nested(), scene.photograph, [PAGODA])
+    mask = _mask(found.union()[0])
+    out = Image.composite(scene.photograph, _chequered(mask.size), mask)
+    corners = [PAGODA.x1, PAGODA.y1, PAGODA.x2, PAGODA.y2]
+    ImageDraw.Draw(out).rectangle(corners, outline=ACCENT, width=4)
+    return out
+
+
 def regions(scene: Scene) -> Image.Image:
     """Two regions, a prompt for each."""
     mask = scene.clicked(24, list(DEMONSTRATIONS["coffee"].points))
@@ -195,6 +207,7 @@ def main() -> None:
         "workflows/recolour_an_object.jpg": lambda: recolour(coffee),
         "workflows/replace_the_background.jpg": lambda: background(coffee),
         "workflows/segs_to_detailer_needs_impact_pack.jpg": lambda: detailer(coffee),
+        "workflows/box_to_cutout.jpg": lambda: box_to_cutout(pagoda),
         "docs/edges.jpg": lambda: edges(coffee),
     }
     for name, make in made.items():

@@ -262,3 +262,17 @@ def test_the_detailer_changes_the_chosen_segments(
     reached = np.asarray(Image.fromarray(mask[..., 0]).filter(ImageFilter.MaxFilter(41))) > 0
     assert difference(result, photograph)[chosen].mean() > 5
     assert difference(result, photograph)[~reached].max() <= 1, "no more than 8 bits' rounding"
+
+
+def test_a_box_cuts_the_thing_in_it_out(any_comfy_server: ComfyServer, photograph: Pixels) -> None:
+    prompt = prompt_of(any_comfy_server, "box_to_cutout")
+    found = node_of(prompt, class_type="DiffSegObject")
+    assert json.loads(prompt[found]["inputs"]["prompts"]), "it comes with a box"
+    prompt[found]["inputs"]["prompts"] = json.dumps([{"box": [60, 10, 430, 390]}])
+    save_mask(prompt, "found", [found, 0])
+    images = run(any_comfy_server, prompt)
+    (cutout,), (mask,) = images["cutout"], images["found"]
+    chosen = is_set(mask)
+    assert 0.1 < chosen.mean() < 0.7
+    np.testing.assert_array_equal(cutout[..., 3] == 255, chosen)
+    np.testing.assert_array_equal(cutout[chosen][:, :3], photograph[chosen])

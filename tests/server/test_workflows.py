@@ -25,6 +25,7 @@ NODES = {
     "DiffSegSegment",
     "DiffSegHierarchy",
     "DiffSegSelect",
+    "DiffSegObject",
     "DiffSegFilter",
     "DiffSegSnapMask",
     "DiffSegRefine",
