@@ -25,7 +25,10 @@ from ..images import matching_images
 from ..segments import Segments
 from .leaf_graph import LeafGraph
 from .markov_maps import MarkovMaps
+from .network import potentials
 from .prompts import Box, Click, Prompt, Stroke, inside
+from .seeds import Seeds
+from .shapes import box_iou, line_pixels, rectangle
 from .tree_nodes import TreeNodes
 
 if TYPE_CHECKING:
@@ -112,48 +115,50 @@ class ObjectFinder:
         Those outside the image are left out; without any positive one there is no object.
         """
         label = np.zeros(len(self._graph.areas))
-        seeds = _Seeds(len(label))
-        for place, prompt in enumerate(inside(prompts, self._size)):
+        seeds = Seeds(len(label))
+        for prompt in inside(prompts, self._size):
             if isinstance(prompt, Box):
                 label = self._box(prompt, label, seeds)
             elif isinstance(prompt, Click):
-                label = self._click(prompt, label, seeds, is_first=place == 0)
+                label = self._click(prompt, label, seeds)
             else:
                 seeds.add(self._under(prompt), prompt.positive)
                 label = self._walk(label, seeds)
         return FoundObject(self._painted(label > 0.5, prompts, seeds.divided), self._score(label > 0.5))
 
-    def _click(self, click: Click, label: Numbers, seeds: _Seeds, is_first: bool) -> Numbers:
+    def _click(self, click: Click, label: Numbers, seeds: Seeds) -> Numbers:
         leaf = int(self._leaves[click.point.y, click.point.x])
-        blocked = seeds.of(not click.positive)
+        blocked = seeds.of(not click.positive).copy()
         seeds.add([leaf], click.positive, is_click=True)
-        if not is_first and click.size == 0:
+        if click.size == 0 and label.any():
             return self._walk(label, seeds)
+        if click.size == 0 and not click.positive:
+            return label  # there is nothing yet that it could be taken from
         changed = label.copy()
         changed[self._nodes.leaves(self._nodes.part(leaf, blocked, click.size))] = float(click.positive)
         return seeds.applied_to(changed)
 
-    def _walk(self, label: Numbers, seeds: _Seeds) -> Numbers:
+    def _walk(self, label: Numbers, seeds: Seeds) -> Numbers:
         """The walker's decision, 1 for the object."""
         graph = self._graph
         likely = self._maps.likelihood(*seeds.leaves)
         tie = MEMORY * graph.typical_degree * graph.areas / graph.areas.mean()
         wanted = (1.0 - NEW) * label + NEW * likely
-        found = _potentials(graph.conductances, tie, tie * wanted, seeds.values)
+        found = potentials(graph.conductances, tie, tie * wanted, seeds.values)
         return seeds.applied_to((found > 0.5).astype(np.float64))
 
-    def _box(self, box: Box, label: Numbers, seeds: _Seeds) -> Numbers:
+    def _box(self, box: Box, label: Numbers, seeds: Seeds) -> Numbers:
         graph = self._graph
-        share = self._share_of(_rectangle(self._size, box.x1, box.y1, box.x2, box.y2))
+        share = self._share_of(rectangle(self._size, box.x1, box.y1, box.x2, box.y2))
         if not box.positive:
             seeds.add(np.flatnonzero(share >= IN_BOX), False)
             return seeds.applied_to(label)
-        outside = share < IN_BOX
-        if outside.all() or not outside.any():
-            return seeds.applied_to(np.where(outside, 0.0, 1.0))
+        outside = share < min(IN_BOX, share.max())  # of a box smaller than any leaf, what it covers most
+        if not outside.any():
+            return seeds.applied_to(np.ones_like(label))
         quarter_x, quarter_y = (box.x2 - box.x1) // 4, (box.y2 - box.y1) // 4
         middle = (box.x1 + quarter_x, box.y1 + quarter_y, box.x2 - quarter_x, box.y2 - quarter_y)
-        core = self._share_of(_rectangle(self._size, *middle))
+        core = self._share_of(rectangle(self._size, *middle))
         cores = np.flatnonzero(core > 0.5)
         cores = cores if cores.size else np.array([int(np.where(outside, -1.0, core).argmax())])
         like_core, like_outside = (
@@ -163,19 +168,19 @@ class ObjectFinder:
         seeds.add(np.flatnonzero(outside), False)
         strength = LIKENESS * graph.typical_degree
         for_it, against = strength * likely**2, strength * (1.0 - likely) ** 2
-        found = _potentials(graph.conductances, for_it + against, for_it, seeds.values)
+        found = potentials(graph.conductances, for_it + against, for_it, seeds.values)
         return seeds.applied_to(self._filling(box, found).astype(np.float64))
 
-    def _filling(self, box: Box, potentials: Numbers) -> Bitmap:
+    def _filling(self, box: Box, found: Numbers) -> Bitmap:
         """Leaves above a threshold, near a half at best, whose bounding box is most like the one drawn."""
         drawn = np.array([box.x1, box.y1, box.x2, box.y2])
-        best, chosen = -np.inf, potentials > 0.5
+        best, chosen = -np.inf, found > 0.5
         for threshold in THRESHOLDS:
-            above = potentials > threshold
+            above = found > threshold
             if above.any():
                 own = self._extents[above]
                 own = np.concatenate((own[:, :2].min(0), own[:, 2:].max(0)))
-                worth = FILLING * _box_iou(drawn, own) - abs(threshold - 0.5)
+                worth = FILLING * box_iou(drawn, own) - abs(threshold - 0.5)
                 if worth > best:
                     best, chosen = worth, above
         return chosen
@@ -193,7 +198,7 @@ class ObjectFinder:
     def _under(self, stroke: Stroke) -> npt.NDArray[np.int64]:
         """The leaves that a stroke crosses."""
         following = stroke.points[1:] or stroke.points
-        lines = [_line(first, second) for first, second in zip(stroke.points, following, strict=False)]
+        lines = [line_pixels(first, second) for first, second in zip(stroke.points, following, strict=False)]
         pixels = np.concatenate(lines)
         within = ((pixels >= 0) & (pixels < (self._size.width, self._size.height))).all(1)
         pixels = np.unique(pixels[within], axis=0)
@@ -230,64 +235,10 @@ class ObjectFinder:
     def _score(self, chosen: Bitmap) -> float:
         if not chosen.any():
             return 0.0
-        own = np.sqrt(
-            self._graph.areas[chosen]
-        ).sum()  # as over borders of the leaves' extent without a difference
+        # A leaf's own: as over a border of its extent without a difference.
+        own = np.sqrt(self._graph.areas[chosen]).sum()
         kept = self._graph.conductances[np.ix_(chosen, chosen)].sum() + own
         return float(kept / (self._graph.conductances[chosen].sum() + own))
-
-
-class _Seeds:
-    """The leaves that prompts fix. The last one's word counts; clicks for and against one leaf divide it."""
-
-    def __init__(self, count: int) -> None:
-        self._positive = np.zeros(count, dtype=bool)
-        self._negative = np.zeros(count, dtype=bool)
-        self._clicked = np.zeros(count, dtype=bool)
-
-    def add(self, leaves: npt.NDArray[np.int64] | list[int], positive: bool, is_click: bool = False) -> None:
-        own, other = self._positive, self._negative
-        if not positive:
-            own, other = other, own
-        own[leaves] = True
-        other[leaves] &= self._clicked[leaves] & is_click
-        self._clicked[leaves] = is_click
-
-    @property
-    def divided(self) -> Bitmap:
-        """Leaves with clicks for and against."""
-        return self._positive & self._negative
-
-    def of(self, positive: bool) -> Bitmap:
-        return self._positive if positive else self._negative
-
-    @property
-    def leaves(self) -> tuple[list[int], list[int]]:
-        """Those for the object, and those against it."""
-        return self._positive.nonzero()[0].tolist(), self._negative.nonzero()[0].tolist()
-
-    @property
-    def values(self) -> Numbers:
-        """1 for, 0 against, a half with both words; NaN of a free leaf."""
-        values = np.where(self._positive, 1.0, np.where(self._negative, 0.0, np.nan))
-        values[self.divided] = 0.5
-        return values
-
-    def applied_to(self, label: Numbers) -> Numbers:
-        return np.where(self._positive, 1.0, np.where(self._negative, 0.0, label))
-
-
-def _potentials(conductances: Numbers, ties: Numbers, drive: Numbers, fixed: Numbers) -> Numbers:
-    """Solve ``(diag(degree + ties) − W) x = W x_fixed + drive`` for the leaves whose ``fixed`` is NaN."""
-    from scipy.sparse import csc_matrix, diags
-    from scipy.sparse.linalg import spsolve
-
-    free = np.isnan(fixed)
-    found = np.where(free, 0.0, fixed)
-    if free.any():
-        network = diags((conductances.sum(1) + ties)[free]) - csc_matrix(conductances[np.ix_(free, free)])
-        found[free] = spsolve(csc_matrix(network), conductances[free] @ found + drive[free])
-    return found
 
 
 def _likeness(distances: Numbers, to: npt.NDArray[np.int64]) -> Numbers:
@@ -295,22 +246,3 @@ def _likeness(distances: Numbers, to: npt.NDArray[np.int64]) -> Numbers:
     few = min(CLOSEST, len(to))
     nearest: Numbers = np.sort(distances[:, to], axis=1)[:, :few].mean(1)
     return nearest
-
-
-def _rectangle(size: GridSize, x1: int, y1: int, x2: int, y2: int) -> Bitmap:
-    pixels = np.zeros(tuple(size), dtype=bool)
-    pixels[y1:y2, x1:x2] = True
-    return pixels
-
-
-def _box_iou(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> float:
-    sides = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
-    shared = float(np.maximum(sides, 0).prod())
-    whole = float((first[2:] - first[:2]).prod() + (second[2:] - second[:2]).prod()) - shared
-    return shared / whole
-
-
-def _line(first: tuple[int, int], second: tuple[int, int]) -> npt.NDArray[np.int64]:
-    """The pixels of a straight line: int64 ``[n, 2]``, column and row."""
-    count = max(abs(second[0] - first[0]), abs(second[1] - first[1])) + 1
-    return np.rint(np.linspace(first, second, count)).astype(np.int64)

@@ -8,10 +8,10 @@ import torch
 
 from diffseg_core import InvalidSettingError, Segments, find_object, parse_prompts, segment_nested
 from diffseg_core.attention.maps import AttentionMaps
-from diffseg_core.prompting import find_object as module
 from diffseg_core.prompting.find_object import ObjectFinder
 from diffseg_core.prompting.leaf_graph import LeafGraph
 from diffseg_core.prompting.markov_maps import MarkovMaps
+from diffseg_core.prompting.network import potentials
 
 SIZE, CELLS = 96, 24
 SHIRT, TROUSERS, BALL, GROUND = range(4)
@@ -75,6 +75,8 @@ PERSON, PLUS = [1, 1, 0, 0], {"x": 28, "y": 30}
         ([PLUS, {"x": 28, "y": 60, "label": 0}], [1, 0, 0, 0]),
         ([PLUS, {"x": 28, "y": 60}, {"x": 72, "y": 36}], [1, 1, 1, 0]),
         ([PLUS, {"x": 28, "y": 60}, {"x": 75, "y": 30, "label": 0}], PERSON),
+        ([{"x": 28, "y": 60, "label": 0}, PLUS], [1, 0, 0, 0]),
+        ([{"box": [70, 34, 73, 37]}], [0, 0, 1, 0]),  # smaller than the ball, which is a leaf
         ([{"box": [14, 14, 42, 82]}], PERSON),
         ([{"box": [58, 22, 86, 50]}], [0, 0, 1, 0]),
         ([{"box": [14, 14, 42, 82]}, {"x": 28, "y": 60, "label": 0}], [1, 0, 0, 0]),
@@ -181,7 +183,7 @@ def test_potentials_are_those_of_the_network_solved_densely():
     expected = np.linalg.solve(
         matrix[np.ix_(free, free)], conductances[free][:, ~free] @ fixed[~free] + drive[free]
     )
-    solved = module._potentials(conductances, ties, drive, fixed)
+    solved = potentials(conductances, ties, drive, fixed)
     np.testing.assert_allclose(solved[free], expected)
     assert solved[0] == 1
     assert solved[3] == 0
