@@ -202,6 +202,14 @@ class GraphPage(FrontEnd):
         self.page.mouse.up()
         self.page.evaluate(TWO_FRAMES)
 
+    def wait_until_sharp(self) -> None:
+        """Until the canvases are as fine as the screen: the picker looks at its size a few times a second."""
+        self.page.wait_for_function(
+            "canvas => Math.abs(canvas.width / canvas.getBoundingClientRect().width - 1) < 0.06",
+            arg=self.view.element_handle(),
+            timeout=5_000,
+        )
+
     def canvas_width(self) -> int:
         """Pixels that the image is drawn with."""
         return self.view.evaluate("canvas => canvas.width")

@@ -134,6 +134,7 @@ def test_scrubbing_through_300_segments_keeps_up_with_the_screen(
     run = graph.run()
     graph.zoom_to((512, 512), scale=graph.zoom() * 1024 / graph.box().width)
     graph.click((500, 500))
+    graph.wait_until_sharp()
     assert graph.canvas_width() == pytest.approx(1024, rel=0.06)
     positions = np.log(np.arange(2, 300, 5)) / np.log(300)
     rounds = np.array([graph.page.evaluate(SCRUB, positions.tolist()) for _ in range(5)])

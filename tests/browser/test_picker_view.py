@@ -43,6 +43,7 @@ def test_a_resized_node_keeps_the_image_whole_and_sharp(
     assert second.width / second.height == pytest.approx(width / height, rel=0.01)
     place = inside(before.labels, 6)
     graph.click(place)
+    graph.wait_until_sharp()
     assert graph.canvas_width() == pytest.approx(second.width, rel=0.06), "as fine as the screen"
     assert (graph.run().mask == (before.labels == 6)).all()
 
@@ -76,6 +77,7 @@ def test_among_300_segments_the_light_follows_the_mouse_at_once(
     assert len(np.unique(run.labels)) == 300
     graph.zoom_to((512, 512), scale=graph.zoom() * 1024 / graph.box().width)
     graph.hover((500, 500))
+    graph.wait_until_sharp()
     assert graph.canvas_width() == pytest.approx(1024, rel=0.06)
     places = [graph.place(pixel) for pixel in np.random.default_rng(1).integers(300, 700, (40, 2)).tolist()]
     times = graph.page.evaluate(HOVER, places)

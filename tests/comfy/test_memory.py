@@ -61,6 +61,7 @@ def outputs(pack, run_capture, sd1, images) -> dict[str, Any]:
         "DiffSegHierarchy": nested,
         "DiffSegFilter": nodes.filter.DiffSegFilter.execute(nested, "0-2", 0.0, 100.0, "any", 0, "any")[0],
         "DiffSegRefine": nodes.refine.DiffSegRefine.execute(nested, image, 2.0, False, 0)[0],
+        "DiffSegObject": nodes.find_object.DiffSegObject.execute(attention, image, '[{"x": 9, "y": 9}]')[1],
         "DiffSegSnapMask": nodes.snap_mask.DiffSegSnapMask.execute(nested, torch.ones(1, 100, 150), 50.0)[0],
     }
 
