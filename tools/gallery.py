@@ -12,14 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image, ImageDraw
 
 from diffseg_cli.batch.image_reading import read_image
 from diffseg_cli.batch.segmenter import Segmenter, segment_maps
 from diffseg_cli.batch.settings import DEMO_CAPTURE, ModelChoice, NestedSettings, SegmentSettings
-from diffseg_core import Segments, draw_overlay, find_object, parse_prompts, segment_nested
+from diffseg_core import find_object, parse_prompts, segment_nested
 from diffseg_core.prompting.prompts import Box, Click, Prompt
+
+from .drawing import mask_image, overlay_image
 
 WIDTH, CAPTION, GAP = 420, 24, 6  # pixels of a panel, of the line below it, and between panels
 QUALITY = 82
@@ -63,8 +64,11 @@ def panels(segmenter: Segmenter, photograph: Image.Image, number: int) -> Image.
     turned = segment_maps(maps, photograph, SegmentSettings(NestedSettings(number)))
     shown = [
         (photograph, "photograph"),
-        (_overlay(photograph, automatic), f"automatic cut: {automatic.counts[0]} segments"),
-        (_overlay(photograph, turned), f"{number} segments"),
+        (
+            overlay_image(photograph, automatic, numbers=False),
+            f"automatic cut: {automatic.counts[0]} segments",
+        ),
+        (overlay_image(photograph, turned, numbers=False), f"{number} segments"),
     ]
     height = round(photograph.height * WIDTH / photograph.width)
     sheet = Image.new("RGB", (3 * WIDTH + 2 * GAP, height + CAPTION), "white")
@@ -76,11 +80,6 @@ def panels(segmenter: Segmenter, photograph: Image.Image, number: int) -> Image.
     return sheet
 
 
-def _overlay(photograph: Image.Image, segments: Segments) -> Image.Image:
-    drawn = draw_overlay(photograph, segments, numbers=False)[0]
-    return Image.fromarray(drawn.mul(255).round().to(torch.uint8).numpy())
-
-
 def objects(segmenter: Segmenter, folder: Path) -> Image.Image:
     """What DiffSeg Find Object gives for `OBJECTS`, in the light, with its prompts."""
     sheet = Image.new("RGB", (4 * TILE[0], (len(OBJECTS) + 3) // 4 * TILE[1]), "white")
@@ -90,8 +89,7 @@ def objects(segmenter: Segmenter, folder: Path) -> Image.Image:
         nested = segment_nested(segmenter.capture(photograph), photograph)
         mask = find_object(nested, photograph, prompts)[0].union()[0]
         dark = photograph.point(lambda value: value // 4)
-        light = Image.fromarray(mask.mul(255).to(torch.uint8).numpy())
-        tile = Image.composite(photograph, dark, light)
+        tile = Image.composite(photograph, dark, mask_image(mask))
         _draw_prompts(tile, prompts)
         tile.thumbnail((TILE[0] - GAP, TILE[1] - GAP))
         sheet.paste(tile, (place % 4 * TILE[0], place // 4 * TILE[1]))

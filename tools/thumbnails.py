@@ -18,13 +18,14 @@ from PIL import Image, ImageDraw, ImageFilter
 from diffseg_cli.batch.image_reading import read_image
 from diffseg_cli.batch.segmenter import Segmenter, segment_maps
 from diffseg_cli.batch.settings import DEMO_CAPTURE, DEMO_MERGE, ModelChoice, NestedSettings, SegmentSettings
-from diffseg_core import Segments, draw_overlay, find_object, refine_edges, snap
+from diffseg_core import Segments, find_object, refine_edges, snap
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.editing.points import Point, segments_under
 from diffseg_core.output.boxes import bounding_boxes
 from diffseg_core.prompting.prompts import Box
 
 from .demo import DEMONSTRATIONS
+from .drawing import mask_image, overlay_image
 from .steps import ROOT
 
 QUALITY = 86
@@ -57,18 +58,13 @@ class Scene:
 
     def overlay(self, segments: Segments) -> Image.Image:
         """As of DiffSeg Preview."""
-        drawn = draw_overlay(self.photograph, segments)[0]
-        return Image.fromarray(drawn.mul(255).round().to(torch.uint8).numpy())
+        return overlay_image(self.photograph, segments)
 
     def clicked(self, number: int, points: list[tuple[int, int]]) -> Image.Image:
         """The mask of the segments under these points, mode L."""
         segments = self.nested(number)
         chosen = segments_under(segments.labels[0], [Point(*point) for point in points])
-        return _mask(segments.subset([chosen]).union()[0])
-
-
-def _mask(mask: torch.Tensor) -> Image.Image:
-    return Image.fromarray(mask.mul(255).to(torch.uint8).cpu().numpy())
+        return mask_image(segments.subset([chosen]).union()[0])
 
 
 def _halves(left: Image.Image, right: Image.Image) -> Image.Image:
@@ -119,7 +115,7 @@ def clean_up(scene: Scene) -> Image.Image:
         stroke,
     )
     snapped = snap(scene.nested(24), torch.from_numpy(np.array(stroke)).float()[None] / 255)
-    mask = _mask(snapped.union()[0])
+    mask = mask_image(snapped.union()[0])
     return _halves(red, Image.composite(scene.photograph, _chequered(stroke.size), mask))
 
 
@@ -133,7 +129,7 @@ def click_and_inpaint(scene: Scene) -> Image.Image:
 def box_to_cutout(scene: Scene) -> Image.Image:
     """The thing that a box means, cut out."""
     found, _ = find_object(scene.nested(), scene.photograph, [PAGODA])
-    mask = _mask(found.union()[0])
+    mask = mask_image(found.union()[0])
     out = Image.composite(scene.photograph, _chequered(mask.size), mask)
     corners = [PAGODA.x1, PAGODA.y1, PAGODA.x2, PAGODA.y2]
     ImageDraw.Draw(out).rectangle(corners, outline=ACCENT, width=4)
@@ -172,7 +168,7 @@ def detailer(scene: Scene) -> Image.Image:
     boxes = bounding_boxes(labels, segments.counts[0])
     inner = [i for i, box in enumerate(boxes) if box.x1 > 0 and box.x2 < labels.shape[1]]
     inner = [i for i in inner if boxes[i].y1 > 0 and boxes[i].y2 < labels.shape[0]][:3]
-    out = _outlined(scene.photograph, _mask(segments.subset([inner]).union()[0]), [])
+    out = _outlined(scene.photograph, mask_image(segments.subset([inner]).union()[0]), [])
     draw = ImageDraw.Draw(out)
     for colour, index in zip(BOX_COLOURS, inner, strict=False):
         box = boxes[index]

@@ -74,21 +74,22 @@ class Segmenter:
 
         Args:
             image: as for `capture`.
-            settings: with prompts those of the hierarchy count.
+            settings: with prompts, those of a hierarchy.
             prompts: of one object, which then is the only segment; None for segments of everything.
 
         Raises:
             InvalidSettingError, CaptureError: as for `capture` and `segment_maps`.
         """
         checked = as_images(image)
-        if prompts is None:
-            return segment_maps(self.capture(checked), checked, settings)
-        tree = settings.method if isinstance(settings.method, NestedSettings) else NestedSettings()
-        found, _ = find_object(_nested(self.capture(checked), checked, tree), checked, prompts)
-        return refine_edges(found, checked) if settings.refine_edges else found
+        return segment_maps(self.capture(checked), checked, settings, prompts)
 
 
-def segment_maps(maps: AttentionMaps, image: ImageLike, settings: SegmentSettings) -> Segments:
+def segment_maps(
+    maps: AttentionMaps,
+    image: ImageLike,
+    settings: SegmentSettings,
+    prompts: Sequence[Prompt] | None = None,
+) -> Segments:
     """Segments of captured attention; to try several settings on one capture.
 
     An attention grid that is narrower than the anchors (a panorama of 12,000×400 pixels has eight rows) is
@@ -98,6 +99,7 @@ def segment_maps(maps: AttentionMaps, image: ImageLike, settings: SegmentSetting
         maps: the captured attention.
         image: that of the capture; the label map has its size.
         settings: as of DiffSeg Segment or DiffSeg Hierarchy; areas in percent.
+        prompts: as of `Segmenter.segment`.
 
     Raises:
         InvalidSettingError: a setting outside its range.
@@ -107,6 +109,8 @@ def segment_maps(maps: AttentionMaps, image: ImageLike, settings: SegmentSetting
         segments = _nested(maps, checked, settings.method)
     else:
         segments = _merged(maps, checked, settings.method)
+    if prompts is not None:
+        segments, _ = find_object(segments, checked, prompts)
     return refine_edges(segments, checked) if settings.refine_edges else segments
 
 

@@ -168,6 +168,7 @@ def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
 
 def _evaluate_prompts(args: argparse.Namespace) -> int:
     with require_extra():
+        from ..evaluation.datasets.objects import ObjectFolder
         from ..evaluation.prompt_evaluation import evaluate_prompts, write_prompt_results
     import torch
 
@@ -179,14 +180,10 @@ def _evaluate_prompts(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     model, capture = options.model_choice(args), options.capture_settings(args)
     folder = (args.out or _folder_of(args.dataset, model)).expanduser().resolve()
+    images = ObjectFolder(args.root.expanduser().resolve())
+    names = _images(images.names, args.skip, args.limit)
     records = []
-    chosen = evaluate_prompts(
-        args.dataset,
-        args.root.expanduser().resolve(),
-        Segmenter(model, capture),
-        lambda names: _images(names, args.skip, args.limit),
-    )
-    for record in chosen:
+    for record in evaluate_prompts(args.dataset, images, names, Segmenter(model, capture)):
         records.append(record)
         print(f"{record['image']}", file=sys.stderr, flush=True)
     settings = {"model": model.model, "precision": model.precision, **asdict(capture)}

@@ -19,16 +19,16 @@ from diffseg_core.prompting.prompts import Box, Click
 from .datasets.objects import AnnotatedObject
 
 Bitmap = npt.NDArray[np.bool_]
-Segmenter = Callable[[Sequence[Click]], Bitmap]
+ClickMethod = Callable[[Sequence[Click]], Bitmap]
 
-MOST_CLICKS = 20
+MAX_CLICKS = 20
 
 
-def click_ious(segmenter: Segmenter, truth: AnnotatedObject, clicks: int = MOST_CLICKS) -> list[float]:
+def click_ious(method: ClickMethod, truth: AnnotatedObject, clicks: int = MAX_CLICKS) -> list[float]:
     """The IoU after each of so many clicks.
 
     Args:
-        segmenter: gives the mask of all clicks so far.
+        method: gives the mask of all clicks so far.
         truth: the object.
         clicks: how many.
     """
@@ -40,7 +40,7 @@ def click_ious(segmenter: Segmenter, truth: AnnotatedObject, clicks: int = MOST_
         click = next_click(mask, truth, clicked)
         clicked[click.point.y, click.point.x] = True
         given.append(click)
-        mask = segmenter(given)
+        mask = method(given)
         ious.append(object_iou(mask, truth))
     return ious
 

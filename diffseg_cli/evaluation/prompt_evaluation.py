@@ -33,22 +33,21 @@ Records = list[dict[str, Any]]
 
 
 def evaluate_prompts(
-    kind: str, root: Path, segmenter: Segmenter, names: Callable[[Sequence[str]], Sequence[str]]
+    kind: str, folder: ObjectFolder, names: Sequence[str], segmenter: Segmenter
 ) -> Iterator[dict[str, Any]]:
     """Measure one image after the other.
 
     Args:
         kind: "clicks" or "boxes".
-        root: of an `ObjectFolder`.
+        folder: of the images.
+        names: of those to measure.
         segmenter: captures the attention.
-        names: chooses among the images' names.
 
     Yields:
         for each image its name, and IoUs by method: of clicks after each, of boxes for each of `LARGER`; and
         the seconds of a click, or of a box.
     """
-    folder = ObjectFolder(root)
-    for name in names(folder.names):
+    for name in names:
         truth = folder.load(name)
         images = as_images(truth.pixels)
         maps = segmenter.capture(images)

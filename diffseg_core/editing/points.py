@@ -21,6 +21,10 @@ class Point(NamedTuple):
     x: int
     y: int
 
+    def lies_in(self, size: GridSize) -> bool:
+        """Whether it is a pixel of an image of this size."""
+        return 0 <= self.x < size.width and 0 <= self.y < size.height
+
 
 def parse_points(value: Any) -> tuple[Point, ...]:
     """Read points as ComfyUI's nodes write them: ``[{"x": 120, "y": 80}, …]`` in pixels.
@@ -35,17 +39,26 @@ def parse_points(value: Any) -> tuple[Point, ...]:
     Raises:
         InvalidSettingError: broken JSON, or an entry that is not a point; the message quotes it.
     """
-    entries = _from_json(value) if isinstance(value, str) else value
+    entries = read_json(value, "points", EXAMPLE) if isinstance(value, str) else value
     if entries is None:
         return ()
     if not isinstance(entries, (list, tuple)):
         raise InvalidSettingError(
             f"Expected a list of points such as {EXAMPLE}, got {_quote(entries)}. Put it in brackets."
         )
-    return tuple(_point(entry, number) for number, entry in enumerate(entries))
+    return tuple(read_point(entry, number) for number, entry in enumerate(entries))
 
 
-def _from_json(text: str) -> Any:
+def read_json(text: str, what: str, example: str) -> Any:
+    """What JSON text stands for; None for empty text.
+
+    Args:
+        text: typed by a person, or sent by a program.
+        what: it should hold, in the plural, with an example.
+
+    Raises:
+        InvalidSettingError: text that is not JSON.
+    """
     if not text.strip():
         return None
     try:
@@ -53,17 +66,22 @@ def _from_json(text: str) -> Any:
     except json.JSONDecodeError as error:
         around = text[max(0, error.pos - 20) : error.pos + 20]
         raise InvalidSettingError(
-            f"Expected points as JSON such as {EXAMPLE}, got text that is not JSON at character "
+            f"Expected {what} as JSON such as {example}, got text that is not JSON at character "
             f"{error.pos} ({error.msg}), near {around!r}. Mend it, or clear it to choose nothing."
         ) from None
     except (ValueError, RecursionError):  # a number of thousands of digits, thousands of brackets
         raise InvalidSettingError(
-            f"Expected points as JSON such as {EXAMPLE}, got a number or a nesting that is too long, in text "
+            f"Expected {what} as JSON such as {example}, got a number or a nesting that is too long, in text "
             f"that begins with {text[:40]!r}. Mend it, or clear it to choose nothing."
         ) from None
 
 
-def _point(entry: Any, number: int) -> Point:
+def read_point(entry: Any, number: int) -> Point:
+    """One entry of a list of points, by its number in that list.
+
+    Raises:
+        InvalidSettingError: it is not a point; the message quotes it.
+    """
     if isinstance(entry, Mapping):
         x, y = _pixel(entry.get("x")), _pixel(entry.get("y"))
         if x is not None and y is not None:
@@ -94,8 +112,7 @@ def split_by_place(points: Iterable[Point], size: GridSize) -> tuple[list[Point]
     inside: list[Point] = []
     outside: list[Point] = []
     for point in points:
-        within = 0 <= point.x < size.width and 0 <= point.y < size.height
-        (inside if within else outside).append(point)
+        (inside if point.lies_in(size) else outside).append(point)
     return inside, outside
 
 

@@ -116,7 +116,8 @@ class ObjectFinder:
         """
         label = np.zeros(len(self._graph.areas))
         seeds = Seeds(len(label))
-        for prompt in inside(prompts, self._size):
+        prompts = inside(prompts, self._size)
+        for prompt in prompts:
             if isinstance(prompt, Box):
                 label = self._box(prompt, label, seeds)
             elif isinstance(prompt, Click):
@@ -216,7 +217,7 @@ class ObjectFinder:
         """Leaves to pixels; those to be divided go to the clicks that are nearest in place and colour."""
         mask: Bitmap = chosen[self._leaves]
         by_leaf: dict[int, list[Click]] = {}
-        for prompt in inside(prompts, self._size):
+        for prompt in prompts:
             if isinstance(prompt, Click):
                 by_leaf.setdefault(int(self._leaves[prompt.point.y, prompt.point.x]), []).append(prompt)
         for leaf, clicks in by_leaf.items():

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..editing.points import Point, parse_points
+from ..editing.points import Point, read_json, read_point
 from ..errors import InvalidSettingError
 from ..grid import GridSize
 
@@ -64,7 +63,7 @@ def parse_prompts(value: Any) -> tuple[Prompt, ...]:
     """Read prompts: ``{"x": 120, "y": 80}``, ``{"box": [x1, y1, x2, y2]}`` or ``{"stroke": [[x, y], …]}``.
 
     Each may have a ``label`` (1 for the object, the default, or 0), a click also a ``size``. Points are read
-    as `parse_points` reads them, so what ComfyUI's SAM3 node and KJNodes write is a list of clicks.
+    as `editing.points` reads them, so what ComfyUI's SAM3 node and KJNodes write is a list of clicks.
 
     Args:
         value: JSON text, or what it stands for: a list of mappings. Empty text, ``null`` and None are none.
@@ -73,13 +72,7 @@ def parse_prompts(value: Any) -> tuple[Prompt, ...]:
         InvalidSettingError: broken JSON, or an entry that is no prompt; the message quotes it.
     """
     if isinstance(value, str):
-        try:
-            value = json.loads(value) if value.strip() else None
-        except ValueError as error:
-            raise InvalidSettingError(
-                f"Expected prompts as JSON such as {EXAMPLE}, got text that is not JSON ({error}). Fix "
-                "it, or clear it."
-            ) from None
+        value = read_json(value, "prompts", EXAMPLE)
     if value is None:
         return ()
     if not isinstance(value, (list, tuple)):
@@ -92,20 +85,16 @@ def inside(prompts: Sequence[Prompt], size: GridSize) -> list[Prompt]:
     found: list[Prompt] = []
     for prompt in prompts:
         if isinstance(prompt, Click):
-            if _is_inside(prompt.point, size):
+            if prompt.point.lies_in(size):
                 found.append(prompt)
         elif isinstance(prompt, Box):
             x1, x2 = (min(max(x, 0), size.width) for x in (prompt.x1, prompt.x2))
             y1, y2 = (min(max(y, 0), size.height) for y in (prompt.y1, prompt.y2))
             if x1 < x2 and y1 < y2:
                 found.append(Box(x1, y1, x2, y2, prompt.positive))
-        elif any(_is_inside(point, size) for point in prompt.points):
+        elif any(point.lies_in(size) for point in prompt.points):
             found.append(prompt)
     return found
-
-
-def _is_inside(point: Point, size: GridSize) -> bool:
-    return 0 <= point.x < size.width and 0 <= point.y < size.height
 
 
 def _prompt(entry: Any, number: int) -> Prompt:
@@ -124,8 +113,7 @@ def _prompt(entry: Any, number: int) -> Prompt:
         raise InvalidSettingError(
             f"Expected a whole number for the size of prompt {number}, got {size!r:.40}."
         )
-    (point,) = parse_points([entry])
-    return Click(point, positive, size)
+    return Click(read_point(entry, number), positive, size)
 
 
 def _box(corners: Any, number: int, positive: bool) -> Box:
@@ -147,7 +135,7 @@ def _points(pairs: Any, number: int) -> tuple[Point, ...]:
         raise _refused(pairs, number)
     if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in pairs):
         raise _refused(pairs, number)
-    return parse_points([{"x": x, "y": y} for x, y in pairs])
+    return tuple(read_point({"x": x, "y": y}, number) for x, y in pairs)
 
 
 def _refused(entry: Any, number: int) -> InvalidSettingError:

@@ -43,16 +43,15 @@ class TreeNodes:
         heights, areas = np.zeros(nodes), np.zeros(nodes, dtype=np.int64)
         areas[:leaves] = tree.areas.cpu().numpy()
         heights[leaves:] = tree.heights.cpu().numpy()
+        sizes = np.ones(nodes, dtype=np.int64)  # in leaves
         node = np.arange(leaves)
         children = np.zeros((nodes, 2), dtype=np.int64)
         for join, (first, second) in enumerate(tree.joins.cpu().tolist(), start=leaves):
             children[join] = node[first], node[second]
             parents[children[join]] = join
             areas[join] = areas[children[join]].sum()
-            node[first] = join
-        sizes = np.ones(nodes, dtype=np.int64)
-        for join in range(leaves, nodes):
             sizes[join] = sizes[children[join]].sum()
+            node[first] = join
         spans[-1] = 0, leaves
         for join in range(nodes - 1, leaves - 1, -1):
             first, second = children[join]
@@ -94,11 +93,6 @@ class TreeNodes:
         above = self.upwards(leaf)
         free = [node for node in above[:-1] if not blocked[self.leaves(node)].any()] or [leaf]
         small = [node for node in free if self.areas[node] <= LARGEST * self.total] or [leaf]
-        worth = [
-            (self.heights[self.parents[node]] - self.heights[node]) * self.areas[node]
-            if node != above[-1]
-            else 0
-            for node in small
-        ]
+        worth = [(self.heights[self.parents[node]] - self.heights[node]) * self.areas[node] for node in small]
         place = above.index(small[int(np.argmax(worth))]) + steps
         return above[min(max(place, 0), len(above) - 1)]

@@ -40,6 +40,8 @@ def test_prompts_are_read(value, expected):
     [
         ('[{"x": 1', "not JSON"),
         ("7", "list of prompts"),
+        ("[" * 100_000, "nesting that is too long"),
+        ([{"x": 1, "y": 2}, {"box": [1, "a", 3, 4]}], "as entry 1"),
         ([7], "prompt 0"),
         ([{"x": 1, "y": 2}, {"x": 1}], '"x": 1'),
         ([{"x": 1, "y": 2, "label": 2}], "label of 1 or 0 in prompt 0, got 2"),

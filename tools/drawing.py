@@ -1,0 +1,19 @@
+"""Segments and masks as Pillow's images, for the pictures of the documentation."""
+
+from __future__ import annotations
+
+import torch
+from PIL import Image
+
+from diffseg_core import Segments, draw_overlay
+
+
+def overlay_image(photograph: Image.Image, segments: Segments, numbers: bool = True) -> Image.Image:
+    """As of DiffSeg Preview, of the first image."""
+    drawn = draw_overlay(photograph, segments, numbers=numbers)[0]
+    return Image.fromarray(drawn.mul(255).round().to(torch.uint8).numpy())
+
+
+def mask_image(mask: torch.Tensor) -> Image.Image:
+    """A mask ``[H, W]`` of zeros and ones in mode L."""
+    return Image.fromarray(mask.mul(255).to(torch.uint8).cpu().numpy())
