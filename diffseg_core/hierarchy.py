@@ -23,7 +23,8 @@ class Hierarchy:
     S − ``number`` joins, so a coarser cut consists of unions of a finer one's segments.
 
     Attributes:
-        leaves: int32 ``[H, W]``, 0..S-1: the finest segments.
+        leaves: int32 ``[H, W]``, 0..S-1: the finest segments; −1 for pixels that belong to none, as
+            `over` leaves them.
         joins: int64 ``[S-1, 2]``, in order: the segment ``joins[m, 1]`` becomes part of ``joins[m, 0]``,
             the smaller number.
         heights: float64 ``[S-1]``, in nats, never falling: the divergence over which each join went.
@@ -48,7 +49,7 @@ class Hierarchy:
     @cached_property
     def areas(self) -> torch.Tensor:
         """Pixels of every leaf: int64 ``[S]``."""
-        return self.leaves.flatten().bincount(minlength=self.count)
+        return (self.leaves.flatten() + 1).bincount(minlength=self.count + 1)[1:]
 
     def number_at(self, height: float) -> int:
         """How many segments are left when all that differ by at most ``height`` nats have joined."""
@@ -93,8 +94,8 @@ class Hierarchy:
         """The partition into ``number`` segments; into all leaves, if there are fewer.
 
         Returns:
-            int32 ``[H, W]``, 0..K-1 in the order of the segments' first leaves, and float32 ``[K, h, w]``,
-            the mean attention map of each segment's pixels.
+            int32 ``[H, W]``, 0..K-1 in the order of the segments' first leaves and −1 where no leaf is, and
+            float32 ``[K, h, w]``, the mean attention map of each segment's pixels.
 
         Raises:
             InvalidSettingError: fewer than 1 segment.
@@ -105,5 +106,33 @@ class Hierarchy:
         areas = weights.new_zeros(len(names)).index_add_(0, index, weights)
         sums = self.maps.new_zeros(len(names), *self.maps.shape[1:])
         sums.index_add_(0, index, self.maps * weights[:, None, None])
-        labels = index.int().index_select(0, self.leaves.flatten()).view(self.leaves.shape)
+        numbers = torch.cat((index.new_full((1,), -1), index)).int()
+        labels = numbers.index_select(0, self.leaves.flatten() + 1).view(self.leaves.shape)
         return labels, sums / areas[:, None, None]
+
+    def over(self, leaves: torch.Tensor) -> Hierarchy:
+        """The tree over other pixels: some of them left out, or their leaves changed.
+
+        Leaves without a pixel fall away, and joins of which only one side is left. So a cut that consists of
+        unions of what is left stays one, and every coarser one.
+
+        Args:
+            leaves: int ``[H, W]``, of these leaves, −1 for none.
+        """
+        kept = (leaves.flatten() + 1).bincount(minlength=self.count + 1)[1:] > 0
+        numbers = torch.where(kept, kept.cumsum(0) - 1, -1)
+        first = numbers.tolist()
+        joins, heights = [], []
+        for (one, other), height in zip(self.joins.tolist(), self.heights.tolist(), strict=True):
+            if first[one] >= 0 and first[other] >= 0:
+                joins.append(sorted((first[one], first[other])))
+                heights.append(height)
+            sides = [side for side in (first[one], first[other]) if side >= 0]
+            first[one] = min(sides, default=-1)
+        lookup = torch.cat((numbers.new_full((1,), -1), numbers)).int()
+        return Hierarchy(
+            lookup.index_select(0, leaves.flatten() + 1).view(leaves.shape),
+            torch.tensor(joins, dtype=self.joins.dtype, device=self.joins.device).reshape(-1, 2),
+            torch.tensor(heights, dtype=self.heights.dtype, device=self.heights.device),
+            self.maps[kept],
+        )

@@ -33,20 +33,28 @@ class Segments(HostVisible):
         proposals: per image float32 ``[K, h, w]`` on the grid of the attention's keys, in the order of the
             labels: the attention map that stands for each segment. Empty where segments come from elsewhere.
         hierarchies: per image the tree that the segments are a cut through; empty where there is none.
+        names: per image what each segment is called, "" for no name; empty where none has a name.
     """
 
     labels: torch.Tensor
     proposals: tuple[torch.Tensor, ...]
     hierarchies: tuple[Hierarchy, ...] = ()
+    names: tuple[tuple[str, ...], ...] = ()
 
     def __new__(
         cls,
         labels: torch.Tensor,
         proposals: tuple[torch.Tensor, ...],
         hierarchies: tuple[Hierarchy, ...] = (),
+        names: tuple[tuple[str, ...], ...] = (),
     ) -> Self:
         """The host sees all tensors, those of the trees too."""
         return super().__new__(cls, labels, proposals, tuple(tree.tensors for tree in hierarchies))
+
+    def name(self, image_index: int, index: int) -> str:
+        """What a segment is called: by its name or, without one, "segment 0" and so on."""
+        given = self.names[image_index][index] if self.names else ""
+        return given or f"segment {index}"
 
     @property
     def image_size(self) -> GridSize:
@@ -124,15 +132,14 @@ class Segments(HostVisible):
         if not self.hierarchies:
             raise InvalidSettingError(
                 f"Expected segments of DiffSeg Hierarchy for a granularity of {number}, got some without a "
-                "hierarchy: of DiffSeg Segment, or filtered or refined. Set the granularity to 0, or connect "
-                "DiffSeg Hierarchy itself."
+                "hierarchy. Set the granularity to 0, or connect DiffSeg Hierarchy."
             )
         return Segments.of_hierarchies(self.hierarchies, [number] * self.batch_size)
 
     def subset(self, chosen: Sequence[Sequence[int]]) -> Segments:
         """Keep some segments of every image, renumbered; the others' pixels belong to none.
 
-        The hierarchy is left behind: its other cuts know nothing of what was kept.
+        The hierarchy goes on over the pixels that are kept: see `Hierarchy.over`.
 
         Args:
             chosen: per image the indices to keep, in any order. They do not decide the new numbers, which
@@ -151,7 +158,7 @@ class Segments(HostVisible):
                 f"Expected indices for each of {self.batch_size} image(s), got them for {len(chosen)}."
             )
         kept = [sorted(set(indices)) for indices in chosen]
-        renumbered = []
+        renumbered, trees = [], []
         for image_index, (indices, count) in enumerate(zip(kept, self._counts, strict=True)):
             if indices and not 0 <= indices[0] <= indices[-1] < count:
                 wrong = indices[0] if indices[0] < 0 else indices[-1]
@@ -160,9 +167,14 @@ class Segments(HostVisible):
                 )
             new = torch.full((count + 1,), -1, dtype=torch.int32, device=self.labels.device)
             new[indices] = torch.arange(len(indices), dtype=torch.int32, device=self.labels.device)
-            renumbered.append(new[self.labels[image_index].long()])  # −1 takes the last entry, which is −1
+            labels = new[self.labels[image_index].long()]  # −1 takes the last entry, which is −1
+            renumbered.append(labels)
+            if self.hierarchies:
+                tree = self.hierarchies[image_index]
+                trees.append(tree.over(torch.where(labels >= 0, tree.leaves, -1)))
         proposals = (maps[indices] for maps, indices in zip(self.proposals, kept, strict=False))
-        return Segments(torch.stack(renumbered), tuple(proposals))
+        names = (tuple(given[i] for i in indices) for given, indices in zip(self.names, kept, strict=False))
+        return Segments(torch.stack(renumbered), tuple(proposals), tuple(trees), tuple(names))
 
     def labels_of(self, image_index: int) -> torch.Tensor:
         """The label map of one image: int32 ``[H, W]``.
@@ -185,7 +197,7 @@ def order_by_area(labels: torch.Tensor, proposals: torch.Tensor) -> tuple[torch.
 
     Args:
         labels: int ``[H, W]``, −1 where no segment is.
-        proposals: float32 ``[K, h, w]``, indexed by the labels.
+        proposals: ``[K, …]``, indexed by the labels: maps, or anything else that goes with the segments.
 
     Returns:
         int32 ``[H, W]`` and the proposals in the new order.

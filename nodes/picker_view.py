@@ -16,18 +16,16 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..diffseg_core import GridSize
-from ..diffseg_core.image.pyramid import sampled
+from ..diffseg_core.image.pyramid import sampled, shown_size
 from ..diffseg_core.output.export import MAX_SEGMENTS, id_pixels
 from ..diffseg_core.output.poles import poles_of_inaccessibility
+from ..diffseg_core.prompting.object_finder import ObjectFinder
 from .shown_files import temporary_file
 
 VERSION = 1  # of what web/PROTOCOL.md says, as in web/picker/picker.mjs
 SUBFOLDER = "diffseg"
 FACTS = "diffseg"  # keyword of the PNG's text chunk
-# Of what is sent to the browser. JPEG ends at 65,500 pixels a side and browsers' canvases at 16,384; already
-# before that a person would wait for the files, and the browser's tab run out of memory.
-MAX_SIDE = 8192
-MAX_PIXELS = 2**25
+MAX_TABLE = 3000  # leaves whose tables are sent: two of this square, 36 MB
 
 
 def picker_view(
@@ -54,7 +52,7 @@ def picker_view(
     if count > MAX_SEGMENTS:
         return {"too_many": count}
     height, width = labels.shape
-    rows, columns = shown_size(height, width)
+    rows, columns = shown_size(GridSize(height, width))
     pairs = None if joins is None else joins.tolist()
     pixel_labels = labels.cpu().numpy()
     ids = id_pixels(torch.from_numpy(sampled(pixel_labels, GridSize(rows, columns))))
@@ -70,10 +68,36 @@ def picker_view(
     return {"ids": entry, "picture": shown_entry}
 
 
-def shown_size(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns in which an image is sent to the browser: its own where that is not too much."""
-    scale = min(1.0, MAX_SIDE / max(height, width), (MAX_PIXELS / (height * width)) ** 0.5)
-    return max(1, int(height * scale)), max(1, int(width * scale))
+def object_view(finder: ObjectFinder, heights: torch.Tensor) -> dict[str, Any]:
+    """Write what the picker needs to find objects by itself, beside what `picker_view` writes of a tree.
+
+    Args:
+        finder: of the image.
+        heights: of the tree, `Hierarchy.heights`.
+
+    Returns:
+        ``graph``, a 16-bit grey PNG with the tables of the leaf graph and a text chunk ``diffseg`` of its
+        borders and the heights, and ``colours``, a PNG. Nothing where there are too many leaves to send.
+    """
+    graph = finder.graph
+    if len(graph.areas) > MAX_TABLE:
+        return {}
+    tables = np.concatenate((graph.arrivals, graph.distances))
+    columns = (graph.lengths, graph.steps, graph.conductances)
+    borders = [
+        [*ends, *facts]
+        for ends, *facts in zip(graph.borders.tolist(), *(each.tolist() for each in columns), strict=True)
+    ]
+    facts = json.dumps({"borders": borders, "heights": heights.tolist()})
+    path, entry = _named_by_content(tables, "png", facts)
+    if not path.is_file():
+        chunk = PngInfo()
+        chunk.add_text(FACTS, facts)
+        _write(path, tables, compress_level=1, pnginfo=chunk)
+    colours, colours_entry = _named_by_content(finder.colours.values, "png")
+    if not colours.is_file():
+        _write(colours, finder.colours.values, compress_level=1)
+    return {"graph": entry, "colours": colours_entry}
 
 
 def _facts(labels: npt.NDArray[np.int32], joins: list[list[int]] | None) -> PngInfo:

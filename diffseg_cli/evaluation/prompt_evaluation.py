@@ -14,7 +14,7 @@ import torch
 from diffseg_core.images import as_images
 from diffseg_core.nested.segment_nested import segment_nested
 from diffseg_core.output.atomic_files import write_atomic
-from diffseg_core.prompting.find_object import ObjectFinder
+from diffseg_core.prompting.object_finder import ObjectFinder
 from diffseg_core.prompting.prompts import Click
 
 from ..batch.segmenter import Segmenter

@@ -59,8 +59,9 @@ def refine_edges(
         on_step: called many times meanwhile, to the same end.
 
     Returns:
-        segments of the same number, again in descending order of area, with the same proposals and without
-        a hierarchy.
+        segments of the same number and names, again in descending order of area, with the same proposals. A
+        hierarchy goes on: pixels that change their segment go to the nearest leaf of the new one, so every
+        coarser cut has the new borders too.
 
     Raises:
         InvalidSettingError: a reach out of range, or images that do not fit the segments.
@@ -69,21 +70,50 @@ def refine_edges(
         raise InvalidSettingError(
             f"Expected a reach above 0 and up to 0.2 (share of the image's longer side), got {reach:g}."
         )
-    labels, proposals = [], []
+    labels, proposals, trees, names = [], [], [], []
     for image_index, image in enumerate(matching_images(images, segments)):
         pixels = reach_in_pixels(segments, image_index, reach)
-        refined = _refined(segments.labels[image_index].cpu().numpy(), image, pixels, on_step)
+        before = segments.labels[image_index].cpu().numpy()
+        refined = _refined(before, image, pixels, on_step)
+        if segments.hierarchies:
+            tree = segments.hierarchies[image_index]
+            moved = _moved_leaves(tree.leaves.cpu().numpy(), before, refined)
+            trees.append(tree.over(torch.from_numpy(moved).to(tree.leaves.device)))
         after = torch.from_numpy(refined).to(segments.labels.device)
-        maps = (
-            segments.proposals[image_index]
-            if segments.proposals
-            else after.new_zeros(segments.counts[image_index], 1, 1)
-        )
-        ordered, kept = order_by_area(after, maps)
+        ordered, order = order_by_area(after, torch.arange(segments.counts[image_index], device=after.device))
+        if segments.proposals:
+            proposals.append(segments.proposals[image_index][order])
+        if segments.names:
+            names.append(tuple(segments.names[image_index][index] for index in order.tolist()))
         labels.append(ordered)
-        proposals.append(kept)
         on_image(image_index + 1)
-    return Segments(torch.stack(labels), tuple(proposals) if segments.proposals else ())
+    return Segments(torch.stack(labels), tuple(proposals), tuple(trees), tuple(names))
+
+
+def _moved_leaves(leaves: Labels, before: Labels, after: Labels) -> Labels:
+    """The leaves of one image, with pixels that changed their segment in the nearest leaf of the new one.
+
+    Args:
+        leaves: ``[H, W]``, −1 for none.
+        before, after: ``[H, W]``, segments of the same numbers.
+    """
+    from scipy import ndimage
+
+    moved = before != after
+    out = np.where(after < 0, np.int32(-1), leaves)
+    for number, box in enumerate(ndimage.find_objects(after + 1)):
+        if box is None:
+            continue
+        here = after[box] == number
+        gained, own = here & moved[box], here & ~moved[box]
+        if not gained.any():
+            continue
+        if own.any():
+            nearest = ndimage.distance_transform_edt(~own, return_distances=False, return_indices=True)
+            out[box][gained] = leaves[box][tuple(nearest[:, gained])]
+        else:
+            out[box][gained] = leaves[before == number].min()
+    return out
 
 
 def _refined(labels: Labels, image: torch.Tensor, reach: float, on_step: Callable[[], None]) -> Labels:

@@ -14,6 +14,11 @@ from ..grid import GridSize
 from .smoothing import SMOOTHING, enlargement, smoothed
 from .watershed import Labels, grow
 
+# Of what is sent to a browser. JPEG ends at 65,500 pixels a side and browsers' canvases at 16,384; already
+# before that a person would wait for the files, and the browser's tab run out of memory.
+MAX_SIDE = 8192
+MAX_PIXELS = 2**25
+
 FEWEST = 4  # pixels that a thin part has, to be more than the step of a border
 
 
@@ -37,6 +42,12 @@ def resized(image: torch.Tensor, size: GridSize) -> torch.Tensor:
     if GridSize(*planes.shape[2:]) != size:
         planes = F.interpolate(planes, size=tuple(size), mode="bilinear", antialias=True)
     return planes[0].permute(1, 2, 0)
+
+
+def shown_size(size: GridSize, pixels: int = MAX_PIXELS) -> GridSize:
+    """The size at which an image is sent to the browser: its own where that is not too much."""
+    scale = min(1.0, MAX_SIDE / max(size), (pixels / size.tokens) ** 0.5)
+    return GridSize(*(max(1, int(side * scale)) for side in size))
 
 
 def sampled(labels: Labels, size: GridSize) -> Labels:

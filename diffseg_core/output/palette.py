@@ -81,6 +81,8 @@ def colours_of(segments: Segments, image_index: int) -> npt.NDArray[np.float32]:
 
 
 def _colours_of_cut(tree: Hierarchy, count: int) -> npt.NDArray[np.float32]:
+    if not count:
+        return PALETTE[:0]
     names, index = tree.members(count).unique(return_inverse=True)
     areas = torch.zeros(len(names), dtype=torch.int64).index_add_(0, index, tree.areas.cpu())
     by_area = names[areas.argsort(descending=True, stable=True)].tolist()  # as segments are numbered
@@ -123,10 +125,9 @@ def _carriers(tree: Hierarchy, joined: int) -> tuple[list[int], list[tuple[int, 
 
 def _first_pixels(tree: Hierarchy) -> tuple[list[int], list[int]]:
     """Row and column of the first pixel of every leaf, in reading order."""
-    leaves = tree.leaves.cpu().flatten().long()
-    first = torch.full((tree.count,), len(leaves)).scatter_reduce_(
-        0, leaves, torch.arange(len(leaves)), "amin"
-    )
+    ids = tree.leaves.cpu().flatten().long() + 1  # 0 where no leaf is
+    pixels = torch.arange(len(ids))
+    first = torch.full((tree.count + 1,), len(ids)).scatter_reduce_(0, ids, pixels, "amin")[1:]
     width = tree.leaves.shape[1]
     return (first // width).tolist(), (first % width).tolist()
 

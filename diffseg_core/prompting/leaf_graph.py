@@ -1,8 +1,14 @@
-"""Which leaves of a hierarchy belong together: a graph over common borders, and a chain over attention."""
+"""Which leaves of a hierarchy belong together: a graph over common borders, and how soon attention arrives.
+
+All that decides is kept in whole numbers, so that the picker in the browser, which gets this graph, decides
+alike (`web/PROTOCOL.md`); conductances alone are fractions.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -13,106 +19,122 @@ from ..image.boundary_contrast import Contrast
 from ..image.colour_histograms import colour_histograms
 from ..image.smoothing import smoothed
 from ..nested.tree_building import ALIKE, FLOOR, divergences
+from .attention_chain import arrivals, attention_between, balanced_chain
 
 Matrix = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Table = npt.NDArray[np.uint16]
 
 SHARPNESS = 2.0  # how fast conductance falls with the divergence of two leaves, of which 1 is the usual one
 CONTRAST = 0.25  # power of a border's contrast in it
-TEMPERATURE = 0.65  # of the chain (M2N2)
-ROUNDS = 200  # of its balancing, at most
-BALANCED = 1e-4  # a round that changes no factor by more is the last
+STEP = 4096  # units of a difference of colour of 1
+HIGHEST = 65535  # of a table of 16 bits
 
 
 @dataclass(frozen=True, eq=False)
 class LeafGraph:
-    """Leaves of one image, S of them.
+    """Leaves of one image, S of them, with E borders in common.
 
     Attributes:
-        areas: float64 ``[S]``, pixels.
-        lengths: float64 ``[S, S]``, pixels of the border between two leaves; 0 where there is none.
-        steps: float64 ``[S, S]``, the image's differences of colour along it, added up.
-        distances: float64 ``[S, S]``, divergences of attention and colours; 1 is the usual one of neighbours.
-        conductances: float64 ``[S, S]``, symmetric: how easily a walker crosses the border.
-        chain: float64 ``[S, S]``, rows sum to 1: where the attention of a leaf goes; its stationary
-            distribution is the leaves' areas.
+        areas: int64 ``[S]``, pixels.
+        borders: int64 ``[E, 2]``, the leaves on both sides, the smaller number first, in ascending order.
+        lengths: int64 ``[E]``, pixels.
+        steps: int64 ``[E]``, the image's differences of colour along the border, added up, in units of
+            1/4096; without an image the length.
+        conductances: float64 ``[E]``: how easily a walker crosses.
+        distances: uint16 ``[S, S]``, symmetric: divergence of attention and colours, the highest is 65535.
+        arrivals: uint16 ``[S, S]``: how soon attention that starts in a row's leaf arrives at a column's;
+            the latest of a row is 65535.
     """
 
-    areas: Matrix
-    lengths: Matrix
-    steps: Matrix
-    distances: Matrix
+    areas: Integers
+    borders: Integers
+    lengths: Integers
+    steps: Integers
     conductances: Matrix
-    chain: Matrix
+    distances: Table
+    arrivals: Table
 
     @classmethod
-    def of(cls, tree: Hierarchy, image: torch.Tensor, attention: bool = True) -> LeafGraph:
+    def of(cls, tree: Hierarchy, image: torch.Tensor | None, attention: bool = True) -> LeafGraph:
         """The graph of a hierarchy's leaves.
 
         Args:
             tree: of the image.
-            image: float32 ``[H, W, 3]`` in 0..1.
+            image: float32 ``[H, W, 3]`` in 0..1; without one attention alone counts.
             attention: with False colours alone count, as a control.
         """
-        smooth = smoothed(image.cpu())
-        leaves = tree.leaves.cpu()
+        areas = tree.areas.cpu().numpy()
+        if not tree.count:
+            none, table = np.zeros(0, np.int64), np.zeros((0, 0), np.uint16)
+            return cls(areas, none.reshape(0, 2), none, none, none.astype(float), table, table)
+        # Pixels of no leaf are one more of them until the tables are made.
+        leaves = torch.where(tree.leaves < 0, tree.count, tree.leaves).cpu()
+        smooth = smoothed((tree.leaves.new_zeros(*leaves.shape, 3).float() if image is None else image).cpu())
+        inner = np.s_[: tree.count, : tree.count]
         borders = Contrast(smooth, leaves, CONTRAST)
-        areas = tree.areas.cpu().double().numpy()
-        colours = colour_histograms(smooth, leaves).double().numpy()
-        features = [colours]
+        touching, lengths = borders.touching[inner], borders.lengths[inner]
+        features = [tree.maps.flatten(1).cpu().double().numpy()] if attention else []
+        colours = None
+        if image is not None:
+            colours = colour_histograms(smooth, leaves).double().numpy()[: tree.count]
+            features.append(colours)
+        distances = np.mean([_usual(each, touching) for each in features], axis=0)
+        first, second = np.nonzero(np.triu(touching))
+        factors = borders.factors()[first, second]
         if attention:
-            features.append(tree.maps.flatten(1).cpu().double().numpy())
-        distances = np.mean([_usual(each, borders.touching) for each in features], axis=0)
-        factors = np.where(borders.touching, borders.factors(), 1.0)
-        conductances = np.sqrt(borders.lengths) * np.exp(-SHARPNESS * distances * factors)
-        conductances[~borders.touching] = 0.0
+            spread = attention_between(tree)
+        else:
+            assert colours is not None
+            spread = np.exp(-_usual(colours, ~np.eye(len(colours), dtype=bool))) * areas
         return cls(
             areas,
-            borders.lengths,
-            borders.steps,
-            distances,
-            conductances,
-            _chain(tree, areas, colours, attention),
+            np.stack((first, second), 1),
+            lengths[first, second].astype(np.int64),
+            np.rint(STEP * borders.steps[first, second]).astype(np.int64)
+            if image is not None
+            else lengths[first, second].astype(np.int64),
+            np.sqrt(lengths[first, second]) * np.exp(-SHARPNESS * distances[first, second] * factors),
+            _table(distances, distances.max()),
+            _table(moments := arrivals(balanced_chain(spread, areas), areas), moments.max(1, keepdims=True)),
         )
+
+    @cached_property
+    def degrees(self) -> Matrix:
+        """The conductance of all of each leaf's borders: ``[S]``."""
+        found = np.zeros(len(self.areas))
+        for side in (0, 1):
+            np.add.at(found, self.borders[:, side], self.conductances)
+        return found
 
     @property
     def typical_degree(self) -> float:
-        """The mean conductance of all of a leaf's borders."""
-        return float(self.conductances.sum(1).mean())
+        """The mean of them, 1 where no leaf has a border."""
+        return float(self.degrees.sum()) / max(len(self.areas), 1) or 1.0
+
+    @cached_property
+    def around(self) -> list[tuple[Integers, Integers]]:
+        """Of each leaf the leaves beside it, and the borders with them."""
+        ends = np.concatenate((self.borders, self.borders[:, ::-1]))
+        numbers = np.tile(np.arange(len(self.borders)), 2)
+        order = np.lexsort((ends[:, 1], ends[:, 0]))
+        starts = np.searchsorted(ends[order, 0], np.arange(len(self.areas) + 1))
+        return [
+            (ends[order[start:stop], 1], numbers[order[start:stop]])
+            for start, stop in pairwise(starts.tolist())
+        ]
 
 
 def _usual(features: Matrix, touching: npt.NDArray[np.bool_]) -> Matrix:
-    """Divergences between all rows, of which 1 is the median between neighbours."""
+    """Divergences between all rows, of which 1 is the median between neighbours; between all without any."""
     floored = np.maximum(features, FLOOR)
     found = divergences(floored, np.log(floored))
-    usual = float(np.median(found[touching])) if touching.any() else 0.0
+    compared = found[touching] if touching.any() else found[~np.eye(len(found), dtype=bool)]
+    usual = float(np.median(compared)) if compared.size else 0.0
     return found / usual if usual > ALIKE else np.zeros_like(found)
 
 
-def _chain(tree: Hierarchy, areas: Matrix, colours: Matrix, attention: bool) -> Matrix:
-    """Attention lumped to leaves, sharpened, and balanced so that the areas are stationary."""
-    if attention:
-        height, width = tree.leaves.shape
-        keys = tree.maps.shape[1:]
-        rows = torch.arange(height) * keys[0] // height
-        columns = torch.arange(width) * keys[1] // width
-        cells = (rows[:, None] * keys[1] + columns).flatten().numpy()
-        pairs = cells * len(areas) + tree.leaves.cpu().flatten().numpy()
-        shares = (
-            np.bincount(pairs, minlength=keys.numel() * len(areas)).reshape(-1, len(areas)).astype(np.float64)
-        )
-        shares /= np.maximum(shares.sum(1, keepdims=True), 1.0)
-        moved = tree.maps.flatten(1).cpu().double().numpy() @ shares
-    else:
-        moved = np.exp(-_usual(colours, ~np.eye(len(colours), dtype=bool))) * areas
-    densities = np.maximum(moved / areas, FLOOR) ** (1.0 / TEMPERATURE) * areas
-    flow = densities / densities.sum(1, keepdims=True) * areas[:, None]
-    factors = np.ones(len(areas))
-    for _ in range(ROUNDS):
-        row_factors = areas / (flow @ factors)
-        balanced = areas / (flow.T @ row_factors)
-        done = np.abs(balanced / factors - 1.0).max() < BALANCED
-        factors = balanced
-        if done:
-            break
-    flow = flow * row_factors[:, None] * factors
-    return flow / flow.sum(1, keepdims=True)
+def _table(values: Matrix, highest: Matrix | float) -> Table:
+    """Values from 0 to the highest in 16 bits."""
+    shares = np.divide(values, highest, out=np.zeros_like(values), where=np.asarray(highest) > 0)
+    return np.rint(HIGHEST * np.clip(shares, 0.0, 1.0)).astype(np.uint16)

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from ..editing.points import Point, read_json, read_point
 from ..errors import InvalidSettingError
 from ..grid import GridSize
@@ -42,6 +45,16 @@ class Box:
     y2: int
     positive: bool = True
 
+    @property
+    def first_pixel(self) -> Point:
+        """Its left upper pixel."""
+        return Point(self.x1, self.y1)
+
+    @property
+    def last_pixel(self) -> Point:
+        """Its right lower pixel."""
+        return Point(self.x2 - 1, self.y2 - 1)
+
 
 @dataclass(frozen=True)
 class Stroke:
@@ -56,7 +69,20 @@ class Stroke:
     positive: bool = True
 
 
-Prompt = Click | Box | Stroke
+@dataclass(frozen=True, eq=False)
+class Scribble:
+    """Pixels drawn over the object, or over what it is not, with any brush.
+
+    Attributes:
+        pixels: bool ``[H, W]``, of the image's size.
+        positive: whether they are drawn over the object.
+    """
+
+    pixels: npt.NDArray[np.bool_]
+    positive: bool = True
+
+
+Prompt = Click | Box | Stroke | Scribble
 
 
 def parse_prompts(value: Any) -> tuple[Prompt, ...]:
@@ -92,6 +118,9 @@ def inside(prompts: Sequence[Prompt], size: GridSize) -> list[Prompt]:
             y1, y2 = (min(max(y, 0), size.height) for y in (prompt.y1, prompt.y2))
             if x1 < x2 and y1 < y2:
                 found.append(Box(x1, y1, x2, y2, prompt.positive))
+        elif isinstance(prompt, Scribble):
+            if prompt.pixels.any():
+                found.append(prompt)
         elif any(point.lies_in(size) for point in prompt.points):
             found.append(prompt)
     return found

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { crc32, deflateSync } from 'node:zlib'
 
-import { decodeGrey16 } from '../../web/picker/png.mjs'
+import { decodePng } from '../../web/picker/png.mjs'
 
 const SIGNATURE = Buffer.from([137, 80, 78, 71, 13, 10, 26, 10])
 const WIDTH = 5
@@ -67,14 +67,14 @@ function png(filter, depth = 16) {
 
 for (const filter of PREDICT.keys()) {
   test(`lines with PNG's filter ${filter} come back exactly`, async () => {
-    const image = await decodeGrey16(png(filter))
+    const image = await decodePng(png(filter))
     assert.deepEqual([image.width, image.height], [WIDTH, ROWS.length])
-    assert.deepEqual([...image.pixels], ROWS.flat())
+    assert.deepEqual([...image.values], ROWS.flat())
     assert.equal(image.texts.get('diffseg'), '{"areas": []}')
   })
 }
 
 test('another kind of image is refused', async () => {
-  await assert.rejects(decodeGrey16(png(0, 8)), /16-bit grey PNG/)
-  await assert.rejects(decodeGrey16(new ArrayBuffer(40)), /PNG/)
+  await assert.rejects(decodePng(png(0, 8)), /16-bit grey or 8-bit/)
+  await assert.rejects(decodePng(new ArrayBuffer(40)), /PNG/)
 })

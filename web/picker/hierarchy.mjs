@@ -1,7 +1,7 @@
 /** An image cut into small pieces, and the order in which these join: every cut through it is a label map. */
 
 import { LabelMap } from './label_map.mjs'
-import { decodeGrey16 } from './png.mjs'
+import { decodePng } from './png.mjs'
 
 /** @typedef {import('./label_map.mjs').Point} Point */
 
@@ -45,10 +45,10 @@ export class Hierarchy {
    * @param {ArrayBuffer} file
    */
   static async fromPng(file) {
-    const { width, height, pixels, texts } = await decodeGrey16(file)
+    const { width, height, values, texts } = await decodePng(file)
     const { areas, poles, joins, size } = JSON.parse(texts.get('diffseg') ?? '{"areas": [], "poles": []}')
     const places = poles.map((/** @type {[number, number]} */ [x, y]) => ({ x, y }))
-    return new Hierarchy(width, height, pixels, areas, places, joins, size)
+    return new Hierarchy(width, height, /** @type {Uint16Array} */ (values), areas, places, joins, size)
   }
 
   /**
@@ -56,7 +56,7 @@ export class Hierarchy {
    * @param {Point} point in the image
    */
   leafAt(point) {
-    const { column, row } = this.#cell(point)
+    const { column, row } = this.cell(point)
     return this.ids[row * this.columns + column] - 1
   }
 
@@ -65,12 +65,23 @@ export class Hierarchy {
    * @param {Point} point in the image
    */
   sampled(point) {
-    const { column, row } = this.#cell(point)
-    return this.#middle(column, row)
+    const { column, row } = this.cell(point)
+    return this.middle(column, row)
   }
 
-  /** @param {Point} point */
-  #cell({ x, y }) {
+  /**
+   * Whether a point lies in the image.
+   * @param {Point} point
+   */
+  contains({ x, y }) {
+    return x >= 0 && y >= 0 && x < this.width && y < this.height
+  }
+
+  /**
+   * Where the id of a pixel of the image stands.
+   * @param {Point} point
+   */
+  cell({ x, y }) {
     const { columns, rows, width, height } = this
     return {
       column: Math.floor(((2 * Math.floor(x) + 1) * columns) / (2 * width)),
@@ -79,11 +90,12 @@ export class Hierarchy {
   }
 
   /**
+   * The pixel of the image whose id stands there.
    * @param {number} column
    * @param {number} row
    * @returns {Point}
    */
-  #middle(column, row) {
+  middle(column, row) {
     const { columns, rows, width, height } = this
     return {
       x: Math.floor(((2 * column + 1) * width) / (2 * columns)),
@@ -100,7 +112,7 @@ export class Hierarchy {
   pixelAt(across, down) {
     const { columns, rows } = this
     const column = Math.min(columns - 1, Math.floor(across * columns))
-    return this.#middle(column, Math.min(rows - 1, Math.floor(down * rows)))
+    return this.middle(column, Math.min(rows - 1, Math.floor(down * rows)))
   }
 
   /** Number of leaves, the most segments that there can be. */

@@ -44,8 +44,8 @@ export class LabelMap {
    * Whether a point lies in the image.
    * @param {Point} point
    */
-  contains({ x, y }) {
-    return x >= 0 && y >= 0 && x < this.hierarchy.width && y < this.hierarchy.height
+  contains(point) {
+    return this.hierarchy.contains(point)
   }
 
   /**

@@ -1,5 +1,5 @@
 /**
- * Reads the 16-bit grey PNG that carries segment numbers.
+ * Reads the PNGs that carry segment numbers and tables.
  *
  * Not through an <img> and a canvas: browsers that protect against fingerprinting return changed pixels from
  * a canvas, and 16 bits become 8.
@@ -8,20 +8,20 @@
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10]
 
 /**
- * @typedef {object} GreyImage
+ * @typedef {object} PngImage
  * @property {number} width in pixels
  * @property {number} height in pixels
- * @property {Uint16Array} pixels row by row
+ * @property {Uint16Array | Uint8Array} values row by row: one of 16 bits a pixel, or red, green, blue of 8 bits
  * @property {Map<string, string>} texts the text chunks by keyword
  */
 
 /**
- * Decode a 16-bit grey PNG without interlacing.
+ * Decode a PNG without interlacing, of 16-bit grey or of 8-bit colours.
  * @param {ArrayBuffer} file
- * @returns {Promise<GreyImage>}
+ * @returns {Promise<PngImage>}
  * @throws {Error} for any other file
  */
-export async function decodeGrey16(file) {
+export async function decodePng(file) {
   const bytes = new Uint8Array(file)
   if (SIGNATURE.some((byte, index) => bytes[index] !== byte)) throw new Error('Expected a PNG file.')
   const data = new DataView(file)
@@ -31,6 +31,7 @@ export async function decodeGrey16(file) {
   const compressed = []
   let width = 0
   let height = 0
+  let isGrey = true
   for (let at = SIGNATURE.length; at < bytes.length; ) {
     const length = data.getUint32(at)
     const kind = String.fromCharCode(...bytes.subarray(at + 4, at + 8))
@@ -39,8 +40,9 @@ export async function decodeGrey16(file) {
       width = data.getUint32(at + 8)
       height = data.getUint32(at + 12)
       const [depth, colour, , , interlace] = content.subarray(8)
-      if (depth !== 16 || colour !== 0 || interlace !== 0) {
-        throw new Error('Expected a 16-bit grey PNG without interlacing.')
+      isGrey = depth === 16 && colour === 0
+      if (!(isGrey || (depth === 8 && colour === 2)) || interlace !== 0) {
+        throw new Error('Expected a PNG of 16-bit grey or 8-bit colours without interlacing.')
       }
     } else if (kind === 'tEXt') {
       const text = String.fromCharCode(...content.subarray(0, content.indexOf(0)))
@@ -52,28 +54,31 @@ export async function decodeGrey16(file) {
   }
   const stream = new Blob(compressed).stream().pipeThrough(new DecompressionStream('deflate'))
   const filtered = new Uint8Array(await new Response(stream).arrayBuffer())
-  const raw = unfilter(filtered, width * 2, height)
-  const pixels = new Uint16Array(width * height)
-  for (let index = 0; index < pixels.length; index++) pixels[index] = (raw[2 * index] << 8) | raw[2 * index + 1]
-  return { width, height, pixels, texts }
+  const size = isGrey ? 2 : 3
+  const raw = unfilter(filtered, width * size, height, size)
+  if (!isGrey) return { width, height, values: raw, texts }
+  const values = new Uint16Array(width * height)
+  for (let index = 0; index < values.length; index++) values[index] = (raw[2 * index] << 8) | raw[2 * index + 1]
+  return { width, height, values, texts }
 }
 
 /**
- * Undo the filters that PNG puts on its lines (PNG specification, section 9), two bytes a pixel.
+ * Undo the filters that PNG puts on its lines (PNG specification, section 9).
  * @param {Uint8Array} filtered lines, each with the filter's number before it
  * @param {number} stride bytes of a line without that number
  * @param {number} height
+ * @param {number} size bytes of a pixel
  */
-function unfilter(filtered, stride, height) {
+function unfilter(filtered, stride, height, size) {
   const raw = new Uint8Array(stride * height)
   for (let y = 0; y < height; y++) {
     const kind = filtered[y * (stride + 1)]
     const from = y * (stride + 1) + 1
     const to = y * stride
     for (let x = 0; x < stride; x++) {
-      const left = x >= 2 ? raw[to + x - 2] : 0
+      const left = x >= size ? raw[to + x - size] : 0
       const above = y > 0 ? raw[to + x - stride] : 0
-      const corner = x >= 2 && y > 0 ? raw[to + x - stride - 2] : 0
+      const corner = x >= size && y > 0 ? raw[to + x - stride - size] : 0
       raw[to + x] = filtered[from + x] + predict(kind, left, above, corner)
     }
   }

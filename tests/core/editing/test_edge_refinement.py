@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
+from made_images import mosaic
 from scipy import ndimage
 
-from diffseg_core import InvalidSettingError, Segments, refine_edges, soft_masks
+from diffseg_core import (
+    AttentionMaps,
+    InvalidSettingError,
+    Segments,
+    refine_edges,
+    segment_nested,
+    soft_masks,
+)
 
 
 def split(height: int, width: int, column: int) -> torch.Tensor:
@@ -85,6 +95,26 @@ def test_pixels_of_no_segment_are_a_piece_like_any_other():
     refined = refine_edges(Segments(labels, ()), two_colours(split(40, 60, 33)), reach=0.1)
     assert refined.counts == [1]
     assert (((refined.labels[0] < 0).sum(1) - 33).abs() <= 1).all()
+
+
+def test_a_tree_goes_on_with_the_new_borders(attention):
+    image = mosaic(64, 64)
+    segments = segment_nested(AttentionMaps({(8, 8): attention((8, 8))}), image, number=5)
+    shifted = replace(
+        segments,
+        labels=segments.labels.roll(3, 2),
+        hierarchies=(replace(segments.hierarchies[0], leaves=segments.hierarchies[0].leaves.roll(3, 1)),),
+        names=(("a", "b", "", "d", "e"),),
+    )
+    refined = refine_edges(shifted, image, 0.1)
+    assert not torch.equal(refined.labels, shifted.labels)
+    assert torch.equal(refined.at_granularity(5).labels, refined.labels)
+    tree = refined.hierarchies[0]
+    finest = refined.at_granularity(tree.count).labels
+    assert len(torch.stack((finest[0], refined.labels[0])).flatten(1).unique(dim=1)[0]) == tree.count
+    for index in range(5):  # names go with their segments
+        own = shifted.labels[0][refined.labels[0] == index].mode().values
+        assert refined.names[0][index] == shifted.names[0][own]
 
 
 def test_every_image_of_a_batch_is_its_own():

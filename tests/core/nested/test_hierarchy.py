@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from made_images import mosaic
 
-from diffseg_core import AttentionMaps, InvalidSettingError, segment_nested
+from diffseg_core import AttentionMaps, Hierarchy, InvalidSettingError, segment_nested
 from diffseg_core.grid import GridSize
 from diffseg_core.merging.small_regions import connected_components
 from diffseg_core.nested.tree_building import build_hierarchy
+from diffseg_core.output.palette import colours_of
 
 
 @pytest.fixture
@@ -128,9 +130,46 @@ def test_another_cut_of_the_segments_is_that_of_the_tree(attention):
 def test_segments_without_a_tree_have_no_other_cut(attention):
     segments = segment_nested(AttentionMaps({(8, 8): attention((8, 8))}), mosaic(40, 40), number=3)
     with pytest.raises(InvalidSettingError, match="granularity of 5, got some without a hierarchy"):
-        segments.subset([[0, 1]]).at_granularity(5)
+        replace(segments, hierarchies=()).at_granularity(5)
     with pytest.raises(InvalidSettingError, match="at least 1 segment, got 0"):
         segments.at_granularity(0)
+
+
+def test_a_tree_goes_on_over_the_segments_that_are_kept(attention):
+    segments = segment_nested(AttentionMaps({(8, 8): attention((8, 8))}), mosaic(40, 40), number=6)
+    kept = segments.subset([[1, 2, 4]])
+    tree = kept.hierarchies[0]
+    assert torch.equal(kept.at_granularity(3).labels, kept.labels)
+    assert torch.equal(tree.leaves >= 0, kept.labels[0] >= 0)
+    assert tree.areas.sum() == (kept.labels >= 0).sum()
+    assert tree.count == len(tree.joins) + 1 == len(tree.maps)
+    assert kept.at_granularity(1).counts == [1]
+    finer = kept.at_granularity(tree.count).labels[0]
+    before = segments.at_granularity(segments.hierarchies[0].count).labels[0]
+    inside = finer >= 0
+    assert len(torch.stack((finer[inside], before[inside])).unique(dim=1)[0]) == tree.count
+    assert (tree.heights.diff() >= 0).all()
+
+
+def test_a_tree_of_nothing_has_no_segment(attention):
+    segments = segment_nested(AttentionMaps({(8, 8): attention((8, 8))}), mosaic(40, 40), number=6)
+    none = segments.subset([[]])
+    assert none.hierarchies[0].count == 0
+    assert none.at_granularity(4).counts == [0]
+    assert none.subset([[]]).counts == [0]
+    assert len(colours_of(none, 0)) == 0
+
+
+def test_joins_of_which_one_side_is_left_fall_away():
+    leaves = torch.tensor([[0, 1, 2, 3]])
+    tree = Hierarchy(
+        leaves, torch.tensor([[1, 2], [0, 1], [0, 3]]), torch.tensor([1.0, 2.0, 3.0]), torch.rand(4, 2, 2)
+    )
+    left = tree.over(torch.tensor([[-1, -1, 2, 3]]))
+    assert left.leaves.tolist() == [[-1, -1, 0, 1]]
+    assert (left.joins.tolist(), left.heights.tolist()) == ([[0, 1]], [3.0])
+    assert torch.equal(left.maps, tree.maps[2:])
+    assert tree.over(leaves).joins.tolist() == tree.joins.tolist()
 
 
 @pytest.mark.parametrize(

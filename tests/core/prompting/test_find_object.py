@@ -8,10 +8,12 @@ import torch
 
 from diffseg_core import InvalidSettingError, Segments, find_object, parse_prompts, segment_nested
 from diffseg_core.attention.maps import AttentionMaps
-from diffseg_core.prompting.find_object import ObjectFinder
+from diffseg_core.prompting.attention_chain import arrivals, attention_between, balanced_chain
 from diffseg_core.prompting.leaf_graph import LeafGraph
 from diffseg_core.prompting.markov_maps import MarkovMaps
 from diffseg_core.prompting.network import potentials
+from diffseg_core.prompting.object_finder import ObjectFinder
+from diffseg_core.prompting.prompts import Scribble
 
 SIZE, CELLS = 96, 24
 SHIRT, TROUSERS, BALL, GROUND = range(4)
@@ -124,12 +126,13 @@ def test_a_leaf_with_clicks_for_and_against_is_divided_among_them(finder):
 
 
 def test_what_belongs_together_scores_higher_than_a_part_of_it(finder):
-    graph = finder._graph
-    first, second = np.unravel_index(graph.conductances.argmax(), graph.conductances.shape)
+    graph = finder.graph
+    first, second = graph.borders[graph.conductances.argmax()]
     part = np.arange(len(graph.areas)) == first
     both = part | (np.arange(len(graph.areas)) == second)
     assert 0 < finder._score(part) < finder._score(both) <= 1
-    kept, lost = np.sqrt(graph.areas[first]), graph.conductances[first].sum()
+    kept = np.sqrt(graph.areas[first])
+    lost = graph.conductances[(graph.borders == first).any(1)].sum()
     assert finder._score(part) == pytest.approx(kept / (kept + lost))
     assert finder._score(np.ones(len(part), bool)) == 1
     assert finder.find(()).score == 0
@@ -141,19 +144,94 @@ def test_attention_joins_what_colours_do_not(nested):
     with_attention, without = LeafGraph.of(tree, image), LeafGraph.of(tree, image, attention=False)
     shirt, trousers = int(tree.leaves[30, 28]), int(tree.leaves[60, 28])
     ball = int(tree.leaves[36, 72])
-    assert with_attention.distances[shirt, trousers] < with_attention.distances[shirt, ball]
-    assert with_attention.distances[shirt, trousers] < without.distances[shirt, trousers]
+    assert with_attention.arrivals[shirt, trousers] < with_attention.arrivals[shirt, ball] / 10
+    assert with_attention.arrivals[shirt, trousers] < without.arrivals[shirt, trousers] / 10
 
 
 def test_the_chain_is_stationary_in_the_areas(nested):
+    segments, _ = nested
+    areas = segments.hierarchies[0].areas.numpy()
+    chain = balanced_chain(attention_between(segments.hierarchies[0]), areas)
+    np.testing.assert_allclose(chain.sum(1), 1.0)
+    shares = areas / areas.sum()
+    np.testing.assert_allclose(shares @ chain, shares, rtol=2e-3)
+
+
+def walked(chain, areas, start, stop):
+    """When a walk arrives, step by step."""
+    walk, before = np.eye(len(areas))[start], np.eye(len(areas))[start]
+    for step in range(1, 301):
+        walk = walk @ chain
+        density = walk / areas
+        density = density / density.max()
+        if density[stop] > 0.3:
+            gained = density[stop] - before[stop] if step > 1 else 0.7
+            return step - min((density[stop] - 0.3) / gained, 1.0)
+        before = density
+    return 300.0
+
+
+def test_attention_arrives_when_a_walk_does():
+    generator = np.random.default_rng(3)
+    near = np.exp(-np.abs(np.subtract.outer(np.arange(12), np.arange(12))) * 1.5) * generator.random((12, 12))
+    areas = generator.integers(5, 50, 12)
+    chain = balanced_chain(near, areas)
+    found = arrivals(chain, areas)
+    assert (found.diagonal() == 0).all()
+    expected = np.array([[walked(chain, areas, i, j) if i != j else 0 for j in range(12)] for i in range(12)])
+    assert expected.max() > 40  # far more than the single steps
+    np.testing.assert_allclose(found[expected <= 32], expected[expected <= 32], atol=1e-3)
+    np.testing.assert_allclose(found, expected, rtol=0.05)
+
+
+def test_attention_that_never_arrives_ends_somewhere():
+    apart = np.kron(np.eye(2), np.ones((2, 2)))
+    found = arrivals(balanced_chain(apart, np.array([4, 4, 4, 4])), np.array([4, 4, 4, 4]))
+    assert found[0, 1] < 2 < 300 == found[0, 2] == found.max()
+
+
+def test_the_graph_has_every_border_once(nested):
     segments, image = nested
-    for attention in (True, False):
-        graph = LeafGraph.of(segments.hierarchies[0], image, attention)
-        np.testing.assert_allclose(graph.chain.sum(1), 1.0)
-        shares = graph.areas / graph.areas.sum()
-        np.testing.assert_allclose(shares @ graph.chain, shares, rtol=2e-3)
-        np.testing.assert_array_equal(graph.conductances, graph.conductances.T)
-        assert (graph.conductances[graph.lengths == 0] == 0).all()
+    tree = segments.hierarchies[0]
+    graph = LeafGraph.of(tree, image)
+    leaves = tree.leaves.numpy()
+    pairs = np.concatenate(
+        [
+            np.stack((leaves[:, 1:], leaves[:, :-1]), -1).reshape(-1, 2),
+            np.stack((leaves[1:], leaves[:-1]), -1).reshape(-1, 2),
+        ]
+    )
+    counts = {}
+    for one, other in pairs.tolist():
+        if one != other:
+            counts[min(one, other), max(one, other)] = counts.get((min(one, other), max(one, other)), 0) + 1
+    assert [tuple(pair) for pair in graph.borders.tolist()] == sorted(counts)
+    assert graph.lengths.tolist() == [counts[tuple(pair)] for pair in graph.borders.tolist()]
+    assert (graph.distances == graph.distances.T).all()
+    for leaf, (beside, borders) in enumerate(graph.around):
+        assert beside.tolist() == sorted({*graph.borders[(graph.borders == leaf).any(1)].ravel()} - {leaf})
+        assert (graph.borders[borders] == leaf).any(1).all()
+
+
+def test_a_tree_of_a_part_of_the_image_is_searched_alone(nested):
+    segments, image = nested
+    trees = segments.at_granularity(4)
+    kept = trees.subset([[int(trees.labels[0, 36, 72]), int(trees.labels[0, 30, 28])]])
+    for seen in (image, None):
+        finder = ObjectFinder(kept.hierarchies[0], seen)
+        assert found(finder, {"x": 72, "y": 36}) == [0, 0, 1, 0]
+        assert found(finder, {"x": 3, "y": 3}) == [0, 0, 0, 0]  # nothing is there
+        assert found(finder, {"box": [58, 22, 86, 50]}) == [0, 0, 1, 0]
+    nothing = ObjectFinder(kept.subset([[]]).hierarchies[0], image)
+    assert not nothing.find(parse_prompts([{"x": 72, "y": 36}, {"box": [0, 0, 50, 50]}])).mask.any()
+
+
+def test_a_scribble_fixes_what_it_covers(finder):
+    pixels = np.zeros((SIZE, SIZE), bool)
+    pixels[26:46, 62:80] = True
+    assert shares(finder.find([Scribble(pixels)]).mask) == [0, 0, 1, 0]
+    assert not finder.find([Scribble(pixels, positive=False)]).mask.any()
+    assert not finder.find([Scribble(np.zeros_like(pixels))]).mask.any()
 
 
 def test_a_markov_map_is_0_where_it_starts_and_far_beyond_the_ground(nested):
@@ -163,7 +241,7 @@ def test_a_markov_map_is_0_where_it_starts_and_far_beyond_the_ground(nested):
     shirt, trousers, ball = (int(tree.leaves[y, x]) for y, x in ((30, 28), (60, 28), (36, 72)))
     values = maps.map(shirt)
     assert values[shirt] == 0
-    assert values.max() == 1
+    assert values.max() == 65535
     assert values[trousers] < values[ball]
     likely = maps.likelihood([shirt], [ball])
     assert likely[shirt] > 0.99 > 0.01 > likely[ball]
@@ -183,8 +261,9 @@ def test_potentials_are_those_of_the_network_solved_densely():
     expected = np.linalg.solve(
         matrix[np.ix_(free, free)], conductances[free][:, ~free] @ fixed[~free] + drive[free]
     )
-    solved = potentials(conductances, ties, drive, fixed)
-    np.testing.assert_allclose(solved[free], expected)
+    borders = np.stack(np.triu_indices(7, 1), 1)
+    solved = potentials(borders, conductances[tuple(borders.T)], ties, drive, fixed)
+    np.testing.assert_allclose(solved[free], expected, atol=1e-9)
     assert solved[0] == 1
     assert solved[3] == 0
 

@@ -1,0 +1,91 @@
+"""What prompts are measured on: the pixels that the picker in the browser has, of large images not all."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from ..editing.points import Point
+from ..grid import GridSize
+from ..image.pyramid import sampled, shown_size
+
+Integers = npt.NDArray[np.int64]
+
+MAX_COLOURS = 2**21  # pixels of the colours that divide a leaf
+
+
+class ShownPixels:
+    """The leaves of an image where they are shown.
+
+    Args:
+        leaves: int ``[H, W]``, −1 where none is.
+        count: of leaves, S.
+
+    Attributes:
+        size: of the image.
+        leaves: those at the cells that are shown, ``[h, w]``.
+        counts: how many cells each leaf has, int64 ``[S]``.
+    """
+
+    def __init__(self, leaves: npt.NDArray[np.int32], count: int) -> None:
+        self.size = GridSize(*leaves.shape)
+        self.leaves = sampled(leaves, shown_size(self.size))
+        self.counts = self._counted(self.leaves, count)
+
+    @staticmethod
+    def _counted(leaves: npt.NDArray[np.int32], count: int) -> Integers:
+        return np.bincount(leaves[leaves >= 0], minlength=count)
+
+    def cell(self, point: Point) -> tuple[int, int]:
+        """Column and row of the cell that a pixel lies in; those outside the image give cells outside."""
+        (height, width), (rows, columns) = self.size, self.leaves.shape
+        return (2 * point.x + 1) * columns // (2 * width), (2 * point.y + 1) * rows // (2 * height)
+
+    def leaf(self, point: Point) -> int:
+        """The leaf under a pixel of the image, −1 for none."""
+        column, row = self.cell(point)
+        return int(self.leaves[row, column])
+
+    def shares(self, x1: int, y1: int, x2: int, y2: int) -> npt.NDArray[np.float64]:
+        """How much of each leaf a box of cells covers, 0..1; ``x2`` and ``y2`` are exclusive."""
+        found: npt.NDArray[np.float64] = self._counted(
+            self.leaves[y1:y2, x1:x2], len(self.counts)
+        ) / np.maximum(self.counts, 1)
+        return found
+
+    def crossed(self, columns: Integers, rows: Integers) -> Integers:
+        """How many of some cells each leaf has: int64 ``[S]``."""
+        return self._counted(self.leaves[rows, columns], len(self.counts))
+
+
+class Colours:
+    """An image's colours in 8 bits, of large images the mean of several pixels.
+
+    Args:
+        image: float32 ``[H, W, 3]`` in 0..1; None for no colours.
+        size: of the image.
+
+    Attributes:
+        values: uint8 ``[h, w, 3]``.
+    """
+
+    def __init__(self, image: torch.Tensor | None, size: GridSize) -> None:
+        self._size = size
+        if image is None:
+            self.values = np.zeros((1, 1, 3), np.uint8)
+            return
+        wanted = shown_size(size, MAX_COLOURS)
+        if wanted != size:
+            image = F.interpolate(image.permute(2, 0, 1)[None], tuple(wanted), mode="area")[0].permute(
+                1, 2, 0
+            )
+        self.values = image.mul(255).round_().clamp_(0, 255).to("cpu", torch.uint8).numpy()
+
+    def at(self, rows: npt.ArrayLike, columns: npt.ArrayLike) -> Integers:
+        """Colours of some pixels of the image: int64 ``[n, 3]``, 0..255."""
+        (height, width), (h, w) = self._size, self.values.shape[:2]
+        y, x = np.asarray(rows, np.int64), np.asarray(columns, np.int64)
+        found = self.values[(2 * y + 1) * h // (2 * height), (2 * x + 1) * w // (2 * width)]
+        return found.astype(np.int64)

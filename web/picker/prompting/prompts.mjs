@@ -1,0 +1,118 @@
+/** What a person says of objects: clicks, boxes and strokes, each for one or against it, as text and back. */
+
+/** @typedef {import('../label_map.mjs').Point} Point */
+
+/**
+ * One of `x` and `y`, `box`, `stroke` and `leaves` says what it is; the last comes from the node alone.
+ * @typedef {object} Prompt
+ * @property {number} [x]
+ * @property {number} [y]
+ * @property {[number, number, number, number]} [box] left, top and, exclusive, right and bottom
+ * @property {[number, number][]} [stroke]
+ * @property {number[]} [leaves]
+ * @property {number | boolean} [label] 1 for the object, the default, or 0
+ * @property {number} [size] of a click: steps up or down in the tree from what it takes by itself
+ * @property {string} [object] its name; without one it is the first
+ */
+
+/** The object of prompts that name none. */
+export const FIRST_OBJECT = 'Object 1'
+
+/**
+ * Read the prompts of a string widget, as the node does (PROTOCOL.md); null where the text is no list of prompts.
+ * @param {string} text
+ * @returns {Prompt[] | null}
+ */
+export function parsePrompts(text) {
+  if (!text.trim()) return []
+  try {
+    const prompts = JSON.parse(text) ?? []
+    return Array.isArray(prompts) && prompts.every(isPrompt) ? prompts.map(inWholePixels) : null
+  } catch {
+    return null
+  }
+}
+
+/**
+ * Prompts as the string widget keeps them.
+ * @param {Prompt[]} prompts
+ */
+export function formatPrompts(prompts) {
+  return `[${prompts.map(formatPrompt).join(', ')}]`
+}
+
+/**
+ * The prompts of each object, in the order in which objects are first named.
+ * @param {Prompt[]} prompts
+ * @returns {Map<string, Prompt[]>}
+ */
+export function byObject(prompts) {
+  /** @type {Map<string, Prompt[]>} */
+  const objects = new Map()
+  for (const prompt of prompts) {
+    const name = objectOf(prompt)
+    const own = objects.get(name)
+    if (own) own.push(prompt)
+    else objects.set(name, [prompt])
+  }
+  return objects
+}
+
+/** @param {Prompt} prompt */
+export function objectOf(prompt) {
+  return prompt.object?.trim() || FIRST_OBJECT
+}
+
+/** @param {Prompt} prompt */
+export function isPositive(prompt) {
+  return Boolean(prompt.label ?? 1)
+}
+
+/** @param {Prompt} prompt */
+export function isClick(prompt) {
+  return !prompt.box && !prompt.stroke && !prompt.leaves
+}
+
+/** @param {Prompt} prompt */
+function formatPrompt(prompt) {
+  const { x, y, box, stroke, label = 1, size = 0, object } = prompt
+  const parts = box
+    ? [`"box": [${box.join(', ')}]`]
+    : stroke
+      ? [`"stroke": [${stroke.map(([column, row]) => `[${column}, ${row}]`).join(', ')}]`]
+      : [`"x": ${x}`, `"y": ${y}`]
+  parts.push(`"label": ${label ? 1 : 0}`)
+  if (size) parts.push(`"size": ${size}`)
+  if (object && objectOf(prompt) !== FIRST_OBJECT) parts.push(`"object": ${JSON.stringify(object)}`)
+  return `{${parts.join(', ')}}`
+}
+
+/** @param {any} prompt */
+function isPrompt(prompt) {
+  if (typeof prompt !== 'object' || prompt === null || Array.isArray(prompt)) return false
+  const { label = 1, size = 0, object = '' } = prompt
+  if (![0, 1, true, false].includes(label) || typeof object !== 'string') return false
+  if ('box' in prompt) {
+    const { box } = prompt
+    if (!Array.isArray(box) || box.length !== 4 || !box.every(Number.isFinite)) return false
+    const [left, top, right, bottom] = box.map(Math.floor)
+    return left < right && top < bottom
+  }
+  if ('stroke' in prompt) {
+    const { stroke } = prompt
+    if (!Array.isArray(stroke) || !stroke.length) return false
+    return stroke.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(Number.isFinite))
+  }
+  return Number.isInteger(size) && Number.isFinite(prompt.x) && Number.isFinite(prompt.y)
+}
+
+/**
+ * A fraction names the pixel that it lies in.
+ * @param {Prompt} prompt
+ * @returns {Prompt}
+ */
+function inWholePixels({ x, y, box, stroke, ...rest }) {
+  if (box) return { ...rest, box: /** @type {any} */ (box.map(Math.floor)) }
+  if (stroke) return { ...rest, stroke: stroke.map(([column, row]) => [Math.floor(column), Math.floor(row)]) }
+  return { ...rest, x: Math.floor(/** @type {number} */ (x)), y: Math.floor(/** @type {number} */ (y)) }
+}
