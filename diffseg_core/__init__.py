@@ -25,8 +25,8 @@ from .merging.segment import segment
 from .nested.segment_nested import segment_nested
 from .output.label_map import draw_label_map, parse_classes
 from .output.overlay import draw_overlay
-from .prompting.find_object import find_object
-from .prompting.prompts import parse_prompts
+from .prompting.find_object import find_object, find_objects
+from .prompting.prompts import parse_objects, parse_prompts
 from .segments import Segments, parse_indices
 
 __version__ = "0.2.0"
@@ -49,8 +49,10 @@ __all__ = [
     "draw_overlay",
     "filter_segments",
     "find_object",
+    "find_objects",
     "parse_classes",
     "parse_indices",
+    "parse_objects",
     "parse_prompts",
     "refine_edges",
     "segment",

@@ -123,6 +123,24 @@ class Segments(HostVisible):
         labels, proposals = zip(*ordered, strict=True)
         return cls(torch.stack(labels), proposals, tuple(hierarchies))
 
+    @classmethod
+    def of_masks(cls, masks: Sequence[torch.Tensor], names: Sequence[Sequence[str]]) -> Segments:
+        """Masks as segments; where some overlap, the pixels are the last one's, and an empty one is left out.
+
+        Args:
+            masks: for each image bool ``[K, H, W]``, K from 0.
+            names: what each mask is called, "" for no name.
+        """
+        labels, kept = [], []
+        for image_masks, given in zip(masks, names, strict=True):
+            painted = torch.full(image_masks.shape[1:], -1, dtype=torch.int32, device=image_masks.device)
+            for index, mask in enumerate(image_masks):
+                painted[mask] = index
+            ordered, order = order_by_area(painted, torch.arange(len(image_masks), device=painted.device))
+            labels.append(ordered)
+            kept.append(tuple(given[index] for index in order.tolist()))
+        return cls(torch.stack(labels), (), (), tuple(kept) if any(any(each) for each in kept) else ())
+
     def at_granularity(self, number: int) -> Segments:
         """The same images in ``number`` segments each, by another cut through their trees.
 

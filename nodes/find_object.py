@@ -6,7 +6,7 @@ import comfy.model_management
 import torch
 from comfy_api.latest import io
 
-from ..diffseg_core import find_object, parse_prompts, segment_nested
+from ..diffseg_core import find_objects, parse_objects, segment_nested
 from ..diffseg_core.images import check_images
 from .inputs import checked_images, refusal
 from .progress import progress_over, stop_if_interrupted
@@ -67,11 +67,11 @@ class DiffSegObject(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, prompts: str | None = None) -> bool | str:
         """Refuse text that is no list of prompts before anything runs; a linked one is not known yet."""
-        return refusal(lambda: parse_prompts(prompts or ""))
+        return refusal(lambda: parse_objects(prompts or ""))
 
     @classmethod
     def execute(cls, attention: CapturedAttention, image: torch.Tensor, prompts: str) -> io.NodeOutput:
-        read = parse_prompts(prompts)
+        objects = parse_objects(prompts)
         images = checked_images(image)
         check_images(images, attention.maps.batch_size, attention.image_size, "attention")
         nested = segment_nested(
@@ -80,6 +80,7 @@ class DiffSegObject(io.ComfyNode):
             on_image=progress_over(attention.maps.batch_size),
             on_step=stop_if_interrupted,
         )
-        found, scores = find_object(nested, images, read)
+        found, scores = find_objects(nested, images, objects)
         mask = found.union().to(comfy.model_management.intermediate_device())
-        return io.NodeOutput(mask, found, sum(scores) / len(scores))
+        every = [score for image_scores in scores for score in image_scores]
+        return io.NodeOutput(mask, found, sum(every) / max(len(every), 1))

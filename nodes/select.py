@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, get_args
 
 import comfy.model_management
 import torch
 from comfy_api.latest import io
 
-from ..diffseg_core import Segments
+from ..diffseg_core import Images, InvalidSettingError, Segments, parse_objects
 from ..diffseg_core.editing.points import Point, complement, parse_points, segments_under, split_by_place
 from ..diffseg_core.images import alpha_of, matching_images
 from ..diffseg_core.output.label_map import draw_label_map
+from ..diffseg_core.prompting.object_finder import ObjectFinder
+from ..diffseg_core.prompting.prompts import Click, names_of
 from . import shown_files
 from .inputs import checked_images, image_index_input, refusal
+from .object_finders import finder_of, object_view_of
+from .object_prompts import Objects, as_json, connected_objects, united
+from .outputs import mask_batch
 from .picker_view import VERSION, picker_view
 from .types import CATEGORY, SegmentsType
 
 MAX_IMAGES = 16  # of a batch that the picker gets; of a longer one it gets the image at hand
+BoundingBox = io.Custom("BOUNDING_BOX")  # ComfyUI's own input is not in every release
+Mode = Literal["segments", "object"]
 
 
 class DiffSegSelect(io.ComfyNode):
@@ -35,7 +42,8 @@ class DiffSegSelect(io.ComfyNode):
                 "Run once, then click segments in the image on the node; drag to take several in one "
                 "stroke. The choice is kept as points, and a point names the segment under it, so it "
                 "outlives another merge threshold. With DiffSeg Hierarchy, a slider goes from coarse to "
-                "fine. Only this node and what follows it run again."
+                "fine, and the switch to Object finds whole things by clicks for and against, boxes and "
+                "strokes. Only this node and what follows it run again."
             ),
             search_aliases=["click mask", "pick segment", "segment anything", "points editor", "diffseg"],
             inputs=[
@@ -54,14 +62,15 @@ class DiffSegSelect(io.ComfyNode):
                     optional=True,
                     force_input=True,
                     tooltip='More points from another node, as JSON [{"x": 120, "y": 80}] in pixels. The '
-                    "segments under them are chosen in addition.",
+                    "segments under them are chosen in addition. With mode object, prompts of all kinds.",
                 ),
                 io.String.Input(
                     "points",
                     default="[]",
                     socketless=True,
                     tooltip="The picker writes this; it can also be typed. JSON such as "
-                    '[{"x": 120, "y": 80}] in the pixels of the image: the segment under each is chosen.',
+                    '[{"x": 120, "y": 80}] in the pixels of the image: the segment under each is chosen. '
+                    "With mode object, prompts: the help page has examples.",
                 ),
                 io.Boolean.Input(
                     "invert",
@@ -80,6 +89,27 @@ class DiffSegSelect(io.ComfyNode):
                     tooltip="Into how many segments the image is cut; 0 keeps the number of the input. "
                     "The slider of the picker writes this. Segments without a hierarchy are not changed.",
                 ),
+                io.Combo.Input(
+                    "mode",
+                    optional=True,
+                    options=list(get_args(Mode)),
+                    default="segments",
+                    socketless=True,
+                    tooltip="segments: a point chooses the segment under it. object: clicks, boxes and "
+                    "strokes for and against say what thing is meant; it needs DiffSeg Hierarchy.",
+                ),
+                BoundingBox.Input(
+                    "bounding_box",
+                    optional=True,
+                    extra_dict={"forceInput": True},
+                    tooltip="With mode object: a box from another node, or several, each around an object of "
+                    "its own.",
+                ),
+                io.Mask.Input(
+                    "scribble",
+                    optional=True,
+                    tooltip="With mode object: a mask painted roughly over the first object.",
+                ),
             ],
             outputs=[
                 io.Mask.Output(
@@ -89,12 +119,17 @@ class DiffSegSelect(io.ComfyNode):
                 ),
                 io.Mask.Output(
                     display_name="masks",
-                    tooltip="Each chosen segment as a mask of its own, the largest first; one mask of zeros "
-                    "where none is chosen.",
+                    tooltip="Each chosen segment as a mask of its own, the largest first, or each object in "
+                    "the order of the list; one mask of zeros where none is chosen.",
                 ),
                 io.Image.Output(
                     display_name="cutout",
-                    tooltip="The image with an alpha channel that is opaque in the chosen segments only.",
+                    tooltip="The image with an alpha channel that is opaque in what is chosen only.",
+                ),
+                SegmentsType.Output(
+                    display_name="segments",
+                    tooltip="What is chosen as segments, objects with their names, for SEGS, Save and Label "
+                    "Map. Other images of a batch have none.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -103,9 +138,12 @@ class DiffSegSelect(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, points: Any = None, more_points: Any = None) -> bool | str:
-        """Refuse points that cannot be read before anything runs."""
-        return refusal(lambda: (parse_points(points), parse_points(more_points)))
+    def validate_inputs(
+        cls, points: Any = None, more_points: Any = None, mode: Mode | None = None
+    ) -> bool | str:
+        """Refuse points and prompts that cannot be read before anything runs."""
+        read = parse_objects if mode == "object" else _read_points
+        return refusal(lambda: (read(points), read(more_points)))
 
     @classmethod
     def fingerprint_inputs(cls, **inputs: Any) -> int:
@@ -122,47 +160,118 @@ class DiffSegSelect(io.ComfyNode):
         image: torch.Tensor | None = None,
         more_points: Any = None,
         granularity: int = 0,
+        mode: Mode = "segments",
+        bounding_box: Any = None,
+        scribble: torch.Tensor | None = None,
     ) -> io.NodeOutput:
-        """Masks of the chosen segments, and what the picker shows."""
-        given = segments.counts
-        if granularity and segments.hierarchies:
-            segments = segments.at_granularity(granularity)
-        elif granularity:
-            logging.warning(
-                "DiffSeg Select Segments: granularity of %d is ignored: these segments have no hierarchy.",
-                granularity,
-            )
-        labels = segments.labels_of(image_index)
+        """Masks of what is chosen, and what the picker shows."""
+        segments.labels_of(image_index)  # refused before anything is done
         seen = None if image is None else checked_images(image)
-        images = draw_label_map(segments) if seen is None else matching_images(seen, segments)
-        others = parse_points(more_points)
-        named = [*parse_points(points), *others]
-        chosen = segments_under(labels, named)
-        if invert:
-            chosen = complement(chosen, segments.counts[image_index])
+        view: dict[str, Any] = {"version": VERSION, "batch_size": segments.batch_size, "more_points": []}
+        if mode == "object":
+            if not segments.hierarchies:
+                raise InvalidSettingError(
+                    "Expected segments with a hierarchy to find objects in, got segments without one. "
+                    "Connect DiffSeg Hierarchy in the place of DiffSeg Segment, or set mode to segments."
+                )
+            connected = connected_objects(more_points, bounding_box, scribble, segments, image_index)
+            finder = finder_of(segments, image, seen, image_index)
+            view["more_prompts"] = as_json(connected, finder)
+            objects = united(connected, parse_objects(points))
+            view["outside"] = _count_outside([*_clicked(objects)], segments)
+            masks, chosen = _objects(finder, objects, segments, image_index, invert)
+        else:
+            if bounding_box is not None or scribble is not None:
+                _warn("bounding_box and scribble are ignored, as mode is segments. Set it to object.")
+            others = _read_points(more_points)
+            view["more_points"] = [point._asdict() for point in others]
+            named = [*_read_points(points), *others]
+            view["outside"] = _count_outside(named, segments)
+            masks, chosen = _segments(_cut(segments, granularity), named, image_index, invert)
 
+        images = draw_label_map(segments) if seen is None else matching_images(seen, segments)
         device = comfy.model_management.intermediate_device()
-        indices = torch.tensor(chosen, dtype=labels.dtype, device=labels.device)
-        masks = (labels == indices[:, None, None]).float()  # [chosen, H, W]
-        mask = torch.isin(labels, indices).float()[None]
-        opaque = mask[0].to(device)
+        mask = masks.any(0).float()[None].to(device)
+        opaque = mask[0]
         if seen is not None:
             opaque = opaque * alpha_of(seen, segments)[image_index].to(device)
         cutout = torch.cat([images[image_index].to(device), opaque[..., None]], dim=-1)
-        view = _view(segments, given, images, image_index, others)
-        view["outside"] = _count_outside(named, segments)
+        view["pictures"] = _pictures(segments, image, seen, images, image_index)
         for files in view["pictures"].values():
-            shown_files.note(cls._node_id(), (files[name] for name in ("ids", "picture") if name in files))
+            entries = (entry for entry in files.values() if isinstance(entry, dict))
+            shown_files.note(cls._node_id(), entries)
         return io.NodeOutput(
-            mask.to(device),
-            (masks if chosen else mask).to(device),
+            mask,
+            mask_batch(masks.float(), segments.image_size),
             cutout[None],
+            chosen,
             ui={"diffseg_view": [view]},
         )
 
     @classmethod
     def _node_id(cls) -> str:
         return str(cls.hidden.unique_id) if cls.hidden else ""
+
+
+def _read_points(value: Any) -> tuple[Point, ...]:
+    """Points, and where boxes or strokes are among them, the mode that takes these."""
+    try:
+        return parse_points(value)
+    except InvalidSettingError as error:
+        try:
+            parse_objects(value)
+        except InvalidSettingError:
+            raise error from None
+        raise InvalidSettingError(f"{error} Boxes and strokes are for the mode object.") from None
+
+
+def _cut(segments: Segments, granularity: int) -> Segments:
+    if granularity and segments.hierarchies:
+        return segments.at_granularity(granularity)
+    if granularity:
+        _warn(f"granularity of {granularity} is ignored: these segments have no hierarchy.")
+    return segments
+
+
+def _segments(
+    segments: Segments, points: Sequence[Point], image_index: int, invert: bool
+) -> tuple[torch.Tensor, Segments]:
+    """The segments under the points, or all others: bool ``[K, H, W]``, and as segments of the batch."""
+    labels = segments.labels_of(image_index)
+    chosen = segments_under(labels, points)
+    if invert:
+        chosen = complement(chosen, segments.counts[image_index])
+    indices = torch.tensor(chosen, dtype=labels.dtype, device=labels.device)
+    kept = [chosen if index == image_index else [] for index in range(segments.batch_size)]
+    return labels == indices[:, None, None], segments.subset(kept)
+
+
+def _objects(
+    finder: ObjectFinder, objects: Objects, segments: Segments, image_index: int, invert: bool
+) -> tuple[torch.Tensor, Segments]:
+    """A mask of each object, or of what is none: bool ``[K, H, W]``, and as segments of the batch."""
+    found = [torch.from_numpy(finder.find(prompts).mask) for prompts in objects.values()]
+    none = torch.zeros(0, *segments.image_size, dtype=torch.bool)
+    masks, names = torch.stack(found) if found else none, names_of(objects)
+    if invert:
+        masks, names = ~masks.any(0, keepdim=True), ("",)
+    every = [masks if index == image_index else none for index in range(segments.batch_size)]
+    device = segments.labels.device
+    return masks.to(device), Segments.of_masks(
+        [each.to(device) for each in every],
+        [names if index == image_index else () for index in range(segments.batch_size)],
+    )
+
+
+def _clicked(objects: Objects) -> Iterator[Point]:
+    for prompts in objects.values():
+        for prompt in prompts:
+            if isinstance(prompt, Click):
+                yield prompt.point
+
+
+def _warn(text: str) -> None:
+    logging.warning("DiffSeg Select Segments: %s", text)
 
 
 def _count_outside(points: Sequence[Point], segments: Segments) -> int:
@@ -177,17 +286,17 @@ def _count_outside(points: Sequence[Point], segments: Segments) -> int:
     return len(outside)
 
 
-def _view(
+def _pictures(
     segments: Segments,
-    given: Sequence[int],
+    image: torch.Tensor | None,
+    seen: Images | None,
     images: torch.Tensor,
     image_index: int,
-    more_points: Sequence[Point],
-) -> dict[str, Any]:
+) -> dict[str, dict[str, Any]]:
     """What the picker shows, as `web/PROTOCOL.md` says: every image, so that it can turn to another one.
 
-    Segments with a tree go to it as that tree, whatever the cut is: it makes every cut by itself. ``given``
-    is the number of segments of each image that come in.
+    Segments with a tree go to it as that tree, whatever the cut is: it makes every cut by itself. What it
+    takes to find objects goes for the image at hand alone.
     """
     few = segments.batch_size <= MAX_IMAGES
     shown = range(segments.batch_size) if few else [image_index]
@@ -195,13 +304,10 @@ def _view(
     for index in shown:
         if segments.hierarchies:
             tree = segments.hierarchies[index]
-            view = picker_view(tree.leaves, images[index], tree.joins)
-            views[str(index)] = view | {"given": given[index]}
+            views[str(index)] = picker_view(tree.leaves, images[index], tree.joins)
+            views[str(index)]["given"] = segments.counts[index]
         else:
             views[str(index)] = picker_view(segments.labels[index], images[index])
-    return {
-        "version": VERSION,
-        "batch_size": segments.batch_size,
-        "pictures": views,
-        "more_points": [point._asdict() for point in more_points],
-    }
+    if "ids" in views[str(image_index)]:
+        views[str(image_index)] |= object_view_of(segments, image, seen, image_index)
+    return views

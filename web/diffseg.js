@@ -49,12 +49,14 @@ function addPicker(node) {
     read: () => ({
       points: String(widget(node, 'points').value),
       invert: widget(node, 'invert').value === true,
-      granularity: Number(widget(node, 'granularity').value)
+      granularity: Number(widget(node, 'granularity').value),
+      mode: widget(node, 'mode').value === 'object' ? 'object' : 'segments'
     }),
-    write({ points, invert, granularity }) {
+    write({ points, invert, granularity, mode }) {
       setWidget(node, 'points', points)
       setWidget(node, 'invert', invert)
       setWidget(node, 'granularity', granularity)
+      setWidget(node, 'mode', mode)
     },
     commit() {
       // One step of ComfyUI's own undo, and a reason to save the workflow.
@@ -77,7 +79,7 @@ function addPicker(node) {
   }).serialize = false
   node.setSize([Math.max(node.size[0], SIZE[0]), Math.max(node.size[1], SIZE[1])])
 
-  for (const name of ['points', 'invert', 'image_index', 'granularity']) {
+  for (const name of ['points', 'invert', 'image_index', 'granularity', 'mode']) {
     const { callback } = widget(node, name)
     widget(node, name).callback = function (...values) {
       callback?.apply(this, values)

@@ -8,13 +8,13 @@ list has to fit in memory: their annotations are written image by image.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.output.atomic_files import write_atomic
-from diffseg_core.output.coco import Entry, file_of
+from diffseg_core.output.coco import CATEGORY, Entry, file_of
 from diffseg_core.output.export import SegmentFiles
 
 PANOPTIC_FILE, INSTANCES_FILE = "panoptic.json", "instances.json"
@@ -60,24 +60,40 @@ def forget_joint_files(out: Path) -> None:
 def _parts(files: Sequence[tuple[SegmentFiles, Path]], annotations_of: Annotations) -> Iterator[bytes]:
     """The bytes of a joint file, an image at a time."""
     images: list[Entry] = []
+    categories: dict[str, Entry] = {CATEGORY["name"]: CATEGORY}
     written = 0
     yield b'{"annotations": ['
     for own, path in files:
         content = _read(path)
         found = annotations_of(own, content, written)
         images += content["images"]
+        numbers = {}
+        for each in content["categories"]:
+            joint = categories.setdefault(each["name"], {**each, "id": len(categories) + 1})
+            numbers[each["id"]] = joint["id"]
         for entry in found:
-            yield (",\n" if written else "\n").encode() + json.dumps(entry).encode()
+            numbered = _with_categories(entry, numbers)
+            yield (",\n" if written else "\n").encode() + json.dumps(numbered).encode()
             written += 1
-    rest: dict[str, Any] = file_of(images, [])
+    rest: dict[str, Any] = file_of(images, [], [*categories.values()])
     del rest["annotations"]
     yield b"],\n" + json.dumps(rest).encode()[1:] + b"\n"
+
+
+def _with_categories(entry: Entry, numbers: Mapping[int, int]) -> Entry:
+    """An annotation, or one that lists segments, with the joint file's numbers of categories."""
+    if "segments_info" in entry:
+        return {
+            **entry,
+            "segments_info": [_with_categories(each, numbers) for each in entry["segments_info"]],
+        }
+    return {**entry, "category_id": numbers[entry["category_id"]]}
 
 
 def _read(path: Path) -> Entry:
     try:
         content: Entry = json.loads(path.read_text(encoding="utf-8"))
-        if content["images"] and isinstance(content["annotations"], list):
+        if content["images"] and isinstance(content["annotations"], list) and content["categories"]:
             return content
     except (ValueError, KeyError, TypeError):
         pass

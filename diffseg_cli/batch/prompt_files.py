@@ -1,15 +1,15 @@
-"""Prompts of one object in each image of a run, in a file for each."""
+"""Prompts of objects in each image of a run, in a file for each."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from diffseg_core.errors import InvalidSettingError
-from diffseg_core.prompting.prompts import Prompt, parse_prompts
+from diffseg_core.prompting.prompts import Prompt, parse_objects
 
 
-def read_prompts(folder: Path, name: str) -> tuple[Prompt, ...]:
-    """The prompts of an image.
+def read_prompts(folder: Path, name: str) -> dict[str, tuple[Prompt, ...]]:
+    """The prompts of each object of an image, by its name.
 
     Args:
         folder: of ``NAME.json``.
@@ -26,9 +26,9 @@ def read_prompts(folder: Path, name: str) -> tuple[Prompt, ...]:
             f"Expected the prompts of the image in {path}, which cannot be read: {error}."
         ) from error
     try:
-        prompts = parse_prompts(text)
+        objects = parse_objects(text)
     except InvalidSettingError as error:
         raise InvalidSettingError(f"{path}: {error}") from None
-    if not prompts:
+    if not objects:
         raise InvalidSettingError(f"Expected at least one prompt in {path}, got none.")
-    return prompts
+    return objects

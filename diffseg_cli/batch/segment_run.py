@@ -50,7 +50,7 @@ class RunSettings:
         capture: as of DiffSeg Capture Attention.
         segment: as of DiffSeg Segment or DiffSeg Hierarchy.
         save_masks: whether each mask is written to a file of its own too.
-        prompts: folder of ``NAME.json``, absolute, with the prompts of one object in each image, see
+        prompts: folder of ``NAME.json``, absolute, with the prompts of objects in each image, see
             `diffseg_core.prompting.prompts`; None for segments of everything.
     """
 

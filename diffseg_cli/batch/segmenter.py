@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,7 +13,7 @@ from diffseg_core.editing.edge_refinement import refine_edges
 from diffseg_core.images import Images, as_images
 from diffseg_core.merging.segment import segment
 from diffseg_core.nested.segment_nested import segment_nested
-from diffseg_core.prompting.find_object import find_object
+from diffseg_core.prompting.find_object import find_objects
 from diffseg_core.segments import Segments
 
 from .models import load_pipeline
@@ -68,27 +68,31 @@ class Segmenter:
         )
 
     def segment(
-        self, image: ImageLike, settings: SegmentSettings, prompts: Sequence[Prompt] | None = None
+        self,
+        image: ImageLike,
+        settings: SegmentSettings,
+        objects: Mapping[str, Sequence[Prompt]] | None = None,
     ) -> Segments:
         """Capture, and segment: labels of the image's size.
 
         Args:
             image: as for `capture`.
-            settings: with prompts, those of a hierarchy.
-            prompts: of one object, which then is the only segment; None for segments of everything.
+            settings: with objects, those of a hierarchy.
+            objects: the prompts of each by its name, which then are the only segments; None for segments of
+                everything.
 
         Raises:
             InvalidSettingError, CaptureError: as for `capture` and `segment_maps`.
         """
         checked = as_images(image)
-        return segment_maps(self.capture(checked), checked, settings, prompts)
+        return segment_maps(self.capture(checked), checked, settings, objects)
 
 
 def segment_maps(
     maps: AttentionMaps,
     image: ImageLike,
     settings: SegmentSettings,
-    prompts: Sequence[Prompt] | None = None,
+    objects: Mapping[str, Sequence[Prompt]] | None = None,
 ) -> Segments:
     """Segments of captured attention; to try several settings on one capture.
 
@@ -99,7 +103,7 @@ def segment_maps(
         maps: the captured attention.
         image: that of the capture; the label map has its size.
         settings: as of DiffSeg Segment or DiffSeg Hierarchy; areas in percent.
-        prompts: as of `Segmenter.segment`.
+        objects: as of `Segmenter.segment`.
 
     Raises:
         InvalidSettingError: a setting outside its range.
@@ -109,8 +113,8 @@ def segment_maps(
         segments = _nested(maps, checked, settings.method)
     else:
         segments = _merged(maps, checked, settings.method)
-    if prompts is not None:
-        segments, _ = find_object(segments, checked, prompts)
+    if objects is not None:
+        segments, _ = find_objects(segments, checked, objects)
     return refine_edges(segments, checked) if settings.refine_edges else segments
 
 

@@ -36,7 +36,7 @@ def snap(segments: Segments, mask: torch.Tensor | npt.NDArray[Any], coverage: fl
     """
     if not 0 <= coverage <= 1:
         raise InvalidSettingError(f"Expected a coverage from 0 to 1 (share of a segment), got {coverage:g}.")
-    masks = _masks_for(segments, mask)
+    masks = masks_for(segments, mask)
     chosen = []
     for image_index, values in enumerate(masks.expand(segments.batch_size, -1, -1)):
         labels = segments.labels[image_index].cpu().numpy().ravel()
@@ -50,7 +50,7 @@ def snap(segments: Segments, mask: torch.Tensor | npt.NDArray[Any], coverage: fl
     return segments.subset(chosen)
 
 
-def _masks_for(segments: Segments, mask: torch.Tensor | npt.NDArray[Any]) -> torch.Tensor:
+def masks_for(segments: Segments, mask: torch.Tensor | npt.NDArray[Any]) -> torch.Tensor:
     """The mask as float32 ``[1 or B, H, W]`` in 0..1 at the segments' size."""
     masks = _as_masks(mask)
     if len(masks) not in (1, segments.batch_size):

@@ -217,6 +217,14 @@ def class_number(text: str) -> int:
     return shared[0]
 
 
+def find_class(text: str) -> int | None:
+    """As `class_number`; None where no class has the names."""
+    try:
+        return class_number(text)
+    except InvalidSettingError:
+        return None
+
+
 def _plain(name: str) -> str:
     return " ".join(name.lower().split())
 

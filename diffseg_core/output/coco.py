@@ -11,14 +11,14 @@ image of their ids in colours, id = R + 256 G + 65536 B, 0 where no segment is; 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-CATEGORY = {"id": 1, "name": "segment", "supercategory": "segment", "isthing": 1}
-"""The one category: segments have no class."""
+CATEGORY: dict[str, Any] = {"id": 1, "name": "segment", "supercategory": "segment", "isthing": 1}
+"""The category of segments without a name; each name is one of its own after it."""
 
 INFO = {"description": "Segments from a diffusion model's self-attention, by DiffSeg", "version": "1"}
 PANOPTIC_KEYS = ("id", "category_id", "area", "bbox", "iscrowd")
@@ -76,12 +76,24 @@ def panoptic(image_id: int, file_name: str, segments_info: Sequence[Mapping[str,
     return {"image_id": image_id, "file_name": file_name, "segments_info": listed}
 
 
-def file_of(images: Sequence[Entry], annotations: Sequence[Entry]) -> Entry:
+def categories_of(names: Iterable[str]) -> list[Entry]:
+    """The categories of segments with these names, "" for none: that of all segments, and one for each name.
+
+    >>> [(each["id"], each["name"]) for each in categories_of(["cup", "", "table", "cup"])]
+    [(1, 'segment'), (2, 'cup'), (3, 'table')]
+    """
+    different = [name for name in dict.fromkeys(names) if name]
+    return [CATEGORY, *({**CATEGORY, "id": number, "name": name} for number, name in enumerate(different, 2))]
+
+
+def file_of(
+    images: Sequence[Entry], annotations: Sequence[Entry], categories: Sequence[Entry] = (CATEGORY,)
+) -> Entry:
     """What a file of either format holds."""
     return {
         "info": INFO,
         "licenses": [],
         "images": list(images),
         "annotations": list(annotations),
-        "categories": [CATEGORY],
+        "categories": list(categories),
     }

@@ -28,7 +28,7 @@ from ..images import Images, matching_images
 from ..segments import Segments
 from .atomic_files import staged_files
 from .boxes import bounding_boxes
-from .coco import CATEGORY, file_of, id_colours, image_entry, image_id_of, instances, panoptic
+from .coco import categories_of, file_of, id_colours, image_entry, image_id_of, instances, panoptic
 from .overlay import draw_overlay
 from .palette import colours_of
 from .run_length import encode_labels
@@ -142,7 +142,13 @@ def export_segments(
     ids = id_pixels(segments.labels_of(image_index))
     image = None if images is None else Images(matching_images(images, segments)[image_index, None])
     here = slice(image_index, image_index + 1)
-    one = replace(segments, labels=segments.labels[here].cpu(), proposals=segments.proposals[here])
+    one = replace(
+        segments,
+        labels=segments.labels[here].cpu(),
+        proposals=segments.proposals[here],
+        hierarchies=segments.hierarchies[here],
+        names=segments.names[here],
+    )
     annotation = annotate(one, files, image_id=image_id, image_name=image_name)
     contents = {
         files.label_map: _png(ids),
@@ -184,9 +190,9 @@ def annotate(
     """What COCO's format of instances says of one image, and more on every segment.
 
     ``images``, ``annotations`` and ``categories`` are COCO's. ``segments_info`` lists the segments in
-    descending order of area: ``id`` (their value in the label map), ``category_id`` (always 1: segments
-    have no class), ``area`` in pixels, ``bbox`` ``[x, y, width, height]`` and ``iscrowd`` 0. Beside these,
-    ``index`` counts from 0 as everywhere in DiffSeg, ``segmentation`` is the mask as run lengths, and
+    descending order of area: ``id`` (their value in the label map), ``category_id`` (1, or that of
+    the segment's name), ``area`` in pixels, ``bbox`` ``[x, y, width, height]`` and ``iscrowd`` 0. Beside
+    these, ``index`` counts from 0 as everywhere in DiffSeg, ``segmentation`` is the mask as run lengths, and
     ``color`` ``[r, g, b]`` in 0..255 the colour in the overlay.
     """
     areas = segments.areas(image_index).tolist()
@@ -194,13 +200,16 @@ def annotate(
     colours = colours_of(segments, image_index)
     boxes = bounding_boxes(labels, len(areas))
     masks = encode_labels(labels, len(areas))
+    names = segments.names[image_index] if segments.names else ("",) * len(areas)
+    categories = categories_of(names)
+    numbers = {each["name"]: each["id"] for each in categories[1:]}
     number = image_id_of(files.name) if image_id is None else image_id
     height, width = segments.image_size
     segments_info = [
         {
             "id": index + 1,
             "index": index,
-            "category_id": CATEGORY["id"],
+            "category_id": numbers.get(names[index], 1),
             "area": area,
             "bbox": [box.x1, box.y1, box.width, box.height],
             "iscrowd": 0,
@@ -220,13 +229,13 @@ def annotate(
         "segments_info": segments_info,
     }
     entry = image_entry(number, image_name or files.overlay.name, width, height)
-    return own | file_of([entry], instances(number, segments_info))
+    return own | file_of([entry], instances(number, segments_info), categories)
 
 
 def panoptic_of(annotation: Mapping[str, Any], files: SegmentFiles) -> dict[str, Any]:
     """What COCO's panoptic format says of the image of an annotation that `annotate` gave."""
     entry = panoptic(annotation["image_id"], files.colours.name, annotation["segments_info"])
-    return file_of(annotation["images"], [entry])
+    return file_of(annotation["images"], [entry], annotation["categories"])
 
 
 def _overlay(segments: Segments, image: Images | None) -> npt.NDArray[np.uint8]:

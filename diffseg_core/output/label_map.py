@@ -59,7 +59,8 @@ def draw_label_map(
         palette: "distinct" for the 64 colours of `draw_overlay`, "ADE20K" for those of its 150 classes.
         classes: what segments are, by index, in any of ADE20K's names; with that palette only. A named
             segment has the colour of its class, and segments that are not named take colours of others. In
-            a batch the names hold for every image that has the segment.
+            a batch the names hold for every image that has the segment. A segment whose own name is that
+            of a class has its colour where nothing else is said.
 
     Returns:
         float32 ``[B, H, W, 3]``, RGB in 0..1, on the CPU.
@@ -77,7 +78,10 @@ def draw_label_map(
         if palette == "distinct":
             colours = colours_of(segments, index)
         else:
-            colours = _class_colours(segment_poles(segments, index), numbers)
+            own = segments.names[index] if segments.names else ()
+            named = {place: ade20k.find_class(name) for place, name in enumerate(own) if name}
+            known = {place: number for place, number in named.items() if number is not None}
+            colours = _class_colours(segment_poles(segments, index), known | numbers)
         drawn.append(_paint(labels, colours))
     return torch.from_numpy(np.stack(drawn))
 

@@ -29,7 +29,7 @@ class SEG(NamedTuple):
         confidence: 1.0, as the Impact Pack has it for masks: segments are not ranked.
         crop_region: ``[x1, y1, x2, y2]`` in pixels of the image, exclusive at x2 and y2.
         bbox: the segment's bounding box, in the same form.
-        label: ``"segment 0"`` for the largest.
+        label: the segment's name; without one ``"segment 0"`` for the largest.
         control_net_wrapper: None; filled by the Impact Pack's ControlNet nodes.
     """
 
@@ -81,7 +81,7 @@ def to_segs(
                 confidence=1.0,
                 crop_region=list(region),
                 bbox=list(box),
-                label=f"segment {index}",
+                label=segments.name(image_index, index),
             )
         )
     return (size.height, size.width), found

@@ -1,18 +1,17 @@
-"""One object in each image of a batch."""
+"""Objects in each image of a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from ..errors import InvalidSettingError
 from ..images import matching_images
 from ..segments import Segments
 from .object_finder import ObjectFinder
-from .prompts import Prompt
+from .prompts import FIRST_OBJECT, Prompt, names_of
 
 if TYPE_CHECKING:
     from ..images import ImageLike
@@ -35,14 +34,37 @@ def find_object(
     Raises:
         InvalidSettingError: segments without a hierarchy, or images that do not fit.
     """
+    found, scores = find_objects(segments, images, {FIRST_OBJECT: prompts})
+    return found, tuple(score for (score,) in scores)
+
+
+def find_objects(
+    segments: Segments, images: ImageLike, objects: Mapping[str, Sequence[Prompt]]
+) -> tuple[Segments, tuple[tuple[float, ...], ...]]:
+    """Some objects in each image of a batch, each by its own prompts.
+
+    Args:
+        segments: with a hierarchy, as `segment_nested` gives them; at which cut does not matter.
+        images: of the segments, as `as_images` takes them; alpha is left out.
+        objects: the prompts of each by its name; see `parse_objects`.
+
+    Returns:
+        segments with these names, one for each object that is found: see `Segments.of_masks`; and for each
+        image how well each object is set off from what is around it, 0..1.
+
+    Raises:
+        InvalidSettingError: segments without a hierarchy, or images that do not fit.
+    """
     if not segments.hierarchies:
         raise InvalidSettingError(
             "Expected segments with a hierarchy, to find objects in them, got segments without one. Take "
             "them from DiffSeg Hierarchy (segment_nested)."
         )
-    found = [
-        ObjectFinder(tree, image).find(prompts)
-        for tree, image in zip(segments.hierarchies, matching_images(images, segments), strict=True)
-    ]
-    masks = torch.from_numpy(np.stack([each.mask for each in found])).to(segments.labels.device)
-    return Segments(masks.int() - 1, ()), tuple(each.score for each in found)
+    masks, scores = [], []
+    for tree, image in zip(segments.hierarchies, matching_images(images, segments), strict=True):
+        finder = ObjectFinder(tree, image)
+        found = [finder.find(prompts) for prompts in objects.values()]
+        scores.append(tuple(each.score for each in found))
+        own = [torch.from_numpy(each.mask).to(segments.labels.device) for each in found]
+        masks.append(torch.stack(own) if own else segments.labels.new_zeros(0, *segments.image_size).bool())
+    return Segments.of_masks(masks, [names_of(objects)] * len(masks)), tuple(scores)

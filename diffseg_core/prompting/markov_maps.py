@@ -8,7 +8,6 @@ the border that it gives, weighted by the image's own.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,6 +20,7 @@ Numbers = npt.NDArray[np.float64]
 
 LARGEST = 0.4  # share of the image that a threshold may enclose
 NEVER = 1e9  # times a threshold
+MOST = 24  # leaves for or against whose maps count, the largest; a box or a scribble fixes hundreds
 LEAST = 1e-9  # threshold of a map that is 0 wherever it may be
 
 
@@ -34,6 +34,7 @@ class MarkovMaps:
 
     def likelihood(self, positive: Sequence[int], negative: Sequence[int]) -> Numbers:
         """How much each leaf is like the positive leaves rather than the negative ones or neither: 0..1."""
+        positive, negative = self._largest_of(positive), self._largest_of(negative)
         near = self._nearness(positive, negative)
         far = np.minimum(self._nearness(negative, positive), 1.0)  # beyond every threshold is the ground
         return far / (near + far)
@@ -44,6 +45,9 @@ class MarkovMaps:
             self._maps[leaf] = self._flooded(leaf)
         return self._maps[leaf]
 
+    def _largest_of(self, leaves: Sequence[int]) -> list[int]:
+        return sorted(leaves, key=lambda leaf: (-int(self._graph.areas[leaf]), leaf))[:MOST]
+
     def _nearness(self, own: Sequence[int], other: Sequence[int]) -> Numbers:
         """Each leaf's value in its nearest map, of which 1 is the threshold."""
         nearest = np.full(len(self._graph.areas), NEVER)
@@ -53,42 +57,47 @@ class MarkovMaps:
         return np.maximum(nearest, 1.0 / NEVER)
 
     def _flooded(self, leaf: int) -> Integers:
+        from scipy.sparse import csr_matrix
+        from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+
         values = self._graph.arrivals[leaf].astype(np.int64)
-        least = np.full(len(values), -1)
-        queue = [(0, leaf)]
-        while queue:
-            height, here = heapq.heappop(queue)
-            if least[here] >= 0:
-                continue
-            least[here] = height
-            for there in self._graph.around[here][0].tolist():
-                if least[there] < 0:
-                    heapq.heappush(queue, (max(height, int(values[there])), there))
-        return np.where(least < 0, values.max(), least)
+        first, second = self._graph.borders.T
+        # The least that paths must cross is what the paths of a minimum spanning tree cross.
+        heights = np.maximum(values[first], values[second]) + 1  # 0 would be no border
+        paths = minimum_spanning_tree(csr_matrix((heights, (first, second)), shape=(len(values),) * 2))
+        order, before = breadth_first_order(paths, leaf, directed=False)
+        least = np.full(len(values), values.max())
+        least[leaf] = 0
+        for here in order[1:].tolist():
+            least[here] = max(least[before[here]], values[here])
+        return least
 
     def _threshold(self, values: Integers, own: Sequence[int], other: Sequence[int]) -> float:
         """Where the map's border is clearest, with as many own leaves as may be inside and no other one."""
-        graph, order = self._graph, np.argsort(values, kind="stable").tolist()
-        inside = np.zeros(len(values), dtype=bool)
-        length = steps = area = held = 0
-        best, threshold = 0.0, 0.0
-        owned, others = set(own), set(other)
-        for place, leaf in enumerate(order[:-1]):
-            beside, borders = graph.around[leaf]
-            sign = np.where(inside[beside], -1, 1)
-            length += int((sign * graph.lengths[borders]).sum())
-            steps += int((sign * graph.steps[borders] * np.abs(values[beside] - values[leaf])).sum())
-            inside[leaf] = True
-            area += int(graph.areas[leaf])
-            held += leaf in owned
-            if area >= self._largest or leaf in others:
-                break
-            following = int(values[order[place + 1]])
-            worth = steps / max(length, 1) * held / len(own)
-            if following > values[leaf] and worth > best:
-                best, threshold = worth, (int(values[leaf]) + following) / 2.0
-        if best > 0.0:
-            return threshold
+        graph, order = self._graph, np.argsort(values, kind="stable")
+        places = np.empty_like(order)
+        places[order] = np.arange(len(order))
+        limits = np.concatenate((places[list(other)], np.flatnonzero(self._within(order) >= self._largest)))
+        stop = min(int(limits.min()) if len(limits) else len(order), len(order) - 1)
+        # A border is that of what is inside from its first leaf's place to before its second one's.
+        enter, leave = np.sort(places[graph.borders], axis=1).T
+        weights = graph.steps * np.abs(np.diff(values[graph.borders], axis=1)[:, 0])
+        lengths, steps = (
+            np.cumsum(np.bincount(enter, each, len(order)) - np.bincount(leave, each, len(order)))[:stop]
+            for each in (graph.lengths, weights)
+        )
+        held = np.cumsum(np.bincount(places[list(own)], minlength=len(order)))[:stop]
+        worth = steps / np.maximum(lengths, 1) * held / len(own)
+        here, following = values[order[:stop]], values[order[1 : stop + 1]]
+        worth[following <= here] = 0.0
+        if stop and worth.max() > 0.0:
+            best = int(worth.argmax())
+            return int(here[best] + following[best]) / 2.0
         nearest = min((int(values[leaf]) for leaf in other), default=int(values.max()) + 1)
         below = values[values < nearest]
         return max(float(below.max()) if below.size else 0.0, LEAST)
+
+    def _within(self, order: Integers) -> Integers:
+        """Pixels of the first leaves of an order, those of each included."""
+        found: Integers = np.cumsum(self._graph.areas[order])
+        return found

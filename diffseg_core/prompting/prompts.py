@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,9 @@ from ..errors import InvalidSettingError
 from ..grid import GridSize
 
 EXAMPLE = '[{"x": 120, "y": 80}, {"x": 40, "y": 30, "label": 0}, {"box": [10, 20, 200, 150]}]'
+
+FIRST_OBJECT = "Object 1"
+"""The object of prompts that name none."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +100,50 @@ def parse_prompts(value: Any) -> tuple[Prompt, ...]:
     Raises:
         InvalidSettingError: broken JSON, or an entry that is no prompt; the message quotes it.
     """
+    return tuple(_prompt(entry, number) for number, entry in enumerate(_entries(value)))
+
+
+def parse_objects(value: Any) -> dict[str, tuple[Prompt, ...]]:
+    """Read the prompts of several objects: as `parse_prompts`, each with the name of its ``object``.
+
+    Args:
+        value: as of `parse_prompts`; prompts without a name are those of "Object 1".
+
+    Returns:
+        the prompts of each object by its name, in the order in which objects are first named.
+
+    Raises:
+        InvalidSettingError: broken JSON, or an entry that is no prompt; the message quotes it.
+
+    Example:
+        >>> list(parse_objects('[{"x": 1, "y": 2}, {"x": 9, "y": 9, "object": "cup"}, {"x": 3, "y": 4}]'))
+        ['Object 1', 'cup']
+    """
+    objects: dict[str, list[Prompt]] = {}
+    for number, entry in enumerate(_entries(value)):
+        prompt = _prompt(entry, number)
+        name = entry.get("object", "")
+        if not isinstance(name, str):
+            raise InvalidSettingError(
+                f"Expected the name of an object as text in prompt {number}, got {name!r:.40}."
+            )
+        objects.setdefault(name.strip() or FIRST_OBJECT, []).append(prompt)
+    return {name: tuple(prompts) for name, prompts in objects.items()}
+
+
+def names_of(objects: Collection[str]) -> tuple[str, ...]:
+    """What the segments of objects are called: by their names, but a first one alone has none."""
+    return ("",) if list(objects) == [FIRST_OBJECT] else tuple(objects)
+
+
+def _entries(value: Any) -> Sequence[Any]:
     if isinstance(value, str):
         value = read_json(value, "prompts", EXAMPLE)
     if value is None:
         return ()
     if not isinstance(value, (list, tuple)):
         raise InvalidSettingError(f"Expected a list of prompts such as {EXAMPLE}, got {value!r:.60}.")
-    return tuple(_prompt(entry, number) for number, entry in enumerate(value))
+    return value
 
 
 def inside(prompts: Sequence[Prompt], size: GridSize) -> list[Prompt]:

@@ -124,7 +124,9 @@ def add_nested_segments(graph: Graph, number: int | None = None) -> tuple[Output
 def add_picker(graph: Graph, segments: Output, image: Output, image_index: int = 0) -> int:
     """The node with the picker; its id."""
     size = (440, 640)
-    return graph.add("DiffSegSelect", "[]", False, image_index, 0, size=size, segments=segments, image=image)
+    return graph.add(
+        "DiffSegSelect", "[]", False, image_index, 0, "segments", size=size, segments=segments, image=image
+    )
 
 
 def save_choice(graph: Graph, select: int) -> None:

@@ -33,6 +33,7 @@ for (const prompts of JSON.parse(readFileSync(`${folder}/sequences.json`, 'utf-8
   const found = read.length ? finder.with(before, read[read.length - 1]) : before
   const parts = finder.divided(found)
   seconds.push(performance.now() - started)
+  if (process.env.SHOW && seconds[seconds.length-1]>15) console.log(seconds[seconds.length-1], JSON.stringify(prompts))
   const mask = Uint8Array.from(hierarchy.ids, (id) => (id ? found.label[id - 1] : 0))
   for (const { cells, own } of parts) cells.forEach((cell, index) => (mask[cell] = own[index]))
   masks.push(mask)

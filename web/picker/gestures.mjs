@@ -20,7 +20,7 @@ import { nextSegment, pixelsBetween } from './selection.mjs'
  */
 
 /** @type {Record<string, Point>} */
-const ARROWS = {
+export const ARROWS = {
   ArrowLeft: { x: -1, y: 0 },
   ArrowRight: { x: 1, y: 0 },
   ArrowUp: { x: 0, y: -1 },
@@ -41,7 +41,7 @@ export function listenToPointer(view, actions) {
   let stroke = null
 
   canvas.addEventListener('pointerdown', (event) => {
-    if (event.button !== 0 || stroke) return // other buttons pan the graph and open its menu
+    if (view.objects || event.button !== 0 || stroke) return // other buttons pan the graph and open its menu
     const at = view.pixelAt(event)
     event.stopPropagation()
     if (!at) return
@@ -53,6 +53,7 @@ export function listenToPointer(view, actions) {
   })
 
   canvas.addEventListener('pointermove', (event) => {
+    if (view.objects) return
     if (!stroke) return actions.hover(view.pixelAt(event))
     if (event.pointerId !== stroke.id) return
     event.stopPropagation()
@@ -85,7 +86,7 @@ export function listenToPointer(view, actions) {
   })
 
   canvas.addEventListener('pointerleave', () => {
-    if (!stroke) actions.hover(null)
+    if (!view.objects && !stroke) actions.hover(null)
   })
 
   /** @param {Point} at */
@@ -101,11 +102,13 @@ export function listenToPointer(view, actions) {
  */
 export function listenToKeys(view, actions) {
   view.canvas.addEventListener('keydown', (event) => {
-    if (!view.map || !press(event, view.map)) return
+    if (view.objects || !view.map || !press(event, view.map)) return
     event.preventDefault()
     event.stopPropagation() // ComfyUI has meanings of its own for most keys
   })
-  view.canvas.addEventListener('blur', () => actions.hover(null))
+  view.canvas.addEventListener('blur', () => {
+    if (!view.objects) actions.hover(null)
+  })
 
   /**
    * @param {KeyboardEvent} event

@@ -3,7 +3,12 @@
 import { listenToKeys, listenToPointer } from './gestures.mjs'
 import { Hierarchy } from './hierarchy.mjs'
 import { NO_SEGMENT } from './label_map.mjs'
+import { listenToObjectKeys, listenToObjectPointer } from './object_gestures.mjs'
+import { ObjectList } from './object_list.mjs'
+import { ObjectMode } from './object_mode.mjs'
 import { Pages } from './pages.mjs'
+import { inverted } from './object_painter.mjs'
+import { isPositive, isClick, parsePrompts } from './prompting/prompts.mjs'
 import { chosenSegments, formatPoints, hasPoint, parsePoints, setPoint } from './selection.mjs'
 import { Slider } from './slider.mjs'
 import { textsFor } from './texts.mjs'
@@ -11,6 +16,7 @@ import { View } from './view.mjs'
 
 /** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
 /** @typedef {import('./label_map.mjs').Point} Point */
+/** @typedef {import('./prompting/prompts.mjs').Prompt} Prompt */
 
 /**
  * A file as ComfyUI's /view takes it.
@@ -18,9 +24,10 @@ import { View } from './view.mjs'
  */
 
 /**
- * An image and its segments. `given` is the number of segments as they come, where they have a tree. Of more
- * segments than can be sent there is only their number, `too_many`.
- * @typedef {{ids: FileEntry, picture: FileEntry, given?: number, too_many?: number}} Shown
+ * An image and its segments. `given` is the number of segments as they come, where they have a tree; `graph` and
+ * `colours` are what it takes to find objects. Of more segments than can be sent there is only their number,
+ * `too_many`.
+ * @typedef {{ids: FileEntry, picture: FileEntry, graph?: FileEntry, colours?: FileEntry, given?: number, too_many?: number}} Shown
  */
 
 /**
@@ -30,6 +37,7 @@ import { View } from './view.mjs'
  * @property {number} batch_size
  * @property {Record<string, Shown>} pictures by index in the batch
  * @property {Point[]} more_points from other nodes
+ * @property {Prompt[]} [more_prompts] from other nodes, where objects are chosen
  */
 
 /**
@@ -38,7 +46,10 @@ import { View } from './view.mjs'
  * @property {string} points as JSON
  * @property {boolean} invert
  * @property {number} granularity number of segments, 0 for as many as are given
+ * @property {Mode} mode what is chosen
  */
+
+/** @typedef {'segments' | 'object'} Mode */
 
 /**
  * @typedef {object} Host
@@ -54,7 +65,7 @@ import { View } from './view.mjs'
 
 /** @typedef {'all' | 'none' | 'invert' | 'undo'} ButtonName */
 
-const VERSION = 1 // of ../PROTOCOL.md, as in nodes/picker_view.py
+const VERSION = 2 // of ../PROTOCOL.md, as in nodes/picker_view.py
 const MAX_UNDO = 200
 
 export class Picker {
@@ -71,6 +82,14 @@ export class Picker {
     /** @type {Choice | null} */
     this.before = null
     this.shown = '' // which files
+    this.objects = new ObjectMode()
+    this.objectsShown = '' // which file of theirs
+    /** @type {{points: string, prompts: string} | null} */
+    this.aside = null // the prompts that became these points by the switch
+    /** @type {{at: Point, positive: boolean} | null} */
+    this.pointer = null
+    /** @type {Prompt | null} */
+    this.drafted = null
     this.element = document.createElement('div')
     this.element.className = 'diffseg-picker'
     this.element.dataset.state = 'empty'
@@ -89,6 +108,35 @@ export class Picker {
       button.addEventListener('click', () => actions[name].call(this))
       this.bar.append(button)
     }
+    this.switch = document.createElement('div')
+    this.switch.className = 'diffseg-picker-modes'
+    this.switch.setAttribute('role', 'group')
+    for (const mode of /** @type {Mode[]} */ (['segments', 'object'])) {
+      const button = document.createElement('button')
+      button.type = 'button'
+      button.dataset.mode = mode
+      button.textContent = this.texts.mode[mode]
+      button.title = mode === 'object' ? this.texts.mode.objectTip : this.texts.mode.segmentsTip
+      button.addEventListener('click', () => this.#switchTo(mode))
+      this.switch.append(button)
+    }
+    this.against = document.createElement('button')
+    this.against.type = 'button'
+    this.against.dataset.action = 'against'
+    this.against.textContent = this.texts.mode.against
+    this.against.title = this.texts.mode.againstTip
+    this.against.setAttribute('aria-label', this.texts.mode.againstTip)
+    this.against.addEventListener('click', () => {
+      this.objects.subtracting = !this.objects.subtracting
+      this.#repaint()
+    })
+    this.switch.append(this.against)
+    this.list = new ObjectList(this.texts, {
+      select: (name) => this.#selectObject(name),
+      add: () => this.#addObject(),
+      rename: (name, to) => this.#prompt(this.objects.renamed(name, to)),
+      remove: (name) => this.#prompt(this.objects.without(name))
+    })
     this.slider = new Slider(this.texts, {
       choose: (number) => this.#granulate(number),
       commit: () => this.end(),
@@ -102,15 +150,19 @@ export class Picker {
     this.note = document.createElement('div') // what is set, and left unheeded by the run
     this.note.className = 'diffseg-picker-note'
     this.note.setAttribute('role', 'status')
-    this.element.append(this.view.frame, this.pages.element, this.slider.element, this.bar, this.note, this.status)
+    const controls = [this.pages.element, this.switch, this.list.element, this.slider.element, this.bar]
+    this.element.append(this.view.frame, ...controls, this.note, this.status)
     // The graph drags a node by whatever lies on it.
-    for (const element of [this.pages.element, this.slider.element, this.bar]) {
+    for (const element of controls) {
       element.addEventListener('pointerdown', (event) => event.stopPropagation())
     }
     // ComfyUI's undo leaves keys alone while the slider has the focus; the image's own keys work from here.
     this.slider.input.addEventListener('pointerup', () => this.view.canvas.focus({ preventScroll: true }))
     this.element.addEventListener('pointerenter', () => this.refresh())
     this.view.canvas.addEventListener('focus', () => this.refresh())
+    const prompting = this.#prompting()
+    listenToObjectPointer(this.view, prompting)
+    listenToObjectKeys(this.view, prompting)
     listenToPointer(this.view, this)
     listenToKeys(this.view, this)
     this.#say(this.texts.first)
@@ -148,6 +200,8 @@ export class Picker {
     const wanted = `${files.ids.filename} ${files.picture.filename}`
     if (wanted !== this.shown) {
       this.shown = wanted
+      this.objects.forget()
+      this.objectsShown = ''
       this.#load(files, wanted)
     }
     this.#repaint()
@@ -169,6 +223,22 @@ export class Picker {
     if (wanted !== this.shown) return
     this.element.dataset.state = 'ready'
     this.view.show(hierarchy, image)
+    this.#repaint()
+  }
+
+  /** Fetch what it takes to find objects, unless it is there. */
+  async #loadObjects() {
+    const { hierarchy } = this.view
+    const files = this.nodeView?.pictures[this.host.imageIndex()]
+    if (!hierarchy || !files?.graph || !files.colours || this.objectsShown === files.graph.filename) return
+    const wanted = files.graph.filename
+    this.objectsShown = wanted
+    const answers = await Promise.all([this.host.fetchFile(files.graph), this.host.fetchFile(files.colours)])
+    if (wanted !== this.objectsShown) return
+    if (answers.some((answer) => !answer.ok)) return this.#withdraw(this.texts.lost)
+    const [graph, colours] = await Promise.all(answers.map((answer) => answer.arrayBuffer()))
+    await this.objects.load(hierarchy, graph, colours)
+    if (wanted !== this.objectsShown || hierarchy !== this.view.hierarchy) return
     this.#repaint()
   }
 
@@ -293,18 +363,32 @@ export class Picker {
 
   /** @param {Choice} choice */
   #isNow(choice) {
-    const { points, invert, granularity } = this.host.read()
-    return choice.points === points && choice.invert === invert && choice.granularity === granularity
+    const { points, invert, granularity, mode } = this.host.read()
+    const isSame = choice.points === points && choice.invert === invert && choice.mode === mode
+    return isSame && choice.granularity === granularity
   }
 
   #points() {
     return parsePoints(this.host.read().points) ?? []
   }
 
+  /** Whether objects are chosen, and there are any. */
+  get isObjects() {
+    return this.host.read().mode === 'object' && Boolean(this.view.hierarchy?.joins)
+  }
+
   #repaint() {
     const { hierarchy } = this.view
     if (this.element.dataset.state !== 'ready' || !hierarchy) return
     const map = this.#cut(hierarchy)
+    const mode = this.isObjects ? 'object' : 'segments'
+    this.element.dataset.mode = mode
+    this.view.canvas.setAttribute('aria-label', mode === 'object' ? this.texts.objects.label : this.texts.label)
+    for (const button of this.switch.querySelectorAll('button')) {
+      if (button.dataset.mode) button.setAttribute('aria-pressed', `${button.dataset.mode === mode}`)
+    }
+    this.against.setAttribute('aria-pressed', `${this.objects.subtracting}`)
+    if (mode === 'object') return this.#repaintObjects(map)
     const points = [...this.#points(), ...(this.nodeView?.more_points ?? [])]
     this.view.choose(map, chosenSegments(map, points, this.host.read().invert))
     this.slider.element.hidden = !hierarchy.joins
@@ -315,6 +399,109 @@ export class Picker {
       fixed: this.host.isGranularityConnected()
     })
     this.#report()
+  }
+
+  /** @param {LabelMap} map */
+  #repaintObjects(map) {
+    const { objects, drafted, pointer } = this
+    objects.read(this.host.read().points, this.nodeView?.more_prompts ?? [])
+    this.list.show(objects.listed, objects.current, this.host.isConnected())
+    this.slider.element.hidden = true
+    if (!objects.finder) {
+      this.#loadObjects()
+      this.view.showObjects(map, { painted: [], marks: objects.marks, preview: null })
+      return this.#report()
+    }
+    const isInverted = this.host.read().invert
+    const painted = isInverted ? [inverted(objects.painted, map.hierarchy)] : objects.painted
+    const preview = drafted
+      ? objects.previewOf(drafted)
+      : pointer && !this.host.isConnected()
+        ? objects.preview(pointer.at, pointer.positive)
+        : null
+    const marks = drafted ? [...objects.marks, drafted] : objects.marks
+    this.view.showObjects(map, { painted, marks, preview: isInverted ? null : preview })
+    this.#report()
+  }
+
+  /** What gestures do where objects are chosen. */
+  #prompting() {
+    const picker = this
+    return {
+      get subtracting() {
+        return picker.objects.subtracting
+      },
+      /** @param {Prompt} prompt */
+      add: (prompt) => this.#prompt(this.objects.withPrompt(prompt)),
+      /** @param {Prompt | null} prompt */
+      draft: (prompt) => {
+        this.drafted = prompt
+        this.#repaint()
+      },
+      /** @param {Point | null} at @param {boolean} positive */
+      preview: (at, positive) => {
+        this.view.pointed = at
+        const before = this.pointer
+        this.pointer = at && { at, positive }
+        const { hierarchy } = this.view
+        const isSame =
+          before && at && hierarchy?.leafAt(before.at) === hierarchy?.leafAt(at) && before.positive === positive
+        if (!isSame && (before || at)) this.#repaint()
+      },
+      /** @param {number} by */
+      resize: (by) => {
+        const text = this.objects.resized(by)
+        if (text !== null) this.#prompt(text)
+      },
+      takeBack: () => this.#prompt(this.objects.withoutLast()),
+      clear: () => this.#prompt(this.objects.without(this.objects.current))
+    }
+  }
+
+  /**
+   * @param {string} text of the prompts from now on
+   */
+  #prompt(text) {
+    if (this.host.isConnected()) return
+    this.#change({ points: text })
+    this.#repaint()
+  }
+
+  /** @param {string} name */
+  #selectObject(name) {
+    this.objects.current = name
+    this.#repaint()
+  }
+
+  #addObject() {
+    this.objects.add()
+    this.#repaint()
+  }
+
+  /**
+   * Choose segments, or objects. Points are clicks, and positive clicks are points; prompts that are no points come
+   * back with the next switch, unless points changed meanwhile.
+   * @param {Mode} mode
+   */
+  #switchTo(mode) {
+    const { hierarchy } = this.view
+    const { points, mode: before } = this.host.read()
+    if (this.host.isConnected() || !hierarchy) return
+    if (mode === 'object' && !hierarchy.joins) {
+      this.note.textContent = this.texts.mode.needsTree
+      return
+    }
+    if (mode === before) return
+    if (mode === 'object') {
+      const prompts = this.aside?.points === points ? this.aside.prompts : points
+      this.#change({ mode, points: prompts })
+    } else {
+      const clicks = (parsePrompts(points) ?? []).filter((prompt) => isClick(prompt) && isPositive(prompt))
+      const named = formatPoints(clicks.map(({ x, y }) => ({ x: Number(x), y: Number(y) })))
+      this.aside = { points: named, prompts: points }
+      this.#change({ mode, points: named })
+    }
+    this.#repaint()
   }
 
   /**
@@ -333,6 +520,9 @@ export class Picker {
   #report() {
     const { map, chosen, hovered } = this.view
     if (this.element.dataset.state !== 'ready' || !map) return
+    const undo = /** @type {HTMLButtonElement} */ (this.bar.querySelector('[data-action="undo"]'))
+    undo.disabled = this.past.length === 0
+    if (this.isObjects) return this.#reportObjects(map)
     const points = parsePoints(this.host.read().points)
     const number = chosen.reduce((sum, is) => sum + is, 0)
     const parts = [number ? this.texts.chosen(number, map.count) : this.texts.none]
@@ -347,10 +537,52 @@ export class Picker {
     const notes = outside ? [this.texts.outside(outside)] : []
     const { granularity } = this.host.read()
     if (granularity && !map.hierarchy.joins) notes.push(this.texts.granularity.ignored(granularity))
+    if (this.host.read().mode === 'object') notes.push(this.texts.mode.needsTree)
+    this.#tell(parts, notes)
+  }
+
+  /**
+   * Say what the objects hold.
+   * @param {LabelMap} map
+   */
+  #reportObjects(map) {
+    const { objects } = this
+    const { hierarchy } = map
+    const files = this.nodeView?.pictures[this.host.imageIndex()]
+    const { prompts } = objects
+    const parts = []
+    if (!objects.finder) parts.push(files?.graph ? this.texts.loading : this.texts.mode.notYet)
+    else if (!prompts.size) parts.push(this.texts.objects.none, this.texts.objects.help)
+    objects.painted.forEach((object, index) => {
+      const name = objects.names[index]
+      const own = prompts.get(name)?.length
+      if (own) parts.push(this.texts.objects.holds(name, share(object, hierarchy).toFixed(1), own))
+    })
+    if (this.host.isConnected()) parts.push(this.texts.fixed)
+    else if (parsePrompts(this.host.read().points) === null) parts.push(this.texts.objects.unreadable)
+    const clicks = [...prompts.values()].flat().filter(isClick)
+    const outside = clicks.filter(({ x, y }) => !hierarchy.contains({ x: Number(x), y: Number(y) })).length
+    this.#tell(parts, outside ? [this.texts.outside(outside)] : [])
+  }
+
+  /**
+   * @param {string[]} parts of the status
+   * @param {string[]} notes what is set, and left unheeded by the run
+   */
+  #tell(parts, notes) {
     const note = notes.join(' · ')
     if (this.note.textContent !== note) this.note.textContent = note // said again by a screen reader only if new
     this.status.textContent = parts.join(' · ')
-    const undo = /** @type {HTMLButtonElement} */ (this.bar.querySelector('[data-action="undo"]'))
-    undo.disabled = this.past.length === 0
   }
+}
+
+/**
+ * An object's share of the image, in percent; leaves that are divided count by their cells.
+ * @param {import('./object_painter.mjs').PaintedObject} object
+ * @param {Hierarchy} hierarchy
+ */
+function share({ label, divided }, hierarchy) {
+  const parts = new Map(divided.map(({ leaf, own }) => [leaf, own.reduce((sum, is) => sum + is, 0) / own.length]))
+  const held = hierarchy.areas.map((area, leaf) => area * (parts.get(leaf) ?? label[leaf]))
+  return (100 * held.reduce((sum, area) => sum + area, 0)) / (hierarchy.width * hierarchy.height)
 }

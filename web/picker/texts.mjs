@@ -22,6 +22,10 @@
  * @property {{name: string, tip: string, count: (number: number) => string, reset: string, resetTip: string, ignored: (number: number) => string}} granularity
  *   the slider, what it says to a screen reader, the button that brings back the segments as they came, and where
  *   a number is set for segments without a tree
+ * @property {{segments: string, object: string, segmentsTip: string, objectTip: string, against: string, againstTip: string, needsTree: string, notYet: string}} mode
+ *   the switch between segments and objects, the button that turns clicks against the object, and why there are no
+ *   objects
+ * @property {{label: string, list: string, tip: string, add: string, rename: string, remove: (name: string) => string, none: string, holds: (name: string, share: string, prompts: number) => string, unreadable: string, help: string}} objects
  * @property {{all: string, none: string, invert: string, undo: string}} buttons
  * @property {{all: string, none: string, invert: string, undo: string}} tips
  */
@@ -52,6 +56,29 @@ const ENGLISH = {
     reset: 'Reset',
     resetTip: 'Back to the segments of the node before',
     ignored: (number) => `granularity ${number} is ignored: these segments have no hierarchy`
+  },
+  mode: {
+    segments: 'Segments',
+    object: 'Object',
+    segmentsTip: 'A click chooses the segment under it',
+    objectTip: 'Clicks for and against, boxes and strokes say what thing is meant',
+    against: '±',
+    againstTip: 'Clicks are against the object: for fingers and pens, as Alt or the right button is for mice',
+    needsTree: 'Objects need a hierarchy: connect DiffSeg Hierarchy in the place of DiffSeg Segment and run',
+    notYet: 'Run the workflow once more to find objects in this image'
+  },
+  objects: {
+    label:
+      'Objects in the image. Arrow keys go from one segment to the next, Enter or Space is a click there, with Alt against; plus and minus make its part larger and smaller, Backspace takes the last prompt back, Escape all of the object.',
+    list: 'Objects',
+    tip: 'Clicks go to this object. Double-click or F2 renames it, Delete removes it',
+    add: 'One more object',
+    rename: 'Name of the object',
+    remove: (name) => `Remove ${name}`,
+    none: 'Click the thing that you want, or drag a box around it',
+    holds: (name, share, prompts) => `${name}: ${share} % · ${prompts} ${prompts === 1 ? 'prompt' : 'prompts'}`,
+    unreadable: 'points is not a list of prompts: fix it or press None',
+    help: 'Alt or right-click takes away · Shift-drag strokes · Ctrl+wheel resizes'
   },
   buttons: { all: 'All', none: 'None', invert: 'Invert', undo: 'Undo' },
   tips: {
@@ -87,6 +114,29 @@ const CHINESE = {
     reset: '原始',
     resetTip: '恢复上游节点给出的分割区域',
     ignored: (number) => `粒度 ${number} 已忽略：这些区域没有层级`
+  },
+  mode: {
+    segments: '区域',
+    object: '对象',
+    segmentsTip: '点击选择其下的区域',
+    objectTip: '用正负点击、框和笔画指出所需对象',
+    against: '±',
+    againstTip: '点击表示“不属于对象”：供手指和触控笔使用，相当于鼠标的 Alt 或右键',
+    needsTree: '选择对象需要层级：请用 DiffSeg 层级分割代替 DiffSeg 分割并运行',
+    notYet: '请再运行一次工作流，以便在此图片中选择对象'
+  },
+  objects: {
+    label:
+      '图片中的对象。方向键切换区域，回车或空格在该处点击，按住 Alt 表示不属于；加号和减号使其部分变大或变小，退格键撤回上一个提示，Esc 清除该对象的全部提示。',
+    list: '对象',
+    tip: '点击归入此对象。双击或按 F2 重命名，按 Delete 删除',
+    add: '添加一个对象',
+    rename: '对象名称',
+    remove: (name) => `删除 ${name}`,
+    none: '点击所需的对象，或拖动画一个框',
+    holds: (name, share, prompts) => `${name}：${share} % · ${prompts} 个提示`,
+    unreadable: '“点（points）”不是提示的列表：请改正，或按“清空”',
+    help: 'Alt 或右键减去 · Shift 拖动画笔画 · Ctrl+滚轮调整大小'
   },
   buttons: { all: '全选', none: '清空', invert: '反选', undo: '撤销' },
   tips: {

@@ -1,11 +1,23 @@
 /** The image on the node: two canvases, the image below and the segments above, sharp at every size. */
 
 import { NO_SEGMENT } from './label_map.mjs'
+import { drawMarks } from './marks.mjs'
+import { ObjectPainter } from './object_painter.mjs'
 import { Painter } from './painter.mjs'
 
 /** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
 /** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
 /** @typedef {import('./label_map.mjs').Point} Point */
+/** @typedef {import('./object_painter.mjs').PaintedObject} PaintedObject */
+/** @typedef {import('./prompting/prompts.mjs').Prompt} Prompt */
+
+/**
+ * What is shown where objects are chosen.
+ * @typedef {object} ShownObjects
+ * @property {PaintedObject[]} painted
+ * @property {Prompt[]} marks prompts that are drawn
+ * @property {{index: number, label: Uint8Array} | null} preview what one object would hold
+ */
 
 const MAX_SIDE = 2048 // of the canvases, in their pixels
 const POLL_MS = 200 // milliseconds between looks at the image's size on the screen
@@ -35,11 +47,18 @@ export class View {
     this.image = null
     /** @type {Painter | null} */
     this.painter = null
+    /** @type {ObjectPainter | null} */
+    this.objectPainter = null
+    /** @type {ShownObjects | null} */
+    this.objects = null // where segments are chosen
+    this.fineness = 1 // pixels of the canvases in one of the screen
     /** @type {Uint8Array} */
     this.chosen = new Uint8Array(0)
     this.hovered = NO_SEGMENT
+    this.isSized = false // the canvases are as the image is
     /** @type {Point | null} */
     this.pointed = null // the place that makes a segment the hovered one
+    this.gone = new AbortController()
     this.resized = new ResizeObserver(() => this.fit())
     this.resized.observe(this.frame)
     this.timer = window.setInterval(() => this.fit(), POLL_MS) // nothing tells that the graph was zoomed
@@ -47,6 +66,7 @@ export class View {
 
   /** The node is gone. */
   dispose() {
+    this.gone.abort()
     this.resized.disconnect()
     window.clearInterval(this.timer)
   }
@@ -59,9 +79,11 @@ export class View {
   show(hierarchy, image) {
     this.hierarchy = hierarchy
     this.image = image
-    this.painter = null
+    this.painter = this.objectPainter = null
     this.pointed = null
     this.map = null
+    this.objects = null
+    this.isSized = false
   }
 
   /**
@@ -83,7 +105,9 @@ export class View {
     const columns = Math.max(1, Math.round(width * fineness))
     const rows = Math.max(1, Math.round(height * fineness))
     const change = columns / this.canvas.width
-    if (this.painter && change > 0.95 && change < 1.05) return
+    if (this.isSized && change > 0.95 && change < 1.05) return
+    this.isSized = true
+    this.fineness = columns / shown.width
     for (const canvas of [this.imageCanvas, this.canvas]) {
       canvas.width = columns
       canvas.height = rows
@@ -91,8 +115,35 @@ export class View {
     const below = /** @type {CanvasRenderingContext2D} */ (this.imageCanvas.getContext('2d'))
     below.imageSmoothingQuality = 'high'
     below.drawImage(image, 0, 0, columns, rows)
-    this.painter = new Painter(hierarchy, columns, rows, Math.max(1, Math.round(Math.max(columns, rows) / 900)))
-    this.painter.paintAll(this.context, map, this.chosen, this.hovered)
+    this.painter = this.objectPainter = null
+    this.#paintAll()
+  }
+
+  /** Paint everything, by a painter for the canvas as it is now. */
+  #paintAll() {
+    const { hierarchy, map, objects, canvas, context } = this
+    if (!hierarchy || !map || !this.isSized) return
+    const line = Math.max(1, Math.round(Math.max(canvas.width, canvas.height) / 900))
+    if (objects) {
+      this.objectPainter ??= new ObjectPainter(hierarchy, canvas.width, canvas.height, line)
+      this.objectPainter.paint(context, objects.painted, objects.preview)
+      drawMarks(context, hierarchy, objects.marks, this.fineness)
+    } else {
+      this.painter ??= new Painter(hierarchy, canvas.width, canvas.height, line)
+      this.painter.paintAll(context, map, this.chosen, this.hovered)
+    }
+  }
+
+  /**
+   * Show objects in place of segments.
+   * @param {LabelMap} map for the keyboard, which goes from segment to segment
+   * @param {ShownObjects} objects
+   */
+  showObjects(map, objects) {
+    this.map = map
+    this.objects = objects
+    if (this.isSized) this.#paintAll()
+    else this.fit()
   }
 
   /**
@@ -103,7 +154,9 @@ export class View {
   choose(map, chosen) {
     const before = this.chosen
     this.chosen = chosen
-    if (map === this.map) {
+    const wereObjects = this.objects !== null
+    this.objects = null
+    if (map === this.map && !wereObjects) {
       chosen.forEach((is, segment) => {
         if (is !== before[segment]) this.#paint(segment)
       })
@@ -111,7 +164,7 @@ export class View {
     }
     this.map = map
     this.hovered = this.pointed ? map.at(this.pointed) : NO_SEGMENT
-    if (this.painter) this.painter.paintAll(this.context, map, chosen, this.hovered)
+    if (this.isSized) this.#paintAll()
     else this.fit()
   }
 
@@ -141,6 +194,18 @@ export class View {
     const y = (clientY - top) / height
     if (!(x >= 0 && x <= 1 && y >= 0 && y <= 1)) return null
     return this.hierarchy.pixelAt(x, y)
+  }
+
+  /**
+   * The pixel of the image that is nearest to a pointer.
+   * @param {{clientX: number, clientY: number}} pointer
+   * @returns {Point}
+   */
+  nearestPixelAt({ clientX, clientY }) {
+    const { left, top, width, height } = this.canvas.getBoundingClientRect()
+    const x = Math.min(Math.max((clientX - left) / width, 0), 1)
+    const y = Math.min(Math.max((clientY - top) / height, 0), 1)
+    return /** @type {Hierarchy} */ (this.hierarchy).pixelAt(x, y)
   }
 
   /** @param {number} segment or NO_SEGMENT */

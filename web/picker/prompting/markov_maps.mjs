@@ -4,6 +4,7 @@
 
 const LARGEST = 0.4 // share of the image that a threshold may enclose
 const NEVER = 1e9 // times a threshold
+const MOST = 24 // leaves for or against whose maps count, the largest
 const LEAST = 1e-9 // threshold of a map that is 0 wherever it may be
 
 export class MarkovMaps {
@@ -15,6 +16,7 @@ export class MarkovMaps {
     this.graph = graph
     this.areas = areas
     this.largest = LARGEST * areas.reduce((sum, area) => sum + area, 0)
+    this.queue = new Queue(1 + graph.around.reduce((sum, { leaves }) => sum + leaves.length, 0))
     /** @type {Map<number, {values: Uint16Array, order: Uint32Array}>} */
     this.maps = new Map()
   }
@@ -25,11 +27,12 @@ export class MarkovMaps {
    * @param {number[]} negative
    */
   likelihood(positive, negative) {
-    const near = this.#nearness(positive, negative)
-    const far = this.#nearness(negative, positive)
+    const [own, other] = [this.#largestOf(positive), this.#largestOf(negative)]
+    const near = this.#nearness(own, other)
+    const far = this.#nearness(other, own)
     return near.map((value, leaf) => {
-      const other = Math.min(far[leaf], 1) // beyond every threshold is the ground
-      return other / (value + other)
+      const beyond = Math.min(far[leaf], 1) // beyond every threshold is the ground
+      return beyond / (value + beyond)
     })
   }
 
@@ -49,6 +52,12 @@ export class MarkovMaps {
     return map
   }
 
+  /** @param {number[]} leaves */
+  #largestOf(leaves) {
+    const { areas } = this
+    return [...leaves].sort((one, other) => areas[other] - areas[one] || one - other).slice(0, MOST)
+  }
+
   /**
    * Each leaf's value in its nearest map, of which 1 is the threshold.
    * @param {number[]} own
@@ -65,22 +74,23 @@ export class MarkovMaps {
   }
 
   /**
-   * What a path of touching leaves must cross at least to reach each leaf. Leaves are taken up by their height,
-   * from buckets that are sorted only when they are come to.
+   * What a path of touching leaves must cross at least to reach each leaf.
    * @param {number} leaf
    */
   #flooded(leaf) {
     const { count, arrivals, around } = this.graph
     const values = arrivals.subarray(leaf * count, (leaf + 1) * count)
     const least = new Int32Array(count).fill(-1)
-    const queue = new Queue()
-    queue.push(0, leaf)
-    for (let top = queue.pop(); top; top = queue.pop()) {
-      const [height, here] = top
+    const queue = this.queue
+    queue.push(leaf) // a height and a leaf are one number: height · count + leaf
+    while (queue.length) {
+      const top = queue.pop()
+      const here = top % count
       if (least[here] >= 0) continue
+      const height = (top - here) / count
       least[here] = height
       for (const there of around[here].leaves) {
-        if (least[there] < 0) queue.push(Math.max(height, values[there]), there)
+        if (least[there] < 0) queue.push(Math.max(height, values[there]) * count + there)
       }
     }
     const most = values.reduce((one, other) => Math.max(one, other), 0)
@@ -127,50 +137,37 @@ export class MarkovMaps {
   }
 }
 
-/** A heap of leaves, the least height first, of equal ones the least leaf. */
+/** A heap of numbers, the least first. */
 class Queue {
-  constructor() {
-    /** @type {[number, number][]} */
-    this.items = []
+  /** @param {number} most that it holds at once */
+  constructor(most) {
+    this.items = new Float64Array(most)
+    this.length = 0
   }
 
-  /**
-   * @param {number} height
-   * @param {number} leaf
-   */
-  push(height, leaf) {
+  /** @param {number} item */
+  push(item) {
     const { items } = this
-    let at = items.length
-    items.push([height, leaf])
-    while (at && isBefore(items[at], items[(at - 1) >> 1])) {
-      const above = (at - 1) >> 1
-      ;[items[at], items[above]] = [items[above], items[at]]
+    let at = this.length++
+    for (let above = (at - 1) >> 1; at && items[above] > item; above = (at - 1) >> 1) {
+      items[at] = items[above]
       at = above
     }
+    items[at] = item
   }
 
   pop() {
     const { items } = this
     const top = items[0]
-    const last = items.pop()
-    if (!last || !items.length) return top
-    items[0] = last
-    for (let at = 0; ; ) {
-      let least = at
-      for (const below of [2 * at + 1, 2 * at + 2]) {
-        if (below < items.length && isBefore(items[below], items[least])) least = below
-      }
-      if (least === at) return top
-      ;[items[at], items[least]] = [items[least], items[at]]
-      at = least
+    const last = items[--this.length]
+    let at = 0
+    for (let below = 1; below < this.length; below = 2 * at + 1) {
+      if (below + 1 < this.length && items[below + 1] < items[below]) below++
+      if (items[below] >= last) break
+      items[at] = items[below]
+      at = below
     }
+    items[at] = last
+    return top
   }
-}
-
-/**
- * @param {[number, number]} one
- * @param {[number, number]} other
- */
-function isBefore(one, other) {
-  return one[0] < other[0] || (one[0] === other[0] && one[1] < other[1])
 }

@@ -100,42 +100,54 @@ export class ObjectFinder {
   divided({ clicks, seeds }) {
     const leaves = new Set(clicks.map(({ leaf }) => leaf).filter((leaf) => seeds.isDivided(leaf)))
     return [...leaves].map((leaf) => {
-      const near = clicks.filter((click) => click.leaf === leaf)
       const cells = this.#cellsOf(leaf)
-      return { leaf, cells, own: Uint8Array.from(cells, (cell) => (this.#nearest(cell, leaf, near).positive ? 1 : 0)) }
+      const near = clicks.filter((click) => click.leaf === leaf)
+      return { leaf, cells, own: this.#nearest(cells, this.hierarchy.areas[leaf], near) }
     })
   }
 
   /**
-   * @param {number} cell
-   * @param {number} leaf
+   * Whether the click that is nearest to each cell in place and colour, of equal ones the first, is positive.
+   * @param {Uint32Array} cells of a leaf
+   * @param {number} area of that leaf
    * @param {Found['clicks']} clicks
    */
-  #nearest(cell, leaf, clicks) {
-    const { hierarchy } = this
-    const { x, y } = hierarchy.middle(cell % hierarchy.columns, Math.floor(cell / hierarchy.columns))
-    const own = this.#colourAt(x, y)
-    let [best, least] = [clicks[0], Infinity]
-    for (const click of clicks) {
-      const other = this.#colourAt(click.x, click.y)
-      const colour = (own[0] - other[0]) ** 2 + (own[1] - other[1]) ** 2 + (own[2] - other[2]) ** 2
-      const place = (y - click.y) ** 2 + (x - click.x) ** 2
-      const distance = place / hierarchy.areas[leaf] + colour / COLOUR_REACH
-      if (distance < least) [best, least] = [click, distance]
+  #nearest(cells, area, clicks) {
+    const { columns } = this.hierarchy
+    const { values } = this.colours
+    const seeds = clicks.map(({ x, y, positive }) => ({ x, y, positive, colour: this.#colourAt(x, y) }))
+    const own = new Uint8Array(cells.length)
+    for (let index = 0; index < cells.length; index++) {
+      const column = cells[index] % columns
+      const { x, y } = this.hierarchy.middle(column, (cells[index] - column) / columns)
+      const at = this.#colourAt(x, y)
+      let least = Infinity
+      for (const seed of seeds) {
+        const red = values[at] - values[seed.colour]
+        const green = values[at + 1] - values[seed.colour + 1]
+        const blue = values[at + 2] - values[seed.colour + 2]
+        const colour = red * red + green * green + blue * blue
+        const place = (y - seed.y) * (y - seed.y) + (x - seed.x) * (x - seed.x)
+        const distance = place / area + colour / COLOUR_REACH
+        if (distance < least) {
+          least = distance
+          own[index] = seed.positive ? 1 : 0
+        }
+      }
     }
-    return best
+    return own
   }
 
   /**
+   * Where the colours of a pixel of the image begin.
    * @param {number} x
    * @param {number} y
    */
   #colourAt(x, y) {
-    const { width, height, values } = this.colours
+    const { width, height } = this.colours
     const column = Math.floor(((2 * x + 1) * width) / (2 * this.hierarchy.width))
     const row = Math.floor(((2 * y + 1) * height) / (2 * this.hierarchy.height))
-    const at = 3 * (row * width + column)
-    return [values[at], values[at + 1], values[at + 2]]
+    return 3 * (row * width + column)
   }
 
   /**
@@ -337,12 +349,10 @@ export class ObjectFinder {
     let cells = this.cells.get(leaf)
     if (!cells) {
       const { ids } = this.hierarchy
-      /** @type {number[]} */
-      const found = []
-      ids.forEach((id, cell) => {
-        if (id === leaf + 1) found.push(cell)
-      })
-      cells = Uint32Array.from(found)
+      cells = new Uint32Array(this.counts[leaf])
+      for (let cell = 0, found = 0; found < cells.length; cell++) {
+        if (ids[cell] === leaf + 1) cells[found++] = cell
+      }
       this.cells.set(leaf, cells)
     }
     return cells

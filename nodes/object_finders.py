@@ -1,0 +1,60 @@
+"""What finds objects in the images of segments, kept with them: after a click nothing is worked out anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from ..diffseg_core import Images, Segments
+from ..diffseg_core.images import matching_images
+from ..diffseg_core.prompting.object_finder import ObjectFinder
+from .picker_view import MAX_TABLE, object_view
+from .shown_files import temporary_file
+
+
+@dataclass
+class _Kept:
+    image: torch.Tensor | None
+    finder: ObjectFinder
+    view: dict[str, Any] = field(default_factory=dict)
+
+
+def finder_of(
+    segments: Segments, image: torch.Tensor | None, images: Images | None, image_index: int
+) -> ObjectFinder:
+    """The finder of one image.
+
+    Args:
+        segments: with a hierarchy.
+        image: the node's input, by which an image is known again.
+        images: the same, checked; None where there is none.
+        image_index: which of them.
+    """
+    return _kept(segments, image, images, image_index).finder
+
+
+def object_view_of(
+    segments: Segments, image: torch.Tensor | None, images: Images | None, image_index: int
+) -> dict[str, Any]:
+    """What the picker needs to find objects in one image, see `picker_view.object_view`.
+
+    Nothing of segments without a hierarchy, or with too many leaves to send.
+    """
+    if not segments.hierarchies or not 0 < segments.hierarchies[image_index].count <= MAX_TABLE:
+        return {}
+    kept = _kept(segments, image, images, image_index)
+    if not kept.view or not all(temporary_file(entry).is_file() for entry in kept.view.values()):
+        kept.view = object_view(kept.finder, segments.hierarchies[image_index].heights)
+    return kept.view
+
+
+def _kept(segments: Segments, image: torch.Tensor | None, images: Images | None, image_index: int) -> _Kept:
+    key = (finder_of, image_index)
+    kept: _Kept | None = segments.kept.get(key)
+    if kept is None or kept.image is not image:
+        pixels = None if images is None else matching_images(images, segments)[image_index]
+        kept = _Kept(image, ObjectFinder(segments.hierarchies[image_index], pixels))
+        segments.kept[key] = kept
+    return kept

@@ -1,0 +1,337 @@
+"""Objects in the picker: every gesture, and the mask that the server makes of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from . import workflows
+from .front_end import TWO_FRAMES
+from .graph_page import PICKER_NODE, GraphPage
+from .picker_run import Pixel, PickerRun, inside
+
+ObjectInfo = dict[str, Any]
+
+COVERED = """view => {
+    const {width, height} = view
+    const copy = new OffscreenCanvas(width, height).getContext('2d', {willReadFrequently: true})
+    copy.drawImage(view, 0, 0)
+    const {data} = copy.getImageData(0, 0, width, height)
+    return [width, height, Array.from({length: width * height}, (_, pixel) => Number(data[4 * pixel + 3] > 0))]
+}"""
+MARK = 9  # pixels of the screen around a prompt that its mark covers
+
+
+@pytest.fixture
+def before(graph: GraphPage, object_info: ObjectInfo) -> PickerRun:
+    """The first run of a fresh workflow, then switched to objects."""
+    graph.load(workflows.picking_at_any_granularity(object_info))
+    run = graph.run()
+    graph.page.locator(".diffseg-picker button[data-mode=object]").click()
+    wait_for_objects(graph)
+    assert graph.widget("mode") == "object"
+    return run
+
+
+def wait_for_objects(graph: GraphPage) -> None:
+    """Until the picker can find objects."""
+    graph.page.wait_for_function(
+        "() => !/Loading/.test(document.querySelector('.diffseg-picker-status').innerText)"
+    )
+    graph.page.evaluate(TWO_FRAMES)
+
+
+def prompts(graph: GraphPage) -> list[dict[str, Any]]:
+    """What the widget keeps."""
+    return json.loads(graph.widget("points"))
+
+
+def covered(graph: GraphPage) -> np.ndarray:
+    """Which pixels of the picker's canvas are covered by an object or a mark, as booleans."""
+    graph.leave()
+    graph.view.evaluate("view => view.blur()")
+    width, height, pixels = graph.view.evaluate(COVERED)
+    return np.array(pixels, dtype=bool).reshape(height, width)
+
+
+def away_from_marks(graph: GraphPage, shape: tuple[int, ...]) -> np.ndarray:
+    """Pixels of the canvas that no mark covers."""
+    (width, height), (rows, columns) = graph.image_size, shape
+    y, x = np.mgrid[:rows, :columns]
+    free = np.ones(shape, dtype=bool)
+    for prompt in prompts(graph):
+        places = [(prompt["x"], prompt["y"])] if "x" in prompt else prompt.get("stroke", [])
+        for left, top in places:
+            at = (left + 0.5) * columns / width, (top + 0.5) * rows / height
+            free &= np.hypot(x - at[0], y - at[1]) > MARK
+        if "box" in prompt:
+            left, top, right, bottom = prompt["box"]
+            across = np.minimum(abs(x - left * columns / width), abs(x - right * columns / width)) < 4
+            down = np.minimum(abs(y - top * rows / height), abs(y - bottom * rows / height)) < 4
+            free &= ~(across | down)
+    return free
+
+
+def check_shown(graph: GraphPage) -> PickerRun:
+    """Run, and see that the server's mask is what the picker shows."""
+    graph.wait_until_sharp()
+    shown = covered(graph)
+    run = graph.run()
+    rows, columns = (
+        ((np.arange(there) + 0.5) * here / there).astype(int)
+        for here, there in zip(run.mask.shape, shown.shape, strict=True)
+    )
+    free = away_from_marks(graph, shown.shape)
+    assert free.mean() > 0.5
+    assert (shown == run.mask[rows][:, columns])[free].all()
+    return run
+
+
+def corners(run: PickerRun, segment: int) -> tuple[Pixel, Pixel]:
+    """The box of a segment, one pixel larger on each side where the image goes on."""
+    rows, columns = np.nonzero(run.labels == segment)
+    height, width = run.labels.shape
+    return (
+        (max(0, int(columns.min()) - 1), max(0, int(rows.min()) - 1)),
+        (min(width - 1, int(columns.max()) + 1), min(height - 1, int(rows.max()) + 1)),
+    )
+
+
+def test_clicks_for_and_against(graph: GraphPage, before: PickerRun) -> None:
+    assert "Click the thing" in graph.status
+    first, second = inside(before.labels, 2), inside(before.labels, 0)
+    graph.click(first)
+    assert prompts(graph) == [{"x": first[0], "y": first[1], "label": 1}]
+    run = check_shown(graph)
+    assert run.mask[first[1], first[0]]
+    assert (run.masks == run.mask).all()
+    graph.page.keyboard.down("Alt")
+    graph.click(second)
+    graph.page.keyboard.up("Alt")
+    assert prompts(graph)[1] == {"x": second[0], "y": second[1], "label": 0}
+    run = check_shown(graph)
+    assert run.mask[first[1], first[0]]
+    assert not run.mask[second[1], second[0]]
+    assert run.executed == {"DiffSegSelect", "MaskToImage", "SaveImage"}
+
+
+def test_the_right_button_subtracts_and_opens_no_menu(graph: GraphPage, before: PickerRun) -> None:
+    graph.click(inside(before.labels, 1))
+    place = inside(before.labels, 3)
+    graph.page.mouse.click(*graph.place(place), button="right")
+    assert prompts(graph)[1] == {"x": place[0], "y": place[1], "label": 0}
+    assert graph.page.locator(".litecontextmenu, .p-contextmenu").count() == 0
+    assert not check_shown(graph).mask[place[1], place[0]]
+
+
+def test_a_finger_subtracts_with_the_button(graph: GraphPage, before: PickerRun) -> None:
+    graph.tap(inside(before.labels, 1))
+    graph.press("against")
+    place = inside(before.labels, 3)
+    graph.tap(place)
+    graph.press("against")
+    graph.tap(inside(before.labels, 2))
+    assert [prompt["label"] for prompt in prompts(graph)] == [1, 0, 1]
+    assert not check_shown(graph).mask[place[1], place[0]]
+
+
+def test_dragging_draws_a_box(graph: GraphPage, before: PickerRun) -> None:
+    (left, top), (right, bottom) = corners(before, 2)
+    graph.stroke([(left, top), (right, bottom)])
+    (prompt,) = prompts(graph)
+    assert prompt["label"] == 1
+    assert np.abs(np.subtract(prompt["box"], [left, top, right + 1, bottom + 1])).max() <= 2
+    run = check_shown(graph)
+    rows, columns = np.nonzero(run.mask)
+    assert run.mask.any()
+    assert columns.min() >= left - 40
+    assert rows.min() >= top - 40
+
+
+def test_a_box_drawn_from_its_right_lower_corner_is_the_same(graph: GraphPage, before: PickerRun) -> None:
+    (left, top), (right, bottom) = corners(before, 2)
+    graph.stroke([(left, top), (right, bottom)])
+    (one,) = prompts(graph)
+    graph.page.keyboard.press("Backspace")
+    graph.stroke([(right, bottom), (left, top)])
+    (other,) = prompts(graph)
+    assert np.abs(np.subtract(one["box"], other["box"])).max() <= 1
+
+
+def test_shift_and_dragging_draws_a_stroke(graph: GraphPage, before: PickerRun) -> None:
+    x, y = inside(before.labels, 0)
+    graph.page.keyboard.down("Shift")
+    graph.stroke([(x - 20, y), (x + 20, y), (x + 20, y + 10)])
+    graph.page.keyboard.up("Shift")
+    (prompt,) = prompts(graph)
+    assert len(prompt["stroke"]) > 4
+    assert check_shown(graph).mask[y, x]
+
+
+def test_the_wheel_and_the_keys_make_the_part_larger_and_smaller(graph: GraphPage, before: PickerRun) -> None:
+    graph.click(inside(before.labels, 2))
+    area = check_shown(graph).mask.sum()
+    zoom = graph.zoom()
+    graph.hover(inside(before.labels, 2))
+    graph.page.keyboard.down("Control")
+    for _ in range(2):
+        graph.page.mouse.wheel(0, -100)
+    graph.page.keyboard.up("Control")
+    graph.page.wait_for_timeout(100)
+    assert prompts(graph)[0]["size"] == 2
+    assert graph.zoom() == zoom, "neither the page nor the graph is zoomed"
+    larger = check_shown(graph).mask.sum()
+    assert larger > area
+    graph.view.focus()
+    for _ in range(4):
+        graph.page.keyboard.press("-")
+    assert prompts(graph)[0]["size"] == -2
+    assert check_shown(graph).mask.sum() < larger
+    graph.view.focus()
+    graph.page.keyboard.press("+")
+    graph.page.keyboard.press("+")
+    assert "size" not in prompts(graph)[0]
+
+
+def test_prompts_are_taken_back_one_by_one_and_all(graph: GraphPage, before: PickerRun) -> None:
+    places = [inside(before.labels, segment) for segment in (1, 2, 3)]
+    for place in places:
+        graph.click(place)
+    graph.page.keyboard.press("Backspace")
+    assert [(each["x"], each["y"]) for each in prompts(graph)] == places[:2]
+    graph.page.keyboard.press("Escape")
+    assert prompts(graph) == []
+    assert not check_shown(graph).mask.any()
+    graph.press("undo")
+    assert len(prompts(graph)) == 2
+    graph.press("undo")
+    assert len(prompts(graph)) == 3
+
+
+def test_the_front_ends_undo_takes_a_prompt_back(graph: GraphPage, before: PickerRun) -> None:
+    graph.click(inside(before.labels, 1))
+    graph.page.wait_for_timeout(120)
+    graph.click(inside(before.labels, 2))
+    graph.page.wait_for_timeout(120)
+    graph.page.keyboard.press("Control+z")
+    graph.page.wait_for_function(
+        f"() => JSON.parse({PICKER_NODE}.widgets.find(w => w.name === 'points').value).length === 1"
+    )
+    graph.wait_for_image()
+    wait_for_objects(graph)
+    check_shown(graph)
+
+
+def test_several_objects_come_one_by_one_with_their_names(graph: GraphPage, before: PickerRun) -> None:
+    graph.click(inside(before.labels, 2))
+    graph.page.locator(".diffseg-picker-objects button[data-action=add]").click()
+    place = inside(before.labels, 0)
+    graph.click(place)
+    assert prompts(graph)[1] == {"x": place[0], "y": place[1], "label": 1, "object": "Object 2"}
+    graph.page.locator("[data-object='Object 2'] button[data-action=select]").dblclick()
+    graph.page.keyboard.type("ground")
+    graph.page.keyboard.press("Enter")
+    assert prompts(graph)[1]["object"] == "ground"
+    run = check_shown(graph)
+    assert len(run.masks) == 2
+    assert run.masks[1][place[1], place[0]]
+    assert (run.masks.any(0) == run.mask).all()
+    graph.page.locator("[data-object='Object 1'] button[data-action=select]").click()
+    other = inside(before.labels, 1)
+    graph.click(other)
+    assert "object" not in prompts(graph)[2]
+    graph.page.locator("[data-object=ground] button[data-action=remove]").click()
+    assert [each.get("object") for each in prompts(graph)] == [None, None]
+    assert len(check_shown(graph).masks) == 1
+
+
+def test_inverted_is_what_no_object_holds(graph: GraphPage, before: PickerRun) -> None:
+    graph.click(inside(before.labels, 2))
+    mask = check_shown(graph).mask
+    graph.press("invert")
+    assert (check_shown(graph).mask == ~mask).all()
+
+
+def test_the_pointer_previews_what_it_would_add(graph: GraphPage, before: PickerRun) -> None:
+    graph.wait_until_sharp()
+    nothing = covered(graph)
+    assert not nothing.any()
+    graph.hover(inside(before.labels, 2))
+    width, height, pixels = graph.view.evaluate(COVERED)
+    preview = np.array(pixels, dtype=bool).reshape(height, width)
+    assert preview.any()
+    assert not graph.run().mask.any(), "a preview is no prompt"
+    graph.click(inside(before.labels, 2))
+    shown = covered(graph)
+    free = away_from_marks(graph, shown.shape)
+    assert (preview == shown)[free].mean() > 0.999
+
+
+def test_the_keyboard_is_enough(graph: GraphPage, before: PickerRun) -> None:
+    graph.view.focus()
+    graph.page.keyboard.press("ArrowRight")
+    graph.page.keyboard.press("Enter")
+    graph.page.keyboard.press("ArrowDown")
+    graph.page.keyboard.press("Alt+Enter")
+    assert [each["label"] for each in prompts(graph)] == [1, 0]
+    check_shown(graph)
+
+
+def test_the_switch_keeps_what_both_understand(graph: GraphPage, before: PickerRun) -> None:
+    first, second = inside(before.labels, 1), inside(before.labels, 3)
+    graph.click(first)
+    graph.page.mouse.click(*graph.place(second), button="right")
+    both = prompts(graph)
+    graph.page.locator("button[data-mode=segments]").click()
+    assert graph.points == [first]
+    run = graph.run()
+    assert (run.mask == (run.labels == 1)).all()
+    graph.page.locator("button[data-mode=object]").click()
+    assert prompts(graph) == both
+    check_shown(graph)
+
+
+def test_objects_are_there_after_the_page_is_reloaded(graph: GraphPage, before: PickerRun) -> None:
+    graph.click(inside(before.labels, 2))
+    graph.page.locator(".diffseg-picker-objects button[data-action=add]").click()
+    graph.click(inside(before.labels, 0))
+    mask = check_shown(graph).mask
+    graph.reload()
+    graph.show_picker()
+    graph.wait_for_image()
+    wait_for_objects(graph)
+    assert graph.page.locator(".diffseg-picker-object").count() == 2
+    assert (check_shown(graph).mask == mask).all()
+
+
+def test_random_prompts_show_what_the_server_finds(graph: GraphPage, before: PickerRun) -> None:
+    generator = np.random.default_rng(int(graph.nodes2))
+    height, width = before.labels.shape
+    for _ in range(4):
+        entries: list[dict[str, Any]] = []
+        for _ in range(generator.integers(2, 6)):
+            x, y = int(generator.integers(width)), int(generator.integers(height))
+            label = int(generator.random() < 0.7)
+            if generator.random() < 0.25:
+                right, bottom = x + int(generator.integers(20, 200)), y + int(generator.integers(20, 200))
+                entries.append({"box": [x, y, right, bottom], "label": label})
+            else:
+                entries.append({"x": x, "y": y, "label": label})
+        graph.page.evaluate(
+            f"text => {{ const w = {PICKER_NODE}.widgets.find(w => w.name === 'points'); "
+            "w.value = text; w.callback?.(text) }",
+            json.dumps(entries),
+        )
+        graph.page.evaluate(TWO_FRAMES)
+        check_shown(graph)
+
+
+def test_without_a_hierarchy_the_switch_says_what_it_needs(graph: GraphPage, object_info: ObjectInfo) -> None:
+    graph.load(workflows.picking(object_info))
+    graph.run()
+    graph.page.locator(".diffseg-picker button[data-mode=object]").click()
+    assert "DiffSeg Hierarchy" in graph.page.locator(".diffseg-picker-note").inner_text()
+    assert graph.widget("mode") == "segments"

@@ -1,0 +1,220 @@
+/** Choosing objects: their prompts, what these find, and what the picker shows of it. */
+
+import { decodePng } from './png.mjs'
+import { LeafGraph } from './prompting/leaf_graph.mjs'
+import { ObjectFinder } from './prompting/object_finder.mjs'
+import { FIRST_OBJECT, byObject, formatPrompts, isClick, objectOf, parsePrompts } from './prompting/prompts.mjs'
+
+/** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
+/** @typedef {import('./label_map.mjs').Point} Point */
+/** @typedef {import('./object_painter.mjs').PaintedObject} PaintedObject */
+/** @typedef {import('./prompting/object_finder.mjs').Found} Found */
+/** @typedef {import('./prompting/prompts.mjs').Prompt} Prompt */
+
+const MOST_STEPS = 99 // of the size of a click
+
+/** The objects of one image. */
+export class ObjectMode {
+  constructor() {
+    /** @type {ObjectFinder | null} */
+    this.finder = null
+    /** @type {Prompt[]} */
+    this.given = [] // by other nodes
+    /** @type {Prompt[]} */
+    this.own = []
+    this.current = FIRST_OBJECT // which object prompts go to
+    this.added = '' // an object without a prompt yet
+    this.subtracting = false
+    /** @type {Map<string, Found>} */
+    this.known = new Map() // by prompts
+  }
+
+  /**
+   * Read what the node wrote.
+   * @param {Hierarchy} hierarchy
+   * @param {ArrayBuffer} graph
+   * @param {ArrayBuffer} colours
+   */
+  async load(hierarchy, graph, colours) {
+    const [leaves, image] = await Promise.all([LeafGraph.fromPng(graph), decodePng(colours)])
+    this.finder = new ObjectFinder(hierarchy, leaves, image)
+    this.known.clear()
+  }
+
+  /** The image is another one. */
+  forget() {
+    this.finder = null
+    this.known.clear()
+  }
+
+  /**
+   * Take the prompts.
+   * @param {string} text of the widget
+   * @param {Prompt[]} given
+   * @returns {boolean} whether the text is a list of prompts
+   */
+  read(text, given) {
+    const own = parsePrompts(text)
+    this.own = own ?? []
+    this.given = given
+    const names = this.names
+    if (!names.includes(this.current)) this.current = names[names.length - 1]
+    return own !== null
+  }
+
+  /** All prompts of all objects, those of other nodes before own ones. */
+  get prompts() {
+    return byObject([...this.given, ...this.own])
+  }
+
+  /** What the objects are called, in their order; there is always one. */
+  get names() {
+    const names = [...this.prompts.keys()]
+    if (this.added && !names.includes(this.added)) names.push(this.added)
+    return names.length ? names : [FIRST_OBJECT]
+  }
+
+  /** The objects as a list shows them. */
+  get listed() {
+    const given = new Set(this.given.map(objectOf))
+    return this.names.map((name) => ({ name, own: !given.has(name) }))
+  }
+
+  /** What each object holds, in the order of their names. */
+  get found() {
+    const { prompts } = this
+    return this.names.map((name) => this.#find(prompts.get(name) ?? []))
+  }
+
+  /** The objects as they are painted. @returns {PaintedObject[]} */
+  get painted() {
+    const { finder } = this
+    return finder ? this.found.map((found) => ({ label: found.label, divided: finder.divided(found) })) : []
+  }
+
+  /** The prompts that are drawn: those of the object at hand. */
+  get marks() {
+    return this.prompts.get(this.current) ?? []
+  }
+
+  /**
+   * What the object at hand would hold with a click more.
+   * @param {Point} at
+   * @param {boolean} positive
+   */
+  preview(at, positive) {
+    const { finder } = this
+    const leaf = finder?.hierarchy.leafAt(at) ?? -1
+    if (!finder || leaf < 0) return null
+    const prompts = this.prompts.get(this.current) ?? []
+    const key = `${leaf} ${positive} ${formatGiven(prompts)}`
+    let found = this.known.get(key)
+    if (!found) {
+      found = finder.with(this.#find(prompts), { ...at, label: positive ? 1 : 0 })
+      this.#keep(key, found)
+    }
+    return { index: this.names.indexOf(this.current), label: found.label }
+  }
+
+  /**
+   * What the object at hand would hold with a prompt more that is being drawn.
+   * @param {Prompt} prompt
+   */
+  previewOf(prompt) {
+    if (!this.finder) return null
+    const found = this.finder.with(this.#find(this.marks), prompt)
+    return { index: this.names.indexOf(this.current), label: found.label }
+  }
+
+  /**
+   * The widget's text with one more prompt for the object at hand.
+   * @param {Prompt} prompt
+   */
+  withPrompt(prompt) {
+    return formatPrompts([...this.own, { ...prompt, object: this.current }])
+  }
+
+  /** The text without the last prompt of the object at hand; the same without any. */
+  withoutLast() {
+    const last = this.own.findLastIndex((prompt) => objectOf(prompt) === this.current)
+    return formatPrompts(this.own.filter((_, index) => index !== last))
+  }
+
+  /**
+   * The text without an object.
+   * @param {string} name
+   */
+  without(name) {
+    if (this.added === name) this.added = ''
+    return formatPrompts(this.own.filter((prompt) => objectOf(prompt) !== name))
+  }
+
+  /**
+   * The text with the last click of the object at hand larger or smaller; null without a click.
+   * @param {number} by
+   */
+  resized(by) {
+    const last = this.own.findLastIndex((prompt) => objectOf(prompt) === this.current && isClick(prompt))
+    if (last < 0) return null
+    const size = Math.min(Math.max((this.own[last].size ?? 0) + by, -MOST_STEPS), MOST_STEPS)
+    return formatPrompts(this.own.map((prompt, index) => (index === last ? { ...prompt, size } : prompt)))
+  }
+
+  /** Begin another object, which exists once it has a prompt. */
+  add() {
+    const names = this.names
+    if (!this.prompts.has(this.current) && this.current === names[names.length - 1]) return
+    let number = names.length + 1
+    while (names.includes(`Object ${number}`)) number++
+    this.added = `Object ${number}`
+    this.current = this.added
+  }
+
+  /**
+   * The text with an object called otherwise; another name where there is one of that name already.
+   * @param {string} name
+   * @param {string} wanted
+   */
+  renamed(name, wanted) {
+    const others = this.names.filter((each) => each !== name)
+    let to = wanted
+    for (let number = 2; others.includes(to); number++) to = `${wanted} ${number}`
+    if (this.added === name) this.added = to
+    if (this.current === name) this.current = to
+    return formatPrompts(this.own.map((prompt) => (objectOf(prompt) === name ? { ...prompt, object: to } : prompt)))
+  }
+
+  /**
+   * What prompts find; those before the last were found before, as a rule.
+   * @param {Prompt[]} prompts
+   * @returns {Found}
+   */
+  #find(prompts) {
+    const finder = /** @type {ObjectFinder} */ (this.finder)
+    if (!prompts.length) return finder.nothing()
+    const key = formatGiven(prompts)
+    let found = this.known.get(key)
+    if (!found) {
+      found = finder.with(this.#find(prompts.slice(0, -1)), prompts[prompts.length - 1])
+      this.#keep(key, found)
+    }
+    return found
+  }
+
+  /**
+   * @param {string} key
+   * @param {Found} found
+   */
+  #keep(key, found) {
+    if (this.known.size > 2000) this.known.clear()
+    this.known.set(key, found)
+  }
+}
+
+/**
+ * Prompts as a key: as the widget has them, and leaves, which only other nodes give.
+ * @param {Prompt[]} prompts
+ */
+function formatGiven(prompts) {
+  return JSON.stringify(prompts)
+}
