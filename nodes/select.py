@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args
 
 import comfy.model_management
 import torch
 from comfy_api.latest import io
 
-from ..diffseg_core import Images, InvalidSettingError, Segments, parse_objects
-from ..diffseg_core.editing.points import Point, complement, parse_points, segments_under, split_by_place
+from ..diffseg_core import InvalidSettingError, Segments, parse_objects
+from ..diffseg_core.editing.points import Point, parse_points
 from ..diffseg_core.images import alpha_of, matching_images
 from ..diffseg_core.output.label_map import draw_label_map
-from ..diffseg_core.prompting.object_finder import ObjectFinder
-from ..diffseg_core.prompting.prompts import Click, names_of
 from . import shown_files
+from .choosing import at_granularity, chosen_segments, clicked, count_outside, found_objects, warn
 from .inputs import checked_images, image_index_input, refusal
-from .object_finders import finder_of, object_view_of
-from .object_prompts import Objects, as_json, connected_objects, united
+from .object_finders import finder_of
+from .object_prompts import as_json, connected_objects, united
 from .outputs import mask_batch
-from .picker_view import VERSION, picker_view
+from .picker_pictures import picker_pictures
+from .picker_view import VERSION
 from .types import CATEGORY, SegmentsType
 
-MAX_IMAGES = 16  # of a batch that the picker gets; of a longer one it gets the image at hand
 BoundingBox = io.Custom("BOUNDING_BOX")  # ComfyUI's own input is not in every release
 Mode = Literal["segments", "object"]
 
@@ -178,16 +175,16 @@ class DiffSegSelect(io.ComfyNode):
             finder = finder_of(segments, image, seen, image_index)
             view["more_prompts"] = as_json(connected, finder)
             objects = united(connected, parse_objects(points))
-            view["outside"] = _count_outside([*_clicked(objects)], segments)
-            masks, chosen = _objects(finder, objects, segments, image_index, invert)
+            view["outside"] = count_outside([*clicked(objects)], segments)
+            masks, chosen = found_objects(finder, objects, segments, image_index, invert)
         else:
             if bounding_box is not None or scribble is not None:
-                _warn("bounding_box and scribble are ignored, as mode is segments. Set it to object.")
+                warn("bounding_box and scribble are ignored, as mode is segments. Set it to object.")
             others = _read_points(more_points)
             view["more_points"] = [point._asdict() for point in others]
             named = [*_read_points(points), *others]
-            view["outside"] = _count_outside(named, segments)
-            masks, chosen = _segments(_cut(segments, granularity), named, image_index, invert)
+            view["outside"] = count_outside(named, segments)
+            masks, chosen = chosen_segments(at_granularity(segments, granularity), named, image_index, invert)
 
         images = draw_label_map(segments) if seen is None else matching_images(seen, segments)
         device = comfy.model_management.intermediate_device()
@@ -196,7 +193,7 @@ class DiffSegSelect(io.ComfyNode):
         if seen is not None:
             opaque = opaque * alpha_of(seen, segments)[image_index].to(device)
         cutout = torch.cat([images[image_index].to(device), opaque[..., None]], dim=-1)
-        view["pictures"] = _pictures(segments, image, seen, images, image_index)
+        view["pictures"] = picker_pictures(segments, image, seen, images, image_index)
         for files in view["pictures"].values():
             entries = (entry for entry in files.values() if isinstance(entry, dict))
             shown_files.note(cls._node_id(), entries)
@@ -223,91 +220,3 @@ def _read_points(value: Any) -> tuple[Point, ...]:
         except InvalidSettingError:
             raise error from None
         raise InvalidSettingError(f"{error} Boxes and strokes are for the mode object.") from None
-
-
-def _cut(segments: Segments, granularity: int) -> Segments:
-    if granularity and segments.hierarchies:
-        return segments.at_granularity(granularity)
-    if granularity:
-        _warn(f"granularity of {granularity} is ignored: these segments have no hierarchy.")
-    return segments
-
-
-def _segments(
-    segments: Segments, points: Sequence[Point], image_index: int, invert: bool
-) -> tuple[torch.Tensor, Segments]:
-    """The segments under the points, or all others: bool ``[K, H, W]``, and as segments of the batch."""
-    labels = segments.labels_of(image_index)
-    chosen = segments_under(labels, points)
-    if invert:
-        chosen = complement(chosen, segments.counts[image_index])
-    indices = torch.tensor(chosen, dtype=labels.dtype, device=labels.device)
-    kept = [chosen if index == image_index else [] for index in range(segments.batch_size)]
-    return labels == indices[:, None, None], segments.subset(kept)
-
-
-def _objects(
-    finder: ObjectFinder, objects: Objects, segments: Segments, image_index: int, invert: bool
-) -> tuple[torch.Tensor, Segments]:
-    """A mask of each object, or of what is none: bool ``[K, H, W]``, and as segments of the batch."""
-    found = [torch.from_numpy(finder.find(prompts).mask) for prompts in objects.values()]
-    none = torch.zeros(0, *segments.image_size, dtype=torch.bool)
-    masks, names = torch.stack(found) if found else none, names_of(objects)
-    if invert:
-        masks, names = ~masks.any(0, keepdim=True), ("",)
-    every = [masks if index == image_index else none for index in range(segments.batch_size)]
-    device = segments.labels.device
-    return masks.to(device), Segments.of_masks(
-        [each.to(device) for each in every],
-        [names if index == image_index else () for index in range(segments.batch_size)],
-    )
-
-
-def _clicked(objects: Objects) -> Iterator[Point]:
-    for prompts in objects.values():
-        for prompt in prompts:
-            if isinstance(prompt, Click):
-                yield prompt.point
-
-
-def _warn(text: str) -> None:
-    logging.warning("DiffSeg Select Segments: %s", text)
-
-
-def _count_outside(points: Sequence[Point], segments: Segments) -> int:
-    """How many points lie outside the image; the log says so too."""
-    _, outside = split_by_place(points, segments.image_size)
-    if outside:
-        logging.warning(
-            "DiffSeg Select Segments: %d of %d point(s) ignored, as they lie outside the image of %s "
-            "pixels, such as x %d, y %d.",
-            len(outside), len(points), segments.image_size, *outside[0],
-        )  # fmt: skip
-    return len(outside)
-
-
-def _pictures(
-    segments: Segments,
-    image: torch.Tensor | None,
-    seen: Images | None,
-    images: torch.Tensor,
-    image_index: int,
-) -> dict[str, dict[str, Any]]:
-    """What the picker shows, as `web/PROTOCOL.md` says: every image, so that it can turn to another one.
-
-    Segments with a tree go to it as that tree, whatever the cut is: it makes every cut by itself. What it
-    takes to find objects goes for the image at hand alone.
-    """
-    few = segments.batch_size <= MAX_IMAGES
-    shown = range(segments.batch_size) if few else [image_index]
-    views: dict[str, dict[str, Any]] = {}
-    for index in shown:
-        if segments.hierarchies:
-            tree = segments.hierarchies[index]
-            views[str(index)] = picker_view(tree.leaves, images[index], tree.joins)
-            views[str(index)]["given"] = segments.counts[index]
-        else:
-            views[str(index)] = picker_view(segments.labels[index], images[index])
-    if "ids" in views[str(image_index)]:
-        views[str(image_index)] |= object_view_of(segments, image, seen, image_index)
-    return views

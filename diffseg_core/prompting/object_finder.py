@@ -1,10 +1,10 @@
 """From prompts to the mask of one object of one image.
 
-The first click takes a part of the tree. From the second prompt on a walker with memory decides: leaves under
-prompts are fixed, every other one is tied to what it was and to what the Markov maps say of it, and
-conductances between neighbours carry the rest (random walker: Grady, 2006). A box fixes what lies outside of
-it, and ties what lies inside by likeness to the outside and to the box's middle; of the masks that the
-potentials give, the one that fills the box best is taken.
+The first click takes a part of the tree, a first stroke what the Markov maps say. From the second prompt on a
+walker with memory decides: leaves under prompts are fixed, every other one is tied to what it was and to what
+the Markov maps say of it, and conductances between neighbours carry the rest (random walker: Grady, 2006). A
+box fixes what lies outside of it, and ties what lies inside by likeness to the outside and to the box's
+middle; of the masks that the potentials give, the one that fills the box best is taken.
 
 The picker in the browser does the same, in `web/picker/prompting/`; both give the same pixels.
 """
@@ -94,7 +94,7 @@ class ObjectFinder:
                 label = self._click(prompt, label, seeds)
             else:
                 seeds.add(self.leaves_under(prompt), prompt.positive)
-                label = self._walk(label, seeds)
+                label = self._walk(label, seeds, prompt.positive)
         return FoundObject(self._painted(label > 0.5, prompts, seeds.divided), self._score(label > 0.5))
 
     @cached_property
@@ -123,21 +123,27 @@ class ObjectFinder:
         blocked = seeds.of(not click.positive).copy()
         seeds.add([leaf], click.positive, is_click=True)
         if click.size == 0 and label.any():
-            return self._walk(label, seeds)
+            return self._walk(label, seeds, click.positive)
         if click.size == 0 and not click.positive:
             return label  # there is nothing yet that it could be taken from
         changed = label.copy()
         changed[self._nodes.leaves(self._nodes.part(leaf, blocked, click.size))] = float(click.positive)
         return seeds.applied_to(changed)
 
-    def _walk(self, label: Numbers, seeds: Seeds) -> Numbers:
-        """The walker's decision, 1 for the object."""
+    def _walk(self, label: Numbers, seeds: Seeds, positive: bool) -> Numbers:
+        """The walker's decision, 1 for the object: nothing less after a prompt for it, nothing more against.
+
+        Where there is no object yet, it has nothing to remember, and the maps alone decide.
+        """
         graph = self.graph
         likely = self._maps.likelihood(*seeds.leaves)
+        if positive and not label.any():
+            return seeds.applied_to((likely > 0.5).astype(np.float64))
         tie = MEMORY * graph.typical_degree * graph.areas / graph.areas.mean()
         wanted = (1.0 - NEW) * label + NEW * likely
         found = potentials(graph.borders, graph.conductances, tie, tie * wanted, seeds.values)
-        return seeds.applied_to((found > 0.5).astype(np.float64))
+        decided = (found > 0.5).astype(np.float64)
+        return seeds.applied_to(np.maximum(label, decided) if positive else np.minimum(label, decided))
 
     def _box(self, box: Box, label: Numbers, seeds: Seeds) -> Numbers:
         graph = self.graph

@@ -11,7 +11,7 @@ import pytest
 from . import workflows
 from .front_end import TWO_FRAMES
 from .graph_page import PICKER_NODE, GraphPage
-from .picker_run import Pixel, PickerRun, inside
+from .picker_run import PickerRun, Pixel, inside
 
 ObjectInfo = dict[str, Any]
 
@@ -20,7 +20,8 @@ COVERED = """view => {
     const copy = new OffscreenCanvas(width, height).getContext('2d', {willReadFrequently: true})
     copy.drawImage(view, 0, 0)
     const {data} = copy.getImageData(0, 0, width, height)
-    return [width, height, Array.from({length: width * height}, (_, pixel) => Number(data[4 * pixel + 3] > 0))]
+    const isCovered = (_, pixel) => Number(data[4 * pixel + 3] > 0)
+    return [width, height, Array.from({length: width * height}, isCovered)]
 }"""
 MARK = 9  # pixels of the screen around a prompt that its mark covers
 

@@ -60,7 +60,7 @@ def results(pack, tmp_path) -> Callable[[str, torch.Tensor], list[torch.Tensor]]
 
     def select(image: torch.Tensor) -> list[torch.Tensor]:
         points = '[{"x": 5, "y": 5}]'
-        return list(nodes.select.DiffSegSelect.execute(segments, points, False, 1, image).args)
+        return list(nodes.select.DiffSegSelect.execute(segments, points, False, 1, image).args[:3])
 
     before = folder_paths.get_output_directory()
     folder_paths.set_output_directory(str(tmp_path / "output"))

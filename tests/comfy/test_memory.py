@@ -62,6 +62,9 @@ def outputs(pack, run_capture, sd1, images) -> dict[str, Any]:
         "DiffSegFilter": nodes.filter.DiffSegFilter.execute(nested, "0-2", 0.0, 100.0, "any", 0, "any")[0],
         "DiffSegRefine": nodes.refine.DiffSegRefine.execute(nested, image, 2.0, False, 0)[0],
         "DiffSegObject": nodes.find_object.DiffSegObject.execute(attention, image, '[{"x": 9, "y": 9}]')[1],
+        "DiffSegSelect": nodes.select.DiffSegSelect.execute(
+            nested, '[{"x": 9, "y": 9}]', False, 0, image, mode="object"
+        )[3],
         "DiffSegSnapMask": nodes.snap_mask.DiffSegSnapMask.execute(nested, torch.ones(1, 100, 150), 50.0)[0],
     }
 

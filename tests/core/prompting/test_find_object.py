@@ -226,6 +226,24 @@ def test_a_tree_of_a_part_of_the_image_is_searched_alone(nested):
     assert not nothing.find(parse_prompts([{"x": 72, "y": 36}, {"box": [0, 0, 50, 50]}])).mask.any()
 
 
+def test_a_prompt_for_takes_nothing_away_and_one_against_adds_nothing(finder):
+    generator = np.random.default_rng(5)
+    for _ in range(20):
+        prompts = [{"x": 28, "y": 30}]
+        before = finder.find(parse_prompts(prompts)).mask
+        for _ in range(4):
+            x, y, label = *generator.integers(0, SIZE, 2).tolist(), int(generator.random() < 0.5)
+            if generator.random() < 0.3:
+                prompts.append({"stroke": [[x, y], [min(x + 9, SIZE - 1), y]], "label": label})
+            else:
+                prompts.append({"x": x, "y": y, "label": label})
+            mask = finder.find(parse_prompts(prompts)).mask
+            leaves = finder._leaves
+            under = np.isin(leaves, [leaves[p["y"], p["x"]] for p in prompts if "x" in p])  # may be divided
+            assert not (before & ~mask if label else mask & ~before)[~under].any()
+            before = mask
+
+
 def test_a_scribble_fixes_what_it_covers(finder):
     pixels = np.zeros((SIZE, SIZE), bool)
     pixels[26:46, 62:80] = True

@@ -5,7 +5,7 @@
 
 import { MarkovMaps } from './markov_maps.mjs'
 import { potentials } from './network.mjs'
-import { isPositive } from './prompts.mjs'
+import { isPositive as isFor } from './prompts.mjs'
 import { Seeds } from './seeds.mjs'
 import { boxIou, lineCells } from './shapes.mjs'
 import { TreeNodes } from './tree_nodes.mjs'
@@ -81,13 +81,13 @@ export class ObjectFinder {
    */
   with(found, prompt) {
     const seeds = found.seeds.copy()
-    const positive = isPositive(prompt)
+    const positive = isFor(prompt)
     if (prompt.box) return { ...found, seeds, label: this.#box(prompt.box, positive, found.label, seeds) }
     if (prompt.leaves || prompt.stroke) {
       const leaves = prompt.leaves ?? this.#crossed(prompt.stroke ?? [])
       if (!leaves) return found
       seeds.add(leaves, positive)
-      return { ...found, seeds, label: this.#walk(found.label, seeds) }
+      return { ...found, seeds, label: this.#walk(found.label, seeds, positive) }
     }
     return this.#click(prompt, found, seeds)
   }
@@ -158,14 +158,14 @@ export class ObjectFinder {
    */
   #click(click, { label, seeds: before, clicks }, seeds) {
     const point = { x: Number(click.x), y: Number(click.y) }
-    const positive = isPositive(click)
+    const positive = isFor(click)
     const size = click.size ?? 0
     const leaf = this.hierarchy.contains(point) ? this.hierarchy.leafAt(point) : -1
     if (leaf < 0) return { label, seeds: before, clicks }
     const blocked = positive ? before.negative : before.positive
     seeds.add([leaf], positive, true)
     clicks = [...clicks, { ...point, leaf, positive }]
-    if (size === 0 && label.includes(1)) return { label: this.#walk(label, seeds), seeds, clicks }
+    if (size === 0 && label.includes(1)) return { label: this.#walk(label, seeds, positive), seeds, clicks }
     if (size === 0 && !positive) return { label, seeds, clicks }
     const changed = label.slice()
     for (const each of this.nodes.leaves(this.nodes.part(leaf, blocked, size))) changed[each] = positive ? 1 : 0
@@ -175,17 +175,20 @@ export class ObjectFinder {
   /**
    * @param {Uint8Array} label
    * @param {Seeds} seeds
+   * @param {boolean} isPositive whether the last prompt is for the object
    */
-  #walk(label, seeds) {
+  #walk(label, seeds, isPositive) {
     const { graph, hierarchy } = this
     const [positive, negative] = seeds.leaves
     const likely = this.maps.likelihood(positive, negative)
+    if (isPositive && !label.includes(1)) return seeds.appliedTo(above(likely, 0.5))
     const ties = Float64Array.from(
       hierarchy.areas,
       (area) => (MEMORY * graph.typicalDegree * area) / this.meanArea
     )
     const drive = ties.map((tie, leaf) => tie * ((1 - NEW) * label[leaf] + NEW * likely[leaf]))
-    return seeds.appliedTo(above(potentials(graph, ties, drive, seeds.values), 0.5))
+    const decided = above(potentials(graph, ties, drive, seeds.values), 0.5)
+    return seeds.appliedTo(label.map((is, leaf) => (isPositive ? is | decided[leaf] : is & decided[leaf])))
   }
 
   /**

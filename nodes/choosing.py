@@ -1,0 +1,78 @@
+"""What DiffSeg Select Segments chooses: segments by points, or objects by prompts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from ..diffseg_core import Segments
+from ..diffseg_core.editing.points import Point, complement, segments_under, split_by_place
+from ..diffseg_core.prompting.object_finder import ObjectFinder
+from ..diffseg_core.prompting.prompts import Click, names_of
+from .object_prompts import Objects
+
+
+def warn(text: str) -> None:
+    """Say in the log what the node leaves unheeded."""
+    logging.warning("DiffSeg Select Segments: %s", text)
+
+
+def at_granularity(segments: Segments, granularity: int) -> Segments:
+    """The segments at another cut, 0 for as they are; without a tree they stay, and the log says so."""
+    if granularity and segments.hierarchies:
+        return segments.at_granularity(granularity)
+    if granularity:
+        warn(f"granularity of {granularity} is ignored: these segments have no hierarchy.")
+    return segments
+
+
+def chosen_segments(
+    segments: Segments, points: Sequence[Point], image_index: int, invert: bool
+) -> tuple[torch.Tensor, Segments]:
+    """The segments under the points, or all others: bool ``[K, H, W]``, and as segments of the batch."""
+    labels = segments.labels_of(image_index)
+    chosen = segments_under(labels, points)
+    if invert:
+        chosen = complement(chosen, segments.counts[image_index])
+    indices = torch.tensor(chosen, dtype=labels.dtype, device=labels.device)
+    kept = [chosen if index == image_index else [] for index in range(segments.batch_size)]
+    return labels == indices[:, None, None], segments.subset(kept)
+
+
+def found_objects(
+    finder: ObjectFinder, objects: Objects, segments: Segments, image_index: int, invert: bool
+) -> tuple[torch.Tensor, Segments]:
+    """A mask of each object, or of what is none: bool ``[K, H, W]``, and as segments of the batch."""
+    found = [torch.from_numpy(finder.find(prompts).mask) for prompts in objects.values()]
+    none = torch.zeros(0, *segments.image_size, dtype=torch.bool)
+    masks, names = torch.stack(found) if found else none, names_of(objects)
+    if invert:
+        masks, names = ~masks.any(0, keepdim=True), ("",)
+    every = [masks if index == image_index else none for index in range(segments.batch_size)]
+    device = segments.labels.device
+    return masks.to(device), Segments.of_masks(
+        [each.to(device) for each in every],
+        [names if index == image_index else () for index in range(segments.batch_size)],
+    )
+
+
+def clicked(objects: Objects) -> Iterator[Point]:
+    """The points of all clicks."""
+    for prompts in objects.values():
+        for prompt in prompts:
+            if isinstance(prompt, Click):
+                yield prompt.point
+
+
+def count_outside(points: Sequence[Point], segments: Segments) -> int:
+    """How many points lie outside the image; the log says so too."""
+    _, outside = split_by_place(points, segments.image_size)
+    if outside:
+        logging.warning(
+            "DiffSeg Select Segments: %d of %d point(s) ignored, as they lie outside the image of %s "
+            "pixels, such as x %d, y %d.",
+            len(outside), len(points), segments.image_size, *outside[0],
+        )  # fmt: skip
+    return len(outside)
