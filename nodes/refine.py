@@ -56,8 +56,8 @@ class DiffSegRefine(io.ComfyNode):
             outputs=[
                 SegmentsType.Output(
                     display_name="segments",
-                    tooltip="As many segments as before, renumbered from 0, the largest; without the tree "
-                    "of DiffSeg Hierarchy.",
+                    tooltip="As many segments as before, renumbered from 0, the largest, with the tree of "
+                    "DiffSeg Hierarchy where they have one.",
                 ),
                 io.Mask.Output(
                     display_name="masks",

@@ -35,7 +35,7 @@ class DiffSegSave(io.ComfyNode):
             description=(
                 "Writes the segments of every image to the output folder: a 16-bit label map (PNG), the "
                 "overlay (PNG), and the areas, boxes and masks as COCO annotations (JSON, and a PNG for its "
-                "panoptic tools)."
+                "panoptic tools); of a hierarchy the tree too (NPZ)."
             ),
             search_aliases=["export segments", "save masks", "coco", "panoptic", "label map", "diffseg"],
             inputs=[
@@ -85,7 +85,7 @@ class DiffSegSave(io.ComfyNode):
             while (files := SegmentFiles(Path(folder), f"{stem}_{counter:05}")).exist:
                 counter += 1
             image_id = image_id_of((Path(subfolder) / files.name).as_posix())
-            export_segments(segments, index, files, images, metadata, image_id=image_id)
+            export_segments(segments, index, files, images, metadata, image_id=image_id, hierarchy=True)
             saved.append(ui.SavedResult(files.overlay.name, subfolder, io.FolderType.output))
             counter += 1
             progress.update(1)

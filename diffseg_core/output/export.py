@@ -24,6 +24,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import InvalidSettingError
+from ..hierarchy import Hierarchy
 from ..images import Images, matching_images
 from ..segments import Segments
 from .atomic_files import staged_files
@@ -80,6 +81,11 @@ class SegmentFiles:
         return self.folder / f"{self.name}_segments.json"
 
     @property
+    def hierarchy(self) -> Path:
+        """The tree of the segments, NumPy's NPZ, where it is wanted and there is one: its leaves, joins and heights."""
+        return self.folder / f"{self.name}_hierarchy.npz"
+
+    @property
     def masks(self) -> Path:
         """Folder of the masks' own files, where they are wanted."""
         return self.folder / f"{self.name}_masks"
@@ -94,7 +100,7 @@ class SegmentFiles:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """All of them but the masks' own, the annotation last."""
+        """All that are always written, the annotation last."""
         return self.label_map, self.overlay, self.colours, self.panoptic, self.annotation
 
     @property
@@ -105,7 +111,7 @@ class SegmentFiles:
     @property
     def exist(self) -> bool:
         """Whether any of them is there."""
-        return any(path.exists() for path in (*self.paths, self.masks))
+        return any(path.exists() for path in (*self.paths, self.hierarchy, self.masks))
 
 
 def export_segments(
@@ -117,6 +123,7 @@ def export_segments(
     masks: bool = False,
     image_id: int | None = None,
     image_name: str | None = None,
+    hierarchy: bool = False,
 ) -> None:
     """Write the segments of one image, replacing files of those names.
 
@@ -133,6 +140,7 @@ def export_segments(
         masks: write a file for each mask too. Files of masks that were there before are removed.
         image_id: COCO's number of the image, from 1; by default one that follows from the files' name.
         image_name: what COCO's ``images`` call the image; by default it is the overlay.
+        hierarchy: write the tree of the segments too, where they have one.
 
     Raises:
         InvalidSettingError: an image index out of range, images that do not fit, or more segments than
@@ -157,6 +165,8 @@ def export_segments(
         files.panoptic: _json(panoptic_of(annotation, files)),
         files.annotation: _json(annotation),
     }
+    if hierarchy and one.hierarchies:
+        contents[files.hierarchy] = _npz(one.hierarchies[0])
     if masks:
         contents |= {files.mask(index): _png(mask) for index, mask in enumerate(_bitmaps(one))}
     _write(files, contents)
@@ -269,12 +279,20 @@ def _png(pixels: npt.NDArray[Any], metadata: Mapping[str, str] | None = None) ->
     return buffer.getvalue()
 
 
+def _npz(tree: Hierarchy) -> bytes:
+    """A tree without its attention: leaves int32 ``[H, W]``, and joins and heights as in `Hierarchy`."""
+    leaves, joins, heights = (each.cpu().numpy() for each in (tree.leaves, tree.joins, tree.heights))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, leaves=leaves, joins=joins, heights=heights)
+    return buffer.getvalue()
+
+
 def _write(files: SegmentFiles, contents: Mapping[Path, bytes]) -> None:
     """Write all files or none; the annotation is not there while the others change."""
     with staged_files(contents) as aside:
         files.annotation.unlink(missing_ok=True)
-        for path in files.existing_masks():
-            if path not in contents:
+        for path in (*files.existing_masks(), files.hierarchy):
+            if path not in contents and path.exists():
                 path.unlink()
         for path in sorted(contents, key=lambda path: path == files.annotation):
             aside[path].replace(path)

@@ -178,11 +178,11 @@ def _prompt(entry: Any, number: int) -> Prompt:
     if "stroke" in entry:
         return Stroke(_points(entry["stroke"], number), positive)
     size = entry.get("size", 0)
-    if isinstance(size, bool) or not isinstance(size, int):
+    if isinstance(size, bool) or not isinstance(size, (int, float)) or not float(size).is_integer():
         raise InvalidSettingError(
             f"Expected a whole number for the size of prompt {number}, got {size!r:.40}."
         )
-    return Click(read_point(entry, number), positive, size)
+    return Click(read_point(entry, number), positive, int(size))
 
 
 def _box(corners: Any, number: int, positive: bool) -> Box:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffseg_core import Hierarchy, InvalidSettingError, Segments
+from diffseg_core import Hierarchy, InvalidSettingError, Segments, parse_objects
 from diffseg_core.editing.points import parse_points
+from diffseg_core.prompting.prompts import Box, Click
 
 TABLES = Path(__file__).resolve().parents[1] / "protocol"
 
@@ -25,6 +26,27 @@ def test_points_are_read_or_refused_as_in_the_picker(case):
             parse_points(case["text"])
     else:
         assert [list(point) for point in parse_points(case["text"])] == case["points"]
+
+
+def as_read(prompt):
+    """A prompt as the table has it."""
+    label = int(prompt.positive)
+    if isinstance(prompt, Click):
+        return {**prompt.point._asdict(), "label": label, "size": prompt.size}
+    if isinstance(prompt, Box):
+        return {"box": [prompt.x1, prompt.y1, prompt.x2, prompt.y2], "label": label}
+    return {"stroke": [list(point) for point in prompt.points], "label": label}
+
+
+@pytest.mark.parametrize("case", table("prompts"), ids=lambda case: case["text"][:60])
+def test_prompts_are_read_or_refused_as_in_the_picker(case):
+    if case["objects"] is None:
+        with pytest.raises(InvalidSettingError):
+            parse_objects(case["text"])
+    else:
+        objects = parse_objects(case["text"])
+        read = {name: [as_read(prompt) for prompt in prompts] for name, prompts in objects.items()}
+        assert list(read.items()) == list(case["objects"].items())
 
 
 @pytest.mark.parametrize("case", table("hierarchies"), ids=lambda case: case["name"])

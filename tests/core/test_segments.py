@@ -84,6 +84,20 @@ def test_a_choice_of_what_is_not_there_is_refused(chosen, words):
         segments(*LABELS).subset(chosen)
 
 
+def test_masks_become_segments_with_their_names():
+    masks = torch.zeros(4, 4, 6, dtype=torch.bool)
+    masks[0, :, :4], masks[1, :2, 2:], masks[3, 3, 5] = True, True, True  # the second lies over the first
+    found = Segments.of_masks([masks, masks[:0]], [("a", "b", "empty", ""), ()])
+    assert found.labels[0].tolist() == [
+        [0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1], [0, 0, 0, 0, -1, -1], [0, 0, 0, 0, -1, 2]
+    ]  # fmt: skip
+    assert found.names == (("a", "b", ""), ())
+    assert [found.name(0, index) for index in range(3)] == ["a", "b", "segment 2"]
+    assert found.counts == [3, 0]
+    assert found.subset([[1, 2], []]).names == (("b", ""), ())
+    assert Segments.of_masks([masks], [[""] * 4]).names == ()
+
+
 def test_masks_and_areas_leave_out_what_belongs_to_no_segment():
     kept = segments(LABELS[0]).subset([[1, 2]])
     assert kept.areas().tolist() == [5, 2]

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
 import { Hierarchy } from '../../web/picker/hierarchy.mjs'
+import { byObject, formatPrompts, isPositive, parsePrompts } from '../../web/picker/prompting/prompts.mjs'
 import { parsePoints } from '../../web/picker/selection.mjs'
 
 /** @param {string} name */
@@ -17,6 +18,22 @@ for (const { text, points } of table('points')) {
     const read = parsePoints(text)?.map(({ x, y }) => [Math.floor(x), Math.floor(y)]) ?? null
     assert.deepEqual(read, points)
   })
+}
+
+for (const { text, objects } of table('prompts')) {
+  test(`prompts ${text.slice(0, 60)}`, () => {
+    const prompts = parsePrompts(text)
+    assert.deepEqual(prompts && read(prompts), objects && Object.entries(objects))
+    if (prompts) assert.deepEqual(read(parsePrompts(formatPrompts(prompts))), read(prompts))
+  })
+}
+
+/** @param {import('../../web/picker/prompting/prompts.mjs').Prompt[]} prompts */
+function read(prompts) {
+  return [...byObject(prompts)].map(([name, own]) => [
+    name,
+    own.map(({ object, ...prompt }) => ({ ...prompt, label: isPositive(prompt) ? 1 : 0 }))
+  ])
 }
 
 for (const { name, ids, areas, joins, labels } of table('hierarchies')) {

@@ -46,6 +46,20 @@ def test_every_image_gives_one_object(folder):
     assert json.loads((folder / "out/diffseg.json").read_text())["settings"]["prompts"].endswith("prompts")
 
 
+def test_objects_have_names_of_their_own_in_the_joint_files_too(folder):
+    cup = {"x": 70, "y": 75, "object": "cup"}
+    (folder / "prompts/cup.json").write_text(json.dumps([{"x": 130, "y": 20, "object": "table"}, cup]))
+    (folder / "prompts/sub/cup.json").write_text(json.dumps([cup]))
+    assert run(folder) == 0
+    for file in ("instances.json", "panoptic.json"):
+        content = json.loads((folder / "out" / file).read_text())
+        names = {each["id"]: each["name"] for each in content["categories"]}
+        assert sorted(names) == [1, 2, 3]
+        assert {*names.values()} == {"segment", "cup", "table"}
+        listed = [entry for each in content["annotations"] for entry in each.get("segments_info", [each])]
+        assert sorted(names[each["category_id"]] for each in listed) == ["cup", "cup", "table"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_images import mosaic
 from panoptic_quality import panoptic_quality
 from panoptic_quality import read_ids as read_colours
 from PIL import Image
@@ -17,10 +18,11 @@ from pycocotools import mask as coco
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from diffseg_core import InvalidSettingError, Segments, draw_overlay
+from diffseg_core import AttentionMaps, InvalidSettingError, Segments, draw_overlay, segment_nested
 from diffseg_core.output import export, poles
 from diffseg_core.output.coco import image_id_of
 from diffseg_core.output.export import SegmentFiles, export_segments
+from diffseg_core.output.palette import colours_of
 from diffseg_core.output.poles import poles_of_inaccessibility
 from diffseg_core.segments import order_by_area
 
@@ -257,6 +259,45 @@ def test_each_image_of_a_batch_goes_with_its_own_segments(files):
     np.testing.assert_array_equal(read_ids(files), segments.labels[1].numpy() + 1)
     expected = draw_overlay(image(segments, 2), segments)[1].numpy() * 255
     assert np.abs(np.asarray(Image.open(files.overlay)) - expected).max() <= 0.51
+
+
+def test_the_tree_is_written_where_it_is_wanted(files, attention):
+    maps = AttentionMaps({(8, 8): attention((8, 8), batch=2)})
+    image = torch.cat((mosaic(64, 64), mosaic(64, 64, seed=1)))
+    segments = segment_nested(maps, image, number=4)
+    export_segments(segments, 1, files, image, hierarchy=True)
+    with np.load(files.hierarchy) as saved:
+        leaves, joins = saved["leaves"], saved["joins"]
+        assert np.array_equal(saved["heights"], segments.hierarchies[1].heights.numpy())
+    segment = np.arange(len(joins) + 1)
+    for first, second in joins[: len(joins) + 1 - 4][::-1]:  # as the help page of Save says
+        segment[second] = segment[first]
+    four = np.unique(np.where(leaves < 0, -1, segment[leaves]), return_inverse=True)[1].reshape(leaves.shape)
+    both = np.stack((four.ravel(), segments.labels[1].numpy().ravel()))
+    assert len(np.unique(both, axis=1)[0]) == 4
+    colours = json.loads(files.annotation.read_text())["segments_info"]
+    expected = np.rint(colours_of(segments, 1) * 255).astype(int).tolist()
+    assert [each["color"] for each in colours] == expected, "those of its own tree"
+    export_segments(segments.subset([[0], [0, 2]]), 1, files, image, hierarchy=True)
+    with np.load(files.hierarchy) as saved:
+        assert (saved["leaves"] >= 0).sum() == segments.areas(1)[[0, 2]].sum()
+    export_segments(segments, 1, files, image)
+    assert not files.hierarchy.exists()
+
+
+def test_names_are_categories(files):
+    masks = torch.zeros(3, 8, 8, dtype=torch.bool)
+    masks[0, :2], masks[1, 2:5], masks[2, 5:] = True, True, True
+    segments = Segments.of_masks([masks], [("cup", "", "table")])
+    export_segments(segments, 0, files)
+    for path in (files.annotation, files.panoptic):
+        content = json.loads(path.read_text())
+        assert [(each["id"], each["name"]) for each in content["categories"]] == [
+            (1, "segment"), (2, "table"), (3, "cup")
+        ]  # fmt: skip
+    info = json.loads(files.annotation.read_text())
+    assert [each["category_id"] for each in info["segments_info"]] == [1, 2, 3]
+    assert [each["category_id"] for each in info["annotations"]] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("with_image", [True, False])

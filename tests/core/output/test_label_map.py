@@ -211,6 +211,17 @@ def test_any_name_of_a_class_will_do_for_the_library():
     assert colours_of(drawn[0], labels)[1] == (0, 102, 200)
 
 
+def test_a_segment_called_as_a_class_has_its_colour():
+    labels = torch.tensor([[[0, 0, 0, 1, 1, 2]]], dtype=torch.int32)
+    named = Segments(labels, (), (), (("my cup", "Sky", "person"),))
+    drawn = draw_label_map(named, "ADE20K")[0, 0]
+    assert torch.equal(drawn[3], torch.from_numpy(COLOURS[class_number("sky")]))
+    assert torch.equal(drawn[5], torch.from_numpy(COLOURS[class_number("person")]))
+    said = draw_label_map(named, "ADE20K", {1: "tree"})[0, 0]
+    assert torch.equal(said[3], torch.from_numpy(COLOURS[class_number("tree")]))
+    assert torch.equal(draw_label_map(named), draw_label_map(Segments(labels, ())))
+
+
 def test_names_hold_for_every_image_that_has_the_segment():
     several = segments(tiles(64, 1), tiles(64, 2))
     drawn = draw_label_map(several, "ADE20K", parse_classes("0 = sky\n3 = person"))

@@ -68,6 +68,12 @@ def test_every_mask_is_its_segment_in_the_crop_region(crop_factor):
         assert seg.cropped_mask.sum() == mask.sum(), "nothing of it lies outside"
 
 
+def test_a_seg_has_the_name_of_its_segment():
+    labels = torch.tensor([[[0, 0, 1]]], dtype=torch.int32)
+    _, found = to_segs(Segments(labels, (), (), (("cup", ""),)))
+    assert [each.label for each in found] == ["cup", "segment 1"]
+
+
 def test_together_they_cover_what_belongs_to_a_segment():
     segments = segments_with_islands()
     np.testing.assert_array_equal(combined(to_segs(segments)) == 255, segments.labels[0].numpy() >= 0)

@@ -107,12 +107,13 @@ function isPrompt(prompt) {
 }
 
 /**
- * A fraction names the pixel that it lies in.
+ * What is read of an entry; a fraction names the pixel that it lies in, and further keys are left out.
  * @param {Prompt} prompt
  * @returns {Prompt}
  */
-function inWholePixels({ x, y, box, stroke, ...rest }) {
+function inWholePixels({ x, y, box, stroke, label = 1, size = 0, object }) {
+  const rest = object === undefined ? { label } : { label, object }
   if (box) return { ...rest, box: /** @type {any} */ (box.map(Math.floor)) }
   if (stroke) return { ...rest, stroke: stroke.map(([column, row]) => [Math.floor(column), Math.floor(row)]) }
-  return { ...rest, x: Math.floor(/** @type {number} */ (x)), y: Math.floor(/** @type {number} */ (y)) }
+  return { ...rest, x: Math.floor(/** @type {number} */ (x)), y: Math.floor(/** @type {number} */ (y)), size }
 }
