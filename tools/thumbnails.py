@@ -22,7 +22,7 @@ from diffseg_core import Segments, find_object, refine_edges, snap
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.editing.points import Point, segments_under
 from diffseg_core.output.boxes import bounding_boxes
-from diffseg_core.prompting.prompts import Box
+from diffseg_core.prompting.prompts import Box, Click
 
 from .demo import DEMONSTRATIONS
 from .drawing import mask_image, overlay_image
@@ -32,6 +32,7 @@ QUALITY = 86
 ACCENT, TEAL, AMBER = (64, 156, 255), (48, 178, 178), (246, 170, 60)
 BOX_COLOURS = (ACCENT, AMBER, (240, 80, 150))
 CUP = [(135, 179), (436, 225), (277, 309), (363, 281), (220, 213), (225, 254)]
+CLICKS = [(277, 300), (277, 190), (190, 100), (290, 85), (365, 285)]
 PAGODA = Box(80, 20, 390, 420)
 BRUSH = [(215, 40), (250, 140), (130, 250), (230, 300), (330, 330), (430, 270), (360, 160)]
 
@@ -126,6 +127,14 @@ def click_and_inpaint(scene: Scene) -> Image.Image:
     return _halves(_outlined(scene.photograph, mask, CUP), soft)
 
 
+def click_an_object(scene: Scene) -> Image.Image:
+    """Clicks on a thing of several parts, and the soft mask that inpainting takes."""
+    found, _ = find_object(scene.nested(), scene.photograph, [Click(Point(*each)) for each in CLICKS])
+    mask = mask_image(found.union()[0])
+    soft = mask.filter(ImageFilter.MaxFilter(9)).filter(ImageFilter.GaussianBlur(5))
+    return _halves(_outlined(scene.photograph, mask, CLICKS), soft)
+
+
 def box_to_cutout(scene: Scene) -> Image.Image:
     """The thing that a box means, cut out."""
     found, _ = find_object(scene.nested(), scene.photograph, [PAGODA])
@@ -199,6 +208,7 @@ def main() -> None:
         "workflows/masks_of_everything.jpg": lambda: pagoda.overlay(pagoda.nested()),
         "workflows/clean_up_a_drawn_mask.jpg": lambda: clean_up(coffee),
         "workflows/click_and_inpaint.jpg": lambda: click_and_inpaint(coffee),
+        "workflows/click_an_object_and_inpaint_it.jpg": lambda: click_an_object(coffee),
         "workflows/one_prompt_per_region.jpg": lambda: regions(coffee),
         "workflows/recolour_an_object.jpg": lambda: recolour(coffee),
         "workflows/replace_the_background.jpg": lambda: background(coffee),

@@ -82,7 +82,7 @@ class SegmentFiles:
 
     @property
     def hierarchy(self) -> Path:
-        """The tree of the segments, NumPy's NPZ, where it is wanted and there is one: its leaves, joins and heights."""
+        """The segments' tree, NumPy's NPZ of its leaves, joins and heights, where it is wanted."""
         return self.folder / f"{self.name}_hierarchy.npz"
 
     @property

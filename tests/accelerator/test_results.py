@@ -137,7 +137,12 @@ def test_every_node_works_where_all_stays_on_the_accelerator(pack, demo, device,
         for image in (photograph, None):
             chosen = nodes.select.DiffSegSelect.execute(segments, points, False, 0, image)
             assert chosen.ui["diffseg_view"][0]["pictures"]
-            outputs += chosen.args
+            outputs += [*chosen.args[:3], chosen.args[3].labels]
+            if segments.hierarchies:
+                clicks = json.dumps([{"x": 150, "y": 100}, {"x": 5, "y": 5, "label": 0}])
+                found = nodes.select.DiffSegSelect.execute(segments, clicks, False, 0, image, mode="object")
+                assert found.args[0].any()
+                outputs += [*found.args[:3], found.args[3].labels]
         refined, masks = nodes.refine.DiffSegRefine.execute(segments, photograph, 0.0, True, 0).args
         kept, mask, _ = nodes.filter.DiffSegFilter.execute(segments, "", 1.0, 100.0, "any", 3, "any").args
         snapped, outline = nodes.snap_mask.DiffSegSnapMask.execute(segments, mask.half(), 50.0).args
@@ -145,6 +150,7 @@ def test_every_node_works_where_all_stays_on_the_accelerator(pack, demo, device,
         outputs += nodes.label_map.DiffSegLabelMap.execute(segments, "distinct", "").args
         outputs += nodes.preview.DiffSegPreview.execute(segments, photograph, 0.5, True, True).args
         outputs += [refined.labels, kept.labels, snapped.labels, *refined.proposals]
+        outputs += [tree.leaves for each in (refined, kept, snapped) for tree in each.hierarchies]
         (size, segs) = nodes.to_segs.DiffSegToSEGS.execute(segments, 3.0, 0, photograph)[0]
         assert size == tuple(segments.image_size)
         assert len(segs) == segments.counts[0]

@@ -30,9 +30,15 @@ class DiffSegTestCells:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 (ComfyUI's name)
-        return {"required": {"count": ("INT", {"default": 300}), "side": ("INT", {"default": 1024})}}
+        return {
+            "required": {
+                "count": ("INT", {"default": 300}),
+                "side": ("INT", {"default": 1024}),
+                "tree": ("BOOLEAN", {"default": True}),
+            }
+        }
 
-    def cut(self, count: int, side: int) -> tuple[Any, torch.Tensor, torch.Tensor]:
+    def cut(self, count: int, side: int, tree: bool) -> tuple[Any, torch.Tensor, torch.Tensor]:
         """Segments, an image of them, and their numbers as an image: the number is red + 256 green."""
         places = torch.rand(count, 2, generator=torch.Generator().manual_seed(1)) * side
         across = torch.arange(side) + 0.5
@@ -47,9 +53,15 @@ class DiffSegTestCells:
         distances = torch.cdist(places[order], places[order])
         joins = [[int(distances[cell, :cell].argmin()), cell] for cell in range(count - 1, 0, -1)]
         core = core_of_the_pack()
-        heights, maps = torch.zeros(count - 1), torch.zeros(count, 1, 1)
-        tree = core.Hierarchy(labels[0], torch.tensor(joins), heights, maps)
-        segments = core.Segments.of_hierarchies([tree], [count])
+        if not tree:
+            return core.Segments(labels, ()), image[None], numbers[None]
+        keys = (torch.arange(16) + 0.5) * side / 16
+        grid = torch.stack(torch.meshgrid(keys, keys, indexing="ij"), dim=-1).flatten(0, 1)
+        near = torch.cdist(places[order], grid) * 4 / side
+        maps = torch.exp(-(near**2)) + 1e-4
+        maps = (maps / maps.sum(1, keepdim=True)).view(count, 16, 16)
+        hierarchy = core.Hierarchy(labels[0], torch.tensor(joins), torch.linspace(0, 1, count - 1), maps)
+        segments = core.Segments.of_hierarchies([hierarchy], [count])
         return segments, image[None], numbers[None]
 
 

@@ -65,7 +65,7 @@ def test_every_image_of_a_list_can_be_seen_and_clicked(graph: GraphPage, object_
 
 
 def test_what_the_run_ignores_is_said_on_the_node(graph: GraphPage, object_info: ObjectInfo) -> None:
-    graph.load(workflows.picking_among_many(object_info, count=9, side=90, filtered=True))
+    graph.load(workflows.picking_among_many(object_info, count=9, side=90, tree=False))
     note = graph.page.locator(".diffseg-picker-note")
     graph.run()
     assert note.inner_text() == ""

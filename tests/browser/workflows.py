@@ -182,16 +182,11 @@ def picking_in_a_list(object_info: Json) -> Json:
     return graph.workflow()
 
 
-def picking_among_many(object_info: Json, count: int, side: int, filtered: bool = False) -> Json:
-    """Click segments of a square image that is cut into so many of them (see many_segments.py).
-
-    Filtered, all of them are kept, but not the order in which they join.
-    """
+def picking_among_many(object_info: Json, count: int, side: int, tree: bool = True) -> Json:
+    """Click segments of a square image that is cut into so many of them (see many_segments.py)."""
     graph = Graph(object_info)
-    cells = graph.add("DiffSegTestCells", count, side)
+    cells = graph.add("DiffSegTestCells", count, side, tree)
     segments = (cells, 0)
-    if filtered:
-        segments = (graph.add("DiffSegFilter", "", 0.0, 100.0, "any", 0, "any", segments=segments), 0)
     save_choice(graph, add_picker(graph, segments, (cells, 1)))
     graph.save_image("numbers", (cells, 2))
     return graph.workflow()

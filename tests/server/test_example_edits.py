@@ -125,10 +125,15 @@ def difference(first: Pixels, second: Pixels) -> Pixels:
     return np.abs(first.astype(int) - second.astype(int)).max(-1)
 
 
-def test_inpainting_changes_the_segment_and_no_pixel_elsewhere(
-    any_comfy_server: ComfyServer,
+@pytest.mark.parametrize("workflow", ["click_and_inpaint", "click_an_object_and_inpaint_it"])
+def test_inpainting_changes_what_is_clicked_and_no_pixel_elsewhere(
+    any_comfy_server: ComfyServer, workflow: str
 ) -> None:
-    prompt = prompt_of(any_comfy_server, "click_and_inpaint", halved(SAUCER))
+    prompt = prompt_of(any_comfy_server, workflow, halved(SAUCER))
+    objects = workflow == "click_an_object_and_inpaint_it"
+    assert prompt[node_of(prompt, class_type="DiffSegSelect")]["inputs"]["mode"] == (
+        "object" if objects else "segments"
+    )
     save(prompt, "before", [node_of(prompt, class_type="ImageScaleToTotalPixels"), 0])
     save_mask(prompt, "chosen", [node_of(prompt, class_type="DiffSegSelect"), 0])
     save_mask(prompt, "grown", [node_of(prompt, class_type="GrowMask"), 0])

@@ -14,7 +14,8 @@ import { ARROWS } from './gestures.mjs'
  * @property {boolean} subtracting whether a plain click is against the object
  * @property {(prompt: Prompt) => void} add
  * @property {(prompt: Prompt | null) => void} draft a prompt is being drawn
- * @property {(at: Point | null, positive: boolean) => void} preview a place is pointed at, or none
+ * @property {(at: Point | null, positive: boolean) => void} point a place is pointed at, or none
+ * @property {(at: Point | null, positive: boolean) => void} preview the same, and it is shown
  * @property {(by: number) => void} resize the last click takes more, or less
  * @property {() => void} takeBack the last prompt
  * @property {() => void} clear all prompts of the object
@@ -73,10 +74,10 @@ export function listenToObjectPointer(view, actions) {
     const label = positive ? 1 : 0
     const prompt = moved || stroke ? drawn(view.nearestPixelAt(event)) : { ...from, label }
     press = null
+    if (event.pointerType === 'mouse') actions.point(view.pixelAt(event), isPositive(event))
+    else actions.point(null, true)
     actions.draft(null)
     if (prompt) actions.add(prompt)
-    if (event.pointerType === 'mouse') actions.preview(view.pixelAt(event), isPositive(event))
-    else actions.preview(null, true)
   })
 
   canvas.addEventListener('pointercancel', (event) => {

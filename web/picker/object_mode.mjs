@@ -27,6 +27,8 @@ export class ObjectMode {
     this.subtracting = false
     /** @type {Map<string, Found>} */
     this.known = new Map() // by prompts
+    /** @type {WeakMap<Found, PaintedObject>} */
+    this.drawn = new WeakMap()
   }
 
   /**
@@ -88,8 +90,13 @@ export class ObjectMode {
 
   /** The objects as they are painted. @returns {PaintedObject[]} */
   get painted() {
-    const { finder } = this
-    return finder ? this.found.map((found) => ({ label: found.label, divided: finder.divided(found) })) : []
+    const { finder, drawn } = this
+    if (!finder) return []
+    return this.found.map((found) => {
+      const painted = drawn.get(found) ?? { label: found.label, divided: finder.divided(found) }
+      drawn.set(found, painted)
+      return painted
+    })
   }
 
   /** The prompts that are drawn: those of the object at hand. */
@@ -107,10 +114,12 @@ export class ObjectMode {
     const leaf = finder?.hierarchy.leafAt(at) ?? -1
     if (!finder || leaf < 0) return null
     const prompts = this.prompts.get(this.current) ?? []
+    const before = this.#find(prompts)
+    if (before.label[leaf] === (positive ? 1 : 0)) return null // nothing would change
     const key = `${leaf} ${positive} ${formatGiven(prompts)}`
     let found = this.known.get(key)
     if (!found) {
-      found = finder.with(this.#find(prompts), { ...at, label: positive ? 1 : 0 })
+      found = finder.with(before, { ...at, label: positive ? 1 : 0 })
       this.#keep(key, found)
     }
     return { index: this.names.indexOf(this.current), label: found.label }

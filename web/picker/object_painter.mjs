@@ -78,11 +78,18 @@ export class ObjectPainter {
     this.rows = rowsByLeaf(this.ids, width, hierarchy.count + 1)
     const all = Uint32Array.from(this.ids.keys())
     this.pixels = groupedByLeaf(all, this.ids, hierarchy.count + 1)
-    this.near = all.filter((pixel) => this.#differs(this.ids, pixel, 1, 2 * line))
+    const near = all.filter((pixel) => this.#differs(this.ids, pixel, 1, 2 * line))
+    this.near = groupedByLeaf(near, this.ids, hierarchy.count + 1)
+    this.beside = this.#neighbours(near)
     /** Of each pixel the object that it belongs to, and what would become of it. */
     this.numbers = new Uint8Array(this.ids.length)
+    /** The object of each leaf as it is painted, 255 for not yet; and the leaves that are divided. */
+    this.painted = new Uint8Array(hierarchy.count).fill(255)
     /** @type {Set<number>} */
     this.divided = new Set()
+    for (let row = this.rows.starts[0]; row < this.rows.starts[1]; row++) {
+      this.out.fill(OUTSIDE, this.rows.pixels[row], this.rows.ends[row])
+    }
     this.inside = new Uint32Array(256)
     this.rim = new Uint32Array(256)
     for (let number = 0; number < 256; number++) {
@@ -102,28 +109,56 @@ export class ObjectPainter {
    * @param {{index: number, label: Uint8Array} | null} preview what one of them would hold
    */
   paint(context, objects, preview) {
-    const { numbers, out, inside, rows } = this
-    const { count } = this.hierarchy
-    for (let leaf = 0; leaf < count; leaf++) {
+    const divided = new Set(objects.flatMap((object) => object.divided.map(({ leaf }) => leaf)))
+    const changed = new Set([...this.divided, ...divided])
+    this.painted.forEach((before, leaf) => {
       const number = this.#numberOf(leaf, objects, preview)
-      for (let row = rows.starts[leaf + 1]; row < rows.starts[leaf + 2]; row++) {
-        numbers.fill(number, rows.pixels[row], rows.ends[row])
-        out.fill(inside[number], rows.pixels[row], rows.ends[row])
-      }
-    }
-    for (let row = rows.starts[0]; row < rows.starts[1]; row++) out.fill(OUTSIDE, rows.pixels[row], rows.ends[row])
-    const divided = new Set()
-    objects.forEach((object, index) => {
-      for (const part of object.divided) {
-        divided.add(part.leaf)
-        this.#divide(part, 1 + (index % MOST))
+      if (number !== before || changed.has(leaf)) {
+        changed.add(leaf)
+        this.#fill(leaf, number)
       }
     })
-    this.#outline(this.near)
-    for (const leaf of divided) {
-      this.#outline(this.pixels.pixels.subarray(this.pixels.starts[leaf + 1], this.pixels.starts[leaf + 2]))
-    }
+    objects.forEach((object, index) => {
+      for (const part of object.divided) this.#divide(part, 1 + (index % MOST))
+    })
+    const around = new Set(changed)
+    for (const leaf of changed) for (const other of this.beside[leaf]) around.add(other)
+    for (const leaf of around) this.#outline(divided.has(leaf) ? this.pixels : this.near, leaf)
+    this.divided = divided
     context.putImageData(this.image, 0, 0)
+  }
+
+  /**
+   * @param {number} leaf
+   * @param {number} number
+   */
+  #fill(leaf, number) {
+    const { rows, numbers, out, inside } = this
+    this.painted[leaf] = number
+    for (let row = rows.starts[leaf + 1]; row < rows.starts[leaf + 2]; row++) {
+      numbers.fill(number, rows.pixels[row], rows.ends[row])
+      out.fill(inside[number], rows.pixels[row], rows.ends[row])
+    }
+  }
+
+  /**
+   * The leaves near each leaf.
+   * @param {Uint32Array} near pixels near borders
+   */
+  #neighbours(near) {
+    const { ids, width, line } = this
+    const beside = Array.from({ length: this.hierarchy.count }, () => /** @type {Set<number>} */ (new Set()))
+    for (const pixel of near) {
+      for (let step = 1; step <= 2 * line; step++) {
+        for (const other of [pixel % width >= step ? pixel - step : pixel, pixel - step * width]) {
+          const [one, two] = [ids[pixel], ids[other] ?? 0]
+          if (!one || !two || one === two) continue
+          beside[one - 1].add(two - 1)
+          beside[two - 1].add(one - 1)
+        }
+      }
+    }
+    return beside
   }
 
   /**
@@ -164,13 +199,13 @@ export class ObjectPainter {
 
   /**
    * Paint borders between objects.
-   * @param {Uint32Array} pixels on which there may be one
+   * @param {{starts: Uint32Array, pixels: Uint32Array}} pixels on which there may be some, by leaf
+   * @param {number} leaf
    */
-  #outline(pixels) {
-    const { numbers, ids, out, inside, rim, line } = this
-    for (let index = 0; index < pixels.length; index++) {
+  #outline({ starts, pixels }, leaf) {
+    const { numbers, out, inside, rim, line } = this
+    for (let index = starts[leaf + 1]; index < starts[leaf + 2]; index++) {
       const pixel = pixels[index]
-      if (!ids[pixel]) continue
       const number = numbers[pixel]
       if (this.#differs(numbers, pixel, 1, line)) out[pixel] = number ? EDGE : inside[0]
       else if (number && this.#differs(numbers, pixel, line + 1, 2 * line)) out[pixel] = rim[number]

@@ -90,6 +90,7 @@ export class Picker {
     this.pointer = null
     /** @type {Prompt | null} */
     this.drafted = null
+    this.painted = '' // which state of the objects
     this.element = document.createElement('div')
     this.element.className = 'diffseg-picker'
     this.element.dataset.state = 'empty'
@@ -201,6 +202,7 @@ export class Picker {
     if (wanted !== this.shown) {
       this.shown = wanted
       this.objects.forget()
+      this.painted = ''
       this.objectsShown = ''
       this.#load(files, wanted)
     }
@@ -238,6 +240,7 @@ export class Picker {
     if (answers.some((answer) => !answer.ok)) return this.#withdraw(this.texts.lost)
     const [graph, colours] = await Promise.all(answers.map((answer) => answer.arrayBuffer()))
     await this.objects.load(hierarchy, graph, colours)
+    this.painted = ''
     if (wanted !== this.objectsShown || hierarchy !== this.view.hierarchy) return
     this.#repaint()
   }
@@ -413,6 +416,13 @@ export class Picker {
       return this.#report()
     }
     const isInverted = this.host.read().invert
+    const leaf = pointer ? map.hierarchy.leafAt(pointer.at) : NO_SEGMENT
+    const state = JSON.stringify([
+      ...[isInverted, objects.names, objects.current, objects.given, objects.own],
+      ...[drafted, leaf, pointer?.positive, this.host.isConnected()]
+    ])
+    if (this.painted === state && this.view.objects) return this.#report()
+    this.painted = state
     const painted = isInverted ? [inverted(objects.painted, map.hierarchy)] : objects.painted
     const preview = drafted
       ? objects.previewOf(drafted)
@@ -435,8 +445,14 @@ export class Picker {
       add: (prompt) => this.#prompt(this.objects.withPrompt(prompt)),
       /** @param {Prompt | null} prompt */
       draft: (prompt) => {
+        const isSame = prompt === null && this.drafted === null
         this.drafted = prompt
-        this.#repaint()
+        if (!isSame) this.#repaint()
+      },
+      /** @param {Point | null} at @param {boolean} positive */
+      point: (at, positive) => {
+        this.view.pointed = at
+        this.pointer = at && { at, positive }
       },
       /** @param {Point | null} at @param {boolean} positive */
       preview: (at, positive) => {
