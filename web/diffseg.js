@@ -14,7 +14,7 @@ import { Picker } from './picker/picker.mjs'
 /** @typedef {import('./picker/picker.mjs').NodeView} NodeView */
 
 const OUTPUT = 'diffseg_view'
-const SIZE = [400, 560]
+const SIZE = [400, 620]
 let made = 0 // pickers
 
 const style = document.createElement('link')
@@ -77,6 +77,9 @@ function addPicker(node) {
     getValue: () => '',
     setValue() {}
   }).serialize = false
+  const mode = widget(node, 'mode') // the picker's switch is it
+  mode.hidden = true
+  mode.options = { ...mode.options, hidden: true }
   node.setSize([Math.max(node.size[0], SIZE[0]), Math.max(node.size[1], SIZE[1])])
 
   for (const name of ['points', 'invert', 'image_index', 'granularity', 'mode']) {

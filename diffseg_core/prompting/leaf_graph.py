@@ -14,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..grid import GridSize
 from ..hierarchy import Hierarchy
 from ..image.boundary_contrast import Contrast
 from ..image.colour_histograms import colour_histograms
+from ..image.pyramid import resized, sampled, shown_size
 from ..image.smoothing import smoothed
 from ..nested.tree_building import ALIKE, FLOOR, divergences
 from .attention_chain import arrivals, attention_between, balanced_chain
@@ -27,6 +29,7 @@ Table = npt.NDArray[np.uint16]
 
 SHARPNESS = 2.0  # how fast conductance falls with the divergence of two leaves, of which 1 is the usual one
 CONTRAST = 0.25  # power of a border's contrast in it
+MAX_PIXELS = 2**20  # that borders and colours are measured on; larger images are measured smaller
 STEP = 4096  # units of a difference of colour of 1
 HIGHEST = 65535  # of a table of 16 bits
 
@@ -62,41 +65,37 @@ class LeafGraph:
         Args:
             tree: of the image.
             image: float32 ``[H, W, 3]`` in 0..1; without one attention alone counts.
-            attention: with False colours alone count, as a control.
+            attention: with False colours alone count, as a control; it takes an image.
         """
         areas = tree.areas.cpu().numpy()
         if not tree.count:
             none, table = np.zeros(0, np.int64), np.zeros((0, 0), np.uint16)
             return cls(areas, none.reshape(0, 2), none, none, none.astype(float), table, table)
-        # Pixels of no leaf are one more of them until the tables are made.
-        leaves = torch.where(tree.leaves < 0, tree.count, tree.leaves).cpu()
-        smooth = smoothed((tree.leaves.new_zeros(*leaves.shape, 3).float() if image is None else image).cpu())
+        leaves, smooth, scale = _measured(tree, image)
         inner = np.s_[: tree.count, : tree.count]
-        borders = Contrast(smooth, leaves, CONTRAST)
-        touching, lengths = borders.touching[inner], borders.lengths[inner]
-        features = [tree.maps.flatten(1).cpu().double().numpy()] if attention else []
-        colours = None
-        if image is not None:
-            colours = colour_histograms(smooth, leaves).double().numpy()[: tree.count]
-            features.append(colours)
-        distances = np.mean([_usual(each, touching) for each in features], axis=0)
+        contrast = Contrast(smooth, leaves, CONTRAST)
+        touching = contrast.touching[inner]
         first, second = np.nonzero(np.triu(touching))
-        factors = borders.factors()[first, second]
+        lengths = scale * contrast.lengths[first, second]
+        steps = lengths if image is None else scale * STEP * contrast.steps[first, second]
+        features = [tree.maps.flatten(1).cpu().double().numpy()] if attention else []
+        if image is not None:
+            features.append(colour_histograms(smooth, leaves).double().numpy()[: tree.count])
+        distances = np.mean([_usual(each, touching) for each in features], axis=0)
         if attention:
             spread = attention_between(tree)
         else:
-            assert colours is not None
-            spread = np.exp(-_usual(colours, ~np.eye(len(colours), dtype=bool))) * areas
+            spread = np.exp(-_usual(features[0], ~np.eye(tree.count, dtype=bool))) * areas
+        moments = arrivals(balanced_chain(spread, areas), areas)
+        apart = distances[first, second] * contrast.factors()[first, second]
         return cls(
             areas,
             np.stack((first, second), 1),
-            lengths[first, second].astype(np.int64),
-            np.rint(STEP * borders.steps[first, second]).astype(np.int64)
-            if image is not None
-            else lengths[first, second].astype(np.int64),
-            np.sqrt(lengths[first, second]) * np.exp(-SHARPNESS * distances[first, second] * factors),
+            np.rint(lengths).astype(np.int64),
+            np.rint(steps).astype(np.int64),
+            np.sqrt(lengths) * np.exp(-SHARPNESS * apart),
             _table(distances, distances.max()),
-            _table(moments := arrivals(balanced_chain(spread, areas), areas), moments.max(1, keepdims=True)),
+            _table(moments, moments.max(1, keepdims=True)),
         )
 
     @cached_property
@@ -123,6 +122,25 @@ class LeafGraph:
             (ends[order[start:stop], 1], numbers[order[start:stop]])
             for start, stop in pairwise(starts.tolist())
         ]
+
+
+def _measured(tree: Hierarchy, image: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Leaves int ``[h, w]``, an image without its grain ``[h, w, 3]``, and how much larger the image is.
+
+    Pixels of no leaf are one more of them, the last. A large image is measured smaller, unless a leaf would
+    be missed.
+    """
+    leaves = torch.where(tree.leaves < 0, tree.count, tree.leaves).cpu()
+    full = GridSize(*leaves.shape)
+    size = shown_size(full, MAX_PIXELS)
+    if size != full:
+        fewer = torch.from_numpy(sampled(leaves.numpy(), size))
+        if len(fewer.unique()) < len(leaves.unique()):
+            size = full
+        else:
+            leaves = fewer
+    pixels = torch.zeros(*size, 3) if image is None else resized(image, size)
+    return leaves, smoothed(pixels), full.side / size.side
 
 
 def _usual(features: Matrix, touching: npt.NDArray[np.bool_]) -> Matrix:

@@ -168,11 +168,15 @@ class ObjectFinder:
         strength = LIKENESS * graph.typical_degree
         for_it, against = strength * likely**2, strength * (1.0 - likely) ** 2
         found = potentials(graph.borders, graph.conductances, for_it + against, for_it, seeds.values)
-        return seeds.applied_to(self._filling(np.array([x1, y1, x2, y2]), found).astype(np.float64))
+        drawn = np.array([x1, y1, x2, y2])
+        return seeds.applied_to(self._filling(drawn, found, ~outside).astype(np.float64))
 
-    def _filling(self, drawn: Integers, found: Numbers) -> Bitmap:
-        """Leaves above a threshold, near a half at best, whose bounding box is most like the one drawn."""
-        best, chosen = -np.inf, found > 0.5
+    def _filling(self, drawn: Integers, found: Numbers, within: Bitmap) -> Bitmap:
+        """Leaves above a threshold, near a half at best, whose bounding box is most like the one drawn.
+
+        Where no leaf is above any, all that lie within.
+        """
+        best, chosen = -np.inf, within
         for threshold in THRESHOLDS:
             above = found > threshold
             if above.any():

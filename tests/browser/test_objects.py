@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from . import workflows
 from .front_end import TWO_FRAMES
@@ -348,6 +350,84 @@ def test_random_prompts_show_what_the_server_finds(graph: GraphPage, before: Pic
         )
         graph.page.evaluate(TWO_FRAMES)
         check_shown(graph)
+
+
+def switch_to_objects(graph: GraphPage) -> None:
+    """Press the switch, and wait until objects can be found."""
+    graph.page.locator(".diffseg-picker button[data-mode=object]").click()
+    wait_for_objects(graph)
+
+
+def test_in_a_batch_objects_are_found_in_the_image_at_hand(graph: GraphPage, object_info: ObjectInfo) -> None:
+    graph.load(workflows.picking_in_a_batch(object_info, image_index=1, nested=True))
+    before = graph.run()
+    switch_to_objects(graph)
+    place = inside(before.labels, 2)
+    graph.click(place)
+    assert check_shown(graph).mask[place[1], place[0]]
+    graph.set_widget("DiffSegSelect", "image_index", 2)
+    graph.wait_for_status("Run the workflow once more")
+    graph.run()
+    wait_for_objects(graph)
+    check_shown(graph)
+
+
+def test_every_image_of_a_list_has_its_objects(graph: GraphPage, object_info: ObjectInfo) -> None:
+    graph.load(workflows.picking_in_a_list(object_info, nested=True))
+    first = graph.queue().images["segment"][0]
+    graph.image_size = first.shape[1::-1]
+    graph.wait_for_image()
+    switch_to_objects(graph)
+    graph.wait_until_sharp()
+    place = (280, 300)
+    graph.click(place)
+    shown = []
+    for button in (None, "Later item"):
+        if button:
+            graph.page.get_by_role("button", name=button).click()
+            graph.wait_for_status("prompt")
+            graph.page.wait_for_timeout(500)
+        graph.wait_until_sharp()
+        shown.append(covered(graph))
+    masks = [each[..., 0] == 255 for each in graph.queue().images["union"]]
+    assert len(masks) == 2
+    for mask, seen in zip(masks, shown, strict=True):
+        rows, columns = (
+            ((np.arange(there) + 0.5) * here / there).astype(int)
+            for here, there in zip(mask.shape, seen.shape, strict=True)
+        )
+        assert mask[place[1], place[0]]
+        wrong = (seen != mask[rows][:, columns]) & away_from_marks(graph, seen.shape)
+        assert not wrong.any(), (int(wrong.sum()), seen.mean(), mask.mean())
+
+
+def test_in_a_subgraph_objects_are_found_as_outside(graph: GraphPage, object_info: ObjectInfo) -> None:
+    graph.show_workflow(workflows.picking_in_a_subgraph(object_info, nested=True))
+    graph.enter_subgraph()
+    before = graph.run()
+    switch_to_objects(graph)
+    place = inside(before.labels, 2)
+    graph.click(place)
+    assert check_shown(graph).mask[place[1], place[0]]
+    graph.leave_subgraph()
+
+
+def test_the_exported_prompt_gives_the_same_through_the_api(graph: GraphPage, before: PickerRun) -> None:
+    graph.click(inside(before.labels, 2))
+    graph.page.mouse.click(*graph.place(inside(before.labels, 0)), button="right")
+    run = check_shown(graph)
+    prompt = graph.api_format()
+    (select,) = (node for node in prompt.values() if node["class_type"] == "DiffSegSelect")
+    assert select["inputs"]["mode"] == "object"
+    select["inputs"]["points"] = json.loads(select["inputs"]["points"])  # JSON itself, as programs send it
+    (number,) = (
+        key for key, node in prompt.items() if node["inputs"].get("filename_prefix") == "picker/union"
+    )
+    prompt[number]["class_type"] = "PreviewImage"
+    answer = graph.server.run(prompt)
+    (entry,) = answer.outputs[number]["images"]
+    mask = np.asarray(Image.open(io.BytesIO(graph.server.fetch_image(entry))))[..., 0] == 255
+    assert (mask == run.mask).all()
 
 
 @pytest.mark.parametrize(("count", "milliseconds"), [(400, 16), (1500, 50)])

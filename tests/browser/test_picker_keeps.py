@@ -40,7 +40,7 @@ def test_a_saved_workflow_carries_the_choice(graph: GraphPage, object_info: Obje
     graph.wait_for_image()
     assert (graph.run().mask == (before.labels != 1)).all()
     (node,) = (node for node in saved["nodes"] if node["type"] == "DiffSegSelect")
-    assert node["widgets_values"] == [graph.widget("points"), True, 0, 0]
+    assert node["widgets_values"] == [graph.widget("points"), True, 0, 0, "segments"]
 
 
 def test_the_exported_prompt_carries_the_choice(graph: GraphPage, object_info: ObjectInfo) -> None:
@@ -49,7 +49,7 @@ def test_the_exported_prompt_carries_the_choice(graph: GraphPage, object_info: O
     graph.click(inside(before.labels, 1))
     prompt = graph.api_format()
     (select,) = (node["inputs"] for node in prompt.values() if node["class_type"] == "DiffSegSelect")
-    assert set(select) == {"segments", "image", "points", "invert", "image_index", "granularity"}
+    assert set(select) == {"segments", "image", "points", "invert", "image_index", "granularity", "mode"}
     (union,) = graph.saved(graph.server.run(prompt).outputs)["union"]
     assert ((union[..., 0] == 255) == (before.labels == 1)).all()
 

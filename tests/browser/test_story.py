@@ -1,4 +1,4 @@
-"""The picker at work, from hover to edit, as the README shows it.
+"""The picker at work, from hover to edit, as the README shows it: by segments, and by clicks on an object.
 
 With the environment variable DIFFSEG_IMAGES the frames become the images of the documentation:
 `make images`.
@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
@@ -26,6 +27,8 @@ VIEWPORT = {"width": 1280, "height": 860}
 SCALE = 1.15
 SEGMENTS = 16
 CUP = [(181, 90), (183, 125), (200, 175), (190, 230), (230, 290)]  # a stroke from its rim to the saucer
+OBJECT = [(277, 300), (277, 190), (190, 100), (290, 85), (365, 285)]  # clicks on the cup and its saucer
+AGAINST = (560, 120)  # the table
 WANDERING = [(545, 40), (500, 180), (420, 160), (360, 275), (290, 140), (130, 200), (181, 90)]
 
 
@@ -46,7 +49,7 @@ def recolouring(object_info: dict[str, Any]) -> dict[str, Any]:
     for node in workflow["nodes"]:
         node["pos"] = [4000 + 10 * node["id"], 3000]
     by_id = {node["id"]: node for node in workflow["nodes"]}
-    by_id[select] |= {"pos": [0, 0], "size": [480, 560]}
+    by_id[select] |= {"pos": [0, 0], "size": [480, 610]}
     by_id[preview]["pos"] = [540, 0]
     return workflow
 
@@ -62,7 +65,7 @@ class Film:
     def take(self, mouse: tuple[float, float] | None, milliseconds: int) -> None:
         """One frame."""
         self.page.evaluate(TWO_FRAMES)
-        clip = {"x": 80, "y": 136, "width": 1190, "height": 658}
+        clip = {"x": 80, "y": 116, "width": 1190, "height": 730}
         frame = Image.open(io.BytesIO(self.page.screenshot(clip=clip))).convert("RGB")
         if mouse:
             frame.paste(POINTER, (round(mouse[0] - clip["x"]), round(mouse[1] - clip["y"])), POINTER)
@@ -89,7 +92,33 @@ def _pointer() -> Image.Image:
 POINTER = _pointer()
 
 
-def test_from_hover_to_edit(opened: GraphPage, chromium: Browser, object_info: dict[str, Any]) -> None:
+def stroke_over_segments(graph: GraphPage, film: Film) -> None:
+    """Choose segments in one stroke."""
+    graph.page.mouse.down()
+    for start, end in pairwise(CUP):
+        for part in (0.5, 1.0):
+            place = tuple(a + (b - a) * part for a, b in zip(start, end, strict=True))
+            graph.page.mouse.move(*graph.place(place))
+            film.take(graph.place(place), 200)
+    graph.page.mouse.up()
+    film.take(graph.place(CUP[-1]), 600)
+
+
+def click_an_object(graph: GraphPage, film: Film) -> None:
+    """Click a thing of several parts, and what it is not."""
+    for place in OBJECT:
+        graph.hover(place)
+        film.take(graph.place(place), 700)
+        graph.click(place)
+        film.take(graph.place(place), 700)
+    graph.page.mouse.click(*graph.place(AGAINST), button="right")
+    film.take(graph.place(AGAINST), 900)
+
+
+@pytest.mark.parametrize(("mode", "name"), [("segments", "picker"), ("object", "objects")])
+def test_from_hover_to_edit(
+    opened: GraphPage, chromium: Browser, object_info: dict[str, Any], mode: str, name: str
+) -> None:
     context = chromium.new_context(viewport=VIEWPORT)
     page = context.new_page()
     graph = GraphPage(page, opened.server, opened.nodes2)
@@ -98,7 +127,7 @@ def test_from_hover_to_edit(opened: GraphPage, chromium: Browser, object_info: d
     graph.load(recolouring(object_info))
     page.evaluate(
         f"scale => {{ {APP}.canvas.ds.scale = scale; {APP}.canvas.ds.offset[0] = 85; "
-        f"{APP}.canvas.ds.offset[1] = 150; {APP}.canvas.setDirty(true, true) }}",
+        f"{APP}.canvas.ds.offset[1] = 130; {APP}.canvas.setDirty(true, true) }}",
         SCALE,
     )
     page.mouse.move(640, VIEWPORT["height"] - 5)
@@ -108,23 +137,27 @@ def test_from_hover_to_edit(opened: GraphPage, chromium: Browser, object_info: d
     first = graph.run()
     page.wait_for_timeout(500)
     film.take(None, 700)
+    if mode == "object":
+        button = page.locator(".diffseg-picker button[data-mode=object]")
+        box = button.bounding_box()
+        assert box is not None
+        button.click()
+        page.wait_for_timeout(500)
+        film.take((box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), 900)
     for place in WANDERING:
         graph.hover(place)
         film.take(graph.place(place), 350)
-    page.mouse.down()
-    for start, end in pairwise(CUP):
-        for part in (0.5, 1.0):
-            place = tuple(a + (b - a) * part for a, b in zip(start, end, strict=True))
-            page.mouse.move(*graph.place(place))
-            film.take(graph.place(place), 200)
-    page.mouse.up()
-    film.take(graph.place(CUP[-1]), 600)
+    (click_an_object if mode == "object" else stroke_over_segments)(graph, film)
     second = graph.run()
     page.wait_for_timeout(1200)  # the preview fades in
     film.take(graph.place(CUP[-1]), 2500)
 
     assert not first.mask.any()
-    assert (second.mask == second.segments(CUP)).all()
+    if mode == "object":
+        assert all(second.mask[y, x] for x, y in OBJECT)
+        assert not second.mask[AGAINST[1], AGAINST[0]]
+    else:
+        assert (second.mask == second.segments(CUP)).all()
     (photograph,), (edit,) = first.images["edit"], second.images["edit"]
     changed = (photograph != edit).any(-1)
     assert not changed[~second.mask].any(), "what was not chosen stays as it was"
@@ -133,9 +166,10 @@ def test_from_hover_to_edit(opened: GraphPage, chromium: Browser, object_info: d
     assert (np.abs(shown[:, shown.shape[1] // 2 :]) > 40).any(-1).mean() > 0.02, "the preview shows the edit"
 
     if "DIFFSEG_IMAGES" in os.environ:
-        renderer = "nodes2" if graph.nodes2 else "classic"
-        film.frames[-1].save(ROOT / "docs" / f"picker_{renderer}.jpg", quality=88)
+        image = f"{name}_{'nodes2' if graph.nodes2 else 'classic'}.jpg"
+        if image in ("picker_classic.jpg", "objects_nodes2.jpg"):
+            film.frames[-1].save(ROOT / "docs" / image, quality=88)
         if graph.nodes2:
-            film.save(ROOT / "web" / "docs" / "picker.webp")
+            film.save(ROOT / "web" / "docs" / f"{name}.webp")
     graph.set_setting("Comfy.Minimap.Visible", True)
     context.close()

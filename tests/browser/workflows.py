@@ -99,12 +99,15 @@ def add_segments(graph: Graph, photographs: Output | None = None) -> tuple[Outpu
     return (segment, 0), images
 
 
-def add_nested_segments(graph: Graph, number: int | None = None) -> tuple[Output, Output]:
-    """The demo model's segments with their tree, at the automatic cut or another, and their image."""
+def add_nested_segments(
+    graph: Graph, number: int | None = None, photographs: Output | None = None
+) -> tuple[Output, Output]:
+    """The demo model's segments with their tree, at the automatic cut or another, and their images."""
     model = graph.add("DiffSegDemoModel")
+    images = photographs or (model, 3)
     capture = graph.add(
         "DiffSegCapture", 25, "clean latent", 0, 384, "all",
-        model=(model, 0), conditioning=(model, 2), vae=(model, 1), image=(model, 3),
+        model=(model, 0), conditioning=(model, 2), vae=(model, 1), image=images,
     )  # fmt: skip
     tree = graph.add(
         "DiffSegHierarchy",
@@ -116,9 +119,9 @@ def add_nested_segments(graph: Graph, number: int | None = None) -> tuple[Output
         0.25,
         0.06,
         attention=(capture, 0),
-        image=(model, 3),
+        image=images,
     )
-    return (tree, 0), (model, 3)
+    return (tree, 0), images
 
 
 def add_picker(graph: Graph, segments: Output, image: Output, image_index: int = 0) -> int:
@@ -158,7 +161,7 @@ def picking_at_any_granularity(object_info: Json) -> Json:
     return graph.workflow()
 
 
-def picking_in_a_batch(object_info: Json, image_index: int) -> Json:
+def picking_in_a_batch(object_info: Json, image_index: int, nested: bool = False) -> Json:
     """Click segments of one of three images: the photograph, upside down, and mirrored."""
     graph = Graph(object_info)
     photograph = (graph.add("DiffSegDemoModel"), 3)
@@ -166,18 +169,20 @@ def picking_in_a_batch(object_info: Json, image_index: int) -> Json:
     mirrored = (graph.add("ImageFlip", "y-axis: horizontally", image=photograph), 0)
     two = (graph.add("ImageBatch", image1=photograph, image2=turned), 0)
     three = (graph.add("ImageBatch", image1=two, image2=mirrored), 0)
-    segments, image = add_segments(graph, three)
+    add = add_nested_segments if nested else add_segments
+    segments, image = add(graph, photographs=three)
     save_everything(graph, add_picker(graph, segments, image, image_index=image_index), segments, image_index)
     return graph.workflow()
 
 
-def picking_in_a_list(object_info: Json) -> Json:
+def picking_in_a_list(object_info: Json, nested: bool = False) -> Json:
     """Click segments of two images that come one by one, as a list: the photograph, and upside down."""
     graph = Graph(object_info)
     photograph = (graph.add("DiffSegDemoModel"), 3)
     turned = (graph.add("ImageFlip", "x-axis: vertically", image=photograph), 0)
     two = (graph.add("ImageBatch", image1=photograph, image2=turned), 0)
-    segments, image = add_segments(graph, (graph.add("RebatchImages", 1, images=two), 0))
+    add = add_nested_segments if nested else add_segments
+    segments, image = add(graph, photographs=(graph.add("RebatchImages", 1, images=two), 0))
     save_everything(graph, add_picker(graph, segments, image), segments)
     return graph.workflow()
 
@@ -199,10 +204,10 @@ def images_only(object_info: Json) -> Json:
     return graph.workflow()
 
 
-def picking_in_a_subgraph(object_info: Json) -> Json:
+def picking_in_a_subgraph(object_info: Json, nested: bool = False) -> Json:
     """Everything up to the picker in a subgraph whose outputs are saved outside of it."""
     inner = Graph(object_info, first_id=101)
-    segments, image = add_segments(inner)
+    segments, image = (add_nested_segments if nested else add_segments)(inner)
     select = add_picker(inner, segments, image)
     masks = inner.add("DiffSegMasks", 0, segments=segments)
     ends = {"union": (select, 0), "chosen": (select, 1), "cutout": (select, 2), "segment": (masks, 0)}

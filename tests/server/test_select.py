@@ -42,6 +42,27 @@ def test_points_may_come_as_json_itself(
     assert np.count_nonzero(both) > np.count_nonzero(as_text)
 
 
+def test_objects_by_prompts_and_by_a_bounding_box(
+    any_comfy_server: ComfyServer, hierarchy_prompt: dict[str, Any]
+) -> None:
+    box = {"x": 85, "y": 15, "width": 405, "height": 385}
+    drawn = [{"box": [85, 15, 490, 400]}]
+    by_prompt = mask_of(any_comfy_server, with_select(hierarchy_prompt, drawn, image=["1", 3], mode="object"))
+    assert 0.1 < (by_prompt > 0).mean() < 0.8
+    node = {"class_type": "PrimitiveBoundingBox", "inputs": box}
+    linked = with_select(hierarchy_prompt, [], image=["1", 3], mode="object", bounding_box=["box", 0])
+    if "PrimitiveBoundingBox" in any_comfy_server.object_info():
+        by_node = mask_of(any_comfy_server, {**linked, "box": node})
+        np.testing.assert_array_equal(by_node, by_prompt)
+
+
+def test_objects_need_a_hierarchy(any_comfy_server: ComfyServer, segments_prompt: dict[str, Any]) -> None:
+    with pytest.raises(ComfyRunError, match="Connect DiffSeg Hierarchy"):
+        any_comfy_server.run(with_select(segments_prompt, POINTS, mode="object"))
+    with pytest.raises(ComfyRunError, match="box of at least one pixel"):
+        any_comfy_server.run(with_select(segments_prompt, [{"box": [9, 9, 1, 1]}], mode="object"))
+
+
 def test_no_points_may_be_null(any_comfy_server: ComfyServer, segments_prompt: dict[str, Any]) -> None:
     assert not mask_of(any_comfy_server, with_select(segments_prompt, None, more_points=None)).any()
 

@@ -81,7 +81,8 @@ export class Picker {
     this.past = []
     /** @type {Choice | null} */
     this.before = null
-    this.shown = '' // which files
+    this.shown = '' // which files, once they are there
+    this.loaded = '' // which are there
     this.objects = new ObjectMode()
     this.objectsShown = '' // which file of theirs
     /** @type {{points: string, prompts: string} | null} */
@@ -223,6 +224,7 @@ export class Picker {
       answers[1].blob().then((file) => createImageBitmap(file))
     ])
     if (wanted !== this.shown) return
+    this.loaded = wanted
     this.element.dataset.state = 'ready'
     this.view.show(hierarchy, image)
     this.#repaint()
@@ -232,7 +234,8 @@ export class Picker {
   async #loadObjects() {
     const { hierarchy } = this.view
     const files = this.nodeView?.pictures[this.host.imageIndex()]
-    if (!hierarchy || !files?.graph || !files.colours || this.objectsShown === files.graph.filename) return
+    if (!hierarchy || this.loaded !== this.shown || !files?.graph || !files.colours) return
+    if (this.objectsShown === files.graph.filename) return
     const wanted = files.graph.filename
     this.objectsShown = wanted
     const answers = await Promise.all([this.host.fetchFile(files.graph), this.host.fetchFile(files.colours)])

@@ -8,6 +8,7 @@ import torch
 
 from diffseg_core import InvalidSettingError, Segments, find_object, parse_prompts, segment_nested
 from diffseg_core.attention.maps import AttentionMaps
+from diffseg_core.prompting import leaf_graph
 from diffseg_core.prompting.attention_chain import arrivals, attention_between, balanced_chain
 from diffseg_core.prompting.leaf_graph import LeafGraph
 from diffseg_core.prompting.markov_maps import MarkovMaps
@@ -211,6 +212,25 @@ def test_the_graph_has_every_border_once(nested):
     for leaf, (beside, borders) in enumerate(graph.around):
         assert beside.tolist() == sorted({*graph.borders[(graph.borders == leaf).any(1)].ravel()} - {leaf})
         assert (graph.borders[borders] == leaf).any(1).all()
+
+
+def test_a_large_image_is_measured_smaller_unless_a_leaf_is_missed(nested, monkeypatch):
+    segments, image = nested
+    tree = segments.at_granularity(4).hierarchies[0]
+    full = LeafGraph.of(tree, image)
+    monkeypatch.setattr(leaf_graph, "MAX_PIXELS", (SIZE // 2) ** 2)
+    large = [leaf for leaf in range(tree.count) if full.areas[leaf] > 100]
+    some = tree.over(torch.where(torch.isin(tree.leaves, torch.tensor(large)), tree.leaves, -1))
+    smaller = LeafGraph.of(some, image)
+    monkeypatch.undo()
+    expected = LeafGraph.of(some, image)
+    assert smaller.areas.tolist() == expected.areas.tolist()
+    assert smaller.borders.tolist() == expected.borders.tolist()
+    np.testing.assert_allclose(smaller.lengths, expected.lengths, rtol=0.1)
+    np.testing.assert_allclose(smaller.steps, expected.steps, rtol=0.35)
+    np.testing.assert_allclose(smaller.conductances, expected.conductances, rtol=0.2)
+    monkeypatch.setattr(leaf_graph, "MAX_PIXELS", 30)  # five by six pixels miss the ball
+    np.testing.assert_array_equal(LeafGraph.of(some, image).lengths, expected.lengths)
 
 
 def test_a_tree_of_a_part_of_the_image_is_searched_alone(nested):

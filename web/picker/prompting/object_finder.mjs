@@ -229,16 +229,18 @@ export class ObjectFinder {
     const likely = likeOutside.map((like, leaf) => like / Math.max(likeCore[leaf] + like, 1e-9))
     const drive = likely.map((each) => strength * each ** 2)
     const ties = likely.map((each, leaf) => drive[leaf] + strength * (1 - each) ** 2)
-    return seeds.appliedTo(this.#filling(drawn, potentials(this.graph, ties, drive, seeds.values)))
+    const within = Uint8Array.from(isOutside, (is) => 1 - is)
+    return seeds.appliedTo(this.#filling(drawn, potentials(this.graph, ties, drive, seeds.values), within))
   }
 
   /**
    * @param {Box} drawn
    * @param {Float64Array} found
+   * @param {Uint8Array} within leaves in the box, where there is nothing better
    */
-  #filling(drawn, found) {
+  #filling(drawn, found, within) {
     let best = -Infinity
-    let chosen = above(found, 0.5)
+    let chosen = within
     for (const threshold of THRESHOLDS) {
       const some = above(found, threshold)
       const own = this.#boxAround(some)
