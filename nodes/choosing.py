@@ -44,12 +44,13 @@ def chosen_segments(
 def found_objects(
     finder: ObjectFinder, objects: Objects, segments: Segments, image_index: int, invert: bool
 ) -> tuple[torch.Tensor, Segments]:
-    """A mask of each object, or of what is none: bool ``[K, H, W]``, and as segments of the batch."""
+    """A mask of each object, or of the rest of the tree: bool ``[K, H, W]``, and as segments of the batch."""
     found = [torch.from_numpy(finder.find(prompts).mask) for prompts in objects.values()]
     none = torch.zeros(0, *segments.image_size, dtype=torch.bool)
     masks, names = torch.stack(found) if found else none, names_of(objects)
     if invert:
-        masks, names = ~masks.any(0, keepdim=True), ("",)
+        within = segments.hierarchies[image_index].leaves.cpu() >= 0
+        masks, names = (within & ~masks.any(0))[None], ("",)
     every = [masks if index == image_index else none for index in range(segments.batch_size)]
     device = segments.labels.device
     return masks.to(device), Segments.of_masks(

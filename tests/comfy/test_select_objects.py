@@ -199,6 +199,8 @@ def test_segments_of_filter_segments_are_searched_too(pack, nested, image):
     node = pack.nodes.select.DiffSegSelect
     mask = node.execute(kept, json.dumps([ON_BOX]), False, 0, image=image, mode="object").args[0]
     assert not mask[0][kept.labels[0] < 0].any()
+    rest = node.execute(kept, json.dumps([ON_BOX]), True, 0, image=image, mode="object").args[0]
+    assert torch.equal(rest[0] + mask[0], (kept.labels[0] >= 0).float())
     nothing = node.execute(
         nested.subset([[], []]), json.dumps([ON_BOX]), False, 0, image=image, mode="object"
     )
