@@ -3,11 +3,8 @@
 import { listenToKeys, listenToPointer } from './gestures.mjs'
 import { Hierarchy } from './hierarchy.mjs'
 import { NO_SEGMENT } from './label_map.mjs'
-import { listenToObjectKeys, listenToObjectPointer } from './object_gestures.mjs'
-import { ObjectList } from './object_list.mjs'
-import { ObjectMode } from './object_mode.mjs'
+import { ObjectControls } from './object_controls.mjs'
 import { Pages } from './pages.mjs'
-import { inverted } from './object_painter.mjs'
 import { isPositive, isClick, parsePrompts } from './prompting/prompts.mjs'
 import { chosenSegments, formatPoints, hasPoint, parsePoints, setPoint } from './selection.mjs'
 import { Slider } from './slider.mjs'
@@ -83,15 +80,8 @@ export class Picker {
     this.before = null
     this.shown = '' // which files, once they are there
     this.loaded = '' // which are there
-    this.objects = new ObjectMode()
-    this.objectsShown = '' // which file of theirs
     /** @type {{points: string, prompts: string} | null} */
     this.aside = null // the prompts that became these points by the switch
-    /** @type {{at: Point, positive: boolean} | null} */
-    this.pointer = null
-    /** @type {Prompt | null} */
-    this.drafted = null
-    this.painted = '' // which state of the objects
     this.element = document.createElement('div')
     this.element.className = 'diffseg-picker'
     this.element.dataset.state = 'empty'
@@ -122,23 +112,12 @@ export class Picker {
       button.addEventListener('click', () => this.#switchTo(mode))
       this.switch.append(button)
     }
-    this.against = document.createElement('button')
-    this.against.type = 'button'
-    this.against.dataset.action = 'against'
-    this.against.textContent = this.texts.mode.against
-    this.against.title = this.texts.mode.againstTip
-    this.against.setAttribute('aria-label', this.texts.mode.againstTip)
-    this.against.addEventListener('click', () => {
-      this.objects.subtracting = !this.objects.subtracting
-      this.#repaint()
+    this.objects = new ObjectControls(host, this.texts, this.view, {
+      write: (points) => this.#prompt(points),
+      repaint: () => this.#repaint(),
+      lose: () => this.#withdraw(this.texts.lost)
     })
-    this.switch.append(this.against)
-    this.list = new ObjectList(this.texts, {
-      select: (name) => this.#selectObject(name),
-      add: () => this.#addObject(),
-      rename: (name, to) => this.#prompt(this.objects.renamed(name, to)),
-      remove: (name) => this.#prompt(this.objects.without(name))
-    })
+    this.switch.append(this.objects.against)
     this.slider = new Slider(this.texts, {
       choose: (number) => this.#granulate(number),
       commit: () => this.end(),
@@ -152,7 +131,7 @@ export class Picker {
     this.note = document.createElement('div') // what is set, and left unheeded by the run
     this.note.className = 'diffseg-picker-note'
     this.note.setAttribute('role', 'status')
-    const controls = [this.pages.element, this.switch, this.list.element, this.slider.element, this.bar]
+    const controls = [this.pages.element, this.switch, this.objects.list.element, this.slider.element, this.bar]
     this.element.append(this.view.frame, ...controls, this.note, this.status)
     // The graph drags a node by whatever lies on it.
     for (const element of controls) {
@@ -162,9 +141,6 @@ export class Picker {
     this.slider.input.addEventListener('pointerup', () => this.view.canvas.focus({ preventScroll: true }))
     this.element.addEventListener('pointerenter', () => this.refresh())
     this.view.canvas.addEventListener('focus', () => this.refresh())
-    const prompting = this.#prompting()
-    listenToObjectPointer(this.view, prompting)
-    listenToObjectKeys(this.view, prompting)
     listenToPointer(this.view, this)
     listenToKeys(this.view, this)
     this.#say(this.texts.first)
@@ -203,8 +179,6 @@ export class Picker {
     if (wanted !== this.shown) {
       this.shown = wanted
       this.objects.forget()
-      this.painted = ''
-      this.objectsShown = ''
       this.#load(files, wanted)
     }
     this.#repaint()
@@ -227,24 +201,6 @@ export class Picker {
     this.loaded = wanted
     this.element.dataset.state = 'ready'
     this.view.show(hierarchy, image)
-    this.#repaint()
-  }
-
-  /** Fetch what it takes to find objects, unless it is there. */
-  async #loadObjects() {
-    const { hierarchy } = this.view
-    const files = this.nodeView?.pictures[this.host.imageIndex()]
-    if (!hierarchy || this.loaded !== this.shown || !files?.graph || !files.colours) return
-    if (this.objectsShown === files.graph.filename) return
-    const wanted = files.graph.filename
-    this.objectsShown = wanted
-    const answers = await Promise.all([this.host.fetchFile(files.graph), this.host.fetchFile(files.colours)])
-    if (wanted !== this.objectsShown) return
-    if (answers.some((answer) => !answer.ok)) return this.#withdraw(this.texts.lost)
-    const [graph, colours] = await Promise.all(answers.map((answer) => answer.arrayBuffer()))
-    await this.objects.load(hierarchy, graph, colours)
-    this.painted = ''
-    if (wanted !== this.objectsShown || hierarchy !== this.view.hierarchy) return
     this.#repaint()
   }
 
@@ -378,6 +334,11 @@ export class Picker {
     return parsePoints(this.host.read().points) ?? []
   }
 
+  /** The files of the image that is shown, or undefined while another one is on its way. */
+  get #files() {
+    return this.loaded === this.shown ? this.nodeView?.pictures[this.host.imageIndex()] : undefined
+  }
+
   /** Whether objects are chosen, and there are any. */
   get isObjects() {
     return this.host.read().mode === 'object' && Boolean(this.view.hierarchy?.joins)
@@ -393,8 +354,11 @@ export class Picker {
     for (const button of this.switch.querySelectorAll('button')) {
       if (button.dataset.mode) button.setAttribute('aria-pressed', `${button.dataset.mode === mode}`)
     }
-    this.against.setAttribute('aria-pressed', `${this.objects.subtracting}`)
-    if (mode === 'object') return this.#repaintObjects(map)
+    if (mode === 'object') {
+      this.slider.element.hidden = true
+      this.objects.show(map, this.nodeView?.more_prompts ?? [], this.#files)
+      return this.#report()
+    }
     const points = [...this.#points(), ...(this.nodeView?.more_points ?? [])]
     this.view.choose(map, chosenSegments(map, points, this.host.read().invert))
     this.slider.element.hidden = !hierarchy.joins
@@ -407,93 +371,12 @@ export class Picker {
     this.#report()
   }
 
-  /** @param {LabelMap} map */
-  #repaintObjects(map) {
-    const { objects, drafted, pointer } = this
-    objects.read(this.host.read().points, this.nodeView?.more_prompts ?? [])
-    this.list.show(objects.listed, objects.current, this.host.isConnected())
-    this.slider.element.hidden = true
-    if (!objects.finder) {
-      this.#loadObjects()
-      this.view.showObjects(map, { painted: [], marks: objects.marks, preview: null })
-      return this.#report()
-    }
-    const isInverted = this.host.read().invert
-    const leaf = pointer ? map.hierarchy.leafAt(pointer.at) : NO_SEGMENT
-    const state = JSON.stringify([
-      ...[isInverted, objects.names, objects.current, objects.given, objects.own],
-      ...[drafted, leaf, pointer?.positive, this.host.isConnected()]
-    ])
-    if (this.painted === state && this.view.objects) return this.#report()
-    this.painted = state
-    const painted = isInverted ? [inverted(objects.painted, map.hierarchy)] : objects.painted
-    const preview = drafted
-      ? objects.previewOf(drafted)
-      : pointer && !this.host.isConnected()
-        ? objects.preview(pointer.at, pointer.positive)
-        : null
-    const marks = drafted ? [...objects.marks, drafted] : objects.marks
-    this.view.showObjects(map, { painted, marks, preview: isInverted ? null : preview })
-    this.#report()
-  }
-
-  /** What gestures do where objects are chosen. */
-  #prompting() {
-    const picker = this
-    return {
-      get subtracting() {
-        return picker.objects.subtracting
-      },
-      /** @param {Prompt} prompt */
-      add: (prompt) => this.#prompt(this.objects.withPrompt(prompt)),
-      /** @param {Prompt | null} prompt */
-      draft: (prompt) => {
-        const isSame = prompt === null && this.drafted === null
-        this.drafted = prompt
-        if (!isSame) this.#repaint()
-      },
-      /** @param {Point | null} at @param {boolean} positive */
-      point: (at, positive) => {
-        this.view.pointed = at
-        this.pointer = at && { at, positive }
-      },
-      /** @param {Point | null} at @param {boolean} positive */
-      preview: (at, positive) => {
-        this.view.pointed = at
-        const before = this.pointer
-        this.pointer = at && { at, positive }
-        const { hierarchy } = this.view
-        const isSame =
-          before && at && hierarchy?.leafAt(before.at) === hierarchy?.leafAt(at) && before.positive === positive
-        if (!isSame && (before || at)) this.#repaint()
-      },
-      /** @param {number} by */
-      resize: (by) => {
-        const text = this.objects.resized(by)
-        if (text !== null) this.#prompt(text)
-      },
-      takeBack: () => this.#prompt(this.objects.withoutLast()),
-      clear: () => this.#prompt(this.objects.without(this.objects.current))
-    }
-  }
-
   /**
    * @param {string} text of the prompts from now on
    */
   #prompt(text) {
     if (this.host.isConnected()) return
     this.#change({ points: text })
-    this.#repaint()
-  }
-
-  /** @param {string} name */
-  #selectObject(name) {
-    this.objects.current = name
-    this.#repaint()
-  }
-
-  #addObject() {
-    this.objects.add()
     this.#repaint()
   }
 
@@ -541,7 +424,10 @@ export class Picker {
     if (this.element.dataset.state !== 'ready' || !map) return
     const undo = /** @type {HTMLButtonElement} */ (this.bar.querySelector('[data-action="undo"]'))
     undo.disabled = this.past.length === 0
-    if (this.isObjects) return this.#reportObjects(map)
+    if (this.isObjects) {
+      const { parts, notes } = this.objects.said(map.hierarchy, this.#files)
+      return this.#tell(parts, notes)
+    }
     const points = parsePoints(this.host.read().points)
     const number = chosen.reduce((sum, is) => sum + is, 0)
     const parts = [number ? this.texts.chosen(number, map.count) : this.texts.none]
@@ -561,30 +447,6 @@ export class Picker {
   }
 
   /**
-   * Say what the objects hold.
-   * @param {LabelMap} map
-   */
-  #reportObjects(map) {
-    const { objects } = this
-    const { hierarchy } = map
-    const files = this.nodeView?.pictures[this.host.imageIndex()]
-    const { prompts } = objects
-    const parts = []
-    if (!objects.finder) parts.push(files?.graph ? this.texts.loading : this.texts.mode.notYet)
-    else if (!prompts.size) parts.push(this.texts.objects.none, this.texts.objects.help)
-    objects.painted.forEach((object, index) => {
-      const name = objects.names[index]
-      const own = prompts.get(name)?.length
-      if (own) parts.push(this.texts.objects.holds(name, share(object, hierarchy).toFixed(1), own))
-    })
-    if (this.host.isConnected()) parts.push(this.texts.fixed)
-    else if (parsePrompts(this.host.read().points) === null) parts.push(this.texts.objects.unreadable)
-    const clicks = [...prompts.values()].flat().filter(isClick)
-    const outside = clicks.filter(({ x, y }) => !hierarchy.contains({ x: Number(x), y: Number(y) })).length
-    this.#tell(parts, outside ? [this.texts.outside(outside)] : [])
-  }
-
-  /**
    * @param {string[]} parts of the status
    * @param {string[]} notes what is set, and left unheeded by the run
    */
@@ -593,15 +455,4 @@ export class Picker {
     if (this.note.textContent !== note) this.note.textContent = note // said again by a screen reader only if new
     this.status.textContent = parts.join(' · ')
   }
-}
-
-/**
- * An object's share of the image, in percent; leaves that are divided count by their cells.
- * @param {import('./object_painter.mjs').PaintedObject} object
- * @param {Hierarchy} hierarchy
- */
-function share({ label, divided }, hierarchy) {
-  const parts = new Map(divided.map(({ leaf, own }) => [leaf, own.reduce((sum, is) => sum + is, 0) / own.length]))
-  const held = hierarchy.areas.map((area, leaf) => area * (parts.get(leaf) ?? label[leaf]))
-  return (100 * held.reduce((sum, area) => sum + area, 0)) / (hierarchy.width * hierarchy.height)
 }
