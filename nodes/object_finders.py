@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +17,15 @@ from .shown_files import temporary_file
 
 @dataclass
 class _Kept:
-    image: torch.Tensor | None
+    image: weakref.ref[torch.Tensor] | None  # by which it is known again, and not kept
     finder: ObjectFinder
     view: dict[str, Any] = field(default_factory=dict)
+
+    def is_of(self, image: torch.Tensor | None) -> bool:
+        """Whether it was made with this image, or without one."""
+        if image is None or self.image is None:
+            return image is None and self.image is None
+        return self.image() is image
 
 
 def finder_of(
@@ -53,8 +60,9 @@ def object_view_of(
 def _kept(segments: Segments, image: torch.Tensor | None, images: Images | None, image_index: int) -> _Kept:
     key = (finder_of, image_index)
     kept: _Kept | None = segments.kept.get(key)
-    if kept is None or kept.image is not image:
+    if kept is None or not kept.is_of(image):
         pixels = None if images is None else matching_images(images, segments)[image_index]
-        kept = _Kept(image, ObjectFinder(segments.hierarchies[image_index], pixels))
+        known = None if image is None else weakref.ref(image)
+        kept = _Kept(known, ObjectFinder(segments.hierarchies[image_index], pixels))
         segments.kept[key] = kept
     return kept

@@ -63,7 +63,12 @@ def outputs(pack, run_capture, sd1, images) -> dict[str, Any]:
         "DiffSegRefine": nodes.refine.DiffSegRefine.execute(nested, image, 2.0, False, 0)[0],
         "DiffSegObject": nodes.find_object.DiffSegObject.execute(attention, image, '[{"x": 9, "y": 9}]')[1],
         "DiffSegSelect": nodes.select.DiffSegSelect.execute(
-            nested, '[{"x": 9, "y": 9}]', False, 0, image, mode="object"
+            pack.diffseg_core.Segments.of_hierarchies(nested.hierarchies, [7, 7]),  # which keep the finder
+            '[{"x": 9, "y": 9}]',
+            False,
+            0,
+            image,
+            mode="object",
         )[3],
         "DiffSegSnapMask": nodes.snap_mask.DiffSegSnapMask.execute(nested, torch.ones(1, 100, 150), 50.0)[0],
     }
