@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..diffseg_core import GridSize
-from ..diffseg_core.image.pyramid import sampled, shown_size
+from ..diffseg_core.image.pyramid import eight_bits, sampled, shown_size
 from ..diffseg_core.output.export import MAX_SEGMENTS, id_pixels
 from ..diffseg_core.output.poles import poles_of_inaccessibility
 from ..diffseg_core.prompting.object_finder import ObjectFinder
@@ -59,9 +58,7 @@ def picker_view(
     path, entry = _named_by_content(ids, "png", json.dumps([height, width, pairs]))
     if not path.is_file():
         _write(path, ids, compress_level=1, pnginfo=_facts(pixel_labels, pairs))
-    if (rows, columns) != (height, width):
-        image = F.interpolate(image.permute(2, 0, 1)[None], (rows, columns), mode="area")[0].permute(1, 2, 0)
-    pixels = image.mul(255).round_().clamp_(0, 255).to(device="cpu", dtype=torch.uint8).numpy()
+    pixels = eight_bits(image, GridSize(rows, columns))
     shown, shown_entry = _named_by_content(pixels, "jpg")
     if not shown.is_file():
         _write(shown, pixels, quality=92, subsampling=0)

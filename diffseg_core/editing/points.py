@@ -83,7 +83,7 @@ def read_point(entry: Any, number: int) -> Point:
         InvalidSettingError: it is not a point; the message quotes it.
     """
     if isinstance(entry, Mapping):
-        x, y = _pixel(entry.get("x")), _pixel(entry.get("y"))
+        x, y = pixel_of(entry.get("x")), pixel_of(entry.get("y"))
         if x is not None and y is not None:
             return Point(x, y)
     raise InvalidSettingError(
@@ -92,7 +92,7 @@ def read_point(entry: Any, number: int) -> Point:
     )
 
 
-def _pixel(value: Any) -> int | None:
+def pixel_of(value: Any) -> int | None:
     """The pixel that a coordinate lies in, or None for what is no finite number."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None

@@ -50,6 +50,14 @@ def shown_size(size: GridSize, pixels: int = MAX_PIXELS) -> GridSize:
     return GridSize(*(max(1, int(side * scale)) for side in size))
 
 
+def eight_bits(image: torch.Tensor, size: GridSize) -> npt.NDArray[np.uint8]:
+    """An image ``[H, W, 3]`` in 0..1 at a smaller size or its own, each pixel the mean of its own."""
+    if GridSize(*image.shape[:2]) != size:
+        image = F.interpolate(image.permute(2, 0, 1)[None], tuple(size), mode="area")[0].permute(1, 2, 0)
+    pixels: npt.NDArray[np.uint8] = image.mul(255).round_().clamp_(0, 255).to("cpu", torch.uint8).numpy()
+    return pixels
+
+
 def sampled(labels: Labels, size: GridSize) -> Labels:
     """Labels at another size, every pixel that of the one its centre lies in: ``[H, W]``."""
     if labels.shape == size:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..editing.points import Point, read_json, read_point
+from ..editing.points import Point, pixel_of, read_json, read_point
 from ..errors import InvalidSettingError
 from ..grid import GridSize
 
@@ -178,11 +178,12 @@ def _prompt(entry: Any, number: int) -> Prompt:
     if "stroke" in entry:
         return Stroke(_points(entry["stroke"], number), positive)
     size = entry.get("size", 0)
-    if isinstance(size, bool) or not isinstance(size, (int, float)) or not float(size).is_integer():
+    steps = pixel_of(size)
+    if steps is None or steps != size:
         raise InvalidSettingError(
             f"Expected a whole number for the size of prompt {number}, got {size!r:.40}."
         )
-    return Click(read_point(entry, number), positive, int(size))
+    return Click(read_point(entry, number), positive, steps)
 
 
 def _box(corners: Any, number: int, positive: bool) -> Box:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 
 from ..editing.points import Point
 from ..grid import GridSize
-from ..image.pyramid import sampled, shown_size
+from ..image.pyramid import eight_bits, sampled, shown_size
 
 Integers = npt.NDArray[np.int64]
 
 MAX_COLOURS = 2**21  # pixels of the colours that divide a leaf
+
+
+Place = TypeVar("Place", int, Integers)
+
+
+def _cell(pixel: Place, pixels: int, cells: int) -> Place:
+    """The one of some cells side by side that a pixel lies in, as `web/PROTOCOL.md` has it."""
+    return (2 * pixel + 1) * cells // (2 * pixels)
 
 
 class ShownPixels:
@@ -41,7 +50,7 @@ class ShownPixels:
     def cell(self, point: Point) -> tuple[int, int]:
         """Column and row of the cell that a pixel lies in; those outside the image give cells outside."""
         (height, width), (rows, columns) = self.size, self.leaves.shape
-        return (2 * point.x + 1) * columns // (2 * width), (2 * point.y + 1) * rows // (2 * height)
+        return _cell(point.x, width, columns), _cell(point.y, height, rows)
 
     def leaf(self, point: Point) -> int:
         """The leaf under a pixel of the image, −1 for none."""
@@ -76,16 +85,11 @@ class Colours:
         if image is None:
             self.values = np.zeros((1, 1, 3), np.uint8)
             return
-        wanted = shown_size(size, MAX_COLOURS)
-        if wanted != size:
-            image = F.interpolate(image.permute(2, 0, 1)[None], tuple(wanted), mode="area")[0].permute(
-                1, 2, 0
-            )
-        self.values = image.mul(255).round_().clamp_(0, 255).to("cpu", torch.uint8).numpy()
+        self.values = eight_bits(image, shown_size(size, MAX_COLOURS))
 
     def at(self, rows: npt.ArrayLike, columns: npt.ArrayLike) -> Integers:
         """Colours of some pixels of the image: int64 ``[n, 3]``, 0..255."""
         (height, width), (h, w) = self._size, self.values.shape[:2]
         y, x = np.asarray(rows, np.int64), np.asarray(columns, np.int64)
-        found = self.values[(2 * y + 1) * h // (2 * height), (2 * x + 1) * w // (2 * width)]
+        found = self.values[_cell(y, height, h), _cell(x, width, w)]
         return found.astype(np.int64)

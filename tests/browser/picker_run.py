@@ -56,3 +56,12 @@ def inside(labels: np.ndarray, segment: int) -> Pixel:
     room = distance_transform_edt(np.pad(labels == segment, 1))[1:-1, 1:-1]
     y, x = np.unravel_index(room.argmax(), room.shape)
     return int(x), int(y)
+
+
+def as_painted(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A mask of the image at the size of the canvas, every pixel that of the nearest."""
+    rows, columns = (
+        ((np.arange(there) + 0.5) * here / there).astype(int)
+        for here, there in zip(mask.shape, shape, strict=True)
+    )
+    return mask[rows][:, columns]

@@ -9,7 +9,7 @@ import pytest
 
 from . import workflows
 from .graph_page import GraphPage
-from .picker_run import PickerRun, inside
+from .picker_run import PickerRun, as_painted, inside
 
 ObjectInfo = dict[str, Any]
 
@@ -78,15 +78,6 @@ def painted(graph: GraphPage) -> np.ndarray:
     """Which pixels of the picker's canvas are painted as chosen, as booleans."""
     width, height, blue = graph.view.evaluate(PAINTED)
     return np.array(blue, dtype=bool).reshape(height, width)
-
-
-def as_painted(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A mask of the image at the size of the canvas, every pixel that of the nearest."""
-    rows, columns = (
-        ((np.arange(there) + 0.5) * here / there).astype(int)
-        for here, there in zip(mask.shape, shape, strict=True)
-    )
-    return mask[rows][:, columns]
 
 
 def test_the_mask_is_what_the_browser_shows_at_every_granularity(graph: GraphPage, before: PickerRun) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from . import workflows
 from .front_end import TWO_FRAMES
 from .graph_page import PICKER_NODE, GraphPage
-from .picker_run import PickerRun, Pixel, inside
+from .picker_run import PickerRun, Pixel, as_painted, inside
 
 ObjectInfo = dict[str, Any]
 
@@ -53,8 +53,7 @@ def before(graph: GraphPage, object_info: ObjectInfo) -> PickerRun:
     """The first run of a fresh workflow, then switched to objects."""
     graph.load(workflows.picking_at_any_granularity(object_info))
     run = graph.run()
-    graph.page.locator(".diffseg-picker button[data-mode=object]").click()
-    wait_for_objects(graph)
+    switch_to_objects(graph)
     assert graph.widget("mode") == "object"
     return run
 
@@ -103,13 +102,9 @@ def check_shown(graph: GraphPage) -> PickerRun:
     graph.wait_until_sharp()
     shown = covered(graph)
     run = graph.run()
-    rows, columns = (
-        ((np.arange(there) + 0.5) * here / there).astype(int)
-        for here, there in zip(run.mask.shape, shown.shape, strict=True)
-    )
     free = away_from_marks(graph, shown.shape)
     assert free.mean() > 0.5
-    assert (shown == run.mask[rows][:, columns])[free].all()
+    assert (shown == as_painted(run.mask, shown.shape))[free].all()
     return run
 
 
@@ -392,12 +387,8 @@ def test_every_image_of_a_list_has_its_objects(graph: GraphPage, object_info: Ob
     masks = [each[..., 0] == 255 for each in graph.queue().images["union"]]
     assert len(masks) == 2
     for mask, seen in zip(masks, shown, strict=True):
-        rows, columns = (
-            ((np.arange(there) + 0.5) * here / there).astype(int)
-            for here, there in zip(mask.shape, seen.shape, strict=True)
-        )
         assert mask[place[1], place[0]]
-        wrong = (seen != mask[rows][:, columns]) & away_from_marks(graph, seen.shape)
+        wrong = (seen != as_painted(mask, seen.shape)) & away_from_marks(graph, seen.shape)
         assert not wrong.any(), (int(wrong.sum()), seen.mean(), mask.mean())
 
 
@@ -436,8 +427,7 @@ def test_a_click_answers_at_once(
 ) -> None:
     graph.load(workflows.picking_among_many(object_info, count=count, side=1024))
     graph.run()
-    graph.page.locator(".diffseg-picker button[data-mode=object]").click()
-    wait_for_objects(graph)
+    switch_to_objects(graph)
     graph.zoom_to((512, 512), scale=graph.zoom() * 1024 / graph.box().width)
     graph.wait_until_sharp()
     generator = np.random.default_rng(0)
