@@ -7,6 +7,7 @@ Diffusion", CVPR 2024, arXiv 2308.12469.
 from .attention.accumulator import AttentionAccumulator
 from .attention.diffusers_capture import capture_diffusers
 from .attention.maps import AttentionMaps
+from .cutting.segment_cut import segment_cut
 from .editing.edge_refinement import refine_edges
 from .editing.filtering import filter_segments
 from .editing.snapping import snap
@@ -56,6 +57,7 @@ __all__ = [
     "parse_prompts",
     "refine_edges",
     "segment",
+    "segment_cut",
     "segment_nested",
     "snap",
     "soft_masks",

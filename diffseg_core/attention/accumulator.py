@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 
 from ..errors import CaptureError
 from ..grid import GridSize
 from .key_pooling import key_grid_for, pool_keys
-from .maps import AttentionMaps
+from .maps import AttentionMaps, Evidence
+from .position import without_position
 
 # Attention weights computed at a time. What fits a processor's cache is twice as fast there as what does not;
 # elsewhere fewer, larger chunks are.
@@ -22,7 +24,8 @@ class AttentionAccumulator:
     """Computes self-attention layers and gathers their mean over heads and layers.
 
     The host's attention hook hands over a layer's query, key and value and takes back the layer's
-    output, which is computed from the very probabilities that are gathered. Heads and queries go in
+    output, which is computed from the very probabilities that are gathered (`attend`); or it hands over
+    query and key alone and leaves the output to the host (`gather`). Heads and queries go in
     chunks, so no tensor of heads × n × n entries ever exists: beside one accumulator per resolution a
     chunk's scores and their softmax are held, 8 MB on the CPU and 64 MB elsewhere (more only where a
     single query row of one head is larger).
@@ -35,6 +38,7 @@ class AttentionAccumulator:
     def __init__(self) -> None:
         self._sums: dict[GridSize, torch.Tensor] = {}
         self._layers: dict[GridSize, int] = {}
+        self._features: torch.Tensor | None = None
 
     @torch.no_grad()
     def attend(
@@ -53,6 +57,55 @@ class AttentionAccumulator:
         Raises:
             CaptureError: the tokens are not those of the grid.
         """
+        output = torch.empty_like(value)
+        for image, heads, rows, weights in self._gathered(query, key, grid):
+            output[image, heads, rows] = weights.to(value.dtype) @ value[image, heads]
+        return output
+
+    @torch.no_grad()
+    def gather(self, query: torch.Tensor, key: torch.Tensor, grid: GridSize) -> None:
+        """Add softmax(QKᵀ/√d) to the accumulator of ``grid``, for a layer that computes its output itself.
+
+        For joint attention over text and image: handed the image's tokens alone, it gives what they pay
+        to one another, each head's rows summing to 1. (To take that out of the whole softmax and normalise
+        it afterwards would fail where a head pays all to the text.)
+
+        Args:
+            query: ``[B, heads, n, d]`` with n = h·w, any floating-point type.
+            key: the same, or with fewer heads, each of which serves several of the query's in a row.
+            grid: the layer's h and w.
+
+        Raises:
+            CaptureError: the tokens are not those of the grid.
+        """
+        if key.shape[1] != query.shape[1] and key.shape[1] > 0:
+            key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
+        for _ in self._gathered(query, key, grid):
+            pass
+
+    def keep_features(self, tokens: torch.Tensor, grid: GridSize) -> None:
+        """Keep a layer's output as the features of the images, in half precision.
+
+        Args:
+            tokens: ``[B, n, C]`` with n = h·w.
+            grid: the layer's h and w.
+
+        Raises:
+            CaptureError: the tokens are not those of the grid.
+        """
+        if tokens.shape[1] != grid.tokens:
+            raise CaptureError(f"Expected features of {grid.tokens} tokens ({grid}), got {tokens.shape[1]}.")
+        features = tokens.transpose(1, 2).unflatten(2, tuple(grid))
+        if features.dtype == torch.bfloat16:  # whose range float16 does not have
+            self._features = features.clone()
+        else:
+            most = torch.finfo(torch.float16).max
+            self._features = features.clamp(-most, most).to(torch.float16, copy=True)
+
+    def _gathered(
+        self, query: torch.Tensor, key: torch.Tensor, grid: GridSize
+    ) -> Iterator[tuple[int, slice, slice, torch.Tensor]]:
+        """The probabilities ``[heads, rows, n]`` as they are gathered: image, heads, rows, and these."""
         batch, heads, tokens, width = query.shape
         if tokens != grid.tokens or key.shape != query.shape:
             raise CaptureError(
@@ -61,7 +114,6 @@ class AttentionAccumulator:
             )
         total = self._sum_for(grid, batch, query.device)
         key_grid = key_grid_for(grid)
-        output = torch.empty_like(value)
         values = CHUNK_VALUES_CPU if query.device.type == "cpu" else CHUNK_VALUES
         rows = min(tokens, max(1, values // tokens))
         together = max(1, values // (rows * tokens))  # heads
@@ -78,11 +130,10 @@ class AttentionAccumulator:
                     weights = torch.softmax(queries[some, chunk] @ keys[some], dim=-1)
                     for head in weights:  # faster than their sum, which would be written first
                         mean.add_(head, alpha=1.0 / heads)
-                    output[image_index, some, chunk] = weights.to(value.dtype) @ value[image_index, some]
+                    yield image_index, some, chunk, weights
                 if key_grid != grid:
                     total[image_index, chunk] += pool_keys(mean, grid, key_grid)
         self._layers[grid] += 1
-        return output
 
     def _sum_for(self, grid: GridSize, batch: int, device: torch.device) -> torch.Tensor:
         total = self._sums.get(grid)
@@ -104,11 +155,19 @@ class AttentionAccumulator:
         """Number of layers gathered so far."""
         return sum(self._layers.values())
 
-    def finish(self, device: torch.device | None = None) -> AttentionMaps:
+    def finish(
+        self,
+        device: torch.device | None = None,
+        *,
+        evidence: Evidence = "attention",
+        remove_position: bool = False,
+    ) -> AttentionMaps:
         """Means over the layers gathered; float16 where keys are pooled, or all would take over 1 GB.
 
         Args:
             device: where the maps shall lie; where they were computed if None.
+            evidence: of the maps and the features, what is better known to tell segments apart in the model.
+            remove_position: whether to take out what depends on displacement alone; see `without_position`.
 
         Raises:
             CaptureError: no layer was gathered.
@@ -120,5 +179,11 @@ class AttentionAccumulator:
         while self._sums:
             grid, total = self._sums.popitem()
             dtype = torch.float16 if size > HALF_ABOVE_BYTES else total.dtype
-            maps[grid] = total.div_(self._layers[grid]).to(dtype=dtype, device=device or total.device)
-        return AttentionMaps(maps)
+            mean = total.div_(self._layers[grid])
+            if remove_position:
+                mean = without_position(mean, grid, key_grid_for(grid))
+            maps[grid] = mean.to(dtype=dtype, device=device or mean.device)
+        features = self._features
+        if features is not None and device is not None:
+            features = features.to(device)
+        return AttentionMaps(maps, features, evidence=evidence if features is not None else "attention")

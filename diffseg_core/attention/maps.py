@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import Protocol, TypeVar, cast
+from typing import Literal, Protocol, TypeVar, cast
 
 import torch
 
@@ -12,6 +12,8 @@ from ..grid import GridSize
 from .aggregation import aggregate
 from .key_pooling import key_grid_of, pooled_grid
 
+Evidence = Literal["attention", "features"]
+"""What tells segments apart."""
 ROW_SUM_TOLERANCE = 0.02  # half-precision rows of 4096 entries stay well inside
 
 
@@ -36,10 +38,14 @@ class AttentionMaps:
             device. The tensors are kept, not copied. Keys may be pooled by a whole factor f, as they are
             where a grid beyond 64×64 is captured: ``[B, h*w, kh*kw]`` with kh = ⌈h/f⌉ and kw = ⌈w/f⌉, the
             probabilities within each of the kh×kw equal cells of the image added up.
+        features: ``[B, C, h, w]``, a layer's output at the same step, of any grid; None where it was not
+            kept.
+        evidence: of the two, what is better known to tell segments apart in the model that they come from.
 
     Raises:
         InvalidAttentionError: no map, an empty batch, a shape that does not fit its grid, batches or
-            devices that differ, entries that are negative or not finite, rows that do not sum to 1.
+            devices that differ, entries that are negative or not finite, rows that do not sum to 1;
+            features of another shape, batch or device, or that are not finite.
 
     Example:
         >>> import torch
@@ -48,17 +54,29 @@ class AttentionMaps:
         (GridSize(height=4, width=4), 1)
     """
 
-    def __init__(self, self_maps: Mapping[tuple[int, int], torch.Tensor]) -> None:
+    def __init__(
+        self,
+        self_maps: Mapping[tuple[int, int], torch.Tensor],
+        features: torch.Tensor | None = None,
+        *,
+        evidence: Evidence = "attention",
+    ) -> None:
         self._maps = {GridSize(*grid): tensor for grid, tensor in self_maps.items()}
         self._key_grids = _checked_key_grids(self._maps)
         _check_probabilities(self._maps)
+        if features is not None:
+            _check_features(features, self.batch_size, self.device)
+        self.features = features
+        self.evidence: Evidence = evidence
         self._aggregate: torch.Tensor | None = None
         self._kept: dict[Hashable, tuple[Hashable, Keepable]] = {}
         self._tensors = list(self._maps.values())
+        if features is not None:
+            self._tensors.append(features)
 
     @property
     def tensors(self) -> list[torch.Tensor]:
-        """All that is held: the maps, from its first use on the aggregate, and what is kept. One list."""
+        """All that is held: maps, features, the aggregate once it was used, and what is kept. One list."""
         return self._tensors
 
     def keep(self, name: Hashable, settings: Hashable, make: Callable[[], Kept]) -> Kept:
@@ -165,6 +183,20 @@ def _checked_key_grids(maps: Mapping[GridSize, torch.Tensor]) -> dict[GridSize, 
                 f"got {tensor.shape[0]} on {tensor.device} for the {grid} grid."
             )
     return key_grids
+
+
+def _check_features(features: torch.Tensor, batch: int, device: torch.device) -> None:
+    shape = "×".join(str(size) for size in features.shape)
+    if features.ndim != 4 or len(features) != batch or not features.numel() or features.device != device:
+        raise InvalidAttentionError(
+            f"Expected features of [{batch}, channels, height, width] on {device}, as the maps are, "
+            f"got {shape} on {features.device}."
+        )
+    if not features.is_floating_point() or not bool(torch.isfinite(features).all()):
+        raise InvalidAttentionError(
+            f"Expected features of finite floating-point numbers, got others in {features.dtype}. "
+            "A model that overflows in half precision gives these: run it in float32 or bfloat16."
+        )
 
 
 def _check_probabilities(maps: Mapping[GridSize, torch.Tensor]) -> None:

@@ -7,18 +7,19 @@ import math
 from ..errors import InvalidSettingError
 from ..grid import GridSize
 
-MULTIPLE = 64  # pixels: every resolution of the UNet then divides the image without rest
+MULTIPLE = 64  # pixels: every resolution of a UNet then divides the image without rest; the least side, too
 MAX_ELONGATION = 200
 """Length over breadth. Above, the shortest working side would make the attention many times as large as that
 of other images."""
 
 
-def working_size(image_size: GridSize, side: int) -> GridSize:
-    """The size nearest to the area side², with the image's aspect ratio and sides multiples of 64.
+def working_size(image_size: GridSize, side: int, multiple: int = MULTIPLE) -> GridSize:
+    """The size nearest to the area side², with the image's aspect ratio and sides of whole tokens.
 
     Args:
         image_size: the image's height and width in pixels.
         side: side in pixels of a square of the area wanted, ≥ 64; the model's native one as a rule.
+        multiple: pixels that the sides are multiples of: of a UNet 64, of a transformer those of a token.
 
     Raises:
         InvalidSettingError: an empty image, one more than 200 times as long as broad, or a side below 64.
@@ -38,6 +39,6 @@ def working_size(image_size: GridSize, side: int) -> GridSize:
     aspect = image_size.width / image_size.height
 
     def rounded(length: float) -> int:
-        return max(MULTIPLE, round(length / MULTIPLE) * MULTIPLE)
+        return max(MULTIPLE, round(length / multiple) * multiple)
 
     return GridSize(rounded(side / math.sqrt(aspect)), rounded(side * math.sqrt(aspect)))

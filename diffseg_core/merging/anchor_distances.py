@@ -45,8 +45,7 @@ class AnchorDistances:
             self._compare(threshold * AHEAD, on_step)
         near = self.tensor < threshold
         # An anchor is at distance 0 from itself; rounding must not drop it from its own neighbourhood.
-        near[torch.arange(len(near), device=near.device), self._anchors] = True
-        return near
+        return near.scatter_(1, self._anchors[:, None], True)
 
     def means(self, threshold: float, on_step: Callable[[], None] = lambda: None) -> torch.Tensor:
         """The mean of all maps near each anchor: float32 ``[M², keys]``."""

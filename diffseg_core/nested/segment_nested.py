@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
+import torch
+import torch.nn.functional as F
+
+from ..attention.features import feature_maps, features_of
 from ..attention.maps import AttentionMaps
 from ..errors import InvalidSettingError
+from ..grid import GridSize
 from ..hierarchy import Hierarchy
 from ..image.boundary_contrast import Contrast
 from ..image.colour_histograms import colour_histograms
@@ -15,11 +20,12 @@ from ..image.smoothing import smoothed
 from ..image.superpixels import superpixels
 from ..images import as_images, check_images
 from ..segments import Segments
-from .tree_building import build_hierarchy
+from .tree_building import build_hierarchy, mean_maps
 
 if TYPE_CHECKING:
     from ..images import ImageLike
 
+Evidence = Literal["automatic", "attention", "features", "both"]
 # Default weights of a border's contrast and of the colours beside the attention, chosen on the photographs of
 # docs/granularity.md.
 CONTRAST, COLOUR = 0.5, 0.25
@@ -37,6 +43,7 @@ def segment_nested(
     contrast: float = CONTRAST,
     colour: float = COLOUR,
     finest: float = FINEST,
+    evidence: Evidence = "automatic",
     on_image: Callable[[int], None] = lambda done: None,
     on_step: Callable[[], None] = lambda: None,
 ) -> Segments:
@@ -60,6 +67,9 @@ def segment_nested(
         colour: how much a difference in colours counts beside that of attention, 0..10: with 1 as much, by
             the median over the superpixels that may join.
         finest: share of the image, above 0 to 0.1, that a superpixel has at least.
+        evidence: what says how alike segments are: the attention; the features, by the affinity of DiffCut
+            (see `feature_maps`); both, by the mean of the two; or automatic, which takes what is better
+            known to work in the model that was captured (`AttentionMaps.evidence`).
         on_image: called after each image with the number done; what it raises ends the call.
         on_step: called many times meanwhile, to the same end.
 
@@ -67,7 +77,8 @@ def segment_nested(
         the segments, with `Segments.hierarchies`, on the device of the maps.
 
     Raises:
-        InvalidSettingError: a setting outside its range, or images that do not fit the maps.
+        InvalidSettingError: a setting outside its range, images that do not fit the maps, or features asked
+            for that were not captured.
 
     Example:
         >>> import torch
@@ -79,21 +90,19 @@ def segment_nested(
         [0, 0, 1, 1]
     """
     _check_settings(number, height, contrast, colour, finest)
+    chosen = _evidence(evidence, maps)
     checked = as_images(images)
     matching = check_images(checked, maps.batch_size, checked.size, "attention")
     trees: list[Hierarchy] = []
-    for attention, image in zip(maps.aggregate(), matching, strict=True):
+    for index, image in enumerate(matching):
         smooth = smoothed(image, on_step=on_step)
         leaves = superpixels(image, finest, smooth, on_step)
         borders = Contrast(smooth, leaves, contrast) if neighbours_only else None
         on_step()
         colours = colour_histograms(smooth, leaves) if colour else None
         on_step()
-        trees.append(
-            build_hierarchy(
-                attention, maps.grid, maps.key_grid, leaves, borders, colours, colour_weight=colour
-            )
-        )
+        leaf_maps = _leaf_maps(maps, index, chosen, leaves)
+        trees.append(build_hierarchy(leaf_maps, leaves, borders, colours, colour_weight=colour))
         on_image(len(trees))
     if number is not None:
         numbers = [number] * len(trees)
@@ -102,6 +111,37 @@ def segment_nested(
     else:
         numbers = [tree.automatic_number() for tree in trees]
     return Segments.of_hierarchies(trees, numbers)
+
+
+def _evidence(evidence: str, maps: AttentionMaps) -> str:
+    """What automatic stands for; any other choice as it is, once it is found possible."""
+    if evidence not in get_args(Evidence):
+        known = ", ".join(repr(choice) for choice in get_args(Evidence))
+        raise InvalidSettingError(f"Expected evidence to be one of {known}, got {evidence!r}.")
+    chosen = maps.evidence if evidence == "automatic" else evidence
+    if chosen != "attention":
+        features_of(maps)
+    return chosen
+
+
+def _leaf_maps(maps: AttentionMaps, index: int, evidence: str, leaves: torch.Tensor) -> torch.Tensor:
+    """What stands for each leaf of an image: float32 ``[S, h, w]``, each summing to 1."""
+    count = int(leaves.max()) + 1
+    if evidence != "attention":
+        features = features_of(maps)[index]
+        of_features = feature_maps(features, leaves, count).view(count, *features.shape[1:])
+        if evidence == "features":
+            return of_features
+    of_attention = mean_maps(maps.aggregate()[index], maps.grid, leaves, count).view(count, *maps.key_grid)
+    if evidence == "attention":
+        return of_attention
+    return (of_attention + _resized(of_features, maps.key_grid)) / 2.0
+
+
+def _resized(maps: torch.Tensor, grid: GridSize) -> torch.Tensor:
+    """Maps ``[S, h, w]`` on another grid, each summing to 1 again."""
+    resized = F.interpolate(maps[:, None], size=tuple(grid), mode="bilinear", align_corners=False)[:, 0]
+    return resized / resized.sum((1, 2), keepdim=True)
 
 
 def _check_settings(

@@ -25,23 +25,19 @@ Matrix = npt.NDArray[np.float64]
 
 
 def build_hierarchy(
-    attention: torch.Tensor,
-    grid: GridSize,
-    key_grid: GridSize,
+    maps: torch.Tensor,
     leaves: torch.Tensor,
     contrast: Contrast | None = None,
     colours: torch.Tensor | None = None,
     colour_weight: float = 0.0,
 ) -> Hierarchy:
-    """Join leaves by their attention until one segment is left.
+    """Join leaves by their maps until one segment is left.
 
     The joins are found on the CPU in float64, in one order of operations.
 
     Args:
-        attention: float32 ``[n, k]``, the aggregated attention of an image: for each of ``n`` tokens the
-            probabilities of ``k`` cells.
-        grid: of the tokens.
-        key_grid: of the cells.
+        maps: float32 ``[S, h, w]``, of each leaf its mean attention map, as `mean_maps` gives it, or another
+            map that sums to 1.
         leaves: int32 ``[H, W]``, 0..S-1, each somewhere.
         contrast: of the borders between leaves; neighbours alone then join. With None any two join, and a
             segment may lie in several places.
@@ -50,11 +46,10 @@ def build_hierarchy(
             Where the usual leaves are equal in colours, or in attention, there is no such measure, and
             colours do not count.
     """
-    count = int(leaves.max()) + 1
-    maps = mean_maps(attention, grid, leaves, count)
+    count = len(maps)
     areas = leaves.flatten().bincount(minlength=count).cpu().double().numpy()
     may_join = ~np.eye(count, dtype=bool) if contrast is None else contrast.touching
-    features = np.maximum(maps.cpu().double().numpy(), FLOOR)
+    features = np.maximum(maps.flatten(1).cpu().double().numpy(), FLOOR)
     if colours is not None and colour_weight > 0 and count > 1:
         histograms = np.maximum(colours.cpu().double().numpy(), FLOOR)
         usual, usual_of_colours = _usual(features, may_join), _usual(histograms, may_join)
@@ -64,10 +59,10 @@ def build_hierarchy(
             features = np.concatenate((features, scale * histograms), axis=1)
     joins, heights = join_closest(np.maximum(features, FLOOR), areas, may_join, contrast)
     return Hierarchy(
-        leaves.int().to(attention.device),
+        leaves.int().to(maps.device),
         torch.from_numpy(joins),
         torch.from_numpy(np.maximum.accumulate(heights)),
-        maps.view(count, *key_grid),
+        maps,
     )
 
 

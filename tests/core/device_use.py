@@ -21,6 +21,8 @@ class _Watch(TorchDispatchMode):
             isinstance(index, torch.Tensor) and index.dtype == torch.bool for index in args[1]
         )
         assert not masks, f"{func} with a mask makes the host wait"
+        number = name in ("index_put", "index_put_") and args[2].ndim == 0  # which is copied to the device
+        assert not number, f"{func} with a number makes the host wait"
         assert name not in WAITS, f"{func} makes the host wait"
         result = func(*args, **(kwargs or {}))
         for value in tree_leaves(result):

@@ -11,7 +11,6 @@ import torch
 from made_images import mosaic
 
 from diffseg_core import AttentionMaps, Hierarchy, InvalidSettingError, segment_nested
-from diffseg_core.grid import GridSize
 from diffseg_core.merging.small_regions import connected_components
 from diffseg_core.nested.tree_building import build_hierarchy
 from diffseg_core.output.palette import colours_of
@@ -62,7 +61,7 @@ def test_joins_are_those_of_the_definition():
     generator = torch.Generator().manual_seed(3)
     attention = torch.rand(24, 24, generator=generator).softmax(1)
     leaves = torch.arange(24, dtype=torch.int32).view(4, 6).repeat_interleave(2, 0)  # 2 pixels each
-    found = build_hierarchy(attention, GridSize(4, 6), GridSize(4, 6), leaves)
+    found = build_hierarchy(attention.view(24, 4, 6), leaves)  # a leaf is a token
     groups = {leaf: [leaf] for leaf in range(24)}
     for step in range(23):
         means = {name: attention[group].double().mean(0) for name, group in groups.items()}

@@ -14,7 +14,7 @@ from diffseg_core.image.boundary_contrast import Contrast
 from diffseg_core.image.colour_histograms import colour_histograms
 from diffseg_core.image.smoothing import smoothed
 from diffseg_core.image.superpixels import superpixels
-from diffseg_core.nested.tree_building import build_hierarchy
+from diffseg_core.nested.tree_building import build_hierarchy, mean_maps
 
 
 @pytest.fixture
@@ -43,10 +43,9 @@ def test_neighbours_join_by_attention_times_contrast_beside_colours_of_the_smoot
 ):
     found = segment_nested(maps, IMAGE, contrast=contrast, colour=colour).hierarchies[0]
     leaves, smooth = superpixels(IMAGE[0], 0.0006), smoothed(IMAGE[0])
+    count = int(leaves.max()) + 1
     expected = build_hierarchy(
-        maps.aggregate()[0],
-        maps.grid,
-        maps.key_grid,
+        mean_maps(maps.aggregate()[0], maps.grid, leaves, count).view(count, *maps.key_grid),
         leaves,
         Contrast(smooth, leaves, contrast),
         colour_histograms(smooth, leaves),

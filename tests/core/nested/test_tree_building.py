@@ -114,9 +114,16 @@ def two_cells(*shares: float) -> torch.Tensor:
     return torch.stack((first, 1 - first), 1)
 
 
+def hierarchy_of(attention, grid, key_grid, leaves, *terms, **named) -> Hierarchy:
+    """The tree of the leaves' mean attention."""
+    count = int(leaves.max()) + 1
+    maps = mean_maps(attention, grid, leaves, count).view(count, *key_grid)
+    return build_hierarchy(maps, leaves, *terms, **named)
+
+
 def tree_of(shares, leaves=None, **terms) -> Hierarchy:
     leaves = strip(*[1] * len(shares)) if leaves is None else leaves
-    return build_hierarchy(two_cells(*shares), GridSize(1, len(shares)), GridSize(1, 2), leaves, **terms)
+    return hierarchy_of(two_cells(*shares), GridSize(1, len(shares)), GridSize(1, 2), leaves, **terms)
 
 
 def steps_of(*colours: float) -> torch.Tensor:
@@ -196,7 +203,7 @@ def test_contrast_decides_after_a_join_by_the_mean_over_both_borders():
     of_others = 0.5 * 0.2 * (logit(0.7) - logit(0.5))
     mean = (factors[0, 2] + factors[1, 2]) / 2
     assert factors[0, 2] * of_pair < factors[2, 3] * of_others < mean * of_pair
-    found = build_hierarchy(attention, GridSize(2, 3), GridSize(1, 2), leaves, contrast)
+    found = hierarchy_of(attention, GridSize(2, 3), GridSize(1, 2), leaves, contrast)
     assert found.joins.tolist() == [[0, 1], [2, 3], [0, 2]]
     assert float(found.heights[1]) == pytest.approx(factors[2, 3] * of_others, rel=1e-4)
 
@@ -214,7 +221,7 @@ def equally_far():
 def join_first(attention: torch.Tensor, colours: torch.Tensor | None, weight: float) -> list[int]:
     count = len(attention)
     size, keys = GridSize(1, count), GridSize(1, attention.shape[1])
-    found = build_hierarchy(attention, size, keys, strip(*[1] * count), None, colours, weight)
+    found = hierarchy_of(attention, size, keys, strip(*[1] * count), None, colours, weight)
     return found.joins[0].tolist()
 
 
@@ -306,7 +313,7 @@ def test_joins_and_heights_are_those_of_the_definition(seed, weight, colour_weig
     colours = (
         (torch.rand(count, 7, generator=generator) ** 4 + 1e-3).log().softmax(1) if colour_weight else None
     )
-    found = build_hierarchy(
+    found = hierarchy_of(
         attention,
         GridSize(height, width),
         GridSize(5, 6),
