@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from .capture import DiffSegCapture
+from .cut import DiffSegCut
 from .demo_model import DiffSegDemoModel
 from .filter import DiffSegFilter
 from .find_object import DiffSegObject
@@ -30,6 +31,7 @@ class DiffSegExtension(ComfyExtension):
             DiffSegCapture,
             DiffSegSegment,
             DiffSegHierarchy,
+            DiffSegCut,
             DiffSegSelect,
             DiffSegObject,
             DiffSegFilter,

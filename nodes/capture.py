@@ -9,12 +9,14 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import GridSize, Images, InvalidSettingError
+from ..diffseg_core.attention.blocks import RECOMMENDED, check_blocks
 from ..diffseg_core.attention.resolutions import Resolutions
 from ..diffseg_core.attention.working_size import working_size as working_size_of
 from . import comfy_capture
 from .comfy_conditioning import empty_prompt
-from .comfy_latents import PIXELS, Latent, read_latent
-from .inputs import checked_images
+from .comfy_forward import LEVELS
+from .comfy_latents import Latent, read_latent
+from .inputs import checked_images, refusal
 from .types import CATEGORY, Attention, CapturedAttention
 
 CLEAN, NOISED = "clean latent", "noised latent"
@@ -31,7 +33,7 @@ class DiffSegCapture(io.ComfyNode):
             display_name="DiffSeg Capture Attention",
             category=CATEGORY,
             description=(
-                "Runs one denoising step of the loaded Stable Diffusion model over an image and keeps its "
+                "Runs one denoising step of the loaded diffusion model over an image and keeps its "
                 "self-attention. This is the only slow step: everything after it (thresholds, picking, "
                 "previews) works on the result without running the model again."
             ),
@@ -39,8 +41,8 @@ class DiffSegCapture(io.ComfyNode):
             inputs=[
                 io.Model.Input(
                     "model",
-                    tooltip="A Stable Diffusion model: SD 1.x, SD 2.x, SDXL, SSD-1B, Segmind Vega or KOALA. "
-                    "It is not changed. Has only been run on CPU so far, in float32 and bfloat16.",
+                    tooltip="SD 1.x, SD 2.x, SDXL and its small relatives; SD3, Flux, Chroma, Z-Image, "
+                    "Qwen-Image and other transformers. It is not changed.",
                 ),
                 io.Conditioning.Input(
                     "conditioning",
@@ -71,18 +73,20 @@ class DiffSegCapture(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "timestep",
+                    display_name="noise level",
                     default=300,
                     min=0,
-                    max=999,
-                    tooltip="The noise level that the model is told, from 0 (none) to 999. The paper uses "
-                    "300; lower values give finer, higher values coarser attention.",
+                    max=LEVELS,
+                    tooltip="The noise that the model is told, from 0 (none) to 1000: a Stable Diffusion "
+                    "model's timestep, thousandths of noise for Flux and its kind. The paper uses 300; lower "
+                    "values give finer, higher values coarser attention.",
                 ),
                 io.Combo.Input(
                     "input_mode",
                     options=[CLEAN, NOISED],
                     default=CLEAN,
                     tooltip="Clean latent: the model sees the image itself, as in the paper's code. "
-                    "Noised latent: the timestep's noise is added first, drawn from the seed.",
+                    "Noised latent: that level of noise is added first, drawn from the seed.",
                     advanced=True,
                 ),
                 io.Int.Input(
@@ -101,16 +105,35 @@ class DiffSegCapture(io.ComfyNode):
                     max=4096,
                     step=64,
                     tooltip="Side in pixels of a square with the area at which the model looks at the "
-                    "image. 0 takes the model's own size (512, 768 or 1024). The aspect ratio is kept, "
-                    "sides become multiples of 64. Twice the side takes sixteen times the memory.",
+                    "image. 0 takes the model's own size (512 to 2048). The aspect ratio is kept, sides are "
+                    "rounded to what the model needs. Twice the side takes sixteen times the memory.",
                     advanced=True,
                 ),
                 io.Combo.Input(
                     "resolutions",
                     options=list(get_args(Resolutions)),
                     default="all",
-                    tooltip="Which of the model's attention resolutions to keep. All is the paper's choice; "
-                    "leave out the finest to save memory on large images.",
+                    tooltip="Of a Stable Diffusion model's attention resolutions, which to keep. All is the "
+                    "paper's choice; leave out the finest to save memory on large images. Transformers (Flux "
+                    "and others) have one resolution, and blocks instead.",
+                    advanced=True,
+                ),
+                io.String.Input(
+                    "blocks",
+                    default=RECOMMENDED,
+                    optional=True,
+                    tooltip="Of a transformer's blocks (Flux and others), which to keep: recommended, middle "
+                    "third, all, or numbers from 0 as in 7-9, 12. The recommended ones are the literature's, "
+                    "not yet measured. Stable Diffusion models have resolutions instead.",
+                    advanced=True,
+                ),
+                io.Boolean.Input(
+                    "remove_position",
+                    default=False,
+                    optional=True,
+                    tooltip="Take out of the attention what only depends on how two places lie to each "
+                    "other: for models that look at near places whatever is there, as transformers may. "
+                    "An experiment.",
                     advanced=True,
                 ),
             ],
@@ -123,6 +146,11 @@ class DiffSegCapture(io.ComfyNode):
                 )
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, blocks: str = RECOMMENDED) -> bool | str:
+        """Refuse blocks that cannot be read before anything runs."""
+        return refusal(lambda: check_blocks(blocks))
 
     @classmethod
     def execute(
@@ -138,19 +166,26 @@ class DiffSegCapture(io.ComfyNode):
         image: torch.Tensor | None = None,
         latent: dict[str, Any] | None = None,
         clip: Any = UNCONNECTED,
+        blocks: str = RECOMMENDED,
+        remove_position: bool = False,
     ) -> io.NodeOutput:
         """Encode the image where there is one, capture, and hand on the maps with the image's size."""
-        native_side = comfy_capture.native_side(model)
-        channels = comfy_capture.latent_channels(model)
+        backbone = comfy_capture.backbone_of(model, resolutions, blocks)
+        latent_format = model.get_model_object("latent_format")
+        channels, pixels = int(latent_format.latent_channels), backbone.latent_pixels
         _check_plugs(vae, image, latent, channels)
-        given = read_latent(latent, channels) if latent is not None else None
+        given = (
+            None if latent is None else read_latent(latent, channels, latent_format.latent_dimensions, pixels)
+        )
         images = None if image is None else checked_images(image)
-        image_size = _image_size(images, given)
-        target = image_size if images is None else working_size_of(image_size, working_size or native_side)
-        grid = GridSize(target.height // PIXELS, target.width // PIXELS)
+        image_size = _image_size(images, given, pixels)
+        target = image_size
+        if images is not None:
+            target = working_size_of(image_size, working_size or backbone.native_side, backbone.multiple)
+        grid = GridSize(target.height // pixels, target.width // pixels)
         if conditioning is None:
-            conditioning = empty_prompt(model, _checked_clip(clip))
-        comfy_capture.checked_conditioning(model, conditioning, timestep, grid, resolutions)  # the VAE waits
+            conditioning = empty_prompt(model, backbone.name, _checked_clip(clip))
+        comfy_capture.checked_conditioning(model, backbone, conditioning, timestep, grid)  # the VAE waits
         seen = given or Latent(_encoded(vae, images, target))
         progress = comfy.utils.ProgressBar(1)
         maps = comfy_capture.capture(
@@ -160,6 +195,8 @@ class DiffSegCapture(io.ComfyNode):
             timestep=timestep,
             noise_seed=noise_seed if input_mode == NOISED else None,
             resolutions=resolutions,
+            blocks=blocks,
+            remove_position=remove_position,
             batch_index=seen.batch_index,
             noise_mask=seen.noise_mask,
             on_layer=lambda done, total: progress.update_absolute(done, total),
@@ -197,21 +234,23 @@ def _checked_clip(clip: Any) -> Any:
     return None if clip is UNCONNECTED else clip
 
 
-def _image_size(images: Images | None, latent: Latent | None) -> GridSize:
+def _image_size(images: Images | None, latent: Latent | None, pixels: int) -> GridSize:
     """Height and width in pixels of the image, or of that behind the latent."""
     if images is not None:
         return images.size
     assert latent is not None
-    return GridSize(latent.grid.height * PIXELS, latent.grid.width * PIXELS)
+    return GridSize(latent.grid.height * pixels, latent.grid.width * pixels)
 
 
 def _encoded(vae: Any, images: Images | None, target: GridSize) -> torch.Tensor:
-    """The latent ``[B, C, h, w]`` of the image at its working size."""
+    """The image at its working size as a latent: ``[B, C, h, w]``; ``[B, C, 1, h, w]`` of a video's VAE."""
     assert images is not None
     pixels = images.colours
     if target != images.size:
         pixels = torch.nn.functional.interpolate(
             pixels.movedim(-1, 1), size=tuple(target), mode="bilinear", antialias=True
         ).movedim(1, -1)
-    encoded: torch.Tensor = vae.encode(pixels.clamp(0.0, 1.0))
-    return encoded
+    pixels = pixels.clamp(0.0, 1.0)
+    # A VAE of videos takes a batch for the frames of one.
+    together = 1 if getattr(vae, "latent_dim", 2) == 3 else len(pixels)
+    return torch.cat([vae.encode(some) for some in pixels.split(together)])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import comfy.model_base
 import torch
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ..diffseg_core import GridSize, InvalidSettingError
 
@@ -19,22 +20,31 @@ SIZE_NUMBER = 256  # channels into which SDXL writes each number of the image's 
 SIZE_NUMBERS = ((comfy.model_base.SDXL, 6), (comfy.model_base.SDXLRefiner, 5))
 
 
-def empty_prompt(model: ModelPatcher, clip: Any) -> list[Any]:
+def empty_prompt(model: ModelPatcher, name: str, clip: Any) -> list[Any]:
     """The conditioning of an empty prompt: CLIP Text Encode's; zeros where there is no CLIP.
 
     Args:
         model: the MODEL.
+        name: of its architecture.
         clip: its CLIP, or None for a model without text.
 
     Returns:
         CONDITIONING of one entry. Without a CLIP one token of zeros, and for SDXL a pooled output of zeros.
+
+    Raises:
+        InvalidSettingError: no CLIP, and a transformer, for which zeros would be no text at all.
     """
     if clip is not None:
         encoded: list[Any] = clip.encode_from_tokens_scheduled(clip.tokenize(""))
         return encoded
+    width = context_width(model)
+    if width is None and not isinstance(model.get_model_object("diffusion_model"), UNetModel):
+        raise InvalidSettingError(
+            f"Expected a clip or a conditioning for {name}, got neither: connect the CLIP that belongs to it."
+        )
     pooled = _pooled_width(model)
     options = {} if pooled is None else {"pooled_output": torch.zeros(1, pooled)}
-    return [[torch.zeros(1, 1, context_width(model) or 1), options]]
+    return [[torch.zeros(1, 1, width or 1), options]]
 
 
 def acting_conditioning(
@@ -59,9 +69,9 @@ def acting_conditioning(
         inactive = len(conditioning) - len(acting)
         limited = f" ({inactive} limited to other timesteps)" if inactive else ""
         raise InvalidSettingError(
-            f"Expected a conditioning with one entry, got {len(acting)} at this timestep{limited}. Connect a "
-            "single CLIP Text Encode, with an empty prompt as in the paper, without combining it with others "
-            "and without a range of timesteps."
+            f"Expected a conditioning with one entry, got {len(acting)} at this noise level{limited}. "
+            "Connect a single CLIP Text Encode, with an empty prompt as in the paper, without combining it "
+            "with others and without a range of timesteps."
         )
     tokens, options = acting[0]
     options = _for_the_whole_image(options, grid)

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+import comfy.model_sampling
 import comfy.sample
 import comfy.samplers
 import torch
 
-from ..diffseg_core import UnsupportedModelError
+from ..diffseg_core import InvalidSettingError, UnsupportedModelError
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
 LAST_TIMESTEP = 999
-INPUT_ERROR = 1e-3  # largest relative difference between the latent and what the UNet is to see of it
+LEVELS = 1000  # of noise: 0 is none
+INPUT_ERROR = 1e-3  # largest relative difference between the latent and what the model is to see of it
 
 
-def sigma_of(model: ModelPatcher, timestep: int) -> torch.Tensor:
-    """The noise level σ ``[1]`` that a timestep means under the model's sampling.
+def check_level(level: int) -> None:
+    """Refuse what is no noise level.
+
+    Raises:
+        InvalidSettingError: outside 0..1000.
+    """
+    if not 0 <= level <= LEVELS:
+        raise InvalidSettingError(f"Expected a noise level from 0 to {LEVELS}, got {level}.")
+
+
+def sigma_of_timestep(model: ModelPatcher, level: int) -> torch.Tensor:
+    """The σ ``[1]`` of a noise level under the sampling of a UNet, where it is the timestep.
 
     A sampling that knows whole timesteps only is given the nearest of them (the usual one knows all, an LCM
     model every twentieth). One of another scale (flow, EDM) is given the level that lies as far up its own
@@ -26,7 +39,7 @@ def sigma_of(model: ModelPatcher, timestep: int) -> torch.Tensor:
 
     Args:
         model: the MODEL, with the sampling that a node may have set.
-        timestep: 0..999.
+        level: 0..1000; 1000 is taken for 999.
 
     Raises:
         UnsupportedModelError: no such level, or the UNet could not be shown the latent itself there.
@@ -40,12 +53,39 @@ def sigma_of(model: ModelPatcher, timestep: int) -> torch.Tensor:
             "model before the node that sets its sampling."
         )
     table = table.float().cpu()
-    sigma = table[_place_in(table, sampling, timestep)].reshape(1)
+    sigma = table[_place_in(table, sampling, min(level, LAST_TIMESTEP))].reshape(1)
+    return _checked(sampling, sigma, level)
+
+
+def sigma_of_share(model: ModelPatcher, level: int) -> torch.Tensor:
+    """The σ ``[1]`` of a noise level under the sampling of a transformer: a level of 300 is 30 % noise.
+
+    Flow models mix image and noise by such a share, which is their σ whatever shift the sampling has. Those
+    that are trained as Stable Diffusion was (PixArt, HunyuanDiT) have timesteps; see `sigma_of_timestep`.
+
+    Args:
+        model: the MODEL, with the sampling that a node may have set.
+        level: 0..1000.
+
+    Raises:
+        UnsupportedModelError: no such level, or the model could not be shown the latent itself there.
+    """
+    sampling = model.get_model_object("model_sampling")
+    share = torch.tensor([level / LEVELS])
+    if isinstance(sampling, comfy.model_sampling.CONST):
+        return _checked(sampling, share, level)
+    if isinstance(sampling, getattr(comfy.model_sampling, "COSMOS_RFLOW", ())):
+        return _checked(sampling, share / (1.0 - share), level)
+    return sigma_of_timestep(model, level)
+
+
+def _checked(sampling: Any, sigma: torch.Tensor, level: int) -> torch.Tensor:
+    name = _sampling_name(sampling)
     told = sampling.timestep(sigma)
     if not (torch.isfinite(sigma).all() and torch.isfinite(torch.as_tensor(told, dtype=torch.float32)).all()):
         raise UnsupportedModelError(
-            f"Expected a finite noise level at timestep {timestep}, got {sigma.item():g} from {name}. "
-            "Use another timestep, or connect the model before the node that sets its sampling."
+            f"Expected a finite σ at noise level {level}, got {sigma.item():g} from {name}. "
+            "Use another noise level, or connect the model before the node that sets its sampling."
         )
     _check_input(sampling, sigma, name)
     return sigma
@@ -56,26 +96,24 @@ def denoise_once(
     latent: torch.Tensor,
     conditioning: list[Any],
     *,
-    timestep: int,
+    sigma: torch.Tensor,
     noise_seed: int | None,
     batch_index: list[int] | None = None,
     noise_mask: torch.Tensor | None = None,
+    around: AbstractContextManager[None] | None = None,
 ) -> None:
-    """One forward pass at ``timestep`` through ``sample_custom``, its result thrown away.
+    """One forward pass at a noise level through ``sample_custom``, its result thrown away.
 
     Args:
         model: the MODEL.
-        latent: ``[B, C, h, w]`` as a VAE encodes it.
+        latent: ``[B, C, h, w]`` as a VAE encodes it, or ``[B, C, 1, h, w]`` for a model of videos' latents.
         conditioning: CONDITIONING.
-        timestep: 0..999; see `sigma_of`.
-        noise_seed: None shows the UNet the latent itself; else the sampling's own noise from this seed.
+        sigma: ``[1]``; see `sigma_of_timestep`, `sigma_of_share`.
+        noise_seed: None shows the model the latent itself; else the sampling's own noise from this seed.
         batch_index: for each latent, the place in its batch whose noise it is given; None: its own.
         noise_mask: as of a LATENT; an inpainting model is shown it, others are not.
-
-    Raises:
-        UnsupportedModelError: the model's sampling has no such timestep.
+        around: entered for the forward pass alone, past all that ComfyUI prepares and cleans up.
     """
-    sigma = sigma_of(model, timestep)
     sampling = model.get_model_object("model_sampling")
     noised = noise_seed is not None
 
@@ -84,7 +122,8 @@ def denoise_once(
             x = input_for(sampling, sigmas[:1], denoiser.latent_image)
         options = {name: value for name, value in arguments["extra_args"].items() if name != "denoise_mask"}
         # Past the inpainting of the sampler: at its first step the masked part and the rest are noised alike.
-        denoiser.inner_model(x, sigmas[0] * x.new_ones(x.shape[0]), **options)
+        with around or nullcontext():
+            denoiser.inner_model(x, sigmas[0] * x.new_ones(x.shape[0]), **options)
         return x
 
     noise = (
@@ -106,7 +145,7 @@ def denoise_once(
 
 
 def input_for(sampling: Any, sigma: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
-    """What to hand to the model so that its UNet sees ``latent`` itself, as the paper's does.
+    """What to hand to the model so that its network sees ``latent`` itself, as the paper's does.
 
     The model scales its input by a number that depends on σ, such as 1/√(σ² + 1); flow models do not.
     """

@@ -9,39 +9,44 @@ import torch
 
 from ..diffseg_core import GridSize, InvalidSettingError
 
-PIXELS = 8  # to a latent's side, in every supported architecture
-
 
 @dataclass(frozen=True)
 class Latent:
     """A LATENT whose parts have been checked against each other."""
 
-    samples: torch.Tensor  # [B, C, h, w]
+    samples: torch.Tensor  # [B, C, h, w], or [B, C, 1, h, w]
     batch_index: list[int] | None = None  # the place in its batch whose noise each is given
     noise_mask: torch.Tensor | None = None  # as an inpainting model is shown it
 
     @property
     def grid(self) -> GridSize:
         """Height and width of the latent."""
-        return GridSize(*self.samples.shape[2:])
+        return grid_of(self.samples)
 
 
-def read_latent(latent: dict[str, Any], channels: int) -> Latent:
+def grid_of(samples: torch.Tensor) -> GridSize:
+    """Height and width of a latent, ``[B, C, h, w]`` or ``[B, C, 1, h, w]``."""
+    return GridSize(*samples.shape[-2:])
+
+
+def read_latent(latent: dict[str, Any], channels: int, dimensions: int = 2, pixels: int = 8) -> Latent:
     """Check a LATENT, with the side information that ComfyUI's own sampling heeds.
 
     Args:
         latent: ComfyUI's LATENT.
         channels: of the latents that the model works on.
+        dimensions: of these: 3 for a model of videos' latents.
+        pixels: to their side.
 
     Raises:
         InvalidSettingError: numbers or side information that the model cannot use.
     """
     samples = latent["samples"]
-    check_samples(samples, channels)
+    check_samples(samples, channels, dimensions)
     ratio = latent.get("downscale_ratio_spacial")
-    if ratio is not None and ratio != PIXELS:
+    if ratio is not None and ratio != pixels:
         raise InvalidSettingError(
-            f"Expected a latent with {PIXELS} pixels to its side, got one made for {ratio}. Use a latent "
+            f"Expected a latent with {pixels} pixels to its side, got one made for {ratio}. Use a latent "
             "made for this model, by its VAE."
         )
     batch_index = latent.get("batch_index")
@@ -60,15 +65,27 @@ def read_latent(latent: dict[str, Any], channels: int) -> Latent:
     return Latent(samples, batch_index, mask)
 
 
-def check_samples(samples: torch.Tensor, channels: int) -> None:
+def check_samples(samples: torch.Tensor, channels: int, dimensions: int = 2) -> None:
     """Refuse a latent that the model cannot look at.
 
+    Args:
+        samples: of a LATENT.
+        channels: of the latents that the model works on.
+        dimensions: of these: 3 for a model of videos' latents, of which one frame is looked at.
+
     Raises:
-        InvalidSettingError: another shape than ``[B, channels, h, w]``, or values that are not finite.
+        InvalidSettingError: another shape than ``[B, channels, h, w]`` (or ``[B, channels, 1, h, w]``), or
+            values that are not finite.
     """
     nested = bool(getattr(samples, "is_nested", False))
-    if nested or samples.ndim != 4 or samples.shape[1] != channels or not samples.numel():
-        shape = "a nested one" if nested else "×".join(str(length) for length in samples.shape)
+    shape = "a nested one" if nested else "×".join(str(length) for length in samples.shape)
+    if not nested and dimensions == 3 and samples.ndim == 5 and samples.shape[2] > 1:
+        raise InvalidSettingError(
+            f"Expected a latent of pictures, got {shape}, a video of {samples.shape[2]} frames. Encode the "
+            "pictures one at a time, or connect vae and image instead of latent."
+        )
+    frames = samples.ndim == 5 and dimensions == 3
+    if nested or not (samples.ndim == 4 or frames) or samples.shape[1] != channels or not samples.numel():
         raise InvalidSettingError(
             f"Expected a latent of [batch, {channels}, height, width] for this model, got {shape}. "
             "Use the VAE that belongs to the model."
@@ -79,4 +96,22 @@ def check_samples(samples: torch.Tensor, channels: int) -> None:
             f"Expected a latent of finite numbers, got {wrong} of {samples.numel()} that are not a number or "
             "infinite. A VAE in half precision gives these: run it in float32 (--fp32-vae), or connect "
             "another latent."
+        )
+
+
+def check_attention_grid(tokens: GridSize, latent: GridSize, advice: str) -> None:
+    """Refuse a latent of which the model's attention would see a single row or column.
+
+    Args:
+        tokens: height and width of the finest attention.
+        latent: those of the latent.
+        advice: what to do.
+
+    Raises:
+        InvalidSettingError: a side of less than 2 tokens.
+    """
+    if min(tokens) < 2:
+        raise InvalidSettingError(
+            f"Expected a latent with an attention grid of at least 2×2 places, got {tokens} from a latent of "
+            f"{latent}. {advice}"
         )

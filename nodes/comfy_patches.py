@@ -90,9 +90,14 @@ def misfits_named(model: ModelPatcher, conditioning: list[Any], grid: GridSize) 
         given = [key for _, options in conditioning for key in FROM_CONDITIONING if key in options]
         suspects = [str(patch) for patch in guilty or patches]
         suspects += [] if guilty else [f"the conditioning's {key}" for key in given]
-        if not suspects:
-            raise
         first = str(error).strip().split("\n")[0].rstrip(".")
+        if not suspects:
+            tokens = conditioning[0][0]
+            raise CaptureError(
+                f"Expected a conditioning that fits the model, got “{first}” with one of {tokens.shape[-1]} "
+                "numbers to each token. Connect the CLIP that belongs to the model, or a CLIP Text Encode "
+                "with it."
+            ) from error
         raise CaptureError(
             f"Expected every patch of the model to fit a latent of {grid}, got “{first}” from "
             f"{' or '.join(dict.fromkeys(suspects))}. A patch made for a latent of another size (Fooocus or "

@@ -9,6 +9,7 @@ from comfy_api.latest import io
 
 from ..diffseg_core import segment_nested
 from ..diffseg_core.images import check_images
+from ..diffseg_core.nested.segment_nested import Evidence
 from .inputs import checked_images
 from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
@@ -98,6 +99,17 @@ class DiffSegHierarchy(io.ComfyNode):
                     "finds smaller things and takes longer.",
                     advanced=True,
                 ),
+                io.Combo.Input(
+                    "evidence",
+                    options=list(get_args(Evidence)),
+                    default="automatic",
+                    optional=True,
+                    tooltip="What says how alike pieces are: the attention, the model's features (alike in "
+                    "what the deepest layer makes of them), or both. automatic takes the features for SDXL "
+                    "and its small relatives, whose attention is known to be weak, and the attention for all "
+                    "others.",
+                    advanced=True,
+                ),
             ],
             outputs=[
                 SegmentsType.Output(
@@ -124,6 +136,7 @@ class DiffSegHierarchy(io.ComfyNode):
         contrast: float,
         colour: float,
         finest: float,
+        evidence: Evidence = "automatic",
     ) -> io.NodeOutput:
         images = checked_images(image)
         check_images(images, attention.maps.batch_size, attention.image_size, "attention")
@@ -136,6 +149,7 @@ class DiffSegHierarchy(io.ComfyNode):
             contrast=contrast,
             colour=colour,
             finest=finest / 100.0,
+            evidence=evidence,
             on_image=progress_over(attention.maps.batch_size),
             on_step=stop_if_interrupted,
         )

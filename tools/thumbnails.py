@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from diffseg_cli.batch.image_reading import read_image
 from diffseg_cli.batch.segmenter import Segmenter, segment_maps
 from diffseg_cli.batch.settings import DEMO_CAPTURE, DEMO_MERGE, ModelChoice, NestedSettings, SegmentSettings
-from diffseg_core import Segments, find_object, refine_edges, snap
+from diffseg_core import Segments, find_object, refine_edges, segment_cut, segment_nested, snap
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.editing.points import Point, segments_under
 from diffseg_core.output.boxes import bounding_boxes
@@ -135,6 +135,22 @@ def click_an_object(scene: Scene) -> Image.Image:
     return _halves(_outlined(scene.photograph, mask, CLICKS), soft)
 
 
+def clicked_object(scene: Scene) -> Image.Image:
+    """A click on a thing, and the thing cut out."""
+    clicks = [(203, 156), (203, 340)]
+    found, _ = find_object(scene.nested(), scene.photograph, [Click(Point(*each)) for each in clicks])
+    mask = mask_image(found.union()[0])
+    cut_out = Image.composite(scene.photograph, _chequered(mask.size), mask)
+    return _halves(_outlined(scene.photograph, mask, clicks), cut_out)
+
+
+def cuts(scene: Scene) -> Image.Image:
+    """Normalised cuts of the features, and the tree of the same features."""
+    cut = segment_cut(scene.maps, scene.photograph)
+    tree = segment_nested(scene.maps, scene.photograph, evidence="features")
+    return _halves(scene.overlay(cut), scene.overlay(tree))
+
+
 def box_to_cutout(scene: Scene) -> Image.Image:
     """The thing that a box means, cut out."""
     found, _ = find_object(scene.nested(), scene.photograph, [PAGODA])
@@ -209,6 +225,8 @@ def main() -> None:
         "workflows/clean_up_a_drawn_mask.jpg": lambda: clean_up(coffee),
         "workflows/click_and_inpaint.jpg": lambda: click_and_inpaint(coffee),
         "workflows/click_an_object_and_inpaint_it.jpg": lambda: click_an_object(coffee),
+        "workflows/flux_click_an_object.jpg": lambda: clicked_object(pagoda),
+        "workflows/sdxl_features.jpg": lambda: cuts(pagoda),
         "workflows/one_prompt_per_region.jpg": lambda: regions(coffee),
         "workflows/recolour_an_object.jpg": lambda: recolour(coffee),
         "workflows/replace_the_background.jpg": lambda: background(coffee),

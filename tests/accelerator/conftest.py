@@ -14,6 +14,7 @@ SDXL's real size, and SD 1.5 sees a quarter of the image's sides.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
@@ -90,8 +91,18 @@ def _as_comfyui_runs_nodes(tmp_path: Any) -> Iterator[None]:
         yield
     folder_paths.set_temp_directory(before[0])
     folder_paths.set_output_directory(before[1])
+    gc.collect()  # a model that dies while ComfyUI goes through its list would shorten the list
     comfy.model_management.unload_all_models()
     accelerators.release_memory(DEVICE)
+
+
+@pytest.fixture(autouse=True)
+def _float32_is_float32() -> Iterator[None]:
+    """Without TensorFloat-32, in which CUDA's convolutions are by default: it knows three digits."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    yield
+    torch.backends.cudnn.allow_tf32 = before
 
 
 @pytest.fixture

@@ -20,6 +20,10 @@ def main(directory: Path) -> None:
     import comfy.model_patcher
     import comfy.supported_models
 
+    # These import ComfyUI, too.
+    from transformer_checks import check_architecture
+    from transformer_models import TINY, known
+
     pack = import_pack()
     extension = asyncio.run(pack.comfy_entrypoint())
     nodes = {node.GET_SCHEMA().node_id: node for node in asyncio.run(extension.get_node_list())}
@@ -57,6 +61,9 @@ def main(directory: Path) -> None:
         )
         shown = patched.get_model_object("latent_format").process_in(latent[:1])
         torch.testing.assert_close(seen[0], shown, rtol=1e-3, atol=1e-4, msg=name)
+    for name in TINY:
+        if known(name):
+            check_architecture(pack, name)
     print(", ".join(nodes))
 
 

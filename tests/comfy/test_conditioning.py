@@ -65,9 +65,9 @@ def test_the_acting_one_is_that_of_the_samplings_own_levels(capture, sd1, contex
 
 def test_ranges_that_overlap_or_leave_a_gap_are_refused(capture, sd1, error):
     tokens = sd1.conditioning[0][0]
-    with pytest.raises(error, match=r"one entry, got 2 at this timestep \(1 limited"):
+    with pytest.raises(error, match=r"one entry, got 2 at this noise level \(1 limited"):
         capture(sd1, conditioning=[[tokens, {}], [tokens, dict(SECOND)], [tokens, dict(FIRST)]])
-    with pytest.raises(error, match=r"one entry, got 0 at this timestep \(2 limited"):
+    with pytest.raises(error, match=r"one entry, got 0 at this noise level \(2 limited"):
         capture(sd1, conditioning=[[tokens, dict(FIRST)], [tokens, {"end_percent": 0.1}]])
 
 

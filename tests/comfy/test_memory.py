@@ -59,6 +59,7 @@ def outputs(pack, run_capture, sd1, images) -> dict[str, Any]:
         "DiffSegCapture": attention,
         "DiffSegSegment": nodes.segment.DiffSegSegment.execute(attention, 0.2, 3, 8, "kmeans", 0.5)[0],
         "DiffSegHierarchy": nested,
+        "DiffSegCut": nodes.cut.DiffSegCut.execute(attention, image, 0.5, "image edges", 10.0)[0],
         "DiffSegFilter": nodes.filter.DiffSegFilter.execute(nested, "0-2", 0.0, 100.0, "any", 0, "any")[0],
         "DiffSegRefine": nodes.refine.DiffSegRefine.execute(nested, image, 2.0, False, 0)[0],
         "DiffSegObject": nodes.find_object.DiffSegObject.execute(attention, image, '[{"x": 9, "y": 9}]')[1],

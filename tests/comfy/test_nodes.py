@@ -21,6 +21,7 @@ def test_every_node_says_what_it_is(pack):
         "DiffSegCapture",
         "DiffSegSegment",
         "DiffSegHierarchy",
+        "DiffSegCut",
         "DiffSegSelect",
         "DiffSegObject",
         "DiffSegFilter",

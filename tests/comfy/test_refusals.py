@@ -8,40 +8,9 @@ import comfy.model_patcher
 import comfy.supported_models
 import pytest
 import torch
+from transformer_models import REFUSED
 from unet_configs import SMALLEST_UNET
 
-FLUX = {
-    "image_model": "flux",
-    "guidance_embed": True,
-    "in_channels": 16,
-    "out_channels": 16,
-    "vec_in_dim": 8,
-    "context_in_dim": 8,
-    "hidden_size": 16,
-    "mlp_ratio": 2.0,
-    "num_heads": 2,
-    "depth": 1,
-    "depth_single_blocks": 1,
-    "axes_dim": [2, 2, 4],
-    "theta": 10000,
-    "patch_size": 2,
-    "qkv_bias": True,
-    "txt_ids_dims": [],
-}
-SD3 = {
-    "in_channels": 16,
-    "input_size": None,
-    "pos_embed_scaling_factor": None,
-    "pos_embed_max_size": 16,
-    "patch_size": 2,
-    "depth": 1,
-    "num_patches": 256,
-    "adm_in_channels": 8,
-    "context_embedder_config": {
-        "target": "torch.nn.Linear",
-        "params": {"in_features": 8, "out_features": 64},
-    },
-}
 VIDEO = {
     **SMALLEST_UNET,
     "in_channels": 8,
@@ -68,16 +37,12 @@ def build(name: str, config: dict[str, Any], **extra: Any) -> comfy.model_patche
 
 @pytest.mark.parametrize(
     ("name", "config", "extra"),
-    [
-        ("Flux", FLUX, {}),
-        ("SD3", SD3, {}),
-        ("SVD_img2vid", VIDEO, {"num_head_channels": 16}),
-    ],
-    ids=["Flux", "SD3", "SVD"],
+    [("SVD_img2vid", VIDEO, {"num_head_channels": 16}), *((name, REFUSED[name], {}) for name in REFUSED)],
+    ids=["SVD_img2vid", *REFUSED],
 )
 def test_other_architectures_are_refused_by_name(pack, capture, sd1, name, config, extra):
     model = build(name, config, **extra)
-    message = rf"Expected a Stable Diffusion UNet \(SD 1\.x, SD 2\.x, SDXL.*got {name}\b"
+    message = rf"got {name}\b.*These work: SD 1\.x, SD 2\.x, SDXL.*; SD3 and SD3\.5, Flux\.1.*HunyuanDiT"
     with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=message):
         capture(sd1, model)
     with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=message):
@@ -123,16 +88,16 @@ def test_latents_of_another_shape_are_refused(pack, capture, sd1, shape, message
         capture(sd1, latent=torch.ones(shape))
 
 
-@pytest.mark.parametrize("timestep", [-1, 1000])
-def test_timesteps_out_of_range_are_refused(pack, capture, sd1, images, timestep):
-    message = rf"timestep from 0 to 999, got {timestep}"
+@pytest.mark.parametrize("timestep", [-1, 1001])
+def test_noise_levels_out_of_range_are_refused(pack, capture, sd1, images, timestep):
+    message = rf"noise level from 0 to 1000, got {timestep}"
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
         capture(sd1, timestep=timestep)
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
         pack.diffseg_core.capture_diffusers(sd1.pipeline, images, timestep=timestep)
 
 
-@pytest.mark.parametrize("timestep", [0, 1, 500, 999])
+@pytest.mark.parametrize("timestep", [0, 1, 500, 999, 1000])
 @pytest.mark.parametrize("noise_seed", [None, 1])
 def test_the_model_is_told_the_timestep(capture, sd1, timestep, noise_seed):
     seen: list[Any] = []
@@ -141,7 +106,7 @@ def test_the_model_is_told_the_timestep(capture, sd1, timestep, noise_seed):
         capture(sd1, timestep=timestep, noise_seed=noise_seed)
     finally:
         hook.remove()
-    assert [told.tolist() for told in seen] == [[timestep] * 2]
+    assert [told.tolist() for told in seen] == [[min(timestep, 999)] * 2]
 
 
 def test_combined_conditioning_is_refused(pack, capture, sd1):
@@ -161,7 +126,7 @@ def test_conditioning_for_a_part_of_the_image_is_refused(pack, capture, sd1, key
 
 def test_conditioning_for_other_timesteps_is_refused(pack, capture, sd1):
     limits = {"start_percent": 0.0, "end_percent": 0.1}
-    message = r"one entry, got 0 at this timestep \(1 limited to other timesteps\)"
+    message = r"one entry, got 0 at this noise level \(1 limited to other timesteps\)"
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
         capture(sd1, conditioning=[[sd1.conditioning[0][0], limits]])
 

@@ -138,7 +138,7 @@ class Endless(comfy.model_sampling.ModelSamplingDiscrete, comfy.model_sampling.E
     ("kind", "timestep", "message"),
     [
         (Squared, 300, r"scales the model's input by a number.*got ModelSamplingDiscrete with EPS"),
-        (Endless, 999, r"finite noise level at timestep 999, got inf from ModelSamplingDiscrete with EPS"),
+        (Endless, 999, r"finite σ at noise level 999, got inf from ModelSamplingDiscrete with EPS"),
     ],
 )
 def test_other_samplings_are_refused_by_name(pack, capture, sd1, seen, kind, timestep, message):

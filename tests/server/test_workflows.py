@@ -24,6 +24,7 @@ NODES = {
     "DiffSegCapture",
     "DiffSegSegment",
     "DiffSegHierarchy",
+    "DiffSegCut",
     "DiffSegSelect",
     "DiffSegObject",
     "DiffSegFilter",

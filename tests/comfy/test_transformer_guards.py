@@ -1,0 +1,200 @@
+"""What would be captured wrongly, or fail without a word that helps, is refused: diffusion transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.ldm.flux.math
+import pytest
+import torch
+from transformer_models import tiny_conditioning, tiny_latent, tiny_model
+
+
+@pytest.fixture
+def run(pack):
+    """Capture a tiny model, with the usual settings unless told otherwise."""
+
+    def run(name: str, model: Any = None, **settings: Any) -> Any:
+        given = {"timestep": 300, "noise_seed": None, "blocks": "all", **settings}
+        latent = given.pop("latent", None)
+        conditioning = given.pop("conditioning", None) or tiny_conditioning(name)
+        return pack.nodes.comfy_capture.capture(
+            tiny_model(name) if model is None else model,
+            tiny_latent(name) if latent is None else latent,
+            conditioning,
+            **given,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["Qwen-Image", "Cosmos Predict 2", "Krea 2"])
+def test_a_latent_without_frames_is_taken_for_one_frame(run, name):
+    """Not for a video of as many frames as it has channels, over which mean and spread would broadcast."""
+    with_frame = tiny_latent(name, 2)
+    assert torch.equal(
+        run(name, latent=with_frame.squeeze(2))[4, 6],
+        run(name, latent=with_frame)[4, 6],
+    )
+
+
+def test_a_latent_of_a_video_is_refused(pack, run):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=r"got 1×16×3×8×12, a video of 3 frames"):
+        run("Qwen-Image", latent=torch.ones(1, 16, 3, 8, 12))
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=r"got 1×16×1×8×12"):
+        run("Flux dev", latent=torch.ones(1, 16, 1, 8, 12))
+
+
+@pytest.mark.parametrize("name", ["Flux dev", "Chroma", "Qwen-Image", "Lumina 2"])
+def test_patches_of_the_tokens_are_refused(pack, run, name):
+    model = tiny_model(name)
+    model.model_options["transformer_options"].setdefault("patches", {})["post_input"] = [lambda given: given]
+    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match="post_input"):
+        run(name, model)
+
+
+@pytest.mark.parametrize(
+    "key", ["reference_latents", "concat_latent_image", "clip_vision_output", "unclip_conditioning"]
+)
+def test_conditionings_with_further_images_are_refused(pack, run, key):
+    conditioning = tiny_conditioning("Flux dev")
+    conditioning[0][1][key] = [torch.randn(1, 16, 6, 10)]
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"further images \\({key}\\)"):
+        run("Flux dev", conditioning=conditioning)
+
+
+def test_reference_images_that_come_another_way_are_noticed(pack, run):
+    model = tiny_model("SD3")
+    model.model_options["transformer_options"]["reference_image_num_tokens"] = [3]
+    with pytest.raises(pack.diffseg_core.CaptureError, match="3 of reference images"):
+        run("SD3", model)
+
+
+def test_two_conditionings_are_refused(pack, run):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="one entry, got 2"):
+        run("Flux dev", conditioning=tiny_conditioning("Flux dev") * 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("SD3", "pooled_output"),
+        ("HiDream", "conditioning_llama3"),
+        ("HunyuanDiT", "conditioning_mt5xl"),
+        ("Kandinsky 5 Image", "pooled_output"),
+    ],
+)
+def test_another_models_conditioning_is_refused(pack, run, name, key):
+    conditioning = tiny_conditioning(name)
+    del conditioning[0][1][key]
+    with pytest.raises(
+        pack.diffseg_core.InvalidSettingError, match=f"got one without {key}: connect the CLIP"
+    ):
+        run(name, conditioning=conditioning)
+
+
+def test_a_conditioning_of_another_width_is_named(pack, run):
+    conditioning = [[torch.randn(1, 7, 12), tiny_conditioning("Flux dev")[0][1]]]
+    with pytest.raises(pack.diffseg_core.CaptureError, match=r"conditioning .*12 numbers.*CLIP that belongs"):
+        run("Flux dev", conditioning=conditioning)
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 9, 12), (1, 16, 8, 13)])
+def test_latents_of_half_tokens_are_refused(pack, run, shape):
+    """The model would pad them with what lies at the opposite edge."""
+    message = rf"multiples of 2 \(16 pixels\) for Flux\.1, got {shape[2]}×{shape[3]}"
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
+        run("Flux dev", latent=torch.randn(shape))
+
+
+def test_latents_beyond_the_learned_positions_are_refused(pack, run):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=r"at most 256 pixels, which SD3"):
+        run("SD3", latent=torch.randn(1, 16, 8, 40))
+
+
+def test_a_latent_of_one_line_is_refused(pack, run):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="at least 2×2 places, got 1×6"):
+        run("Flux dev", latent=torch.randn(1, 16, 2, 12))
+
+
+def test_a_block_that_is_skipped_is_noticed(pack, run):
+    model = tiny_model("Flux dev")
+    model.set_model_patch_replace(
+        lambda given, extra: {"img": given["img"], "txt": given["txt"]}, "dit", "double_block", 1
+    )
+    with pytest.raises(
+        pack.diffseg_core.CaptureError, match=r"block 1 \(double_blocks\) did not \(1 missing\)"
+    ):
+        run("Flux dev", model)
+
+
+def test_a_patch_around_a_block_is_captured(run):
+    model = tiny_model("Flux dev")
+    model.set_model_patch_replace(
+        lambda given, extra: extra["original_block"](given), "dit", "double_block", 1
+    )
+    assert torch.equal(run("Flux dev", model)[4, 6], run("Flux dev")[4, 6])
+
+
+def test_keys_of_another_image_are_noticed(pack, run, monkeypatch):
+    """As some packs bring them in: by another attention function in ComfyUI's module."""
+    original = comfy.ldm.flux.math.optimized_attention
+
+    def longer(q: Any, k: Any, v: Any, *args: Any, **named: Any) -> Any:
+        return original(q, torch.cat((k, k[:, :, :3]), 2), torch.cat((v, v[:, :, :3]), 2), *args, **named)
+
+    monkeypatch.setattr(comfy.ldm.flux.math, "optimized_attention", longer)
+    with pytest.raises(pack.diffseg_core.CaptureError, match="as many keys as queries at block 0"):
+        run("Flux dev")
+
+
+def test_a_model_that_runs_twice_a_step_is_noticed(pack, run):
+    def twice(executor: Any, *args: Any, **named: Any) -> Any:
+        executor(*args, **named)
+        return executor(*args, **named)
+
+    model = tiny_model("Flux dev")
+    model.add_wrapper_with_key("diffusion_model", "test", twice)
+    comfy_capture = pack.nodes.comfy_capture
+    backbone = comfy_capture.backbone_of(model, blocks="all")
+    patient = type(backbone)(backbone.row, backbone.net, backbone.latent_pixels, "all", stop_early=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comfy_capture, "backbone_of", lambda *_: patient)
+        with pytest.raises(pack.diffseg_core.CaptureError, match="block 0 .*ran again"):
+            run("Flux dev", model)
+
+
+def test_a_model_on_several_devices_is_refused(pack, run):
+    model = tiny_model("Flux dev")
+    model.model_options["multigpu_clones"] = {"cuda:1": object()}
+    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match="one device"):
+        run("Flux dev", model)
+
+
+def test_a_compiled_model_is_refused(pack, run):
+    model = tiny_model("Flux dev")
+    compiled = torch.nn.Module()
+    compiled._orig_mod = model.model.diffusion_model
+    model.add_object_patch("diffusion_model", compiled)
+    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match="torch.compile"):
+        run("Flux dev", model)
+
+
+def test_a_loaders_own_class_is_refused(pack, run):
+    model = tiny_model("Flux dev")
+    net = model.model.diffusion_model
+    net.__class__ = type("NunchakuFluxTransformer", (type(net),), {})
+    message = r"Flux\.1 as ComfyUI runs it \(Flux\), got NunchakuFluxTransformer"
+    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=message):
+        run("Flux dev", model)
+
+
+@pytest.mark.parametrize("level", [1, 999])
+def test_levels_next_to_the_ends_are_finite(run, level):
+    assert torch.isfinite(run("Flux dev", timestep=level)[4, 6]).all()
+    assert torch.isfinite(run("Cosmos Predict 2", timestep=level)[4, 6]).all()
+
+
+def test_a_level_without_a_finite_sigma_is_refused(pack, run):
+    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match="finite σ at noise level 1000"):
+        run("Cosmos Predict 2", timestep=1000)
