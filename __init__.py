@@ -1,4 +1,4 @@
-"""DiffSeg for ComfyUI: masks of everything in an image, from the Stable Diffusion model at hand."""
+"""DiffSeg for ComfyUI: masks of everything in an image, from the diffusion model at hand."""
 
 from .nodes import comfy_entrypoint
 

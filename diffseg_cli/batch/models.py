@@ -1,8 +1,8 @@
 """Loading a model with diffusers: the demo model, a folder, one of the hub, or a checkpoint file.
 
-Models are SD 1.x, SD 2.x, SDXL and its small relatives (SSD-1B, Segmind Vega, KOALA). Those that take more
-than a latent (inpainting, instructions) and the SDXL refiner are refused. No safety checker is loaded:
-nothing is generated.
+Models are SD 1.x, SD 2.x, SDXL and its small relatives (SSD-1B, Segmind Vega, KOALA), and the transformers of
+SD3, Flux.1 and Qwen-Image. Those that take more than a latent (inpainting, instructions, depth) and the SDXL
+refiner are refused. No safety checker is loaded: nothing is generated.
 
 A checkpoint file holds weights alone. diffusers takes the rest (a few megabytes of configuration, and the
 tokenizer) from the Hugging Face hub the first time, and from its cache afterwards.
@@ -10,6 +10,7 @@ tokenizer) from the Hugging Face hub the first time, and from its cache afterwar
 
 from __future__ import annotations
 
+import inspect
 import re
 import warnings
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from diffseg_core.attention.diffusers_capture import backbone_of
+from diffseg_core.attention.diffusers_transformers import SUPPORTED_TRANSFORMERS, TRANSFORMERS, Transformer
 from diffseg_core.errors import InvalidSettingError, UnsupportedModelError
 
 from .settings import DEMO, ModelChoice, Precision
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
 
 Family = Literal["SD 1.x", "SD 2.x", "SDXL"]
 
-SUPPORTED = "SD 1.x, SD 2.x, SDXL, SSD-1B, Segmind Vega or KOALA"
+IN_ONE_FILE = "SD 1.x, SD 2.x, SDXL, SSD-1B, Segmind Vega or KOALA"
+SUPPORTED = f"SD 1.x, SD 2.x, SDXL, SSD-1B, Segmind Vega, KOALA, {SUPPORTED_TRANSFORMERS}"
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 CHECKPOINTS = (".safetensors", ".ckpt")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -38,6 +42,7 @@ FAMILIES: dict[int, Family] = {768: "SD 1.x", 1024: "SD 2.x", 2048: "SDXL"}
 LATENT_CHANNELS = 4
 # Components of pipelines that a capture does not need.
 LEFT_OUT: dict[str, Any] = {"feature_extractor": None, "image_encoder": None}
+DISPENSABLE = ("text_encoder_3", "tokenizer_3")  # of SD3: T5, which is large
 CHECKER_LEFT_OUT: dict[str, Any] = {"safety_checker": None, "requires_safety_checker": False}
 
 
@@ -52,14 +57,14 @@ def load_pipeline(choice: ModelChoice) -> Pipeline:
         UnsupportedModelError: a model of another kind, or diffusers is not installed.
     """
     device = find_device(choice.device)
-    dtype = find_precision(choice.precision, device)
+    find_precision(choice.precision, device)
     path = demo_model_folder() if choice.model == DEMO else Path(choice.model)
     with _clear_errors(choice.model), _without_progress_bars():
         if path.is_file():
-            pipeline = _load_checkpoint(path, dtype)
+            pipeline = _load_checkpoint(path, find_precision(choice.precision, device))
         elif path.is_dir() or _is_hub_id(choice.model):
             source = str(path) if path.is_dir() else choice.model
-            pipeline = _load_folder(source, dtype, local=path.is_dir())
+            pipeline = _load_folder(source, choice.precision, device, local=path.is_dir())
         else:
             raise InvalidSettingError(
                 f'Expected a model to be "{DEMO}", a folder in diffusers\' layout, a checkpoint file or '
@@ -100,14 +105,21 @@ def find_device(name: str) -> torch.device:
         ) from error
 
 
-def find_precision(precision: Precision, device: torch.device) -> torch.dtype:
-    """The precision of that name; for "auto" float16 on an accelerator and float32 on a CPU.
+def find_precision(
+    precision: Precision, device: torch.device, half: torch.dtype = torch.float16
+) -> torch.dtype:
+    """The precision of that name; for "auto" half precision on an accelerator and float32 on a CPU.
+
+    Args:
+        precision: its name.
+        device: where the model runs.
+        half: what the model's half precision is.
 
     Raises:
         InvalidSettingError: there is no such precision.
     """
     if precision == "auto":
-        return torch.float32 if device.type == "cpu" else torch.float16
+        return torch.float32 if device.type == "cpu" else half
     if precision not in PRECISIONS:
         known = ", ".join(["auto", *PRECISIONS])
         raise InvalidSettingError(f"Expected the precision to be one of {known}, got {precision!r}.")
@@ -132,8 +144,9 @@ def checkpoint_family(path: Path) -> Family:
     text, first = shapes.get(TEXT_LAYER), shapes.get(FIRST_LAYER)
     if text is None or first is None or text[1] not in FAMILIES:
         raise UnsupportedModelError(
-            f"Expected a whole checkpoint of {SUPPORTED}, got {path.name}, which is of another model, or "
-            "holds a part of one alone (a LoRA, a VAE, a UNet)."
+            f"Expected a whole checkpoint of {IN_ONE_FILE}, got {path.name}, which is of another model, or "
+            "holds a part of one alone (a LoRA, a VAE, a UNet). A transformer is loaded from a folder in "
+            "diffusers' layout, or by its id of the hub."
         )
     _check_latent_channels(first[1], path.name)
     return FAMILIES[text[1]]
@@ -170,7 +183,7 @@ def _load_checkpoint(path: Path, dtype: torch.dtype, config: Path | None = None)
     return StableDiffusionPipeline.from_single_file(str(path), **settings, **CHECKER_LEFT_OUT)
 
 
-def _load_folder(source: str, dtype: torch.dtype, local: bool) -> Pipeline:
+def _load_folder(source: str, precision: Precision, device: torch.device, local: bool) -> Pipeline:
     """Load a model in diffusers' layout, from a folder or the hub."""
     from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
 
@@ -179,11 +192,18 @@ def _load_folder(source: str, dtype: torch.dtype, local: bool) -> Pipeline:
     def component(name: str) -> str | None:
         return (index.get(name) or (None, None))[1]
 
+    row = next((row for row in TRANSFORMERS if row.model == component("transformer")), None)
+    if row is not None and component("vae") == row.vae:
+        absent = [name for name in DISPENSABLE if component(name) is None]
+        return _load_transformer(
+            source, row, absent, find_precision(precision, device, torch.bfloat16), local
+        )
     is_xl = component("text_encoder_2") is not None
     if component("unet") != "UNet2DConditionModel" or component("vae") != "AutoencoderKL":
         raise UnsupportedModelError(f"Expected {SUPPORTED}, got {source} ({index.get('_class_name')}).")
     if is_xl and component("text_encoder") is None:
         raise UnsupportedModelError(f"Expected {SUPPORTED}, got an SDXL refiner: choose the base model.")
+    dtype = find_precision(precision, device)
     settings = {"torch_dtype": dtype, "local_files_only": local, **LEFT_OUT}
     if is_xl:
         return StableDiffusionXLPipeline.from_pretrained(source, **settings)
@@ -191,8 +211,26 @@ def _load_folder(source: str, dtype: torch.dtype, local: bool) -> Pipeline:
     return StableDiffusionPipeline.from_pretrained(source, **settings, **CHECKER_LEFT_OUT)
 
 
+def _load_transformer(
+    source: str, row: Transformer, absent: list[str], dtype: torch.dtype, local: bool
+) -> Pipeline:
+    """Load what makes images of text with it, of whatever pipeline the parts are."""
+    import diffusers
+
+    kind = getattr(diffusers, row.pipeline, None)
+    if kind is None:
+        raise UnsupportedModelError(
+            f"Expected a release of diffusers with {row.pipeline}, got {diffusers.__version__}. Update it."
+        )
+    wanted = inspect.signature(kind.__init__).parameters
+    settings = {name: None for name in (*LEFT_OUT, *absent) if name in wanted}
+    return kind.from_pretrained(source, torch_dtype=dtype, local_files_only=local, **settings)
+
+
 def _check_inputs(pipeline: Any, model: str) -> None:
-    _check_latent_channels(pipeline.unet.config.in_channels, model)
+    if hasattr(pipeline, "unet"):
+        _check_latent_channels(pipeline.unet.config.in_channels, model)
+    backbone_of(pipeline)
 
 
 def _check_latent_channels(channels: int, model: str) -> None:

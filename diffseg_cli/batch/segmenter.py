@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from diffseg_core.attention.diffusers_capture import capture_diffusers, encode_empty_prompt
+from diffseg_core.attention.diffusers_capture import backbone_of, capture_diffusers, encode_empty_prompt
+from diffseg_core.attention.diffusers_prompts import Prompt as Encoded
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.editing.edge_refinement import refine_edges
 from diffseg_core.images import Images, as_images
@@ -37,13 +38,14 @@ class Segmenter:
 
     Raises:
         UnsupportedModelError: a model whose self-attention cannot be read.
-        InvalidSettingError: no such model or device.
+        InvalidSettingError: no such model or device, or blocks that the model does not have.
     """
 
     def __init__(self, choice: ModelChoice, capture: CaptureSettings) -> None:
         self._capture = capture
         self._pipeline = load_pipeline(choice)
-        self._prompt, self._pooled_prompt = _empty_prompt(self._pipeline)
+        backbone_of(self._pipeline, capture.resolutions, capture.blocks)  # refuses what it does not have
+        self._prompt = _empty_prompt(self._pipeline)
 
     def capture(self, image: ImageLike) -> AttentionMaps:
         """Run the model over one image, the expensive step.
@@ -63,8 +65,11 @@ class Segmenter:
             noise_seed=self._capture.noise_seed,
             size=self._capture.working_size or None,
             resolutions=self._capture.resolutions,
-            prompt_embeds=self._prompt,
-            pooled_prompt_embeds=self._pooled_prompt,
+            blocks=self._capture.blocks,
+            remove_position=self._capture.remove_position,
+            prompt_embeds=self._prompt.embeds,
+            pooled_prompt_embeds=self._prompt.pooled,
+            prompt_embeds_mask=self._prompt.mask,
         )
 
     def segment(
@@ -143,12 +148,12 @@ def _merged(maps: AttentionMaps, image: Images, settings: MergeSettings) -> Segm
     )
 
 
-def _empty_prompt(pipeline: Pipeline) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """The embedding of the empty prompt, and SDXL's pooled one; zeros for a model trained without prompts."""
-    if pipeline.text_encoder is None:
-        return torch.zeros(1, 1, pipeline.unet.config.cross_attention_dim), None
+def _empty_prompt(pipeline: Pipeline) -> Encoded:
+    """The embeddings of the empty prompt; zeros for a model trained without prompts."""
+    if pipeline.text_encoder is None and hasattr(pipeline, "unet"):
+        return Encoded(torch.zeros(1, 1, pipeline.unet.config.cross_attention_dim))
     encoded = encode_empty_prompt(pipeline)
-    pipeline.text_encoder = None
-    if hasattr(pipeline, "text_encoder_2"):
-        pipeline.text_encoder_2 = None
+    for name in ("text_encoder", "text_encoder_2", "text_encoder_3"):
+        if hasattr(pipeline, name):
+            setattr(pipeline, name, None)
     return encoded

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, NamedTuple
 
+from diffseg_core.attention.blocks import RECOMMENDED
 from diffseg_core.attention.resolutions import Resolutions
 from diffseg_core.merging.segment import Refinement
 from diffseg_core.nested.segment_nested import COLOUR, CONTRAST
@@ -40,7 +41,8 @@ class ModelChoice:
         model: "demo" (ships with the package), a folder in diffusers' layout, an id of the Hugging Face hub,
             or a single-file checkpoint of SD 1.x, SD 2.x or SDXL.
         device: as PyTorch writes it ("cuda:0", "cpu"); "auto" takes the best there is.
-        precision: "auto" is float16 on an accelerator and float32 on a CPU.
+        precision: "auto" is float16 on an accelerator (bfloat16 for SD3, Flux.1 and Qwen-Image) and float32
+            on a CPU.
     """
 
     model: str = DEMO
@@ -53,16 +55,20 @@ class CaptureSettings:
     """The settings of DiffSeg Capture Attention, under the same names.
 
     Attributes:
-        timestep: of the noise that the model is told of.
-        noise_seed: seed of the timestep's noise; None gives the model the clean latent, as in the paper.
+        timestep: the noise level that the model is told.
+        noise_seed: seed of the level's noise; None gives the model the clean latent, as in the paper.
         working_size: side in pixels of a square of the area at which the model works; 0 is its native one.
-        resolutions: which of the model's attention resolutions to keep.
+        resolutions: of a Stable Diffusion model's attention resolutions, which to keep.
+        blocks: of a transformer's blocks (SD3, Flux.1, Qwen-Image), which to keep.
+        remove_position: whether to take out of the attention what depends on displacement alone.
     """
 
-    timestep: int = within(0, 999, default=300)
+    timestep: int = within(0, 1000, default=300)
     noise_seed: int | None = None
     working_size: int = 0
     resolutions: Resolutions = "all"
+    blocks: str = RECOMMENDED
+    remove_position: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,12 @@ class SegmentSettings:
         return {**self.method.to_dict(), "refine_edges": self.refine_edges}
 
 
+def with_capture(before: Mapping[str, Any]) -> dict[str, Any]:
+    """The kept settings of a run, with those of its capture that could not be chosen when they were kept."""
+    later = ("blocks", "remove_position") if "timestep" in before else ()
+    return {**{name: getattr(CaptureSettings(), name) for name in later}, **before}
+
+
 def read_earlier(before: Mapping[str, Any]) -> dict[str, Any]:
     """The kept settings of a run, as they would be kept now; what else is among them stays.
 
@@ -138,6 +150,7 @@ def read_earlier(before: Mapping[str, Any]) -> dict[str, Any]:
     without the settings of the tree, which were the defaults; ``save_masks`` was called ``mask_files``.
     """
     before = {"save_masks" if name == "mask_files" else name: value for name, value in before.items()}
+    before = with_capture(before)
     if before.get("granularity") is None or "neighbours_only" in before:
         return before
     merging = {field.name for field in fields(MergeSettings)}

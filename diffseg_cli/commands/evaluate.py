@@ -27,20 +27,23 @@ DESCRIPTION = """\
 Segments the images of a dataset by DiffSeg and by other methods, measures all against what people drew,
 and prints a table.
 
-Datasets: cocostuff27, cityscapes27, coco27-panoptic, bsds500, and folder, for images of your own
-(images/ and labels/). Each is read in the layout in which it is downloaded; an error says what that is and
-where to get it.
+Datasets: cocostuff27, cityscapes27 and coco27-panoptic (27 classes); voc, context and coco-object (classes
+before a background, by the protocol of DiffCut); bsds500; and folder, for images of your own (images/ and
+labels/). Each is read in the layout in which it is downloaded; an error says what that is and where to get
+it.
 
 And two of objects, one in each image (images/ and masks/, of 0, 255 for the object, 128 for what does not
 count): clicks (simulated as in the literature: number of clicks to IoU .85 and .90, at most 20) and boxes
 (tight, 10 and 20 percent larger). They have methods of their own, and are done anew by each command.
 
 Methods: diffseg; hierarchy (of the node DiffSeg Hierarchy; hierarchy:10 for ten segments in each image);
-diffseg-refined and hierarchy-refined (both with DiffSeg Refine Edges); colour-hierarchy (without attention);
-kmeans (on the same attention; kmeans:6 has k fixed, as the paper's K-Means-C) and kmeans-oracle (told the
-true number of classes, its K-Means-S); colour-kmeans and colour-kmeans-oracle (the same on colours, without
-attention); one-segment, grid:3, slic:8, felzenszwalb:800; human (the annotators of bsds500, against one
-another); or all.
+diffseg-refined and hierarchy-refined (both with DiffSeg Refine Edges); features-hierarchy and both-hierarchy
+(on the model's features in place of its attention, and on both); colour-hierarchy (on neither); diffcut (the
+recursive normalised cut of features; diffcut:0.7 has another threshold than the paper's 0.5) and cut (the
+same, with borders along the image's edges); kmeans (on the same attention; kmeans:6 has k fixed, as the
+paper's K-Means-C) and kmeans-oracle (told the true number of classes, its K-Means-S); colour-kmeans and
+colour-kmeans-oracle (the same on colours, without attention); one-segment, grid:3, slic:8, felzenszwalb:800;
+human (the annotators of bsds500, against one another); or all.
 slic:8,16,32 is a sweep: a row each, and the best of them for the set (ODS) and for each image (OIS).
 
 A run that was stopped goes on where it stopped, by the same command, also with a larger --limit. Its folder
@@ -89,7 +92,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--resolution",
         type=options.whole(1, 4096),
         metavar="N",
-        help="side of the square to which images of COCO and Cityscapes are cropped and resized (512)",
+        help="side of the square to which images of COCO, Cityscapes and Pascal are cropped and resized "
+        "(512; of voc, context and coco-object 1024)",
     )
     group.add_argument("--split", metavar="NAME", help="of bsds500: train, val or test (val)")
     group.add_argument(
@@ -146,7 +150,7 @@ def run(args: argparse.Namespace) -> int:
 def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
     """Check all options against one another and against the dataset."""
     from ..evaluation.evaluation_run import DatasetChoice, EvaluationSettings
-    from ..evaluation.methods import DEFAULT, parse_methods
+    from ..evaluation.method_choices import DEFAULT, parse_methods
 
     root = args.root.expanduser().resolve()
     choice = DatasetChoice(args.dataset, root, args.resolution, args.split, args.void)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -31,6 +30,8 @@ from ..batch.settings import (
     SegmentSettings,
     range_of,
 )
+from .argument_types import blocks, granularity, hyphenated, number, working_size
+from .argument_types import whole as whole
 
 CLEAN, NOISED = "clean", "noised"
 RAY_ADDRESS = re.compile(r"auto|local|(\w+://)?[^\s/]+:\d+")
@@ -43,7 +44,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--model",
         default=DEMO,
         help='"demo" (default), a folder in diffusers\' layout, a checkpoint file (.safetensors, .ckpt) of '
-        "SD 1.x, SD 2.x or SDXL, or an id of the Hugging Face hub",
+        "SD 1.x, SD 2.x or SDXL, or an id of the Hugging Face hub (SD3, Flux.1, Qwen-Image: folder or id)",
     )
     group.add_argument(
         "--device",
@@ -55,7 +56,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=get_args(Precision),
         default="auto",
-        help="auto (default) is float16 on an accelerator and float32 on a CPU",
+        help="auto (default) is float16 on an accelerator (bfloat16 for SD3, Flux.1 and Qwen-Image) and "
+        "float32 on a CPU",
     )
     group.add_argument("--threads", type=whole(1, 4096), metavar="N", help="CPU threads of each process")
 
@@ -63,27 +65,40 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 def add_capture_options(parser: argparse.ArgumentParser) -> None:
     """As of DiffSeg Capture Attention: read them with `capture_settings`."""
     group = parser.add_argument_group("capture", "as of the node DiffSeg Capture Attention")
-    _add_number(group, CaptureSettings, "timestep", "N", "of the noise that the model is told of")
+    _add_number(group, CaptureSettings, "timestep", "N", "the noise level that the model is told")
     group.add_argument(
         "--input-mode",
         choices=(CLEAN, NOISED),
-        help="clean (default): the model sees the image itself; noised: the timestep's noise is added",
+        help="clean (default): the model sees the image itself; noised: the level's noise is added",
     )
     group.add_argument(
         "--noise-seed", type=whole(0, 2**64 - 1), metavar="N", help="of the noise of a noised input (0)"
     )
     group.add_argument(
         "--working-size",
-        type=_working_size,
+        type=working_size,
         metavar="PIXELS",
         help="side of a square of the area at which the model works, from 64; 0 is the model's own size "
         f"({_defaults('working_size')})",
     )
     group.add_argument(
         "--resolutions",
-        type=_hyphenated,
-        choices=[_hyphenated(choice) for choice in get_args(Resolutions)],
-        help="which of the model's attention resolutions to keep (all)",
+        type=hyphenated,
+        choices=[hyphenated(choice) for choice in get_args(Resolutions)],
+        help="of a Stable Diffusion model, which of its attention resolutions to keep (all)",
+    )
+    group.add_argument(
+        "--blocks",
+        type=blocks,
+        metavar="TEXT",
+        help="of a transformer (SD3, Flux.1, Qwen-Image), which of its blocks to keep: recommended "
+        '(default), middle-third, all, or numbers from 0 as in "7-9, 12"',
+    )
+    group.add_argument(
+        "--remove-position",
+        action="store_const",
+        const=True,
+        help="take out of the attention what only depends on how two places lie to each other; an experiment",
     )
 
 
@@ -142,11 +157,6 @@ def _add_number(
     group.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=metavar, help=text)
 
 
-def granularity(text: str) -> int:
-    """Read a number of segments; 0 stands for "auto"."""
-    return 0 if text == "auto" else whole(*map(int, range_of(NestedSettings, "number")))(text)
-
-
 def add_executor_options(parser: argparse.ArgumentParser) -> None:
     """Who does the work: read them with `make_executor`."""
     group = parser.add_argument_group("many processes and machines")
@@ -182,7 +192,7 @@ def capture_settings(args: argparse.Namespace) -> CaptureSettings:
             "a clean input has no noise."
         )
     base = DEMO_CAPTURE if args.model == DEMO else CaptureSettings()
-    given = {name: getattr(args, name) for name in ("timestep", "working_size")}
+    given = {name: getattr(args, name) for name in ("timestep", "working_size", "blocks", "remove_position")}
     if args.input_mode == NOISED:
         given["noise_seed"] = args.noise_seed or 0
     if args.resolutions is not None:
@@ -238,40 +248,6 @@ def make_executor(args: argparse.Namespace) -> Executor:
     return RayExecutor(
         args.ray or None, args.workers, args.threads, use_gpus=not args.device.startswith("cpu")
     )
-
-
-def whole(lowest: int, highest: int) -> Callable[[str], int]:
-    """A type of argparse: whole numbers of a range."""
-    return _in_range(int, "a whole number", lowest, highest)
-
-
-def number(lowest: float, highest: float) -> Callable[[str], float]:
-    """A type of argparse: numbers of a range."""
-    return _in_range(float, "a number", lowest, highest)
-
-
-def _in_range(
-    convert: Callable[[str], Any], kind: str, lowest: float, highest: float
-) -> Callable[[str], Any]:
-    def parse(text: str) -> Any:
-        try:
-            value = convert(text)
-        except ValueError:
-            value = None
-        if value is None or not lowest <= value <= highest:
-            ends = " to ".join(str(end).removesuffix(".0") for end in (lowest, highest))
-            raise argparse.ArgumentTypeError(f"expected {kind} from {ends}, got {text!r}")
-        return value
-
-    return parse
-
-
-def _working_size(text: str) -> int:
-    return 0 if text == "0" else whole(64, 4096)(text)
-
-
-def _hyphenated(text: str) -> str:
-    return text.replace(" ", "-")
 
 
 def _only_given(values: dict[str, Any]) -> dict[str, Any]:

@@ -21,13 +21,21 @@ import torch
 from diffseg_core.errors import InvalidSettingError
 
 from ..batch.run_manifest import describe_changes, read_run_manifest, write_run_manifest
-from ..batch.settings import CaptureSettings, ModelChoice, NestedSettings, SegmentSettings, read_earlier
+from ..batch.settings import (
+    CaptureSettings,
+    ModelChoice,
+    NestedSettings,
+    SegmentSettings,
+    read_earlier,
+    with_capture,
+)
 from .attention_methods import SharedCapture
 from .datasets import open_dataset
 from .earlier_names import method_today
 from .human_agreement import measure_human_agreement
 from .measures import measure
-from .methods import MethodChoice, make_methods, tree_settings
+from .method_choices import MethodChoice
+from .methods import make_methods, tree_settings
 from .records import ImageRecord, RecordFolder
 from .types import AnnotatedImage, Dataset, Method
 
@@ -211,7 +219,7 @@ def _settings_before(folder: Path) -> dict[str, Any] | None:
     found = read_run_manifest(folder / RUN_FILE, FORMAT, VERSION)
     if found is None:
         return None
-    before = {**found, "methods": list(map(method_today, found["methods"]))}
+    before = {**with_capture(found), "methods": list(map(method_today, found["methods"]))}
     if "diffseg" in before:
         before["diffseg"] = {name: read_earlier(each) for name, each in before["diffseg"].items()}
     return before

@@ -38,8 +38,8 @@ def measure(image: AnnotatedImage, labels: Labels, groups: frozenset[Measure]) -
         What JSON can hold; null where nothing is annotated that could be measured:
 
         - always ``segments``: how many there are;
-        - "classes": ``table``, the sparse contingency table ``[[class, segment, pixels], …]``, −1 for pixels
-          without a class;
+        - "classes" and "background": ``table``, the sparse contingency table
+          ``[[class, segment, pixels], …]``, −1 for pixels without a class;
         - "segments": ``covering`` and ``best_iou``, 0..1;
         - "annotators": ``covered`` and ``area``, pixels summed over people; ``rand_index``, 0..1, and
           ``variation_of_information``, bits, means over people;
@@ -55,7 +55,7 @@ def measure(image: AnnotatedImage, labels: Labels, groups: frozenset[Measure]) -
     if names[-1] >= labels.size:
         labels = ranks.reshape(labels.shape)
     record: dict[str, Any] = {"segments": len(names)}
-    if "classes" in groups:
+    if groups & {"classes", "background"}:
         if image.classes is None:
             raise _not_annotated(image, "classes")
         record["table"] = sparse_contingency(image.classes, labels).tolist()

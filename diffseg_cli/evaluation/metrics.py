@@ -5,6 +5,8 @@
 - ``segments``: mean number of segments;
 - of "classes": ``accuracy`` and ``mean_iou`` with every image matched for itself, ``accuracy_whole_set``
   and ``mean_iou_whole_set`` with one matching for the set;
+- of "background": ``accuracy_background`` and ``mean_iou_background``, with every image matched for itself
+  and what is no object's merged, see `background_matching`;
 - of "segments" or "annotators": ``covering``, the mean over the images, or of several people's segments the
   covered share of all images' area;
 - of "segments": ``best_iou``, the mean over the images;
@@ -26,6 +28,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .background_matching import match_with_background
 from .class_matching import ClassMatching, accuracy, match_per_image, match_whole_set, mean_iou
 from .measures import Measurements
 from .types import Measure
@@ -74,7 +77,7 @@ def compute_metrics(
     Args:
         records: of one row of one method, an image each.
         groups: what was measured.
-        classes: number of classes of the dataset; needed for "classes".
+        classes: number of classes of the dataset; needed for "classes" and "background".
 
     The metrics with one matching for the set keep that matching in every resampled set.
     """
@@ -88,6 +91,10 @@ def compute_metrics(
             counts = _class_counts(matching)
             found["accuracy" + ending] = Metric(counts, partial(_accuracy, classes=classes))
             found["mean_iou" + ending] = Metric(counts, partial(_mean_iou, classes=classes))
+    if "background" in groups:
+        counts = _class_counts(match_with_background([record["table"] for record in records], classes))
+        found["accuracy_background"] = Metric(counts, partial(_accuracy, classes=classes))
+        found["mean_iou_background"] = Metric(counts, partial(_mean_iou, classes=classes))
     if "annotators" in groups:
         found["covering"] = Metric(_columns(records, "covered", "area"), _ratio)
     elif "segments" in groups:

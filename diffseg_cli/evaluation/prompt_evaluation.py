@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from diffseg_core.checking.click_protocol import Bitmap, box_of, click_ious, clicks_needed, object_iou
 from diffseg_core.images import as_images
 from diffseg_core.nested.segment_nested import segment_nested
 from diffseg_core.output.atomic_files import write_atomic
@@ -19,7 +20,6 @@ from diffseg_core.prompting.prompts import Click
 
 from ..batch.segmenter import Segmenter
 from .baselines import colour_tree, pixel_walker
-from .click_protocol import Bitmap, box_of, click_ious, clicks_needed, object_iou
 from .datasets.objects import AnnotatedObject, ObjectFolder
 from .table import markdown
 

@@ -74,7 +74,10 @@ class Results:
     @property
     def main_metric(self) -> str:
         """By which images are ranked: mean IoU of the classes, or the covering of the segments."""
-        return "mean_iou" if "classes" in self.groups else "covering"
+        for group, metric in (("classes", "mean_iou"), ("background", "mean_iou_background")):
+            if group in self.groups:
+                return metric
+        return "covering"
 
     def seconds(self, method: str) -> float:
         """Mean time of one segmentation; NaN of what is no computation."""

@@ -49,7 +49,7 @@ def sweep_metrics(
     Args:
         sweep: records by setting, of the same images in the same order.
         groups: what was measured.
-        classes: number of classes of the dataset; needed for "classes".
+        classes: number of classes of the dataset; needed for "classes" and "background".
 
     Raises:
         InvalidSettingError: no setting, or different numbers of images.

@@ -13,6 +13,8 @@ TITLES = {
     "mean_iou": "mIoU",
     "accuracy_whole_set": "ACC, one matching",
     "mean_iou_whole_set": "mIoU, one matching",
+    "accuracy_background": "ACC, background merged",
+    "mean_iou_background": "mIoU, background merged",
     "covering": "covering",
     "best_iou": "best IoU",
     "rand_index": "Rand index",
@@ -29,6 +31,10 @@ SWEEP_NOTE = (
 MATCHING_NOTE = (
     "ACC and mIoU match segments to classes image by image, with the truth in sight, as DiffSeg's paper "
     'does; "one matching" is that of PiCIE and STEGO, and the two do not compare.'
+)
+BACKGROUND_NOTE = (
+    "Background merged: every image is matched with the truth in sight, and the segments that are no "
+    "object's are its background, as in DiffCut's code."
 )
 HUMAN_NOTE = "human: everybody's segmentation against those of the others."
 ORACLE_NOTE = "-oracle: told the true number of classes or segments of each image."
@@ -70,6 +76,7 @@ def results_table(results: Results) -> str:
         for note, applies in (
             (SWEEP_NOTE, bool(results.sweeps)),
             (MATCHING_NOTE, "classes" in results.groups),
+            (BACKGROUND_NOTE, "background" in results.groups),
             (ORACLE_NOTE, any(method.endswith("-oracle") for method in methods)),
             (HUMAN_NOTE, "human" in methods),
         )

@@ -16,10 +16,11 @@ VOID = -1
 LabelMap = npt.NDArray[np.int32]
 """``[H, W]``, labels from 0 up, `VOID` where there is none."""
 
-Measure = Literal["classes", "segments", "annotators", "boundaries"]
+Measure = Literal["classes", "background", "segments", "annotators", "boundaries"]
 """A group of measures that a dataset's annotations allow.
 
 - "classes": accuracy and mean IoU of classes, with both matchings;
+- "background": the same where the last class is the background, by the matching of `background_matching`;
 - "segments": covering and mean best IoU of the true segments;
 - "annotators": covering, Rand index and variation of information against several people's segmentations;
 - "boundaries": precision, recall and F of boundaries.
@@ -33,7 +34,8 @@ class AnnotatedImage:
     Attributes:
         name: unique in its dataset; may hold "/" where the dataset has folders.
         pixels: mode RGB.
-        classes: class of every pixel, 0..C-1; None where the dataset has no classes.
+        classes: class of every pixel, 0..C-1; None where the dataset has no classes. With a "background"
+            it is C-1.
         segments: one true segmentation for each person who drew one; a panoptic annotation is one of one.
         boundaries: bool ``[H, W]`` for each person, one pixel wide; only of a dataset with "boundaries".
     """

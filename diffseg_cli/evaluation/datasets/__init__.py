@@ -13,10 +13,23 @@ from ..types import Dataset
 from .bsds500 import Bsds500
 from .cityscapes27 import Cityscapes27
 from .coco27_panoptic import Coco27Panoptic
+from .coco_object import CocoObject
 from .cocostuff27 import CocoStuff27
 from .folder import Folder
+from .pascal import PascalContext, PascalVoc
 
-__all__ = ["DATASETS", "Bsds500", "Cityscapes27", "Coco27Panoptic", "CocoStuff27", "Folder", "open_dataset"]
+__all__ = [
+    "DATASETS",
+    "Bsds500",
+    "Cityscapes27",
+    "Coco27Panoptic",
+    "CocoObject",
+    "CocoStuff27",
+    "Folder",
+    "PascalContext",
+    "PascalVoc",
+    "open_dataset",
+]
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,9 @@ _KINDS: Mapping[str, _Kind] = {
     "cocostuff27": _Kind(CocoStuff27, frozenset({"resolution"})),
     "cityscapes27": _Kind(Cityscapes27, frozenset({"resolution"})),
     "coco27-panoptic": _Kind(Coco27Panoptic, frozenset({"resolution"})),
+    "voc": _Kind(PascalVoc, frozenset({"resolution"})),
+    "context": _Kind(PascalContext, frozenset({"resolution"})),
+    "coco-object": _Kind(CocoObject, frozenset({"resolution"})),
     "bsds500": _Kind(Bsds500, frozenset({"split"})),
     "folder": _Kind(Folder, frozenset({"void"})),
 }
@@ -49,8 +65,9 @@ def open_dataset(
     Args:
         name: one of `DATASETS`.
         root: its folder; the classes here say what it holds.
-        resolution: of "cocostuff27", "cityscapes27" and "coco27-panoptic": side in pixels of the square to
-            which images are cropped and resized. None is 512, as published.
+        resolution: of the datasets of COCO, Cityscapes and Pascal: side in pixels of the square to which
+            images are cropped and resized. None is as published: 1024 of "voc", "context" and "coco-object",
+            512 of the others.
         split: of "bsds500": "train", "val" or "test". None is "val".
         void: of "folder": the value of pixels that are not annotated. None: there are none.
 

@@ -27,14 +27,19 @@ class CenterCrop:
     every method can have it. Weights are whole numbers, so every machine makes the same pixels. TensorFlow's
     JPEG decoder gives other grey levels than Pillow's; both are within what the format allows.
 
+    DiffCut's code (its ``dataloader/iterator.py``, with torchvision) takes one pixel less, c = min(H, W) − 1,
+    and rounds where the square starts, halves to the even number; the rest is the same.
+
     Attributes:
         resolution: of the result, side in pixels, ≥ 1.
+        is_diffcut: whether the square is that of DiffCut's code.
 
     Raises:
         InvalidSettingError: a resolution below 1.
     """
 
     resolution: int = 512
+    is_diffcut: bool = False
 
     def __post_init__(self) -> None:
         if self.resolution < 1:
@@ -42,7 +47,7 @@ class CenterCrop:
 
     def of_image(self, image: Image.Image) -> Image.Image:
         """The image's central square, mode RGB, ``resolution`` by ``resolution``."""
-        pixels = _central_square(np.array(image.convert("RGB"))).astype(np.int64)  # [c, c, 3]
+        pixels = self._square(np.array(image.convert("RGB"))).astype(np.int64)  # [c, c, 3]
         before, after, weights = self._between(len(pixels))
         unit = 2 * self.resolution  # what a weight of 1 is as a whole number
         rows = weights[:, None, None]
@@ -53,9 +58,19 @@ class CenterCrop:
 
     def of_labels(self, labels: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
         """The label map's central square, ``[resolution, resolution]``."""
-        square = _central_square(labels)
+        square = self._square(labels)
         nearest = (2 * np.arange(self.resolution) + 1) * len(square) // (2 * self.resolution)
         return square[nearest[:, None], nearest]
+
+    def _square(self, pixels: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
+        height, width = pixels.shape[:2]
+        if self.is_diffcut:
+            side = max(1, min(height, width) - 1)
+            top, left = round((height - side) / 2), round((width - side) / 2)
+        else:
+            side = min(height, width)
+            top, left = (height - side) // 2, (width - side) // 2
+        return pixels[top : top + side, left : left + side]
 
     def _between(self, side: int) -> tuple[Indices, Indices, Indices]:
         """For every new pixel the two old ones it lies between, and the second's weight · 2 · resolution."""
@@ -63,13 +78,6 @@ class CenterCrop:
         places = np.maximum((2 * np.arange(self.resolution, dtype=np.int64) + 1) * side - self.resolution, 0)
         before = places // unit
         return before, np.minimum(before + 1, side - 1), places % unit
-
-
-def _central_square(pixels: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return pixels[top : top + side, left : left + side]
 
 
 def _divide(values: npt.NDArray[Any], divisor: int) -> npt.NDArray[Any]:

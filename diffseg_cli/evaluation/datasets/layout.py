@@ -74,6 +74,28 @@ class Source:
             raise self.error(f"Expected {missing[0]}, which is missing{others}.")
 
 
+def read_list(path: Path, source: Source) -> tuple[str, ...]:
+    """The names of photographs in a file, one a line.
+
+    Raises:
+        DatasetError: it cannot be read, is empty, or has a name twice.
+    """
+    try:
+        names = tuple(path.read_text(encoding="utf-8").split())
+    except FileNotFoundError:
+        raise source.error(f"Expected {path}, which is missing.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise source.error(
+            f"Expected names of photographs in {path}, which cannot be read: {error}."
+        ) from error
+    if not names or len(set(names)) < len(names):
+        raise source.error(
+            f"Expected the names of photographs in {path}, each once, "
+            f"got {len(names)}, of which {len(set(names))} differ."
+        )
+    return names
+
+
 def visible_files(folder: Path, pattern: str) -> list[Path]:
     """The files of that pattern in order, without hidden ones such as macOS leaves beside the others."""
     return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))

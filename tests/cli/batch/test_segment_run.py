@@ -222,7 +222,7 @@ def test_a_run_from_before_goes_on(images, out, granularity, method):
     assert json.loads((out / "diffseg.json").read_text())["settings"] == settings.to_dict()
     if granularity is None:
         today = {"save_masks" if name == "mask_files" else name: value for name, value in BEFORE.items()}
-        assert settings.to_dict() == today
+        assert settings.to_dict() == {**today, "blocks": "recommended", "remove_position": False}
     finer = SegmentSettings(NestedSettings(13, finest=0.03))
     (out / "diffseg.json").write_text(json.dumps(kept))
     with pytest.raises(InvalidSettingError, match=rf"granularity {granularity} there, 13 now"):

@@ -120,7 +120,7 @@ def test_what_cannot_be_is_one_clear_line(pics, capsys, args, message):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--timestep", "1000", "expected a whole number from 0 to 999, got '1000'"),
+        ("--timestep", "1001", "expected a whole number from 0 to 1000, got '1001'"),
         ("--working-size", "32", "expected a whole number from 64 to 4096, got '32'"),
         ("--merge-threshold", "nan", "expected a number from 0.01 to 10, got 'nan'"),
         ("--merge-passes", "1.5", "expected a whole number from 1 to 20, got '1.5'"),
@@ -130,6 +130,7 @@ def test_what_cannot_be_is_one_clear_line(pics, capsys, args, message):
         ("--smallest-area", "51", "expected a number from 0 to 50, got '51'"),
         ("--refinement", "some", "invalid choice: 'some'"),
         ("--resolutions", "coarse", "invalid choice: 'coarse'"),
+        ("--blocks", "some", "Expected blocks to be 'recommended', 'middle third', 'all', or numbers"),
     ],
 )
 def test_options_have_the_ranges_of_the_nodes(capsys, option, value, message):
@@ -162,7 +163,7 @@ def test_every_option_is_a_setting(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = "--timestep 7 --input-mode noised --noise-seed 3 --working-size 64 --resolutions finest-two "
     options += "--merge-threshold 0.5 --merge-passes 2 --anchors 4 --refinement kmeans --smallest-area 1.5 "
-    options += "--refine-edges --precision bfloat16 --save-masks"
+    options += "--refine-edges --precision bfloat16 --save-masks --blocks middle-third --remove-position"
     assert kept_settings(*options.split()) == {
         "model": "demo",
         "precision": "bfloat16",
@@ -170,6 +171,8 @@ def test_every_option_is_a_setting(tmp_path, monkeypatch):
         "noise_seed": 3,
         "working_size": 64,
         "resolutions": "finest two",
+        "blocks": "middle third",
+        "remove_position": True,
         "merge_threshold": 0.5,
         "merge_passes": 2,
         "anchors": 4,

@@ -19,6 +19,8 @@ LEFT, RIGHT, BAND = 0, 1, 2
 COLOURS = np.array([[200, 60, 40], [40, 90, 210], [120, 120, 120]])
 SQUARES = ("cocostuff27", "cityscapes27", "coco27-panoptic")
 CROP = slice(10, 50)  # columns of the central square of a made image
+DIFFCUT_SQUARES = ("voc", "context", "coco-object")
+DIFFCUT_ROWS, DIFFCUT_COLUMNS = slice(0, 39), slice(10, 49)  # (40 − 39) / 2 and (60 − 39) / 2, to even
 
 
 def made_regions(index: int) -> np.ndarray:
@@ -82,6 +84,35 @@ def make_coco27_panoptic(root: Path) -> list[str]:
     return names
 
 
+def make_voc(root: Path, base: str = "VOCdevkit/VOC2012/") -> list[str]:
+    """An aeroplane (1, class 0) on the left, background (0) on the right, a border (255) in the band."""
+    names = [f"2007_{33 + index:06}" for index in range(IMAGES)]
+    for index, name in enumerate(names):
+        save(root / f"{base}JPEGImages/{name}.jpg", made_image(index))
+        labels = Image.fromarray(recoloured(index, 1, 0, 255)).convert("P")
+        labels.putpalette(bytes(range(256)) * 3)
+        path = root / f"{base}SegmentationClass/{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        labels.save(path)
+    write_list(root / f"{base}ImageSets/Segmentation/val.txt", names)
+    return names
+
+
+def make_context(root: Path, base: str = "VOCdevkit/VOC2010/") -> list[str]:
+    """A bag (2, class 1) on the left, wood (59, class 58) on the right, nothing (0) in the band."""
+    names = [f"2008_{2 + index:06}" for index in range(IMAGES)]
+    for index, name in enumerate(names):
+        save(root / f"{base}JPEGImages/{name}.jpg", made_image(index))
+        save(root / f"{base}SegmentationClassContext/{name}.png", recoloured(index, 2, 59, 0))
+    write_list(root / f"{base}ImageSets/SegmentationContext/val.txt", names)
+    return names
+
+
+def write_list(path: Path, names: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{name}\n" for name in names))
+
+
 def make_bsds500(root: Path, split: str | None = "val") -> list[str]:
     """Two people: one drew left, right and band, the other left and right. No split is the flat layout."""
     data = root if split is None else root / "BSR/BSDS500/data"
@@ -116,6 +147,9 @@ MAKERS: dict[str, Callable[[Path], list[str]]] = {
     "cocostuff27": make_cocostuff27,
     "cityscapes27": make_cityscapes27,
     "coco27-panoptic": make_coco27_panoptic,
+    "voc": make_voc,
+    "context": make_context,
+    "coco-object": make_cocostuff27,
     "bsds500": make_bsds500,
     "folder": make_folder,
 }

@@ -27,7 +27,8 @@ from diffseg_cli.evaluation.attention_methods import (
     true_count,
 )
 from diffseg_cli.evaluation.kmeans_plus_plus import kmeans_plus_plus
-from diffseg_cli.evaluation.methods import make_methods, parse_methods
+from diffseg_cli.evaluation.method_choices import parse_methods
+from diffseg_cli.evaluation.methods import make_methods
 from diffseg_cli.evaluation.types import VOID, AnnotatedImage
 from diffseg_core import AttentionMaps
 

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from diffseg_cli.batch.settings import CaptureSettings, ModelChoice
-from diffseg_cli.evaluation.methods import make_methods, parse_methods
+from diffseg_cli.evaluation.method_choices import parse_methods
+from diffseg_cli.evaluation.methods import make_methods
 from diffseg_cli.evaluation.types import AnnotatedImage
 from diffseg_core.errors import InvalidSettingError
 
@@ -49,6 +50,10 @@ def test_a_sweep_has_a_setting_for_each_number() -> None:
         ("diffseg", ["diffseg"], [("",)]),
         ("slic:8", ["slic:8"], [("",)]),
         ("slic:8,8", ["slic:8"], [("",)]),
+        ("diffcut,cut", ["diffcut:0.5", "cut:0.5"], [("",), ("",)]),
+        ("diffcut:0.70", ["diffcut:0.7"], [("",)]),
+        ("diffcut:.3,0.5,0.50,0.7,slic:8", ["diffcut", "slic:8"], [("0.3", "0.5", "0.7"), ("",)]),
+        ("features-hierarchy,both-hierarchy:10", ["features-hierarchy", "both-hierarchy:10"], [("",), ("",)]),
         ("slic:8,16,one-segment", ["slic", "one-segment"], [("8", "16"), ("",)]),
         ("kmeans,grid:3", ["kmeans:6", "grid:3"], [("",), ("",)]),
         ("felzenszwalb", ["felzenszwalb"], [("200", "400", "800", "1600")]),
@@ -74,6 +79,12 @@ def test_all_methods_are_those_that_the_data_set_allows() -> None:
         ("slic:1", "from 2 .segments. for slic, got '1'"),
         ("slic:8,x", "got 'x'"),
         ("diffseg:3", "no number for the method diffseg"),
+        ("slic:8,0.5", "whole number from 2 .segments. for slic, got '0.5'"),
+        ("diffcut:0.95", r"from 0\.01 to 0\.9 \(threshold\) for diffcut, got '0.95'"),
+        ("cut:0", r"from 0\.01 to 0\.9 \(threshold\) for cut, got '0'"),
+        ("diffcut:much", "got 'much'"),
+        ("diffcut:0.5,nan", "got 'nan'"),
+        ("both-hierarchy:0.5", "whole number from 0 .segments. for both-hierarchy, got '0.5'"),
     ],
 )
 def test_methods_that_are_not_there_are_refused(text: str, message: str) -> None:

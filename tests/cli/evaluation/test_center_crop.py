@@ -29,6 +29,22 @@ def test_labels_take_the_nearest_pixel_of_the_central_square() -> None:
     assert CenterCrop(4).of_labels(labels.T).tolist() == square.T.tolist()
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "side", "top", "left"),
+    [(5, 8, 4, 0, 2), (5, 7, 4, 0, 2), (6, 7, 5, 0, 1), (7, 4, 3, 2, 0), (6, 12, 5, 0, 4), (1, 1, 1, 0, 0)],
+)
+def test_the_square_of_diffcut_is_a_pixel_smaller(
+    height: int, width: int, side: int, top: int, left: int
+) -> None:
+    # As torchvision's CenterCrop of min(H, W) − 1: it starts at int(round((H − c) / 2.0)).
+    labels = np.arange(height * width).reshape(height, width)
+    square = labels[top : top + side, left : left + side]
+    crop = CenterCrop(side, is_diffcut=True)
+    assert crop.of_labels(labels).tolist() == square.tolist()
+    pixels = np.repeat(labels.astype(np.uint8)[:, :, None], 3, axis=2)
+    assert np.array(crop.of_image(Image.fromarray(pixels)))[:, :, 0].tolist() == square.tolist()
+
+
 def test_images_are_resized_between_pixel_centres_without_smoothing() -> None:
     row = np.array([9, 0, 100, 200, 40, 9], np.uint8)  # the central square: 0, 100, 200, 40
     image = Image.fromarray(np.broadcast_to(row[:, None], (4, 6, 3)).copy())

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_datasets import (
+    DIFFCUT_SQUARES,
     HEIGHT,
     MAKERS,
     SQUARES,
@@ -30,7 +31,8 @@ def test_every_image_has_a_name_of_its_own_and_annotations_of_its_size(name: str
     assert list(dataset.names) == names
     for image in map(dataset.load, dataset.names):
         size = (image.pixels.height, image.pixels.width)
-        assert size == ((512, 512) if name in SQUARES else (HEIGHT, WIDTH))
+        side = 512 if name in SQUARES else 1024 if name in DIFFCUT_SQUARES else None
+        assert size == ((side, side) if side else (HEIGHT, WIDTH))
         assert image.pixels.mode == "RGB"
         for labels in (*image.segments, *(() if image.classes is None else (image.classes,))):
             assert labels.shape == size
@@ -43,7 +45,9 @@ def test_what_is_measured_is_annotated(name: str, tmp_path: Path) -> None:
     names = MAKERS[name](tmp_path)
     dataset = open_dataset(name, tmp_path)
     image = dataset.load(names[0])
-    assert ("classes" in dataset.measures) == (image.classes is not None) == bool(dataset.class_names)
+    has_classes = bool(dataset.measures & {"classes", "background"})
+    assert has_classes == (image.classes is not None) == bool(dataset.class_names)
+    assert ("background" in dataset.measures) == (name in DIFFCUT_SQUARES)
     assert ("segments" in dataset.measures) == (len(image.segments) == 1)
     assert ("annotators" in dataset.measures) == (len(image.segments) > 1)
     assert ("boundaries" in dataset.measures) == bool(image.boundaries)
@@ -78,6 +82,12 @@ def test_a_root_without_the_data_set_is_refused_with_the_layout_and_where_to_get
         ("cocostuff27", "stuffthingmaps_trainval2017/val2017/000000000140.png"),
         ("cocostuff27", "Coco164kFull_Stuff_Coarse_7.txt"),
         ("cityscapes27", "gtFine/val/lindau/lindau_000001_000019_gtFine_labelIds.png"),
+        ("coco-object", "stuffthingmaps_trainval2017/val2017/000000000140.png"),
+        ("voc", "VOCdevkit/VOC2012/JPEGImages/2007_000034.jpg"),
+        ("voc", "VOCdevkit/VOC2012/SegmentationClass/2007_000034.png"),
+        ("voc", "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt"),
+        ("context", "VOCdevkit/VOC2010/SegmentationClassContext/2008_000003.png"),
+        ("context", "VOCdevkit/VOC2010/ImageSets/SegmentationContext/val.txt"),
         ("coco27-panoptic", "panoptic/000000000010.png"),
         ("coco27-panoptic", "coco27/000000000010.png"),
         ("bsds500", "BSR/BSDS500/data/groundTruth/val/101086.mat"),
@@ -106,6 +116,8 @@ def test_only_the_first_of_many_missing_files_is_named(tmp_path: Path) -> None:
         ("cityscapes27", "gtFine/val/lindau/lindau_000000_000019_gtFine_labelIds.png"),
         ("coco27-panoptic", "panoptic/000000000009.png"),
         ("coco27-panoptic", "coco27/000000000009.png"),
+        ("voc", "VOCdevkit/VOC2012/SegmentationClass/2007_000033.png"),
+        ("context", "VOCdevkit/VOC2010/SegmentationClassContext/2008_000002.png"),
         ("folder", "labels/made_0.png"),
     ],
 )
@@ -125,6 +137,15 @@ def test_an_annotation_of_another_size_is_refused(name: str, file: str, tmp_path
         ("cocostuff27", "stuffthingmaps_trainval2017/val2017/000000000139.png", 182, r"0\.\.181, 255 in"),
         ("cityscapes27", "gtFine/val/lindau/lindau_000000_000019_gtFine_labelIds.png", 255, r"0\.\.33 in"),
         ("coco27-panoptic", "coco27/000000000009.png", 27, r"0\.\.26, 255 in"),
+        (
+            "coco-object",
+            "stuffthingmaps_trainval2017/val2017/000000000139.png",
+            11,
+            r"0\.\.10, 12\.\.24, .* in",
+        ),
+        ("voc", "VOCdevkit/VOC2012/SegmentationClass/2007_000033.png", 21, r"0\.\.20, 255 in"),
+        ("context", "VOCdevkit/VOC2010/SegmentationClassContext/2008_000002.png", 60, r"0\.\.59 in"),
+        ("context", "VOCdevkit/VOC2010/SegmentationClassContext/2008_000002.png", 255, r"0\.\.59 in"),
     ],
 )
 def test_a_value_that_is_no_class_is_refused(
@@ -166,6 +187,8 @@ def test_a_damaged_file_is_named(
         ("bsds500", {"resolution": 512}, "no resolution for bsds500, got 512.*split"),
         ("cocostuff27", {"void": 0}, "no void for cocostuff27, got 0.*resolution"),
         ("cityscapes27", {"resolution": 0}, "at least 1 pixel, got 0"),
+        ("voc", {"split": "train"}, "no split for voc, got 'train'.*resolution"),
+        ("context", {"resolution": 0}, "at least 1 pixel, got 0"),
         ("bsds500", {"split": "dev"}, "train, val, test, got 'dev'"),
         ("folder", {"void": -1}, r"0\.\.16777215, got -1"),
     ],

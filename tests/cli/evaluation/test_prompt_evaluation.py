@@ -12,8 +12,8 @@ from PIL import Image
 from diffseg_cli.commands import main
 from diffseg_cli.errors import DatasetError
 from diffseg_cli.evaluation.baselines import pixel_walker
-from diffseg_cli.evaluation.click_protocol import box_of, click_ious, clicks_needed, next_click, object_iou
 from diffseg_cli.evaluation.datasets.objects import AnnotatedObject, ObjectFolder
+from diffseg_core.checking.click_protocol import box_of, click_ious, clicks_needed, next_click, object_iou
 from diffseg_core.editing.points import Point
 from diffseg_core.prompting.prompts import Box, Click
 

@@ -1,0 +1,184 @@
+"""Capturing a diffusers UNet: its self-attention layers, computed by the accumulator."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..errors import CaptureError
+from ..grid import GridSize
+from .accumulator import AttentionAccumulator
+from .diffusers_prompts import Encoding, Prompt
+from .maps import Evidence
+from .resolutions import Resolutions, select_levels
+from .working_size import MULTIPLE
+
+if TYPE_CHECKING:
+    from diffusers.models.attention_processor import Attention
+
+SUPPORTED_UNETS = "SD 1.x, SD 2.x, SDXL, SSD-1B, Segmind Vega, KOALA"
+BLOCKS = ".transformer_blocks"
+
+
+@dataclass(frozen=True)
+class UNetCapture:
+    """How the self-attention of one UNet is captured; see `diffusers_capture.Backbone`.
+
+    Attention processors stand in for the UNet's own, in every release of diffusers from 0.30 on.
+    """
+
+    model: Any  # a UNet2DConditionModel
+    pipeline: Any
+    resolutions: Resolutions = "all"  # which to capture; see `select_levels`
+    multiple: int = MULTIPLE  # pixels: every resolution then divides the image without rest
+
+    @property
+    def native_side(self) -> int:
+        """Side in pixels of the square images that the model was trained on."""
+        return self.model.config.sample_size * self.pipeline.vae_scale_factor
+
+    @property
+    def is_xl(self) -> bool:
+        """Whether it is of SDXL's class: it is told the image's size and a pooled embedding."""
+        return self.model.config.addition_embed_type == "text_time"
+
+    @property
+    def evidence(self) -> Evidence:
+        """What is better known to tell segments apart: in SDXL's class the features (DiffCut)."""
+        return "features" if self.is_xl else "attention"
+
+    @property
+    def encoding(self) -> Encoding:
+        """Of a prompt."""
+        return Encoding(("text_encoder",), ("embeds", "", "pooled") if self.is_xl else ("embeds",))
+
+    def check(self, size: GridSize) -> None:
+        """Images of every working size are seen."""
+
+    def noised(self, latents: torch.Tensor, noise: torch.Tensor, level: int) -> torch.Tensor:
+        """Latents with the noise of a level."""
+        kept = self.pipeline.scheduler.alphas_cumprod[self._timestep(level)].item()
+        return latents * kept**0.5 + noise * (1.0 - kept) ** 0.5
+
+    def gather(
+        self,
+        latents: torch.Tensor,
+        level: int,
+        prompt: Prompt,
+        size: GridSize,
+        accumulator: AttentionAccumulator,
+    ) -> None:
+        """Run the model once, and gather what was chosen.
+
+        Args:
+            latents: ``[B, C, h, w]``, as the model is to see them.
+            level: of noise, which the model is told: the timestep.
+            prompt: for all images.
+            size: of the images, in pixels.
+            accumulator: gathers.
+
+        Raises:
+            CaptureError: an attention layer did not run.
+        """
+        dtype, batch = self.model.dtype, len(latents)
+        prompt = prompt.expanded(batch, latents.device, dtype)
+        conditions = {}
+        if self.is_xl and prompt.pooled is not None:
+            time_ids = torch.tensor([[*size, 0, 0, *size]]).to(latents.device, dtype)
+            conditions = {"text_embeds": prompt.pooled, "time_ids": time_ids.expand(batch, -1)}
+        with _capturing(self.model, self.resolutions, accumulator):
+            self.model(
+                latents.to(dtype),
+                self._timestep(level),
+                encoder_hidden_states=prompt.embeds,
+                added_cond_kwargs=conditions or None,
+            )
+
+    def _timestep(self, level: int) -> int:
+        return min(level, self.pipeline.scheduler.config.num_train_timesteps - 1)
+
+
+class _CaptureProcessor:
+    """Attention processor that lets the accumulator compute a self-attention layer."""
+
+    def __init__(self, accumulator: AttentionAccumulator, name: str, places: _Places) -> None:
+        self.accumulator = accumulator
+        self.name = name
+        self.places = places
+        self.calls = 0
+
+    def __call__(self, attn: Attention, hidden_states: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+        def heads(projection: torch.nn.Module) -> torch.Tensor:
+            return projection(hidden_states).unflatten(2, (attn.heads, -1)).transpose(1, 2)
+
+        self.calls += 1
+        query, key, value = heads(attn.to_q), heads(attn.to_k), heads(attn.to_v)
+        output = self.accumulator.attend(query, key, value, self.places.grid)
+        return attn.to_out[1](attn.to_out[0](output.transpose(1, 2).flatten(2)))
+
+
+class _Places:
+    """The grid of the tokens within the transformer that is running."""
+
+    def __init__(self) -> None:
+        self.grid = GridSize(0, 0)
+
+    def remember(self, module: torch.nn.Module, arguments: tuple[Any, ...]) -> None:
+        """Forward pre-hook of the transformer around the layers."""
+        self.grid = GridSize(*arguments[0].shape[2:])
+
+
+@contextmanager
+def _capturing(unet: Any, resolutions: Resolutions, accumulator: AttentionAccumulator) -> Iterator[None]:
+    """Within the context the UNet's self-attention runs through the accumulator."""
+    attentions = [name for name, _ in unet.named_modules() if name.endswith(".attn1")]
+    transformers = dict.fromkeys(name.rpartition(BLOCKS)[0] for name in attentions)
+    levels = {name: _level(name, len(unet.down_blocks)) for name in transformers}
+    chosen = select_levels(levels.values(), resolutions)
+    featured = _featured(attentions)
+    processors = []
+    places = _Places()
+
+    def keep(module: Any, arguments: Any, output: torch.Tensor) -> None:
+        accumulator.keep_features(output, places.grid)
+
+    with ExitStack() as afterwards:
+        for name in levels:
+            transformer = unet.get_submodule(name)
+            afterwards.callback(transformer.register_forward_pre_hook(places.remember).remove)
+            for index, block in enumerate(transformer.transformer_blocks):
+                layer = f"{name}{BLOCKS}.{index}.attn1"
+                if layer == featured:
+                    afterwards.callback(block.attn1.register_forward_hook(keep).remove)
+                if levels[name] in chosen:
+                    processor = _CaptureProcessor(accumulator, layer, places)
+                    afterwards.callback(block.attn1.set_processor, block.attn1.processor)
+                    block.attn1.set_processor(processor)
+                    processors.append(processor)
+        yield
+    silent = [processor.name for processor in processors if processor.calls != 1]
+    if silent:
+        raise CaptureError(
+            f"Expected every self-attention layer to run once, but {silent[0]} did not "
+            f"({len(silent)} of {len(processors)}). A compiled UNet or a cache that skips blocks does "
+            "this: pass the pipeline without it."
+        )
+
+
+def _featured(attentions: list[str]) -> str | None:
+    """The layer whose output are the features: the encoder's last, as in DiffCut; None where it has none."""
+    return next((name for name in reversed(attentions) if name.startswith("down_blocks.")), None)
+
+
+def _level(name: str, depth: int) -> int:
+    """How often the latent was halved at a layer, from its name in the UNet."""
+    block = re.match(r"(down|up)_blocks\.(\d+)\.", name)
+    if block is None:
+        return depth - 1  # the middle block
+    index = int(block[2])
+    return index if block[1] == "down" else depth - 1 - index
