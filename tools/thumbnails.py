@@ -136,12 +136,10 @@ def click_an_object(scene: Scene) -> Image.Image:
 
 
 def clicked_object(scene: Scene) -> Image.Image:
-    """A click on a thing, and the thing cut out."""
+    """Clicks on a thing, and the thing."""
     clicks = [(203, 156), (203, 340)]
     found, _ = find_object(scene.nested(), scene.photograph, [Click(Point(*each)) for each in clicks])
-    mask = mask_image(found.union()[0])
-    cut_out = Image.composite(scene.photograph, _chequered(mask.size), mask)
-    return _halves(_outlined(scene.photograph, mask, clicks), cut_out)
+    return _outlined(scene.photograph, mask_image(found.union()[0]), clicks)
 
 
 def cuts(scene: Scene) -> Image.Image:
@@ -215,8 +213,9 @@ def edges(scene: Scene) -> Image.Image:
 def main() -> None:
     """Make them all."""
     segmenter = Segmenter(ModelChoice(device="cpu", precision="float32"), DEMO_CAPTURE)
-    coffee, pagoda = (
-        Scene(segmenter, read_image(DEMONSTRATIONS[name].photograph)) for name in ("coffee", "pagoda")
+    coffee, pagoda, dahlia = (
+        Scene(segmenter, read_image(DEMONSTRATIONS[name].photograph))
+        for name in ("coffee", "pagoda", "dahlia")
     )
     made: dict[str, Callable[[], Image.Image]] = {
         "workflows/as_in_the_paper.jpg": lambda: coffee.overlay(coffee.merged()),
@@ -226,7 +225,7 @@ def main() -> None:
         "workflows/click_and_inpaint.jpg": lambda: click_and_inpaint(coffee),
         "workflows/click_an_object_and_inpaint_it.jpg": lambda: click_an_object(coffee),
         "workflows/flux_click_an_object.jpg": lambda: clicked_object(pagoda),
-        "workflows/sdxl_features.jpg": lambda: cuts(pagoda),
+        "workflows/sdxl_features.jpg": lambda: cuts(dahlia),
         "workflows/one_prompt_per_region.jpg": lambda: regions(coffee),
         "workflows/recolour_an_object.jpg": lambda: recolour(coffee),
         "workflows/replace_the_background.jpg": lambda: background(coffee),
