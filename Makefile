@@ -9,6 +9,10 @@ else
 BIN := .venv/bin
 endif
 
+# Files of tests side by side, each in one thread. The browser's have the machine for themselves: they measure.
+WORKERS ?= 2
+SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help demo serve setup browser lint test-fast test test-front-ends test-accelerator locales images
 .PHONY: bench mutation package clean
@@ -39,11 +43,12 @@ lint: setup  ## Check style and types
 
 test-fast: lint  ## Check style and types, and test the core
 	$(BIN)/python -m diffseg_tools.javascript test
-	$(BIN)/pytest tests/core tests/cli tests/web -m "not slow"
+	$(SIDE_BY_SIDE) tests/core tests/cli tests/web -m "not slow"
 
 test: lint browser  ## Run every test, with ComfyUI 0.30.0 and 0.20.1 and in a browser
 	$(BIN)/python -m diffseg_tools.javascript test
-	$(BIN)/pytest tests
+	$(SIDE_BY_SIDE) tests --ignore tests/browser
+	$(BIN)/pytest tests/browser
 
 test-accelerator: setup  ## Test captures on this machine's accelerator, if it has one
 	$(BIN)/pytest tests/accelerator

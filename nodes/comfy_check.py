@@ -30,7 +30,7 @@ def architecture_name(model: ModelPatcher) -> str:
         UnsupportedModelError: not one of the supported architectures.
     """
     name, parameters = comfy_capture.backbone_of(model).name, _parameters(model)
-    return name if parameters >= SMALL else f"{name} of {parameters / 1e6:.1f} million parameters"
+    return name if parameters >= SMALL else f"{name}-{parameters / 1e6:.1f}M"
 
 
 class CheckCapture:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from diffseg_core import __version__
 from diffseg_core.errors import DiffSegError
 
-from ..commands import compare, evaluate, segment
+from ..commands import check, compare, evaluate, segment
 
 REFUSED, INTERRUPTED = 2, 130
 
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"diffseg {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (segment, evaluate, compare):
+    for command in (segment, evaluate, compare, check):
         command.add_parser(commands)
     args = parser.parse_args(argv)
     try:

@@ -1,0 +1,75 @@
+"""The captures of a check by diffusers, and what is said of the model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from diffseg_core.attention.diffusers_transformers import TRANSFORMERS
+from diffseg_core.attention.maps import AttentionMaps
+from diffseg_core.checking import trials
+from diffseg_core.checking.results import CheckedModel
+
+from .segmenter import Segmenter
+from .settings import DEMO, CaptureSettings, ModelChoice
+
+# The names under which presets are kept, as ComfyUI has them, by the width of the text that the UNet reads.
+UNETS = {768: "SD15", 1024: "SD20", 2048: "SDXL"}
+WHOLE_SDXL = 2_000_000_000  # parameters; its small relatives have fewer
+BOXED = "the model in the box"
+
+
+class CheckCapture(Segmenter):
+    """A model that is loaded once, and captured at one noise level after the other.
+
+    Args:
+        choice: which model, and how it runs.
+        base: the capture's other settings.
+
+    Raises:
+        UnsupportedModelError, InvalidSettingError: as of `Segmenter`.
+    """
+
+    def __init__(self, choice: ModelChoice, base: CaptureSettings) -> None:
+        super().__init__(choice, base)
+        self._base = base
+        self._name = choice.model
+
+    def __call__(self, image: torch.Tensor, settings: trials.CaptureSettings) -> AttentionMaps:
+        """Capture an image, float32 ``[1, H, W, 3]`` in 0..1."""
+        self._capture = replace(self._base, timestep=settings.noise_level, blocks=settings.blocks)
+        return self.capture(image)
+
+    @property
+    def device(self) -> torch.device:
+        """That the model runs on."""
+        device: torch.device = self._pipeline.device
+        return device
+
+    @property
+    def model(self) -> CheckedModel:
+        """What is said of it."""
+        unet = getattr(self._pipeline, "unet", None)
+        net: Any = self._pipeline.transformer if unet is None else unet
+        parameters = sum(each.numel() for each in net.parameters())
+        return CheckedModel(
+            architecture=BOXED if self._name == DEMO else _architecture(net, unet is not None, parameters),
+            parameters=parameters,
+            dtype=str(net.dtype).removeprefix("torch."),
+            device=self.device.type,
+            is_transformer=unet is None,
+            host="diffusers",
+        )
+
+
+def _architecture(net: Any, is_unet: bool, parameters: int) -> str:
+    if not is_unet:
+        kind = type(net).__name__
+        return next((row.name for row in TRANSFORMERS if row.model == kind), kind)
+    width = net.config.cross_attention_dim
+    name = UNETS.get(width, "UNet") if isinstance(width, int) else "UNet"
+    if name == "SDXL" and parameters < WHOLE_SDXL:
+        return f"{name}-{parameters / 1e6:.0f}M"
+    return name

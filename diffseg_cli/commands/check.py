@@ -1,0 +1,193 @@
+"""``diffseg check``: how well a model segments the photographs that come with DiffSeg, and what suits it."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diffseg_core import __version__
+from diffseg_core.errors import InvalidSettingError
+
+from ..batch.settings import DEMO, DEMO_CAPTURE, DEMO_MERGE, CaptureSettings
+from ..commands import options
+from .progress import SECONDS_BETWEEN_LINES, progress_line
+
+if TYPE_CHECKING:
+    from diffseg_core.checking.results import CheckResults
+
+DESCRIPTION = """\
+Runs a model over ten photographs that come with DiffSeg, at several noise levels and settings, and compares
+the segments with objects that people drew there: beside those of the small model in the box, and of colours
+alone, which any model should beat. Says which settings suit the model.
+
+The record (--out) can be attached to an issue: it has figures, times, memory, the versions of DiffSeg and
+PyTorch, and the model's architecture, and no name of a file, a person or a checkpoint.
+
+It can be stopped with Ctrl+C: what was measured until then is printed and written.
+"""
+RECORD = Path("diffseg-check.json")
+DONE, SOME_FAILED, STOPPED = 0, 1, 130
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to those of ``diffseg``."""
+    parser = commands.add_parser(
+        "check",
+        help="measure how well your model segments, and which settings suit it",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--out", type=Path, default=RECORD, metavar="FILE", help=f"the record, as JSON ({RECORD})"
+    )
+    parser.add_argument(
+        "--sheet", type=Path, metavar="FILE", help="also draw the photographs with the segments found (PNG)"
+    )
+    parser.add_argument(
+        "--preset",
+        type=Path,
+        metavar="FILE",
+        help="also keep what suits the model in a file of presets, such as diffseg_presets.json in ComfyUI's "
+        "user folder; not by a quick check, and not of a model that is no better than colours alone",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="four photographs and few settings, to see whether all goes well",
+    )
+    parser.add_argument(
+        "--limit",
+        type=options.whole(1, 10),
+        metavar="N",
+        help="at most so many photographs, as a quick check",
+    )
+    parser.add_argument(
+        "--working-size",
+        type=options.whole(64, 4096),
+        metavar="PIXELS",
+        help="side of a square of the area at which the model works (the model's own; demo model "
+        f"{DEMO_CAPTURE.working_size})",
+    )
+    options.add_model_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check.
+
+    Returns:
+        the exit status: 0 if all was tried, 1 if some settings failed, 130 after an interrupt.
+
+    Raises:
+        DiffSegError: the model cannot be loaded, or nothing could be measured.
+    """
+    import torch
+
+    from diffseg_core.checking.presets import preset_of, read_presets, write_preset
+    from diffseg_core.checking.run import Check, check_measured
+    from diffseg_core.checking.trials import plan_for
+
+    from ..batch.check_capture import CheckCapture
+
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    if args.preset is not None:
+        read_presets(args.preset)  # a damaged file is told before the work
+    for path in filter(None, (args.out, args.sheet)):
+        if path.is_dir():
+            raise InvalidSettingError(f"Expected a file to write, got the folder {path}: name a file in it.")
+    is_demo = args.model == DEMO
+    base = DEMO_CAPTURE if is_demo else CaptureSettings()
+    if args.working_size is not None:
+        base = replace(base, working_size=args.working_size)
+    capture = CheckCapture(options.model_choice(args), base)
+    plan = plan_for(
+        capture.model.is_transformer,
+        quick=args.quick,
+        default_level=base.timestep,
+        **({"default_threshold": DEMO_MERGE.merge_threshold} if is_demo else {}),
+    )
+    if args.limit is not None:
+        plan = replace(plan, photographs=plan.photographs[: args.limit], is_quick=True)
+    progress = _Progress()
+    check = Check(capture, capture.model, plan, capture.device, progress)
+    status = DONE
+    try:
+        results = check.run()
+    except KeyboardInterrupt:
+        results, status = check.results, STOPPED
+    progress.close()
+    _hand_out(results, args)
+    if status == STOPPED:
+        print("diffseg: interrupted; the record holds what was measured until then", file=sys.stderr)
+        return status
+    check_measured(results)
+    preset = preset_of(results)
+    if args.preset is not None and preset is not None:
+        write_preset(args.preset, preset)
+        print(f"The preset of {preset.architecture} is kept in {args.preset}.")
+    return SOME_FAILED if results.failures else DONE
+
+
+def _hand_out(results: CheckResults, args: argparse.Namespace) -> None:
+    """Print the report, and write the files."""
+    from diffseg_core.checking.record import as_json
+    from diffseg_core.checking.report import as_text
+    from diffseg_core.checking.sheet import draw_sheet
+
+    print(as_text(results, __version__))
+    _write(args.out, as_json(results, __version__).encode())
+    print(f"The record is in {args.out}: attach it to an issue to tell others how this model does.")
+    if args.sheet is not None and results.labels:
+        from PIL import Image
+
+        file = io.BytesIO()
+        pixels = (draw_sheet(results)[0] * 255).round().byte().numpy()
+        Image.fromarray(pixels).save(file, "PNG")
+        _write(args.sheet, file.getvalue())
+
+
+def _write(path: Path, content: bytes) -> None:
+    from diffseg_core.output.atomic_files import write_atomic
+
+    try:
+        write_atomic(path, content)
+    except OSError as error:
+        raise InvalidSettingError(
+            f"Expected a file that can be written, got {path}: {error.strerror}. Choose another."
+        ) from error
+
+
+class _Progress:
+    """On standard error: a bar on a terminal, a line now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None  # tqdm's
+        self._started = self._written = 0.0
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        if sys.stderr.isatty():
+            if self._bar is None:
+                from tqdm import tqdm
+
+                self._bar = tqdm(total=total, unit=" steps", dynamic_ncols=True)
+            self._bar.set_postfix_str(what, refresh=False)
+            self._bar.update(done - self._bar.n)
+            return
+        now = time.monotonic()
+        if not self._started:
+            self._started = self._written = now
+        elif now - self._written >= SECONDS_BETWEEN_LINES and done < total:
+            line = progress_line(done, total, now - self._started, "steps")
+            print(f"{line}: {what}", file=sys.stderr, flush=True)
+            self._written = now
+
+    def close(self) -> None:
+        """Leave the bar where it is."""
+        if self._bar is not None:
+            self._bar.close()

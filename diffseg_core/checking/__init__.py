@@ -1,0 +1,1 @@
+"""How well a model segments ten bundled photographs, and which settings suit it."""

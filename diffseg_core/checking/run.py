@@ -1,0 +1,212 @@
+"""Going through the plan: captures, segments, measures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Protocol
+
+import torch
+
+from ..attention.maps import AttentionMaps
+from ..cutting.segment_cut import segment_cut
+from ..errors import CaptureError, DiffSegError
+from ..merging.segment import segment
+from ..nested.segment_nested import segment_nested
+from ..prompting.object_finder import ObjectFinder
+from ..segments import Segments
+from .choice import best_trial
+from .clicks import ClickCounts, count_clicks
+from .colours import colour_tree
+from .measures import measure
+from .memory import peak_memory, reset_peak
+from .photographs import Photograph, read_photographs
+from .results import CaptureCost, CheckedModel, CheckResults, TrialResult
+from .trials import CaptureSettings, Plan, Trial, evidences_of
+
+# What a model that cannot serve, or a setting that it does not take, may raise. An interrupt is none of them.
+FAILURES = (
+    DiffSegError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+class Capture(Protocol):
+    """What a host does: run its model over one photograph."""
+
+    def __call__(self, image: torch.Tensor, settings: CaptureSettings) -> AttentionMaps:
+        """Capture an image, float32 ``[1, H, W, 3]`` in 0..1; the same tensor each time for a photograph."""
+
+
+class Check:
+    """One check of one model.
+
+    Args:
+        capture: runs the model.
+        model: what is said of it.
+        plan: what is tried.
+        device: that the model runs on.
+        on_step: called with the number of steps done, their total and what was done; what it raises ends the
+            check, as does what ``on_work`` raises.
+        on_work: called many times meanwhile.
+
+    Attributes:
+        results: what was found so far, also when the check was ended.
+    """
+
+    def __init__(
+        self,
+        capture: Capture,
+        model: CheckedModel,
+        plan: Plan,
+        device: torch.device,
+        on_step: Callable[[int, int, str], None] = lambda done, total, what: None,
+        on_work: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.results = CheckResults(model, plan)
+        self._capture = capture
+        self._plan = plan
+        self._device = device
+        self._on_step = on_step
+        self._on_work = on_work
+        self._photographs = read_photographs(plan.photographs)
+        passes = len(plan.captures) + len(plan.blocks) + 4  # the control, and clicks on it and two captures
+        self._done, self._total = 0, (passes + bool(plan.thresholds)) * len(plan.photographs)
+
+    @torch.inference_mode()
+    def run(self) -> CheckResults:
+        """Go through the plan. A setting that fails is noted in the results, and the rest is done.
+
+        Returns:
+            the results.
+        """
+        default, *others = self._plan.captures
+        self._try(default, sweeps=True)
+        trees = dict(self._colours())
+        for settings in others:
+            self._try(settings)
+        best = best_trial(self.results)
+        if best is not None:
+            for blocks in self._plan.blocks:
+                self._try(replace(best.capture, blocks=blocks))
+            best = best_trial(self.results)
+        if best is not None and best.capture != default and self._plan.thresholds:
+            self._try(best.capture, hierarchies=False, sweeps=True)
+        self._click(None, trees)
+        for trial in dict.fromkeys((self.results.default, best)):
+            if trial is not None and trial in self.results.finished("hierarchy"):
+                self._click(trial, {})
+        self.results.is_complete = True
+        self._on_step(self._total, self._total, "done")
+        return self.results
+
+    def _try(self, settings: CaptureSettings, hierarchies: bool = True, sweeps: bool = False) -> None:
+        """Capture every photograph at one setting, and measure segments of it."""
+        try:
+            for photograph in self._photographs:
+                maps = self._captured(photograph, settings)
+                for trial in self._trials(settings, maps, hierarchies, sweeps):
+                    self._measure(trial, photograph, maps)
+                self._step(f"noise level {settings.noise_level}, {photograph.name}")
+        except FAILURES as error:
+            self.results.failures[settings] = error.with_traceback(None)  # which would keep the tensors
+        kept = {self.results.default, best_trial(self.results)}
+        self.results.labels = {trial: each for trial, each in self.results.labels.items() if trial in kept}
+
+    def _trials(
+        self, settings: CaptureSettings, maps: AttentionMaps, hierarchies: bool, sweeps: bool
+    ) -> Iterator[Trial]:
+        evidences = evidences_of(maps)
+        if self.results.evidence is None:
+            self.results.evidence = evidences[0]
+        if hierarchies:
+            yield from (Trial(settings, "hierarchy", evidence) for evidence in evidences)
+        if sweeps:
+            yield from (Trial(settings, "merging", threshold=each) for each in self._plan.thresholds)
+            if maps.features is not None and hierarchies:
+                yield Trial(settings, "cut")
+
+    def _captured(self, photograph: Photograph, settings: CaptureSettings) -> AttentionMaps:
+        cost = self.results.costs.setdefault(settings, CaptureCost())
+        reset_peak(self._device)
+        started = time.perf_counter()
+        maps = self._capture(photograph.images.colours, settings)
+        cost.seconds += time.perf_counter() - started
+        cost.captured += 1
+        cost.peak_memory = max(filter(None, (cost.peak_memory, peak_memory(self._device))), default=None)
+        self._on_work()
+        return maps
+
+    def _measure(self, trial: Trial, photograph: Photograph, maps: AttentionMaps) -> None:
+        started = time.perf_counter()
+        labels = self._segments(trial, photograph, maps).labels[0].cpu().numpy()
+        result = self.results.trials.setdefault(trial, TrialResult(trial))
+        result.seconds += time.perf_counter() - started
+        result.measures[photograph.name] = measure(labels, photograph.truth)
+        if trial.method == "hierarchy":
+            self.results.labels.setdefault(trial, {})[photograph.name] = labels
+
+    def _segments(self, trial: Trial, photograph: Photograph, maps: AttentionMaps) -> Segments:
+        images = photograph.images
+        if trial.method == "merging":
+            assert trial.threshold is not None
+            return segment(maps, images.size, merge_threshold=trial.threshold, on_step=self._on_work)
+        if trial.method == "cut":
+            return segment_cut(maps, images, on_step=self._on_work)
+        return segment_nested(maps, images, evidence=trial.evidence or "automatic", on_step=self._on_work)
+
+    def _colours(self) -> Iterator[tuple[str, ObjectFinder]]:
+        for photograph in self._photographs:
+            image = photograph.images.colours[0]
+            tree = colour_tree(image, self._on_work)
+            cut = Segments.of_hierarchies([tree], [tree.automatic_number()])
+            self.results.colours[photograph.name] = measure(cut.labels[0].numpy(), photograph.truth)
+            self._step(f"colours alone, {photograph.name}")
+            yield photograph.name, ObjectFinder(tree, image, attention=False)
+
+    def _click(self, trial: Trial | None, finders: dict[str, ObjectFinder]) -> None:
+        counts = ClickCounts(self._plan.clicks)
+        self.results.clicks[trial] = counts
+        try:
+            for photograph in self._photographs:
+                if trial is None:
+                    finder = finders[photograph.name]
+                else:
+                    maps = self._captured(photograph, trial.capture)
+                    tree = self._segments(trial, photograph, maps).hierarchies[0]
+                    finder = ObjectFinder(tree, photograph.images.colours[0])
+                counts.counts[photograph.name] = count_clicks(
+                    finder, photograph, self._plan.clicks, self._on_work
+                )
+                self._step(f"clicks, {photograph.name}")
+        except FAILURES as error:
+            if trial is None:
+                raise
+            self.results.failures[trial.capture] = error.with_traceback(None)
+
+    def _step(self, what: str) -> None:
+        self._done += 1
+        self._on_step(min(self._done, self._total), self._total, what)
+
+
+def check_measured(results: CheckResults) -> None:
+    """Refuse results without any figure of the model.
+
+    Raises:
+        DiffSegError: why the first capture failed.
+    """
+    if results.trials or not results.failures:
+        return
+    error = next(iter(results.failures.values()))
+    if isinstance(error, DiffSegError):
+        raise error
+    raise CaptureError(
+        f"Expected a model that can be captured, got {type(error).__name__}: {error}. Nothing was measured."
+    )

@@ -1,0 +1,142 @@
+"""DiffSeg Check Model: how well the loaded model segments, and which settings suit it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import comfy.utils
+import folder_paths
+from comfy_api.latest import io, ui
+
+from ..diffseg_core import __version__
+from ..diffseg_core.checking.presets import preset_of, read_presets
+from ..diffseg_core.checking.record import as_json
+from ..diffseg_core.checking.report import as_text
+from ..diffseg_core.checking.results import CheckResults
+from ..diffseg_core.checking.run import Check, check_measured
+from ..diffseg_core.checking.sheet import draw_sheet
+from ..diffseg_core.checking.trials import plan_for
+from ..diffseg_core.output.atomic_files import write_atomic
+from . import comfy_capture
+from .capture import UNCONNECTED, _checked_clip
+from .comfy_check import CheckCapture
+from .comfy_conditioning import empty_prompt
+from .presets import keep_preset, presets_path
+from .progress import stop_if_interrupted
+from .types import CATEGORY
+
+PREFIX = "DiffSeg/check"
+
+
+class DiffSegCheckModel(io.ComfyNode):
+    """Ten photographs with drawn objects, many settings, one report."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSegCheckModel",
+            display_name="DiffSeg Check Model",
+            category=CATEGORY,
+            description=(
+                "Measures how well the loaded model segments ten photographs that come with this pack, "
+                "beside the demo model and colours alone, and says which noise level, evidence, blocks and "
+                "merge threshold suit it. Writes the figures to the output folder as JSON, without names or "
+                "paths, to be attached to an issue, and keeps a preset for the model's architecture. Takes "
+                "minutes: the model runs some ninety times."
+            ),
+            search_aliases=["benchmark", "quality", "calibrate", "best settings", "preset", "diffseg"],
+            inputs=[
+                io.Model.Input(
+                    "model", tooltip="Any model that DiffSeg Capture Attention takes. It is not changed."
+                ),
+                io.Vae.Input("vae", tooltip="The VAE of the model."),
+                io.Clip.Input(
+                    "clip",
+                    optional=True,
+                    tooltip="The CLIP of the model, to encode the empty prompt. For a model without text, "
+                    "such as DiffSeg Demo Model, leave clip and conditioning unconnected.",
+                ),
+                io.Conditioning.Input(
+                    "conditioning",
+                    optional=True,
+                    tooltip="Instead of clip: a CLIP Text Encode. It wins where both are connected.",
+                ),
+                io.Boolean.Input(
+                    "quick",
+                    default=False,
+                    tooltip="Four photographs and few settings, to see whether all goes well. It keeps no "
+                    "preset.",
+                ),
+            ],
+            outputs=[
+                io.String.Output(display_name="report", tooltip="Figures and advice, as text with a table."),
+                io.Image.Output(
+                    display_name="sheet",
+                    tooltip="The photographs, with the segments at the settings that suit the model best.",
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: Any,
+        vae: Any,
+        quick: bool,
+        clip: Any = UNCONNECTED,
+        conditioning: list[Any] | None = None,
+    ) -> io.NodeOutput:
+        read_presets(presets_path())  # a damaged file is told before the work
+        if conditioning is None:
+            name = comfy_capture.backbone_of(model).name
+            conditioning = empty_prompt(model, name, _checked_clip(clip))
+        capture = CheckCapture(model, vae, conditioning)
+        bar = comfy.utils.ProgressBar(1)
+
+        def on_step(done: int, total: int, what: str) -> None:
+            bar.update_absolute(done, total)
+            cls._tell(f"{done} of {total}: {what}")
+
+        results = Check(
+            capture,
+            capture.model,
+            plan_for(capture.model.is_transformer, quick),
+            comfy.model_management.get_torch_device(),
+            on_step=on_step,
+            on_work=stop_if_interrupted,
+        ).run()
+        check_measured(results)
+        report = as_text(results, __version__) + f"\nThe record is in the output folder: {_save(results)}\n"
+        preset = preset_of(results)
+        if preset is not None:
+            keep_preset(preset)
+            report += f"The preset of {preset.architecture} is kept.\n"
+        cls._tell(report)
+        sheet = draw_sheet(results)
+        shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **ui.PreviewText(report).as_dict()}
+        return io.NodeOutput(report, sheet.to(comfy.model_management.intermediate_device()), ui=shown)
+
+    @classmethod
+    def _tell(cls, text: str) -> None:
+        """Show a text on the node, where there is a browser to show it."""
+        module = sys.modules.get("server")  # not there where ComfyUI's nodes are used without its server
+        server = getattr(getattr(module, "PromptServer", None), "instance", None)
+        node_id = cls.hidden.unique_id if cls.hidden else None
+        if server is not None and node_id:
+            server.send_progress_text(text, str(node_id))
+
+
+def _save(results: CheckResults) -> str:
+    """Write the record under the next free number; returns its name within the output folder."""
+    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+        PREFIX, folder_paths.get_output_directory()
+    )
+    while (file := Path(folder) / f"{name}_{counter:05}_.json").exists():
+        counter += 1
+    write_atomic(file, as_json(results, __version__).encode())
+    return (Path(subfolder) / file.name).as_posix()

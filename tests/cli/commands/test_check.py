@@ -1,0 +1,189 @@
+"""``diffseg check`` as people call it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from small_photographs import smaller
+
+from diffseg_cli.batch.check_capture import CheckCapture
+from diffseg_cli.batch.settings import DEMO_CAPTURE, ModelChoice
+from diffseg_cli.commands import main
+from diffseg_core.checking import run, sheet, trials
+from diffseg_core.checking.boxed_model import FILE, boxed_model
+from diffseg_core.checking.photographs import read_photographs
+from diffseg_core.checking.presets import read_presets
+from diffseg_core.checking.run import Check
+from diffseg_core.errors import CaptureError
+
+SMALL = ["--quick", "--limit", "2", "--working-size", "128"]
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Small photographs, two noise levels, few clicks, and an empty current folder."""
+    for module in (run, sheet):
+        monkeypatch.setattr(module, "read_photographs", lambda names: smaller(read_photographs(names)))
+    monkeypatch.setattr(trials, "QUICK_PHOTOGRAPHS", ("coffee", "taipei"))
+    monkeypatch.setattr(trials, "QUICK_LEVELS", (300,))
+    monkeypatch.setattr(trials, "QUICK_THRESHOLDS", (0.5,))
+    monkeypatch.setattr(trials, "QUICK_CLICKS", 2)
+    monkeypatch.chdir(tmp_path)
+
+
+def random_weights(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], None]) -> None:
+    """Have commands load the model in the box with other weights."""
+    plain = CheckCapture.__init__
+
+    def make(self: CheckCapture, *args: Any) -> None:
+        plain(self, *args)
+        change(self._pipeline.unet)
+
+    monkeypatch.setattr(CheckCapture, "__init__", make)
+
+
+@pytest.mark.usefixtures("few")
+def test_a_quick_check_prints_a_report_and_leaves_a_record_and_a_sheet(capsys, tmp_path):
+    presets = tmp_path / "presets.json"
+    assert main(["check", *SMALL, "--sheet", "sheet.png", "--preset", str(presets)]) == 0
+    text = capsys.readouterr().out
+    assert "A quick check of the model in the box (1.7 million parameters, float32 on cpu)" in text
+    for row in ("this model, chosen settings", "this model, default settings", "colours alone"):
+        assert row in text
+    record = json.loads((tmp_path / "diffseg-check.json").read_text())
+    assert set(record) == {
+        *("format", "version", "diffseg", "torch", "host", "device", "model", "quick", "complete"),
+        *("photographs", "default", "chosen", "colours", "trials", "clicks", "captures", "failures"),
+    }
+    assert record["photographs"] == ["coffee", "taipei"]
+    assert record["complete"]
+    assert record["quick"]
+    assert record["failures"] == []
+    assert [each["noise_level"] for each in record["captures"]] == [25, 300]
+    assert {each["method"] for each in record["trials"]} == {"hierarchy", "merging", "cut"}
+    for each in record["trials"]:
+        assert set(each["by_photograph"]) == {"coffee", "taipei"}
+        assert 0 < each["score"] < 1
+    with Image.open(tmp_path / "sheet.png") as drawn:
+        assert drawn.size == (640, 240)
+    assert not presets.exists()  # a quick check keeps none
+
+
+@pytest.mark.usefixtures("few")
+def test_a_model_with_random_weights_is_no_better_than_colours(capsys, monkeypatch, tmp_path):
+    def redraw(unet: Any) -> None:
+        generator = torch.Generator().manual_seed(4)
+        for weight in unet.parameters():
+            if weight.ndim > 1:
+                spread = weight[0].numel() ** -0.5
+                weight.data = torch.randn(weight.shape, generator=generator) * spread
+
+    random_weights(monkeypatch, redraw)
+    assert main(["check", *SMALL, "--out", "record.json"]) == 0
+    assert "no better than colours alone" in capsys.readouterr().out
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert record["chosen"]["beats_colours"] is False
+
+
+@pytest.mark.usefixtures("few")
+def test_a_model_that_is_broken_is_told_with_what_was_measured(capsys, monkeypatch, tmp_path):
+    def spoil(unet: Any) -> None:
+        next(unet.mid_block.attentions.parameters()).data.fill_(float("nan"))
+
+    random_weights(monkeypatch, spoil)
+    assert main(["check", *SMALL]) == 2
+    out, err = capsys.readouterr()
+    assert "noise level 25 failed: Expected" in out
+    assert "colours alone" in out
+    assert "diffseg: Expected" in err
+    record = json.loads((tmp_path / "diffseg-check.json").read_text())
+    assert len(record["failures"]) == 2
+    assert record["trials"] == []
+    assert set(record["colours"]["by_photograph"]) == {"coffee", "taipei"}
+
+
+@pytest.mark.usefixtures("few")
+def test_settings_that_fail_leave_the_others(capsys, monkeypatch, tmp_path):
+    plain = CheckCapture.__call__
+
+    def capture(self: CheckCapture, image: torch.Tensor, settings: trials.CaptureSettings) -> Any:
+        if settings.noise_level == 300:
+            raise CaptureError("Expected no such level, got it.")
+        return plain(self, image, settings)
+
+    monkeypatch.setattr(CheckCapture, "__call__", capture)
+    assert main(["check", *SMALL]) == 1
+    assert "noise level 300 failed: Expected no such level" in capsys.readouterr().out
+    record = json.loads((tmp_path / "diffseg-check.json").read_text())
+    assert record["chosen"]["noise_level"] == 25
+    assert record["failures"] == [{"noise_level": 300, "error": "CaptureError"}]
+
+
+@pytest.mark.usefixtures("few")
+def test_what_was_measured_outlives_an_interrupt(capsys, monkeypatch, tmp_path):
+    plain = CheckCapture.__call__
+
+    def capture(self: CheckCapture, image: torch.Tensor, settings: trials.CaptureSettings) -> Any:
+        if settings.noise_level == 300:
+            raise KeyboardInterrupt
+        return plain(self, image, settings)
+
+    monkeypatch.setattr(CheckCapture, "__call__", capture)
+    assert main(["check", *SMALL]) == 130
+    out, err = capsys.readouterr()
+    assert "ended before all was tried" in out
+    assert "this model, default settings" in out
+    assert "interrupted" in err
+    record = json.loads((tmp_path / "diffseg-check.json").read_text())
+    assert record["complete"] is False
+    assert record["chosen"]["noise_level"] == 25
+
+
+@pytest.mark.usefixtures("few")
+def test_a_whole_check_keeps_a_preset(capsys, monkeypatch, tmp_path):
+    plan = trials.Plan(
+        trials.CaptureSettings(25), (), thresholds=(0.63,), default_threshold=0.63, photographs=("coffee",)
+    )
+    monkeypatch.setattr(trials, "plan_for", lambda *args, **settings: plan)
+    monkeypatch.setattr("diffseg_core.checking.choice.MARGIN", -1.0)  # one photograph is not all of them
+    presets = tmp_path / "presets.json"
+    assert main(["check", "--preset", str(presets)]) == 0
+    assert "The preset of the model in the box is kept" in capsys.readouterr().out
+    kept = read_presets(presets)["the model in the box"]
+    assert (kept.noise_level, kept.resolutions, kept.merge_threshold) == (25, "all", 0.63)
+
+
+def test_wrong_models_and_damaged_presets_are_told_before_the_work(capsys, tmp_path):
+    assert main(["check", "--model", "no/such/model"]) == 2
+    assert "no such file" in capsys.readouterr().err
+    damaged = tmp_path / "presets.json"
+    damaged.write_text("{")
+    assert main(["check", "--preset", str(damaged)]) == 2
+    assert "Mend the file" in capsys.readouterr().err
+    assert main(["check", "--out", str(tmp_path)]) == 2
+    assert "name a file in it" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_kept_figures_of_the_model_in_the_box_are_made_again():
+    chosen = json.loads(FILE.read_text())["chosen"]
+    capture = CheckCapture(ModelChoice(device="cpu"), DEMO_CAPTURE)
+    plan = trials.Plan(
+        trials.CaptureSettings(chosen["noise_level"]), (), thresholds=(), photographs=("coffee",), clicks=3
+    )
+    results = Check(capture, capture.model, plan, capture.device).run()
+    trial = trials.Trial(plan.default, "hierarchy", chosen["evidence"])
+    kept = boxed_model(plan.photographs, plan.clicks)
+    assert kept is not None
+    found = results.trials[trial].measures["coffee"]
+    for name, value in vars(kept.measures["coffee"]).items():
+        assert getattr(found, name) == pytest.approx(value, abs=1.0 if name == "segments" else 0.01)
+    clicks = results.clicks[trial].counts["coffee"]
+    for mine, theirs in zip(clicks, kept.clicks.counts["coffee"], strict=True):
+        assert mine == pytest.approx(theirs, abs=1)

@@ -1,0 +1,156 @@
+"""DiffSeg Check Model as ComfyUI runs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import comfy.model_management
+import folder_paths
+import pytest
+import torch
+from model_state import left_as_it_was
+from small_photographs import smaller
+from transformer_models import TINY, known, tiny_conditioning, tiny_model
+
+
+@pytest.fixture
+def node(pack, tmp_path, monkeypatch) -> Any:
+    """The node, with folders of its own and a plan of seconds."""
+    check_model = import_module(f"{pack.__name__}.nodes.check_model")
+    run, sheet, photographs, trials = (
+        import_module(f"{pack.__name__}.diffseg_core.checking.{name}")
+        for name in ("run", "sheet", "photographs", "trials")
+    )
+    for module in (run, sheet):
+        monkeypatch.setattr(
+            module, "read_photographs", lambda names: smaller(photographs.read_photographs(names))
+        )
+    monkeypatch.setattr(trials, "QUICK_LEVELS", (300,))
+    monkeypatch.setattr(trials, "QUICK_THRESHOLDS", (0.5,))
+    monkeypatch.setattr(trials, "QUICK_CLICKS", 2)
+    monkeypatch.setattr(trials, "QUICK_PHOTOGRAPHS", ("coffee", "taipei"))
+    for backbone in (
+        pack.nodes.comfy_unet.UNetCapture,
+        pack.nodes.comfy_transformer_capture.TransformerCapture,
+    ):
+        monkeypatch.setattr(backbone, "native_side", 256)
+    monkeypatch.setattr(folder_paths, "get_output_directory", lambda: str(tmp_path / "output"))
+    monkeypatch.setattr(folder_paths, "get_user_directory", lambda: str(tmp_path / "user"))
+    return check_model.DiffSegCheckModel
+
+
+@pytest.fixture
+def demo(pack) -> dict[str, Any]:
+    model, vae, conditioning, _ = pack.nodes.demo_model.DiffSegDemoModel.execute().args
+    return {"model": model, "vae": vae, "conditioning": conditioning}
+
+
+HIDDEN = SimpleNamespace(unique_id="7", prompt=None, extra_pnginfo=None)
+
+
+class NoiseVAE:
+    """Gives each image its own random latent of the right shape."""
+
+    latent_channels = 16
+
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        height, width = pixels.shape[1] // 8, pixels.shape[2] // 8
+        generator = torch.Generator().manual_seed(int(pixels.sum()))
+        return torch.randn(1, self.latent_channels, height, width, generator=generator)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_node_says_what_it_is(node):
+    schema = node.GET_SCHEMA()
+    assert (schema.node_id, schema.display_name) == ("DiffSegCheckModel", "DiffSeg Check Model")
+    assert schema.category == "DiffSeg"
+    assert schema.is_output_node
+    for port in [*schema.inputs, *schema.outputs]:
+        assert port.tooltip.endswith("."), port
+
+
+def test_the_demo_model_is_checked(node, demo, tmp_path, monkeypatch):
+    told = []
+    server = SimpleNamespace(send_progress_text=lambda text, node_id: told.append((text, node_id)))
+    monkeypatch.setitem(sys.modules, "server", SimpleNamespace(PromptServer=SimpleNamespace(instance=server)))
+    monkeypatch.setattr(node, "hidden", HIDDEN, raising=False)
+    with left_as_it_was(demo["model"]):
+        output = node.execute(**demo, quick=True)
+    report, sheet = output.args
+    assert report.startswith("A quick check of SD15-1.7M (1.7 million parameters, ")
+    assert "this model, default settings" in report
+    assert sheet.shape == (1, 240, 640, 3)
+    assert output.ui["text"] == (report,)
+    assert len(output.ui["images"]) == 1
+    assert told[0] == ("1 of 12: noise level 300, coffee", "7")
+    assert told[-1] == (report, "7")
+    assert files(tmp_path / "output") == ["DiffSeg/check_00001_.json"]
+    text = (tmp_path / "output" / "DiffSeg" / "check_00001_.json").read_text()
+    record = json.loads(text)
+    assert (record["host"], record["complete"], record["quick"]) == ("ComfyUI", True, True)
+    assert record["failures"] == []
+    assert str(tmp_path) not in text
+    assert "/" not in text
+    assert not (tmp_path / "user").exists()  # a quick check keeps no preset
+
+
+@pytest.mark.skipif(not known("Flux dev"), reason="this ComfyUI has no Flux")
+def test_a_random_transformer_is_no_better_than_colours(node, tmp_path):
+    output = node.execute(
+        model=tiny_model("Flux dev"), vae=NoiseVAE(), conditioning=tiny_conditioning("Flux dev"), quick=True
+    )
+    report = output.args[0]
+    assert "no better than colours alone" in report
+    assert "blocks middle third" in report
+    record = json.loads((tmp_path / "output" / "DiffSeg" / "check_00001_.json").read_text())
+    assert record["chosen"]["beats_colours"] is False
+    assert record["model"]["architecture"].startswith("Flux.1-0.0M")
+    assert {each["method"] for each in record["trials"]} <= {"hierarchy", "cut"}
+    assert TINY["Flux dev"].config not in record["model"]
+
+
+def test_an_interrupt_leaves_nothing(node, demo, tmp_path, monkeypatch):
+    check = import_module(f"{node.__module__.rpartition('.')[0]}.comfy_check")
+    plain, calls = check.CheckCapture.__call__, []
+
+    def capture(self: Any, image: torch.Tensor, settings: Any) -> Any:
+        calls.append(settings)
+        if len(calls) == 2:
+            comfy.model_management.interrupt_current_processing()
+        return plain(self, image, settings)
+
+    monkeypatch.setattr(check.CheckCapture, "__call__", capture)
+    with left_as_it_was(demo["model"]), pytest.raises(comfy.model_management.InterruptProcessingException):
+        node.execute(**demo, quick=True)
+    assert len(calls) == 2
+    assert files(tmp_path / "output") == []
+    assert not (tmp_path / "user").exists()
+
+
+def test_another_models_vae_and_damaged_presets_are_refused_before_the_work(pack, node, demo, tmp_path):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="VAE of 4 latent channels"):
+        node.execute(**{**demo, "vae": NoiseVAE()}, quick=True)
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user" / "diffseg_presets.json").write_text("[]")
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Mend the file"):
+        node.execute(**demo, quick=True)
+
+
+def test_presets_are_found_by_the_architecture(pack, node, demo, tmp_path):
+    presets = import_module(f"{pack.__name__}.nodes.presets")
+    names = import_module(f"{pack.__name__}.nodes.comfy_check")
+    kind = import_module(f"{pack.__name__}.diffseg_core.checking.presets").Preset
+    assert presets.preset_for("SD15") is None
+    kept = kind("SD15", 100, "both", resolutions="all", merge_threshold=0.8)
+    presets.keep_preset(kept)
+    assert presets.preset_for("SD15") == kept
+    assert presets.presets_path() == tmp_path / "user" / "diffseg_presets.json"
+    assert presets.preset_for(names.architecture_name(demo["model"])) is None  # not SD 1.5's

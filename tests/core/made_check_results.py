@@ -1,0 +1,44 @@
+"""Results of checks that were never made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from diffseg_core.checking.clicks import ClickCounts
+from diffseg_core.checking.measures import Measures
+from diffseg_core.checking.results import CaptureCost, CheckedModel, CheckResults, TrialResult
+from diffseg_core.checking.trials import CaptureSettings, Plan, Trial
+
+PHOTOGRAPHS = ("cat", "coffee", "lake")
+MODEL = CheckedModel("SD15", 859_520_964, "float16", "cuda", False, "ComfyUI")
+
+
+def measures(score: float) -> Measures:
+    """Some with this score."""
+    return Measures(score + 0.01, score - 0.01, score / 2, 7.0)
+
+
+def hierarchy(level: int, evidence: str = "attention", blocks: str = "recommended") -> Trial:
+    return Trial(CaptureSettings(level, blocks), "hierarchy", evidence)  # type: ignore[arg-type]
+
+
+def merging(level: int, threshold: float) -> Trial:
+    return Trial(CaptureSettings(level), "merging", threshold=threshold)
+
+
+def made_results(
+    scores: Mapping[Trial, float],
+    colours: float | None = 0.4,
+    complete: bool = True,
+) -> CheckResults:
+    """Results in which every photograph has the same score, by the trial."""
+    plan = Plan(photographs=PHOTOGRAPHS)
+    results = CheckResults(MODEL, plan, evidence="attention", is_complete=complete)
+    for trial, score in scores.items():
+        found = {name: measures(score) for name in plan.photographs}
+        results.trials[trial] = TrialResult(trial, found, 1.5)
+        results.costs[trial.capture] = CaptureCost(len(plan.photographs), 3.0, 2**30)
+    if colours is not None:
+        results.colours = {name: measures(colours) for name in plan.photographs}
+        results.clicks[None] = ClickCounts(10, {name: [(6, 10), (2, 4)] for name in plan.photographs})
+    return results
