@@ -25,8 +25,8 @@ The two of a pair ran one right after the other, after a run of each that is not
 does other things at the same time the figures mean little.
 """
 CPU_ONLY = """
-All of it is from CPUs so far. `.venv/bin/python benchmarks/run.py --device cuda` measures on a GPU, and has not
-been run on one yet; what a captured step costs on one is in the page on models.
+All of it is from CPUs so far. `.venv/bin/python benchmarks/run.py --device cuda` measures on a GPU, and has
+not been run on one yet; what a captured step costs there is in the page on models.
 """
 
 CAPTURED_STEP = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from .capture import DiffSegCapture
+from .check_model import DiffSegCheckModel
 from .cut import DiffSegCut
 from .demo_model import DiffSegDemoModel
 from .filter import DiffSegFilter
@@ -42,6 +43,7 @@ class DiffSegExtension(ComfyExtension):
             DiffSegToSEGS,
             DiffSegSave,
             DiffSegPreview,
+            DiffSegCheckModel,
             DiffSegDemoModel,
         ]
 

@@ -13,14 +13,15 @@ from ..diffseg_core.attention.blocks import RECOMMENDED, check_blocks
 from ..diffseg_core.attention.resolutions import Resolutions
 from ..diffseg_core.attention.working_size import working_size as working_size_of
 from . import comfy_capture
-from .comfy_conditioning import empty_prompt
+from .comfy_conditioning import UNCONNECTED, checked_clip, empty_prompt
 from .comfy_forward import LEVELS
-from .comfy_latents import Latent, read_latent
+from .comfy_latents import Latent, check_vae, encoded, read_latent
 from .inputs import checked_images, refusal
+from .presets import presets_text, required_preset
 from .types import CATEGORY, Attention, CapturedAttention
 
 CLEAN, NOISED = "clean latent", "noised latent"
-UNCONNECTED = object()  # a connected clip may be None: that of a checkpoint without a text encoder
+AS_SET, PRESET = "as set", "preset"
 
 
 class DiffSegCapture(io.ComfyNode):
@@ -136,6 +137,16 @@ class DiffSegCapture(io.ComfyNode):
                     "An experiment.",
                     advanced=True,
                 ),
+                io.Combo.Input(
+                    "settings",
+                    options=[AS_SET, PRESET],
+                    default=AS_SET,
+                    optional=True,
+                    tooltip="preset: noise level, blocks or resolutions, and the hierarchy's automatic "
+                    "evidence are those that DiffSeg Check Model found to suit this architecture, "
+                    "whatever is set here. Run that node once with the model.",
+                    advanced=True,
+                ),
             ],
             outputs=[
                 Attention.Output(
@@ -146,6 +157,11 @@ class DiffSegCapture(io.ComfyNode):
                 )
             ],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, settings: str = AS_SET, **_: Any) -> str:
+        """With a preset, the presets: another check may have changed them."""
+        return presets_text() if settings == PRESET else ""
 
     @classmethod
     def validate_inputs(cls, blocks: str = RECOMMENDED) -> bool | str:
@@ -168,8 +184,13 @@ class DiffSegCapture(io.ComfyNode):
         clip: Any = UNCONNECTED,
         blocks: str = RECOMMENDED,
         remove_position: bool = False,
+        settings: str = AS_SET,
     ) -> io.NodeOutput:
         """Encode the image where there is one, capture, and hand on the maps with the image's size."""
+        preset = required_preset(comfy_capture.architecture_name(model)) if settings == PRESET else None
+        if preset is not None:
+            timestep = preset.noise_level
+            resolutions, blocks = preset.resolutions or resolutions, preset.blocks or blocks
         backbone = comfy_capture.backbone_of(model, resolutions, blocks)
         latent_format = model.get_model_object("latent_format")
         channels, pixels = int(latent_format.latent_channels), backbone.latent_pixels
@@ -184,9 +205,12 @@ class DiffSegCapture(io.ComfyNode):
             target = working_size_of(image_size, working_size or backbone.native_side, backbone.multiple)
         grid = GridSize(target.height // pixels, target.width // pixels)
         if conditioning is None:
-            conditioning = empty_prompt(model, backbone.name, _checked_clip(clip))
+            conditioning = empty_prompt(model, backbone.name, checked_clip(clip))
         comfy_capture.checked_conditioning(model, backbone, conditioning, timestep, grid)  # the VAE waits
-        seen = given or Latent(_encoded(vae, images, target))
+        seen = given
+        if seen is None:
+            assert images is not None
+            seen = Latent(encoded(vae, images, target))
         progress = comfy.utils.ProgressBar(1)
         maps = comfy_capture.capture(
             model,
@@ -201,6 +225,8 @@ class DiffSegCapture(io.ComfyNode):
             noise_mask=seen.noise_mask,
             on_layer=lambda done, total: progress.update_absolute(done, total),
         )
+        if preset is not None and preset.evidence != "automatic":
+            maps.evidence = preset.evidence
         return io.NodeOutput(CapturedAttention(maps, image_size))
 
 
@@ -217,21 +243,7 @@ def _check_plugs(vae: Any, image: torch.Tensor | None, latent: dict[str, Any] | 
         raise InvalidSettingError(
             f"Expected vae and image, or a latent, got neither a latent nor {missing}: connect it."
         )
-    if vae.latent_channels != channels:
-        raise InvalidSettingError(
-            f"Expected a VAE of {channels} latent channels as the model has, got {vae.latent_channels}. "
-            "Connect the VAE that belongs to the model."
-        )
-
-
-def _checked_clip(clip: Any) -> Any:
-    """The CLIP, or None where none is connected."""
-    if clip is None:
-        raise InvalidSettingError(
-            "Expected a CLIP, got none: this checkpoint has no text encoder. Connect one "
-            "that is loaded on its own, or nothing at all for a model without text."
-        )
-    return None if clip is UNCONNECTED else clip
+    check_vae(vae, channels)
 
 
 def _image_size(images: Images | None, latent: Latent | None, pixels: int) -> GridSize:
@@ -240,17 +252,3 @@ def _image_size(images: Images | None, latent: Latent | None, pixels: int) -> Gr
         return images.size
     assert latent is not None
     return GridSize(latent.grid.height * pixels, latent.grid.width * pixels)
-
-
-def _encoded(vae: Any, images: Images | None, target: GridSize) -> torch.Tensor:
-    """The image at its working size as a latent: ``[B, C, h, w]``; ``[B, C, 1, h, w]`` of a video's VAE."""
-    assert images is not None
-    pixels = images.colours
-    if target != images.size:
-        pixels = torch.nn.functional.interpolate(
-            pixels.movedim(-1, 1), size=tuple(target), mode="bilinear", antialias=True
-        ).movedim(1, -1)
-    pixels = pixels.clamp(0.0, 1.0)
-    # A VAE of videos takes a batch for the frames of one.
-    together = 1 if getattr(vae, "latent_dim", 2) == 3 else len(pixels)
-    return torch.cat([vae.encode(some) for some in pixels.split(together)])

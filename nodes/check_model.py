@@ -21,9 +21,8 @@ from ..diffseg_core.checking.sheet import draw_sheet
 from ..diffseg_core.checking.trials import plan_for
 from ..diffseg_core.output.atomic_files import write_atomic
 from . import comfy_capture
-from .capture import UNCONNECTED, _checked_clip
 from .comfy_check import CheckCapture
-from .comfy_conditioning import empty_prompt
+from .comfy_conditioning import UNCONNECTED, checked_clip, empty_prompt
 from .presets import keep_preset, presets_path
 from .progress import stop_if_interrupted
 from .types import CATEGORY
@@ -94,7 +93,7 @@ class DiffSegCheckModel(io.ComfyNode):
         read_presets(presets_path())  # a damaged file is told before the work
         if conditioning is None:
             name = comfy_capture.backbone_of(model).name
-            conditioning = empty_prompt(model, name, _checked_clip(clip))
+            conditioning = empty_prompt(model, name, checked_clip(clip))
         capture = CheckCapture(model, vae, conditioning)
         bar = comfy.utils.ProgressBar(1)
 

@@ -14,10 +14,25 @@ from ..diffseg_core import GridSize, InvalidSettingError
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
+UNCONNECTED = object()  # a connected clip may be None: that of a checkpoint without a text encoder
 EMPTY_PROMPT = "Connect clip alone, or a plain CLIP Text Encode with an empty prompt."
 OWN_CLIP = "Connect the CLIP that belongs to the model, or a CLIP Text Encode with it."
 SIZE_NUMBER = 256  # channels into which SDXL writes each number of the image's size
 SIZE_NUMBERS = ((comfy.model_base.SDXL, 6), (comfy.model_base.SDXLRefiner, 5))
+
+
+def checked_clip(clip: Any) -> Any:
+    """The CLIP, or None where none is connected.
+
+    Raises:
+        InvalidSettingError: the CLIP of a checkpoint without one.
+    """
+    if clip is None:
+        raise InvalidSettingError(
+            "Expected a CLIP, got none: this checkpoint has no text encoder. Connect one "
+            "that is loaded on its own, or nothing at all for a model without text."
+        )
+    return None if clip is UNCONNECTED else clip
 
 
 def empty_prompt(model: ModelPatcher, name: str, clip: Any) -> list[Any]:

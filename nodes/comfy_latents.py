@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..diffseg_core import GridSize, InvalidSettingError
+from ..diffseg_core import GridSize, Images, InvalidSettingError
 
 
 @dataclass(frozen=True)
@@ -115,3 +115,42 @@ def check_attention_grid(tokens: GridSize, latent: GridSize, advice: str) -> Non
             f"Expected a latent with an attention grid of at least 2×2 places, got {tokens} from a latent of "
             f"{latent}. {advice}"
         )
+
+
+def check_vae(vae: Any, channels: int) -> None:
+    """Refuse the VAE of another model.
+
+    Args:
+        vae: a VAE.
+        channels: of the latents that the model works on.
+
+    Raises:
+        InvalidSettingError: it has others.
+    """
+    if vae.latent_channels != channels:
+        raise InvalidSettingError(
+            f"Expected a VAE of {channels} latent channels as the model has, got {vae.latent_channels}. "
+            "Connect the VAE that belongs to the model."
+        )
+
+
+def encoded(vae: Any, images: Images, size: GridSize) -> torch.Tensor:
+    """Images at their working size as a latent.
+
+    Args:
+        vae: the model's.
+        images: of any size.
+        size: their working size in pixels.
+
+    Returns:
+        ``[B, C, h, w]``; of a VAE of videos ``[B, C, 1, h, w]``, each image by itself.
+    """
+    pixels = images.colours
+    if size != images.size:
+        pixels = torch.nn.functional.interpolate(
+            pixels.movedim(-1, 1), size=tuple(size), mode="bilinear", antialias=True
+        ).movedim(1, -1)
+    pixels = pixels.clamp(0.0, 1.0)
+    # A VAE of videos takes a batch for the frames of one.
+    together = 1 if getattr(vae, "latent_dim", 2) == 3 else len(pixels)
+    return torch.cat([vae.encode(some) for some in pixels.split(together)])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import folder_paths
 
+from ..diffseg_core import InvalidSettingError
 from ..diffseg_core.checking.presets import Preset, read_presets, write_preset
 
 FILE = "diffseg_presets.json"
@@ -16,13 +17,28 @@ def presets_path() -> Path:
     return Path(folder_paths.get_user_directory()) / FILE
 
 
-def preset_for(architecture_name: str) -> Preset | None:
-    """The preset of an architecture, see `comfy_check.architecture_name`; None where there is none.
+def required_preset(architecture: str) -> Preset:
+    """The preset of an architecture, see `comfy_capture.architecture_name`.
 
     Raises:
-        InvalidSettingError: the file is damaged.
+        InvalidSettingError: there is none, or the file is damaged.
     """
-    return read_presets(presets_path()).get(architecture_name)
+    presets = read_presets(presets_path())
+    if architecture not in presets:
+        known = f" (there are some for {', '.join(presets)})" if presets else ""
+        raise InvalidSettingError(
+            f"Expected a preset for {architecture}, got none{known}. Run DiffSeg Check Model with this "
+            "model, or have the settings as set."
+        )
+    return presets[architecture]
+
+
+def presets_text() -> str:
+    """What the file holds; nothing where it cannot be read."""
+    try:
+        return presets_path().read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
 
 
 def keep_preset(preset: Preset) -> None:

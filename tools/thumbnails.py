@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from diffseg_cli.batch.image_reading import read_image
 from diffseg_cli.batch.segmenter import Segmenter, segment_maps
@@ -29,6 +29,7 @@ from .drawing import mask_image, overlay_image
 from .steps import ROOT
 
 QUALITY = 86
+PHOTOGRAPHS = ROOT / "diffseg_core" / "checking" / "photographs"
 ACCENT, TEAL, AMBER = (64, 156, 255), (48, 178, 178), (246, 170, 60)
 BOX_COLOURS = (ACCENT, AMBER, (240, 80, 150))
 CUP = [(135, 179), (436, 225), (277, 309), (363, 281), (220, 213), (225, 254)]
@@ -149,6 +150,17 @@ def cuts(scene: Scene) -> Image.Image:
     return _halves(scene.overlay(cut), scene.overlay(tree))
 
 
+def checked(segmenter: Segmenter) -> Image.Image:
+    """Some of the photographs of a check, with segments of the demo model."""
+    out = Image.new("RGB", (960, 480), (18, 14, 14))
+    for place, name in enumerate(("otter", "harbour", "coffee", "lake")):
+        with Image.open(PHOTOGRAPHS / f"{name}.jpg") as file:
+            scene = Scene(segmenter, file.convert("RGB"))
+        tile = ImageOps.fit(scene.overlay(scene.nested()), (480, 240))
+        out.paste(tile, (place % 2 * 480, place // 2 * 240))
+    return out
+
+
 def box_to_cutout(scene: Scene) -> Image.Image:
     """The thing that a box means, cut out."""
     found, _ = find_object(scene.nested(), scene.photograph, [PAGODA])
@@ -226,6 +238,7 @@ def main() -> None:
         "workflows/click_an_object_and_inpaint_it.jpg": lambda: click_an_object(coffee),
         "workflows/flux_click_an_object.jpg": lambda: clicked_object(pagoda),
         "workflows/sdxl_features.jpg": lambda: cuts(dahlia),
+        "workflows/check_my_model.jpg": lambda: checked(segmenter),
         "workflows/one_prompt_per_region.jpg": lambda: regions(coffee),
         "workflows/recolour_an_object.jpg": lambda: recolour(coffee),
         "workflows/replace_the_background.jpg": lambda: background(coffee),

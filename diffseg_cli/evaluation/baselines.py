@@ -7,18 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from skimage.segmentation import felzenszwalb, random_walker, slic
 from skimage.transform import resize
 
-from diffseg_core.hierarchy import Hierarchy
-from diffseg_core.image.boundary_contrast import Contrast
-from diffseg_core.image.colour_histograms import colour_histograms
-from diffseg_core.image.smoothing import smoothed
-from diffseg_core.image.superpixels import superpixels
+from diffseg_core.checking.colours import colour_tree
 from diffseg_core.images import as_images
-from diffseg_core.nested.segment_nested import CONTRAST, FINEST
-from diffseg_core.nested.tree_building import join_closest
 from diffseg_core.prompting.prompts import Click
 
 from .types import AnnotatedImage
@@ -79,21 +72,9 @@ def colour_hierarchy(photo: Photo, number: int) -> Labels:
         photo: the image.
         number: of segments; 0 for the tree's own choice.
     """
-    tree = colour_tree(photo)
+    tree = colour_tree(as_images(photo).colours[0])
     labels, _ = tree.cut(number or tree.automatic_number())
     return labels.numpy().astype(np.int64)
-
-
-def colour_tree(photo: Photo) -> Hierarchy:
-    """The tree of `colour_hierarchy`; its maps are the leaves' histograms."""
-    image = as_images(photo).colours[0]
-    smooth = smoothed(image)
-    leaves = superpixels(image, FINEST, smooth)
-    histograms = colour_histograms(smooth, leaves)
-    contrast = Contrast(smooth, leaves, CONTRAST)
-    areas = leaves.flatten().bincount().double().numpy()
-    joins, heights = join_closest(histograms.double().numpy(), areas, contrast.touching, contrast)
-    return Hierarchy(leaves, torch.from_numpy(joins), torch.from_numpy(heights), histograms[:, None])
 
 
 def pixel_walker(image: npt.NDArray[np.float32], clicks: Sequence[Click]) -> npt.NDArray[np.bool_]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from diffseg_core.checking.click_protocol import Bitmap, box_of, click_ious, clicks_needed, object_iou
+from diffseg_core.checking.colours import colour_tree
 from diffseg_core.images import as_images
 from diffseg_core.nested.segment_nested import segment_nested
 from diffseg_core.output.atomic_files import write_atomic
@@ -19,7 +20,7 @@ from diffseg_core.prompting.object_finder import ObjectFinder
 from diffseg_core.prompting.prompts import Click
 
 from ..batch.segmenter import Segmenter
-from .baselines import colour_tree, pixel_walker
+from .baselines import pixel_walker
 from .datasets.objects import AnnotatedObject, ObjectFolder
 from .table import markdown
 
@@ -54,7 +55,9 @@ def evaluate_prompts(
         tree = segment_nested(maps, images).hierarchies[0]
         pixels = images.colours[0]
         finder = ObjectFinder(tree, pixels)
-        colours = ObjectFinder(colour_tree(np.array(truth.pixels)), pixels, attention=False)
+        colours = ObjectFinder(
+            colour_tree(as_images(np.array(truth.pixels)).colours[0]), pixels, attention=False
+        )
         measure = _clicks if kind == CLICKS else _boxes
         yield {"image": name, **measure(truth, finder, colours, pixels)}
 

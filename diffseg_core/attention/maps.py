@@ -12,7 +12,7 @@ from ..grid import GridSize
 from .aggregation import aggregate
 from .key_pooling import key_grid_of, pooled_grid
 
-Evidence = Literal["attention", "features"]
+Evidence = Literal["attention", "features", "both"]
 """What tells segments apart."""
 ROW_SUM_TOLERANCE = 0.02  # half-precision rows of 4096 entries stay well inside
 

@@ -32,6 +32,7 @@ def test_every_node_says_what_it_is(pack):
         "DiffSegToSEGS",
         "DiffSegSave",
         "DiffSegPreview",
+        "DiffSegCheckModel",
         "DiffSegDemoModel",
     ]
     for node in nodes:

@@ -26,5 +26,5 @@ def test_capture_and_masks_on_the_oldest_release():
     assert run.stdout.strip().endswith(
         "DiffSegCapture, DiffSegSegment, DiffSegHierarchy, DiffSegCut, DiffSegSelect, DiffSegObject, "
         "DiffSegFilter, DiffSegSnapMask, DiffSegRefine, DiffSegMasks, DiffSegLabelMap, DiffSegToSEGS, "
-        "DiffSegSave, DiffSegPreview, DiffSegDemoModel"
+        "DiffSegSave, DiffSegPreview, DiffSegCheckModel, DiffSegDemoModel"
     )

@@ -35,6 +35,7 @@ NODES = {
     "DiffSegToSEGS",
     "DiffSegSave",
     "DiffSegPreview",
+    "DiffSegCheckModel",
     "DiffSegDemoModel",
 }
 
