@@ -194,7 +194,7 @@ class DiffSegCapture(io.ComfyNode):
         backbone = comfy_capture.backbone_of(model, resolutions, blocks)
         latent_format = model.get_model_object("latent_format")
         channels, pixels = int(latent_format.latent_channels), backbone.latent_pixels
-        _check_plugs(vae, image, latent, channels)
+        _check_plugs(vae, image, latent, channels, latent_format.latent_dimensions)
         given = (
             None if latent is None else read_latent(latent, channels, latent_format.latent_dimensions, pixels)
         )
@@ -230,7 +230,9 @@ class DiffSegCapture(io.ComfyNode):
         return io.NodeOutput(CapturedAttention(maps, image_size))
 
 
-def _check_plugs(vae: Any, image: torch.Tensor | None, latent: dict[str, Any] | None, channels: int) -> None:
+def _check_plugs(
+    vae: Any, image: torch.Tensor | None, latent: dict[str, Any] | None, channels: int, dimensions: int
+) -> None:
     """Either a latent, or an image that ComfyUI's tensors describe with the model's own VAE."""
     if latent is not None:
         if image is not None:
@@ -243,7 +245,7 @@ def _check_plugs(vae: Any, image: torch.Tensor | None, latent: dict[str, Any] | 
         raise InvalidSettingError(
             f"Expected vae and image, or a latent, got neither a latent nor {missing}: connect it."
         )
-    check_vae(vae, channels)
+    check_vae(vae, channels, dimensions)
 
 
 def _image_size(images: Images | None, latent: Latent | None, pixels: int) -> GridSize:

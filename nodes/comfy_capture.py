@@ -71,7 +71,9 @@ class Backbone(Protocol):
     def captured(
         self,
         clone: ModelPatcher,
+        batch: int,
         grid: GridSize,
+        conditioning: list[Any],
         accumulator: AttentionAccumulator,
         on_layer: Callable[[int, int], None],
     ) -> AbstractContextManager[None]:
@@ -233,7 +235,7 @@ def capture(
             noise_seed=noise_seed,
             batch_index=batch_index,
             noise_mask=noise_mask,
-            around=backbone.captured(clone, grid, accumulator, on_layer),
+            around=backbone.captured(clone, len(latent), grid, conditioning, accumulator, on_layer),
         )
     return accumulator.finish(
         comfy.model_management.intermediate_device(),

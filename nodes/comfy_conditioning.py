@@ -92,6 +92,8 @@ def acting_conditioning(
     options = _for_the_whole_image(options, grid)
     _check_tokens(model, tokens)
     _check_pooled(model, options)
+    if isinstance(options.get("pooled_output"), torch.Tensor):
+        _check_finite(options["pooled_output"])
     for control in _chain_of(options.get("control")):
         _check_control(model, control)
     return [[tokens, options]]
@@ -151,10 +153,14 @@ def _check_tokens(model: ModelPatcher, tokens: Any) -> None:
             f"Expected a conditioning of {width} numbers to a token as the model has, got {tokens.shape[2]}. "
             f"{OWN_CLIP}"
         )
-    wrong = tokens.numel() - int(torch.isfinite(tokens).sum())
+    _check_finite(tokens)
+
+
+def _check_finite(numbers: torch.Tensor) -> None:
+    wrong = numbers.numel() - int(torch.isfinite(numbers).sum())
     if wrong:
         raise InvalidSettingError(
-            f"Expected a conditioning of finite numbers, got {wrong} of {tokens.numel()} that are not a "
+            f"Expected a conditioning of finite numbers, got {wrong} of {numbers.numel()} that are not a "
             "number or infinite. Run the CLIP in higher precision, or connect another."
         )
 

@@ -117,16 +117,23 @@ def check_attention_grid(tokens: GridSize, latent: GridSize, advice: str) -> Non
         )
 
 
-def check_vae(vae: Any, channels: int) -> None:
+def check_vae(vae: Any, channels: int, dimensions: int = 2) -> None:
     """Refuse the VAE of another model.
 
     Args:
         vae: a VAE.
         channels: of the latents that the model works on.
+        dimensions: of these: 3 for a model of videos' latents.
 
     Raises:
         InvalidSettingError: it has others.
     """
+    if getattr(vae, "latent_dim", dimensions) != dimensions:
+        kinds = {2: "of images", 3: "of videos"}
+        raise InvalidSettingError(
+            f"Expected a VAE {kinds.get(dimensions, 'of another kind')} as the model has, got one "
+            f"{kinds.get(vae.latent_dim, 'of another kind')}. Connect the VAE that belongs to the model."
+        )
     if vae.latent_channels != channels:
         raise InvalidSettingError(
             f"Expected a VAE of {channels} latent channels as the model has, got {vae.latent_channels}. "

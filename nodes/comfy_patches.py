@@ -91,6 +91,8 @@ def misfits_named(model: ModelPatcher, conditioning: list[Any], grid: GridSize) 
         suspects = [str(patch) for patch in guilty or patches]
         suspects += [] if guilty else [f"the conditioning's {key}" for key in given]
         first = str(error).strip().split("\n")[0].rstrip(".")
+        if not suspects and "mat1 and mat2" not in str(error):
+            raise
         if not suspects:
             tokens = conditioning[0][0]
             raise CaptureError(

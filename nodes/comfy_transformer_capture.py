@@ -26,6 +26,7 @@ from ..diffseg_core.attention.blocks import RECOMMENDED, choose_blocks
 from ..diffseg_core.attention.maps import Evidence
 from .comfy_forward import sigma_of_share
 from .comfy_latents import check_attention_grid
+from .comfy_patches import patches_of
 from .comfy_transformers import Layer, Transformer, first_kind, image_slice, layers_of, patch_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ FURTHER_IMAGES = (
     "context_latents",
     "guiding_frame_index",
 )
+CHANGE_TOKENS = ("post_input", "attn1_patch")  # kinds of patches after which the image may lie elsewhere
 Attention = Callable[..., torch.Tensor]
 
 
@@ -92,9 +94,10 @@ class TransformerCapture:
         self._chosen()
         self._check_grid(grid)
         options = model.model_options.get("transformer_options", {})
-        if options.get("patches", {}).get("post_input"):
+        changing = [name for name in CHANGE_TOKENS if options.get("patches", {}).get(name)]
+        if changing:
             raise UnsupportedModelError(
-                "Expected a model without a patch of the image's tokens (post_input), which adds or drops "
+                f"Expected a model without a patch of tokens ({', '.join(changing)}), which may add or drop "
                 "some (style reference, KV cache): connect the model before that patch."
             )
         if model.model_options.get("multigpu_clones"):
@@ -102,7 +105,8 @@ class TransformerCapture:
                 "Expected a model on one device, got one that runs on several: connect the model before the "
                 "node that spreads it."
             )
-        for _, extras in conditioning:
+        for tokens, extras in conditioning:
+            self._check_widths(model, tokens, extras)
             given = [key for key in FURTHER_IMAGES if extras.get(key) is not None]
             if given:
                 raise InvalidSettingError(
@@ -116,20 +120,38 @@ class TransformerCapture:
                     "the CLIP that belongs to the model, or a CLIP Text Encode with it."
                 )
 
+    def _check_widths(self, model: ModelPatcher, tokens: torch.Tensor, extras: dict[str, Any]) -> None:
+        config = model.model.model_config.unet_config
+        pooled = extras.get("pooled_output")
+        given = [(config.get(self.row.text_width), tokens, "to a token")]
+        if isinstance(pooled, torch.Tensor):
+            given.append((config.get(self.row.pooled_width), pooled, "in the pooled output"))
+        for width, tensor, where in given:
+            if isinstance(width, int) and tensor.shape[-1] != width:
+                raise InvalidSettingError(
+                    f"Expected a conditioning of {width} numbers {where} as {self.name} has, got "
+                    f"{tensor.shape[-1]}. Connect the CLIP that belongs to the model."
+                )
+
     def captured(
         self,
         clone: ModelPatcher,
+        batch: int,
         grid: GridSize,
+        conditioning: list[Any],
         accumulator: AttentionAccumulator,
         on_layer: Callable[[int, int], None],
     ) -> AbstractContextManager[None]:
         """Patch the clone; while what is returned is open, a forward pass of it gathers what was chosen.
 
-        It ends with the last of that. Hooks are on the model's modules only meanwhile.
+        It ends with the last of that, unless patches of others are around the model: these must come to
+        their end, and may call it again. Hooks are on the model's modules only meanwhile.
 
         Args:
             clone: a MODEL whose options may be changed.
+            batch: number of images.
             grid: height and width of the latent.
+            conditioning: the one that acts.
             accumulator: gathers.
             on_layer: called with the number of layers done and their total.
 
@@ -144,9 +166,10 @@ class TransformerCapture:
             self.row, self.net, GridSize(grid.height // patch, grid.width // patch), list(chosen), accumulator
         )
         watch.on_layer = lambda: on_layer(accumulator.layers, len(chosen))
-        watch.stop_early = self.stop_early
         options = clone.model_options["transformer_options"]
         watch.theirs = options.get("optimized_attention_override")
+        watch.stop_early = self.stop_early and watch.theirs is None and not patches_of(clone)
+        watch.expected, watch.text = (batch, *grid), conditioning[0][0].shape[1]
         options["optimized_attention_override"] = watch.attend
         return self._forward_pass(watch, every)
 
@@ -180,6 +203,11 @@ class TransformerCapture:
                 "and image instead of latent, or crop the image."
             )
         tokens = GridSize(grid.height // patch, grid.width // patch)
+        if min(grid) * self.latent_pixels < self.row.least_side:
+            raise InvalidSettingError(
+                f"Expected sides of at least {self.row.least_side} pixels for {self.name}, got "
+                f"{tokens.height * self.multiple}×{tokens.width * self.multiple}. Use a larger working size."
+            )
         check_attention_grid(tokens, grid, "Use a larger image.")
         most = getattr(self.net, self.row.largest_side, None) if self.row.largest_side else None
         if most is not None and max(tokens) > most:
@@ -201,6 +229,8 @@ class _Watch:
     on_layer: Callable[[], None] = lambda: None
     theirs: Attention | None = None
     stop_early: bool = True
+    expected: tuple[int, ...] = ()  # of the model's input: images, and height and width of the latent
+    text: int = 0  # tokens of the conditioning
     # The modules that are running, innermost last, each with its attention calls to come.
     running: list[tuple[torch.nn.Module, list[Layer]]] = field(default_factory=list)
 
@@ -214,7 +244,7 @@ class _Watch:
         calls: dict[torch.nn.Module, list[Layer]] = {}
         for layer, module in layers.items():
             calls.setdefault(module, []).append(layer)
-        handles = []
+        handles = [self.net.register_forward_pre_hook(self._check_input)]
         try:
             for module, expected in calls.items():
                 handles.append(module.register_forward_pre_hook(self._begin(expected)))
@@ -223,6 +253,18 @@ class _Watch:
         finally:
             for handle in handles:
                 handle.remove()
+
+    def _check_input(self, module: Any, arguments: tuple[Any, ...]) -> None:
+        """Refuse a call of the model with a part of the images, or with something else."""
+        x = arguments[0]
+        found = (x.shape[0], *x.shape[-2:])
+        if found != self.expected:
+            shapes = ["×".join(map(str, shape)) for shape in (self.expected, found)]
+            raise CaptureError(
+                f"Expected the model to be called once, with all images ({shapes[0]}), got {shapes[1]}. A "
+                "patch or wrapper that calls it in parts, or with further images, does this: connect "
+                "the model before that patch."
+            )
 
     def _begin(self, expected: list[Layer]) -> Callable[[Any, Any], None]:
         return lambda module, arguments: self.running.append((module, list(expected)))
@@ -290,7 +332,7 @@ class _Watch:
         where = (
             slice(0, self.grid.tokens)
             if layer.call
-            else image_slice(self.row, self.net, self.grid, q.shape[2])
+            else image_slice(self.row, self.net, self.grid, q.shape[2], self.text)
         )
         if further or (layer.call and q.shape[2] != self.grid.tokens):
             raise CaptureError(
@@ -311,6 +353,8 @@ def _exchanged(module_name: str, override: Attention) -> Iterator[None]:
     original = module.optimized_attention
 
     def asking(*args: Any, **named: Any) -> torch.Tensor:
+        if "transformer_options" in named:  # of a release that brings them: ComfyUI asks by itself
+            return original(*args, **named)
         return override(original, *args, **named)
 
     module.optimized_attention = asking

@@ -29,6 +29,7 @@ class Transformer:
     model: str  # "module:Class" of the diffusion model; a subclass is another architecture
     blocks: tuple[Blocks, ...]  # in running order
     image: Literal["first", "last"] = "last"  # before or behind the text
+    beside: Literal["text", "nothing", "more"] = "more"  # what tokens there are beside the image's
     patch: str = (
         "patch_size"  # attribute: the side of a token in latent places, or several whose last is meant
     )
@@ -36,6 +37,9 @@ class Transformer:
     native_side: int = 1024
     recommended: Recommended | None = None  # among the first of `blocks`; the middle third of all where None
     needed: tuple[str, ...] = ()  # of the conditioning's options
+    text_width: str = ""  # of ComfyUI's description of the model: numbers to a token of text
+    pooled_width: str = ""  # and of the pooled text
+    least_side: int = 0  # pixels
     largest_side: str = ""  # attribute: how many tokens a side may have
     without_options: str = ""  # module that calls attention without transformer_options
 
@@ -63,8 +67,10 @@ TRANSFORMERS = (
         ("SD3",),
         "comfy.ldm.modules.diffusionmodules.mmdit:OpenAISignatureMMDITWrapper",
         (Blocks("joint_blocks"),),
+        beside="text",
         recommended=Recommended(7, 10, of=24),
         needed=("pooled_output",),
+        pooled_width="adm_in_channels",
         largest_side="pos_embed_max_size",
     ),
     Transformer(
@@ -72,7 +78,10 @@ TRANSFORMERS = (
         ("Flux", "FluxInpaint", "FluxSchnell"),
         FLUX,
         JOINT_AND_SINGLE,
+        beside="text",
         recommended=Recommended(12, 19, of=19),
+        text_width="context_in_dim",
+        pooled_width="vec_in_dim",
     ),
     Transformer(
         "Flux.2",
@@ -80,13 +89,16 @@ TRANSFORMERS = (
         FLUX,
         JOINT_AND_SINGLE,
         recommended=Recommended(5, 8, of=8),
+        text_width="context_in_dim",
     ),
     Transformer(
         "Chroma",
         ("Chroma",),
         "comfy.ldm.chroma.model:Chroma",
         JOINT_AND_SINGLE,
+        beside="text",
         recommended=Recommended(12, 19, of=19),
+        text_width="context_in_dim",
     ),
     Transformer(
         "Z-Image", ("ZImage",), LUMINA, (Blocks("layers", "attention"),), padding="pad_tokens_multiple"
@@ -99,13 +111,16 @@ TRANSFORMERS = (
         ("QwenImage",),
         "comfy.ldm.qwen_image.model:QwenImageTransformer2DModel",
         (Blocks("transformer_blocks", "attn"),),
+        beside="text",
         native_side=1328,
+        text_width="joint_attention_dim",
     ),
     Transformer(
         "Anima",
         ("Anima",),
         "comfy.ldm.anima.model:Anima",
         (Blocks("blocks", "self_attn"),),
+        beside="nothing",
         patch="patch_spatial",
     ),
     Transformer(
@@ -113,6 +128,8 @@ TRANSFORMERS = (
         ("CosmosT2IPredict2",),
         "comfy.ldm.cosmos.predict2:MiniTrainDIT",
         (Blocks("blocks", "self_attn"),),
+        beside="nothing",
+        text_width="crossattn_emb_channels",
         patch="patch_spatial",
     ),
     Transformer(
@@ -155,6 +172,8 @@ TRANSFORMERS = (
         ("Kandinsky5Image",),
         "comfy.ldm.kandinsky5.model:Kandinsky5",
         (Blocks("visual_transformer_blocks", "self_attention"),),
+        beside="nothing",
+        text_width="in_text_dim",
         needed=("pooled_output",),
     ),
     Transformer(
@@ -162,6 +181,9 @@ TRANSFORMERS = (
         ("PixArtAlpha", "PixArtSigma"),
         "comfy.ldm.pixart.pixartms:PixArtMS",
         (Blocks("blocks", "attn"),),
+        beside="nothing",
+        text_width="caption_channels",
+        least_side=256,  # its positions are computed by a division that is by zero below
         without_options="comfy.ldm.pixart.blocks",
     ),
     Transformer(
@@ -169,6 +191,8 @@ TRANSFORMERS = (
         ("HunyuanDiT", "HunyuanDiT1"),
         "comfy.ldm.hydit.models:HunYuanDiT",
         (Blocks("blocks", "attn1"),),
+        beside="nothing",
+        text_width="text_states_dim",
         needed=("attention_mask", "conditioning_mt5xl", "attention_mask_mt5xl"),
         without_options="comfy.ldm.hydit.attn_layers",
     ),
@@ -225,11 +249,18 @@ def patch_of(row: Transformer, net: torch.nn.Module) -> int:
     return int(value[-1] if isinstance(value, list | tuple) else value)
 
 
-def image_slice(row: Transformer, net: torch.nn.Module, grid: GridSize, tokens: int) -> slice:
+def image_slice(row: Transformer, net: torch.nn.Module, grid: GridSize, tokens: int, text: int) -> slice:
     """Where the image's tokens lie among all of a layer.
 
+    Args:
+        row: the architecture.
+        net: its diffusion model.
+        grid: of the image's tokens.
+        tokens: how many the layer has.
+        text: how many of them are the conditioning's.
+
     Raises:
-        CaptureError: there are fewer tokens than the image has.
+        CaptureError: there are other tokens than those of the image and the text.
     """
     multiple = (getattr(net, row.padding, None) or 1) if row.padding else 1
     padded = -(-grid.tokens // multiple) * multiple
@@ -237,6 +268,12 @@ def image_slice(row: Transformer, net: torch.nn.Module, grid: GridSize, tokens: 
         raise CaptureError(
             f"Expected at least the {padded} tokens of an image of {grid}, got {tokens}. A patch that merges "
             "or drops tokens does this: connect the model before that patch."
+        )
+    others = {"text": text, "nothing": 0}.get(row.beside, tokens - padded)
+    if tokens - padded != others:
+        raise CaptureError(
+            f"Expected {padded} tokens of an image of {grid} and {others} others, got {tokens}. A patch or "
+            "wrapper that adds an image or text does this: connect the model before that patch."
         )
     start = 0 if row.image == "first" else tokens - padded
     return slice(start, start + grid.tokens)

@@ -90,7 +90,9 @@ class UNetCapture:
     def captured(
         self,
         clone: ModelPatcher,
+        batch: int,
         grid: GridSize,
+        conditioning: list[Any],
         accumulator: AttentionAccumulator,
         on_layer: Callable[[int, int], None],
     ) -> AbstractContextManager[None]:
@@ -98,7 +100,9 @@ class UNetCapture:
 
         Args:
             clone: a MODEL that may be changed.
+            batch: number of images.
             grid: height and width of the latent.
+            conditioning: the one that acts.
             accumulator: gathers.
             on_layer: called with the number of layers done and their total.
 
@@ -206,7 +210,8 @@ def _feature_patch(
     """A patch of self-attention outputs that changes none, and keeps that of one layer."""
 
     def keep(output: torch.Tensor, options: dict[str, Any]) -> torch.Tensor:
-        if options["block"] == (layer.block, layer.number) and options["block_index"] == layer.index:
+        # Blocks of adapters call it too, and say of themselves what they please, or nothing.
+        if (options.get("block"), options.get("block_index")) == ((layer.block, layer.number), layer.index):
             accumulator.keep_features(output, GridSize(*options["activations_shape"][2:]))
         return output
 

@@ -104,8 +104,8 @@ class DiffSegHierarchy(io.ComfyNode):
                     options=list(get_args(Evidence)),
                     default="automatic",
                     optional=True,
-                    tooltip="What says how alike pieces are: the attention, the model's features (alike in "
-                    "what the deepest layer makes of them), or both. automatic takes the features for SDXL "
+                    tooltip="What says how alike pieces are: the attention, the model's features (what one "
+                    "of its layers makes of each place), or both. automatic takes the features for SDXL "
                     "and its small relatives, whose attention is known to be weak, and the attention for all "
                     "others.",
                     advanced=True,

@@ -39,6 +39,7 @@ class AttentionAccumulator:
         self._sums: dict[GridSize, torch.Tensor] = {}
         self._layers: dict[GridSize, int] = {}
         self._features: torch.Tensor | None = None
+        self._features_are_finite = torch.tensor(True)
 
     @torch.no_grad()
     def attend(
@@ -86,6 +87,8 @@ class AttentionAccumulator:
     def keep_features(self, tokens: torch.Tensor, grid: GridSize) -> None:
         """Keep a layer's output as the features of the images, in half precision.
 
+        Where it is not finite, as where a model overflows, `finish` gives no features.
+
         Args:
             tokens: ``[B, n, C]`` with n = h·w.
             grid: the layer's h and w.
@@ -95,6 +98,7 @@ class AttentionAccumulator:
         """
         if tokens.shape[1] != grid.tokens:
             raise CaptureError(f"Expected features of {grid.tokens} tokens ({grid}), got {tokens.shape[1]}.")
+        self._features_are_finite = torch.isfinite(tokens).all()  # looked at when all has run
         features = tokens.transpose(1, 2).unflatten(2, tuple(grid))
         if features.dtype == torch.bfloat16:  # whose range float16 does not have
             self._features = features.clone()
@@ -184,6 +188,8 @@ class AttentionAccumulator:
                 mean = without_position(mean, grid, key_grid_for(grid))
             maps[grid] = mean.to(dtype=dtype, device=device or mean.device)
         features = self._features
+        if features is not None and not bool(self._features_are_finite):
+            features = None
         if features is not None and device is not None:
             features = features.to(device)
         return AttentionMaps(maps, features, evidence=evidence if features is not None else "attention")

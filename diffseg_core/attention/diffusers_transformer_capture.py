@@ -114,7 +114,9 @@ class TransformerCapture:
             for layer, module in layers_of(self.row, self.model).items()
             if layer.number in numbers
         }
-        watch = _Watch(self.row, shown.grid, list(chosen), accumulator, self.stop_early)
+        # Hooks of diffusers (offloading in groups, caches) are put right at the end of a pass only.
+        hooked = any(hasattr(module, "_diffusers_hook") for module in self.model.modules())
+        watch = _Watch(self.row, shown.grid, list(chosen), accumulator, self.stop_early and not hooked)
         with ExitStack() as afterwards:
             for layer, module in chosen.items():
                 afterwards.callback(module.register_forward_pre_hook(watch.begin(layer)).remove)

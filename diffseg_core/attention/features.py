@@ -47,10 +47,12 @@ def likeness(concepts: torch.Tensor, tokens: torch.Tensor, power: float = POWER)
     Returns:
         float32 ``[S, n]``; rows sum to 1.
     """
-    lowest, highest = (tokens @ tokens.T).aminmax()
+    rows = max(1, CHUNK_VALUES // len(tokens))
+    bounds = torch.stack([torch.stack((some @ tokens.T).aminmax()) for some in tokens.split(rows)])
+    lowest, highest = bounds[:, 0].min(), bounds[:, 1].max()
     span = (highest - lowest).clamp_min(1e-12)
-    rows = ((concepts @ tokens.T - lowest) / span).clamp(1e-4, 1.0) ** power
-    return rows / rows.sum(1, keepdim=True)
+    affinity = ((concepts @ tokens.T - lowest) / span).clamp(1e-4, 1.0) ** power
+    return affinity / affinity.sum(1, keepdim=True)
 
 
 def feature_maps(features: torch.Tensor, leaves: torch.Tensor, count: int) -> torch.Tensor:
@@ -74,6 +76,8 @@ def feature_maps(features: torch.Tensor, leaves: torch.Tensor, count: int) -> to
 def mean_over_leaves(values: torch.Tensor, grid: GridSize, leaves: torch.Tensor, count: int) -> torch.Tensor:
     """Every leaf's mean of what tokens have, enlarged bilinearly to the image.
 
+    The enlargement is a weighted mean of tokens, so that only its weights go over the image.
+
     Args:
         values: float32 ``[h*w, C]``.
         grid: h and w.
@@ -83,12 +87,17 @@ def mean_over_leaves(values: torch.Tensor, grid: GridSize, leaves: torch.Tensor,
     Returns:
         float32 ``[count, C]``, on the device of ``values``.
     """
-    leaves = leaves.to(values.device)
-    sums = values.new_zeros(count, values.shape[1])
-    for rows, band in bands(values, grid, GridSize(*leaves.shape)):
-        sums.index_add_(0, leaves[rows].flatten().long(), band)
-    areas = leaves.flatten().bincount(minlength=count).to(sums.dtype)
-    return sums / areas[:, None]
+    device = values.device
+    left, right, across = (part.to(device) for part in _between(leaves.shape[1], grid.width))
+    above, below, down = (part.to(device)[:, None] for part in _between(leaves.shape[0], grid.height))
+    first = leaves.to(device).long() * grid.tokens
+    weights = torch.zeros(count * grid.tokens, device=device)
+    for lines, share_of_line in ((above, 1.0 - down), (below, down)):
+        for columns, share_of_column in ((left, 1.0 - across), (right, across)):
+            where = first + lines * grid.width + columns
+            weights.index_add_(0, where.flatten(), (share_of_line * share_of_column).flatten())
+    shares = weights.view(count, grid.tokens)
+    return (shares / shares.sum(1, keepdim=True)) @ values
 
 
 def bands(values: torch.Tensor, grid: GridSize, size: GridSize) -> Iterator[tuple[slice, torch.Tensor]]:

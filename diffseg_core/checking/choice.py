@@ -14,9 +14,10 @@ from .trials import Method, Trial
 TIE = 0.01
 """By this much of the score other settings must be better than the default ones to be chosen: ten photographs
 do not tell smaller differences."""
-MARGIN = 0.02
-"""By this much the model's own score must be above that of colours alone, and by more than one standard error
-of the difference over the photographs. It is greater than `TIE`, as the best of many settings is compared."""
+MARGIN, ERRORS = 0.02, 2.0
+"""By this much the model's own score must be above that of colours alone, and by so many standard errors of
+the difference over the photographs. The margin is greater than `TIE`, as the best of many settings is
+compared; the errors keep a model with random weights, which may be better on one photograph, from passing."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def beats(model: Mapping[str, Measures], colours: Mapping[str, Measures]) -> boo
         return None
     differences = np.array([model[name].score - colours[name].score for name in model])
     error = differences.std(ddof=1) / np.sqrt(len(differences)) if len(differences) > 1 else 0.0
-    return bool(differences.mean() > max(MARGIN, error))
+    return bool(differences.mean() > max(MARGIN, ERRORS * error))
 
 
 def _best(results: Mapping[Trial, TrialResult], usual: Trial) -> Trial | None:

@@ -80,8 +80,9 @@ def _verdict(results: CheckResults) -> str:
         words += " These are the default settings: no others were clearly better."
     if choice.beats_colours is False:
         words += (
-            "\nThe model is no better than colours alone: what it attends to does not tell objects apart "
-            "here. Check that the VAE and the text encoder belong to it, or use another model."
+            "\nThe model is no better than colours alone, as far as these photographs tell: what it attends "
+            "to does not tell objects apart. Check that the VAE and the text encoder belong to it, or use "
+            "another model."
         )
     elif choice.beats_colours:
         words += "\nThe model is better than colours alone."

@@ -300,3 +300,19 @@ def test_other_failures_in_a_patch_go_through(capture, sd1, message):
     model.set_model_input_block_patch(fail)
     with pytest.raises(RuntimeError, match=message):
         capture(sd1, model)
+
+
+def test_an_adapters_own_block_is_not_taken_for_one_of_the_unets(capture, sd1):
+    """It calls the patches of self-attention outputs too, and does not say which block it is."""
+    plain, model, called = capture(sd1), sd1.model.clone(), []
+
+    def adapter(executor: Any, x: torch.Tensor, *args: Any, **named: Any) -> Any:
+        for patch in args[-1]["patches"]["attn1_output_patch"]:
+            called.append(patch(torch.randn(2, 16, 32), {"n_heads": 4, "dim_head": 8}))
+        return executor(x, *args, **named)
+
+    model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "adapter", adapter)
+    found = capture(sd1, model)
+    assert called
+    assert all(torch.equal(found[grid], plain[grid]) for grid in plain)
+    assert torch.equal(found.features, plain.features)

@@ -93,10 +93,10 @@ def test_another_models_conditioning_is_refused(pack, run, name, key):
         run(name, conditioning=conditioning)
 
 
-def test_a_conditioning_of_another_width_is_named(pack, run):
-    conditioning = [[torch.randn(1, 7, 12), tiny_conditioning("Flux dev")[0][1]]]
+def test_a_conditioning_of_another_width_is_named_where_the_table_does_not_know_it(pack, run):
+    conditioning = [[torch.randn(1, 7, 12), {}]]
     with pytest.raises(pack.diffseg_core.CaptureError, match=r"conditioning .*12 numbers.*CLIP that belongs"):
-        run("Flux dev", conditioning=conditioning)
+        run("LongCat", conditioning=conditioning)
 
 
 @pytest.mark.parametrize("shape", [(1, 16, 9, 12), (1, 16, 8, 13)])
@@ -148,20 +148,163 @@ def test_keys_of_another_image_are_noticed(pack, run, monkeypatch):
         run("Flux dev")
 
 
+def wrapped(name: str, call: Any) -> Any:
+    """A tiny model with a function of another pack around its calls."""
+    model = tiny_model(name)
+    model.set_model_unet_function_wrapper(call)
+    return model
+
+
 def test_a_model_that_runs_twice_a_step_is_noticed(pack, run):
-    def twice(executor: Any, *args: Any, **named: Any) -> Any:
-        executor(*args, **named)
-        return executor(*args, **named)
+    def twice(function: Any, given: dict[str, Any]) -> Any:
+        function(torch.zeros_like(given["input"]), given["timestep"], **given["c"])
+        return function(given["input"], given["timestep"], **given["c"])
+
+    with pytest.raises(pack.diffseg_core.CaptureError, match="block 0 .*ran again"):
+        run("Flux dev", wrapped("Flux dev", twice))
+
+
+def test_a_batch_in_parts_is_noticed(pack, run):
+    def one_by_one(function: Any, given: dict[str, Any]) -> Any:
+        one = {
+            key: value[:1] if isinstance(value, torch.Tensor) else value for key, value in given["c"].items()
+        }
+        parts = [function(x[None], given["timestep"][:1], **one) for x in given["input"]]
+        return torch.cat(parts)
+
+    with pytest.raises(pack.diffseg_core.CaptureError, match=r"all images \(2×8×12\), got 1×8×12"):
+        run("Flux dev", wrapped("Flux dev", one_by_one), latent=tiny_latent("Flux dev", 2))
+
+
+def test_tiles_are_noticed(pack, run):
+    def tiled(function: Any, given: dict[str, Any]) -> Any:
+        halves = [function(x, given["timestep"], **given["c"]) for x in given["input"].split(4, 2)]
+        return torch.cat(halves, 2)
+
+    with pytest.raises(pack.diffseg_core.CaptureError, match=r"all images \(1×8×12\), got 1×4×12"):
+        run("Flux dev", wrapped("Flux dev", tiled))
+
+
+def test_an_image_beside_the_picture_is_noticed(pack, run):
+    def beside(executor: Any, x: torch.Tensor, *args: Any, **named: Any) -> Any:
+        return executor(torch.cat((x, x), 3), *args, **named)[..., : x.shape[3]]
 
     model = tiny_model("Flux dev")
-    model.add_wrapper_with_key("diffusion_model", "test", twice)
-    comfy_capture = pack.nodes.comfy_capture
-    backbone = comfy_capture.backbone_of(model, blocks="all")
-    patient = type(backbone)(backbone.row, backbone.net, backbone.latent_pixels, "all", stop_early=False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comfy_capture, "backbone_of", lambda *_: patient)
-        with pytest.raises(pack.diffseg_core.CaptureError, match="block 0 .*ran again"):
-            run("Flux dev", model)
+    model.add_wrapper_with_key("diffusion_model", "test", beside)
+    message = r"Expected 24 tokens of an image of 4×6 and 7 others, got 55"
+    with pytest.raises(pack.diffseg_core.CaptureError, match=message):
+        run("Flux dev", model)
+
+
+def test_patches_of_queries_and_keys_are_refused(pack, run):
+    model = tiny_model("Flux dev")
+    model.set_model_attn1_patch(lambda q, k, v, **_: {"q": q, "k": k, "v": v})
+    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=r"patch of tokens \(attn1_patch\)"):
+        run("Flux dev", model)
+
+
+def test_what_is_around_the_model_comes_to_its_end(run):
+    """The pass stops early only where nobody else is around: others may have to put something right."""
+    done: list[str] = []
+
+    def around(function: Any, given: dict[str, Any]) -> Any:
+        done.append("begun")
+        result = function(given["input"], given["timestep"], **given["c"])
+        done.append("ended")
+        return result
+
+    plain = run("Flux dev", blocks="0")
+    found = run("Flux dev", wrapped("Flux dev", around), blocks="0")
+    assert done == ["begun", "ended"]
+    assert torch.equal(found[4, 6], plain[4, 6])
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("Flux dev", {"width": 12}, r"of 8 numbers to a token as Flux\.1 has, got 12"),
+        ("Qwen-Image", {"width": 12}, r"of 8 numbers to a token as Qwen-Image has, got 12"),
+        ("Flux dev", {"pooled": 12}, r"of 8 numbers in the pooled output as Flux\.1 has, got 12"),
+        ("SD3", {"pooled": 12}, r"of 8 numbers in the pooled output as SD3 and SD3\.5 has, got 12"),
+        ("Flux dev", {"pooled": None}, "finite numbers, got 8 of 8"),
+    ],
+)
+def test_conditionings_of_another_width_are_refused_before_the_model_runs(pack, run, name, change, message):
+    conditioning = tiny_conditioning(name)
+    if "width" in change:
+        conditioning[0][0] = torch.randn(1, 7, change["width"])
+    if "pooled" in change:
+        width = change["pooled"]
+        pooled = torch.full((1, 8), torch.nan) if width is None else torch.randn(1, width)
+        conditioning[0][1]["pooled_output"] = pooled
+    model = tiny_model(name)
+    calls: list[int] = []
+    model.model.diffusion_model.register_forward_pre_hook(lambda *_: calls.append(1))
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
+        run(name, model, conditioning=conditioning)
+    assert not calls
+
+
+def test_images_that_are_too_small_for_pixart_are_refused(pack, run):
+    with pytest.raises(
+        pack.diffseg_core.InvalidSettingError, match="at least 256 pixels for PixArt, got 192×192"
+    ):
+        run("PixArt sigma", latent=torch.randn(1, 4, 24, 24))
+
+
+@pytest.mark.parametrize(
+    ("name", "dimensions", "message"),
+    [
+        ("Qwen-Image", 2, "a VAE of videos as the model has, got one of images"),
+        ("Flux dev", 3, "got one of videos"),
+    ],
+)
+def test_a_vae_of_the_other_kind_is_refused_before_it_runs(pack, name, dimensions, message):
+    """Both have 16 channels."""
+
+    class OtherVAE:
+        latent_channels = 16
+        latent_dim = dimensions
+
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
+        pack.nodes.capture.DiffSegCapture.execute(
+            tiny_model(name),
+            300,
+            "clean latent",
+            0,
+            0,
+            "all",
+            conditioning=tiny_conditioning(name),
+            vae=OtherVAE(),
+            image=torch.rand(1, 64, 64, 3),
+        )
+
+
+def test_a_vae_of_videos_encodes_images_one_by_one(pack):
+    """It would take a batch for the frames of one video."""
+
+    class VideoVAE:
+        latent_channels = 16
+        latent_dim = 3
+
+        def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+            assert len(pixels) == 1
+            return torch.randn(1, 16, 1, pixels.shape[1] // 8, pixels.shape[2] // 8)
+
+    captured = pack.nodes.capture.DiffSegCapture.execute(
+        tiny_model("Qwen-Image"),
+        300,
+        "clean latent",
+        0,
+        96,
+        "all",
+        conditioning=tiny_conditioning("Qwen-Image"),
+        vae=VideoVAE(),
+        image=torch.rand(3, 64, 96, 3),
+    )[0]
+    assert captured.maps.batch_size == 3
+    assert captured.maps.grid == (5, 7)  # 80×112 pixels, of whole tokens
+    assert captured.image_size == (64, 96)
 
 
 def test_a_model_on_several_devices_is_refused(pack, run):
