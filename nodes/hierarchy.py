@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import torch
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 
 from ..diffseg_core import segment_nested
 from ..diffseg_core.images import check_images
-from ..diffseg_core.nested.segment_nested import Evidence
+from ..diffseg_core.nested.segment_nested import Evidence, chosen_evidence
 from .inputs import checked_images
 from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
@@ -153,4 +153,9 @@ class DiffSegHierarchy(io.ComfyNode):
             on_image=progress_over(attention.maps.batch_size),
             on_step=stop_if_interrupted,
         )
-        return io.NodeOutput(segments, sum(segments.counts))
+        chosen = chosen_evidence(evidence, attention.maps)
+        # Said on the node where automatic takes something else than it always did.
+        told = f"evidence: {chosen}" if evidence == "automatic" and chosen != "attention" else None
+        return io.NodeOutput(
+            segments, sum(segments.counts), ui=None if told is None else ui.PreviewText(told)
+        )

@@ -90,7 +90,7 @@ def segment_nested(
         [0, 0, 1, 1]
     """
     _check_settings(number, height, contrast, colour, finest)
-    chosen = _evidence(evidence, maps)
+    chosen = chosen_evidence(evidence, maps)
     checked = as_images(images)
     matching = check_images(checked, maps.batch_size, checked.size, "attention")
     trees: list[Hierarchy] = []
@@ -113,8 +113,12 @@ def segment_nested(
     return Segments.of_hierarchies(trees, numbers)
 
 
-def _evidence(evidence: str, maps: AttentionMaps) -> str:
-    """What automatic stands for; any other choice as it is, once it is found possible."""
+def chosen_evidence(evidence: str, maps: AttentionMaps) -> str:
+    """What automatic stands for; any other choice as it is, once it is found possible.
+
+    Raises:
+        InvalidSettingError: an unknown choice, or features that were not captured.
+    """
     if evidence not in get_args(Evidence):
         known = ", ".join(repr(choice) for choice in get_args(Evidence))
         raise InvalidSettingError(f"Expected evidence to be one of {known}, got {evidence!r}.")

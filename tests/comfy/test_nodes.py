@@ -150,3 +150,22 @@ def test_a_conditioning_that_cannot_serve_is_refused_before_the_vae_runs(
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match="one entry, got 2"):
         run_capture(vae=sd1.vae, image=image, conditioning=sd1.conditioning * 2)
     assert not encoded
+
+
+def test_the_hierarchy_says_where_it_takes_the_features(pack, hosts, capture):
+    """SDXL's class by itself, others as they are told; said on the node only where automatic chose."""
+    node = pack.nodes.hierarchy.DiffSegHierarchy
+    image = torch.rand(1, 128, 128, 3, generator=torch.Generator().manual_seed(1))
+    cut = ("number of segments", 5, 0.0, True, 0.5, 0.25, 0.5)
+
+    def outputs(name: str, *evidence: str):
+        maps = capture(hosts(name), latent=torch.randn(1, 4, 16, 16))
+        attention = pack.nodes.types.CapturedAttention(maps, pack.diffseg_core.GridSize(128, 128))
+        return node.execute(attention, image, *cut, *evidence)
+
+    automatic, told = outputs("sdxl"), outputs("sdxl", "features")
+    assert automatic.ui.as_dict() == {"text": ("evidence: features",)}
+    assert told.ui is None
+    assert torch.equal(automatic[0].labels, told[0].labels)
+    assert outputs("sd1").ui is None
+    assert not torch.equal(outputs("sdxl", "attention")[0].labels, told[0].labels)
