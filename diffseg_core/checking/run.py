@@ -12,8 +12,9 @@ import torch
 from ..attention.maps import AttentionMaps
 from ..cutting.segment_cut import segment_cut
 from ..errors import CaptureError, DiffSegError
+from ..image.superpixels import superpixels
 from ..merging.segment import segment
-from ..nested.segment_nested import segment_nested
+from ..nested.segment_nested import FINEST, segment_nested
 from ..prompting.object_finder import ObjectFinder
 from ..segments import Segments
 from .choice import best_trial
@@ -77,6 +78,7 @@ class Check:
         self._on_step = on_step
         self._on_work = on_work
         self._photographs = read_photographs(plan.photographs)
+        self._leaves: dict[str, torch.Tensor] = {}
         passes = len(plan.captures) + len(plan.blocks) + 4  # the control, and clicks on it and two captures
         self._done, self._total = 0, (passes + bool(plan.thresholds)) * len(plan.photographs)
 
@@ -159,8 +161,21 @@ class Check:
             assert trial.threshold is not None
             return segment(maps, images.size, merge_threshold=trial.threshold, on_step=self._on_work)
         if trial.method == "cut":
-            return segment_cut(maps, images, on_step=self._on_work)
-        return segment_nested(maps, images, evidence=trial.evidence or "automatic", on_step=self._on_work)
+            return segment_cut(maps, images, leaves=[self._leaves_of(photograph)], on_step=self._on_work)
+        return segment_nested(
+            maps,
+            images,
+            evidence=trial.evidence or "automatic",
+            leaves=[self._leaves_of(photograph)],
+            on_step=self._on_work,
+        )
+
+    def _leaves_of(self, photograph: Photograph) -> torch.Tensor:
+        """The superpixels of a photograph, found once for all trees of it."""
+        if photograph.name not in self._leaves:
+            image = photograph.images.colours[0]
+            self._leaves[photograph.name] = superpixels(image, FINEST, on_step=self._on_work)
+        return self._leaves[photograph.name]
 
     def _colours(self) -> Iterator[tuple[str, ObjectFinder]]:
         for photograph in self._photographs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
@@ -32,6 +32,7 @@ def segment_cut(
     threshold: float = THRESHOLD,
     power: float = POWER,
     borders: Borders = "image edges",
+    leaves: Sequence[torch.Tensor] | None = None,
     on_image: Callable[[int], None] = lambda done: None,
     on_step: Callable[[], None] = lambda: None,
 ) -> Segments:
@@ -52,6 +53,7 @@ def segment_cut(
         power: above 0, to which affinities are taken; DiffCut's is 10.
         borders: "image edges" has segments consist of superpixels of the image; "features" takes every pixel
             by itself, as in the paper.
+        leaves: `superpixels` of each image, where they are known already.
         on_image: called after each image with the number done; what it raises ends the call.
         on_step: called many times meanwhile, to the same end.
 
@@ -72,12 +74,14 @@ def segment_cut(
     checked = as_images(images)
     matching = check_images(checked, maps.batch_size, checked.size, "attention")
     trees = []
-    for features, image in zip(features_of(maps), matching, strict=True):
+    for index, (features, image) in enumerate(zip(features_of(maps), matching, strict=True)):
         tokens = directions(features)
         cut = recursive_cut(tokens, power=power, threshold=threshold, on_step=on_step)
         on_step()
-        leaves = superpixels(image, FINEST, on_step=on_step) if borders == "image edges" else None
-        trees.append(_hierarchy(cut, threshold, tokens, power, features, leaves, checked.size))
+        pieces = None
+        if borders == "image edges":
+            pieces = superpixels(image, FINEST, on_step=on_step) if leaves is None else leaves[index]
+        trees.append(_hierarchy(cut, threshold, tokens, power, features, pieces, checked.size))
         on_image(len(trees))
     return Segments.of_hierarchies(trees, [tree.number_at(1.0 - threshold) for tree in trees])
 

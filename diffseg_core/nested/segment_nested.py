@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
@@ -44,6 +44,7 @@ def segment_nested(
     colour: float = COLOUR,
     finest: float = FINEST,
     evidence: Evidence = "automatic",
+    leaves: Sequence[torch.Tensor] | None = None,
     on_image: Callable[[int], None] = lambda done: None,
     on_step: Callable[[], None] = lambda: None,
 ) -> Segments:
@@ -70,6 +71,7 @@ def segment_nested(
         evidence: what says how alike segments are: the attention; the features, by the affinity of DiffCut
             (see `feature_maps`); both, by the mean of the two; or automatic, which takes what is better
             known to work in the model that was captured (`AttentionMaps.evidence`).
+        leaves: `superpixels` of each image, where they are known already: for several trees of one image.
         on_image: called after each image with the number done; what it raises ends the call.
         on_step: called many times meanwhile, to the same end.
 
@@ -96,13 +98,13 @@ def segment_nested(
     trees: list[Hierarchy] = []
     for index, image in enumerate(matching):
         smooth = smoothed(image, on_step=on_step)
-        leaves = superpixels(image, finest, smooth, on_step)
-        borders = Contrast(smooth, leaves, contrast) if neighbours_only else None
+        pieces = superpixels(image, finest, smooth, on_step) if leaves is None else leaves[index]
+        borders = Contrast(smooth, pieces, contrast) if neighbours_only else None
         on_step()
-        colours = colour_histograms(smooth, leaves) if colour else None
+        colours = colour_histograms(smooth, pieces) if colour else None
         on_step()
-        leaf_maps = _leaf_maps(maps, index, chosen, leaves)
-        trees.append(build_hierarchy(leaf_maps, leaves, borders, colours, colour_weight=colour))
+        leaf_maps = _leaf_maps(maps, index, chosen, pieces)
+        trees.append(build_hierarchy(leaf_maps, pieces, borders, colours, colour_weight=colour))
         on_image(len(trees))
     if number is not None:
         numbers = [number] * len(trees)

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 
 from diffseg_core import AttentionMaps, InvalidSettingError, find_object, segment_cut
 from diffseg_core.cutting.normalised_cut import recursive_cut
+from diffseg_core.cutting.segment_cut import FINEST
+from diffseg_core.image.superpixels import superpixels
 from diffseg_core.prompting.prompts import parse_prompts
 
 GRID = (12, 16)
@@ -137,3 +139,10 @@ def test_settings_out_of_range_are_refused(settings, message):
 def test_attention_without_features_is_refused():
     with pytest.raises(InvalidSettingError, match="Expected attention with features, got one without"):
         segment_cut(maps_with(None), image())
+
+
+def test_superpixels_that_are_known_are_not_found_again(monkeypatch):
+    found = superpixels(image()[0], FINEST)
+    expected = segment_cut(maps_with(features()), image()).labels
+    monkeypatch.setattr("diffseg_core.cutting.segment_cut.superpixels", None)
+    assert torch.equal(segment_cut(maps_with(features()), image(), leaves=[found]).labels, expected)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from diffseg_core import AttentionMaps, InvalidSettingError, segment_nested
+from diffseg_core.image.superpixels import superpixels
 
 N = 64  # tokens of an 8×8 grid
 
@@ -71,3 +72,11 @@ def test_features_that_were_not_captured_are_asked_for():
         InvalidSettingError, match="evidence to be one of 'automatic', 'attention'.*got 'colours'"
     ):
         cut(maps(), "colours")
+
+
+def test_superpixels_that_are_known_are_not_found_again(monkeypatch):
+    found = superpixels(IMAGE[0], PLAIN["finest"])
+    expected = cut(maps(), "attention")
+    monkeypatch.setattr("diffseg_core.nested.segment_nested.superpixels", None)
+    labels = segment_nested(maps(), IMAGE, evidence="attention", leaves=[found], **PLAIN).labels[0]
+    assert torch.equal(labels, expected)
