@@ -193,11 +193,9 @@ class DiffSegCapture(io.ComfyNode):
             resolutions, blocks = preset.resolutions or resolutions, preset.blocks or blocks
         backbone = comfy_capture.backbone_of(model, resolutions, blocks)
         latent_format = model.get_model_object("latent_format")
-        channels, pixels = int(latent_format.latent_channels), backbone.latent_pixels
-        _check_plugs(vae, image, latent, channels, latent_format.latent_dimensions)
-        given = (
-            None if latent is None else read_latent(latent, channels, latent_format.latent_dimensions, pixels)
-        )
+        pixels = backbone.latent_pixels
+        _check_plugs(vae, image, latent, latent_format)
+        given = None if latent is None else read_latent(latent, latent_format, pixels)
         images = None if image is None else checked_images(image)
         image_size = _image_size(images, given, pixels)
         target = image_size
@@ -231,7 +229,7 @@ class DiffSegCapture(io.ComfyNode):
 
 
 def _check_plugs(
-    vae: Any, image: torch.Tensor | None, latent: dict[str, Any] | None, channels: int, dimensions: int
+    vae: Any, image: torch.Tensor | None, latent: dict[str, Any] | None, latent_format: Any
 ) -> None:
     """Either a latent, or an image that ComfyUI's tensors describe with the model's own VAE."""
     if latent is not None:
@@ -245,7 +243,7 @@ def _check_plugs(
         raise InvalidSettingError(
             f"Expected vae and image, or a latent, got neither a latent nor {missing}: connect it."
         )
-    check_vae(vae, channels, dimensions)
+    check_vae(vae, latent_format)
 
 
 def _image_size(images: Images | None, latent: Latent | None, pixels: int) -> GridSize:

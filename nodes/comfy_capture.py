@@ -120,15 +120,6 @@ def backbone_of(model: ModelPatcher, resolutions: str = "all", blocks: str = REC
     return UNetCapture(net, config, model.model.model_type.name == "V_PREDICTION", resolutions)
 
 
-def native_side(model: ModelPatcher) -> int:
-    """Side in pixels of the square images that the model was trained on.
-
-    Raises:
-        UnsupportedModelError: not one of the supported architectures.
-    """
-    return backbone_of(model).native_side
-
-
 def architecture_name(model: ModelPatcher) -> str:
     """By which presets are kept: the architecture's; with the size of a model far smaller than its kind.
 
@@ -144,11 +135,6 @@ def architecture_name(model: ModelPatcher) -> str:
 def parameters_of(model: ModelPatcher) -> int:
     """How many the diffusion model has."""
     return sum(each.numel() for each in model.get_model_object("diffusion_model").parameters())
-
-
-def latent_channels(model: ModelPatcher) -> int:
-    """Channels of the latents that the model works on."""
-    return int(model.get_model_object("latent_format").latent_channels)
 
 
 def checked_conditioning(
@@ -218,7 +204,7 @@ def capture(
     """
     backbone = backbone_of(model, resolutions, blocks)
     latent_format = model.get_model_object("latent_format")
-    check_samples(latent, latent_format.latent_channels, latent_format.latent_dimensions)
+    check_samples(latent, latent_format)
     grid = grid_of(latent)
     conditioning = checked_conditioning(model, backbone, conditioning, timestep, grid)
     if latent_format.latent_dimensions == 3 and latent.ndim == 4:

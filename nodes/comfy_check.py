@@ -35,7 +35,7 @@ class CheckCapture:
         self._model, self._vae, self._conditioning = model, vae, conditioning
         self._backbone = comfy_capture.backbone_of(model)
         self._latents: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        check_vae(vae, comfy_capture.latent_channels(model))
+        check_vae(vae, model.get_model_object("latent_format"))
 
     def __call__(self, image: torch.Tensor, settings: CaptureSettings) -> AttentionMaps:
         """Capture an image, float32 ``[1, H, W, 3]`` in 0..1."""

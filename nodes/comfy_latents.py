@@ -29,20 +29,19 @@ def grid_of(samples: torch.Tensor) -> GridSize:
     return GridSize(*samples.shape[-2:])
 
 
-def read_latent(latent: dict[str, Any], channels: int, dimensions: int = 2, pixels: int = 8) -> Latent:
+def read_latent(latent: dict[str, Any], latent_format: Any, pixels: int) -> Latent:
     """Check a LATENT, with the side information that ComfyUI's own sampling heeds.
 
     Args:
         latent: ComfyUI's LATENT.
-        channels: of the latents that the model works on.
-        dimensions: of these: 3 for a model of videos' latents.
+        latent_format: the model's, which says what latents it works on.
         pixels: to their side.
 
     Raises:
         InvalidSettingError: numbers or side information that the model cannot use.
     """
     samples = latent["samples"]
-    check_samples(samples, channels, dimensions)
+    check_samples(samples, latent_format)
     ratio = latent.get("downscale_ratio_spacial")
     if ratio is not None and ratio != pixels:
         raise InvalidSettingError(
@@ -65,18 +64,18 @@ def read_latent(latent: dict[str, Any], channels: int, dimensions: int = 2, pixe
     return Latent(samples, batch_index, mask)
 
 
-def check_samples(samples: torch.Tensor, channels: int, dimensions: int = 2) -> None:
+def check_samples(samples: torch.Tensor, latent_format: Any) -> None:
     """Refuse a latent that the model cannot look at.
 
     Args:
         samples: of a LATENT.
-        channels: of the latents that the model works on.
-        dimensions: of these: 3 for a model of videos' latents, of which one frame is looked at.
+        latent_format: the model's, which says what latents it works on.
 
     Raises:
         InvalidSettingError: another shape than ``[B, channels, h, w]`` (or ``[B, channels, 1, h, w]``), or
             values that are not finite.
     """
+    channels, dimensions = latent_format.latent_channels, latent_format.latent_dimensions
     nested = bool(getattr(samples, "is_nested", False))
     shape = "a nested one" if nested else "×".join(str(length) for length in samples.shape)
     if not nested and dimensions == 3 and samples.ndim == 5 and samples.shape[2] > 1:
@@ -117,17 +116,17 @@ def check_attention_grid(tokens: GridSize, latent: GridSize, advice: str) -> Non
         )
 
 
-def check_vae(vae: Any, channels: int, dimensions: int = 2) -> None:
+def check_vae(vae: Any, latent_format: Any) -> None:
     """Refuse the VAE of another model.
 
     Args:
         vae: a VAE.
-        channels: of the latents that the model works on.
-        dimensions: of these: 3 for a model of videos' latents.
+        latent_format: the model's, which says what latents it works on.
 
     Raises:
         InvalidSettingError: it has others.
     """
+    channels, dimensions = latent_format.latent_channels, latent_format.latent_dimensions
     if getattr(vae, "latent_dim", dimensions) != dimensions:
         kinds = {2: "of images", 3: "of videos"}
         raise InvalidSettingError(

@@ -9,8 +9,7 @@ from comfy_api.latest import io
 
 from ..diffseg_core import segment_cut
 from ..diffseg_core.cutting.segment_cut import Borders
-from ..diffseg_core.images import check_images
-from .inputs import checked_images
+from .inputs import images_of_capture
 from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
 
@@ -89,8 +88,7 @@ class DiffSegCut(io.ComfyNode):
         borders: Borders,
         power: float,
     ) -> io.NodeOutput:
-        images = checked_images(image)
-        check_images(images, attention.maps.batch_size, attention.image_size, "attention")
+        images = images_of_capture(image, attention)
         segments = segment_cut(
             attention.maps,
             images,

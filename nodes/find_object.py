@@ -7,8 +7,7 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import find_objects, parse_objects, segment_nested
-from ..diffseg_core.images import check_images
-from .inputs import checked_images, refusal
+from .inputs import images_of_capture, refusal
 from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
 
@@ -72,8 +71,7 @@ class DiffSegObject(io.ComfyNode):
     @classmethod
     def execute(cls, attention: CapturedAttention, image: torch.Tensor, prompts: str) -> io.NodeOutput:
         objects = parse_objects(prompts)
-        images = checked_images(image)
-        check_images(images, attention.maps.batch_size, attention.image_size, "attention")
+        images = images_of_capture(image, attention)
         nested = segment_nested(
             attention.maps,
             images,

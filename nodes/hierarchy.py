@@ -8,9 +8,8 @@ import torch
 from comfy_api.latest import io, ui
 
 from ..diffseg_core import segment_nested
-from ..diffseg_core.images import check_images
 from ..diffseg_core.nested.segment_nested import Evidence, chosen_evidence
-from .inputs import checked_images
+from .inputs import images_of_capture
 from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
 
@@ -138,8 +137,7 @@ class DiffSegHierarchy(io.ComfyNode):
         finest: float,
         evidence: Evidence = "automatic",
     ) -> io.NodeOutput:
-        images = checked_images(image)
-        check_images(images, attention.maps.batch_size, attention.image_size, "attention")
+        images = images_of_capture(image, attention)
         segments = segment_nested(
             attention.maps,
             images,

@@ -8,6 +8,8 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import DiffSegError, Images, as_images
+from ..diffseg_core.images import check_images
+from .types import CapturedAttention
 
 
 def checked_images(image: torch.Tensor) -> Images:
@@ -21,6 +23,21 @@ def checked_images(image: torch.Tensor) -> Images:
         InvalidSettingError: another number of channels, or values that are not finite.
     """
     return as_images(image, "image", clamp=True)
+
+
+def images_of_capture(image: torch.Tensor, attention: CapturedAttention) -> Images:
+    """The images of an image input that went into a capture.
+
+    Args:
+        image: as of `checked_images`.
+        attention: the capture.
+
+    Raises:
+        InvalidSettingError: as of `checked_images`, or other images than those of the capture.
+    """
+    images = checked_images(image)
+    check_images(images, attention.maps.batch_size, attention.image_size, "attention")
+    return images
 
 
 def image_index_input(tooltip: str) -> io.Int.Input:

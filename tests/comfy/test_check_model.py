@@ -175,3 +175,15 @@ def test_a_capture_takes_the_preset_of_its_architecture(pack, node, demo, tmp_pa
     assert found.grids == expected.grids == (expected.grid,)
     assert torch.equal(found[found.grid], expected[expected.grid])
     assert (found.evidence, expected.evidence) == ("both", "attention")
+
+
+def test_a_model_of_videos_latents_is_checked_with_the_vae_of_videos(pack):
+    """As Qwen-Image has it; one of images has as many channels."""
+    check_capture = import_module(f"{pack.__name__}.nodes.comfy_check").CheckCapture
+    model, conditioning = tiny_model("Qwen-Image"), tiny_conditioning("Qwen-Image")
+    vae = NoiseVAE()
+    vae.latent_dim = 3
+    check_capture(model, vae, conditioning)
+    vae.latent_dim = 2
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="a VAE of videos as the model has"):
+        check_capture(model, vae, conditioning)

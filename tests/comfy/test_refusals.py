@@ -46,7 +46,7 @@ def test_other_architectures_are_refused_by_name(pack, capture, sd1, name, confi
     with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=message):
         capture(sd1, model)
     with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=message):
-        pack.nodes.comfy_capture.native_side(model)
+        pack.nodes.comfy_capture.backbone_of(model)
 
 
 @pytest.mark.parametrize(
