@@ -23,6 +23,9 @@ from .grid import GridSize
 from .hierarchy import Hierarchy
 from .images import Images, as_images
 from .merging.segment import segment
+from .naming.diffusers_words import read_words
+from .naming.find_words import find_words
+from .naming.words import parse_words
 from .nested.segment_nested import segment_nested
 from .output.label_map import draw_label_map, parse_classes
 from .output.overlay import draw_overlay
@@ -51,10 +54,13 @@ __all__ = [
     "filter_segments",
     "find_object",
     "find_objects",
+    "find_words",
     "parse_classes",
     "parse_indices",
     "parse_objects",
     "parse_prompts",
+    "parse_words",
+    "read_words",
     "refine_edges",
     "segment",
     "segment_cut",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 
@@ -12,6 +13,8 @@ from ..grid import GridSize
 from .key_pooling import key_grid_for, pool_keys
 from .maps import AttentionMaps, Evidence
 from .position import without_position
+from .shown import ShownStep
+from .text import LayerQueries
 
 # Attention weights computed at a time. What fits a processor's cache is twice as fast there as what does not;
 # elsewhere fewer, larger chunks are.
@@ -40,6 +43,7 @@ class AttentionAccumulator:
         self._layers: dict[GridSize, int] = {}
         self._features: torch.Tensor | None = None
         self._features_are_finite = torch.tensor(True)
+        self._queries: list[LayerQueries] = []
 
     @torch.no_grad()
     def attend(
@@ -100,11 +104,25 @@ class AttentionAccumulator:
             raise CaptureError(f"Expected features of {grid.tokens} tokens ({grid}), got {tokens.shape[1]}.")
         self._features_are_finite = torch.isfinite(tokens).all()  # looked at when all has run
         features = tokens.transpose(1, 2).unflatten(2, tuple(grid))
-        if features.dtype == torch.bfloat16:  # whose range float16 does not have
-            self._features = features.clone()
-        else:
-            most = torch.finfo(torch.float16).max
-            self._features = features.clamp(-most, most).to(torch.float16, copy=True)
+        self._features = _in_half_precision(features)
+
+    def keep_queries(self, layer: str, queries: torch.Tensor, heads: int, grid: GridSize) -> None:
+        """Keep the queries of a cross-attention layer, in half precision.
+
+        Args:
+            layer: its name, by which the host finds its keys again.
+            queries: ``[B, n, heads*d]`` with n = h·w, as projected.
+            heads: their number.
+            grid: the layer's h and w.
+
+        Raises:
+            CaptureError: the tokens are not those of the grid.
+        """
+        if queries.shape[1] != grid.tokens:
+            raise CaptureError(
+                f"Expected queries of {grid.tokens} tokens ({grid}) at {layer}, got {queries.shape[1]}."
+            )
+        self._queries.append(LayerQueries(layer, grid, heads, _in_half_precision(queries)))
 
     def _gathered(
         self, query: torch.Tensor, key: torch.Tensor, grid: GridSize
@@ -165,6 +183,7 @@ class AttentionAccumulator:
         *,
         evidence: Evidence = "attention",
         remove_position: bool = False,
+        shown: ShownStep | None = None,
     ) -> AttentionMaps:
         """Means over the layers gathered; float16 where keys are pooled, or all would take over 1 GB.
 
@@ -172,6 +191,7 @@ class AttentionAccumulator:
             device: where the maps shall lie; where they were computed if None.
             evidence: of the maps and the features, what is better known to tell segments apart in the model.
             remove_position: whether to take out what depends on displacement alone; see `without_position`.
+            shown: what the model was shown, where words have to be shown together with it.
 
         Raises:
             CaptureError: no layer was gathered.
@@ -190,6 +210,22 @@ class AttentionAccumulator:
         features = self._features
         if features is not None and not bool(self._features_are_finite):
             features = None
-        if features is not None and device is not None:
-            features = features.to(device)
-        return AttentionMaps(maps, features, evidence=evidence if features is not None else "attention")
+        queries = self._queries
+        if device is not None:
+            features = None if features is None else features.to(device)
+            queries = [replace(each, queries=each.queries.to(device)) for each in queries]
+        return AttentionMaps(
+            maps,
+            features,
+            evidence=evidence if features is not None else "attention",
+            queries=queries,
+            shown=shown,
+        )
+
+
+def _in_half_precision(values: torch.Tensor) -> torch.Tensor:
+    """A copy in float16, beyond whose range values are clamped; bfloat16 stays."""
+    if values.dtype == torch.bfloat16:  # whose range float16 does not have
+        return values.clone()
+    most = torch.finfo(torch.float16).max
+    return values.clamp(-most, most).to(torch.float16, copy=True)

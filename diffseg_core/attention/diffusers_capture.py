@@ -20,6 +20,8 @@ from .diffusers_transformers import LEVELS, SUPPORTED_TRANSFORMERS, TRANSFORMERS
 from .diffusers_unet import SUPPORTED_UNETS, UNetCapture
 from .maps import AttentionMaps, Evidence
 from .resolutions import Resolutions
+from .shown import ShownStep
+from .text import KEEP_QUERIES, KeepQueries, TextAttention
 from .working_size import working_size
 
 if TYPE_CHECKING:
@@ -79,6 +81,12 @@ class Backbone(Protocol):
     ) -> None:
         """Run the model once over latents ``[B, C, h, w]`` of images of a size, and gather its attention."""
 
+    def read_text(self, maps: AttentionMaps, prompt: Prompt) -> TextAttention:
+        """How much the places of the images of a capture attend to a text that comes after it."""
+
+    def shown(self, latents: torch.Tensor, level: int, size: GridSize) -> ShownStep | None:
+        """What words need to be shown with; None where the queries to the text are kept instead."""
+
 
 @torch.inference_mode()
 def capture_diffusers(
@@ -91,6 +99,7 @@ def capture_diffusers(
     resolutions: Resolutions = "all",
     blocks: str = RECOMMENDED,
     remove_position: bool = False,
+    keep_queries: KeepQueries = "automatic",
     prompt_embeds: torch.Tensor | None = None,
     pooled_prompt_embeds: torch.Tensor | None = None,
     prompt_embeds_mask: torch.Tensor | None = None,
@@ -120,6 +129,9 @@ def capture_diffusers(
             numbers from 0 as in "7-9, 12", in running order over all kinds of blocks. See `choose_blocks`.
         remove_position: whether to take out of the attention what depends on displacement alone; see
             `without_position`.
+        keep_queries: what to keep for words that come later, see `read_words`: of a UNet the queries to the
+            text, at most 64 MB for each image ("automatic") or of all layers that tell what a text says
+            ("all"); of a transformer its latent; or nothing ("none").
         prompt_embeds: text embedding ``[1, tokens, d]``; that of the empty prompt if None.
         pooled_prompt_embeds: pooled text embedding ``[1, d]`` (SDXL, SD3 and Flux), likewise.
         prompt_embeds_mask: which of the tokens are text, ``[1, tokens]`` (Qwen-Image); all if None.
@@ -134,7 +146,7 @@ def capture_diffusers(
             refuses, or a latent or embedding with values that are not finite.
         CaptureError: an attention layer did not run, or not on the grid's tokens.
     """
-    backbone = backbone_of(pipeline, resolutions, blocks)
+    backbone = backbone_of(pipeline, resolutions, blocks, keep_queries)
     if not 0 <= timestep <= LEVELS:
         raise InvalidSettingError(f"Expected a noise level from 0 to {LEVELS}, got {timestep}.")
     pixels = _to_pixels(image)
@@ -155,7 +167,33 @@ def capture_diffusers(
     accumulator = AttentionAccumulator()
     with _not_compiled():
         backbone.gather(latents, timestep, prompt, target, accumulator)
-    return accumulator.finish(evidence=backbone.evidence, remove_position=remove_position)
+    return accumulator.finish(
+        evidence=backbone.evidence,
+        remove_position=remove_position,
+        shown=None if keep_queries == "none" else backbone.shown(latents, timestep, target),
+    )
+
+
+@torch.inference_mode()
+def read_text(pipeline: Pipeline, maps: AttentionMaps, prompt: Prompt) -> TextAttention:
+    """How much the places of captured images attend to a text that comes after the capture.
+
+    Of a UNet the queries that were kept meet the text's keys, and the model does not run. A transformer is
+    shown the same step once more, with the text.
+
+    Args:
+        pipeline: that the attention was captured from.
+        maps: as `capture_diffusers` gave them.
+        prompt: the text, encoded, of one prompt for all images.
+
+    Raises:
+        UnsupportedModelError: the pipeline has another model.
+        CaptureError: attention that was captured from another model, or with keep_queries "none".
+    """
+    device = pipeline._execution_device
+    pooled, mask = (None if part is None else part.to(device) for part in (prompt.pooled, prompt.mask))
+    with _not_compiled():
+        return backbone_of(pipeline).read_text(maps, Prompt(prompt.embeds.to(device), pooled, mask))
 
 
 def encode_empty_prompt(pipeline: Pipeline) -> Prompt:
@@ -168,23 +206,32 @@ def encode_empty_prompt(pipeline: Pipeline) -> Prompt:
     return encode_empty(pipeline, backbone_of(pipeline).encoding)
 
 
-def backbone_of(pipeline: Any, resolutions: Resolutions = "all", blocks: str = RECOMMENDED) -> Backbone:
+def backbone_of(
+    pipeline: Any,
+    resolutions: Resolutions = "all",
+    blocks: str = RECOMMENDED,
+    keep_queries: KeepQueries = "none",
+) -> Backbone:
     """Choose by the class of the pipeline's model.
 
     Args:
         pipeline: of diffusers.
         resolutions: of a UNet, which to capture; see ``select_levels``.
         blocks: of a transformer, which to capture; see ``choose_blocks``.
+        keep_queries: of a UNet, to the text.
 
     Raises:
         UnsupportedModelError: not one of the supported models, or one that takes further images.
-        InvalidSettingError: blocks that the transformer does not have.
+        InvalidSettingError: another choice of queries, or blocks that the transformer does not have.
     """
     import diffusers
 
+    if keep_queries not in KEEP_QUERIES:
+        known = ", ".join(map(repr, KEEP_QUERIES))
+        raise InvalidSettingError(f"Expected keep_queries to be one of {known}, got {keep_queries!r}.")
     unet = _unwrapped(getattr(pipeline, "unet", None), diffusers.UNet2DConditionModel)
     if isinstance(unet, diffusers.UNet2DConditionModel):
-        return UNetCapture(unet, pipeline, resolutions)
+        return UNetCapture(unet, pipeline, resolutions, keep_queries)
     for row in TRANSFORMERS:
         kind = getattr(diffusers, row.model, None)  # diffusers 0.30 has no Qwen-Image
         if kind is not None:

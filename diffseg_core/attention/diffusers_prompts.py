@@ -33,6 +33,7 @@ class Encoding(NamedTuple):
 
     encoders: tuple[str, ...]  # which it cannot do without
     returned: tuple[str, ...]  # what ``encode_prompt`` gives, by its names in `Prompt`; others are ""
+    tokenizers: tuple[str, ...] = ("tokenizer",)  # whose tokens follow one another in the embeddings
 
     @property
     def has_pooled(self) -> bool:
@@ -73,11 +74,25 @@ def encode_empty(pipeline: Any, encoding: Encoding) -> Prompt:
     Raises:
         InvalidSettingError: a pipeline without text encoder, or one that encodes text and image together.
     """
-    if any(getattr(pipeline, name, None) is None for name in encoding.encoders):
+    if not has_text_encoders(pipeline, encoding):
         raise InvalidSettingError(
             "Expected prompt_embeds (and pooled_prompt_embeds for SDXL, SD3 and Flux): "
             "this pipeline has no text encoder to encode the empty prompt with."
         )
+    return encode_text(pipeline, encoding, "")
+
+
+def has_text_encoders(pipeline: Any, encoding: Encoding) -> bool:
+    """Whether all are there that it cannot do without."""
+    return all(getattr(pipeline, name, None) is not None for name in encoding.encoders)
+
+
+def encode_text(pipeline: Any, encoding: Encoding, text: str) -> Prompt:
+    """A text, encoded by the pipeline, whose text encoders are there.
+
+    Raises:
+        InvalidSettingError: a pipeline that encodes text and image together.
+    """
     parameters = inspect.signature(pipeline.encode_prompt).parameters
     if "image" in parameters:
         raise InvalidSettingError(
@@ -85,7 +100,7 @@ def encode_empty(pipeline: Any, encoding: Encoding) -> Prompt:
             "which encodes it together with an image: make a QwenImagePipeline of its parts."
         )
     settings = {"device": pipeline._execution_device, "num_images_per_prompt": 1}
-    settings |= {name: "" for name in ("prompt", "prompt_2", "prompt_3") if name in parameters}
+    settings |= {name: text for name in ("prompt", "prompt_2", "prompt_3") if name in parameters}
     if "do_classifier_free_guidance" in parameters:
         settings["do_classifier_free_guidance"] = False
     with torch.inference_mode():

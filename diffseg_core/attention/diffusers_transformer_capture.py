@@ -6,29 +6,34 @@ probabilities are computed once more from the same queries and keys, among the i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch.overrides import TorchFunctionMode
 
 from ..errors import CaptureError, InvalidSettingError, UnsupportedModelError
 from ..grid import GridSize
 from .accumulator import AttentionAccumulator
 from .blocks import RECOMMENDED, choose_blocks
+from .diffusers_attention_watch import Attended, watch_attention
 from .diffusers_prompts import Encoding, Prompt
-from .diffusers_transformers import LEVELS, PATCH, PIXELS, Layer, Shown, Transformer, image_slice, layers_of
-from .maps import Evidence
+from .diffusers_transformers import (
+    LEVELS,
+    PATCH,
+    PIXELS,
+    Layer,
+    Shown,
+    Transformer,
+    image_slice,
+    layers_of,
+    text_slice,
+)
+from .maps import AttentionMaps, Evidence
+from .shown import ShownStep
+from .text import TextAccumulator, TextAttention
 
 # Of a configuration: inputs beside the image, for which there is nothing to give.
 FURTHER_INPUTS = ("use_layer3d_rope", "use_additional_t_cond")
-
-
-class EnoughError(Exception):
-    """Every chosen layer has run: the rest of the forward pass is not needed. Never leaves this module."""
 
 
 @dataclass(frozen=True)
@@ -105,34 +110,78 @@ class TransformerCapture:
         Raises:
             CaptureError: a chosen layer did not run, or not on the image's tokens.
         """
+        shown = self._shown(latents, level, prompt)
+        layers = self._layers()
+        featured = list(layers)[len(layers) // 2]
+
+        def attended(layer: Layer, query: torch.Tensor, key: torch.Tensor, output: torch.Tensor) -> None:
+            where = image_slice(self.row, shown.grid, query.shape[2])
+            accumulator.gather(query[:, :, where], key[:, :, where], shown.grid)
+            if layer == featured:
+                tokens = output[:, :, where].transpose(1, 2).flatten(2)
+                accumulator.keep_features(tokens, shown.grid)
+
+        self._run(shown, layers, attended)
+
+    def shown(self, latents: torch.Tensor, level: int, size: GridSize) -> ShownStep:
+        """What `gather` was given, without its prompt: words take the place of that."""
+        return ShownStep(self.row.name, latents, level, size, self.blocks)
+
+    def read_text(self, maps: AttentionMaps, prompt: Prompt) -> TextAttention:
+        """Show the model the same once more, with a text: what the image's tokens pay to the text's.
+
+        Text and image run through the blocks together, so this is a step of its own, which ends with the last
+        of the chosen blocks.
+
+        Args:
+            maps: as captured from this model; which blocks were chosen they know.
+            prompt: the text, for all images.
+
+        Raises:
+            CaptureError: maps of another model or without what it was shown, or a chosen layer did not run.
+        """
+        step = maps.shown
+        if step is None:
+            raise CaptureError(
+                "Expected attention that was captured with what the model was shown, got it without. Capture "
+                'again with keep_queries set to "automatic".'
+            )
+        if step.architecture != self.row.name or step.latents.shape[1] != self.latent_channels:
+            raise CaptureError(
+                f"Expected attention captured from {self.row.name} with latents of {self.latent_channels} "
+                f"channels, got {step.architecture} with {step.latents.shape[1]}. Pass the pipeline that the "
+                "attention was captured from."
+            )
+
+        accumulator = TextAccumulator()
+
+        def attended(layer: Layer, query: torch.Tensor, key: torch.Tensor, output: torch.Tensor) -> None:
+            tokens = query.shape[2]
+            image, text = (find(self.row, shown.grid, tokens) for find in (image_slice, text_slice))
+            accumulator.gather(query[:, :, image], key, shown.grid, text)
+
+        chosen = replace(self, blocks=step.blocks)
+        shown = self._shown(step.latents.to(prompt.embeds.device), step.level, prompt)
+        layers = {layer: module for layer, module in chosen._layers().items() if layer.has_text}
+        self._run(shown, layers, attended)
+        return accumulator.finish()
+
+    def _shown(self, latents: torch.Tensor, level: int, prompt: Prompt) -> Shown:
         dtype, batch = self.model.dtype, len(latents)
         share = torch.full((batch,), level / LEVELS, device=latents.device)
-        shown = Shown(latents.to(dtype), share, prompt.expanded(batch, latents.device, dtype))
-        numbers = self._chosen()
-        chosen = {
-            layer: module
-            for layer, module in layers_of(self.row, self.model).items()
-            if layer.number in numbers
-        }
+        return Shown(latents.to(dtype), share, prompt.expanded(batch, latents.device, dtype))
+
+    def _run(self, shown: Shown, layers: dict[Layer, Any], attended: Attended) -> None:
         # Hooks of diffusers (offloading in groups, caches) are put right at the end of a pass only.
         hooked = any(hasattr(module, "_diffusers_hook") for module in self.model.modules())
-        watch = _Watch(self.row, shown.grid, list(chosen), accumulator, self.stop_early and not hooked)
-        with ExitStack() as afterwards:
-            for layer, module in chosen.items():
-                afterwards.callback(module.register_forward_pre_hook(watch.begin(layer)).remove)
-                afterwards.callback(module.register_forward_hook(watch.end).remove)
-            try:
-                with watch:
-                    self.model(**self.row.arguments(self.model, shown))
-            except EnoughError:
-                pass
-        if watch.pending:
-            raise CaptureError(
-                f"Expected {len(chosen)} attention layers to run once, but {watch.pending[0]} did not "
-                f"({len(watch.pending)} missing). A cache that skips blocks does this, and so does an "
-                'attention backend other than PyTorch\'s own: set_attention_backend("native") of the '
-                "transformer takes it back."
-            )
+        arguments = self.row.arguments(self.model, shown)
+        watch_attention(layers, lambda: self.model(**arguments), attended, self.stop_early and not hooked)
+
+    def _layers(self) -> dict[Layer, Any]:
+        """The chosen ones, with their modules."""
+        numbers = self._chosen()
+        every = layers_of(self.row, self.model)
+        return {layer: module for layer, module in every.items() if layer.number in numbers}
 
     def _chosen(self) -> set[int]:
         count = sum(len(getattr(self.model, kind)) for kind in self.row.blocks)
@@ -151,69 +200,3 @@ class TransformerCapture:
                 f"more, got {found}: models for inpainting, depth or layers take further images. Choose the "
                 "one it was made from."
             )
-
-
-class _Watch(TorchFunctionMode):
-    """While open, attention is gathered where a chosen layer runs. For its own thread alone."""
-
-    def __init__(
-        self,
-        row: Transformer,
-        grid: GridSize,
-        pending: list[Layer],
-        accumulator: AttentionAccumulator,
-        stop_early: bool,
-    ) -> None:
-        super().__init__()
-        self.row = row
-        self.grid = grid
-        self.pending = pending
-        self.featured = pending[len(pending) // 2]
-        self.accumulator = accumulator
-        self.stop_early = stop_early
-        self.running: Layer | None = None
-
-    def begin(self, layer: Layer) -> Callable[[Any, Any], None]:
-        """A forward pre-hook of the layer."""
-
-        def hook(module: Any, arguments: Any) -> None:
-            self.running = layer
-
-        return hook
-
-    def end(self, module: Any, arguments: Any, output: Any) -> None:
-        """A forward hook of every layer."""
-        self.running = None
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        named = kwargs or {}
-        output = func(*args, **named)
-        layer = self.running
-        if func is F.scaled_dot_product_attention and layer is not None:
-            self.running = None  # what else the layer attends to are the tokens of an adapter
-            query, key = (*args, *(named[name] for name in ("query", "key") if name in named))[:2]
-            self._attended(layer, query, key, output)
-        return output
-
-    def _attended(self, layer: Layer, query: torch.Tensor, key: torch.Tensor, output: torch.Tensor) -> None:
-        """A chosen layer is done: all ``[B, heads, tokens, d]``."""
-        if layer not in self.pending:
-            raise CaptureError(
-                f"Expected {layer} to run once, but it ran again: what calls the model more than once a "
-                "step does this. Pass the pipeline without it."
-            )
-        if query.shape[2] != key.shape[2]:
-            raise CaptureError(
-                f"Expected as many keys as queries at {layer}, got {key.shape[2]} and {query.shape[2]}. What "
-                "adds tokens of another image does this: pass the pipeline without it."
-            )
-        where = image_slice(self.row, self.grid, query.shape[2])
-        self.accumulator.gather(query[:, :, where], key[:, :, where], self.grid)
-        if layer == self.featured:
-            tokens = output[:, :, where].transpose(1, 2).flatten(2)
-            self.accumulator.keep_features(tokens, self.grid)
-        self.pending.remove(layer)
-        if not self.pending and self.stop_early:
-            raise EnoughError

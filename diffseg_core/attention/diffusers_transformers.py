@@ -63,6 +63,7 @@ class Layer:
 
     number: int  # of the block, from 0, in running order over all kinds of blocks
     name: str
+    has_text: bool = True  # among its tokens; otherwise it is of the image alone
 
     def __str__(self) -> str:
         return self.name
@@ -129,7 +130,7 @@ TRANSFORMERS = (
         ("transformer_blocks",),
         "first",
         _sd3,
-        Encoding(("text_encoder", "text_encoder_2"), ("embeds", "", "pooled")),
+        Encoding(("text_encoder", "text_encoder_2"), ("embeds", "", "pooled"), ("tokenizer", "tokenizer_3")),
         is_packed=False,
         recommended=Recommended(7, 10, of=24),
         largest_side="pos_embed_max_size",
@@ -142,7 +143,7 @@ TRANSFORMERS = (
         ("transformer_blocks", "single_transformer_blocks"),
         "last",
         _flux,
-        Encoding(("text_encoder", "text_encoder_2"), ("embeds", "pooled")),
+        Encoding(("text_encoder", "text_encoder_2"), ("embeds", "pooled"), ("tokenizer_2",)),
         recommended=Recommended(12, 19, of=19),
     ),
     Transformer(
@@ -169,7 +170,7 @@ def layers_of(row: Transformer, model: torch.nn.Module) -> dict[Layer, torch.nn.
             name = f"block {number} ({kind})"
             found[Layer(number, name)] = block.attn
             if getattr(block, "attn2", None) is not None:  # SD3.5 Medium: of the image alone
-                found[Layer(number, f"{name}, second attention")] = block.attn2
+                found[Layer(number, f"{name}, second attention", has_text=False)] = block.attn2
             number += 1
     return found
 
@@ -187,3 +188,13 @@ def image_slice(row: Transformer, grid: GridSize, tokens: int) -> slice:
         )
     start = 0 if row.image == "first" else tokens - grid.tokens
     return slice(start, start + grid.tokens)
+
+
+def text_slice(row: Transformer, grid: GridSize, tokens: int) -> slice:
+    """Where the text's tokens lie among all of a layer: before or behind the image's.
+
+    Raises:
+        CaptureError: there are fewer tokens than the image has.
+    """
+    image = image_slice(row, grid, tokens)
+    return slice(image.stop, tokens) if row.image == "first" else slice(0, image.start)

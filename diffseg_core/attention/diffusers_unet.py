@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,8 +13,11 @@ from ..errors import CaptureError
 from ..grid import GridSize
 from .accumulator import AttentionAccumulator
 from .diffusers_prompts import Encoding, Prompt
-from .maps import Evidence
+from .diffusers_queries import keeping_queries, kept_layers, level_of, text_keys
+from .maps import AttentionMaps, Evidence
 from .resolutions import Resolutions, select_levels
+from .shown import ShownStep
+from .text import KeepQueries, TextAttention, attention_to_text
 from .working_size import MULTIPLE
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class UNetCapture:
     model: Any  # a UNet2DConditionModel
     pipeline: Any
     resolutions: Resolutions = "all"  # which to capture; see `select_levels`
+    keep_queries: KeepQueries = "none"  # to the text; see `kept_layers`
     multiple: int = MULTIPLE  # pixels: every resolution then divides the image without rest
 
     @property
@@ -83,7 +86,7 @@ class UNetCapture:
             accumulator: gathers.
 
         Raises:
-            CaptureError: an attention layer did not run.
+            CaptureError: an attention layer did not run, or not once.
         """
         dtype, batch = self.model.dtype, len(latents)
         prompt = prompt.expanded(batch, latents.device, dtype)
@@ -91,13 +94,35 @@ class UNetCapture:
         if self.is_xl and prompt.pooled is not None:
             time_ids = torch.tensor([[*size, 0, 0, *size]]).to(latents.device, dtype)
             conditions = {"text_embeds": prompt.pooled, "time_ids": time_ids.expand(batch, -1)}
-        with _capturing(self.model, self.resolutions, accumulator):
+        latent = GridSize(*latents.shape[2:])
+        kept = kept_layers(self.model, self.is_xl, latent, self.keep_queries)
+        with (
+            _capturing(self.model, self.resolutions, accumulator),
+            keeping_queries(kept, batch, latent, accumulator),
+        ):
             self.model(
                 latents.to(dtype),
                 self._timestep(level),
                 encoder_hidden_states=prompt.embeds,
                 added_cond_kwargs=conditions or None,
             )
+
+    def read_text(self, maps: AttentionMaps, prompt: Prompt) -> TextAttention:
+        """The kept queries' attention to a text; the UNet does not run.
+
+        Args:
+            maps: as captured from this model.
+            prompt: the text, for all images.
+
+        Raises:
+            CaptureError: no queries were kept, or those of another model.
+        """
+        names = [each.layer for each in maps.queries]
+        return attention_to_text(maps.queries, text_keys(self.model, names, prompt.embeds))
+
+    def shown(self, latents: torch.Tensor, level: int, size: GridSize) -> ShownStep | None:
+        """Nothing: words are read with the queries that are kept."""
+        return None
 
     def _timestep(self, level: int) -> int:
         return min(level, self.pipeline.scheduler.config.num_train_timesteps - 1)
@@ -138,7 +163,7 @@ def _capturing(unet: Any, resolutions: Resolutions, accumulator: AttentionAccumu
     """Within the context the UNet's self-attention runs through the accumulator."""
     attentions = [name for name, _ in unet.named_modules() if name.endswith(".attn1")]
     transformers = dict.fromkeys(name.rpartition(BLOCKS)[0] for name in attentions)
-    levels = {name: _level(name, len(unet.down_blocks)) for name in transformers}
+    levels = {name: level_of(name, len(unet.down_blocks)) for name in transformers}
     chosen = select_levels(levels.values(), resolutions)
     featured = _featured(attentions)
     processors = []
@@ -173,12 +198,3 @@ def _capturing(unet: Any, resolutions: Resolutions, accumulator: AttentionAccumu
 def _featured(attentions: list[str]) -> str | None:
     """The layer whose output are the features: the encoder's last, as in DiffCut; None where it has none."""
     return next((name for name in reversed(attentions) if name.startswith("down_blocks.")), None)
-
-
-def _level(name: str, depth: int) -> int:
-    """How often the latent was halved at a layer, from its name in the UNet."""
-    block = re.match(r"(down|up)_blocks\.(\d+)\.", name)
-    if block is None:
-        return depth - 1  # the middle block
-    index = int(block[2])
-    return index if block[1] == "down" else depth - 1 - index

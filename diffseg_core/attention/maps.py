@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Literal, Protocol, TypeVar, cast
 
 import torch
@@ -11,6 +11,8 @@ from ..errors import InvalidAttentionError
 from ..grid import GridSize
 from .aggregation import aggregate
 from .key_pooling import key_grid_of, pooled_grid
+from .shown import ShownStep
+from .text import LayerQueries
 
 Evidence = Literal["attention", "features", "both"]
 """What tells segments apart."""
@@ -41,6 +43,8 @@ class AttentionMaps:
         features: ``[B, C, h, w]``, a layer's output at the same step, of any grid; None where it was not
             kept.
         evidence: of the two, what is better known to tell segments apart in the model that they come from.
+        queries: of layers of cross-attention, for words that come later; see `attention_to_text`.
+        shown: what the model was shown, for words that come later, of one that sees text and image together.
 
     Raises:
         InvalidAttentionError: no map, an empty batch, a shape that does not fit its grid, batches or
@@ -60,6 +64,8 @@ class AttentionMaps:
         features: torch.Tensor | None = None,
         *,
         evidence: Evidence = "attention",
+        queries: Sequence[LayerQueries] = (),
+        shown: ShownStep | None = None,
     ) -> None:
         self._maps = {GridSize(*grid): tensor for grid, tensor in self_maps.items()}
         self._key_grids = _checked_key_grids(self._maps)
@@ -68,15 +74,20 @@ class AttentionMaps:
             _check_features(features, self.batch_size, self.device)
         self.features = features
         self.evidence: Evidence = evidence
+        self.queries = tuple(queries)
+        self.shown = shown
         self._aggregate: torch.Tensor | None = None
         self._kept: dict[Hashable, tuple[Hashable, Keepable]] = {}
         self._tensors = list(self._maps.values())
         if features is not None:
             self._tensors.append(features)
+        self._tensors.extend(each.queries for each in self.queries)
+        if shown is not None:
+            self._tensors.append(shown.latents)
 
     @property
     def tensors(self) -> list[torch.Tensor]:
-        """All that is held: maps, features, the aggregate once it was used, and what is kept. One list."""
+        """All that is held: maps, features, what words need, the aggregate once used, what is kept."""
         return self._tensors
 
     def keep(self, name: Hashable, settings: Hashable, make: Callable[[], Kept]) -> Kept:

@@ -1,0 +1,157 @@
+"""The queries to the text of a diffusers UNet: which layers' are kept, and their keeping while it runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..errors import CaptureError
+from ..grid import GridSize
+from .accumulator import AttentionAccumulator
+from .text import KeepQueries, Part, layers_for_text, worth_keeping
+
+HALF = 2  # bytes of a number in half precision
+PARTS: dict[str, Part] = {"down_blocks": "down", "mid_block": "middle", "up_blocks": "up"}  # as they run
+INSTEAD = 'pass the pipeline without it, or set keep_queries to "none"'
+
+
+@dataclass(frozen=True, eq=False)
+class CrossAttentionLayer:
+    """One layer of a UNet that attends to the text."""
+
+    name: str  # by which the UNet's ``get_submodule`` finds it
+    level: int  # how often the latent was halved
+    attention: Any  # diffusers' Attention
+
+    def grid(self, latent: GridSize) -> GridSize:
+        """The layer's tokens for a latent: each halving rounds up."""
+        halvings = 2**self.level
+        return GridSize(-(-latent.height // halvings), -(-latent.width // halvings))
+
+
+def level_of(name: str, depth: int) -> int:
+    """How often the latent was halved at a layer.
+
+    Args:
+        name: of the layer in the UNet.
+        depth: number of the UNet's down blocks.
+    """
+    block = re.match(r"(down|up)_blocks\.(\d+)\.", name)
+    if block is None:
+        return depth - 1  # the middle block
+    index = int(block[2])
+    return index if block[1] == "down" else depth - 1 - index
+
+
+def kept_layers(unet: Any, is_xl: bool, latent: GridSize, keep: KeepQueries) -> list[CrossAttentionLayer]:
+    """The layers whose queries a capture keeps; see `layers_for_text` and `worth_keeping`.
+
+    Args:
+        unet: a UNet2DConditionModel.
+        is_xl: whether it is of SDXL's class.
+        latent: its height and width.
+        keep: "automatic", "all" (of those that tell something) or "none".
+    """
+    depth = len(unet.down_blocks)
+    found = {name: module for name, module in unet.named_modules() if name.endswith(".attn2")}
+    order = list(PARTS)
+    every = [
+        CrossAttentionLayer(name, level_of(name, depth), module)
+        for name, module in sorted(found.items(), key=lambda each: order.index(each[0].split(".")[0]))
+    ]
+    parts = [(PARTS[each.name.split(".")[0]], each.level) for each in every]
+    telling = [every[place] for place in layers_for_text(parts, is_xl)]
+    sizes = [each.grid(latent).tokens * each.attention.inner_dim * HALF for each in telling]
+    return [telling[place] for place in worth_keeping(sizes, keep)]
+
+
+def text_keys(unet: Any, names: Sequence[str], text: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The keys of a text in cross-attention layers, as their own projections give them, adapters included.
+
+    Args:
+        unet: a UNet2DConditionModel.
+        names: of its layers.
+        text: embeddings ``[1, T, d]``.
+
+    Returns:
+        ``[1, T, heads*d]`` by name, where each layer's weights lie.
+
+    Raises:
+        CaptureError: the UNet has no such layer.
+    """
+    keys = {}
+    for name in names:
+        try:
+            project = unet.get_submodule(name).to_k
+        except AttributeError:
+            raise CaptureError(
+                f"Expected a UNet with the layer {name}, whose queries were kept, got one without. Pass the "
+                "pipeline that the attention was captured from."
+            ) from None
+        device = project.weight.device
+        if device.type == "meta":  # weights that come when they are called for bring their input along
+            device = text.device
+        keys[name] = project(text.to(device, unet.dtype))
+    return keys
+
+
+@contextmanager
+def keeping_queries(
+    layers: list[CrossAttentionLayer], batch: int, latent: GridSize, accumulator: AttentionAccumulator
+) -> Iterator[None]:
+    """While open, one forward pass of the UNet hands the layers' queries to the accumulator.
+
+    They are read behind the projection, and nothing is changed.
+
+    Args:
+        layers: whose.
+        batch: number of images.
+        latent: its height and width.
+        accumulator: keeps them.
+
+    Raises:
+        CaptureError: a layer ran again, with another batch or other tokens, or (at the end) not at all.
+    """
+    pending = list(layers)
+    with ExitStack() as afterwards:
+        for layer in layers:
+            hook = _keep(layer, batch, layer.grid(latent), pending, accumulator)
+            afterwards.callback(layer.attention.to_q.register_forward_hook(hook).remove)
+        yield
+    if pending:
+        raise CaptureError(
+            f"Expected the queries to the text of {len(layers)} layers, but {pending[0].name} did not run "
+            f"({len(pending)} missing). A cache that skips blocks does this: {INSTEAD}."
+        )
+
+
+def _keep(
+    layer: CrossAttentionLayer,
+    batch: int,
+    grid: GridSize,
+    pending: list[CrossAttentionLayer],
+    accumulator: AttentionAccumulator,
+) -> Callable[[Any, Any, torch.Tensor], None]:
+    """A hook behind a layer's projection of queries. What it returned would replace them: it returns None."""
+
+    def keep(module: Any, arguments: Any, queries: torch.Tensor) -> None:
+        if layer not in pending:
+            raise CaptureError(
+                f"Expected the queries to the text at {layer.name} once, but they came again. What runs a "
+                f"layer more than once a step does this: {INSTEAD}."
+            )
+        if queries.shape[:2] != (batch, grid.tokens):
+            raise CaptureError(
+                f"Expected queries to the text of {batch} image(s) of {grid.tokens} tokens ({grid}) at "
+                f"{layer.name}, got {queries.shape[0]} of {queries.shape[1]}. What merges tokens does this: "
+                f"{INSTEAD}."
+            )
+        pending.remove(layer)
+        accumulator.keep_queries(layer.name, queries, layer.attention.heads, grid)
+
+    return keep

@@ -1,0 +1,247 @@
+"""What the places of images attend to in a text: a cross-attention that is read, and changes nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+
+from ..errors import CaptureError
+from ..grid import GridSize
+
+KeepQueries = Literal["automatic", "all", "none"]
+"""Of which layers the queries to the text are kept."""
+KEEP_QUERIES: tuple[str, ...] = get_args(KeepQueries)
+Part = Literal["down", "middle", "up"]
+"""Of a UNet."""
+MOST_BYTES = 64_000_000  # of the queries of one image that are kept without being asked for
+COARSE = 0.7  # weight of the coarser of two resolutions; the finer has the rest (iSeg)
+CHUNK_VALUES = 2**22  # probabilities worked out at a time, 16 MB of float32
+
+
+@dataclass(frozen=True, eq=False)
+class LayerQueries:
+    """The queries with which the places of one cross-attention layer ask what the text says.
+
+    Attributes:
+        layer: its name, by which the host finds the layer's keys again.
+        grid: the layer's h and w.
+        heads: their number.
+        queries: ``[B, h*w, heads*d]``, float16 (bfloat16 of a bfloat16 model), as projected.
+    """
+
+    layer: str
+    grid: GridSize
+    heads: int
+    queries: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class TextAttention:
+    """How much every place of the images attends to each token of a text, heads and layers averaged.
+
+    Attributes:
+        grid: h and w.
+        maps: float32 ``[B, h*w, T]``, entries 0..1. Rows sum to 1 where attention is to the text alone,
+            and to less where it is to the image too.
+    """
+
+    grid: GridSize
+    maps: torch.Tensor
+
+    @property
+    def batch_size(self) -> int:
+        """Number of images."""
+        return len(self.maps)
+
+    @property
+    def tokens(self) -> int:
+        """Number of tokens of the encoded text, T: start, end and padding are among them."""
+        return self.maps.shape[2]
+
+
+def layers_for_text(layers: Sequence[tuple[Part, int]], of_sdxl: bool) -> list[int]:
+    """Which cross-attention layers of a UNet tell best what the text says of a place.
+
+    Of SD 1.x and 2.x those at the latent halved once and twice (32² and 16² of images of 512), which iSeg and
+    FastSeg found to matter; of a UNet without both, its two coarsest levels. Of SDXL's class those of the up
+    blocks at the coarsest level (32² for images of 1024). Middle blocks are left out.
+
+    Args:
+        layers: part of the UNet, and how often the latent was halved there, of each layer in running order.
+        of_sdxl: whether the UNet is of SDXL's class.
+
+    Returns:
+        places in ``layers``, ascending; none where the UNet has no such layer.
+
+    >>> layers_for_text([("down", 0), ("down", 1), ("middle", 2), ("up", 1), ("up", 0)], of_sdxl=False)
+    [0, 1, 3, 4]
+    """
+    parts = ("up",) if of_sdxl else ("down", "up")
+    levels = sorted({level for part, level in layers if part in parts})
+    chosen = levels[-1:] if of_sdxl else [1, 2] if {1, 2} <= set(levels) else levels[-2:]
+    return [place for place, (part, level) in enumerate(layers) if part in parts and level in chosen]
+
+
+def worth_keeping(sizes: Sequence[int], keep: KeepQueries) -> list[int]:
+    """Of which layers to keep the queries: evenly spread ones, as many as cost little.
+
+    Args:
+        sizes: bytes of each layer's queries for one image, in running order.
+        keep: "automatic" keeps at most 64 MB for each image, "all" every layer's.
+
+    Returns:
+        places in ``sizes``, ascending.
+    """
+    if keep == "none" or not sizes:
+        return []
+    count = len(sizes)
+    if keep == "automatic":
+        while count > 1 and sum(sizes[place] for place in _spread(len(sizes), count)) > MOST_BYTES:
+            count -= 1
+    return _spread(len(sizes), count)
+
+
+def _spread(length: int, count: int) -> list[int]:
+    """So many places of a list, evenly spread."""
+    return [(2 * place + 1) * length // (2 * count) for place in range(count)]
+
+
+def attention_to_text(queries: Sequence[LayerQueries], keys: Mapping[str, torch.Tensor]) -> TextAttention:
+    """The cross-attention that kept queries pay to a text: softmax over **all** of its tokens.
+
+    Layers of one resolution are averaged; of two, the coarser one counts 0.7 and the finer 0.3 (iSeg's
+    weights of 16² and 32²), of more the two coarsest. The result is on the finest grid, resized bilinearly.
+
+    Args:
+        queries: as a capture keeps them.
+        keys: of each of these layers, by its name: ``[1 or B, T, heads*d]``, on any device.
+
+    Raises:
+        CaptureError: no queries, a layer without keys, or keys of another width.
+    """
+    if not queries:
+        raise CaptureError(
+            "Expected queries to the text in the captured attention, got none. Capture again with "
+            "keep_queries set to automatic or all."
+        )
+    sums: dict[GridSize, torch.Tensor] = {}
+    layers: dict[GridSize, int] = {}
+    for each in queries:
+        mean = _layer_attention(each, keys[each.layer]) if each.layer in keys else None
+        if mean is None:
+            raise CaptureError(f"Expected keys of the text for {each.layer}, got none.")
+        sums[each.grid] = mean if each.grid not in sums else sums[each.grid].add_(mean)
+        layers[each.grid] = layers.get(each.grid, 0) + 1
+    grids = sorted(sums, key=lambda grid: grid.tokens)[:2]
+    weights = [1.0] if len(grids) == 1 else [COARSE, 1.0 - COARSE]
+    finest = grids[-1]
+    maps = [
+        resized(sums[grid] / layers[grid], grid, finest) * weight
+        for grid, weight in zip(grids, weights, strict=True)
+    ]
+    return TextAttention(finest, torch.stack(maps).sum(0))
+
+
+def resized(maps: torch.Tensor, grid: GridSize, target: GridSize) -> torch.Tensor:
+    """Maps ``[B, h*w, T]`` on another grid, bilinearly."""
+    if grid == target:
+        return maps
+    images = maps.transpose(1, 2).unflatten(2, tuple(grid))
+    larger = F.interpolate(images, size=tuple(target), mode="bilinear", align_corners=False)
+    return larger.flatten(2).transpose(1, 2)
+
+
+class TextAccumulator:
+    """Gathers what the image's tokens pay to the text in layers of joint attention over both."""
+
+    def __init__(self) -> None:
+        self._sum: torch.Tensor | None = None
+        self._grid = GridSize(0, 0)
+        self._layers = 0
+
+    @torch.no_grad()
+    def gather(
+        self, query: torch.Tensor, key: torch.Tensor, grid: GridSize, text: slice, scale: float | None = None
+    ) -> None:
+        """Add a layer: the text's columns of softmax(QKᵀ·scale) over all keys, heads averaged.
+
+        Args:
+            query: of the image's tokens, ``[B, heads, n, d]`` with n = h·w.
+            key: of all tokens, ``[B, heads, tokens, d]``, or with fewer heads, each of which serves several
+                of the query's in a row.
+            grid: h and w.
+            text: which of the keys are the text's.
+            scale: 1/√d if None.
+
+        Raises:
+            CaptureError: the queries are not those of the grid; or another grid, number of images or length
+                of the text than of the layers before.
+        """
+        if query.shape[2] != grid.tokens:
+            raise CaptureError(f"Expected queries of {grid.tokens} tokens ({grid}), got {query.shape[2]}.")
+        if key.shape[1] != query.shape[1]:
+            key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
+        width = len(range(*text.indices(key.shape[2])))
+        if self._sum is None:
+            self._sum = torch.zeros(len(query), grid.tokens, width, device=query.device)
+            self._grid = grid
+        if grid != self._grid or (len(query), width) != (len(self._sum), self._sum.shape[2]):
+            raise CaptureError(
+                f"Expected {len(self._sum)} image(s) and {self._sum.shape[2]} tokens of text on the "
+                f"{self._grid} grid, as in the layers before, got {len(query)} and {width} on {grid}."
+            )
+        for image, rows, weights in _probabilities(query, key, scale):
+            self._sum[image, rows] += weights[:, :, text].mean(0)
+        self._layers += 1
+
+    @property
+    def layers(self) -> int:
+        """Number of layers gathered so far."""
+        return self._layers
+
+    def finish(self) -> TextAttention:
+        """The mean over the layers gathered.
+
+        Raises:
+            CaptureError: no layer was gathered.
+        """
+        if self._sum is None:
+            raise CaptureError("Expected at least one layer of attention to the text, got none.")
+        return TextAttention(self._grid, self._sum / self._layers)
+
+
+def _layer_attention(layer: LayerQueries, keys: torch.Tensor) -> torch.Tensor:
+    """softmax(QKᵀ/√d) of one layer, heads averaged: float32 ``[B, n, T]``."""
+    queries = layer.queries
+    if keys.ndim != 3 or keys.shape[2] != queries.shape[2] or keys.shape[0] not in (1, len(queries)):
+        raise CaptureError(
+            f"Expected keys of [1, tokens, {queries.shape[2]}] at {layer.layer}, got "
+            f"{'×'.join(map(str, keys.shape))}. Connect the model that the attention was captured from."
+        )
+    query, key = (
+        tensor.to(queries.device).unflatten(2, (layer.heads, -1)).transpose(1, 2)
+        for tensor in (queries, keys)
+    )
+    mean = torch.empty(*queries.shape[:2], keys.shape[1], device=queries.device)
+    for image, rows, weights in _probabilities(query, key.expand(len(query), -1, -1, -1)):
+        mean[image, rows] = weights.mean(0)
+    return mean
+
+
+def _probabilities(
+    query: torch.Tensor, key: torch.Tensor, scale: float | None = None
+) -> Iterator[tuple[int, slice, torch.Tensor]]:
+    """softmax(QKᵀ·scale) in float32, ``[heads, rows, keys]``, image by image in chunks of rows."""
+    _, heads, tokens, width = query.shape
+    scale = 1.0 / math.sqrt(width) if scale is None else scale
+    step = max(1, CHUNK_VALUES // (heads * key.shape[2]))
+    for image in range(len(query)):
+        keys = key[image].float().transpose(1, 2) * scale
+        for start in range(0, tokens, step):
+            rows = slice(start, start + step)
+            yield image, rows, torch.softmax(query[image, :, rows].float() @ keys, dim=-1)
