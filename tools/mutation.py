@@ -58,6 +58,12 @@ MODULES = {
     "merging/anchor_distances": ("merging/test_merge.py", "test_golden.py"),
     "merging/merge": ("merging/test_merge.py", "merging/test_segment.py", "test_golden.py"),
     "merging/suppression": ("merging/test_suppression.py", "merging/test_segment.py", "test_golden.py"),
+    "attention/text": ("attention/test_text.py",),
+    "naming/words": ("naming/test_words.py",),
+    "naming/scores": ("naming/test_scores.py", "naming/test_find_words.py"),
+    "naming/leaf_means": ("naming/test_leaf_means.py",),
+    "naming/leaf_choice": ("naming/test_leaf_choice.py", "naming/test_find_words.py"),
+    "naming/find_words": ("naming/test_find_words.py",),
 }
 """Modules of the core, and the tests in tests/core that hold each, the quick ones first."""
 

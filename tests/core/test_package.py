@@ -37,7 +37,8 @@ WITH_EXAMPLES = [
     and any(test.examples for test in doctest.DocTestFinder().find(importlib.import_module(name)))
 ]
 ROOMS = ["errors", "grid", "host_visible", "hierarchy", "segments", "images"]
-ROOMS += ["attention", "image", "merging", "nested", "cutting", "editing", "prompting", "output", "checking"]
+ROOMS += ["attention", "image", "merging", "nested", "cutting", "editing", "prompting", "output"]
+ROOMS += ["naming", "checking"]
 """From the first to the last: imports go from a later one to an earlier one."""
 HOSTS = ["comfy", "diffusers", "PIL", "scipy", "skimage", "sklearn", "transformers"]
 NEVER = {"pickle", "shelve", "marshal", "subprocess", "socket", "urllib", "requests", "ctypes"}

@@ -1,0 +1,1 @@
+"""Naming segments: words, and which segments the model's attention to them means."""

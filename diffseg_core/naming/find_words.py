@@ -1,0 +1,168 @@
+"""Segments that are meant by words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..attention.maps import AttentionMaps
+from ..editing.points import Point
+from ..errors import InvalidSettingError
+from ..output.poles import poles_of_inaccessibility
+from ..segments import Segments
+from .leaf_choice import LeafScores, choose_leaves
+from .leaf_means import leaf_means
+from .scores import word_maps
+from .words import WordAttention
+
+
+@dataclass(frozen=True, eq=False)
+class FoundWord:
+    """What became of one line of words in one image.
+
+    Attributes:
+        name: the line's first word.
+        found: whether a segment was found.
+        score: 0..1, the word's share of the attention to the words in the leaf where that is highest, before
+            self-attention spreads it.
+        area: share of the image that was found, 0..1.
+        place: the pixel to click on for it; where the score is highest if the word was not found. None in an
+            image without segments.
+    """
+
+    name: str
+    found: bool
+    score: float
+    area: float
+    place: Point | None
+
+
+@dataclass(frozen=True, eq=False)
+class FoundWords:
+    """The words found in some images.
+
+    Attributes:
+        segments: one for each line that was found, named by its first word, in descending order of area.
+        masks: per image bool ``[lines, H, W]`` without the distractors, in the order of the lines; empty
+            where a word was not found.
+        found: per image what became of each line, in the same order.
+    """
+
+    segments: Segments
+    masks: tuple[torch.Tensor, ...]
+    found: tuple[tuple[FoundWord, ...], ...]
+
+
+def find_words(
+    segments: Segments,
+    maps: AttentionMaps,
+    words: WordAttention,
+    *,
+    threshold: float = 0.5,
+    background_offset: float = 0.0,
+    refinements: int = 2,
+) -> FoundWords:
+    """Find the segments that each line of words means.
+
+    A word takes leaves of the hierarchy, or whole nodes, whatever number of segments it was cut into; where
+    there is none, it takes segments. Each pixel is of one line at most. See `word_maps` for the scores and
+    `choose_leaves` for the choice.
+
+    Args:
+        segments: of the images.
+        maps: the self-attention that they come from.
+        words: attention to the words, of the same images.
+        threshold: of a word's own range of scores, 0..1: lower takes more.
+        background_offset: −1..1, added to what background and distractors score: higher takes less.
+        refinements: how often the scores are spread along the self-attention; from 0.
+
+    Raises:
+        InvalidSettingError: a setting outside its range, or images that are not the same.
+        InvalidAttentionError: attention to the words that is not finite.
+    """
+    if not 0 <= threshold <= 1:
+        raise InvalidSettingError(f"Expected a threshold from 0 to 1, got {threshold:g}.")
+    if not -1 <= background_offset <= 1:
+        raise InvalidSettingError(f"Expected a background offset from -1 to 1, got {background_offset:g}.")
+    if segments.batch_size != maps.batch_size:
+        raise InvalidSettingError(
+            f"Expected segments and attention of the same images, got segments of {segments.batch_size} and "
+            f"attention of {maps.batch_size}. Connect the attention that the segments come from."
+        )
+    wanted = [place for place, line in enumerate(words.lines) if not line.is_distractor]
+    names = [words.lines[place].name for place in wanted]
+    masks, found = [], []
+    for image_index in range(segments.batch_size):
+        leaves, joins, areas = _leaves_of(segments, image_index)
+        scores = _leaf_scores(maps, words, image_index, refinements, leaves, areas)
+        owner = choose_leaves(scores, joins, threshold, background_offset)
+        places = _places(leaves, scores.scores[:, wanted], owner[:, None] == wanted)
+        painted = torch.from_numpy(np.append(owner, -1)).to(leaves.device)[leaves.long()]  # −1: the last
+        masks.append(torch.stack([painted == line for line in wanted]))
+        found.append(
+            tuple(
+                FoundWord(
+                    name,
+                    bool((owner == line).any()),
+                    float(scores.unspread[:, line].max(initial=0.0)),
+                    float(scores.areas[owner == line].sum()),
+                    place,
+                )
+                for name, line, place in zip(names, wanted, places, strict=True)
+            )
+        )
+    named = Segments.of_masks(masks, [names] * len(masks))
+    return FoundWords(named, tuple(masks), tuple(found))
+
+
+def _leaves_of(
+    segments: Segments, image_index: int
+) -> tuple[torch.Tensor, npt.NDArray[np.int64] | None, torch.Tensor]:
+    """The leaves of one image ``[H, W]``, the joins of its tree if it has one, and the leaves' pixels."""
+    if not segments.hierarchies:
+        return segments.labels_of(image_index), None, segments.areas(image_index)
+    tree = segments.hierarchies[image_index]
+    return tree.leaves, tree.joins.cpu().numpy(), tree.areas
+
+
+def _leaf_scores(
+    maps: AttentionMaps,
+    words: WordAttention,
+    image_index: int,
+    refinements: int,
+    leaves: torch.Tensor,
+    areas: torch.Tensor,
+) -> LeafScores:
+    """What the leaves of one image score."""
+    spread = word_maps(maps, words, image_index, refinements)
+    first = word_maps(maps, words, image_index, refinements=0)
+    every = (spread.shares, spread.background[None], first.shares, first.background[None], first.attention)
+    means = leaf_means(torch.cat(every), leaves, len(areas)).cpu().double().numpy()
+    scores, unspread, attention = np.split(means, 3, axis=1)
+    return LeafScores(
+        scores[:, :-1],
+        scores[:, -1],
+        unspread,
+        attention,
+        areas.cpu().double().numpy() / leaves.numel(),
+        np.array([line.is_distractor for line in words.lines]),
+        spread.competitors,
+    )
+
+
+def _places(
+    leaves: torch.Tensor, scores: npt.NDArray[np.float64], is_own: npt.NDArray[np.bool_]
+) -> list[Point | None]:
+    """For every line the innermost pixel of its highest leaf: of its own, or of all if it has none."""
+    if not len(scores):
+        return [None] * scores.shape[1]
+    has_none = ~is_own.any(0)
+    highest = np.where(is_own | has_none, scores, -1.0).argmax(0)
+    number = {leaf: place for place, leaf in enumerate(dict.fromkeys(highest.tolist()))}
+    lookup = np.full(len(scores) + 1, -1)  # −1 takes the last entry
+    lookup[list(number)] = list(number.values())
+    poles = poles_of_inaccessibility(lookup[leaves.cpu().numpy()])
+    return [Point(poles[number[leaf]].x, poles[number[leaf]].y) for leaf in highest.tolist()]

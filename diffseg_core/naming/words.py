@@ -1,0 +1,207 @@
+"""Words to look for, a line for each class, and the prompt that is made of them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..attention.text import TextAttention
+from ..errors import InvalidSettingError
+
+EXAMPLE = "cup, mug\ntable\n!hand"
+MOST_LINES = 200
+MOST_WEIGHT = 10.0
+BRACKETS_WEIGHT = 1.1
+"""Of a word in brackets without a number."""
+SEPARATORS = "[,，、]"
+MARKS = ("!", "！")
+BEFORE = "a photograph of "
+OTHERS = "other objects"
+BACKGROUND = "background"
+
+
+class Word(NamedTuple):
+    """One word or phrase.
+
+    Attributes:
+        text: without its weight.
+        weight: by how much its encoding counts, as ComfyUI's ``(cup:1.3)``.
+    """
+
+    text: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class WordLine:
+    """What is looked for: a class, by one word or by several that mean the same.
+
+    Attributes:
+        synonyms: at least one.
+        is_distractor: scored beside the others, and never chosen.
+    """
+
+    synonyms: tuple[Word, ...]
+    is_distractor: bool = False
+
+    @property
+    def name(self) -> str:
+        """What its segments are called: the first word."""
+        return self.synonyms[0].text
+
+
+class Piece(NamedTuple):
+    """A part of the prompt that is encoded as one.
+
+    Attributes:
+        text: as it stands in the prompt.
+        weight: by how much its encoding counts.
+        line: the number of the line that it is a word of; None for the rest of the prompt.
+        is_content: whether it names something: words, "other objects" and "background" do.
+    """
+
+    text: str
+    weight: float = 1.0
+    line: int | None = None
+    is_content: bool = False
+
+
+@dataclass(frozen=True)
+class TokenPlaces:
+    """Where the words lie among the tokens of the encoded prompt.
+
+    Attributes:
+        lines: for each line, for each of its synonyms: the places of its tokens.
+        others: of the tokens of "other objects".
+        background: of the tokens of "background".
+    """
+
+    lines: tuple[tuple[tuple[int, ...], ...], ...]
+    others: tuple[int, ...] = ()
+    background: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class WordAttention:
+    """Attention to a prompt of words, and where the words lie in it.
+
+    Attributes:
+        lines: the words.
+        attention: to every token of the prompt.
+        places: of the words' tokens.
+    """
+
+    lines: tuple[WordLine, ...]
+    attention: TextAttention
+    places: TokenPlaces = field(repr=False)
+
+
+def parse_words(text: str) -> tuple[WordLine, ...]:
+    r"""Read words: a line for each class, commas between synonyms, ``!`` before a distractor.
+
+    So "cup, table, sky" on one line is one class of three names, and not three classes. ``(cup:1.3)`` gives a
+    word a weight, ``(cup)`` one of 1.1, as everywhere in ComfyUI; ``\(`` and ``\)`` are brackets. Empty lines
+    and synonyms are left out, and a synonym that its line has already. Chinese commas and exclamation marks
+    serve too.
+
+    Raises:
+        InvalidSettingError: no line that is looked for, a word in two lines, more than 200 lines, a bracket
+            that is not closed or within another, a ``!`` that does not begin a line, or a weight that is not
+            a number above 0 and up to 10; the message quotes it.
+
+    Example:
+        >>> [line.name for line in parse_words("cup, mug\ntable\n!hand")]
+        ['cup', 'table', 'hand']
+    """
+    lines: list[WordLine] = []
+    line_of: dict[str, int] = {}  # by the word, in small letters, as text encoders read it
+    for number, line in enumerate(text.splitlines(), start=1):
+        entries = line.strip()
+        is_distractor = entries[:1] in MARKS
+        synonyms: list[Word] = []
+        for entry in re.split(SEPARATORS, entries[1:] if is_distractor else entries):
+            if not entry.strip():
+                continue
+            word = _read_word(entry.strip(), number)
+            other = line_of.setdefault(word.text.casefold(), number)
+            if other != number:
+                raise InvalidSettingError(
+                    f"Expected every word in one line, got {word.text!r} in lines {other} and {number}. "
+                    "Delete one of them."
+                )
+            if word.text.casefold() not in (known.text.casefold() for known in synonyms):
+                synonyms.append(word)
+        if synonyms:
+            lines.append(WordLine(tuple(synonyms), is_distractor))
+    if len(lines) > MOST_LINES:
+        raise InvalidSettingError(
+            f"Expected at most {MOST_LINES} lines of words, got {len(lines)}. Look for them in several goes."
+        )
+    if all(line.is_distractor for line in lines):
+        got = "only lines with !, which are never chosen" if lines else "none"
+        raise InvalidSettingError(
+            f"Expected words to look for, got {got}. Write one class a line, for example {EXAMPLE!r}."
+        )
+    return tuple(lines)
+
+
+def _read_word(entry: str, number: int) -> Word:
+    """One synonym, with its weight if it has one."""
+    if entry[:1] in MARKS:
+        raise InvalidSettingError(
+            f"Expected ! at the beginning of a line, got {entry!r} in line {number}. It holds for the whole "
+            "line: write the word in a line of its own."
+        )
+    match = re.fullmatch(r"\(((?:[^()\\]|\\.)*)\)", entry)
+    inside = entry if match is None else match[1]
+    if re.search(r"[()]", re.sub(r"\\.", "", inside)):
+        raise InvalidSettingError(
+            f"Expected brackets around a whole word, once, as in (cup:1.3), got {entry!r} in line {number}. "
+            r"Write \( and \) for brackets that belong to the word."
+        )
+    weight = 1.0
+    if match is not None:
+        name, colon, given = inside.rpartition(":")
+        weight = BRACKETS_WEIGHT
+        if colon and name.strip().casefold() != "embedding":
+            inside, weight = name, _read_weight(given, entry, number)
+    word = " ".join(re.sub(r"\\([()\\])", r"\1", inside).split())
+    if not word:
+        raise InvalidSettingError(f"Expected a word in the brackets, got {entry!r} in line {number}.")
+    return Word(word, weight)
+
+
+def _read_weight(given: str, entry: str, number: int) -> float:
+    try:
+        weight = float(given)
+    except ValueError:
+        weight = math.nan
+    if not 0 < weight <= MOST_WEIGHT:
+        raise InvalidSettingError(
+            f"Expected a weight above 0 and up to {MOST_WEIGHT:g}, as in (cup:1.3), got {entry!r} in line "
+            f"{number}."
+        )
+    return weight
+
+
+def prompt_of(lines: Sequence[WordLine]) -> tuple[Piece, ...]:
+    """The prompt "a photograph of cup, mug, table, hand, other objects, background", in its pieces.
+
+    The words compete for the attention of each place: "other objects" and "background" are there so that what
+    is none of the words has somewhere to go (iSeg, GoCA). Either is left out where it is one of the words.
+    Commas and spaces are pieces between, so that a word's piece is the word and all together are the prompt.
+    """
+    words = [
+        Piece(word.text, word.weight, place, True)
+        for place, line in enumerate(lines)
+        for word in line.synonyms
+    ]
+    given = {piece.text.casefold() for piece in words}
+    others = [Piece(text, is_content=True) for text in (OTHERS, BACKGROUND) if text not in given]
+    pieces: list[Piece] = []
+    for content in [*words, *others]:
+        pieces += [Piece(", " if pieces else BEFORE), content]
+    return tuple(pieces)

@@ -1,0 +1,297 @@
+"""Words in images whose objects are known: found where they are, and not found where they are not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from made_words import larger, tree, within, words_at
+
+from diffseg_core import InvalidAttentionError, InvalidSettingError, Segments, segment_nested
+from diffseg_core.editing.points import Point
+from diffseg_core.naming.find_words import FoundWords, find_words
+
+# A cup of two parts on a table, beside a spoon; 4 is the wall behind.
+SCENE = torch.tensor(
+    [
+        [4, 4, 4, 4, 4, 4, 4, 4],
+        [4, 4, 4, 4, 4, 4, 4, 4],
+        [4, 1, 1, 2, 4, 4, 4, 4],
+        [4, 1, 1, 2, 4, 4, 4, 4],
+        [4, 1, 1, 4, 4, 4, 3, 4],
+        [0, 0, 0, 0, 0, 0, 3, 0],
+        [0, 0, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0, 0],
+    ]
+)
+TABLE, BODY, HANDLE, SPOON, WALL = range(5)
+JOINS = [(1, 2), (0, 4), (0, 3), (0, 1)]
+PIXELS = larger(SCENE, 8)
+CUP = (SCENE == BODY) | (SCENE == HANDLE)
+BASE = {"background": 0.02 + 0.2 * (SCENE == WALL), "other objects": 0.02}
+
+
+def over(where: torch.Tensor, high: float = 0.3, low: float = 0.01) -> torch.Tensor:
+    return torch.where(where, high, low)
+
+
+LEVELS = BASE | {
+    "cup": over(CUP),
+    "mug": over(CUP),
+    "table": over(SCENE == TABLE),
+    "spoon": over(SCENE == SPOON),
+    "handle": over(SCENE == HANDLE),
+}
+
+
+def find(text: str, levels: dict | None = None, segments: Segments | None = None, **settings) -> FoundWords:
+    words = words_at(text, LEVELS if levels is None else levels)
+    return find_words(segments or tree(PIXELS, JOINS), within(SCENE, leak=0.1), words, **settings)
+
+
+def pixels_of(*leaves: int) -> torch.Tensor:
+    return torch.isin(PIXELS, torch.tensor(leaves))
+
+
+def test_each_line_gets_its_object_in_the_order_of_the_lines():
+    found = find("spoon\ncup, mug\ntable")
+    assert torch.equal(found.masks[0][0], pixels_of(SPOON))
+    assert torch.equal(found.masks[0][1], pixels_of(BODY, HANDLE))
+    assert torch.equal(found.masks[0][2], pixels_of(TABLE))
+    assert [(word.name, word.found) for word in found.found[0]] == [
+        ("spoon", True),
+        ("cup", True),
+        ("table", True),
+    ]
+
+
+def test_segments_have_the_names_of_the_lines_and_agree_with_the_masks():
+    found = find("spoon\ncup\nhand\ntable")
+    assert found.segments.names == (("table", "cup", "spoon"),)  # by area
+    assert torch.equal(found.segments.masks(0).bool(), found.masks[0][[3, 1, 0]])
+    assert found.masks[0].dtype == torch.bool
+
+
+def test_the_facts_on_a_word_are_those_of_its_mask():
+    word = find("cup").found[0][0]
+    assert word.area == pytest.approx(8 / 64)
+    assert 0.5 < word.score <= 1
+    assert pixels_of(BODY)[word.place.y, word.place.x]
+
+
+def test_the_place_is_the_innermost_pixel_of_the_highest_leaf():
+    words = words_at("cup", BASE | {"cup": over(SCENE == BODY, 0.5)})
+    word = find_words(tree(PIXELS, JOINS), within(SCENE), words).found[0][0]
+    assert word.place in [Point(x, y) for x in (15, 16) for y in range(23, 33)]  # 16 pixels wide, from 8
+
+
+def test_the_place_is_the_words_own_though_a_distractor_has_a_higher_leaf():
+    levels = LEVELS | {"cup": over(CUP, 0.3) + over(SCENE == SPOON, 0.4), "spoon": over(SCENE == SPOON, 0.3)}
+    levels |= {"other objects": 0.2 * CUP + 0.02}
+    assert pixels_of(SPOON)[(at := find("cup", levels).found[0][0].place).y, at.x]
+    place = find("!spoon\ncup", levels).found[0][0].place
+    assert pixels_of(BODY, HANDLE)[place.y, place.x]
+
+
+def test_the_place_is_not_where_no_segment_is():
+    leaves = torch.where(torch.arange(64) < 44, -1, PIXELS)
+    leaves[:4, :3] = torch.tensor([TABLE, BODY, HANDLE])  # of which some pixels are left
+    word = find("wall", BASE | {"wall": over(SCENE == WALL)}, tree(leaves, JOINS)).found[0][0]
+    assert leaves[word.place.y, word.place.x] == WALL
+
+
+@pytest.mark.parametrize("number", [1, 3, 5])
+def test_the_number_of_segments_does_not_matter_where_there_is_a_tree(number):
+    found = find("cup\nspoon", segments=tree(PIXELS, JOINS, number))
+    assert torch.equal(found.masks[0], torch.stack([pixels_of(BODY, HANDLE), pixels_of(SPOON)]))
+
+
+def test_self_attention_that_reaches_far_does_not_make_a_word_absent():
+    words = words_at("cup\nspoon\nhand", LEVELS)
+    found = find_words(tree(PIXELS, JOINS), within(SCENE, leak=0.7), words)
+    assert [word.found for word in found.found[0]] == [True, True, False]
+    assert torch.equal(found.masks[0][0], pixels_of(BODY, HANDLE))
+
+
+def test_a_part_is_found_alone():
+    assert torch.equal(find("handle").masks[0][0], pixels_of(HANDLE))
+
+
+def test_a_part_and_the_whole_share_out_the_whole():
+    found = find("cup\nhandle", LEVELS | {"cup": over(SCENE == BODY, 0.3) + over(SCENE == HANDLE, 0.1)})
+    assert torch.equal(found.masks[0], torch.stack([pixels_of(BODY), pixels_of(HANDLE)]))
+
+
+def test_without_a_tree_segments_are_taken():
+    flat = Segments.of_masks([torch.stack([leaf == PIXELS for leaf in range(5)])], [[""] * 5])
+    found = find("cup\nspoon\nhand", segments=flat)
+    assert torch.equal(found.masks[0][:2], torch.stack([pixels_of(BODY, HANDLE), pixels_of(SPOON)]))
+    assert not found.masks[0][2].any()
+
+
+def test_a_word_that_is_not_there_is_not_found():
+    found = find("cup\nhand")
+    assert not found.masks[0][1].any()
+    hand = found.found[0][1]
+    assert (hand.found, hand.area) == (False, 0.0)
+    assert 0 < hand.score < 0.3
+    assert hand.place is not None  # where it would be, if anywhere
+    assert found.segments.names == (("cup",),)
+
+
+def test_a_word_is_not_found_where_nothing_that_is_named_draws_attention():
+    levels = LEVELS | {"hand": 0.012, "background": 0.02, "other objects": 0.02}
+    found = find(
+        "hand\ncup", levels
+    )  # of the table and the wall hand has a fifth, of the cup next to nothing
+    assert [word.found for word in found.found[0]] == [False, True]
+
+
+def test_a_word_that_is_not_there_is_not_found_when_it_is_the_only_one():
+    found = find("hand")
+    assert not found.masks[0].any()
+    assert found.segments.counts == [0]
+    assert found.segments.names == ()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_noise_is_not_taken_for_a_word(seed):
+    generator = torch.Generator().manual_seed(seed)
+    noise = 0.05 + 0.02 * torch.rand(3, 8, 8, generator=generator)
+    levels = dict(zip(("hand", "background", "other objects"), noise, strict=True))
+    assert not find("hand", levels).found[0][0].found
+    found = find("hand\ncup", levels | {"cup": over(CUP, 0.3, 0.02)}).found[0]
+    assert [word.found for word in found] == [False, True]
+
+
+def test_a_word_that_fills_most_of_the_image_is_found():
+    most = SCENE != HANDLE
+    levels = {"wall": over(most, 0.5, 0.01), "background": 0.05, "other objects": 0.05}
+    word = find("wall", levels).found[0][0]
+    assert word.found
+    assert word.area > 0.9
+
+
+def test_a_word_that_fills_the_image_is_found_whole_though_it_is_uneven():
+    levels = {"wall": 0.4 + 0.1 * (SCENE == TABLE), "background": 0.05, "other objects": 0.05}
+    assert find("wall", levels).masks[0].all()
+
+
+def test_synonyms_find_what_one_of_them_finds():
+    alone = find("cup\ntable")
+    both = find("cup, mug, beaker\ntable")
+    assert torch.equal(alone.masks[0], both.masks[0])
+    assert both.found[0][0].score == pytest.approx(alone.found[0][0].score, abs=1e-5)
+    parts = find("cup, mug", LEVELS | {"cup": over(SCENE == BODY), "mug": over(SCENE == HANDLE)})
+    assert torch.equal(parts.masks[0][0], pixels_of(BODY, HANDLE))
+
+
+def test_a_distractor_takes_what_is_its_own_and_has_no_mask():
+    vague = LEVELS | {"cup": over(CUP | (SCENE == SPOON), 0.2), "spoon": over(SCENE == SPOON, 0.4)}
+    assert torch.equal(find("cup", vague).masks[0][0], pixels_of(BODY, HANDLE, SPOON))
+    found = find("!spoon\ncup", vague)
+    assert torch.equal(found.masks[0], pixels_of(BODY, HANDLE)[None])
+    assert [word.name for word in found.found[0]] == ["cup"]
+    assert found.segments.names == (("cup",),)
+
+
+def test_the_background_takes_what_is_more_its_own():
+    vague = LEVELS | {"cup": over(CUP, 0.3) + 0.2 * (SCENE == WALL), "background": over(SCENE == WALL, 0.3)}
+    assert torch.equal(find("cup", vague).masks[0][0], pixels_of(BODY, HANDLE))
+    eager = find("cup", vague, background_offset=-0.9, threshold=0.2).masks[0][0]
+    assert torch.equal(eager, pixels_of(BODY, HANDLE, WALL))
+    assert not find("cup", background_offset=1.0).masks[0].any()
+
+
+def test_a_word_that_takes_nothing_is_not_found_though_it_is_there():
+    word = find("cup", threshold=1.0).found[0][0]
+    assert (word.found, word.area) == (False, 0.0)
+    assert word.score > 0.5
+
+
+def test_refinement_carries_a_word_over_its_object():
+    spot = torch.zeros(8, 8, dtype=torch.bool)
+    spot[5, 0] = True  # of the table
+    levels = {"table": over(spot, 0.6), "other objects": 0.1, "background": 0.1}
+    leaves = torch.where(PIXELS == TABLE, torch.where(torch.arange(64) < 8, 0, 5), PIXELS)  # in two leaves
+    halves = tree(leaves, [(0, 5), *JOINS])
+    words = words_at("table", levels)
+    spread = find_words(halves, within(SCENE), words).masks[0][0]
+    assert torch.equal(spread, pixels_of(TABLE))
+    as_it_is = find_words(halves, within(SCENE), words, refinements=0).masks[0][0]
+    assert torch.equal(as_it_is, leaves == 0)
+
+
+def test_pixels_of_no_segment_stay_out():
+    leaves = PIXELS.clone()
+    leaves[:, :12] = -1
+    found = find("cup", segments=tree(leaves, JOINS))
+    assert torch.equal(found.masks[0][0], pixels_of(BODY, HANDLE) & (torch.arange(64) >= 12))
+
+
+def test_an_image_without_segments_has_no_words():
+    nothing = Segments(torch.full((1, 64, 64), -1, dtype=torch.int32), ())
+    found = find("cup\nspoon", segments=nothing)
+    assert found.masks[0].shape == (2, 64, 64)
+    assert not found.masks[0].any()
+    assert [(word.found, word.score, word.place) for word in found.found[0]] == [(False, 0.0, None)] * 2
+
+
+def test_an_image_of_one_segment_is_the_words_that_fill_it():
+    one = tree(torch.zeros(64, 64, dtype=torch.int64), [])
+    levels = {"wall": 0.4, "hand": 0.02, "background": 0.1, "other objects": 0.1}
+    assert [word.found for word in find("wall\nhand", levels, one).found[0]] == [True, False]
+
+
+def test_each_image_of_a_batch_has_its_own_words():
+    mirrored = SCENE.flip(1)
+    segments = [tree(larger(scene, 8), JOINS) for scene in (SCENE, mirrored)]
+    both = Segments.of_hierarchies([each.hierarchies[0] for each in segments], [2, 3])
+    levels = [{key: torch.as_tensor(level) for key, level in LEVELS.items()}, BASE]
+    levels[1] = BASE | {"background": 0.02 + 0.2 * (mirrored == WALL), "spoon": over(mirrored == SPOON)}
+    words = words_at("cup\nspoon", levels)
+    found = find_words(both, within(torch.stack((SCENE, mirrored)), leak=0.1), words)
+    assert [[word.found for word in image] for image in found.found] == [[True, True], [False, True]]
+    assert torch.equal(found.masks[0], torch.stack([pixels_of(BODY, HANDLE), pixels_of(SPOON)]))
+    assert torch.equal(found.masks[1][1], pixels_of(SPOON).flip(1))
+    assert found.segments.names == (("cup", "spoon"), ("spoon",))
+
+
+def test_words_are_found_in_segments_of_the_attention_itself():
+    maps = within(SCENE, leak=0.05)
+    colours = torch.rand(5, 3, generator=torch.Generator().manual_seed(0))
+    segments = segment_nested(maps, colours[PIXELS], 5)
+    found = find_words(segments, maps, words_at("cup\ntable", LEVELS))
+    for mask, truth in zip(found.masks[0], (pixels_of(BODY, HANDLE), pixels_of(TABLE)), strict=True):
+        assert ((mask & truth).sum() / (mask | truth).sum()).item() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"threshold": 1.5}, "threshold from 0 to 1, got 1.5"),
+        ({"threshold": float("nan")}, "threshold from 0 to 1, got nan"),
+        ({"background_offset": -2}, "background offset from -1 to 1, got -2"),
+        ({"refinements": -1}, "0 or more refinements, got -1"),
+    ],
+    ids=str,
+)
+def test_settings_outside_their_range_are_refused(settings, message):
+    with pytest.raises(InvalidSettingError, match=message):
+        find("cup", **settings)
+
+
+def test_segments_and_words_of_other_images_are_refused():
+    two = within(torch.stack((SCENE, SCENE)))
+    with pytest.raises(InvalidSettingError, match="got segments of 1 and attention of 2"):
+        find_words(tree(PIXELS, JOINS), two, words_at("cup", [LEVELS, LEVELS]))
+    with pytest.raises(
+        InvalidSettingError, match="attention to the words for each of 1 image.s., got it for 2"
+    ):
+        find_words(tree(PIXELS, JOINS), within(SCENE), words_at("cup", [LEVELS, LEVELS]))
+
+
+def test_attention_that_is_not_finite_is_refused():
+    words = words_at("cup", LEVELS)
+    words.attention.maps[0, 3] = float("nan")
+    with pytest.raises(InvalidAttentionError, match="NaN or infinite"):
+        find_words(tree(PIXELS, JOINS), within(SCENE), words)
