@@ -11,6 +11,7 @@ from comfy_api.latest import io
 from ..diffseg_core import GridSize, Images, InvalidSettingError
 from ..diffseg_core.attention.blocks import RECOMMENDED, check_blocks
 from ..diffseg_core.attention.resolutions import Resolutions
+from ..diffseg_core.attention.text import KEEP_QUERIES, KeepQueries
 from ..diffseg_core.attention.working_size import working_size as working_size_of
 from . import comfy_capture
 from .comfy_conditioning import UNCONNECTED, checked_clip, empty_prompt
@@ -18,7 +19,7 @@ from .comfy_forward import LEVELS
 from .comfy_latents import Latent, check_vae, encoded, read_latent
 from .inputs import checked_images, refusal
 from .presets import presets_text, required_preset
-from .types import CATEGORY, Attention, CapturedAttention
+from .types import CATEGORY, Attention, CapturedAttention, Step
 
 CLEAN, NOISED = "clean latent", "noised latent"
 AS_SET, PRESET = "as set", "preset"
@@ -147,6 +148,17 @@ class DiffSegCapture(io.ComfyNode):
                     "whatever is set here. Run that node once with the model.",
                     advanced=True,
                 ),
+                io.Combo.Input(
+                    "keep_queries",
+                    options=list(KEEP_QUERIES),
+                    default="automatic",
+                    optional=True,
+                    tooltip="Of a Stable Diffusion model, what DiffSeg Find by Words needs to find words "
+                    "without another run: its queries to text. automatic keeps some 10 MB an image of "
+                    "SD 1.x and at most 64 MB of SDXL; all keeps every layer that tells something (80 MB of "
+                    "SDXL); none keeps nothing. Other models need none: words run a part of a step there.",
+                    advanced=True,
+                ),
             ],
             outputs=[
                 Attention.Output(
@@ -185,6 +197,7 @@ class DiffSegCapture(io.ComfyNode):
         blocks: str = RECOMMENDED,
         remove_position: bool = False,
         settings: str = AS_SET,
+        keep_queries: KeepQueries = "automatic",
     ) -> io.NodeOutput:
         """Encode the image where there is one, capture, and hand on the maps with the image's size."""
         preset = required_preset(comfy_capture.architecture_name(model)) if settings == PRESET else None
@@ -209,23 +222,33 @@ class DiffSegCapture(io.ComfyNode):
         if seen is None:
             assert images is not None
             seen = Latent(encoded(vae, images, target))
+        step = Step(
+            backbone.name,
+            seen.samples,
+            timestep,
+            noise_seed if input_mode == NOISED else None,
+            blocks,
+            seen.batch_index,
+            seen.noise_mask,
+        )
         progress = comfy.utils.ProgressBar(1)
         maps = comfy_capture.capture(
             model,
-            seen.samples,
+            step.samples,
             conditioning,
-            timestep=timestep,
-            noise_seed=noise_seed if input_mode == NOISED else None,
+            timestep=step.level,
+            noise_seed=step.noise_seed,
             resolutions=resolutions,
-            blocks=blocks,
+            blocks=step.blocks,
             remove_position=remove_position,
-            batch_index=seen.batch_index,
-            noise_mask=seen.noise_mask,
+            keep_queries=keep_queries,
+            batch_index=step.batch_index,
+            noise_mask=step.noise_mask,
             on_layer=lambda done, total: progress.update_absolute(done, total),
         )
         if preset is not None and preset.evidence != "automatic":
             maps.evidence = preset.evidence
-        return io.NodeOutput(CapturedAttention(maps, image_size))
+        return io.NodeOutput(CapturedAttention(maps, image_size, step))
 
 
 def _check_plugs(

@@ -11,7 +11,8 @@ from typing import Any
 import comfy.model_management
 import torch
 
-from ..diffseg_core import AttentionAccumulator, CaptureError, GridSize
+from ..diffseg_core import CaptureError, GridSize
+from .comfy_gatherings import Gathering
 from .comfy_transformers import Layer, Transformer, image_slice
 
 Attention = Callable[..., torch.Tensor]
@@ -29,7 +30,7 @@ class AttentionWatch:
     net: torch.nn.Module
     grid: GridSize
     pending: list[Layer]
-    accumulator: AttentionAccumulator
+    gathering: Gathering
     on_layer: Callable[[], None] = lambda: None
     theirs: Attention | None = None
     stop_early: bool = True
@@ -40,7 +41,6 @@ class AttentionWatch:
 
     def __post_init__(self) -> None:
         self.chosen = tuple(self.pending)
-        self.featured = self.chosen[len(self.chosen) // 2]
 
     @contextmanager
     def watching(self, layers: dict[Layer, torch.nn.Module]) -> Iterator[None]:
@@ -92,7 +92,8 @@ class AttentionWatch:
         # Beside each layer's own there are others: of the text, of a refiner, across to the text.
         _, expected = self.running[-1] if self.running else (None, [])
         layer = expected.pop(0) if expected else None
-        where = self._gather(layer, q, k, heads, named) if layer in self.chosen else None
+        by_place = dict(zip(("mask",), args, strict=False))
+        where = self._gather(layer, q, k, heads, {**by_place, **named}) if layer in self.chosen else None
         # ComfyUI itself asks an override only where the call brings its options.
         theirs = self.theirs if "transformer_options" in named else None
         if theirs is None:
@@ -104,10 +105,9 @@ class AttentionWatch:
         return output
 
     def _note(self, layer: Layer, output: torch.Tensor, where: slice) -> None:
-        """A chosen layer is done: keep its output if it is the one that stands for the features."""
-        if layer == self.featured:
-            tokens = output if output.ndim == 3 else output.transpose(1, 2).flatten(2)
-            self.accumulator.keep_features(tokens[:, where], self.grid)
+        """A chosen layer is done: perhaps its output is of use too."""
+        tokens = output if output.ndim == 3 else output.transpose(1, 2).flatten(2)
+        self.gathering.finished(layer, tokens[:, where])
         self.pending.remove(layer)
         self.on_layer()
         if not self.pending and self.stop_early:
@@ -116,7 +116,7 @@ class AttentionWatch:
     def _gather(
         self, layer: Layer | None, q: torch.Tensor, k: torch.Tensor, heads: int, named: dict[str, Any]
     ) -> slice:
-        """Gather the probabilities of the image's tokens, and say which of all they are."""
+        """Gather what is wanted of the image's tokens, and say which of all they are."""
         comfy.model_management.throw_exception_if_processing_interrupted()
         if layer not in self.pending:
             raise CaptureError(
@@ -143,7 +143,7 @@ class AttentionWatch:
                 f"Expected the tokens of one image of {self.grid} at {layer}, got {q.shape[2]} with "
                 f"{further} of reference images: connect the model and conditioning without them."
             )
-        self.accumulator.gather(q[:, :, where], k[:, :, where], self.grid)
+        self.gathering.gather(q, k, where, self.grid, named)
         return where
 
 

@@ -15,6 +15,7 @@ from comfy.patcher_extension import WrappersMP
 from ..diffseg_core import AttentionAccumulator, AttentionMaps, GridSize, UnsupportedModelError
 from ..diffseg_core.attention.blocks import RECOMMENDED
 from ..diffseg_core.attention.maps import Evidence
+from ..diffseg_core.attention.text import KeepQueries
 from .comfy_conditioning import acting_conditioning
 from .comfy_forward import check_level, denoise_once
 from .comfy_latents import check_samples, grid_of
@@ -80,13 +81,19 @@ class Backbone(Protocol):
         """While open, one forward pass of the clone hands its attention to the accumulator."""
 
 
-def backbone_of(model: ModelPatcher, resolutions: str = "all", blocks: str = RECOMMENDED) -> Backbone:
+def backbone_of(
+    model: ModelPatcher,
+    resolutions: str = "all",
+    blocks: str = RECOMMENDED,
+    keep_queries: KeepQueries = "automatic",
+) -> Backbone:
     """Choose by the class of the diffusion model.
 
     Args:
         model: the MODEL.
         resolutions: of a UNet, which to capture; see ``select_levels``.
         blocks: of a transformer, which to capture; see ``choose_blocks``.
+        keep_queries: of a UNet, to the text; see ``worth_keeping``. A transformer has no use for it.
 
     Raises:
         UnsupportedModelError: not one of the supported architectures.
@@ -117,7 +124,8 @@ def backbone_of(model: ModelPatcher, resolutions: str = "all", blocks: str = REC
             f"Expected a model with {PLAIN_INPUT_CHANNELS[0]} input channels (or an inpainting model with "
             f"{PLAIN_INPUT_CHANNELS[1]}), got {name} with {channels}, which needs further input images."
         )
-    return UNetCapture(net, config, model.model.model_type.name == "V_PREDICTION", resolutions)
+    predicts_v = model.model.model_type.name == "V_PREDICTION"
+    return UNetCapture(net, config, predicts_v, resolutions, keep_queries)
 
 
 def architecture_name(model: ModelPatcher) -> str:
@@ -171,6 +179,7 @@ def capture(
     resolutions: str = "all",
     blocks: str = RECOMMENDED,
     remove_position: bool = False,
+    keep_queries: KeepQueries = "automatic",
     batch_index: list[int] | None = None,
     noise_mask: torch.Tensor | None = None,
     on_layer: Callable[[int, int], None] = lambda done, total: None,
@@ -191,43 +200,93 @@ def capture(
         resolutions: of a UNet, which to capture; see ``select_levels``.
         blocks: of a transformer, which to capture; see ``choose_blocks``.
         remove_position: whether to take out what depends on displacement alone; see ``without_position``.
+        keep_queries: of a UNet, to the text, for words that come later; see ``worth_keeping``.
         batch_index: of the LATENT: for each, the place in its batch whose noise it is given; None: its own.
         noise_mask: of the LATENT; an inpainting model is shown it.
         on_layer: called with the number of layers done and their total.
 
     Returns:
-        the attention maps, with features, on ComfyUI's intermediate device.
+        the attention maps, with features and queries, on ComfyUI's intermediate device.
 
     Raises:
         UnsupportedModelError, InvalidSettingError: before the model runs.
         CaptureError: an attention layer did not run as expected.
     """
-    backbone = backbone_of(model, resolutions, blocks)
+    backbone = backbone_of(model, resolutions, blocks, keep_queries)
+    accumulator = AttentionAccumulator()
+
+    def gathering(
+        clone: ModelPatcher, batch: int, grid: GridSize, acting: list[Any]
+    ) -> AbstractContextManager[None]:
+        return backbone.captured(clone, batch, grid, acting, accumulator, on_layer)
+
+    run_once(
+        model,
+        backbone,
+        latent,
+        conditioning,
+        gathering,
+        level=timestep,
+        noise_seed=noise_seed,
+        batch_index=batch_index,
+        noise_mask=noise_mask,
+    )
+    return accumulator.finish(
+        comfy.model_management.intermediate_device(),
+        evidence=backbone.evidence,
+        remove_position=remove_position,
+    )
+
+
+def run_once(
+    model: ModelPatcher,
+    backbone: Backbone,
+    latent: torch.Tensor,
+    conditioning: list[Any],
+    gathering: Callable[[ModelPatcher, int, GridSize, list[Any]], AbstractContextManager[None]],
+    *,
+    level: int,
+    noise_seed: int | None,
+    batch_index: list[int] | None = None,
+    noise_mask: torch.Tensor | None = None,
+) -> None:
+    """Run one denoising step, as a `capture` does, while something is gathered.
+
+    Args:
+        model: the MODEL; it is not changed.
+        backbone: of the model.
+        latent: see `capture`.
+        conditioning: see `capture`.
+        gathering: given a clone that it may patch, the number of images, the latent's height and width and
+            the conditioning that acts: what is to be open during the forward pass.
+        level: of noise, 0..1000.
+        noise_seed: see `capture`.
+        batch_index: see `capture`.
+        noise_mask: see `capture`.
+
+    Raises:
+        UnsupportedModelError, InvalidSettingError: before the model runs.
+        CaptureError: an attention layer did not run as expected.
+    """
     latent_format = model.get_model_object("latent_format")
     check_samples(latent, latent_format)
     grid = grid_of(latent)
-    conditioning = checked_conditioning(model, backbone, conditioning, timestep, grid)
+    conditioning = checked_conditioning(model, backbone, conditioning, level, grid)
     if latent_format.latent_dimensions == 3 and latent.ndim == 4:
         # As one frame: a video's mean and spread would else be spread over it, and make it a video.
         latent = latent.unsqueeze(2)
-    accumulator = AttentionAccumulator()
     clone = _plain_clone(model)
     with misfits_named(model, conditioning, grid):
         denoise_once(
             clone,
             latent,
             conditioning,
-            sigma=backbone.sigma(model, timestep),
+            sigma=backbone.sigma(model, level),
             noise_seed=noise_seed,
             batch_index=batch_index,
             noise_mask=noise_mask,
-            around=backbone.captured(clone, len(latent), grid, conditioning, accumulator, on_layer),
+            around=gathering(clone, len(latent), grid, conditioning),
         )
-    return accumulator.finish(
-        comfy.model_management.intermediate_device(),
-        evidence=backbone.evidence,
-        remove_position=remove_position,
-    )
 
 
 def _plain_clone(model: ModelPatcher) -> ModelPatcher:

@@ -22,8 +22,10 @@ from ..diffseg_core import (
 )
 from ..diffseg_core.attention.blocks import RECOMMENDED, choose_blocks
 from ..diffseg_core.attention.maps import Evidence
+from ..diffseg_core.attention.text import TextAccumulator
 from .comfy_attention_watch import AttentionWatch, EnoughError, exchanged
 from .comfy_forward import sigma_of_share
+from .comfy_gatherings import AmongTheImage, Gathering, ToTheText
 from .comfy_latents import check_attention_grid
 from .comfy_patches import patches_of
 from .comfy_transformers import Layer, Transformer, first_kind, layers_of, patch_of
@@ -152,20 +154,42 @@ class TransformerCapture:
         Raises:
             CaptureError: at the end of the pass, where a chosen layer did not run.
         """
-        every = layers_of(self.row, self.net)
-        numbers = self._chosen()
-        chosen = [layer for layer in every if layer.number in numbers]
-        patch = patch_of(self.row, self.net)
-        watch = AttentionWatch(
-            self.row, self.net, GridSize(grid.height // patch, grid.width // patch), list(chosen), accumulator
-        )
-        watch.on_layer = lambda: on_layer(accumulator.layers, len(chosen))
+        chosen = self._chosen_layers()
+        tokens = self._tokens(grid)
+        gathering = AmongTheImage(accumulator, chosen[len(chosen) // 2], tokens)
+        return self._watched(clone, (batch, *grid), conditioning, chosen, gathering, on_layer)
+
+    def reading(
+        self,
+        clone: ModelPatcher,
+        batch: int,
+        grid: GridSize,
+        conditioning: list[Any],
+        accumulator: TextAccumulator,
+        on_layer: Callable[[int, int], None],
+    ) -> AbstractContextManager[None]:
+        """As `captured`, but gathered is the attention of the same blocks to the conditioning's tokens."""
+        chosen = [layer for layer in self._chosen_layers() if not layer.call]  # the rest is the image's alone
+        return self._watched(clone, (batch, *grid), conditioning, chosen, ToTheText(accumulator), on_layer)
+
+    def _watched(
+        self,
+        clone: ModelPatcher,
+        expected: tuple[int, ...],
+        conditioning: list[Any],
+        chosen: list[Layer],
+        gathering: Gathering,
+        on_layer: Callable[[int, int], None],
+    ) -> AbstractContextManager[None]:
+        tokens = self._tokens(GridSize(*expected[1:]))
+        watch = AttentionWatch(self.row, self.net, tokens, list(chosen), gathering)
+        watch.on_layer = lambda: on_layer(gathering.layers, len(chosen))
         options = clone.model_options["transformer_options"]
         watch.theirs = options.get("optimized_attention_override")
         watch.stop_early = self.stop_early and watch.theirs is None and not patches_of(clone)
-        watch.expected, watch.text = (batch, *grid), conditioning[0][0].shape[1]
+        watch.expected, watch.text = expected, conditioning[0][0].shape[1]
         options["optimized_attention_override"] = watch.attend
-        return self._forward_pass(watch, every)
+        return self._forward_pass(watch, layers_of(self.row, self.net))
 
     @contextmanager
     def _forward_pass(self, watch: AttentionWatch, layers: dict[Layer, torch.nn.Module]) -> Iterator[None]:
@@ -180,6 +204,14 @@ class TransformerCapture:
                 f"({len(watch.pending)} missing). A compiled model, a patch that replaces whole blocks, or a "
                 "cache that skips them does this: connect the model without it."
             )
+
+    def _chosen_layers(self) -> list[Layer]:
+        numbers = self._chosen()
+        return [layer for layer in layers_of(self.row, self.net) if layer.number in numbers]
+
+    def _tokens(self, latent: GridSize) -> GridSize:
+        patch = patch_of(self.row, self.net)
+        return GridSize(latent.height // patch, latent.width // patch)
 
     def _chosen(self) -> set[int]:
         every = layers_of(self.row, self.net)
@@ -196,7 +228,7 @@ class TransformerCapture:
                 f"{self.name}, got {grid}: at its edges the model would see the opposite ones. Connect vae "
                 "and image instead of latent, or crop the image."
             )
-        tokens = GridSize(grid.height // patch, grid.width // patch)
+        tokens = self._tokens(grid)
         if min(grid) * self.latent_pixels < self.row.least_side:
             raise InvalidSettingError(
                 f"Expected sides of at least {self.row.least_side} pixels for {self.name}, got "

@@ -42,6 +42,9 @@ class Transformer:
     least_side: int = 0  # pixels
     largest_side: str = ""  # attribute: how many tokens a side may have
     without_options: str = ""  # module that calls attention without transformer_options
+    # The text encoders that make its text, as tokenizers name them: those that share tokens together, and
+    # these in the order of the tokens. Where there are none, words cannot be read yet.
+    encoders: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ TRANSFORMERS = (
         needed=("pooled_output",),
         pooled_width="adm_in_channels",
         largest_side="pos_embed_max_size",
+        encoders=(("l", "g"), ("t5xxl",)),
     ),
     Transformer(
         "Flux.1",
@@ -82,6 +86,7 @@ TRANSFORMERS = (
         recommended=Recommended(12, 19, of=19),
         text_width="context_in_dim",
         pooled_width="vec_in_dim",
+        encoders=(("t5xxl",),),
     ),
     Transformer(
         "Flux.2",
@@ -99,6 +104,7 @@ TRANSFORMERS = (
         beside="text",
         recommended=Recommended(12, 19, of=19),
         text_width="context_in_dim",
+        encoders=(("t5xxl",),),
     ),
     Transformer(
         "Z-Image", ("ZImage",), LUMINA, (Blocks("layers", "attention"),), padding="pad_tokens_multiple"
@@ -114,6 +120,7 @@ TRANSFORMERS = (
         beside="text",
         native_side=1328,
         text_width="joint_attention_dim",
+        encoders=(("qwen25_7b",),),
     ),
     Transformer(
         "Anima",
@@ -198,6 +205,7 @@ TRANSFORMERS = (
     ),
 )
 SUPPORTED_TRANSFORMERS = ", ".join(row.name for row in TRANSFORMERS)
+READ_TRANSFORMERS = ", ".join(row.name for row in TRANSFORMERS if row.encoders)  # which take words
 
 
 def transformer_of(config: str, net: torch.nn.Module) -> Transformer | None:

@@ -16,8 +16,10 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample, UNetModel
 from ..diffseg_core import AttentionAccumulator, CaptureError, GridSize
 from ..diffseg_core.attention.maps import Evidence
 from ..diffseg_core.attention.resolutions import select_levels
+from ..diffseg_core.attention.text import KeepQueries
 from .comfy_forward import sigma_of_timestep
 from .comfy_latents import check_attention_grid
+from .comfy_queries import keeping_queries, kept_layers
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -53,6 +55,7 @@ class UNetCapture:
     config: Any  # of comfy.supported_models
     predicts_v: bool
     resolutions: str = "all"  # which to capture; see `select_levels`
+    keep_queries: KeepQueries = "none"  # to the text; see `kept_layers`
     latent_pixels: int = 8  # to a latent's side
     multiple: int = 64  # every resolution then divides the image without rest
 
@@ -64,9 +67,14 @@ class UNetCapture:
     @property
     def native_side(self) -> int:
         """Side in pixels of the square images that the model was trained on."""
-        if isinstance(self.config, comfy.supported_models.SDXL | comfy.supported_models.SDXLRefiner):
+        if self.of_sdxl:
             return 1024
         return 768 if self.predicts_v and isinstance(self.config, comfy.supported_models.SD20) else 512
+
+    @property
+    def of_sdxl(self) -> bool:
+        """Whether it is SDXL, its refiner, or one of its small relatives."""
+        return isinstance(self.config, comfy.supported_models.SDXL | comfy.supported_models.SDXLRefiner)
 
     @property
     def evidence(self) -> Evidence:
@@ -119,7 +127,9 @@ class UNetCapture:
         deepest = featured_layer(self.unet)
         if deepest is not None:
             clone.set_model_attn1_output_patch(_feature_patch(deepest, accumulator))
-        return _all_ran(layers, pending)
+        kept = kept_layers(self.unet, self.of_sdxl, grid, self.keep_queries)
+        queries = keeping_queries(kept, batch, accumulator)
+        return _both(queries, _all_ran(layers, pending))
 
 
 def self_attention_layers(unet: UNetModel) -> list[SelfAttentionLayer]:
@@ -153,6 +163,12 @@ def captured_layers(unet: UNetModel, resolutions: str) -> list[SelfAttentionLaye
 def featured_layer(unet: UNetModel) -> SelfAttentionLayer | None:
     """The layer whose output are the features: the encoder's last, as in DiffCut; None where it has none."""
     return next((layer for layer in reversed(self_attention_layers(unet)) if layer.block == "input"), None)
+
+
+@contextmanager
+def _both(outer: AbstractContextManager[None], inner: AbstractContextManager[None]) -> Iterator[None]:
+    with outer, inner:
+        yield
 
 
 @contextmanager

@@ -23,6 +23,7 @@ def main(directory: Path) -> None:
     # These import ComfyUI, too.
     from transformer_checks import check_architecture
     from transformer_models import TINY, known
+    from word_clips import word_clip
 
     pack = import_pack()
     extension = asyncio.run(pack.comfy_entrypoint())
@@ -64,6 +65,12 @@ def main(directory: Path) -> None:
     for name in TINY:
         if known(name):
             check_architecture(pack, name)
+    clip = word_clip("SD 1")
+    lines = pack.diffseg_core.naming.words.parse_words("cup\ntraffic light")
+    words = pack.nodes.comfy_words.read_words(model, clip, captured, lines)
+    assert words.places.lines == (((4,),), ((6, 7),)), words.places
+    assert words.attention.maps.shape == (2, words.attention.grid.tokens, 77)
+    torch.testing.assert_close(words.attention.maps.sum(-1), torch.ones(2, words.attention.grid.tokens))
     print(", ".join(nodes))
 
 

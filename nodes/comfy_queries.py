@@ -1,0 +1,152 @@
+"""The queries to the text of a UNet: which layers' are kept, and their keeping beside a forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import comfy.model_management
+import torch
+from comfy.ldm.modules.attention import CrossAttention, SpatialTransformer
+from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample, UNetModel, Upsample
+
+from ..diffseg_core import AttentionAccumulator, CaptureError, GridSize
+from ..diffseg_core.attention.text import KeepQueries, Part, layers_for_text, worth_keeping
+
+HALF = 2  # bytes of a number in half precision
+OR_NONE = "or set keep_queries to none."
+
+
+@dataclass(frozen=True, eq=False)
+class CrossAttentionLayer:
+    """One layer of a UNet that attends to the text."""
+
+    name: str  # by which it is found again in another copy of the same model, as "output 5.0"
+    part: Part
+    level: int  # how often the latent was halved
+    attention: CrossAttention
+    around: SpatialTransformer  # is called with the image that the tokens are of
+
+    @property
+    def heads(self) -> int:
+        """Their number."""
+        return int(self.attention.heads)
+
+    @property
+    def width(self) -> int:
+        """Numbers to a query, of all heads together."""
+        return self.heads * int(self.attention.dim_head)
+
+    def size(self, latent: GridSize) -> int:
+        """Bytes of the queries of one image in half precision. Each halving of the latent rounds up."""
+        halvings = 2**self.level
+        tokens = -(-latent.height // halvings) * -(-latent.width // halvings)
+        return tokens * self.width * HALF
+
+
+def cross_attention_layers(unet: UNetModel) -> list[CrossAttentionLayer]:
+    """Every cross-attention layer of a UNet, in the order in which they run."""
+    found: list[CrossAttentionLayer] = []
+    level = 0
+    blocks: list[tuple[str, Part, Any]] = [
+        (f"input {number}", "down", block) for number, block in enumerate(unet.input_blocks)
+    ]
+    if unet.middle_block is not None:
+        blocks.append(("middle 0", "middle", unet.middle_block))
+    blocks += [(f"output {number}", "up", block) for number, block in enumerate(unet.output_blocks)]
+    for name, part, block in blocks:
+        for module in block:
+            if isinstance(module, SpatialTransformer):
+                for index, transformer in enumerate(module.transformer_blocks):
+                    if isinstance(transformer.attn2, CrossAttention):
+                        attention = transformer.attn2
+                        found.append(CrossAttentionLayer(f"{name}.{index}", part, level, attention, module))
+            level += isinstance(module, Downsample) - isinstance(module, Upsample)
+    return found
+
+
+def kept_layers(
+    unet: UNetModel, of_sdxl: bool, latent: GridSize, keep: KeepQueries
+) -> list[CrossAttentionLayer]:
+    """The layers whose queries a capture keeps; see `layers_for_text` and `worth_keeping`.
+
+    Args:
+        unet: the diffusion model.
+        of_sdxl: whether it is of SDXL's class.
+        latent: height and width of the latent.
+        keep: "automatic", "all" (of those that tell something) or "none".
+    """
+    every = cross_attention_layers(unet)
+    places = layers_for_text([(each.part, each.level) for each in every], of_sdxl)
+    telling = [every[place] for place in places]
+    return [telling[place] for place in worth_keeping([each.size(latent) for each in telling], keep)]
+
+
+@contextmanager
+def keeping_queries(
+    layers: list[CrossAttentionLayer], batch: int, accumulator: AttentionAccumulator
+) -> Iterator[None]:
+    """While open, one forward pass of the UNet hands the layers' queries to the accumulator.
+
+    They are read behind the projection, whatever patches of others do to the rest of the layer, and nothing
+    is changed.
+
+    Args:
+        layers: whose.
+        batch: number of images.
+        accumulator: keeps them.
+
+    Raises:
+        CaptureError: a layer ran again, with another batch or other tokens, or (at the end) not at all.
+    """
+    keeper = _Keeper(batch, list(layers), accumulator)
+    handles = []
+    try:
+        for module in dict.fromkeys(each.around for each in layers):
+            handles.append(module.register_forward_pre_hook(keeper.note_grid))
+        for each in layers:
+            handles.append(each.attention.to_q.register_forward_hook(partial(keeper.keep, each)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+    if keeper.pending:
+        raise CaptureError(
+            f"Expected the queries to the text of {len(layers)} layers, but {keeper.pending[0].name} did not "
+            f"run ({len(keeper.pending)} missing). A patch that replaces whole blocks, or a cache that skips "
+            f"them, does this: connect the model without it, {OR_NONE}"
+        )
+
+
+@dataclass
+class _Keeper:
+    """What is done at the hooks. What a hook returned would replace what it saw: they return None."""
+
+    batch: int
+    pending: list[CrossAttentionLayer]
+    accumulator: AttentionAccumulator
+    # Of the module that is running; patches may have shrunk it.
+    grid: GridSize = field(default_factory=lambda: GridSize(0, 0))
+
+    def note_grid(self, module: Any, arguments: tuple[Any, ...]) -> None:
+        self.grid = GridSize(*arguments[0].shape[-2:])
+
+    def keep(self, layer: CrossAttentionLayer, module: Any, arguments: Any, queries: torch.Tensor) -> None:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        if queries.shape[:2] != (self.batch, self.grid.tokens):
+            raise CaptureError(
+                f"Expected queries to the text of {self.batch} image(s) of {self.grid.tokens} tokens "
+                f"({self.grid}) at {layer.name}, got {queries.shape[0]} of {queries.shape[1]}. A patch that "
+                "merges tokens or adds those of another image does this: connect the model before that "
+                f"patch, {OR_NONE}"
+            )
+        if layer not in self.pending:
+            raise CaptureError(
+                f"Expected the queries to the text at {layer.name} once, but they came again: a patch or "
+                f"wrapper runs the layer twice in a step. Connect the model before that patch, {OR_NONE}"
+            )
+        self.pending.remove(layer)
+        self.accumulator.keep_queries(layer.name, queries, layer.heads, self.grid)
