@@ -10,6 +10,7 @@ from .cut import DiffSegCut
 from .demo_model import DiffSegDemoModel
 from .filter import DiffSegFilter
 from .find_object import DiffSegObject
+from .find_words import DiffSegFindWords
 from .hierarchy import DiffSegHierarchy
 from .label_map import DiffSegLabelMap
 from .masks import DiffSegMasks
@@ -35,6 +36,7 @@ class DiffSegExtension(ComfyExtension):
             DiffSegCut,
             DiffSegSelect,
             DiffSegObject,
+            DiffSegFindWords,
             DiffSegFilter,
             DiffSegSnapMask,
             DiffSegRefine,

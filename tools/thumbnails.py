@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 from diffseg_cli.batch.image_reading import read_image
 from diffseg_cli.batch.segmenter import Segmenter, segment_maps
@@ -171,6 +171,16 @@ def box_to_cutout(scene: Scene) -> Image.Image:
     return out
 
 
+def words(scene: Scene) -> Image.Image:
+    """Everything in the image, and the words that choose among it."""
+    left, right = scene.overlay(scene.nested()), Image.new("RGB", scene.photograph.size, (18, 14, 14))
+    draw, size = ImageDraw.Draw(right), right.height // 9
+    for line, (word, colour) in enumerate({"cup": ACCENT, "saucer": TEAL, "!table": AMBER}.items()):
+        place = (right.width * 0.62, right.height * (0.26 + 0.19 * line))
+        draw.text(place, word, fill=colour, font=ImageFont.load_default(size))
+    return _halves(left, right)
+
+
 def regions(scene: Scene) -> Image.Image:
     """Two regions, a prompt for each."""
     mask = scene.clicked(24, list(DEMONSTRATIONS["coffee"].points))
@@ -237,6 +247,7 @@ def main() -> None:
         "workflows/click_and_inpaint.jpg": lambda: click_and_inpaint(coffee),
         "workflows/click_an_object_and_inpaint_it.jpg": lambda: click_an_object(coffee),
         "workflows/flux_click_an_object.jpg": lambda: clicked_object(pagoda),
+        "workflows/select_by_words_and_inpaint.jpg": lambda: words(coffee),
         "workflows/sdxl_features.jpg": lambda: cuts(dahlia),
         "workflows/check_my_model.jpg": lambda: checked(segmenter),
         "workflows/one_prompt_per_region.jpg": lambda: regions(coffee),

@@ -10,6 +10,7 @@ import execution
 import pytest
 import torch
 from comfy_execution import caching
+from word_clips import word_clip
 
 
 class Keys:
@@ -63,6 +64,9 @@ def outputs(pack, run_capture, sd1, images) -> dict[str, Any]:
         "DiffSegFilter": nodes.filter.DiffSegFilter.execute(nested, "0-2", 0.0, 100.0, "any", 0, "any")[0],
         "DiffSegRefine": nodes.refine.DiffSegRefine.execute(nested, image, 2.0, False, 0)[0],
         "DiffSegObject": nodes.find_object.DiffSegObject.execute(attention, image, '[{"x": 9, "y": 9}]')[1],
+        "DiffSegFindWords": nodes.find_words.DiffSegFindWords.execute(
+            nested, attention, sd1.model, word_clip("SD 1"), "cup\ntable", 0.1, -1.0, image
+        )[2],
         "DiffSegSelect": nodes.select.DiffSegSelect.execute(
             pack.diffseg_core.Segments.of_hierarchies(nested.hierarchies, [7, 7]),  # which keep the finder
             '[{"x": 9, "y": 9}]',

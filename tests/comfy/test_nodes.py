@@ -24,6 +24,7 @@ def test_every_node_says_what_it_is(pack):
         "DiffSegCut",
         "DiffSegSelect",
         "DiffSegObject",
+        "DiffSegFindWords",
         "DiffSegFilter",
         "DiffSegSnapMask",
         "DiffSegRefine",

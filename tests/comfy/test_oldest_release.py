@@ -25,6 +25,6 @@ def test_capture_and_masks_on_the_oldest_release():
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip().endswith(
         "DiffSegCapture, DiffSegSegment, DiffSegHierarchy, DiffSegCut, DiffSegSelect, DiffSegObject, "
-        "DiffSegFilter, DiffSegSnapMask, DiffSegRefine, DiffSegMasks, DiffSegLabelMap, DiffSegToSEGS, "
-        "DiffSegSave, DiffSegPreview, DiffSegCheckModel, DiffSegDemoModel"
+        "DiffSegFindWords, DiffSegFilter, DiffSegSnapMask, DiffSegRefine, DiffSegMasks, DiffSegLabelMap, "
+        "DiffSegToSEGS, DiffSegSave, DiffSegPreview, DiffSegCheckModel, DiffSegDemoModel"
     )

@@ -27,6 +27,7 @@ NODES = {
     "DiffSegCut",
     "DiffSegSelect",
     "DiffSegObject",
+    "DiffSegFindWords",
     "DiffSegFilter",
     "DiffSegSnapMask",
     "DiffSegRefine",

@@ -1,0 +1,151 @@
+"""DiffSeg Find by Words: segments named by the model's own attention to a text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.model_management
+import torch
+from comfy_api.latest import io, ui
+
+from ..diffseg_core import Segments
+from ..diffseg_core.images import matching_images
+from ..diffseg_core.naming.find_words import find_words
+from ..diffseg_core.naming.table import words_table
+from ..diffseg_core.naming.word_sheet import draw_word_sheet
+from ..diffseg_core.naming.words import parse_words
+from ..diffseg_core.output.label_map import draw_label_map
+from .comfy_words import read_words
+from .inputs import checked_images, refusal
+from .outputs import mask_batch
+from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
+
+
+class DiffSegFindWords(io.ComfyNode):
+    """What words mean in the images, by the text encoder and the attention that are loaded already."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="DiffSegFindWords",
+            display_name="DiffSeg Find by Words",
+            category=CATEGORY,
+            description=(
+                "Finds what you name: a line of words for each class. It asks the loaded model itself, by "
+                "its text encoder and its attention to text; no second model. New words run no model of "
+                "images (Stable Diffusion), or a part of one step (SD3, Flux and their kind). Experimental: "
+                "how well it finds things with released weights has not been measured yet."
+            ),
+            search_aliases=[
+                "text to mask",
+                "clipseg",
+                "grounding dino",
+                "segment anything",
+                "find object by text",
+                "diffseg",
+            ],
+            is_experimental=True,
+            inputs=[
+                SegmentsType.Input(
+                    "segments",
+                    tooltip="Of this attention. Of DiffSeg Hierarchy's, each word takes the parts of the "
+                    "tree that suit it; of others, whole segments.",
+                ),
+                Attention.Input(
+                    "attention",
+                    tooltip="From DiffSeg Capture Attention, with keep_queries automatic or all.",
+                ),
+                io.Model.Input("model", tooltip="The model that went into the capture. It is not changed."),
+                io.Clip.Input("clip", tooltip="The CLIP of the model: it reads the words."),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="The image that went into the capture, to show what was found in it.",
+                ),
+                io.String.Input(
+                    "words",
+                    default="",
+                    multiline=True,
+                    placeholder="cup, mug\ntable\n!hand",
+                    tooltip="A line for each class; commas between words that mean the same. A line that "
+                    "begins with ! is looked for and never chosen: it takes what is not meant. (cup:1.3) "
+                    "gives a word more weight.",
+                ),
+                io.Float.Input(
+                    "threshold",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="How strongly a place must answer to a word, from 0 (its weakest answer in the "
+                    "image) to 1 (its strongest). Lower takes more.",
+                ),
+                io.Float.Input(
+                    "background_offset",
+                    default=0.0,
+                    min=-1.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Added to the background and to lines with !: above 0 they take more from the "
+                    "words, below 0 less.",
+                    advanced=True,
+                ),
+            ],
+            outputs=[
+                io.Mask.Output(
+                    display_name="mask", tooltip="All that was found together, one mask for each image."
+                ),
+                io.Mask.Output(
+                    display_name="masks",
+                    tooltip="A mask for each line without !, in their order, image after image; zeros for "
+                    "what was not found.",
+                ),
+                SegmentsType.Output(
+                    display_name="segments",
+                    tooltip="What was found as segments with their names, for Select, Label Map, SEGS and "
+                    "Save.",
+                ),
+                io.String.Output(
+                    display_name="table", tooltip="What was found, with scores, areas and places, as text."
+                ),
+            ],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def validate_inputs(cls, words: str | None = None) -> bool | str:
+        """Refuse words that cannot be read before anything runs; linked ones are not known yet."""
+        return True if words is None else refusal(lambda: parse_words(words))
+
+    @classmethod
+    def execute(
+        cls,
+        segments: Segments,
+        attention: CapturedAttention,
+        model: Any,
+        clip: Any,
+        words: str,
+        threshold: float,
+        background_offset: float,
+        image: torch.Tensor | None = None,
+    ) -> io.NodeOutput:
+        """Read the words, and choose the segments that they mean."""
+        lines = parse_words(words)
+        seen = None if image is None else checked_images(image)
+        shown = draw_label_map(segments) if seen is None else matching_images(seen, segments)
+        found = find_words(
+            segments,
+            attention.maps,
+            read_words(model, clip, attention, lines),
+            threshold=threshold,
+            background_offset=background_offset,
+        )
+        sheet = draw_word_sheet(shown, found)
+        every = torch.cat(found.masks).float()
+        return io.NodeOutput(
+            found.segments.union().to(comfy.model_management.intermediate_device()),
+            mask_batch(every, segments.image_size),
+            found.segments,
+            words_table(found),
+            ui=ui.PreviewImage(sheet, cls=cls),
+        )
