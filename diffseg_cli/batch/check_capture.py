@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 
+from diffseg_core.attention.diffusers_prompts import Prompt
 from diffseg_core.attention.diffusers_transformers import TRANSFORMERS
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.checking import trials
+from diffseg_core.checking.photographs import NAMES
 from diffseg_core.checking.results import CheckedModel
+from diffseg_core.checking.words import Way, names_of, other_names
+from diffseg_core.errors import DiffSegError
+from diffseg_core.naming.diffusers_words import EncodedWords, encode_words, read_words
+from diffseg_core.naming.words import WordAttention, WordLine
 
-from .segmenter import Segmenter
+from .segmenter import Segmenter, let_go_of_text_encoders
 from .settings import DEMO, CaptureSettings, ModelChoice
 
 # The names under which presets are kept, as ComfyUI has them, by the width of the text that the UNet reads.
 UNETS = {768: "SD15", 1024: "SD20", 2048: "SDXL"}
 WHOLE_SDXL = 2_000_000_000  # parameters; its small relatives have fewer
 BOXED = "the model in the box"
+NO_TEXT_ENCODER = "the model has no text encoder."
 
 
 class CheckCapture(Segmenter):
@@ -28,19 +36,48 @@ class CheckCapture(Segmenter):
         choice: which model, and how it runs.
         base: the capture's other settings.
 
+    Attributes:
+        no_words: why words cannot be read, as the end of a sentence; "" where they can.
+
     Raises:
         UnsupportedModelError, InvalidSettingError: as of `Segmenter`.
     """
 
     def __init__(self, choice: ModelChoice, base: CaptureSettings) -> None:
-        super().__init__(choice, base)
+        super().__init__(choice, base, further_words=True)
         self._base = base
         self._name = choice.model
+        self._encoded: dict[tuple[WordLine, ...], EncodedWords] = {}
+        self.no_words = "" if self.reads_words else NO_TEXT_ENCODER
+        try:
+            if self.reads_words:
+                for lines in (lines for name in NAMES for lines in (names_of(name), other_names(name))):
+                    self._encoded[lines] = encode_words(self._pipeline, lines)
+        except DiffSegError as error:  # the rest can be checked all the same
+            self.no_words = str(error)
+        let_go_of_text_encoders(self._pipeline)
 
     def __call__(self, image: torch.Tensor, settings: trials.CaptureSettings) -> AttentionMaps:
         """Capture an image, float32 ``[1, H, W, 3]`` in 0..1."""
-        self._capture = replace(self._base, timestep=settings.noise_level, blocks=settings.blocks)
-        return self.capture(image)
+        return self._captured(image, settings)
+
+    def read_words_in(
+        self,
+        image: torch.Tensor,
+        settings: trials.CaptureSettings,
+        maps: AttentionMaps,
+        lines: Sequence[WordLine],
+        way: Way,
+    ) -> WordAttention:
+        """Read the words of a check in an image that was captured, as a `WordReader`.
+
+        Raises:
+            InvalidSettingError, CaptureError: as of `read_words`.
+        """
+        encoded = self._encoded[tuple(lines)]
+        if way == "second step" and getattr(self._pipeline, "unet", None) is not None:
+            maps = self._captured(image, settings, encoded.prompt)
+        return read_words(self._pipeline, maps, lines, encoded)
 
     @property
     def device(self) -> torch.device:
@@ -62,6 +99,12 @@ class CheckCapture(Segmenter):
             is_transformer=unet is None,
             host="diffusers",
         )
+
+    def _captured(
+        self, image: torch.Tensor, settings: trials.CaptureSettings, prompt: Prompt | None = None
+    ) -> AttentionMaps:
+        self._capture = replace(self._base, timestep=settings.noise_level, blocks=settings.blocks)
+        return self.capture(image, prompt)
 
 
 def _architecture(net: Any, is_unet: bool, parameters: int) -> str:

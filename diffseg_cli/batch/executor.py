@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 Task = TypeVar("Task")
-Worker = Callable[[Task], None]
-"""Does one task and writes its result whole or not at all; raises if the task cannot be done."""
+Worker = Callable[[Task], str | None]
+"""Does one task and writes its result whole or not at all; raises if the task cannot be done.
+
+Returns what is worth telling of it, in one line, if anything is.
+"""
 
 
 @dataclass(frozen=True)
@@ -18,10 +21,12 @@ class Outcome:
     Attributes:
         name: of the task, human-readable (``str(task)``).
         error: why it failed, in one line; None if its result is written.
+        note: what is worth telling of it, in one line.
     """
 
     name: str
     error: str | None = None
+    note: str | None = None
 
 
 class Executor(Protocol):

@@ -23,10 +23,10 @@ class LocalExecutor:
 def attempt(worker: Worker[Task], task: Task) -> Outcome:
     """Let a worker do one task; an exception becomes the outcome's error, an interrupt goes on."""
     try:
-        worker(task)
+        note = worker(task)
     except Exception as error:  # whatever one image does must not end the run of a thousand
         return Outcome(str(task), in_one_line(error))
-    return Outcome(str(task))
+    return Outcome(str(task), note=note)
 
 
 def in_one_line(error: Exception) -> str:

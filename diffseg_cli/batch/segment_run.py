@@ -26,6 +26,7 @@ import torch
 
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.images import as_images
+from diffseg_core.naming.find_words import FoundWords
 from diffseg_core.output.atomic_files import remove_leftovers
 from diffseg_core.output.export import export_segments
 
@@ -35,7 +36,7 @@ from .joint_files import forget_joint_files, write_joint_files
 from .prompt_files import read_prompts
 from .run_manifest import describe_changes, read_image_names, read_run_manifest, write_run_manifest
 from .segmenter import Segmenter
-from .settings import CaptureSettings, ModelChoice, SegmentSettings, read_earlier
+from .settings import CaptureSettings, ModelChoice, SegmentSettings, WordSearch, read_earlier
 
 RUN_FILE = "diffseg.json"
 FORMAT, VERSION = "diffseg-run", 1
@@ -52,6 +53,7 @@ class RunSettings:
         save_masks: whether each mask is written to a file of its own too.
         prompts: folder of ``NAME.json``, absolute, with the prompts of objects in each image, see
             `diffseg_core.prompting.prompts`; None for segments of everything.
+        words: that are looked for in every image, with segments of a hierarchy; None for everything.
     """
 
     model: ModelChoice
@@ -59,12 +61,15 @@ class RunSettings:
     segment: SegmentSettings
     save_masks: bool = False
     prompts: Path | None = None
+    words: WordSearch | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the output folder and as people know them."""
         model = {"model": self.model.model, "precision": self.model.precision}
-        found = {} if self.prompts is None else {"prompts": str(self.prompts)}
+        found: dict[str, Any] = {} if self.prompts is None else {"prompts": str(self.prompts)}
         segment = self.segment.to_dict()
+        if self.words is not None:
+            found |= self.words.to_dict()
         return {**model, **asdict(self.capture), **segment, "save_masks": self.save_masks, **found}
 
 
@@ -100,10 +105,14 @@ class SegmentWorker:
     def __init__(self, settings: RunSettings, out: Path) -> None:
         self._settings = settings
         self._out = out
-        self._segmenter = Segmenter(settings.model, settings.capture)
+        lines = () if settings.words is None else settings.words.lines
+        self._segmenter = Segmenter(settings.model, settings.capture, lines)
 
-    def __call__(self, image: InputImage) -> None:
+    def __call__(self, image: InputImage) -> str | None:
         """Segment one image and write its files.
+
+        Returns:
+            which words were not found in it, if any.
 
         Raises:
             UnreadableImageError: there is no image that can be read.
@@ -114,7 +123,12 @@ class SegmentWorker:
         image.check_names(self._out)
         prompts = None if self._settings.prompts is None else read_prompts(self._settings.prompts, image.name)
         pixels = as_images(read_image(image.path))
-        segments = self._segmenter.segment(pixels, self._settings.segment, prompts)
+        note = None
+        if self._settings.words is None:
+            segments = self._segmenter.segment(pixels, self._settings.segment, prompts)
+        else:
+            found = self._segmenter.find_words(pixels, self._settings.segment, self._settings.words)
+            segments, note = found.segments, _not_found(found)
         export_segments(
             segments,
             0,
@@ -124,6 +138,13 @@ class SegmentWorker:
             image_id=image.number,
             image_name=image.file_name,
         )
+        return note
+
+
+def _not_found(words: FoundWords) -> str | None:
+    """The words that are not in the first image, in one line."""
+    missing = [f"{word.name} (best {word.score:.2f})" for word in words.found[0] if not word.found]
+    return f"not found: {', '.join(missing)}" if missing else None
 
 
 def prepare_run(

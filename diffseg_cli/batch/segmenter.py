@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from diffseg_core.attention.diffusers_capture import backbone_of, capture_diffusers, encode_empty_prompt
 from diffseg_core.attention.diffusers_prompts import Prompt as Encoded
+from diffseg_core.attention.diffusers_prompts import has_text_encoders
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.editing.edge_refinement import refine_edges
 from diffseg_core.images import Images, as_images
 from diffseg_core.merging.segment import segment
+from diffseg_core.naming.diffusers_words import EncodedWords, check_text_encoders, encode_words, read_words
+from diffseg_core.naming.find_words import FoundWords, find_words
+from diffseg_core.naming.words import WordAttention, WordLine
 from diffseg_core.nested.segment_nested import segment_nested
 from diffseg_core.prompting.find_object import find_objects
 from diffseg_core.segments import Segments
 
 from .models import load_pipeline
-from .settings import CaptureSettings, MergeSettings, ModelChoice, NestedSettings, SegmentSettings
+from .settings import (
+    CaptureSettings,
+    MergeSettings,
+    ModelChoice,
+    NestedSettings,
+    SegmentSettings,
+    WordSearch,
+)
 
 if TYPE_CHECKING:
     from diffseg_core.attention.diffusers_capture import Pipeline
@@ -29,35 +41,58 @@ if TYPE_CHECKING:
 class Segmenter:
     """The whole method, from an image to its segments.
 
-    The model is loaded, and the empty prompt encoded, when the object is made; the text encoders' memory is
-    then given back.
+    The model is loaded, and the empty prompt and words encoded, when the object is made; the text encoders'
+    memory is then given back.
 
     Args:
         choice: which model, and how it runs.
         capture: how its attention is captured.
+        words: that are looked for in the images.
+        further_words: whether others may be, too, for which the text encoders stay.
 
     Raises:
         UnsupportedModelError: a model whose self-attention cannot be read.
-        InvalidSettingError: no such model or device, or blocks that the model does not have.
+        InvalidSettingError: no such model or device, blocks that the model does not have, or words without a
+            text encoder, or more than it reads.
     """
 
-    def __init__(self, choice: ModelChoice, capture: CaptureSettings) -> None:
+    def __init__(
+        self,
+        choice: ModelChoice,
+        capture: CaptureSettings,
+        words: Sequence[WordLine] = (),
+        further_words: bool = False,
+    ) -> None:
         self._capture = capture
         self._pipeline = load_pipeline(choice)
-        backbone_of(self._pipeline, capture.resolutions, capture.blocks)  # refuses what it does not have
+        # Refuses what the model does not have.
+        encoding = backbone_of(self._pipeline, capture.resolutions, capture.blocks).encoding
+        self._reads_words = has_text_encoders(self._pipeline, encoding) and bool(words or further_words)
+        if words:
+            check_text_encoders(self._pipeline, encoding)
+        self._words: EncodedWords | None = encode_words(self._pipeline, words) if words else None
         self._prompt = _empty_prompt(self._pipeline)
+        if not further_words:
+            let_go_of_text_encoders(self._pipeline)
 
-    def capture(self, image: ImageLike) -> AttentionMaps:
+    @property
+    def reads_words(self) -> bool:
+        """Whether it was made to read words, and has the text encoders for it."""
+        return self._reads_words
+
+    def capture(self, image: ImageLike, prompt: Encoded | None = None) -> AttentionMaps:
         """Run the model over one image, the expensive step.
 
         Args:
             image: from 1×1 pixels; at most 200 times as long as it is broad.
+            prompt: as its pipeline encodes it; the empty one if None.
 
         Raises:
             InvalidSettingError: a longer image, or a setting that the model does not allow.
             CaptureError: the attention did not arrive as expected.
         """
         checked = as_images(image)
+        shown = self._prompt if prompt is None else prompt
         return capture_diffusers(
             self._pipeline,
             checked,
@@ -67,10 +102,50 @@ class Segmenter:
             resolutions=self._capture.resolutions,
             blocks=self._capture.blocks,
             remove_position=self._capture.remove_position,
-            prompt_embeds=self._prompt.embeds,
-            pooled_prompt_embeds=self._prompt.pooled,
-            prompt_embeds_mask=self._prompt.mask,
+            keep_queries="automatic" if self._reads_words else "none",
+            prompt_embeds=shown.embeds,
+            pooled_prompt_embeds=shown.pooled,
+            prompt_embeds_mask=shown.mask,
         )
+
+    def read_words(self, maps: AttentionMaps, lines: Sequence[WordLine]) -> WordAttention:
+        """Attention to words, of an image that `capture` was given.
+
+        Args:
+            maps: as `capture` gave them.
+            lines: those that the object was made with, or others if it was made for these.
+
+        Raises:
+            InvalidSettingError: other words, or more than the text encoders read.
+            CaptureError: the attention did not arrive as expected.
+        """
+        known = self._words if self._words is not None and self._words.lines == tuple(lines) else None
+        return read_words(self._pipeline, maps, lines, known)
+
+    def find_words(self, image: ImageLike, settings: SegmentSettings, words: WordSearch) -> FoundWords:
+        """Capture, segment, and find what the words mean: segments of the image's size with their names.
+
+        Args:
+            image: as for `capture`.
+            settings: those of a hierarchy.
+            words: as the object was made with.
+
+        Raises:
+            InvalidSettingError, CaptureError: as for `capture`, `segment_maps` and `read_words`.
+        """
+        checked = as_images(image)
+        maps = self.capture(checked)
+        segments = segment_maps(maps, checked, replace(settings, refine_edges=False))
+        found = find_words(
+            segments,
+            maps,
+            self.read_words(maps, words.lines),
+            threshold=words.settings.threshold,
+            background_offset=words.settings.background_offset,
+        )
+        if not settings.refine_edges:
+            return found
+        return replace(found, segments=refine_edges(found.segments, checked))
 
     def segment(
         self,
@@ -152,8 +227,11 @@ def _empty_prompt(pipeline: Pipeline) -> Encoded:
     """The embeddings of the empty prompt; zeros for a model trained without prompts."""
     if pipeline.text_encoder is None and hasattr(pipeline, "unet"):
         return Encoded(torch.zeros(1, 1, pipeline.unet.config.cross_attention_dim))
-    encoded = encode_empty_prompt(pipeline)
+    return encode_empty_prompt(pipeline)
+
+
+def let_go_of_text_encoders(pipeline: Pipeline) -> None:
+    """Give their memory back; words that were encoded before can still be read."""
     for name in ("text_encoder", "text_encoder_2", "text_encoder_3"):
         if hasattr(pipeline, name):
             setattr(pipeline, name, None)
-    return encoded

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from diffseg_core.attention.blocks import RECOMMENDED
 from diffseg_core.attention.resolutions import Resolutions
 from diffseg_core.merging.segment import Refinement
+from diffseg_core.naming.words import WordLine, parse_words
 from diffseg_core.nested.segment_nested import COLOUR, CONTRAST
 
 DEMO = "demo"
@@ -135,6 +136,51 @@ class SegmentSettings:
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the folder of a run."""
         return {**self.method.to_dict(), "refine_edges": self.refine_edges}
+
+
+@dataclass(frozen=True)
+class WordSettings:
+    """The settings of DiffSeg Find by Words, under the same names.
+
+    Attributes:
+        threshold: of a word's own range of scores.
+        background_offset: added to what the background scores.
+    """
+
+    threshold: float = within(0.0, 1.0, default=0.5)
+    background_offset: float = within(-1.0, 1.0, default=0.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """By name, as they are in the folder of a run."""
+        return {"words_threshold": self.threshold, "background_offset": self.background_offset}
+
+
+@dataclass(frozen=True)
+class WordSearch:
+    """What is looked for by words, and how.
+
+    Attributes:
+        words: a line for each class, see `parse_words`.
+        settings: of DiffSeg Find by Words.
+
+    Raises:
+        InvalidSettingError: text that cannot be read as words.
+    """
+
+    words: str
+    settings: WordSettings = WordSettings()
+
+    def __post_init__(self) -> None:
+        parse_words(self.words)
+
+    @property
+    def lines(self) -> tuple[WordLine, ...]:
+        """The words."""
+        return parse_words(self.words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """By name, as they are in the folder of a run."""
+        return {"words": self.words, **self.settings.to_dict()}
 
 
 def with_capture(before: Mapping[str, Any]) -> dict[str, Any]:

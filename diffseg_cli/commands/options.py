@@ -28,6 +28,7 @@ from ..batch.settings import (
     NestedSettings,
     Precision,
     SegmentSettings,
+    WordSettings,
     range_of,
 )
 from .argument_types import blocks, granularity, hyphenated, number, working_size
@@ -65,7 +66,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 def add_capture_options(parser: argparse.ArgumentParser) -> None:
     """As of DiffSeg Capture Attention: read them with `capture_settings`."""
     group = parser.add_argument_group("capture", "as of the node DiffSeg Capture Attention")
-    _add_number(group, CaptureSettings, "timestep", "N", "the noise level that the model is told")
+    add_number(group, CaptureSettings, "timestep", "N", "the noise level that the model is told")
     group.add_argument(
         "--input-mode",
         choices=(CLEAN, NOISED),
@@ -105,9 +106,9 @@ def add_capture_options(parser: argparse.ArgumentParser) -> None:
 def add_segment_options(parser: argparse.ArgumentParser) -> None:
     """As of DiffSeg Segment and DiffSeg Hierarchy: read them with `segment_settings`."""
     group = parser.add_argument_group("segmentation", "as of the node DiffSeg Segment")
-    _add_number(group, MergeSettings, "merge_threshold", "NATS", "higher gives fewer segments")
-    _add_number(group, MergeSettings, "merge_passes", "N", "how often maps are merged")
-    _add_number(
+    add_number(group, MergeSettings, "merge_threshold", "NATS", "higher gives fewer segments")
+    add_number(group, MergeSettings, "merge_passes", "N", "how often maps are merged")
+    add_number(
         group,
         MergeSettings,
         "anchors",
@@ -115,7 +116,7 @@ def add_segment_options(parser: argparse.ArgumentParser) -> None:
         "starting points per side of a grid; at most the shorter side of an image's attention grid",
     )
     group.add_argument("--refinement", choices=get_args(Refinement), help="none (default) or kmeans")
-    _add_number(
+    add_number(
         group,
         MergeSettings,
         "smallest_area",
@@ -135,26 +136,31 @@ def add_segment_options(parser: argparse.ArgumentParser) -> None:
     nested.add_argument(
         "--granularity", type=granularity, metavar="N|auto", help="how many in each image, or auto"
     )
-    _add_number(nested, NestedSettings, "height", "NATS", "how different two segments may be and still join")
+    add_number(nested, NestedSettings, "height", "NATS", "how different two segments may be and still join")
     nested.add_argument(
         "--neighbours-only",
         action=argparse.BooleanOptionalAction,
         help="join only what has a common border (default), or things of one kind wherever they are",
     )
-    _add_number(nested, NestedSettings, "contrast", "X", "how much contrast keeps neighbours apart")
-    _add_number(nested, NestedSettings, "colour", "X", "how much colours count beside the attention")
-    _add_number(nested, NestedSettings, "finest", "PERCENT", "of the image; area of the finest segments")
+    add_number(nested, NestedSettings, "contrast", "X", "how much contrast keeps neighbours apart")
+    add_number(nested, NestedSettings, "colour", "X", "how much colours count beside the attention")
+    add_number(nested, NestedSettings, "finest", "PERCENT", "of the image; area of the finest segments")
 
 
-def _add_number(
-    group: argparse._ArgumentGroup, settings: type[Any], name: str, metavar: str, text: str
+def add_number(
+    group: argparse._ArgumentGroup,
+    settings: type[Any],
+    name: str,
+    metavar: str,
+    text: str,
+    option: str | None = None,
 ) -> None:
     """The option of a setting that has a range, which its help tells with its default."""
     lowest, highest = range_of(settings, name)
     kind = whole(int(lowest), int(highest)) if isinstance(lowest, int) else number(lowest, highest)
     default = _defaults(name)
     text = f"{text}, {lowest:g}..{highest:g}" + (f" ({default})" if default else "")
-    group.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=metavar, help=text)
+    group.add_argument(f"--{(option or name).replace('_', '-')}", type=kind, metavar=metavar, help=text)
 
 
 def add_executor_options(parser: argparse.ArgumentParser) -> None:
@@ -197,7 +203,7 @@ def capture_settings(args: argparse.Namespace) -> CaptureSettings:
         given["noise_seed"] = args.noise_seed or 0
     if args.resolutions is not None:
         given["resolutions"] = args.resolutions.replace("-", " ")
-    return replace(base, **_only_given(given))
+    return replace(base, **only_given(given))
 
 
 def segment_settings(args: argparse.Namespace) -> SegmentSettings:
@@ -206,21 +212,21 @@ def segment_settings(args: argparse.Namespace) -> SegmentSettings:
     Raises:
         InvalidSettingError: options of one way to segment together with those of the other, or two cuts.
     """
-    merged = _only_given({each.name: getattr(args, each.name) for each in fields(MergeSettings)})
+    merged = only_given({each.name: getattr(args, each.name) for each in fields(MergeSettings)})
     names = [each.name for each in fields(NestedSettings) if each.name not in ("number", "height")]
-    nested = _only_given({name: getattr(args, name) for name in names})
-    cut = _only_given({name: getattr(args, name) for name in ("granularity", "height")})
+    nested = only_given({name: getattr(args, name) for name in names})
+    cut = only_given({name: getattr(args, name) for name in ("granularity", "height")})
     method: MergeSettings | NestedSettings
     if not cut:
         if nested:
             raise InvalidSettingError(
-                f"Expected --granularity or --height together with {_as_options(nested)}, which counts for "
+                f"Expected --granularity or --height together with {as_options(nested)}, which counts for "
                 "nested segments only, got neither. Add --granularity auto, or leave it out."
             )
         method = replace(DEMO_MERGE if args.model == DEMO else MergeSettings(), **merged)
     elif merged or len(cut) > 1:
         raise InvalidSettingError(
-            f"Expected one way to segment, got {_as_options({**merged, **cut})}. For nested segments leave "
+            f"Expected one way to segment, got {as_options({**merged, **cut})}. For nested segments leave "
             "--granularity or --height, for merged ones neither."
         )
     else:
@@ -250,11 +256,12 @@ def make_executor(args: argparse.Namespace) -> Executor:
     )
 
 
-def _only_given(values: dict[str, Any]) -> dict[str, Any]:
+def only_given(values: dict[str, Any]) -> dict[str, Any]:
+    """Options that are not given have no value."""
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _as_options(values: dict[str, Any]) -> str:
+def as_options(values: dict[str, Any]) -> str:
     """Settings as they are written on the command line."""
     words = []
     for name, value in values.items():
@@ -268,8 +275,8 @@ def _as_options(values: dict[str, Any]) -> str:
 
 def _defaults(name: str) -> str:
     """The default of a setting, and that of the demo model where it has another; empty if there is none."""
-    nested = NestedSettings()
-    for usual, demo in ((CaptureSettings(), DEMO_CAPTURE), (MergeSettings(), DEMO_MERGE), (nested, nested)):
+    same = [(each, each) for each in (NestedSettings(), WordSettings())]
+    for usual, demo in ((CaptureSettings(), DEMO_CAPTURE), (MergeSettings(), DEMO_MERGE), *same):
         if hasattr(usual, name):
             value, other = getattr(usual, name), getattr(demo, name)
             if value is None:

@@ -46,6 +46,13 @@ def progress_line(done: int, total: int, seconds: float, noun: str) -> str:
     return f"{done:,} of {total:,} {noun}, {rate:.2f} a second, {minutes}:{rest:02} left"
 
 
+def print_notes(outcomes: Sequence[Outcome]) -> None:
+    """What is worth telling of those that are done, a line each, on standard output."""
+    for outcome in outcomes:
+        if outcome.note is not None:
+            print(f"  {outcome.name}: {outcome.note}")
+
+
 def print_failures(failures: Sequence[Outcome], total: int, noun: str = "images") -> None:
     """What could not be done, a line each, on standard error."""
     if failures:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from diffseg_core.errors import InvalidSettingError
 
-from ..commands import options
+from ..commands import options, word_options
 
 DESCRIPTION = """\
 Segments images, and writes for each a label map (NAME_labels.png, 16-bit grey: a segment's index + 1), an
@@ -47,6 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     options.add_model_options(parser)
     options.add_capture_options(parser)
     options.add_segment_options(parser)
+    word_options.add_word_options(parser)
     options.add_executor_options(parser)
     parser.set_defaults(run=run)
 
@@ -62,14 +63,17 @@ def run(args: argparse.Namespace) -> int:
     """
     from ..batch.discovery import count_endings, find_images
     from ..batch.segment_run import RunSettings, SegmentWorkerFactory, finish_run, prepare_run
-    from .progress import print_failures, show_progress
+    from .progress import print_failures, print_notes, show_progress
 
     out = args.out.expanduser().resolve()
     executor = options.make_executor(args)
     prompts = None if args.prompts is None else args.prompts.expanduser().resolve()
     if prompts is not None and not prompts.is_dir():
         raise InvalidSettingError(f"Expected a folder of prompts after --prompts, got {args.prompts}.")
-    if prompts is not None and args.height is None and args.granularity is None:
+    words = word_options.word_search(args)
+    if words is not None and prompts is not None:
+        raise InvalidSettingError("Expected --words or --prompts, got both. Leave one of them out.")
+    if (prompts is not None or words is not None) and args.height is None and args.granularity is None:
         args.granularity = 0  # objects are found in a hierarchy, whatever its cut
     settings = RunSettings(
         options.model_choice(args),
@@ -77,17 +81,20 @@ def run(args: argparse.Namespace) -> int:
         options.segment_settings(args),
         args.save_masks,
         prompts,
+        words,
     )
     others: set[Path] = set()
     images = find_images(args.inputs, out, others)
     remaining = prepare_run(images, out, settings, args.overwrite)
     outcomes = executor.run(SegmentWorkerFactory(settings, out, args.threads), remaining)
-    failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
+    done = list(show_progress(outcomes, len(remaining)))
+    failures = [outcome for outcome in done if outcome.error is not None]
     passed_over = f"; other files, passed over: {count_endings(others)}" if others else ""
     print(
         f"Images: {len(images):,}; segmented into {args.out}: {len(remaining) - len(failures):,}; "
         f"done before: {len(images) - len(remaining):,}{passed_over}"
     )
+    print_notes(done)
     print_failures(failures, len(images))
     finish_run(images, out)
     return 1 if failures else 0
