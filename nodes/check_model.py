@@ -55,13 +55,15 @@ class DiffSegCheckModel(io.ComfyNode):
                 io.Clip.Input(
                     "clip",
                     optional=True,
-                    tooltip="The CLIP of the model, to encode the empty prompt. For a model without text, "
-                    "such as DiffSeg Demo Model, leave clip and conditioning unconnected.",
+                    tooltip="The CLIP of the model, which encodes the empty prompt and the names of the "
+                    "objects. For a model without text, such as DiffSeg Demo Model, leave clip and "
+                    "conditioning unconnected.",
                 ),
                 io.Conditioning.Input(
                     "conditioning",
                     optional=True,
-                    tooltip="Instead of clip: a CLIP Text Encode. It wins where both are connected.",
+                    tooltip="Instead of clip: a CLIP Text Encode. It wins where both are connected, but for "
+                    "the words.",
                 ),
                 io.Boolean.Input(
                     "quick",
@@ -94,7 +96,8 @@ class DiffSegCheckModel(io.ComfyNode):
         if conditioning is None:
             name = comfy_capture.backbone_of(model).name
             conditioning = empty_prompt(model, name, checked_clip(clip))
-        capture = CheckCapture(model, vae, conditioning)
+        reader = None if clip is UNCONNECTED else clip
+        capture = CheckCapture(model, vae, conditioning, reader)
         bar = comfy.utils.ProgressBar(1)
 
         def on_step(done: int, total: int, what: str) -> None:
@@ -108,6 +111,8 @@ class DiffSegCheckModel(io.ComfyNode):
             comfy.model_management.get_torch_device(),
             on_step=on_step,
             on_work=stop_if_interrupted,
+            read_words=None if reader is None else capture.read_words,
+            no_words="connect clip to have it tried whether the model finds things by words.",
         ).run()
         check_measured(results)
         report = as_text(results, __version__) + f"\nThe record is in the output folder: {_save(results)}\n"

@@ -115,7 +115,15 @@ def run(args: argparse.Namespace) -> int:
     if args.limit is not None:
         plan = replace(plan, photographs=plan.photographs[: args.limit], is_quick=True)
     progress = _Progress()
-    check = Check(capture, capture.model, plan, capture.device, progress)
+    check = Check(
+        capture,
+        capture.model,
+        plan,
+        capture.device,
+        progress,
+        read_words=None if capture.no_words else capture.read_words_in,
+        no_words=capture.no_words,
+    )
     status = DONE
     try:
         results = check.run()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from diffseg_core.errors import InvalidSettingError
 
-from ..commands import options
+from ..batch.settings import DEMO
+from ..commands import options, word_options
 from .extras import require_extra
 from .sweep import segment_sweep
 
@@ -28,9 +29,9 @@ Segments the images of a dataset by DiffSeg and by other methods, measures all a
 and prints a table.
 
 Datasets: cocostuff27, cityscapes27 and coco27-panoptic (27 classes); voc, context and coco-object (classes
-before a background, by the protocol of DiffCut); bsds500; and folder, for images of your own (images/ and
-labels/). Each is read in the layout in which it is downloaded; an error says what that is and where to get
-it.
+before a background, by the protocol of DiffCut); ade20k (150 classes); bsds500; and folder, for images of
+your own (images/ and labels/). Each is read in the layout in which it is downloaded; an error says what that
+is and where to get it.
 
 And two of objects, one in each image (images/ and masks/, of 0, 255 for the object, 128 for what does not
 count): clicks (simulated as in the literature: number of clicks to IoU .85 and .90, at most 20) and boxes
@@ -43,7 +44,9 @@ recursive normalised cut of features; diffcut:0.7 has another threshold than the
 same, with borders along the image's edges); kmeans (on the same attention; kmeans:6 has k fixed, as the
 paper's K-Means-C) and kmeans-oracle (told the true number of classes, its K-Means-S); colour-kmeans and
 colour-kmeans-oracle (the same on colours, without attention); one-segment, grid:3, slic:8, felzenszwalb:800;
-human (the annotators of bsds500, against one another); or all.
+human (the annotators of bsds500, against one another); or all. Besides, of a model with a text encoder, on
+voc, context, coco-object, cityscapes27 and ade20k: words (of the node DiffSeg Find by Words, told the names
+of the classes in each image) and words-all (with those of all classes); their mIoU by name matches nothing.
 slic:8,16,32 is a sweep: a row each, and the best of them for the set (ODS) and for each image (OIS).
 
 A run that was stopped goes on where it stopped, by the same command, also with a larger --limit. Its folder
@@ -92,8 +95,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--resolution",
         type=options.whole(1, 4096),
         metavar="N",
-        help="side of the square to which images of COCO, Cityscapes and Pascal are cropped and resized "
-        "(512; of voc, context and coco-object 1024)",
+        help="side of the square to which images of COCO, Cityscapes, Pascal and ADE20K are cropped and "
+        "resized (512; of voc, context, coco-object and ade20k 1024)",
     )
     group.add_argument("--split", metavar="NAME", help="of bsds500: train, val or test (val)")
     group.add_argument(
@@ -105,6 +108,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     options.add_model_options(parser)
     options.add_capture_options(parser)
     options.add_segment_options(parser)
+    word_options.add_word_settings(
+        parser.add_argument_group("words", "as of the node DiffSeg Find by Words, of words and words-all")
+    )
     options.add_executor_options(parser)
     parser.set_defaults(run=run)
 
@@ -160,14 +166,34 @@ def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
         raise InvalidSettingError("Expected a method that segments images, to draw some --side-by-side.")
     if args.sweep is not None and not any(method.is_diffseg for method in methods):
         raise InvalidSettingError(f"Expected diffseg among the methods to sweep {args.sweep}.")
+    _check_words(args, any(method.is_by_words for method in methods))
     settings = EvaluationSettings(
         choice,
         methods,
         options.model_choice(args),
         options.capture_settings(args),
         tuple(segment_sweep(args).items()),
+        word_options.word_settings(args),
     )
     return dataset, settings
+
+
+def _check_words(args: argparse.Namespace, by_words: bool) -> None:
+    """Whether there are words to look for, and a model that reads them, before it is loaded."""
+    from ..evaluation.class_words import class_lines
+
+    if by_words:
+        class_lines(args.dataset)
+        if args.model == DEMO:
+            raise InvalidSettingError(
+                "Expected a model with a text encoder for the methods by words, got the demo model, which "
+                "has none. Choose one of Stable Diffusion, SDXL, SD3, Flux.1 or Qwen-Image with --model."
+            )
+    elif args.words_threshold is not None or args.background_offset is not None:
+        raise InvalidSettingError(
+            "Expected words or words-all among the methods for --words-threshold and --background-offset, "
+            "got neither. Add one of them, or leave the settings out."
+        )
 
 
 def _evaluate_prompts(args: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,11 @@ import torch.nn.functional as F
 from skimage.color import rgb2lab
 
 from diffseg_core.attention.maps import AttentionMaps
+from diffseg_core.errors import InvalidSettingError
 from diffseg_core.grid import GridSize
 from diffseg_core.merging.kmeans import kmeans
 from diffseg_core.merging.suppression import suppress
+from diffseg_core.naming.words import WordAttention, WordLine
 
 from ..batch.segmenter import Segmenter, segment_maps
 from ..batch.settings import SegmentSettings
@@ -43,6 +45,7 @@ class SharedCapture:
         self._segmenter = segmenter
         self._image: AnnotatedImage | None = None
         self._maps: AttentionMaps | None = None
+        self._refused: dict[tuple[WordLine, ...], InvalidSettingError] = {}
 
     def of(self, image: AnnotatedImage) -> AttentionMaps:
         """The attention of this image; the one before is given up."""
@@ -51,6 +54,20 @@ class SharedCapture:
             self._maps = self._segmenter.capture(image.pixels)
             self._image = image
         return self._maps
+
+    def read(self, image: AnnotatedImage, lines: Sequence[WordLine]) -> WordAttention:
+        """What this image's places attend to in words.
+
+        Raises:
+            InvalidSettingError: more words than the model takes at once.
+        """
+        if tuple(lines) in self._refused:  # the same list for every image: its tokenizer would warn each time
+            raise self._refused[tuple(lines)]
+        try:
+            return self._segmenter.read_words(self.of(image), lines)
+        except InvalidSettingError as error:
+            self._refused[tuple(lines)] = error.with_traceback(None)  # which would keep the tensors
+            raise
 
 
 @dataclass(frozen=True)

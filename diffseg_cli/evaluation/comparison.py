@@ -150,7 +150,7 @@ def compare(
     pairs = {
         name: (one, metrics[1][name])
         for name, one in metrics[0].items()
-        if not math.isnan(one.overall) and not math.isnan(metrics[1][name].overall)
+        if name in metrics[1] and not math.isnan(one.overall) and not math.isnan(metrics[1][name].overall)
     }
     intervals = _intervals(pairs, len(images), resamples)
     return [_difference(name, *pair, intervals[name]) for name, pair in pairs.items()]

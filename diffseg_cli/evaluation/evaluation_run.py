@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from ..batch.settings import (
     ModelChoice,
     NestedSettings,
     SegmentSettings,
+    WordSettings,
     read_earlier,
     with_capture,
 )
@@ -33,7 +34,7 @@ from .attention_methods import SharedCapture
 from .datasets import open_dataset
 from .earlier_names import method_today
 from .human_agreement import measure_human_agreement
-from .measures import measure
+from .measures import NAMED, measure
 from .method_choices import MethodChoice
 from .methods import make_methods, tree_settings
 from .records import ImageRecord, RecordFolder
@@ -74,6 +75,7 @@ class EvaluationSettings:
         model: whose attention; on what device it runs may change from one run to the next.
         capture: how it is captured.
         segment: DiffSeg's settings, with the name under which each is recorded.
+        words: of the methods by words.
     """
 
     dataset: DatasetChoice
@@ -81,6 +83,7 @@ class EvaluationSettings:
     model: ModelChoice
     capture: CaptureSettings
     segment: tuple[tuple[str, SegmentSettings], ...]
+    words: WordSettings = field(default_factory=WordSettings)
 
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are kept in the run's folder; of the model only where a method needs it."""
@@ -91,13 +94,18 @@ class EvaluationSettings:
         if any(method.is_diffseg for method in self.methods):
             kept["diffseg"] = {name: settings.to_dict() for name, settings in self.segment}
         tree = tree_settings(dict(self.segment))
-        if any(method.cuts_a_tree for method in self.methods) and tree != NestedSettings():
+        by_words = any(method.is_by_words for method in self.methods)
+        has_tree = by_words or any(method.cuts_a_tree for method in self.methods)
+        if has_tree and tree != NestedSettings():
             kept["tree"] = tree.to_dict()
+        if by_words:
+            kept |= self.words.to_dict()
         return kept
 
     def make_methods(self) -> tuple[list[Method], SharedCapture | None]:
         """The methods that look at images, and the capture that some share; loads the model if one does."""
-        return make_methods(self.methods, self.model, self.capture, dict(self.segment))
+        settings = dict(self.segment)
+        return make_methods(self.methods, self.model, self.capture, settings, self.dataset.name, self.words)
 
 
 @dataclass(frozen=True)
@@ -155,8 +163,10 @@ class EvaluationWorker:
             labels = by_name[choice.name].segment(image)
             elapsed = (time.perf_counter() - start) / len(labels)
             seconds[choice.name] = elapsed + (shared if choice.needs_model else 0.0)
+            named = {NAMED: True} if choice.is_by_words else {}
             rows[choice.name] = {
-                setting: measure(image, found, self._dataset.measures) for setting, found in labels.items()
+                setting: {**measure(image, found, self._dataset.measures), **named}
+                for setting, found in labels.items()
             }
         size = (image.pixels.height, image.pixels.width)
         self._records.write(ImageRecord(name, size, rows, seconds))

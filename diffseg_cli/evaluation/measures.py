@@ -24,6 +24,9 @@ from .types import AnnotatedImage, Measure
 Measurements = Mapping[str, Any]
 """The measures of one segmentation of one image, as `measure` gives them and JSON keeps them."""
 
+NAMED = "named"
+"""The key of a record whose segments' numbers are those of classes."""
+
 
 def measure(image: AnnotatedImage, labels: Labels, groups: frozenset[Measure]) -> dict[str, Any]:
     """Measure one segmentation of one image.

@@ -13,7 +13,7 @@ from diffseg_core.errors import InvalidSettingError
 from .attention_methods import DEFAULT_CLUSTERS
 from .human_agreement import HUMAN
 
-Group = Literal["attention", "pixels", "human"]
+Group = Literal["attention", "words", "pixels", "human"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class MethodSpec:
 
     Attributes:
         name: as one asks for it.
-        group: what the method looks at: what the model gives, the pixels alone, or other people's truth.
+        group: what the method looks at: what the model gives, that with the classes' names, the pixels alone,
+            or other people's truth.
         number: what the number after the name says; None for a method without one.
         default: the numbers that are taken where none is given.
         minimum: the smallest number allowed.
@@ -40,6 +41,7 @@ class MethodSpec:
 DIFFSEG, DIFFSEG_REFINED = "diffseg", "diffseg-refined"
 HIERARCHIES = ("hierarchy", "hierarchy-refined", "features-hierarchy", "both-hierarchy")
 CUT, DIFFCUT = "cut", "diffcut"
+WORDS, WORDS_ALL = "words", "words-all"
 AUTOMATIC = 0  # of a number of segments
 LEAST_THRESHOLD = 0.01  # at 0 nothing is cut
 METHODS = (
@@ -48,6 +50,8 @@ METHODS = (
     *(MethodSpec(name, "attention", "segments", (AUTOMATIC,), minimum=AUTOMATIC) for name in HIERARCHIES),
     MethodSpec(CUT, "attention", "threshold", (THRESHOLD,), LEAST_THRESHOLD, LIMIT),
     MethodSpec(DIFFCUT, "attention", "threshold", (THRESHOLD,), LEAST_THRESHOLD, LIMIT),
+    MethodSpec(WORDS, "words"),
+    MethodSpec(WORDS_ALL, "words"),
     MethodSpec("colour-hierarchy", "pixels", "segments", (AUTOMATIC,), minimum=AUTOMATIC),
     MethodSpec("kmeans", "attention", "clusters", (DEFAULT_CLUSTERS,)),
     MethodSpec("kmeans-oracle", "attention"),
@@ -111,14 +115,19 @@ class MethodChoice:
     @property
     def needs_model(self) -> bool:
         """Whether it needs a capture."""
-        return BY_NAME[self.kind].group == "attention"
+        return BY_NAME[self.kind].group in ("attention", "words")
+
+    @property
+    def is_by_words(self) -> bool:
+        """Whether it names the classes, so that its labels are theirs."""
+        return BY_NAME[self.kind].group == "words"
 
 
 def parse_methods(text: str, annotators: bool = True) -> tuple[MethodChoice, ...]:
     """Read a list of methods such as ``diffseg,slic:8,16,one-segment``.
 
     A number belongs to the method before it; several make a sweep. ``slic`` alone takes its default numbers,
-    "all" every method that the dataset allows.
+    "all" every method that the dataset allows, but those by words, which not every model can.
 
     Args:
         text: the list.
@@ -134,7 +143,9 @@ def parse_methods(text: str, annotators: bool = True) -> tuple[MethodChoice, ...
     pieces = [piece.strip() for piece in text.split(",")]
     if pieces == [ALL]:
         return tuple(
-            MethodChoice(kind.name, kind.default) for kind in METHODS if annotators or kind.group != HUMAN
+            MethodChoice(kind.name, kind.default)
+            for kind in METHODS
+            if kind.group != "words" and (annotators or kind.group != HUMAN)
         )
     chosen: dict[str, list[float]] = {}
     last = None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from diffseg_core.errors import InvalidSettingError
+
 from ..batch.segmenter import Segmenter
-from ..batch.settings import CaptureSettings, ModelChoice, NestedSettings, SegmentSettings
+from ..batch.settings import CaptureSettings, ModelChoice, NestedSettings, SegmentSettings, WordSettings
 from .attention_methods import (
     Clustering,
     ClusterMethod,
@@ -28,9 +30,11 @@ from .baselines import (
     regular_grid,
     slic_superpixels,
 )
+from .class_words import class_lines
 from .feature_methods import MapsMethod, by_cutting, by_hierarchy
-from .method_choices import BY_NAME, CUT, DIFFCUT, DIFFSEG_REFINED, MethodChoice
+from .method_choices import BY_NAME, CUT, DIFFCUT, DIFFSEG_REFINED, WORDS, MethodChoice
 from .types import Method
+from .word_methods import WordMethod
 
 
 def make_methods(
@@ -38,6 +42,8 @@ def make_methods(
     model: ModelChoice,
     capture: CaptureSettings,
     settings: Mapping[str, SegmentSettings],
+    dataset: str = "",
+    words: WordSettings = WordSettings(),
 ) -> tuple[list[Method], SharedCapture | None]:
     """Make the chosen methods; the model is loaded only if one of them needs it.
 
@@ -45,15 +51,31 @@ def make_methods(
         choices: which; "human" is none that looks at the image, and is left out.
         model, capture: what the attention and the features are captured with.
         settings: of DiffSeg, by the names under which they are recorded.
+        dataset: whose classes' names those by words look for.
+        words: their settings.
+
+    Raises:
+        InvalidSettingError: a method by words, and a model without a text encoder, or a dataset whose classes
+            have no names.
 
     Returns:
         the methods in their order, and the capture that they share; None without any that uses it.
     """
     needs_model = any(choice.needs_model for choice in choices)
-    shared = SharedCapture(Segmenter(model, capture)) if needs_model else None
+    by_words = any(choice.is_by_words for choice in choices)
+    segmenter = Segmenter(model, capture, further_words=by_words) if needs_model else None
+    if by_words and segmenter is not None and not segmenter.reads_words:
+        raise InvalidSettingError(
+            f"Expected a model with a text encoder for the methods by words, got {model.model}. Leave them "
+            "out, or choose one of Stable Diffusion, SDXL, SD3, Flux.1 or Qwen-Image."
+        )
+    shared = SharedCapture(segmenter) if segmenter is not None else None
     methods: list[Method] = []
     for choice in choices:
-        if shared is not None and choice.needs_model:
+        if shared is not None and choice.is_by_words:
+            told, lines = choice.kind == WORDS, class_lines(dataset)
+            methods.append(WordMethod(choice.name, shared, lines, told, words, tree_settings(settings)))
+        elif shared is not None and choice.needs_model:
             methods.append(_captured_method(choice, shared, settings))
         elif BY_NAME[choice.kind].group == "pixels":
             methods.append(_pixel_method(choice))

@@ -7,6 +7,8 @@
   and ``mean_iou_whole_set`` with one matching for the set;
 - of "background": ``accuracy_background`` and ``mean_iou_background``, with every image matched for itself
   and what is no object's merged, see `background_matching`;
+- of a method by words, whose labels are classes: ``accuracy_named`` and ``mean_iou_named``, without any
+  matching, see `named_classes`;
 - of "segments" or "annotators": ``covering``, the mean over the images, or of several people's segments the
   covered share of all images' area;
 - of "segments": ``best_iou``, the mean over the images;
@@ -30,7 +32,8 @@ import numpy.typing as npt
 
 from .background_matching import match_with_background
 from .class_matching import ClassMatching, accuracy, match_per_image, match_whole_set, mean_iou
-from .measures import Measurements
+from .measures import NAMED, Measurements
+from .named_classes import count_named
 from .types import Measure
 
 Values = npt.NDArray[np.float64]
@@ -49,6 +52,11 @@ class Metric:
 
     counts: Values
     formula: Callable[[Values], Values]
+
+    @classmethod
+    def nothing(cls, images: int) -> Metric:
+        """Of as many images of which there is nothing to say."""
+        return cls(np.zeros((images, 2)), _ratio)
 
     @property
     def overall(self) -> float:
@@ -95,6 +103,10 @@ def compute_metrics(
         counts = _class_counts(match_with_background([record["table"] for record in records], classes))
         found["accuracy_background"] = Metric(counts, partial(_accuracy, classes=classes))
         found["mean_iou_background"] = Metric(counts, partial(_mean_iou, classes=classes))
+    if records and all(record.get(NAMED) for record in records):
+        counts = _class_counts(count_named([record["table"] for record in records], classes))
+        found["accuracy_named"] = Metric(counts, partial(_accuracy, classes=classes))
+        found["mean_iou_named"] = Metric(counts, partial(_mean_iou, classes=classes))
     if "annotators" in groups:
         found["covering"] = Metric(_columns(records, "covered", "area"), _ratio)
     elif "segments" in groups:

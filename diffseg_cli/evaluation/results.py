@@ -18,6 +18,8 @@ from .records import ImageRecord
 from .sweep_metrics import SweepMetric, sweep_metrics
 from .types import Measure
 
+MEAN_IOU_NAMED = "mean_iou_named"
+
 
 @dataclass(frozen=True)
 class RowName:
@@ -51,10 +53,13 @@ class Results:
 
     @cached_property
     def rows(self) -> dict[RowName, dict[str, Metric]]:
-        """The metrics of every method at every setting, by name."""
-        return {
+        """The metrics of every method at every setting, by name: the same names in each row."""
+        found = {
             row: compute_metrics(self._measured(row), self.groups, self.classes) for row in self._row_names()
         }
+        every = max(found.values(), key=len)  # methods by words have metrics that the others have not
+        absent = Metric.nothing(len(self.records))
+        return {row: {name: metrics.get(name, absent) for name in every} for row, metrics in found.items()}
 
     @cached_property
     def sweeps(self) -> dict[str, dict[str, SweepMetric]]:
@@ -73,7 +78,13 @@ class Results:
 
     @property
     def main_metric(self) -> str:
-        """By which images are ranked: mean IoU of the classes, or the covering of the segments."""
+        """By which images are ranked: mean IoU of the classes, or the covering of the segments.
+
+        Where the first method is one by words, that of the classes by name.
+        """
+        first = next(iter(self.rows.values()))
+        if MEAN_IOU_NAMED in first and not math.isnan(first[MEAN_IOU_NAMED].overall):
+            return MEAN_IOU_NAMED
         for group, metric in (("classes", "mean_iou"), ("background", "mean_iou_background")):
             if group in self.groups:
                 return metric

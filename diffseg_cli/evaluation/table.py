@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from .results import Results
+from .results import MEAN_IOU_NAMED, Results
 
 TITLES = {
     "segments": "segments",
@@ -15,6 +15,8 @@ TITLES = {
     "mean_iou_whole_set": "mIoU, one matching",
     "accuracy_background": "ACC, background merged",
     "mean_iou_background": "mIoU, background merged",
+    "accuracy_named": "ACC by name",
+    "mean_iou_named": "mIoU by name",
     "covering": "covering",
     "best_iou": "best IoU",
     "rand_index": "Rand index",
@@ -35,6 +37,11 @@ MATCHING_NOTE = (
 BACKGROUND_NOTE = (
     "Background merged: every image is matched with the truth in sight, and the segments that are no "
     "object's are its background, as in DiffCut's code."
+)
+NAMED_NOTE = (
+    "By name: every pixel has the class whose words were found there, and nothing is matched; what no word "
+    "names is background, or wrong where the dataset has no background. words is told which classes each "
+    "image shows; words-all looks for all of the dataset's."
 )
 HUMAN_NOTE = "human: everybody's segmentation against those of the others."
 ORACLE_NOTE = "-oracle: told the true number of classes or segments of each image."
@@ -77,6 +84,7 @@ def results_table(results: Results) -> str:
             (SWEEP_NOTE, bool(results.sweeps)),
             (MATCHING_NOTE, "classes" in results.groups),
             (BACKGROUND_NOTE, "background" in results.groups),
+            (NAMED_NOTE, MEAN_IOU_NAMED in results.metrics),
             (ORACLE_NOTE, any(method.endswith("-oracle") for method in methods)),
             (HUMAN_NOTE, "human" in methods),
         )

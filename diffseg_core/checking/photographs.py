@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,10 +60,7 @@ def read_photographs(names: Sequence[str] = NAMES, folder: Path = FOLDER) -> lis
     """
     from PIL import Image
 
-    try:
-        outlines = json.loads((folder / OUTLINES).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _incomplete(OUTLINES) from error
+    outlines = _outlines(folder)
     found = []
     for name in names:
         if name not in outlines:
@@ -75,6 +73,23 @@ def read_photographs(names: Sequence[str] = NAMES, folder: Path = FOLDER) -> lis
             raise _incomplete(f"{name}.jpg") from error
         found.append(_photograph(name, images, outlines[name]))
     return found
+
+
+def object_names(folder: Path = FOLDER) -> dict[str, tuple[str, ...]]:
+    """What the objects are called, by the photograph's name; no photograph is read.
+
+    Raises:
+        InvalidSettingError: the outlines are missing or damaged.
+    """
+    return {name: tuple(str(each["name"]) for each in objects) for name, objects in _outlines(folder).items()}
+
+
+def _outlines(folder: Path) -> dict[str, Any]:
+    try:
+        outlines: dict[str, Any] = json.loads((folder / OUTLINES).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _incomplete(OUTLINES) from error
+    return outlines
 
 
 def _photograph(name: str, images: Images, objects: list[dict[str, list[list[list[float]]]]]) -> Photograph:

@@ -13,6 +13,7 @@ from .clicks import ClickCounts
 from .measures import Measures, mean_of
 from .results import CheckResults
 from .trials import CaptureSettings, Trial
+from .words import WordFigures, WordResult, finds_by_words
 
 FORMAT, VERSION = "diffseg-check", 1
 PLACES = 4  # of decimals
@@ -20,6 +21,8 @@ PLACES = 4  # of decimals
 
 def as_json(results: CheckResults, diffseg_version: str) -> str:
     """All that was measured, in JSON of some ten kilobytes.
+
+    Records of earlier releases have no ``words``; the rest is the same.
 
     It has the versions of DiffSeg and PyTorch, the kind of device, the model's architecture, number of
     parameters and type of numbers, figures, seconds and memory. It has no name of a file, a person or a
@@ -61,6 +64,8 @@ def as_json(results: CheckResults, diffseg_version: str) -> str:
             if each.measures
         ],
         "clicks": [_clicks(trial, counts, results) for trial, counts in results.clicks.items()],
+        "words": [_words(each, results) for each in results.words.values()],
+        "words_failed": None if results.word_failure is None else type(results.word_failure).__name__,
         "captures": [
             {
                 **_capture(settings, results),
@@ -127,8 +132,21 @@ def _measures(measures: Mapping[str, Measures]) -> dict[str, Any]:
     return {"score": round(mean.score, PLACES), **_rounded(mean), "by_photograph": by_photograph}
 
 
-def _rounded(measures: Measures) -> dict[str, float]:
+def _rounded(measures: Measures | WordFigures) -> dict[str, float]:
     return {name: round(value, PLACES) for name, value in vars(measures).items()}
+
+
+def _words(result: WordResult, results: CheckResults) -> dict[str, Any]:
+    """Means, and the four numbers of `WordFigures` for each photograph."""
+    return {
+        **_capture(result.trial.capture, results),
+        "way": result.trial.way,
+        "photographs": len(result.figures),
+        "seconds": round(result.seconds, 2),
+        "finds": finds_by_words(result.figures),
+        **_rounded(result.mean),
+        "by_photograph": {name: list(_rounded(each).values()) for name, each in result.figures.items()},
+    }
 
 
 def _clicks(trial: Trial | None, counts: ClickCounts, results: CheckResults) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .boxed_model import boxed_model
 from .choice import choose
@@ -10,10 +10,12 @@ from .clicks import ClickCounts
 from .measures import Measures, mean_of
 from .results import CheckResults, TrialResult
 from .trials import CaptureSettings, Trial
+from .words import ENOUGH, WAYS, WordResult, WordTrial, finds_by_words
 
 Row = tuple[str, ...]
 HEADER: Row = ("", "covering", "best IoU", "mean IoU", "segments", "clicks to 85 %", "to 90 %")
 TRIED: Row = ("", "covering", "best IoU", "mean IoU", "segments", "s/photograph")
+BY_WORDS: Row = ("", "AUC", "other words' AUC", "IoU", "found", "s/photograph")
 MISSING = "–"
 
 
@@ -24,7 +26,7 @@ def as_text(results: CheckResults, diffseg_version: str) -> str:
         results: of a check, or of one that was ended.
         diffseg_version: of the package.
     """
-    parts = [_title(results, diffseg_version), _comparison(results), _verdict(results)]
+    parts = [_title(results, diffseg_version), _comparison(results), _verdict(results), *_words(results)]
     tried = _tried(results)
     if tried:
         parts.append(f"Everything tried\n{tried}")
@@ -89,6 +91,56 @@ def _verdict(results: CheckResults) -> str:
     if results.plan.is_quick:
         words += "\nFew photographs say little, and no preset is kept: run the whole check for that."
     return words
+
+
+def _words(results: CheckResults) -> list[str]:
+    """What finds the objects by their names, and whether anything does."""
+    parts = []
+    if results.words:
+        rows = [BY_WORDS, *(_word_row(each, results) for each in results.words.values())]
+        parts.append(f"Objects by their names, in the attention to text\n{_table(rows)}")
+    finished = results.finished_words
+    best = max(finished.values(), key=lambda result: result.mean.auc, default=None)
+    if results.word_failure is not None:
+        far = " to the end" if results.words else ""
+        parts.append(f"Words were not measured{far}: {results.word_failure}")
+    elif best is not None:
+        parts.append(_word_verdict(best, finished))
+    elif results.no_words:
+        parts.append(f"Words were not measured: {results.no_words}")
+    return parts
+
+
+def _word_verdict(best: WordResult, finished: Mapping[WordTrial, WordResult]) -> str:
+    mean = best.mean
+    finds = (
+        "the model finds things by words"
+        if finds_by_words(best.figures)
+        else "the model does not find things by words, as far as these photographs tell"
+    )
+    text = f"Words: AUC {mean.auc:.2f} (other words {mean.others:.2f}, chance 0.50): {finds}."
+    capture = best.trial.capture
+    both = [finished.get(WordTrial(capture, way)) for way in WAYS]
+    if both[0] is None or both[1] is None or not finds_by_words(best.figures):
+        return text
+    gain = both[1].mean.auc - both[0].mean.auc
+    if gain > ENOUGH:
+        return (
+            f"{text}\nA second step with the words as its prompt finds them better than the queries that a "
+            f"capture keeps, by {gain:.2f} of AUC."
+        )
+    return (
+        f"{text}\nThe queries that a capture keeps are enough: the AUC of a second step with the words as "
+        f"its prompt differs by {gain:+.2f}."
+    )
+
+
+def _word_row(result: WordResult, results: CheckResults) -> Row:
+    mean, count = result.mean, len(result.figures)
+    partly = "" if count == len(results.plan.photographs) else f" ({count} photographs)"
+    name = f"{_capture(result.trial.capture, results)}, {result.trial.way}{partly}"
+    figures = (f"{value:.3f}" for value in (mean.auc, mean.others, mean.iou))
+    return (name, *figures, f"{mean.found:.0%}", f"{result.seconds / count:.1f}")
 
 
 def _tried(results: CheckResults) -> str:

@@ -12,6 +12,7 @@ from ..nested.segment_nested import Evidence
 from .clicks import ClickCounts
 from .measures import Measures, mean_of
 from .trials import CaptureSettings, Plan, Trial
+from .words import WordResult, WordTrial
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,9 @@ class CheckResults:
         trials: what was measured, in the order in which it was begun.
         colours: of the tree by colours alone, by the photograph's name.
         clicks: by ``None`` for colours alone, else by the trial whose tree they were made on.
+        words: how well the objects are found by their names, in the order in which it was begun.
+        no_words: why words were not measured, as the end of a sentence; "" where they are.
+        word_failure: what reading words failed with; None if it did not.
         costs: of captures, by their settings.
         failures: why captures failed, by their settings.
         labels: int32 ``[H, W]`` of the segments of the default and of the best settings so far, by the trial
@@ -93,6 +97,9 @@ class CheckResults:
     trials: dict[Trial, TrialResult] = field(default_factory=dict)
     colours: dict[str, Measures] = field(default_factory=dict)
     clicks: dict[Trial | None, ClickCounts] = field(default_factory=dict)
+    words: dict[WordTrial, WordResult] = field(default_factory=dict)
+    no_words: str = ""
+    word_failure: BaseException | None = None
     costs: dict[CaptureSettings, CaptureCost] = field(default_factory=dict)
     failures: dict[CaptureSettings, BaseException] = field(default_factory=dict)
     labels: dict[Trial, dict[str, npt.NDArray[np.int32]]] = field(default_factory=dict)
@@ -103,6 +110,12 @@ class CheckResults:
     def default(self) -> Trial:
         """The hierarchy that a person has without a check."""
         return Trial(self.plan.default, "hierarchy", self.evidence or "attention")
+
+    @property
+    def finished_words(self) -> Mapping[WordTrial, WordResult]:
+        """The trials of words that were made on all photographs of the plan."""
+        photographs = len(self.plan.photographs)
+        return {trial: result for trial, result in self.words.items() if len(result.figures) == photographs}
 
     def finished(self, method: str) -> Mapping[Trial, TrialResult]:
         """The trials of a method that were made on all photographs of the plan."""

@@ -25,6 +25,7 @@ from .memory import peak_memory, reset_peak
 from .photographs import Photograph, read_photographs
 from .results import CaptureCost, CheckedModel, CheckResults, TrialResult
 from .trials import CaptureSettings, Plan, Trial, evidences_of
+from .words import WAYS, Way, WordReader, WordResult, WordTrial, measure_words, names_of, other_names
 
 # What a model that cannot serve, or a setting that it does not take, may raise. An interrupt is none of them.
 FAILURES = (
@@ -57,6 +58,8 @@ class Check:
         on_step: called with the number of steps done, their total and what was done; what it raises ends the
             check, as does what ``on_work`` raises.
         on_work: called many times meanwhile.
+        read_words: reads words with the model; None where it cannot.
+        no_words: why it cannot, as the end of the sentence "Words were not measured: …".
 
     Attributes:
         results: what was found so far, also when the check was ended.
@@ -70,16 +73,23 @@ class Check:
         device: torch.device,
         on_step: Callable[[int, int, str], None] = lambda done, total, what: None,
         on_work: Callable[[], None] = lambda: None,
+        read_words: WordReader | None = None,
+        no_words: str = "the model has no text encoder.",
     ) -> None:
-        self.results = CheckResults(model, plan)
+        self.results = CheckResults(model, plan, no_words="" if read_words is not None else no_words)
         self._capture = capture
         self._plan = plan
         self._device = device
         self._on_step = on_step
         self._on_work = on_work
+        self._read_words = read_words
+        # A transformer attends to text and image together: words cost it the second step in any case.
+        self._ways: tuple[Way, ...] = WAYS[1:] if model.is_transformer else WAYS
         self._photographs = read_photographs(plan.photographs)
         self._leaves: dict[str, torch.Tensor] = {}
         passes = len(plan.captures) + len(plan.blocks) + 4  # the control, and clicks on it and two captures
+        if read_words is not None:
+            passes += 2  # words on the same two
         self._done, self._total = 0, (passes + bool(plan.thresholds)) * len(plan.photographs)
 
     @torch.inference_mode()
@@ -195,8 +205,9 @@ class Check:
                     finder = finders[photograph.name]
                 else:
                     maps = self._captured(photograph, trial.capture)
-                    tree = self._segments(trial, photograph, maps).hierarchies[0]
-                    finder = ObjectFinder(tree, photograph.images.colours[0])
+                    segments = self._segments(trial, photograph, maps)
+                    self._words(trial.capture, photograph, segments, maps)
+                    finder = ObjectFinder(segments.hierarchies[0], photograph.images.colours[0])
                 counts.counts[photograph.name] = count_clicks(
                     finder, photograph, self._plan.clicks, self._on_work
                 )
@@ -205,6 +216,29 @@ class Check:
             if trial is None:
                 raise
             self.results.failures[trial.capture] = error.with_traceback(None)
+
+    def _words(
+        self, settings: CaptureSettings, photograph: Photograph, segments: Segments, maps: AttentionMaps
+    ) -> None:
+        """Look for the objects of a photograph by their names; where that fails, no more after this."""
+        read = self._read_words
+        if read is None or self.results.word_failure is not None:
+            return
+        image, lines = photograph.images.colours, (names_of(photograph.name), other_names(photograph.name))
+        try:
+            for way in self._ways:
+                started = time.perf_counter()
+                own, others = (read(image, settings, maps, each, way) for each in lines)
+                seconds = time.perf_counter() - started
+                figures = measure_words(photograph, segments, maps, own, others)
+                trial = WordTrial(settings, way)
+                result = self.results.words.setdefault(trial, WordResult(trial))
+                result.seconds += seconds
+                result.figures[photograph.name] = figures
+                self._on_work()
+        except FAILURES as error:
+            self.results.word_failure = error.with_traceback(None)
+        self._step(f"words, {photograph.name}")
 
     def _step(self, what: str) -> None:
         self._done += 1

@@ -16,6 +16,7 @@ import torch
 from model_state import left_as_it_was
 from small_photographs import smaller
 from transformer_models import TINY, known, tiny_conditioning, tiny_model
+from word_clips import word_clip
 
 
 @pytest.fixture
@@ -87,6 +88,7 @@ def test_the_demo_model_is_checked(node, demo, tmp_path, monkeypatch):
     report, sheet = output.args
     assert report.startswith("A quick check of SD15-1.7M (1.7 million parameters, ")
     assert "this model, default settings" in report
+    assert "Words were not measured: connect clip" in report
     assert sheet.shape == (1, 240, 640, 3)
     assert output.ui["text"] == (report,)
     assert len(output.ui["images"]) == 1
@@ -102,10 +104,31 @@ def test_the_demo_model_is_checked(node, demo, tmp_path, monkeypatch):
     assert not (tmp_path / "user").exists()  # a quick check keeps no preset
 
 
+def test_words_are_read_where_a_clip_is_connected(pack, node, sd1, tmp_path):
+    """By a text encoder of random weights, to which they mean nothing."""
+    clip = word_clip("SD 1")
+    with left_as_it_was(sd1.model):
+        report = node.execute(model=sd1.model, vae=sd1.vae, clip=clip, quick=True).args[0]
+    record = json.loads((tmp_path / "output" / "DiffSeg" / "check_00001_.json").read_text())
+    assert record["words_failed"] is None
+    stored, second = record["words"][:2]
+    assert (stored["way"], second["way"]) == ("stored queries", "second step")
+    assert stored["noise_level"] == second["noise_level"] == record["default"]["noise_level"]
+    assert stored["by_photograph"] != second["by_photograph"]  # the words were the second step's prompt
+    for each in record["words"]:
+        assert list(each["by_photograph"]) == ["coffee", "taipei"]
+        assert not each["finds"]
+    assert "does not find things by words" in report
+
+
 @pytest.mark.skipif(not known("Flux dev"), reason="this ComfyUI has no Flux")
 def test_a_random_transformer_is_no_better_than_colours(node, tmp_path):
     output = node.execute(
-        model=tiny_model("Flux dev"), vae=NoiseVAE(), conditioning=tiny_conditioning("Flux dev"), quick=True
+        model=tiny_model("Flux dev"),
+        vae=NoiseVAE(),
+        conditioning=tiny_conditioning("Flux dev"),
+        clip=word_clip("Flux"),
+        quick=True,
     )
     report = output.args[0]
     assert "no better than colours alone" in report
@@ -115,6 +138,9 @@ def test_a_random_transformer_is_no_better_than_colours(node, tmp_path):
     assert record["model"]["architecture"].startswith("Flux.1-0.0M")
     assert {each["method"] for each in record["trials"]} <= {"hierarchy", "cut"}
     assert TINY["Flux dev"].config not in record["model"]
+    assert record["words_failed"] is None
+    assert {each["way"] for each in record["words"]} == {"second step"}
+    assert not any(each["finds"] for each in record["words"])
 
 
 def test_an_interrupt_leaves_nothing(node, demo, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from typing import Any
 from diffseg_core.errors import InvalidSettingError
 
 from ..types import Dataset
+from .ade20k import Ade20k
 from .bsds500 import Bsds500
 from .cityscapes27 import Cityscapes27
 from .coco27_panoptic import Coco27Panoptic
@@ -20,6 +21,7 @@ from .pascal import PascalContext, PascalVoc
 
 __all__ = [
     "DATASETS",
+    "Ade20k",
     "Bsds500",
     "Cityscapes27",
     "Coco27Panoptic",
@@ -45,6 +47,7 @@ _KINDS: Mapping[str, _Kind] = {
     "voc": _Kind(PascalVoc, frozenset({"resolution"})),
     "context": _Kind(PascalContext, frozenset({"resolution"})),
     "coco-object": _Kind(CocoObject, frozenset({"resolution"})),
+    "ade20k": _Kind(Ade20k, frozenset({"resolution"})),
     "bsds500": _Kind(Bsds500, frozenset({"split"})),
     "folder": _Kind(Folder, frozenset({"void"})),
 }
@@ -65,9 +68,9 @@ def open_dataset(
     Args:
         name: one of `DATASETS`.
         root: its folder; the classes here say what it holds.
-        resolution: of the datasets of COCO, Cityscapes and Pascal: side in pixels of the square to which
-            images are cropped and resized. None is as published: 1024 of "voc", "context" and "coco-object",
-            512 of the others.
+        resolution: of the datasets of COCO, Cityscapes, Pascal and ADE20K: side in pixels of the square to
+            which images are cropped and resized. None is 512 of "cocostuff27", "cityscapes27" and
+            "coco27-panoptic", and 1024 of the others.
         split: of "bsds500": "train", "val" or "test". None is "val".
         void: of "folder": the value of pixels that are not annotated. None: there are none.
 

@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 import torch
+from made_text_model import save_text_model
 from PIL import Image
 from small_photographs import smaller
 
 from diffseg_cli.batch.check_capture import CheckCapture
-from diffseg_cli.batch.settings import DEMO_CAPTURE, ModelChoice
+from diffseg_cli.batch.settings import DEMO_CAPTURE, CaptureSettings, ModelChoice
 from diffseg_cli.commands import main
 from diffseg_core.checking import run, sheet, trials
 from diffseg_core.checking.boxed_model import FILE, boxed_model
-from diffseg_core.checking.photographs import read_photographs
+from diffseg_core.checking.photographs import object_names, read_photographs
 from diffseg_core.checking.presets import read_presets
 from diffseg_core.checking.run import Check
 from diffseg_core.errors import CaptureError
@@ -56,10 +57,12 @@ def test_a_quick_check_prints_a_report_and_leaves_a_record_and_a_sheet(capsys, t
     assert "A quick check of the model in the box (1.7 million parameters, float32 on cpu)" in text
     for row in ("this model, chosen settings", "this model, default settings", "colours alone"):
         assert row in text
+    assert "Words were not measured: the model has no text encoder." in text
     record = json.loads((tmp_path / "diffseg-check.json").read_text())
     assert set(record) == {
         *("format", "version", "diffseg", "torch", "host", "device", "model", "quick", "complete"),
-        *("photographs", "default", "chosen", "colours", "trials", "clicks", "captures", "failures"),
+        *("photographs", "default", "chosen", "colours", "trials", "clicks", "words", "words_failed"),
+        *("captures", "failures"),
     }
     assert record["photographs"] == ["coffee", "taipei"]
     assert record["complete"]
@@ -73,6 +76,36 @@ def test_a_quick_check_prints_a_report_and_leaves_a_record_and_a_sheet(capsys, t
     with Image.open(tmp_path / "sheet.png") as drawn:
         assert drawn.size == (640, 240)
     assert not presets.exists()  # a quick check keeps none
+
+
+@pytest.mark.usefixtures("few")
+def test_a_random_model_with_a_text_encoder_finds_nothing_by_words(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(trials, "QUICK_PHOTOGRAPHS", ("coffee", "taipei", "lake", "harbour"))
+    save_text_model(tmp_path / "model", [word for names in object_names().values() for word in names])
+    model = ["--model", str(tmp_path / "model"), "--working-size", "128", "--device", "cpu"]
+    assert main(["check", "--quick", *model]) == 0
+    text = capsys.readouterr().out
+    record = json.loads((tmp_path / "diffseg-check.json").read_text())
+    assert record["words_failed"] is None
+    ways = {each["way"] for each in record["words"]}
+    assert ways == {"stored queries", "second step"}
+    for each in record["words"]:
+        assert each["photographs"] == 4
+        assert not each["finds"]
+        assert abs(each["auc"] - each["others"]) < 0.1
+    stored, second = (
+        next(each for each in record["words"] if each["way"] == way)
+        for way in ("stored queries", "second step")
+    )
+    assert stored["by_photograph"] != second["by_photograph"]  # the words were the second step's prompt
+    assert "does not find things by words" in text
+
+
+def test_a_text_encoder_that_cannot_read_the_names_leaves_the_rest_to_be_checked(tmp_path):
+    save_text_model(tmp_path, [], room=8)
+    capture = CheckCapture(ModelChoice(str(tmp_path), "cpu"), CaptureSettings(working_size=128))
+    assert capture.no_words.startswith("Expected words of at most ")
+    assert capture.capture(torch.rand(1, 64, 64, 3)).batch_size == 1
 
 
 @pytest.mark.usefixtures("few")

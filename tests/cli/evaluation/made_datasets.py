@@ -19,7 +19,7 @@ LEFT, RIGHT, BAND = 0, 1, 2
 COLOURS = np.array([[200, 60, 40], [40, 90, 210], [120, 120, 120]])
 SQUARES = ("cocostuff27", "cityscapes27", "coco27-panoptic")
 CROP = slice(10, 50)  # columns of the central square of a made image
-DIFFCUT_SQUARES = ("voc", "context", "coco-object")
+DIFFCUT_SQUARES = ("voc", "context", "coco-object", "ade20k")
 DIFFCUT_ROWS, DIFFCUT_COLUMNS = slice(0, 39), slice(10, 49)  # (40 − 39) / 2 and (60 − 39) / 2, to even
 
 
@@ -108,6 +108,15 @@ def make_context(root: Path, base: str = "VOCdevkit/VOC2010/") -> list[str]:
     return names
 
 
+def make_ade20k(root: Path, base: str = "ADEChallengeData2016/") -> list[str]:
+    """A wall (1, class 0) on the left, a flag (150, class 149) on the right, nothing (0) in the band."""
+    names = [f"ADE_val_{1 + index:08}" for index in range(IMAGES)]
+    for index, name in enumerate(names):
+        save(root / f"{base}images/validation/{name}.jpg", made_image(index))
+        save(root / f"{base}annotations/validation/{name}.png", recoloured(index, 1, 150, 0))
+    return names
+
+
 def write_list(path: Path, names: list[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{name}\n" for name in names))
@@ -150,6 +159,7 @@ MAKERS: dict[str, Callable[[Path], list[str]]] = {
     "voc": make_voc,
     "context": make_context,
     "coco-object": make_cocostuff27,
+    "ade20k": make_ade20k,
     "bsds500": make_bsds500,
     "folder": make_folder,
 }

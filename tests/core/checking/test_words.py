@@ -1,0 +1,246 @@
+"""What a check says of words: on made-up models that find objects by their names, and on ones that do not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from made_check_results import MODEL
+from small_photographs import smaller
+
+from diffseg_core.attention.maps import AttentionMaps
+from diffseg_core.attention.text import TextAttention
+from diffseg_core.checking import run
+from diffseg_core.checking.photographs import NAMES, object_names, read_photographs
+from diffseg_core.checking.record import as_json
+from diffseg_core.checking.report import as_text
+from diffseg_core.checking.results import CheckResults
+from diffseg_core.checking.run import Check, check_measured
+from diffseg_core.checking.trials import CaptureSettings, Plan
+from diffseg_core.checking.words import (
+    WAYS,
+    WordFigures,
+    WordTrial,
+    area_under_curve,
+    finds_by_words,
+    names_of,
+    other_names,
+)
+from diffseg_core.errors import UnsupportedModelError
+from diffseg_core.grid import GridSize
+from diffseg_core.naming.words import TokenPlaces, WordAttention
+
+GRID = 24
+PHOTOGRAPHS = ("coffee", "lake", "harbour", "taipei")
+DEFAULT = CaptureSettings(300)
+PLAN = Plan(DEFAULT, (300,), thresholds=(), photographs=PHOTOGRAPHS, clicks=1)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def photographs(monkeypatch):
+    small = smaller(read_photographs(PHOTOGRAPHS))
+    monkeypatch.setattr(run, "read_photographs", lambda names: small)
+    return small
+
+
+def coarse(truth) -> torch.Tensor:
+    """The object of each place of the grid, flat."""
+    height, width = truth.shape
+    rows = (torch.arange(GRID) * 2 + 1) * height // (2 * GRID)
+    columns = (torch.arange(GRID) * 2 + 1) * width // (2 * GRID)
+    return torch.from_numpy(truth)[rows][:, columns].flatten()
+
+
+def shown(photographs, image):
+    return next(each for each in photographs if each.images.colours is image)
+
+
+def capture_of(photographs):
+    """A capture whose places attend to those of the same object."""
+
+    def capture(image, settings):
+        objects = coarse(shown(photographs, image).truth)
+        alike = (objects[:, None] == objects[None]).float() + 0.001
+        return AttentionMaps({(GRID, GRID): (alike / alike.sum(1, keepdim=True))[None]})
+
+    return capture
+
+
+def attention(lines, maps: torch.Tensor) -> WordAttention:
+    """Attention to a start, a token for each line, "other objects" and "background": ``[places, tokens]``."""
+    count = len(lines)
+    places = TokenPlaces(tuple(((1 + each,),) for each in range(count)), (1 + count,), (2 + count,))
+    return WordAttention(tuple(lines), TextAttention(GridSize(GRID, GRID), maps[None]), places)
+
+
+def sees(photographs):
+    """A reader of a model that attends to an object's name where the object is."""
+
+    def read(image, settings, maps, lines, way):
+        photograph = shown(photographs, image)
+        objects = coarse(photograph.truth)
+        scores = torch.zeros(GRID**2, len(lines) + 3)
+        scores[:, 0] = 4.0  # most goes to the start, as in every model
+        for place, line in enumerate(lines, start=1):
+            if line.name in photograph.objects:
+                scores[objects == photograph.objects.index(line.name), place] = 3.0
+        scores[objects < 0, -1] = 3.0
+        return attention(lines, scores.softmax(1))
+
+    return read
+
+
+def blind(image, settings, maps, lines, way):
+    """A reader of a model with random weights: words mean nothing to it, places do."""
+    random = torch.Generator().manual_seed(sum(map(ord, "".join(line.name for line in lines))))
+    return attention(lines, (torch.randn(GRID**2, len(lines) + 3, generator=random) * 2).softmax(1))
+
+
+def test_the_area_under_the_curve_is_the_share_of_pairs_in_the_right_order():
+    values = np.array([[0.1, 0.4], [0.4, 0.9], [0.4, 0.2]])
+    mask = np.array([[False, True], [False, True], [False, False]])
+    # Inside .4 and .9, outside .1, .4, .4, .2: of 8 pairs 6 are right and 2 equal.
+    assert area_under_curve(values, mask) == (6 + 2 / 2) / 8
+    random = np.random.default_rng(0)
+    values, mask = random.integers(0, 9, 200) / 8, random.random(200) < 0.3
+    pairs = np.sign(values[mask][:, None] - values[~mask][None])
+    assert area_under_curve(values, mask) == pytest.approx((pairs.mean() + 1) / 2)
+    assert area_under_curve(np.zeros(200), mask) == 0.5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_names_are_as_many_and_none_of_the_photographs_own(name):
+    own, others = names_of(name), other_names(name)
+    assert [line.name for line in own] == list(object_names()[name])
+    assert len(own) == len(others) == len({line.name for line in others})
+    assert not {line.name for line in own} & {line.name for line in others}
+    assert other_names(name) == others
+
+
+def test_a_model_finds_by_words_when_its_own_words_are_better_by_more_than_chance_makes():
+    def figures(*gains):
+        return {str(place): WordFigures(0.5 + gain, 0.5, 0.0, 0.0) for place, gain in enumerate(gains)}
+
+    assert finds_by_words(figures(0.2, 0.3, 0.25))
+    assert not finds_by_words(figures(0.09, 0.1, 0.09))  # less than the margin
+    assert not finds_by_words(figures(0.5, -0.1, 0.0))  # mean .13 with an error of .19
+    assert not finds_by_words(figures(-0.3, -0.3, -0.3))
+
+
+def test_a_model_that_attends_to_names_finds_things_by_words(photographs):
+    steps = []
+    check = Check(
+        capture_of(photographs),
+        MODEL,
+        PLAN,
+        CPU,
+        lambda *step: steps.append(step),
+        read_words=sees(photographs),
+    )
+    results = check.run()
+    assert list(results.words) == [WordTrial(DEFAULT, way) for way in WAYS]
+    for result in results.words.values():
+        assert list(result.figures) == list(PHOTOGRAPHS)
+        assert result.mean.auc > 0.9
+        assert 0.3 < result.mean.others < 0.7
+        assert result.mean.iou > 0.5
+        assert result.mean.found > 0.7
+    assert steps[-1][0] == steps[-1][1]
+    assert sum(what.startswith("words, ") for _, _, what in steps) == len(PHOTOGRAPHS)
+    text = as_text(results, "1")
+    assert "noise level 300, stored queries" in text
+    assert "chance 0.50): the model finds things by words." in text
+    assert "The queries that a capture keeps are enough" in text
+    record = json.loads(as_json(results, "1"))
+    assert record["words_failed"] is None
+    first = record["words"][0]
+    assert (first["noise_level"], first["way"], first["finds"]) == (300, "stored queries", True)
+    assert first["auc"] == pytest.approx(
+        np.mean([each[0] for each in first["by_photograph"].values()]), abs=1e-4
+    )
+
+
+def test_a_second_step_that_is_better_is_told(photographs):
+    def read(image, settings, maps, lines, way):
+        reader = sees(photographs) if way == "second step" else blind
+        return reader(image, settings, maps, lines, way)
+
+    results = Check(capture_of(photographs), MODEL, PLAN, CPU, read_words=read).run()
+    stored, second = (result.mean.auc for result in results.words.values())
+    assert second > stored + 0.1
+    text = " ".join(as_text(results, "1").split())
+    assert f"Words: AUC {second:.2f}" in text
+    assert f"better than the queries that a capture keeps, by {second - stored:.2f} of AUC" in text
+
+
+def test_a_model_to_which_words_mean_nothing_is_said_not_to_find(photographs):
+    results = Check(capture_of(photographs), MODEL, PLAN, CPU, read_words=blind).run()
+    for result in results.words.values():
+        assert not finds_by_words(result.figures)
+        assert abs(result.mean.auc - result.mean.others) < 0.1
+    text = as_text(results, "1")
+    assert "the model does not find things by words, as far as these photographs tell" in text
+    assert "are enough" not in text
+    assert not json.loads(as_json(results, "1"))["words"][0]["finds"]
+
+
+def test_a_transformer_reads_words_in_a_second_step_alone(photographs):
+    model = replace(MODEL, is_transformer=True)
+    results = Check(capture_of(photographs), model, PLAN, CPU, read_words=sees(photographs)).run()
+    assert [trial.way for trial in results.words] == ["second step"]
+    assert "the model finds things by words." in as_text(results, "1")
+    assert "are enough" not in as_text(results, "1")
+
+
+def test_words_are_read_at_the_default_and_at_the_chosen_settings(photographs):
+    def capture(image, settings):
+        if settings.noise_level == 100:
+            return capture_of(photographs)(image, settings)
+        random = torch.Generator().manual_seed(1)
+        return AttentionMaps({(GRID, GRID): torch.randn(1, GRID**2, GRID**2, generator=random).softmax(-1)})
+
+    plan = Plan(DEFAULT, (100, 200), thresholds=(), photographs=PHOTOGRAPHS, clicks=1)
+    results = Check(capture, MODEL, plan, CPU, read_words=sees(photographs)).run()
+    assert [(trial.capture.noise_level, trial.way) for trial in results.words] == [
+        (level, way) for level in (300, 100) for way in WAYS
+    ]
+
+
+def test_why_words_were_not_measured_is_told(photographs):
+    results = Check(capture_of(photographs), MODEL, PLAN, CPU, no_words="no clip is connected.").run()
+    assert "Words were not measured: no clip is connected." in as_text(results, "1")
+    assert json.loads(as_json(results, "1"))["words"] == []
+
+    def fails(image, settings, maps, lines, way):
+        calls.append(way)
+        raise UnsupportedModelError("Expected /home/jane, got none.")
+
+    calls = []
+    results = Check(capture_of(photographs), MODEL, PLAN, CPU, read_words=fails).run()
+    check_measured(results)
+    assert results.is_complete
+    assert results.failures == {}
+    assert len(calls) == 1
+    assert "Words were not measured: Expected /home/jane" in as_text(results, "1")
+    text = as_json(results, "1")
+    assert json.loads(text)["words_failed"] == "UnsupportedModelError"
+    assert "jane" not in text
+
+
+def test_a_check_that_was_ended_tells_what_it_has_of_words(photographs):
+    def stop(done, total, what):
+        if what.startswith("words, "):
+            raise KeyboardInterrupt
+
+    check = Check(capture_of(photographs), MODEL, PLAN, CPU, stop, read_words=sees(photographs))
+    with pytest.raises(KeyboardInterrupt):
+        check.run()
+    text = as_text(check.results, "1")
+    assert "stored queries (1 photographs)" in text
+    assert "finds things by words" not in text
+    assert json.loads(as_json(check.results, "1"))["words"][0]["photographs"] == 1
+    assert as_text(CheckResults(MODEL, PLAN), "1").count("Words") == 0
