@@ -11,7 +11,7 @@ import torch
 from ..diffseg_core import InvalidSettingError, Segments, parse_objects
 from ..diffseg_core.editing.snapping import masks_for
 from ..diffseg_core.prompting.object_finder import ObjectFinder
-from ..diffseg_core.prompting.prompts import FIRST_OBJECT, Box, Click, Prompt, Scribble
+from ..diffseg_core.prompting.prompts import FIRST_OBJECT, Box, Click, Prompt, Scribble, Words
 
 Objects = dict[str, tuple[Prompt, ...]]
 
@@ -69,6 +69,8 @@ def _fields(prompt: Prompt, finder: ObjectFinder) -> dict[str, Any]:
         return {"box": [prompt.x1, prompt.y1, prompt.x2, prompt.y2]}
     if isinstance(prompt, Scribble):
         return {"leaves": finder.leaves_under(prompt).tolist()}
+    if isinstance(prompt, Words):
+        return {"words": prompt.text}
     return {"stroke": [list(point) for point in prompt.points]}
 
 

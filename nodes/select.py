@@ -14,13 +14,15 @@ from ..diffseg_core.images import alpha_of, matching_images
 from ..diffseg_core.output.label_map import draw_label_map
 from . import shown_files
 from .choosing import at_granularity, chosen_segments, clicked, count_outside, found_objects, warn
+from .comfy_conditioning import UNCONNECTED
 from .inputs import checked_images, image_index_input, refusal
 from .object_finders import finder_of
 from .object_prompts import as_json, connected_objects, united
 from .outputs import mask_batch
 from .picker_pictures import picker_pictures
 from .picker_view import VERSION
-from .types import CATEGORY, SegmentsType
+from .prompted_words import lines_of, look_for, with_clicks, words_view
+from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
 
 BoundingBox = io.Custom("BOUNDING_BOX")  # ComfyUI's own input is not in every release
 Mode = Literal["segments", "object"]
@@ -107,6 +109,20 @@ class DiffSegSelect(io.ComfyNode):
                     optional=True,
                     tooltip="With mode object: a mask painted roughly over the first object.",
                 ),
+                Attention.Input(
+                    "attention",
+                    optional=True,
+                    tooltip="To find words with mode object, together with model and clip: from DiffSeg "
+                    "Capture Attention.",
+                ),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="To find words: the model that went into the capture. It is not changed.",
+                ),
+                io.Clip.Input(
+                    "clip", optional=True, tooltip="To find words: the CLIP of the model, which reads them."
+                ),
             ],
             outputs=[
                 io.Mask.Output(
@@ -139,8 +155,9 @@ class DiffSegSelect(io.ComfyNode):
         cls, points: Any = None, more_points: Any = None, mode: Mode | None = None
     ) -> bool | str:
         """Refuse points and prompts that cannot be read before anything runs."""
-        read = parse_objects if mode == "object" else _read_points
-        return refusal(lambda: (read(points), read(more_points)))
+        if mode == "object":
+            return refusal(lambda: lines_of((parse_objects(points), parse_objects(more_points))))
+        return refusal(lambda: (_read_points(points), _read_points(more_points)))
 
     @classmethod
     def fingerprint_inputs(cls, **inputs: Any) -> int:
@@ -160,11 +177,15 @@ class DiffSegSelect(io.ComfyNode):
         mode: Mode = "segments",
         bounding_box: Any = None,
         scribble: torch.Tensor | None = None,
+        attention: CapturedAttention | None = None,
+        model: Any = None,
+        clip: Any = UNCONNECTED,
     ) -> io.NodeOutput:
         """Masks of what is chosen, and what the picker shows."""
         segments.labels_of(image_index)  # refused before anything is done
         seen = None if image is None else checked_images(image)
         view: dict[str, Any] = {"version": VERSION, "batch_size": segments.batch_size, "more_points": []}
+        words: list[dict[str, Any]] = []
         if mode == "object":
             if not segments.hierarchies:
                 raise InvalidSettingError(
@@ -172,9 +193,13 @@ class DiffSegSelect(io.ComfyNode):
                     "Connect DiffSeg Hierarchy in the place of DiffSeg Segment, or set mode to segments."
                 )
             connected = connected_objects(more_points, bounding_box, scribble, segments, image_index)
+            own = parse_objects(points)
+            found = look_for(lines_of((connected, own)), segments, image_index, attention, model, clip)
+            words = words_view(found)
+            connected, own = with_clicks(connected, found), with_clicks(own, found)
             finder = finder_of(segments, image, seen, image_index)
             view["more_prompts"] = as_json(connected, finder)
-            objects = united(connected, parse_objects(points))
+            objects = united(connected, own)
             view["outside"] = count_outside([*clicked(objects)], segments)
             masks, chosen = found_objects(finder, objects, segments, image_index, invert)
         else:
@@ -194,6 +219,8 @@ class DiffSegSelect(io.ComfyNode):
             opaque = opaque * alpha_of(seen, segments)[image_index].to(device)
         cutout = torch.cat([images[image_index].to(device), opaque[..., None]], dim=-1)
         view["pictures"] = picker_pictures(segments, image, seen, images, image_index)
+        if words:
+            view["pictures"][str(image_index)]["words"] = words
         for files in view["pictures"].values():
             entries = (entry for entry in files.values() if isinstance(entry, dict))
             shown_files.note(cls._node_id(), entries)
@@ -211,7 +238,7 @@ class DiffSegSelect(io.ComfyNode):
 
 
 def _read_points(value: Any) -> tuple[Point, ...]:
-    """Points, and where boxes or strokes are among them, the mode that takes these."""
+    """Points, and where other prompts are among them, the mode that takes these."""
     try:
         return parse_points(value)
     except InvalidSettingError as error:
@@ -219,4 +246,4 @@ def _read_points(value: Any) -> tuple[Point, ...]:
             parse_objects(value)
         except InvalidSettingError:
             raise error from None
-        raise InvalidSettingError(f"{error} Boxes and strokes are for the mode object.") from None
+        raise InvalidSettingError(f"{error} Boxes, strokes and words are for the mode object.") from None

@@ -6,7 +6,7 @@
 import { api } from '/scripts/api.js'
 import { app } from '/scripts/app.js'
 
-import { lastOutput } from './picker/last_run.mjs'
+import { executionIds, lastOutput } from './picker/last_run.mjs'
 import { Picker } from './picker/picker.mjs'
 
 /** @typedef {import('/scripts/app.js').LGraphNode} LGraphNode */
@@ -15,6 +15,7 @@ import { Picker } from './picker/picker.mjs'
 
 const OUTPUT = 'diffseg_view'
 const SIZE = [400, 620]
+const ENDS = ['execution_success', 'execution_error', 'execution_interrupted'] // what the server says of a run
 let made = 0 // pickers
 
 const style = document.createElement('link')
@@ -65,6 +66,8 @@ function addPicker(node) {
     },
     isConnected: () => ['points', 'invert'].some((name) => isConnected(node, name)),
     isGranularityConnected: () => isConnected(node, 'granularity'),
+    canFindWords: () => ['attention', 'model', 'clip'].every((name) => hasLink(node, name)),
+    run: () => runUpTo(node),
     imageIndex: () => Number(widget(node, 'image_index').value),
     fetchFile: (/** @type {FileEntry} */ entry) => api.fetchApi(`/view?${new URLSearchParams(entry)}`)
   })
@@ -90,14 +93,21 @@ function addPicker(node) {
     }
   }
   passToGraph(picker.element)
-  const { onExecuted, onConfigure, onRemoved } = node
+  const { onExecuted, onConfigure, onConnectionsChange, onRemoved } = node
+  const ended = () => picker.endOfRun()
+  for (const event of ENDS) api.addEventListener(event, ended)
   node.onRemoved = function () {
     onRemoved?.call(this)
+    for (const event of ENDS) api.removeEventListener(event, ended)
     picker.dispose()
   }
   node.onExecuted = function (output) {
     onExecuted?.call(this, output)
-    if (output?.[OUTPUT]) picker.receive(/** @type {NodeView[]} */ (output[OUTPUT]))
+    if (output?.[OUTPUT]) picker.receive(/** @type {NodeView[]} */ (output[OUTPUT]), true)
+  }
+  node.onConnectionsChange = function (...values) {
+    onConnectionsChange?.apply(this, values)
+    picker.refresh()
   }
   node.onConfigure = function (data) {
     onConfigure?.call(this, data)
@@ -124,6 +134,29 @@ function passToGraph(element) {
     event.preventDefault()
     app.canvas.canvas.dispatchEvent(new PointerEvent(event.type, event))
   })
+}
+
+/**
+ * Queue a run that ends with a node; where it is several, in subgraphs, with each of them.
+ * @param {LGraphNode} node
+ * @returns {Promise<boolean>} whether the server took it
+ */
+async function runUpTo(node) {
+  try {
+    return await app.queuePrompt(0, 1, executionIds(node))
+  } catch (error) {
+    console.error(error)
+    return false
+  }
+}
+
+/**
+ * Whether an input that is no widget is connected.
+ * @param {LGraphNode} node
+ * @param {string} name
+ */
+function hasLink(node, name) {
+  return node.inputs.some((input, slot) => input.name === name && node.isInputConnected(slot))
 }
 
 /**

@@ -23,7 +23,7 @@ from ..hierarchy import Hierarchy
 from .leaf_graph import LeafGraph
 from .markov_maps import MarkovMaps
 from .network import potentials
-from .prompts import Box, Click, Prompt, Scribble, Stroke, inside
+from .prompts import Box, Click, Placed, Prompt, Scribble, Stroke, inside
 from .seeds import Seeds
 from .shapes import box_iou, line_pixels
 from .shown_pixels import Colours, ShownPixels
@@ -83,11 +83,14 @@ class ObjectFinder:
         """The object that the prompts mean, in the order in which they were given.
 
         Those outside the image are left out; without any positive one there is no object.
+
+        Raises:
+            InvalidSettingError: words among them, which have to be looked for first.
         """
         label = np.zeros(len(self.graph.areas))
         seeds = Seeds(len(label))
-        prompts = inside(prompts, self._shown.size) if len(label) else []
-        for prompt in prompts:
+        placed = inside(prompts, self._shown.size) if len(label) else []
+        for prompt in placed:
             if isinstance(prompt, Box):
                 label = self._box(prompt, label, seeds)
             elif isinstance(prompt, Click):
@@ -95,7 +98,7 @@ class ObjectFinder:
             else:
                 seeds.add(self.leaves_under(prompt), prompt.positive)
                 label = self._walk(label, seeds, prompt.positive)
-        return FoundObject(self._painted(label > 0.5, prompts, seeds.divided), self._score(label > 0.5))
+        return FoundObject(self._painted(label > 0.5, placed, seeds.divided), self._score(label > 0.5))
 
     @cached_property
     def _nodes(self) -> TreeNodes:
@@ -199,7 +202,7 @@ class ObjectFinder:
             for down, across in (each or nowhere for each in found)
         ])  # fmt: skip
 
-    def _painted(self, chosen: Bitmap, prompts: Sequence[Prompt], divided: Bitmap) -> Bitmap:
+    def _painted(self, chosen: Bitmap, prompts: Sequence[Placed], divided: Bitmap) -> Bitmap:
         """Leaves to pixels; those to be divided go to the clicks that are nearest in place and colour."""
         mask: Bitmap = np.append(chosen, False)[self._leaves]  # no leaf is −1
         by_leaf: dict[int, list[Click]] = {}

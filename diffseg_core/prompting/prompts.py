@@ -1,4 +1,4 @@
-"""What a person says of an object: clicks, boxes and strokes, each for it or against it."""
+"""What a person says of an object: clicks, boxes, strokes, each for it or against it, and words for it."""
 
 from __future__ import annotations
 
@@ -85,14 +85,28 @@ class Scribble:
     positive: bool = True
 
 
-Prompt = Click | Box | Stroke | Scribble
+@dataclass(frozen=True)
+class Words:
+    """Words for the object. They stand for a click until they were looked for in the image.
+
+    Attributes:
+        text: a line of `parse_words`.
+    """
+
+    text: str
+    positive: bool = True
+
+
+Placed = Click | Box | Stroke | Scribble
+Prompt = Placed | Words
 
 
 def parse_prompts(value: Any) -> tuple[Prompt, ...]:
     """Read prompts: ``{"x": 120, "y": 80}``, ``{"box": [x1, y1, x2, y2]}`` or ``{"stroke": [[x, y], …]}``.
 
-    Each may have a ``label`` (1 for the object, the default, or 0), a click also a ``size``. Points are read
-    as `editing.points` reads them, so what ComfyUI's SAM3 node and KJNodes write is a list of clicks.
+    ``{"words": "cup"}`` is read too, for those who look for words. Each may have a ``label`` (1 for the
+    object, the default, or 0; words only 1), a click also a ``size``. Points are read as `editing.points`
+    reads them, so what ComfyUI's SAM3 node and KJNodes write is a list of clicks.
 
     Args:
         value: JSON text, or what it stands for: a list of mappings. Empty text, ``null`` and None are none.
@@ -146,9 +160,13 @@ def _entries(value: Any) -> Sequence[Any]:
     return value
 
 
-def inside(prompts: Sequence[Prompt], size: GridSize) -> list[Prompt]:
-    """The prompts as far as they lie in an image; those that lie outside of it are left out."""
-    found: list[Prompt] = []
+def inside(prompts: Sequence[Prompt], size: GridSize) -> list[Placed]:
+    """The prompts as far as they lie in an image; those that lie outside of it are left out.
+
+    Raises:
+        InvalidSettingError: words among them, which lie nowhere.
+    """
+    found: list[Placed] = []
     for prompt in prompts:
         if isinstance(prompt, Click):
             if prompt.point.lies_in(size):
@@ -161,6 +179,11 @@ def inside(prompts: Sequence[Prompt], size: GridSize) -> list[Prompt]:
         elif isinstance(prompt, Scribble):
             if prompt.pixels.any():
                 found.append(prompt)
+        elif isinstance(prompt, Words):
+            raise InvalidSettingError(
+                f"Expected prompts at a place, got the words {prompt.text!r:.60}. Words are looked for by "
+                "DiffSeg Select Segments with attention, model and clip, and by DiffSeg Find by Words."
+            )
         elif any(point.lies_in(size) for point in prompt.points):
             found.append(prompt)
     return found
@@ -177,6 +200,8 @@ def _prompt(entry: Any, number: int) -> Prompt:
         return _box(entry["box"], number, positive)
     if "stroke" in entry:
         return Stroke(_points(entry["stroke"], number), positive)
+    if "words" in entry:
+        return _words(entry["words"], number, positive)
     size = entry.get("size", 0)
     steps = pixel_of(size)
     if steps is None or steps != size:
@@ -184,6 +209,17 @@ def _prompt(entry: Any, number: int) -> Prompt:
             f"Expected a whole number for the size of prompt {number}, got {size!r:.40}."
         )
     return Click(read_point(entry, number), positive, steps)
+
+
+def _words(text: Any, number: int, positive: bool) -> Words:
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidSettingError(f"Expected words as text in prompt {number}, got {text!r:.60}.")
+    if not positive:
+        raise InvalidSettingError(
+            f"Expected a label of 1 for the words {text!r:.60} in prompt {number}, got 0: words are for an "
+            "object."
+        )
+    return Words(text.strip())
 
 
 def _box(corners: Any, number: int, positive: bool) -> Box:

@@ -33,11 +33,12 @@ FAILURES = CACHE / "browser_failures"
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
-    """A ComfyUI of its own: the tests change its settings and save workflows, and it has one more node."""
+    """A ComfyUI of its own: the tests change its settings and save workflows, and it has more nodes."""
     base = tmp_path_factory.mktemp("comfyui_browser")
     (base / "custom_nodes").mkdir()
     (base / "user" / "default" / "workflows").mkdir(parents=True)
-    shutil.copy(Path(__file__).with_name("many_segments.py"), base / "custom_nodes")
+    for name in ("many_segments.py", "word_model.py"):
+        shutil.copy(Path(__file__).with_name(name), base / "custom_nodes")
     installation = Installation(comfyui_directory(NEWEST), Path(sys.executable))
     front_end = os.environ.get("DIFFSEG_FRONT_END")  # another one than the release's own
     arguments = ("--front-end-root", str(Path(front_end).resolve())) if front_end else ()

@@ -10,7 +10,7 @@ import torch
 
 from diffseg_core import Hierarchy, InvalidSettingError, Segments, parse_objects
 from diffseg_core.editing.points import parse_points
-from diffseg_core.prompting.prompts import Box, Click
+from diffseg_core.prompting.prompts import Box, Click, Words
 
 TABLES = Path(__file__).resolve().parents[1] / "protocol"
 
@@ -35,6 +35,8 @@ def as_read(prompt):
         return {**prompt.point._asdict(), "label": label, "size": prompt.size}
     if isinstance(prompt, Box):
         return {"box": [prompt.x1, prompt.y1, prompt.x2, prompt.y2], "label": label}
+    if isinstance(prompt, Words):
+        return {"words": prompt.text, "label": label}
     return {"stroke": [list(point) for point in prompt.points], "label": label}
 
 

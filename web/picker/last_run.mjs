@@ -36,6 +36,26 @@ export async function lastOutput(node, key) {
   return null
 }
 
+/**
+ * By which ids a run means a node: more than one where it is in a subgraph that is used more than once.
+ * @param {LGraphNode} node
+ * @returns {string[]}
+ */
+export function executionIds(node) {
+  const root = node.graph?.rootGraph
+  return root ? idsWithin(root, node) : []
+}
+
+/**
+ * @param {LGraph} graph
+ * @param {LGraphNode} node
+ * @returns {string[]}
+ */
+function idsWithin(graph, node) {
+  if (graph === node.graph) return [`${node.id}`]
+  return graph.nodes.flatMap((host) => (host.subgraph ? idsWithin(host.subgraph, node) : []).map((id) => `${host.id}:${id}`))
+}
+
 /** @returns {Promise<any[]>} */
 function latestRuns() {
   if (!asked || Date.now() - asked.at > CACHE_MS) asked = { at: Date.now(), runs: fetchRuns() }

@@ -5,7 +5,8 @@ import { listenToObjectKeys, listenToObjectPointer } from './object_gestures.mjs
 import { ObjectList } from './object_list.mjs'
 import { ObjectMode } from './object_mode.mjs'
 import { inverted } from './object_painter.mjs'
-import { isClick } from './prompting/prompts.mjs'
+import { isClick, isWords } from './prompting/prompts.mjs'
+import { WordField } from './word_field.mjs'
 
 /** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
 /** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
@@ -21,6 +22,7 @@ import { isClick } from './prompting/prompts.mjs'
  * What the picker does for it.
  * @typedef {object} Owner
  * @property {(prompts: string) => void} write other prompts, as a change of its own
+ * @property {(prompts: string) => void} settle the same, as part of the change before
  * @property {() => void} repaint
  * @property {() => void} lose the files are gone
  */
@@ -67,6 +69,12 @@ export class ObjectControls {
       rename: (name, to) => owner.write(this.objects.renamed(name, to)),
       remove: (name) => owner.write(this.objects.without(name))
     })
+    this.words = new WordField(host, texts, this.objects, {
+      write: owner.write,
+      settle: owner.settle,
+      repaint: owner.repaint,
+      leave: () => view.canvas.focus({ preventScroll: true })
+    })
     listenToObjectPointer(view, this)
     listenToObjectKeys(view, this)
   }
@@ -89,6 +97,7 @@ export class ObjectControls {
     const isFixed = this.host.isConnected()
     this.isText = objects.read(points, given)
     this.list.show(objects.listed, objects.current, isFixed)
+    this.words.show(isFixed, files)
     this.against.setAttribute('aria-pressed', `${objects.subtracting}`)
     if (!objects.finder) {
       if (files) this.#load(files, map.hierarchy)
@@ -117,16 +126,17 @@ export class ObjectControls {
     const { prompts, names } = objects
     const parts = []
     if (!objects.finder) parts.push(files?.graph ? texts.loading : texts.mode.notYet)
-    else if (!prompts.size) parts.push(texts.objects.none, texts.objects.help)
+    else if (!prompts.size && !this.words.missed) parts.push(texts.objects.none, texts.objects.help)
     objects.painted.forEach((object, index) => {
-      const count = prompts.get(names[index])?.length
+      const count = prompts.get(names[index])?.filter((prompt) => !isWords(prompt)).length
       if (count) parts.push(texts.objects.holds(names[index], share(object, hierarchy).toFixed(1), count))
     })
+    parts.push(...this.words.said)
     if (this.host.isConnected()) parts.push(texts.fixed)
     else if (!this.isText) parts.push(texts.objects.unreadable)
     const clicks = [...prompts.values()].flat().filter(isClick)
     const outside = clicks.filter(({ x, y }) => !hierarchy.contains({ x: Number(x), y: Number(y) })).length
-    return { parts, notes: outside ? [texts.outside(outside)] : [] }
+    return { parts, notes: [...this.words.notes, ...(outside ? [texts.outside(outside)] : [])] }
   }
 
   // Actions: see object_gestures.mjs.

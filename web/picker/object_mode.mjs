@@ -3,14 +3,17 @@
 import { decodePng } from './png.mjs'
 import { LeafGraph } from './prompting/leaf_graph.mjs'
 import { ObjectFinder } from './prompting/object_finder.mjs'
-import { FIRST_OBJECT, byObject, formatPrompts, isClick, objectOf, parsePrompts } from './prompting/prompts.mjs'
+import { FIRST_OBJECT, byObject, formatPrompts, isClick, isWords, objectOf, parsePrompts } from './prompting/prompts.mjs'
+import { isFound } from './word_field.mjs'
 
 /** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
 /** @typedef {import('./label_map.mjs').Point} Point */
 /** @typedef {import('./object_painter.mjs').PaintedObject} PaintedObject */
 /** @typedef {import('./prompting/object_finder.mjs').Found} Found */
 /** @typedef {import('./prompting/prompts.mjs').Prompt} Prompt */
+/** @typedef {import('./word_field.mjs').FoundWord} FoundWord */
 
+const STANDARD_NAME = /^Object \d+$/
 const MOST_STEPS = 99 // of the size of a click
 
 /** The objects of one image. */
@@ -143,6 +146,37 @@ export class ObjectMode {
     return formatPrompts([...this.own, { ...prompt, object: this.current }])
   }
 
+  /**
+   * The text with words to look for: for the object at hand if it has no prompt yet, else for one of their name.
+   * @param {string} words
+   * @param {string} name
+   */
+  withWords(words, name) {
+    const { current } = this
+    const isEmpty = !this.prompts.has(current)
+    if (!isEmpty || STANDARD_NAME.test(current)) {
+      if (isEmpty && this.added === current) this.added = ''
+      this.current = name
+    }
+    return this.withPrompt({ words, label: 1 })
+  }
+
+  /**
+   * A text with clicks in the place of words that were found, without those that were not, and with those that are
+   * not known yet.
+   * @param {string} text
+   * @param {(words: string) => FoundWord | undefined} found
+   */
+  withClicks(text, found) {
+    const prompts = (parsePrompts(text) ?? []).flatMap((prompt) => {
+      const word = prompt.words === undefined ? undefined : found(prompt.words)
+      if (!word) return [prompt]
+      const { words, ...rest } = prompt
+      return isFound(word) ? [{ ...rest, x: Number(word.x), y: Number(word.y) }] : []
+    })
+    return formatPrompts(prompts)
+  }
+
   /** The text without the last prompt of the object at hand; the same without any. */
   withoutLast() {
     const last = this.own.findLastIndex((prompt) => objectOf(prompt) === this.current)
@@ -200,6 +234,7 @@ export class ObjectMode {
    */
   #find(prompts) {
     const finder = /** @type {ObjectFinder} */ (this.finder)
+    if (prompts.some(isWords)) return this.#find(prompts.filter((prompt) => !isWords(prompt)))
     if (!prompts.length) return finder.nothing()
     const key = formatGiven(prompts)
     let found = this.known.get(key)

@@ -23,8 +23,8 @@ import { View } from './view.mjs'
 /**
  * An image and its segments. `given` is the number of segments as they come, where they have a tree; `graph` and
  * `colours` are what it takes to find objects. Of more segments than can be sent there is only their number,
- * `too_many`.
- * @typedef {{ids: FileEntry, picture: FileEntry, graph?: FileEntry, colours?: FileEntry, given?: number, too_many?: number}} Shown
+ * `too_many`. `words` are what was found of those among the prompts.
+ * @typedef {{ids: FileEntry, picture: FileEntry, graph?: FileEntry, colours?: FileEntry, given?: number, too_many?: number, words?: import('./word_field.mjs').FoundWord[]}} Shown
  */
 
 /**
@@ -56,6 +56,8 @@ import { View } from './view.mjs'
  * @property {() => void} commit called after each complete change
  * @property {() => boolean} isConnected whether the choice comes from elsewhere and cannot be changed here
  * @property {() => boolean} isGranularityConnected the same of the number of segments
+ * @property {() => boolean} canFindWords whether all is connected that it takes
+ * @property {() => Promise<boolean>} run run the workflow as far as this node; whether the server took it
  * @property {() => number} imageIndex
  * @property {(entry: FileEntry) => Promise<Response>} fetchFile
  */
@@ -114,6 +116,7 @@ export class Picker {
     }
     this.objects = new ObjectControls(host, this.texts, this.view, {
       write: (points) => this.#prompt(points),
+      settle: (points) => this.#settle(points),
       repaint: () => this.#repaint(),
       lose: () => this.#withdraw(this.texts.lost)
     })
@@ -131,7 +134,7 @@ export class Picker {
     this.note = document.createElement('div') // what is set, and left unheeded by the run
     this.note.className = 'diffseg-picker-note'
     this.note.setAttribute('role', 'status')
-    const controls = [this.pages.element, this.switch, this.objects.list.element, this.slider.element, this.bar]
+    const controls = [this.pages.element, this.switch, this.objects.words.element, this.objects.list.element, this.slider.element, this.bar]
     this.element.append(this.view.frame, ...controls, this.note, this.status)
     // The graph drags a node by whatever lies on it.
     for (const element of controls) {
@@ -149,10 +152,22 @@ export class Picker {
   /**
    * Take what the node tells after a run.
    * @param {NodeView[]} views
+   * @param {boolean} [isNew] whether the run has just been: then words become clicks
    */
-  receive(views) {
+  receive(views, isNew = false) {
     this.views = views
-    this.#turn(Math.min(this.page, views.length - 1))
+    const page = Math.min(this.page, views.length - 1)
+    if (isNew && views[page]?.version === VERSION) this.#takeWords(views[page])
+    this.#turn(page)
+  }
+
+  /** @param {NodeView} view */
+  #takeWords({ pictures }) {
+    const at = `${this.host.imageIndex()}`
+    const isObjects = this.host.read().mode === 'object' && !this.host.isConnected()
+    for (const [index, files] of Object.entries(pictures)) {
+      if (files.ids) this.objects.words.take(files, isObjects && index === at)
+    }
   }
 
   /** @param {number} page */
@@ -219,6 +234,11 @@ export class Picker {
     this.hint.textContent = what
     this.status.textContent = ''
     this.note.textContent = ''
+  }
+
+  /** A run is over, whether it came to this node or not. */
+  endOfRun() {
+    this.objects.words.end()
   }
 
   /** The node is gone. */
@@ -376,8 +396,17 @@ export class Picker {
    */
   #prompt(text) {
     if (this.host.isConnected()) return
+    this.objects.words.forgetMissed()
     this.#change({ points: text })
     this.#repaint()
+  }
+
+  /**
+   * @param {string} text of the prompts from now on, as part of the change before
+   */
+  #settle(text) {
+    this.host.write({ ...this.host.read(), points: text })
+    this.host.commit()
   }
 
   /**

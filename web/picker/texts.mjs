@@ -26,6 +26,8 @@
  *   the switch between segments and objects, the button that turns clicks against the object, and why there are no
  *   objects
  * @property {{label: string, list: string, tip: string, add: string, rename: string, remove: (name: string) => string, none: string, holds: (name: string, share: string, prompts: number) => string, unreadable: string, help: string}} objects
+ * @property {{name: string, example: string, tip: string, connect: string, looking: (words: string[]) => string, run: (words: string[]) => string, missed: (word: string, score: number) => string}} words
+ *   the field for words, what it takes, and what became of them
  * @property {{all: string, none: string, invert: string, undo: string}} buttons
  * @property {{all: string, none: string, invert: string, undo: string}} tips
  */
@@ -79,6 +81,15 @@ const ENGLISH = {
     holds: (name, share, prompts) => `${name}: ${share} % · ${prompts} ${prompts === 1 ? 'prompt' : 'prompts'}`,
     unreadable: 'points is not a list of prompts: fix it or press None',
     help: 'Alt or right-click takes away · Shift-drag strokes · Ctrl+wheel resizes'
+  },
+  words: {
+    name: 'Find by words',
+    example: 'Find by words, such as cup',
+    tip: 'Enter puts a click where the model sees the word; it runs the workflow up to this node. Commas between words that mean the same',
+    connect: 'To find words, connect attention, model and clip',
+    looking: (words) => `Looking for ${words.join(', ')} …`,
+    run: (words) => `Run to find ${words.join(', ')}`,
+    missed: (word, score) => `${word}: not found, best ${score.toFixed(2)}`
   },
   buttons: { all: 'All', none: 'None', invert: 'Invert', undo: 'Undo' },
   tips: {
@@ -137,6 +148,15 @@ const CHINESE = {
     holds: (name, share, prompts) => `${name}：${share} % · ${prompts} 个提示`,
     unreadable: '“点（points）”不是提示的列表：请改正，或按“清空”',
     help: 'Alt 或右键减去 · Shift 拖动画笔画 · Ctrl+滚轮调整大小'
+  },
+  words: {
+    name: '按词语查找',
+    example: '按词语查找，例如 cup',
+    tip: '按回车后在模型认为该词所在之处放置点击；会将工作流运行到此节点。同义词之间用逗号分隔',
+    connect: '要按词语查找，请连接 attention、model 和 clip',
+    looking: (words) => `正在查找 ${words.join('、')}…`,
+    run: (words) => `运行以查找 ${words.join('、')}`,
+    missed: (word, score) => `${word}：未找到，最高 ${score.toFixed(2)}`
   },
   buttons: { all: '全选', none: '清空', invert: '反选', undo: '撤销' },
   tips: {

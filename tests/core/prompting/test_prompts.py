@@ -8,7 +8,7 @@ import pytest
 
 from diffseg_core import GridSize, InvalidSettingError, parse_prompts
 from diffseg_core.editing.points import Point
-from diffseg_core.prompting.prompts import Box, Click, Stroke, inside
+from diffseg_core.prompting.prompts import Box, Click, Stroke, Words, inside
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,7 @@ from diffseg_core.prompting.prompts import Box, Click, Stroke, inside
         ([{"x": 3.7, "y": 4, "label": 0, "size": -2, "more": 1}], (Click(Point(3, 4), False, -2),)),
         ([{"box": [1, 2, 5, 6]}], (Box(1, 2, 5, 6),)),
         ([{"box": [1, 2, 5, 6], "label": 0}], (Box(1, 2, 5, 6, False),)),
+        ([{"words": " cup, mug ", "x": 3}], (Words("cup, mug"),)),
         ([{"stroke": [[1, 2], [3, 4]]}], (Stroke((Point(1, 2), Point(3, 4))),)),
         (
             [{"stroke": [[1, 2]], "label": 0}, {"x": 0, "y": 0}],
@@ -49,6 +50,9 @@ def test_prompts_are_read(value, expected):
         ([{"box": [1, 2, 3]}], "x1, y1, x2, y2"),
         ([{"box": [5, 2, 5, 9]}], "at least one pixel"),
         ([{"stroke": []}], "prompt 0"),
+        ([{"words": " "}], "words as text in prompt 0"),
+        ([{"words": 7}], "words as text in prompt 0, got 7"),
+        ([{"words": "hand", "label": 0}], "label of 1 for the words 'hand' in prompt 0"),
         ([{"stroke": [[1, 2, 3]]}], "prompt 0"),
     ],
 )
@@ -68,3 +72,8 @@ def test_prompts_outside_the_image_are_left_out_and_boxes_cut_off():
         ]
     )
     assert inside(prompts, GridSize(8, 10)) == [Click(Point(9, 0)), Box(0, 2, 10, 8)]
+
+
+def test_words_lie_nowhere_and_are_refused_where_a_place_is_needed():
+    with pytest.raises(InvalidSettingError, match="got the words 'cup'. Words are looked for by"):
+        inside([Click(Point(1, 1)), Words("cup")], GridSize(8, 8))

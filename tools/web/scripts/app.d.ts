@@ -35,6 +35,7 @@ export interface NodeInput {
 export interface LGraph {
   id: string
   rootGraph: LGraph
+  nodes: LGraphNode[]
   getNodeById(id: number | string): LGraphNode | null | undefined
   setDirtyCanvas(foreground: boolean, background?: boolean): void
 }
@@ -58,6 +59,7 @@ export interface LGraphNode {
   /** Called with null where a node has nothing to tell. */
   onExecuted?: ((this: LGraphNode, output: Record<string, unknown[]> | null) => void) | undefined
   onRemoved?: ((this: LGraphNode) => void) | undefined
+  onConnectionsChange?: ((this: LGraphNode, ...values: any[]) => void) | undefined
   onWidgetChanged?: (name: string, value: unknown, before: unknown, widget: Widget) => void
 }
 
@@ -87,6 +89,8 @@ export const app: {
   }
   /** What nodes told in their last run: by node id, in a subgraph by "<subgraph's id>:<node id>". */
   nodeOutputs: Record<string, Record<string, unknown[]> | undefined>
+  /** Add runs to the queue; whether the server took them. Of the node ids, only those and what they need. */
+  queuePrompt(number: number, count?: number, executionIds?: string[]): Promise<boolean>
   extensionManager: { setting: { get(id: string): string | undefined } }
   registerExtension(extension: Extension): void
 }

@@ -1,14 +1,15 @@
-/** What a person says of objects: clicks, boxes and strokes, each for one or against it, as text and back. */
+/** What a person says of objects: clicks, boxes, strokes, each for one or against it, and words; as text and back. */
 
 /** @typedef {import('../label_map.mjs').Point} Point */
 
 /**
- * One of `x` and `y`, `box`, `stroke` and `leaves` says what it is; the last comes from the node alone.
+ * One of `x` and `y`, `box`, `stroke`, `words` and `leaves` says what it is; the last comes from the node alone.
  * @typedef {object} Prompt
  * @property {number} [x]
  * @property {number} [y]
  * @property {[number, number, number, number]} [box] left, top and, exclusive, right and bottom
  * @property {[number, number][]} [stroke]
+ * @property {string} [words] that a run makes a click of
  * @property {number[]} [leaves]
  * @property {number | boolean} [label] 1 for the object, the default, or 0
  * @property {number} [size] of a click: steps up or down in the tree from what it takes by itself
@@ -70,17 +71,27 @@ export function isPositive(prompt) {
 
 /** @param {Prompt} prompt */
 export function isClick(prompt) {
-  return !prompt.box && !prompt.stroke && !prompt.leaves
+  return !prompt.box && !prompt.stroke && !prompt.leaves && !isWords(prompt)
+}
+
+/**
+ * Whether it is yet to be looked for.
+ * @param {Prompt} prompt
+ */
+export function isWords(prompt) {
+  return prompt.words !== undefined
 }
 
 /** @param {Prompt} prompt */
 function formatPrompt(prompt) {
-  const { x, y, box, stroke, label = 1, size = 0, object } = prompt
+  const { x, y, box, stroke, words, label = 1, size = 0, object } = prompt
   const parts = box
     ? [`"box": [${box.join(', ')}]`]
     : stroke
       ? [`"stroke": [${stroke.map(([column, row]) => `[${column}, ${row}]`).join(', ')}]`]
-      : [`"x": ${x}`, `"y": ${y}`]
+      : words !== undefined
+        ? [`"words": ${JSON.stringify(words)}`]
+        : [`"x": ${x}`, `"y": ${y}`]
   parts.push(`"label": ${label ? 1 : 0}`)
   if (size) parts.push(`"size": ${size}`)
   if (object && objectOf(prompt) !== FIRST_OBJECT) parts.push(`"object": ${JSON.stringify(object)}`)
@@ -103,6 +114,7 @@ function isPrompt(prompt) {
     if (!Array.isArray(stroke) || !stroke.length) return false
     return stroke.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(Number.isFinite))
   }
+  if ('words' in prompt) return typeof prompt.words === 'string' && prompt.words.trim() !== '' && Boolean(label)
   return Number.isInteger(size) && Number.isFinite(prompt.x) && Number.isFinite(prompt.y)
 }
 
@@ -111,9 +123,10 @@ function isPrompt(prompt) {
  * @param {Prompt} prompt
  * @returns {Prompt}
  */
-function inWholePixels({ x, y, box, stroke, label = 1, size = 0, object }) {
+function inWholePixels({ x, y, box, stroke, words, label = 1, size = 0, object }) {
   const rest = object === undefined ? { label } : { label, object }
   if (box) return { ...rest, box: /** @type {any} */ (box.map(Math.floor)) }
   if (stroke) return { ...rest, stroke: stroke.map(([column, row]) => [Math.floor(column), Math.floor(row)]) }
+  if (words !== undefined) return { ...rest, words: words.trim() }
   return { ...rest, x: Math.floor(/** @type {number} */ (x)), y: Math.floor(/** @type {number} */ (y)), size }
 }

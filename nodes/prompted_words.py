@@ -1,0 +1,121 @@
+"""Words among the prompts of objects: looked for in the image, and a click put where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ..diffseg_core import InvalidSettingError, Segments
+from ..diffseg_core.naming.find_words import FoundWord, find_words
+from ..diffseg_core.naming.words import WordLine, parse_words
+from ..diffseg_core.prompting.prompts import Click, Prompt, Words
+from .choosing import warn
+from .comfy_conditioning import UNCONNECTED
+from .comfy_words import read_words
+from .object_prompts import Objects
+from .types import CapturedAttention
+
+Found = dict[str, FoundWord]  # by the text of the prompt
+
+
+def lines_of(objects: Iterable[Mapping[str, Sequence[Prompt]]]) -> dict[str, WordLine]:
+    """The words among prompts, each text once, as lines to look for.
+
+    Raises:
+        InvalidSettingError: words that cannot be read, or that are not one line to look for.
+    """
+    return {text: _line(text) for prompts_of in objects for text in _texts(prompts_of)}
+
+
+def look_for(
+    lines: Mapping[str, WordLine],
+    segments: Segments,
+    image_index: int,
+    attention: CapturedAttention | None,
+    model: Any,
+    clip: Any,
+) -> Found:
+    """Look for words in one image, all at once: they compete for its places.
+
+    Args:
+        lines: as of `lines_of`; of none, nothing is needed and nothing done.
+        segments: with a hierarchy.
+        image_index: of the image.
+        attention: that the segments come from, None where none is connected.
+        model: that the attention was captured from.
+        clip: of the model, or `UNCONNECTED`.
+
+    Raises:
+        InvalidSettingError: something is not connected, or attention of other images; further what
+            `read_words` raises.
+    """
+    if not lines:
+        return {}
+    plugs = {"attention": attention, "model": model, "clip": None if clip is UNCONNECTED else True}
+    missing = [name for name, plug in plugs.items() if plug is None]
+    if attention is None or missing:
+        raise InvalidSettingError(
+            f"Expected attention, model and clip to look for {_quoted(lines)}, got no "
+            f"{' and no '.join(missing)}. Connect the attention of DiffSeg Capture Attention, and the model "
+            "and clip of the checkpoint."
+        )
+    if attention.image_size != segments.image_size:
+        raise InvalidSettingError(
+            f"Expected attention of the images that the segments are of, {segments.image_size}, got that "
+            f"of {attention.image_size}. Connect the attention that the segments come from."
+        )
+    every = tuple(dict.fromkeys(lines.values()))
+    found = find_words(segments, attention.maps, read_words(model, clip, attention, every))
+    by_line = dict(zip(every, found.found[image_index], strict=True))
+    for text, line in lines.items():
+        if not _is_click(by_line[line]):
+            warn(f"{text!r} was not found in image {image_index}, best score {by_line[line].score:.2f}.")
+    return {text: by_line[line] for text, line in lines.items()}
+
+
+def with_clicks(objects: Mapping[str, Sequence[Prompt]], found: Found) -> Objects:
+    """The prompts with a click for each of the words that were found, and without the others."""
+    clicked = {name: tuple(_clicks(prompts, found)) for name, prompts in objects.items()}
+    return {name: prompts for name, prompts in clicked.items() if prompts}
+
+
+def words_view(found: Found) -> list[dict[str, Any]]:
+    """What the picker is told of each of the words, see `web/PROTOCOL.md`."""
+    return [
+        {
+            "text": text,
+            "found": _is_click(word),
+            "score": round(word.score, 4),
+            **(word.place._asdict() if word.place else {}),
+        }
+        for text, word in found.items()
+    ]
+
+
+def _texts(objects: Mapping[str, Sequence[Prompt]]) -> Iterator[str]:
+    return (each.text for prompts in objects.values() for each in prompts if isinstance(each, Words))
+
+
+def _line(text: str) -> WordLine:
+    lines = parse_words(text)
+    if len(lines) != 1 or lines[0].is_distractor:
+        raise InvalidSettingError(
+            f"Expected the words of a prompt as one line to look for, such as 'cup, mug', got {text!r:.60}."
+        )
+    return lines[0]
+
+
+def _is_click(word: FoundWord) -> bool:
+    return word.found and word.place is not None
+
+
+def _clicks(prompts: Sequence[Prompt], found: Found) -> Iterator[Prompt]:
+    for prompt in prompts:
+        if not isinstance(prompt, Words):
+            yield prompt
+        elif (place := found[prompt.text].place) is not None and found[prompt.text].found:
+            yield Click(place)
+
+
+def _quoted(texts: Iterable[str]) -> str:
+    return " and ".join(repr(text) for text in texts)

@@ -1,0 +1,181 @@
+"""Words among the prompts of DiffSeg Select Segments, by a small model's own text encoder and attention."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from word_clips import word_clip
+
+SIDE = 128
+FOUND, MISSED = "sky", "moon"  # by this model, in this photograph
+
+
+@pytest.fixture(scope="module")
+def clip():
+    """The CLIP of the small SD 1.x."""
+    return word_clip("SD 1")
+
+
+@pytest.fixture
+def photograph(pack) -> torch.Tensor:
+    """The demo model's, twice, the second time mirrored."""
+    with Image.open(pack.nodes.demo_model.FOLDER / "photograph.jpg") as image:
+        pixels = torch.from_numpy(np.asarray(image.convert("RGB").resize((SIDE, SIDE))) / 255.0).float()
+    return torch.stack((pixels, pixels.flip(1)))
+
+
+@pytest.fixture
+def model(make_model):
+    """The small SD 1.x with attention to text that is not nearly even, as random weights have it."""
+    patcher = make_model("sd1")
+    for name, weight in patcher.model.diffusion_model.named_parameters():
+        if ".attn2.to_q." in name or ".attn2.to_k." in name:
+            weight.data.mul_(16.0)
+    return patcher
+
+
+@pytest.fixture
+def attention(run_capture, model, sd1, photograph):
+    """Of the small model, with its queries to the text."""
+    return run_capture(model=model, vae=sd1.vae, image=photograph)
+
+
+@pytest.fixture
+def nested(pack, attention, photograph):
+    return pack.diffseg_core.segment_nested(attention.maps, photograph, number=6)
+
+
+@pytest.fixture
+def select(pack, nested, photograph, attention, model, clip):
+    def run(prompts: Any = (), image_index: int = 0, **inputs: Any) -> Any:
+        plugs = {"attention": attention, "model": model, "clip": clip}
+        inputs = {"image": photograph, "mode": "object", **plugs, **inputs}
+        return pack.nodes.select.DiffSegSelect.execute(
+            nested, json.dumps(prompts), False, image_index, **inputs
+        )
+
+    return run
+
+
+@pytest.fixture
+def looked_for(pack, nested, attention, model, clip):
+    """What the words of these lines are found to be, in each image, by the steps of DiffSeg Find by Words."""
+
+    def run(*lines: str) -> Any:
+        naming = pack.diffseg_core.naming
+        words = naming.words.parse_words("\n".join(lines))
+        read = pack.nodes.comfy_words.read_words(model, clip, attention, words)
+        return naming.find_words.find_words(nested, attention.maps, read).found
+
+    return run
+
+
+def told(output: Any, image_index: int = 0) -> Any:
+    """What the picker is told of words."""
+    (view,) = output.ui["diffseg_view"]
+    return view["pictures"][str(image_index)].get("words")
+
+
+@pytest.mark.parametrize("image_index", [0, 1])
+def test_words_are_the_click_where_they_are_found(select, looked_for, image_index):
+    (word,) = looked_for(FOUND)[image_index]
+    assert word.found
+    by_words = select([{"words": FOUND, "object": "heaven"}], image_index)
+    by_click = select([{**word.place._asdict(), "object": "heaven"}], image_index)
+    for ours, expected in zip(by_words.args[:3], by_click.args[:3], strict=True):
+        assert torch.equal(ours, expected)
+    assert by_words.args[0].any()
+    assert by_words.args[3].names == by_click.args[3].names
+    assert by_words.args[3].names[image_index] == ("heaven",)
+    expected = {"text": FOUND, "found": True, "score": round(word.score, 4), **word.place._asdict()}
+    assert told(by_words, image_index) == [expected]
+    assert told(by_click, image_index) is None
+
+
+def test_what_is_not_found_is_no_object_and_is_said(select, looked_for, caplog):
+    (word,) = looked_for(MISSED)[0]
+    assert not word.found
+    output = select([{"words": MISSED, "object": "moon"}])
+    assert not output.args[0].any()
+    assert output.args[3].counts == [0, 0]
+    assert f"'{MISSED}' was not found in image 0, best score {word.score:.2f}" in caplog.text
+    assert [(each["text"], each["found"]) for each in told(output)] == [(MISSED, False)]
+
+
+def test_other_prompts_of_the_object_stay(select, looked_for):
+    click = {"x": 20, "y": 90, "label": 0, "object": "heaven"}
+    (word,) = looked_for(FOUND)[0]
+    by_words = select([{"words": FOUND, "object": "heaven"}, click])
+    by_click = select([{**word.place._asdict(), "object": "heaven"}, click])
+    assert torch.equal(by_words.args[0], by_click.args[0])
+    missed = select([{"words": MISSED, "object": "heaven"}, {**click, "label": 1}])
+    assert torch.equal(missed.args[0], select([{**click, "label": 1}]).args[0])
+
+
+def test_words_that_are_looked_for_together_compete(select, looked_for):
+    together = looked_for(FOUND, "tree, bush")[0]
+    prompts = [{"words": FOUND, "object": "a"}, {"words": "tree, bush"}, {"words": FOUND, "object": "b"}]
+    words = told(select(prompts))
+    assert [each["text"] for each in words] == [FOUND, "tree, bush"]
+    assert [each["score"] for each in words] == [round(each.score, 4) for each in together]
+    assert words[0]["score"] != round(looked_for(FOUND)[0][0].score, 4)
+
+
+def test_two_texts_that_begin_with_one_word_are_two(select):
+    words = told(select([{"words": "tree"}, {"words": "tree, bush", "object": "b"}]))
+    assert [each["text"] for each in words] == ["tree", "tree, bush"]
+
+
+def test_words_of_another_node_reach_the_picker_as_clicks(select, looked_for):
+    (word,) = looked_for(FOUND)[0]
+    output = select(more_points=json.dumps([{"words": FOUND, "object": "heaven"}]))
+    (view,) = output.ui["diffseg_view"]
+    click = {**word.place._asdict(), "size": 0, "label": 1, "object": "heaven"}
+    assert view["more_prompts"] == [click]
+    assert output.args[0].any()
+
+
+@pytest.mark.parametrize(
+    "missing", [["attention"], ["clip"], ["model", "clip"], ["attention", "model", "clip"]]
+)
+def test_what_is_not_connected_is_said(pack, select, missing):
+    left_out = {"attention": None, "model": None, "clip": pack.nodes.comfy_conditioning.UNCONNECTED}
+    named = "got no " + " and no ".join(missing)
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"look for 'sky', {named}. Connect"):
+        select([{"words": "sky"}], **{name: left_out[name] for name in missing})
+
+
+def test_without_words_nothing_is_read(select):
+    click = [{"x": 20, "y": 90}]
+    untouched = select(click, attention=None, model=None)
+    assert torch.equal(untouched.args[0], select(click, model="no model", clip="no clip").args[0])
+
+
+def test_attention_of_other_images_is_refused(pack, select, attention):
+    core = pack.diffseg_core
+    other = pack.nodes.types.CapturedAttention(attention.maps, core.GridSize(SIDE, 2 * SIDE))
+    with pytest.raises(core.InvalidSettingError, match="Connect the attention that the segments come from"):
+        select([{"words": FOUND}], attention=other)
+
+
+@pytest.mark.parametrize(
+    ("points", "mode", "said"),
+    [
+        ([{"words": "cup, mug"}], "object", None),
+        ([{"words": "cup"}], "segments", "words are for the mode object"),
+        ([{"words": "!hand"}], "object", "Expected"),
+        ([{"words": "cup\ntable"}], "object", "one line to look for"),
+        ([{"words": "(cup:lots)"}], "object", "lots"),
+        ([{"words": "hand", "label": 0}], "object", "label of 1"),
+    ],
+)
+def test_words_are_refused_before_anything_runs(pack, points, mode, said):
+    node = pack.nodes.select.DiffSegSelect
+    for inputs in ({"points": json.dumps(points)}, {"more_points": json.dumps(points)}):
+        answer = node.validate_inputs(**inputs, mode=mode)
+        assert answer is True if said is None else said in answer

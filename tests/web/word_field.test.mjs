@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { ObjectMode } from '../../web/picker/object_mode.mjs'
+import { isFound, nameOf } from '../../web/picker/word_field.mjs'
+
+/** @param {string} text */
+function objects(text) {
+  const mode = new ObjectMode()
+  mode.read(text, [])
+  return mode
+}
+
+test('an object is called by the first of its words', () => {
+  const names = { cup: 'cup', 'cup, mug': 'cup', '(cup:1.3), mug': 'cup', '(red cup)': 'red cup', '\\(x\\)': '(x)', '杯子': '杯子' }
+  for (const [text, name] of Object.entries(names)) assert.equal(nameOf(text), name)
+})
+
+test('words name an object that has no prompt and no name of its own', () => {
+  const mode = objects('[]')
+  assert.deepEqual(JSON.parse(mode.withWords('cup, mug', 'cup')), [{ words: 'cup, mug', label: 1, object: 'cup' }])
+  assert.equal(mode.current, 'cup')
+})
+
+test('an object that was named and has no prompt keeps its name', () => {
+  const mode = objects('[{"x": 1, "y": 2}]')
+  mode.add()
+  mode.renamed('Object 2', 'mine')
+  const [, words] = JSON.parse(mode.withWords('cup', 'cup'))
+  assert.equal(words.object, 'mine')
+})
+
+test('an object with prompts is left alone, and another one begun', () => {
+  const mode = objects('[{"x": 1, "y": 2}]')
+  assert.deepEqual(JSON.parse(mode.withWords('cup', 'cup')).map(({ object }) => object), [undefined, 'cup'])
+})
+
+test('found words become clicks at their place in the order, others go, unknown ones wait', () => {
+  const mode = objects('[]')
+  const text = '[{"words": "cup", "object": "a"}, {"x": 1, "y": 2, "label": 0}, {"words": "moon"}, {"words": "later"}]'
+  const found = { cup: { text: 'cup', found: true, score: 0.9, x: 7, y: 8 }, moon: { text: 'moon', found: false, score: 0.2, x: 0, y: 0 } }
+  assert.deepEqual(JSON.parse(mode.withClicks(text, (words) => found[words])), [
+    { x: 7, y: 8, label: 1, object: 'a' },
+    { x: 1, y: 2, label: 0 },
+    { words: 'later', label: 1 }
+  ])
+  assert.equal(isFound({ text: 'cup', found: true, score: 1 }), false, 'an image without segments has no place')
+})
