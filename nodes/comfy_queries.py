@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,11 +13,12 @@ import torch
 from comfy.ldm.modules.attention import CrossAttention, SpatialTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample, UNetModel, Upsample
 
-from ..diffseg_core import AttentionAccumulator, CaptureError, GridSize
+from ..diffseg_core import AttentionAccumulator, GridSize
+from ..diffseg_core.attention.query_keeping import QueryKeeper
 from ..diffseg_core.attention.text import KeepQueries, Part, layers_for_text, worth_keeping
 
 HALF = 2  # bytes of a number in half precision
-OR_NONE = "or set keep_queries to none."
+ADVICE = "connect the model before that patch, or set keep_queries to automatic or none."
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,66 +88,54 @@ def kept_layers(
 
 @contextmanager
 def keeping_queries(
-    layers: list[CrossAttentionLayer], batch: int, accumulator: AttentionAccumulator
+    choose: Callable[[], list[CrossAttentionLayer]],
+    batch: int,
+    accumulator: AttentionAccumulator,
+    asked_for: bool,
 ) -> Iterator[None]:
-    """While open, one forward pass of the UNet hands the layers' queries to the accumulator.
+    """While open, one forward pass of the UNet hands some layers' queries to the accumulator.
 
     They are read behind the projection, whatever patches of others do to the rest of the layer, and nothing
     is changed.
 
     Args:
-        layers: whose.
+        choose: gives the layers. It is called when this is opened: ComfyUI has then loaded the model, and put
+            in place what patches exchange in it.
         batch: number of images.
         accumulator: keeps them.
+        asked_for: whether they must be kept; see `QueryKeeper`.
 
     Raises:
-        CaptureError: a layer ran again, with another batch or other tokens, or (at the end) not at all.
+        CaptureError: they must, and a layer ran again, with another batch or other tokens, or not at all.
     """
-    keeper = _Keeper(batch, list(layers), accumulator)
-    handles = []
-    try:
+    layers = choose()
+    keeper = QueryKeeper([each.name for each in layers], batch, accumulator, asked_for, ADVICE)
+    hooks = _Hooks(keeper)
+    with ExitStack() as afterwards:
         for module in dict.fromkeys(each.around for each in layers):
-            handles.append(module.register_forward_pre_hook(keeper.note_grid))
+            hook = module.register_forward_pre_hook(hooks.note_grid, with_kwargs=True)
+            afterwards.callback(hook.remove)
         for each in layers:
-            handles.append(each.attention.to_q.register_forward_hook(partial(keeper.keep, each)))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-    if keeper.pending:
-        raise CaptureError(
-            f"Expected the queries to the text of {len(layers)} layers, but {keeper.pending[0].name} did not "
-            f"run ({len(keeper.pending)} missing). A patch that replaces whole blocks, or a cache that skips "
-            f"them, does this: connect the model without it, {OR_NONE}"
-        )
+            projection = each.attention.to_q
+            if isinstance(projection, torch.nn.Module):  # a patch may have put a function there
+                hook = projection.register_forward_hook(partial(hooks.keep, each))
+                afterwards.callback(hook.remove)
+        with keeper.around():
+            yield
 
 
 @dataclass
-class _Keeper:
+class _Hooks:
     """What is done at the hooks. What a hook returned would replace what it saw: they return None."""
 
-    batch: int
-    pending: list[CrossAttentionLayer]
-    accumulator: AttentionAccumulator
+    keeper: QueryKeeper
     # Of the module that is running; patches may have shrunk it.
     grid: GridSize = field(default_factory=lambda: GridSize(0, 0))
 
-    def note_grid(self, module: Any, arguments: tuple[Any, ...]) -> None:
-        self.grid = GridSize(*arguments[0].shape[-2:])
+    def note_grid(self, module: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        x = arguments[0] if arguments else named["x"]
+        self.grid = GridSize(*x.shape[-2:])
 
     def keep(self, layer: CrossAttentionLayer, module: Any, arguments: Any, queries: torch.Tensor) -> None:
         comfy.model_management.throw_exception_if_processing_interrupted()
-        if queries.shape[:2] != (self.batch, self.grid.tokens):
-            raise CaptureError(
-                f"Expected queries to the text of {self.batch} image(s) of {self.grid.tokens} tokens "
-                f"({self.grid}) at {layer.name}, got {queries.shape[0]} of {queries.shape[1]}. A patch that "
-                "merges tokens or adds those of another image does this: connect the model before that "
-                f"patch, {OR_NONE}"
-            )
-        if layer not in self.pending:
-            raise CaptureError(
-                f"Expected the queries to the text at {layer.name} once, but they came again: a patch or "
-                f"wrapper runs the layer twice in a step. Connect the model before that patch, {OR_NONE}"
-            )
-        self.pending.remove(layer)
-        self.accumulator.keep_queries(layer.name, queries, layer.heads, self.grid)
+        self.keeper.keep(layer.name, queries, layer.heads, self.grid)

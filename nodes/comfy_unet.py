@@ -127,8 +127,12 @@ class UNetCapture:
         deepest = featured_layer(self.unet)
         if deepest is not None:
             clone.set_model_attn1_output_patch(_feature_patch(deepest, accumulator))
-        kept = kept_layers(self.unet, self.of_sdxl, grid, self.keep_queries)
-        queries = keeping_queries(kept, batch, accumulator)
+        queries = keeping_queries(
+            lambda: kept_layers(self.unet, self.of_sdxl, grid, self.keep_queries),
+            batch,
+            accumulator,
+            asked_for=self.keep_queries == "all",
+        )
         return _both(queries, _all_ran(layers, pending))
 
 

@@ -53,6 +53,9 @@ class PromptTokens:
     def places(self, encoders: Encoders, encoded: int) -> TokenPlaces:
         """Where the words lie in what was encoded.
 
+        Encoders whose tokens stand apart (SD3's CLIP and T5) count only if they know every word: what draws
+        the attention of two would not compare with what draws that of one.
+
         Args:
             encoders: of which the model's text is made; those that are not loaded are left out.
             encoded: number of tokens of the conditioning.
@@ -61,7 +64,7 @@ class PromptTokens:
             UnsupportedModelError: another number of tokens was encoded than these have.
             InvalidSettingError: a word without a token that says something.
         """
-        found: list[tuple[int, ...]] = [() for _ in self.pieces]
+        groups: list[list[tuple[int, ...]]] = []
         start = head = 0
         for together in encoders:
             loaded = [self.encoders[name] for name in together if name in self.encoders]
@@ -69,9 +72,12 @@ class PromptTokens:
                 continue
             length = min(each.length for each in loaded)  # ComfyUI cuts the longer ones off
             head = max(each.head for each in loaded)
-            for number, own in enumerate(zip(*(each.pieces for each in loaded), strict=True)):
-                inside = sorted({start + place for place in chain(*own) if place < length})
-                found[number] += tuple(inside)
+            groups.append(
+                [
+                    tuple(sorted({start + place for place in chain(*own) if place < length}))
+                    for own in zip(*(each.pieces for each in loaded), strict=True)
+                ]
+            )
             start += length
         cut = start - encoded
         if not start or cut not in (0, head):
@@ -79,7 +85,12 @@ class PromptTokens:
                 f"Expected {start} tokens of text from the text encoder, as its tokenizer counts, got "
                 f"{encoded} from {self.clip}. {OWN_CLIP}"
             )
+        knowing = [group for group in groups if self._knows_all(group)]
+        found = [tuple(chain(*own)) for own in zip(*(knowing or groups), strict=True)]
         return self._by_line([tuple(place - cut for place in places) for places in found])
+
+    def _knows_all(self, places: Sequence[tuple[int, ...]]) -> bool:
+        return all(own or not piece.is_content for piece, own in zip(self.pieces, places, strict=True))
 
     def _by_line(self, found: list[tuple[int, ...]]) -> TokenPlaces:
         lines: dict[int, list[tuple[int, ...]]] = {}

@@ -103,9 +103,9 @@ def _reader(
     if not queries:
         raise InvalidSettingError(
             "Expected queries to the text in the captured attention, got none. Capture again with "
-            "keep_queries set to automatic or all."
+            "keep_queries set to all, which keeps them or says why it cannot."
         )
-    projections = _key_projections(backbone.unet, queries)
+    _key_projections(backbone.unet, queries)
 
     def by_queries(conditioning: list[Any]) -> TextAttention:
         pixels = backbone.latent_pixels
@@ -113,7 +113,7 @@ def _reader(
         grid = GridSize(size.height // pixels, size.width // pixels)
         sigma = backbone.sigma(model, 0 if step is None else step.level)
         ((context, _),) = acting_conditioning(model, conditioning, sigma, grid)
-        return attention_to_text(queries, _keys(model, projections, context, on_layer))
+        return attention_to_text(queries, _keys(model, backbone.unet, queries, context, on_layer))
 
     return by_queries
 
@@ -142,12 +142,14 @@ def _key_projections(unet: UNetModel, queries: Sequence[LayerQueries]) -> dict[s
 
 def _keys(
     model: ModelPatcher,
-    projections: dict[str, torch.nn.Module],
+    unet: UNetModel,
+    queries: Sequence[LayerQueries],
     context: torch.Tensor,
     on_layer: Callable[[int, int], None],
 ) -> dict[str, torch.Tensor]:
     """The keys ``[1, T, heads·d]`` that the layers make of a text, by the model as ComfyUI loads it."""
     comfy.model_management.load_models_gpu([model])
+    projections = _key_projections(unet, queries)  # now that what patches exchange is in place
     text = comfy.model_management.cast_to_device(
         context, model.load_device, model.model.get_dtype_inference()
     )

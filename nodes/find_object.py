@@ -7,6 +7,7 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import find_objects, parse_objects, segment_nested
+from ..diffseg_core.prompting.prompts import without_words
 from .inputs import images_of_capture, refusal
 from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
@@ -66,11 +67,11 @@ class DiffSegObject(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, prompts: str | None = None) -> bool | str:
         """Refuse text that is no list of prompts before anything runs; a linked one is not known yet."""
-        return refusal(lambda: parse_objects(prompts or ""))
+        return refusal(lambda: without_words(parse_objects(prompts or "")))
 
     @classmethod
     def execute(cls, attention: CapturedAttention, image: torch.Tensor, prompts: str) -> io.NodeOutput:
-        objects = parse_objects(prompts)
+        objects = without_words(parse_objects(prompts))
         images = images_of_capture(image, attention)
         nested = segment_nested(
             attention.maps,

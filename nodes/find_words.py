@@ -16,7 +16,7 @@ from ..diffseg_core.naming.word_sheet import draw_word_sheet
 from ..diffseg_core.naming.words import parse_words
 from ..diffseg_core.output.label_map import draw_label_map
 from .comfy_words import read_words
-from .inputs import checked_images, refusal
+from .inputs import check_same_images, checked_images, refusal
 from .outputs import mask_batch
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
 
@@ -53,7 +53,7 @@ class DiffSegFindWords(io.ComfyNode):
                 ),
                 Attention.Input(
                     "attention",
-                    tooltip="From DiffSeg Capture Attention, with keep_queries automatic or all.",
+                    tooltip="From DiffSeg Capture Attention, whose keep_queries is automatic or all.",
                 ),
                 io.Model.Input("model", tooltip="The model that went into the capture. It is not changed."),
                 io.Clip.Input("clip", tooltip="The CLIP of the model: it reads the words."),
@@ -131,6 +131,7 @@ class DiffSegFindWords(io.ComfyNode):
     ) -> io.NodeOutput:
         """Read the words, and choose the segments that they mean."""
         lines = parse_words(words)
+        check_same_images(segments, attention)
         seen = None if image is None else checked_images(image)
         shown = draw_label_map(segments) if seen is None else matching_images(seen, segments)
         found = find_words(

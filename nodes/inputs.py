@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from comfy_api.latest import io
 
-from ..diffseg_core import DiffSegError, Images, as_images
+from ..diffseg_core import DiffSegError, Images, InvalidSettingError, Segments, as_images
 from ..diffseg_core.images import check_images
 from .types import CapturedAttention
 
@@ -38,6 +38,21 @@ def images_of_capture(image: torch.Tensor, attention: CapturedAttention) -> Imag
     images = checked_images(image)
     check_images(images, attention.maps.batch_size, attention.image_size, "attention")
     return images
+
+
+def check_same_images(segments: Segments, attention: CapturedAttention) -> None:
+    """Refuse attention of other images than the segments are of.
+
+    Raises:
+        InvalidSettingError: their sizes or numbers differ.
+    """
+    counts = (segments.batch_size, attention.maps.batch_size)
+    if attention.image_size != segments.image_size or counts[0] != counts[1]:
+        raise InvalidSettingError(
+            f"Expected attention of the images that the segments are of ({counts[0]} of "
+            f"{segments.image_size}), got that of {counts[1]} of {attention.image_size}. Connect the "
+            "attention that the segments come from."
+        )
 
 
 def image_index_input(tooltip: str) -> io.Int.Input:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..diffseg_core import InvalidSettingError, Segments
-from ..diffseg_core.naming.find_words import FoundWord, find_words
+from ..diffseg_core.naming.find_words import FoundWord, find_words_in
 from ..diffseg_core.naming.words import WordLine, parse_words
 from ..diffseg_core.prompting.prompts import Click, Prompt, Words
 from .choosing import warn
 from .comfy_conditioning import UNCONNECTED
 from .comfy_words import read_words
+from .inputs import check_same_images
 from .object_prompts import Objects
 from .types import CapturedAttention
 
@@ -59,14 +60,11 @@ def look_for(
             f"{' and no '.join(missing)}. Connect the attention of DiffSeg Capture Attention, and the model "
             "and clip of the checkpoint."
         )
-    if attention.image_size != segments.image_size:
-        raise InvalidSettingError(
-            f"Expected attention of the images that the segments are of, {segments.image_size}, got that "
-            f"of {attention.image_size}. Connect the attention that the segments come from."
-        )
+    check_same_images(segments, attention)
     every = tuple(dict.fromkeys(lines.values()))
-    found = find_words(segments, attention.maps, read_words(model, clip, attention, every))
-    by_line = dict(zip(every, found.found[image_index], strict=True))
+    words = read_words(model, clip, attention, every)
+    _, found = find_words_in(segments, attention.maps, words, image_index)
+    by_line = dict(zip(every, found, strict=True))
     for text, line in lines.items():
         if not _is_click(by_line[line]):
             warn(f"{text!r} was not found in image {image_index}, best score {by_line[line].score:.2f}.")

@@ -219,8 +219,9 @@ class DiffSegSelect(io.ComfyNode):
             opaque = opaque * alpha_of(seen, segments)[image_index].to(device)
         cutout = torch.cat([images[image_index].to(device), opaque[..., None]], dim=-1)
         view["pictures"] = picker_pictures(segments, image, seen, images, image_index)
-        if words:
-            view["pictures"][str(image_index)]["words"] = words
+        shown = view["pictures"][str(image_index)]
+        if words and "ids" in shown:
+            shown["words"] = words
         for files in view["pictures"].values():
             entries = (entry for entry in files.values() if isinstance(entry, dict))
             shown_files.note(cls._node_id(), entries)

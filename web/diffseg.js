@@ -6,8 +6,9 @@
 import { api } from '/scripts/api.js'
 import { app } from '/scripts/app.js'
 
-import { executionIds, lastOutput } from './picker/last_run.mjs'
+import { lastOutput } from './picker/last_run.mjs'
 import { Picker } from './picker/picker.mjs'
+import { runUpTo } from './picker/run_up_to.mjs'
 
 /** @typedef {import('/scripts/app.js').LGraphNode} LGraphNode */
 /** @typedef {import('./picker/picker.mjs').FileEntry} FileEntry */
@@ -15,7 +16,6 @@ import { Picker } from './picker/picker.mjs'
 
 const OUTPUT = 'diffseg_view'
 const SIZE = [400, 620]
-const ENDS = ['execution_success', 'execution_error', 'execution_interrupted'] // what the server says of a run
 let made = 0 // pickers
 
 const style = document.createElement('link')
@@ -94,11 +94,13 @@ function addPicker(node) {
   }
   passToGraph(picker.element)
   const { onExecuted, onConfigure, onConnectionsChange, onRemoved } = node
-  const ended = () => picker.endOfRun()
-  for (const event of ENDS) api.addEventListener(event, ended)
+  const heard = (/** @type {CustomEvent} */ { detail }) => {
+    if (detail?.exec_info?.queue_remaining === 0) picker.endOfRuns()
+  }
+  api.addEventListener('status', heard)
   node.onRemoved = function () {
     onRemoved?.call(this)
-    for (const event of ENDS) api.removeEventListener(event, ended)
+    api.removeEventListener('status', heard)
     picker.dispose()
   }
   node.onExecuted = function (output) {
@@ -107,7 +109,7 @@ function addPicker(node) {
   }
   node.onConnectionsChange = function (...values) {
     onConnectionsChange?.apply(this, values)
-    picker.refresh()
+    picker.reconnect()
   }
   node.onConfigure = function (data) {
     onConfigure?.call(this, data)
@@ -134,20 +136,6 @@ function passToGraph(element) {
     event.preventDefault()
     app.canvas.canvas.dispatchEvent(new PointerEvent(event.type, event))
   })
-}
-
-/**
- * Queue a run that ends with a node; where it is several, in subgraphs, with each of them.
- * @param {LGraphNode} node
- * @returns {Promise<boolean>} whether the server took it
- */
-async function runUpTo(node) {
-  try {
-    return await app.queuePrompt(0, 1, executionIds(node))
-  } catch (error) {
-    console.error(error)
-    return false
-  }
 }
 
 /**

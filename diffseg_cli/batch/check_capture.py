@@ -12,8 +12,8 @@ from diffseg_core.attention.diffusers_prompts import Prompt
 from diffseg_core.attention.diffusers_transformers import TRANSFORMERS
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.checking import trials
-from diffseg_core.checking.photographs import NAMES
 from diffseg_core.checking.results import CheckedModel
+from diffseg_core.checking.run import FAILURES
 from diffseg_core.checking.words import Way, names_of, other_names
 from diffseg_core.errors import DiffSegError
 from diffseg_core.naming.diffusers_words import EncodedWords, encode_words, read_words
@@ -37,7 +37,8 @@ class CheckCapture(Segmenter):
         base: the capture's other settings.
 
     Attributes:
-        no_words: why words cannot be read, as the end of a sentence; "" where they can.
+        no_words: why words cannot be read, as the end of a sentence; "" where they can. `encode_words` adds
+            what it could not encode.
 
     Raises:
         UnsupportedModelError, InvalidSettingError: as of `Segmenter`.
@@ -49,12 +50,20 @@ class CheckCapture(Segmenter):
         self._name = choice.model
         self._encoded: dict[tuple[WordLine, ...], EncodedWords] = {}
         self.no_words = "" if self.reads_words else NO_TEXT_ENCODER
+
+    def encode_words(self, photographs: Sequence[str]) -> None:
+        """Encode the words of some photographs, and let go of the text encoders.
+
+        Where that fails, `no_words` says why: the rest can be checked all the same.
+        """
         try:
             if self.reads_words:
-                for lines in (lines for name in NAMES for lines in (names_of(name), other_names(name))):
+                for lines in (each for name in photographs for each in (names_of(name), other_names(name))):
                     self._encoded[lines] = encode_words(self._pipeline, lines)
-        except DiffSegError as error:  # the rest can be checked all the same
+        except DiffSegError as error:
             self.no_words = str(error)
+        except FAILURES as error:
+            self.no_words = f"{type(error).__name__}: {error}"
         let_go_of_text_encoders(self._pipeline)
 
     def __call__(self, image: torch.Tensor, settings: trials.CaptureSettings) -> AttentionMaps:
@@ -69,7 +78,7 @@ class CheckCapture(Segmenter):
         lines: Sequence[WordLine],
         way: Way,
     ) -> WordAttention:
-        """Read the words of a check in an image that was captured, as a `WordReader`.
+        """Read words that are encoded in an image that was captured, as a `WordReader`.
 
         Raises:
             InvalidSettingError, CaptureError: as of `read_words`.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from diffseg_core.errors import InvalidSettingError
-from diffseg_core.prompting.prompts import Prompt, parse_objects
+from diffseg_core.prompting.prompts import Prompt, parse_objects, without_words
 
 
-def read_prompts(folder: Path, name: str) -> dict[str, tuple[Prompt, ...]]:
+def read_prompts(folder: Path, name: str) -> Mapping[str, tuple[Prompt, ...]]:
     """The prompts of each object of an image, by its name.
 
     Args:
@@ -16,7 +17,7 @@ def read_prompts(folder: Path, name: str) -> dict[str, tuple[Prompt, ...]]:
         name: of the image in its run; a "/" in it is a folder.
 
     Raises:
-        InvalidSettingError: there is no such file, or it holds something else.
+        InvalidSettingError: there is no such file, or it holds something else, or words.
     """
     path = folder / f"{name}.json"
     try:
@@ -26,7 +27,7 @@ def read_prompts(folder: Path, name: str) -> dict[str, tuple[Prompt, ...]]:
             f"Expected the prompts of the image in {path}, which cannot be read: {error}."
         ) from error
     try:
-        objects = parse_objects(text)
+        objects = without_words(parse_objects(text))
     except InvalidSettingError as error:
         raise InvalidSettingError(f"{path}: {error}") from None
     if not objects:

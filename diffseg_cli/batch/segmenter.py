@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from diffseg_core.attention.diffusers_capture import Pipeline
     from diffseg_core.images import ImageLike
     from diffseg_core.prompting.prompts import Prompt
+
+KEPT_WORDS = 16
+"""How many lists of words are kept as they were encoded; of T5-XXL one takes some 8 MB."""
 
 
 class Segmenter:
@@ -70,6 +74,8 @@ class Segmenter:
         self._reads_words = has_text_encoders(self._pipeline, encoding) and bool(words or further_words)
         if words:
             check_text_encoders(self._pipeline, encoding)
+        # The text encoders run once for words that many images are read with.
+        self._encode = lru_cache(KEPT_WORDS)(partial(encode_words, self._pipeline))
         self._words: EncodedWords | None = encode_words(self._pipeline, words) if words else None
         self._prompt = _empty_prompt(self._pipeline)
         if not further_words:
@@ -119,8 +125,9 @@ class Segmenter:
             InvalidSettingError: other words, or more than the text encoders read.
             CaptureError: the attention did not arrive as expected.
         """
-        known = self._words if self._words is not None and self._words.lines == tuple(lines) else None
-        return read_words(self._pipeline, maps, lines, known)
+        wanted = tuple(lines)
+        known = self._words if self._words is not None and self._words.lines == wanted else None
+        return read_words(self._pipeline, maps, wanted, known or self._encode(wanted))
 
     def find_words(self, image: ImageLike, settings: SegmentSettings, words: WordSearch) -> FoundWords:
         """Capture, segment, and find what the words mean: segments of the image's size with their names.

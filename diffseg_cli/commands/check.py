@@ -114,6 +114,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.limit is not None:
         plan = replace(plan, photographs=plan.photographs[: args.limit], is_quick=True)
+    capture.encode_words(plan.photographs)
     progress = _Progress()
     check = Check(
         capture,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import fields
 from pathlib import Path
 
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.naming.words import SEPARATORS
 
-from ..batch.settings import DEMO, WordSearch, WordSettings
+from ..batch.settings import DEMO, MergeSettings, WordSearch, WordSettings
 from .options import add_number, as_options, only_given
 
 
@@ -20,8 +21,9 @@ def add_word_options(parser: argparse.ArgumentParser) -> None:
         "--words",
         metavar="WORDS",
         help="find what these mean in each image, by the model's own attention to text: classes as in \"cup, "
-        'table", words of one class as in "cup|mug, table", !hand for what is never chosen; or a file (.txt) '
-        "with a line for each class and commas between words of one class",
+        'table", words of one class as in "cup|mug, table", !hand for what is never chosen, (cup:1.3) for a '
+        "word's weight, which Qwen-Image leaves out; or a file (.txt) with a line for each class and commas "
+        "between words of one class",
     )
     add_word_settings(group)
 
@@ -50,8 +52,8 @@ def word_search(args: argparse.Namespace) -> WordSearch | None:
     """What is looked for by words; None where none are given.
 
     Raises:
-        InvalidSettingError: words that cannot be read, settings of words without any, or words for a model
-            that cannot read them.
+        InvalidSettingError: words that cannot be read, settings of words without any, words for a model
+            that cannot read them, or together with settings of segments that they have no use for.
     """
     if args.words is None:
         given = only_given({name: getattr(args, name) for name in ("words_threshold", "background_offset")})
@@ -63,17 +65,32 @@ def word_search(args: argparse.Namespace) -> WordSearch | None:
             "Expected a model with a text encoder together with --words, got the demo model, which has none. "
             "Choose one of Stable Diffusion, SDXL, SD3, Flux.1 or Qwen-Image with --model."
         )
+    names = [each.name for each in fields(MergeSettings)] + ["granularity", "height"]
+    given = only_given({name: getattr(args, name) for name in names})
+    if given:
+        raise InvalidSettingError(
+            f"Expected --words alone, got {as_options(given)} too: words take parts of a hierarchy, however "
+            "it is cut. Leave one of them out."
+        )
     return WordSearch(_in_lines(args.words), word_settings(args))
+
+
+def _is_one_entry(given: str) -> bool:
+    """Whether it cannot be several words, the last of which ends in .txt."""
+    return re.search(SEPARATORS, given) is None and "|" not in given
 
 
 def _in_lines(given: str) -> str:
     """A class in each line: where there is one line alone, commas stand between classes, | within them."""
-    path = Path(given)
-    if path.suffix.lower() == ".txt" and path.is_file():
+    if given.lower().endswith(".txt") and "\n" not in given:
         try:
-            return path.read_text(encoding="utf-8-sig")
-        except (OSError, ValueError) as error:
-            raise InvalidSettingError(f"Expected words in {given}, which cannot be read: {error}.") from error
+            path = Path(given).expanduser()
+            if path.is_file() or _is_one_entry(given):
+                return path.read_text(encoding="utf-8-sig")
+        except (OSError, ValueError, RuntimeError) as error:  # the last of an unknown home
+            raise InvalidSettingError(
+                f"Expected words in the file {given}, which cannot be read: {error}."
+            ) from error
     if "\n" in given:
         return given
     return re.sub(SEPARATORS, "\n", given).replace("|", ",")

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from skimage.color import rgb2lab
 
 from diffseg_core.attention.maps import AttentionMaps
-from diffseg_core.errors import InvalidSettingError
 from diffseg_core.grid import GridSize
 from diffseg_core.merging.kmeans import kmeans
 from diffseg_core.merging.suppression import suppress
+from diffseg_core.naming.diffusers_tokens import TooManyWordsError
 from diffseg_core.naming.words import WordAttention, WordLine
 
 from ..batch.segmenter import Segmenter, segment_maps
@@ -45,7 +45,7 @@ class SharedCapture:
         self._segmenter = segmenter
         self._image: AnnotatedImage | None = None
         self._maps: AttentionMaps | None = None
-        self._refused: dict[tuple[WordLine, ...], InvalidSettingError] = {}
+        self._refused: dict[tuple[WordLine, ...], TooManyWordsError] = {}
 
     def of(self, image: AnnotatedImage) -> AttentionMaps:
         """The attention of this image; the one before is given up."""
@@ -59,13 +59,13 @@ class SharedCapture:
         """What this image's places attend to in words.
 
         Raises:
-            InvalidSettingError: more words than the model takes at once.
+            TooManyWordsError: more words than the model takes at once.
         """
         if tuple(lines) in self._refused:  # the same list for every image: its tokenizer would warn each time
             raise self._refused[tuple(lines)]
         try:
             return self._segmenter.read_words(self.of(image), lines)
-        except InvalidSettingError as error:
+        except TooManyWordsError as error:
             self._refused[tuple(lines)] = error.with_traceback(None)  # which would keep the tensors
             raise
 

@@ -34,7 +34,7 @@ from .attention_methods import SharedCapture
 from .datasets import open_dataset
 from .earlier_names import method_today
 from .human_agreement import measure_human_agreement
-from .measures import NAMED, measure
+from .measures import measure
 from .method_choices import MethodChoice
 from .methods import make_methods, tree_settings
 from .records import ImageRecord, RecordFolder
@@ -163,9 +163,8 @@ class EvaluationWorker:
             labels = by_name[choice.name].segment(image)
             elapsed = (time.perf_counter() - start) / len(labels)
             seconds[choice.name] = elapsed + (shared if choice.needs_model else 0.0)
-            named = {NAMED: True} if choice.is_by_words else {}
             rows[choice.name] = {
-                setting: {**measure(image, found, self._dataset.measures), **named}
+                setting: measure(image, found, self._dataset.measures, choice.is_by_words)
                 for setting, found in labels.items()
             }
         size = (image.pixels.height, image.pixels.width)

@@ -28,14 +28,17 @@ NAMED = "named"
 """The key of a record whose segments' numbers are those of classes."""
 
 
-def measure(image: AnnotatedImage, labels: Labels, groups: frozenset[Measure]) -> dict[str, Any]:
+def measure(
+    image: AnnotatedImage, labels: Labels, groups: frozenset[Measure], named: bool = False
+) -> dict[str, Any]:
     """Measure one segmentation of one image.
 
     Args:
         image: with the annotations that the groups need.
         labels: integers from 0 up, ``[H, W]`` of the image's size. Labels larger than the number of pixels
-            cannot have been counted from 0; they are replaced by their ranks.
+            cannot have been counted from 0; they are replaced by their ranks, unless they are classes.
         groups: what to measure.
+        named: whether the labels are classes, which the record then tells under `NAMED`.
 
     Returns:
         What JSON can hold; null where nothing is annotated that could be measured:
@@ -55,9 +58,9 @@ def measure(image: AnnotatedImage, labels: Labels, groups: frozenset[Measure]) -
     """
     check_labels(labels, (image.pixels.height, image.pixels.width))
     names, ranks = np.unique(labels, return_inverse=True)
-    if names[-1] >= labels.size:
+    if names[-1] >= labels.size and not named:
         labels = ranks.reshape(labels.shape)
-    record: dict[str, Any] = {"segments": len(names)}
+    record: dict[str, Any] = {"segments": len(names), **({NAMED: True} if named else {})}
     if groups & {"classes", "background"}:
         if image.classes is None:
             raise _not_annotated(image, "classes")

@@ -82,7 +82,7 @@ class Results:
 
         Where the first method is one by words, that of the classes by name.
         """
-        first = next(iter(self.rows.values()))
+        first = next(iter(self.rows.values())) if self.records else {}
         if MEAN_IOU_NAMED in first and not math.isnan(first[MEAN_IOU_NAMED].overall):
             return MEAN_IOU_NAMED
         for group, metric in (("classes", "mean_iou"), ("background", "mean_iou_background")):

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 
 from diffseg_core.attention.text import TextAttention
-from diffseg_core.errors import InvalidSettingError
 from diffseg_core.images import as_images
+from diffseg_core.naming.diffusers_tokens import TooManyWordsError
 from diffseg_core.naming.find_words import find_words
 from diffseg_core.naming.words import TokenPlaces, WordAttention, WordLine
 
@@ -90,15 +90,15 @@ def read_in_parts(read: Read, lines: Sequence[WordLine]) -> WordAttention:
     competes with every other.
 
     Args:
-        read: refuses too many words by an `InvalidSettingError`.
+        read: refuses too many words by a `TooManyWordsError`.
         lines: at least one.
 
     Raises:
-        InvalidSettingError: of one line that is refused alone.
+        TooManyWordsError: one line has too many.
     """
     try:
         return read(lines)
-    except InvalidSettingError:
+    except TooManyWordsError:
         if len(lines) == 1:
             raise
     middle = (len(lines) + 1) // 2

@@ -124,6 +124,10 @@ class AttentionAccumulator:
             )
         self._queries.append(LayerQueries(layer, grid, heads, _in_half_precision(queries)))
 
+    def drop_queries(self) -> None:
+        """Keep none of the queries."""
+        self._queries.clear()
+
     def _gathered(
         self, query: torch.Tensor, key: torch.Tensor, grid: GridSize
     ) -> Iterator[tuple[int, slice, slice, torch.Tensor]]:

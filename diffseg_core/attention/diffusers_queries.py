@@ -10,14 +10,15 @@ from typing import Any
 
 import torch
 
-from ..errors import CaptureError
+from ..errors import CaptureError, UnsupportedModelError
 from ..grid import GridSize
 from .accumulator import AttentionAccumulator
+from .query_keeping import QueryKeeper
 from .text import KeepQueries, Part, layers_for_text, worth_keeping
 
 HALF = 2  # bytes of a number in half precision
 PARTS: dict[str, Part] = {"down_blocks": "down", "mid_block": "middle", "up_blocks": "up"}  # as they run
-INSTEAD = 'pass the pipeline without it, or set keep_queries to "none"'
+ADVICE = 'pass the pipeline without it, or set keep_queries to "automatic" or "none".'
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,13 @@ def text_keys(unet: Any, names: Sequence[str], text: torch.Tensor) -> dict[str, 
 
     Raises:
         CaptureError: the UNet has no such layer.
+        UnsupportedModelError: a UNet that projects the text before its layers see it.
     """
+    if _projects_text(unet):
+        raise UnsupportedModelError(
+            "Expected a UNet whose layers attend to the text encoder's own embeddings, got one that projects "
+            "them first, as Kolors does. Words cannot be read with it: choose Stable Diffusion or SDXL."
+        )
     keys = {}
     for name in names:
         try:
@@ -100,9 +107,22 @@ def text_keys(unet: Any, names: Sequence[str], text: torch.Tensor) -> dict[str, 
     return keys
 
 
+def _projects_text(unet: Any) -> bool:
+    """Whether the text is projected first; that of an IP-Adapter is of its images alone."""
+    if getattr(unet, "text_encoder_hid_proj", None) is not None:
+        return True
+    if getattr(unet, "encoder_hid_proj", None) is None:
+        return False
+    return bool(unet.config.encoder_hid_dim_type != "ip_image_proj")
+
+
 @contextmanager
 def keeping_queries(
-    layers: list[CrossAttentionLayer], batch: int, latent: GridSize, accumulator: AttentionAccumulator
+    layers: list[CrossAttentionLayer],
+    batch: int,
+    latent: GridSize,
+    accumulator: AttentionAccumulator,
+    asked_for: bool,
 ) -> Iterator[None]:
     """While open, one forward pass of the UNet hands the layers' queries to the accumulator.
 
@@ -113,45 +133,26 @@ def keeping_queries(
         batch: number of images.
         latent: its height and width.
         accumulator: keeps them.
+        asked_for: whether they must be kept; see `QueryKeeper`.
 
     Raises:
-        CaptureError: a layer ran again, with another batch or other tokens, or (at the end) not at all.
+        CaptureError: they must, and a layer ran again, with another batch or other tokens, or not at all.
     """
-    pending = list(layers)
+    keeper = QueryKeeper([each.name for each in layers], batch, accumulator, asked_for, ADVICE)
     with ExitStack() as afterwards:
         for layer in layers:
-            hook = _keep(layer, batch, layer.grid(latent), pending, accumulator)
+            hook = _keep(layer, layer.grid(latent), keeper)
             afterwards.callback(layer.attention.to_q.register_forward_hook(hook).remove)
-        yield
-    if pending:
-        raise CaptureError(
-            f"Expected the queries to the text of {len(layers)} layers, but {pending[0].name} did not run "
-            f"({len(pending)} missing). A cache that skips blocks does this: {INSTEAD}."
-        )
+        with keeper.around():
+            yield
 
 
 def _keep(
-    layer: CrossAttentionLayer,
-    batch: int,
-    grid: GridSize,
-    pending: list[CrossAttentionLayer],
-    accumulator: AttentionAccumulator,
+    layer: CrossAttentionLayer, grid: GridSize, keeper: QueryKeeper
 ) -> Callable[[Any, Any, torch.Tensor], None]:
     """A hook behind a layer's projection of queries. What it returned would replace them: it returns None."""
 
     def keep(module: Any, arguments: Any, queries: torch.Tensor) -> None:
-        if layer not in pending:
-            raise CaptureError(
-                f"Expected the queries to the text at {layer.name} once, but they came again. What runs a "
-                f"layer more than once a step does this: {INSTEAD}."
-            )
-        if queries.shape[:2] != (batch, grid.tokens):
-            raise CaptureError(
-                f"Expected queries to the text of {batch} image(s) of {grid.tokens} tokens ({grid}) at "
-                f"{layer.name}, got {queries.shape[0]} of {queries.shape[1]}. What merges tokens does this: "
-                f"{INSTEAD}."
-            )
-        pending.remove(layer)
-        accumulator.keep_queries(layer.name, queries, layer.attention.heads, grid)
+        keeper.keep(layer.name, queries, layer.attention.heads, grid)
 
     return keep

@@ -98,7 +98,7 @@ class UNetCapture:
         kept = kept_layers(self.model, self.is_xl, latent, self.keep_queries)
         with (
             _capturing(self.model, self.resolutions, accumulator),
-            keeping_queries(kept, batch, latent, accumulator),
+            keeping_queries(kept, batch, latent, accumulator, self.keep_queries == "all"),
         ):
             self.model(
                 latents.to(dtype),

@@ -115,7 +115,8 @@ def attention_to_text(queries: Sequence[LayerQueries], keys: Mapping[str, torch.
     """The cross-attention that kept queries pay to a text: softmax over **all** of its tokens.
 
     Layers of one resolution are averaged; of two, the coarser one counts 0.7 and the finer 0.3 (iSeg's
-    weights of 16² and 32²), of more the two coarsest. The result is on the finest grid, resized bilinearly.
+    weights of 16² and 32²). Of more, as where a patch shrinks a layer, all but the finest share the 0.7 by
+    their layers. The result is on the finest grid, resized bilinearly.
 
     Args:
         queries: as a capture keeps them.
@@ -127,7 +128,7 @@ def attention_to_text(queries: Sequence[LayerQueries], keys: Mapping[str, torch.
     if not queries:
         raise CaptureError(
             "Expected queries to the text in the captured attention, got none. Capture again with "
-            "keep_queries set to automatic or all."
+            "keep_queries set to all, which keeps them or says why it cannot."
         )
     sums: dict[GridSize, torch.Tensor] = {}
     layers: dict[GridSize, int] = {}
@@ -137,13 +138,11 @@ def attention_to_text(queries: Sequence[LayerQueries], keys: Mapping[str, torch.
             raise CaptureError(f"Expected keys of the text for {each.layer}, got none.")
         sums[each.grid] = mean if each.grid not in sums else sums[each.grid].add_(mean)
         layers[each.grid] = layers.get(each.grid, 0) + 1
-    grids = sorted(sums, key=lambda grid: grid.tokens)[:2]
-    weights = [1.0] if len(grids) == 1 else [COARSE, 1.0 - COARSE]
-    finest = grids[-1]
-    maps = [
-        resized(sums[grid] / layers[grid], grid, finest) * weight
-        for grid, weight in zip(grids, weights, strict=True)
-    ]
+    finest, *others = sorted(sums, key=lambda grid: -grid.tokens)
+    coarse = COARSE if others else 0.0
+    weights = {grid: coarse * layers[grid] / sum(layers[other] for other in others) for grid in others}
+    weights[finest] = 1.0 - coarse
+    maps = [resized(sums[grid] / layers[grid], grid, finest) * weight for grid, weight in weights.items()]
     return TextAttention(finest, torch.stack(maps).sum(0))
 
 

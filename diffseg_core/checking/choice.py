@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
+from .differences import clearly_above
 from .measures import Measures
 from .results import CheckResults, TrialResult
 from .trials import Method, Trial
@@ -72,9 +71,7 @@ def beats(model: Mapping[str, Measures], colours: Mapping[str, Measures]) -> boo
     """
     if not model.keys() <= colours.keys():
         return None
-    differences = np.array([model[name].score - colours[name].score for name in model])
-    error = differences.std(ddof=1) / np.sqrt(len(differences)) if len(differences) > 1 else 0.0
-    return bool(differences.mean() > max(MARGIN, ERRORS * error))
+    return clearly_above([model[name].score - colours[name].score for name in model], MARGIN, ERRORS)
 
 
 def _best(results: Mapping[Trial, TrialResult], usual: Trial) -> Trial | None:

@@ -13,7 +13,8 @@ from .clicks import ClickCounts
 from .measures import Measures, mean_of
 from .results import CheckResults
 from .trials import CaptureSettings, Trial
-from .words import WordFigures, WordResult, finds_by_words
+from .word_verdict import finds_by_words
+from .words import WordMeans, WordResult, WordTrial
 
 FORMAT, VERSION = "diffseg-check", 1
 PLACES = 4  # of decimals
@@ -65,7 +66,10 @@ def as_json(results: CheckResults, diffseg_version: str) -> str:
         ],
         "clicks": [_clicks(trial, counts, results) for trial, counts in results.clicks.items()],
         "words": [_words(each, results) for each in results.words.values()],
-        "words_failed": None if results.word_failure is None else type(results.word_failure).__name__,
+        "word_failures": [
+            {**_word_trial(trial, results), "error": type(error).__name__}
+            for trial, error in results.word_failures.items()
+        ],
         "captures": [
             {
                 **_capture(settings, results),
@@ -132,21 +136,33 @@ def _measures(measures: Mapping[str, Measures]) -> dict[str, Any]:
     return {"score": round(mean.score, PLACES), **_rounded(mean), "by_photograph": by_photograph}
 
 
-def _rounded(measures: Measures | WordFigures) -> dict[str, float]:
+def _rounded(measures: Measures | WordMeans) -> dict[str, float]:
     return {name: round(value, PLACES) for name, value in vars(measures).items()}
 
 
 def _words(result: WordResult, results: CheckResults) -> dict[str, Any]:
-    """Means, and the four numbers of `WordFigures` for each photograph."""
+    """Means, and for each photograph the numbers of `WordMeans`, and the gains of its objects in their order.
+
+    ``finds`` is null but for what DiffSeg Find by Words does, and there too where it was not measured on all
+    photographs, or on too few.
+    """
+    figures = result.figures
+    is_judged = result.trial == results.words_of_node and result.trial in results.finished_words
     return {
-        **_capture(result.trial.capture, results),
-        "way": result.trial.way,
-        "photographs": len(result.figures),
+        **_word_trial(result.trial, results),
+        "photographs": len(figures),
         "seconds": round(result.seconds, 2),
-        "finds": finds_by_words(result.figures),
+        "finds": finds_by_words(figures) if is_judged else None,
         **_rounded(result.mean),
-        "by_photograph": {name: list(_rounded(each).values()) for name, each in result.figures.items()},
+        "by_photograph": {name: list(_rounded(each.means).values()) for name, each in figures.items()},
+        "gains": {
+            name: [round(gain, PLACES) for gain in each.gains.values()] for name, each in figures.items()
+        },
     }
+
+
+def _word_trial(trial: WordTrial, results: CheckResults) -> dict[str, Any]:
+    return {**_capture(trial.capture, results), "way": trial.way}
 
 
 def _clicks(trial: Trial | None, counts: ClickCounts, results: CheckResults) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from .boxed_model import boxed_model
 from .choice import choose
@@ -10,12 +10,22 @@ from .clicks import ClickCounts
 from .measures import Measures, mean_of
 from .results import CheckResults, TrialResult
 from .trials import CaptureSettings, Trial
-from .words import ENOUGH, WAYS, WordResult, WordTrial, finds_by_words
+from .word_verdict import finds_by_words, gain_of_second_step
+from .words import WordResult, WordTrial
 
 Row = tuple[str, ...]
 HEADER: Row = ("", "covering", "best IoU", "mean IoU", "segments", "clicks to 85 %", "to 90 %")
 TRIED: Row = ("", "covering", "best IoU", "mean IoU", "segments", "s/photograph")
-BY_WORDS: Row = ("", "AUC", "other words' AUC", "IoU", "found", "s/photograph")
+BY_WORDS: Row = (
+    "",
+    "AUC",
+    "other words' AUC",
+    "swapped words' AUC",
+    "IoU",
+    "found",
+    "absent words found",
+    "s/photograph",
+)
 MISSING = "–"
 
 
@@ -94,53 +104,67 @@ def _verdict(results: CheckResults) -> str:
 
 
 def _words(results: CheckResults) -> list[str]:
-    """What finds the objects by their names, and whether anything does."""
+    """What finds the objects by their names, whether the node does, and what failed."""
     parts = []
     if results.words:
         rows = [BY_WORDS, *(_word_row(each, results) for each in results.words.values())]
         parts.append(f"Objects by their names, in the attention to text\n{_table(rows)}")
-    finished = results.finished_words
-    best = max(finished.values(), key=lambda result: result.mean.auc, default=None)
-    if results.word_failure is not None:
-        far = " to the end" if results.words else ""
-        parts.append(f"Words were not measured{far}: {results.word_failure}")
-    elif best is not None:
-        parts.append(_word_verdict(best, finished))
+        if results.words_of_node in results.finished_words:
+            parts.append(_word_verdict(results))
     elif results.no_words:
         parts.append(f"Words were not measured: {results.no_words}")
+    failed = []
+    for trial, error in results.word_failures.items():
+        far = " to the end" if trial in results.words else ""
+        failed.append(f"Words were not measured{far} at {_word_trial(trial, results)}: {error}")
+    if failed:
+        parts.append("\n".join(failed))
     return parts
 
 
-def _word_verdict(best: WordResult, finished: Mapping[WordTrial, WordResult]) -> str:
-    mean = best.mean
-    finds = (
-        "the model finds things by words"
-        if finds_by_words(best.figures)
-        else "the model does not find things by words, as far as these photographs tell"
+def _word_verdict(results: CheckResults) -> str:
+    """Of what the node does; other ways and captures are not chosen by what they are judged by."""
+    trial, finished = results.words_of_node, results.finished_words
+    mean, figures = finished[trial].mean, finished[trial].figures
+    text = (
+        f"Words, as DiffSeg Find by Words reads them ({_word_trial(trial, results)}): AUC {mean.auc:.2f} "
+        f"(other words {mean.others:.2f}, chance 0.50): "
     )
-    text = f"Words: AUC {mean.auc:.2f} (other words {mean.others:.2f}, chance 0.50): {finds}."
-    capture = best.trial.capture
-    both = [finished.get(WordTrial(capture, way)) for way in WAYS]
-    if both[0] is None or both[1] is None or not finds_by_words(best.figures):
+    finds = finds_by_words(figures)
+    if finds is None:
+        return f"{text}too few photographs to tell whether the model finds things by words."
+    if finds:
+        text += "the model finds things by words."
+    else:
+        text += "the model does not find things by words, as far as these photographs tell."
+    second = finished.get(WordTrial(trial.capture, "second step"))
+    gain = None if second is None else gain_of_second_step(figures, second.figures)
+    if trial.way == "second step" or gain is None:
         return text
-    gain = both[1].mean.auc - both[0].mean.auc
-    if gain > ENOUGH:
+    if gain.is_clear:
         return (
-            f"{text}\nA second step with the words as its prompt finds them better than the queries that a "
-            f"capture keeps, by {gain:.2f} of AUC."
+            f"{text}\nA second step with the words as its prompt does better than the queries that a "
+            f"capture keeps, by {gain.mean:.2f} of AUC."
         )
-    return (
-        f"{text}\nThe queries that a capture keeps are enough: the AUC of a second step with the words as "
-        f"its prompt differs by {gain:+.2f}."
-    )
+    if finds:
+        text += (
+            f"\nThe queries that a capture keeps are enough: the AUC of a second step with the words as "
+            f"its prompt differs by {gain.mean:+.2f}."
+        )
+    return text
+
+
+def _word_trial(trial: WordTrial, results: CheckResults) -> str:
+    return f"{_capture(trial.capture, results)}, {trial.way}"
 
 
 def _word_row(result: WordResult, results: CheckResults) -> Row:
     mean, count = result.mean, len(result.figures)
     partly = "" if count == len(results.plan.photographs) else f" ({count} photographs)"
-    name = f"{_capture(result.trial.capture, results)}, {result.trial.way}{partly}"
-    figures = (f"{value:.3f}" for value in (mean.auc, mean.others, mean.iou))
-    return (name, *figures, f"{mean.found:.0%}", f"{result.seconds / count:.1f}")
+    figures = (f"{value:.3f}" for value in (mean.auc, mean.others, mean.swapped, mean.iou))
+    shares = (f"{value:.0%}" for value in (mean.found, mean.absent))
+    name = f"{_word_trial(result.trial, results)}{partly}"
+    return (name, *figures, *shares, f"{result.seconds / count:.1f}")
 
 
 def _tried(results: CheckResults) -> str:

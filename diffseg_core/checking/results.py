@@ -12,7 +12,7 @@ from ..nested.segment_nested import Evidence
 from .clicks import ClickCounts
 from .measures import Measures, mean_of
 from .trials import CaptureSettings, Plan, Trial
-from .words import WordResult, WordTrial
+from .words import WordResult, WordTrial, ways_of
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class CheckResults:
         clicks: by ``None`` for colours alone, else by the trial whose tree they were made on.
         words: how well the objects are found by their names, in the order in which it was begun.
         no_words: why words were not measured, as the end of a sentence; "" where they are.
-        word_failure: what reading words failed with; None if it did not.
+        word_failures: why reading words failed, by what they were read of.
         costs: of captures, by their settings.
         failures: why captures failed, by their settings.
         labels: int32 ``[H, W]`` of the segments of the default and of the best settings so far, by the trial
@@ -99,7 +99,7 @@ class CheckResults:
     clicks: dict[Trial | None, ClickCounts] = field(default_factory=dict)
     words: dict[WordTrial, WordResult] = field(default_factory=dict)
     no_words: str = ""
-    word_failure: BaseException | None = None
+    word_failures: dict[WordTrial, BaseException] = field(default_factory=dict)
     costs: dict[CaptureSettings, CaptureCost] = field(default_factory=dict)
     failures: dict[CaptureSettings, BaseException] = field(default_factory=dict)
     labels: dict[Trial, dict[str, npt.NDArray[np.int32]]] = field(default_factory=dict)
@@ -110,6 +110,11 @@ class CheckResults:
     def default(self) -> Trial:
         """The hierarchy that a person has without a check."""
         return Trial(self.plan.default, "hierarchy", self.evidence or "attention")
+
+    @property
+    def words_of_node(self) -> WordTrial:
+        """The trial of words that does what DiffSeg Find by Words does, by which the model is judged."""
+        return WordTrial(self.plan.default, ways_of(self.model.is_transformer)[0])
 
     @property
     def finished_words(self) -> Mapping[WordTrial, WordResult]:

@@ -25,7 +25,7 @@ from .memory import peak_memory, reset_peak
 from .photographs import Photograph, read_photographs
 from .results import CaptureCost, CheckedModel, CheckResults, TrialResult
 from .trials import CaptureSettings, Plan, Trial, evidences_of
-from .words import WAYS, Way, WordReader, WordResult, WordTrial, measure_words, names_of, other_names
+from .words import WordReader, WordResult, WordTrial, measure_words, names_of, other_names, ways_of
 
 # What a model that cannot serve, or a setting that it does not take, may raise. An interrupt is none of them.
 FAILURES = (
@@ -83,8 +83,7 @@ class Check:
         self._on_step = on_step
         self._on_work = on_work
         self._read_words = read_words
-        # A transformer attends to text and image together: words cost it the second step in any case.
-        self._ways: tuple[Way, ...] = WAYS[1:] if model.is_transformer else WAYS
+        self._ways = ways_of(model.is_transformer)
         self._photographs = read_photographs(plan.photographs)
         self._leaves: dict[str, torch.Tensor] = {}
         passes = len(plan.captures) + len(plan.blocks) + 4  # the control, and clicks on it and two captures
@@ -220,25 +219,40 @@ class Check:
     def _words(
         self, settings: CaptureSettings, photograph: Photograph, segments: Segments, maps: AttentionMaps
     ) -> None:
-        """Look for the objects of a photograph by their names; where that fails, no more after this."""
-        read = self._read_words
-        if read is None or self.results.word_failure is not None:
+        """Look for the objects of a photograph by their names, once in each way.
+
+        Another tree of the same capture has the same maps of words: what was measured on the first stays. A
+        way that fails is given up, and the others go on.
+        """
+        if self._read_words is None:
             return
-        image, lines = photograph.images.colours, (names_of(photograph.name), other_names(photograph.name))
-        try:
-            for way in self._ways:
-                started = time.perf_counter()
-                own, others = (read(image, settings, maps, each, way) for each in lines)
-                seconds = time.perf_counter() - started
-                figures = measure_words(photograph, segments, maps, own, others)
-                trial = WordTrial(settings, way)
-                result = self.results.words.setdefault(trial, WordResult(trial))
-                result.seconds += seconds
-                result.figures[photograph.name] = figures
-                self._on_work()
-        except FAILURES as error:
-            self.results.word_failure = error.with_traceback(None)
+        for trial in (WordTrial(settings, way) for way in self._ways):
+            known = self.results.words.get(trial)
+            if trial in self.results.word_failures or (known and photograph.name in known.figures):
+                continue
+            try:
+                self._read(trial, photograph, segments, maps, self._read_words)
+            except FAILURES as error:
+                self.results.word_failures[trial] = error.with_traceback(None)
+            self._on_work()
         self._step(f"words, {photograph.name}")
+
+    def _read(
+        self,
+        trial: WordTrial,
+        photograph: Photograph,
+        segments: Segments,
+        maps: AttentionMaps,
+        read: WordReader,
+    ) -> None:
+        image, lines = photograph.images.colours, (names_of(photograph.name), other_names(photograph.name))
+        started = time.perf_counter()
+        own, others = (read(image, trial.capture, maps, each, trial.way) for each in lines)
+        seconds = time.perf_counter() - started
+        figures = measure_words(photograph, segments, maps, own, others)
+        result = self.results.words.setdefault(trial, WordResult(trial))
+        result.seconds += seconds
+        result.figures[photograph.name] = figures
 
     def _step(self, what: str) -> None:
         self._done += 1

@@ -24,11 +24,11 @@ Way = Literal["stored queries", "second step"]
 """Whose queries meet the words: those of the step with the empty prompt, which are kept, or those of one more
 step with the words themselves as the prompt. A joint transformer has the second way alone."""
 WAYS: tuple[Way, ...] = get_args(Way)
-MARGIN, ERRORS = 0.1, 2.0
-"""By this much, and by so many standard errors over the photographs, the area under the curve of the objects'
-own names must be above that of others."""
-ENOUGH = 0.03
-"""Stored queries do where a second step's area under the curve is not higher by more than this."""
+
+
+def ways_of(is_transformer: bool) -> tuple[Way, ...]:
+    """The ways that a model has; what DiffSeg Find by Words does stands first."""
+    return WAYS[1:] if is_transformer else WAYS
 
 
 class WordReader(Protocol):
@@ -59,22 +59,44 @@ class WordTrial:
 
 
 @dataclass(frozen=True)
-class WordFigures:
+class WordMeans:
     """Means over the objects of one photograph, or over photographs of these means; all 0..1.
 
     Attributes:
         auc: area under the curve of true against false positives of the word's map, `area_under_curve`: the
             chance that a pixel of the object has a higher value than another. Pixels that are not annotated
             are none of the object. 0.5 is chance.
-        others: the same of the maps of words for objects of other photographs, in a prompt of as many.
+        others: the same of the maps of words for objects of other photographs, in a prompt of as many: a
+            word matters to a model that has them lower.
+        swapped: the same of the maps of the other names of the same photograph, in its own prompt: a model
+            that tells its things from one another has them below chance.
         iou: of the object with the mask that `find_words` gives for its name; 0 where it finds none.
         found: share of the objects whose name was found.
+        absent: share of the words for objects of other photographs that were found, wrongly.
     """
 
     auc: float
     others: float
+    swapped: float
     iou: float
     found: float
+    absent: float
+
+
+@dataclass(frozen=True)
+class WordFigures:
+    """What was measured in one photograph.
+
+    Attributes:
+        means: over its objects.
+        gains: by the object's name how much higher ``auc`` is than ``others``, for it alone.
+    """
+
+    means: WordMeans
+    gains: Mapping[str, float]
+
+
+MEANS = fields(WordMeans)
 
 
 @dataclass
@@ -92,11 +114,10 @@ class WordResult:
     seconds: float = 0.0
 
     @property
-    def mean(self) -> WordFigures:
+    def mean(self) -> WordMeans:
         """Over the photographs, each counting the same; at least one."""
-        values = self.figures.values()
-        means = (float(np.mean([getattr(each, one.name) for each in values])) for one in fields(WordFigures))
-        return WordFigures(*means)
+        every = [each.means for each in self.figures.values()]
+        return WordMeans(*(float(np.mean([getattr(each, one.name) for each in every])) for one in MEANS))
 
 
 def names_of(photograph: str) -> tuple[WordLine, ...]:
@@ -105,7 +126,10 @@ def names_of(photograph: str) -> tuple[WordLine, ...]:
 
 
 def other_names(photograph: str) -> tuple[WordLine, ...]:
-    """As many lines as of `names_of`, of the next photographs' objects, under names that this one has not."""
+    """As many lines as of `names_of`, of the next photographs' objects, under names that this one has not.
+
+    None of the things is in the photograph, drawn or not.
+    """
     names = object_names()
     at = NAMES.index(photograph)
     following = (*NAMES[at + 1 :], *NAMES[:at])
@@ -123,23 +147,28 @@ def measure_words(
     """Compare the maps and masks of words with the objects of a photograph.
 
     Args:
-        photograph: with its objects.
+        photograph: with its objects, two or more.
         segments: of the photograph, with a hierarchy.
         maps: of the photograph, with the empty prompt.
         own: attention to the words of `names_of`.
         others: to those of `other_names`.
     """
-    masks = [photograph.mask(index) for index in range(len(photograph.objects))]
+    count = len(photograph.objects)
+    masks = [photograph.mask(index) for index in range(count)]
     right = _curves(photograph, word_maps(maps, own).shares, masks)
     wrong = _curves(photograph, word_maps(maps, others).shares, masks)
-    found = find_words(segments, maps, own)
+    found, absent = find_words(segments, maps, own), find_words(segments, maps, others)
     bitmaps = found.masks[0].cpu().numpy()
-    return WordFigures(
+    means = WordMeans(
         auc=float(np.diagonal(right).mean()),
         others=float(wrong.mean()),
+        swapped=float(right[~np.eye(count, dtype=bool)].mean()),
         iou=float(np.mean([_iou(bitmap, mask) for bitmap, mask in zip(bitmaps, masks, strict=True)])),
         found=float(np.mean([each.found for each in found.found[0]])),
+        absent=float(np.mean([each.found for each in absent.found[0]])),
     )
+    gains = np.diagonal(right) - wrong.mean(axis=0)
+    return WordFigures(means, dict(zip(photograph.objects, gains.tolist(), strict=True)))
 
 
 def area_under_curve(values: npt.NDArray[np.floating], mask: Bitmap) -> float:
@@ -150,17 +179,6 @@ def area_under_curve(values: npt.NDArray[np.floating], mask: Bitmap) -> float:
         mask: of the same shape, with pixels inside and outside.
     """
     return float(_area_under_curve(_ranks(values), mask))
-
-
-def finds_by_words(figures: Mapping[str, WordFigures]) -> bool:
-    """Whether the objects' own names find them better than others do, see `MARGIN`.
-
-    Args:
-        figures: by the photograph's name; at least one.
-    """
-    differences = np.array([each.auc - each.others for each in figures.values()])
-    error = differences.std(ddof=1) / np.sqrt(len(differences)) if len(differences) > 1 else 0.0
-    return bool(differences.mean() > max(MARGIN, ERRORS * error))
 
 
 def _lines(names: Sequence[str]) -> tuple[WordLine, ...]:

@@ -12,6 +12,10 @@ from ..errors import InvalidSettingError, UnsupportedModelError
 from .words import BACKGROUND, OTHERS, Piece, TokenPlaces
 
 
+class TooManyWordsError(InvalidSettingError):
+    """More words than a text encoder reads at once."""
+
+
 class Stretch(NamedTuple):
     """Tokens in a row, of one piece of a prompt."""
 
@@ -35,9 +39,17 @@ class Tokens:
     stop: int
     count: int
 
+    def has(self, number: int) -> bool:
+        """Whether a piece has tokens, and all of them are among those that are encoded."""
+        start, stop = self.pieces[number]
+        return start < stop <= self.stop
+
 
 def find_places(pipeline: Any, encoding: Encoding, pieces: Sequence[Piece], length: int) -> TokenPlaces:
-    """Where the words lie: in the tokens of every text encoder that reads them whole.
+    """Where the words lie: in the tokens of every text encoder that reads all of them.
+
+    Tokens of different encoders draw differently. So a word is never compared in the tokens of two with
+    another in those of one: an encoder that has no room for all words, or makes nothing of one, is left out.
 
     Args:
         pipeline: with its tokenizers.
@@ -46,29 +58,19 @@ def find_places(pipeline: Any, encoding: Encoding, pieces: Sequence[Piece], leng
         length: number of tokens of the encoded prompt.
 
     Raises:
-        InvalidSettingError: words that do not fit, or that have no tokens.
+        TooManyWordsError: words that do not fit.
+        InvalidSettingError: words that have no tokens.
         UnsupportedModelError: a pipeline that encodes a prompt to another number of tokens.
     """
     every = tokens_of(pipeline, encoding, pieces, length)
+    content = [number for number, piece in enumerate(pieces) if piece.is_content]
+    reading = [tokens for tokens in every if all(tokens.has(number) for number in content)]
+    if not reading:
+        raise _unread(every, pieces, content)
     places = [
-        tuple(
-            token
-            for tokens in every
-            if tokens.pieces[number].stop <= tokens.stop
-            for token in range(*tokens.pieces[number])
-        )
+        tuple(token for tokens in reading for token in range(*tokens.pieces[number]))
         for number in range(len(pieces))
     ]
-    content = [number for number, piece in enumerate(pieces) if piece.is_content]
-    for number in content:
-        if all(tokens.pieces[number].start == tokens.pieces[number].stop for tokens in every):
-            raise InvalidSettingError(
-                f"Expected words that the text encoder reads, got {pieces[number].text!r}, of which it makes "
-                "no token. Choose another word."
-            )
-    lost = [pieces[number].text for number in content if not places[number]]
-    if lost:
-        raise InvalidSettingError(_too_many(every, pieces, lost))
     count = 1 + max((piece.line for piece in pieces if piece.line is not None), default=-1)
     lines: list[list[tuple[int, ...]]] = [[] for _ in range(count)]
     further: dict[str, tuple[int, ...]] = {}
@@ -84,7 +86,7 @@ def find_places(pipeline: Any, encoding: Encoding, pieces: Sequence[Piece], leng
 
 
 def tokens_of(pipeline: Any, encoding: Encoding, pieces: Sequence[Piece], length: int) -> list[Tokens]:
-    """The tokens of each tokenizer, in the order of the encoding.
+    """The tokens of each tokenizer whose text encoder is there, in the order of the encoding.
 
     Args, Raises: as of `find_places`.
     """
@@ -101,7 +103,8 @@ def tokens_of(pipeline: Any, encoding: Encoding, pieces: Sequence[Piece], length
         every, expected = [], 0
         for name in encoding.tokenizers:
             tokenizer = getattr(pipeline, name, None)
-            if tokenizer is None:  # SD3 without T5, for which there are zeros
+            encoder = getattr(pipeline, name.replace("tokenizer", "text_encoder"), None)
+            if tokenizer is None or encoder is None:  # SD3 without T5, for which there are zeros
                 expected = length
                 continue
             room = _room(pipeline, name, tokenizer)
@@ -159,18 +162,37 @@ def _shared(ids: list[int], whole: list[int]) -> tuple[int, bool]:
 
 def _find(finished: list[int], whole: list[int]) -> int:
     """Where the text begins among its tokens with those for start and end."""
-    places = range(len(finished) - len(whole) + 1)
-    return next(place for place in places if finished[place : place + len(whole)] == whole)
+    for place in range(len(finished) - len(whole) + 1):
+        if finished[place : place + len(whole)] == whole:
+            return place
+    raise UnsupportedModelError(
+        "Expected a tokenizer that puts tokens only before and behind those of a text, got one that makes "
+        "others of it. Pass a pipeline with the tokenizers of its model."
+    )
 
 
-def _too_many(every: Sequence[Tokens], pieces: Sequence[Piece], lost: Sequence[str]) -> str:
+def _unread(every: Sequence[Tokens], pieces: Sequence[Piece], content: Sequence[int]) -> InvalidSettingError:
+    """Why no encoder reads all words: the one that has most room makes nothing of some, or is too small."""
     widest = max(every, key=lambda tokens: tokens.stop - tokens.first)
+    for number in content:
+        start, stop = widest.pieces[number]
+        if start == stop:
+            return InvalidSettingError(
+                f"Expected words that the text encoder reads, got {pieces[number].text!r}, of which it makes "
+                "no token. Choose another word."
+            )
+    lost = [pieces[number].text for number in content if not widest.has(number)]
+    return TooManyWordsError(_too_many(widest, pieces, lost))
+
+
+def _too_many(widest: Tokens, pieces: Sequence[Piece], lost: Sequence[str]) -> str:
     words = [number for number, piece in enumerate(pieces) if piece.line is not None]
     behind = max(stretch.stop for stretch in widest.pieces) - widest.pieces[words[-1]].stop
     fitting = sum(widest.pieces[number].stop + behind <= widest.stop for number in words)
     listed = ", ".join(map(repr, lost[:10])) + (" …" if len(lost) > 10 else "")
+    room = widest.stop - widest.pieces[0].start
     return (
-        f"Expected words of at most {widest.stop - widest.first} tokens together, which is what the text "
-        f"encoder reads, got {len(words)}, with which these do not fit: {listed}. The first {fitting} do. "
+        f"Expected words of at most {room} tokens together, which is what the text encoder reads, got "
+        f"{len(words)}, with which these do not fit: {listed}. The first {fitting} do. "
         "Look for them in several goes."
     )

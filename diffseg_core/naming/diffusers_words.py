@@ -47,8 +47,8 @@ def encode_words(pipeline: Pipeline, lines: Sequence[WordLine]) -> EncodedWords:
 
     Raises:
         UnsupportedModelError: the pipeline has another model, or encodes text in a way of its own.
-        InvalidSettingError: a pipeline without text encoder, words that do not fit into what it reads, or
-            that have no tokens.
+        InvalidSettingError: a pipeline without text encoder, words that do not fit into what it reads
+            (`TooManyWordsError`), or that have no tokens.
     """
     encoding = backbone_of(pipeline).encoding
     check_text_encoders(pipeline, encoding)
@@ -66,9 +66,11 @@ def check_text_encoders(pipeline: Any, encoding: Encoding) -> None:
         InvalidSettingError: it has no text encoder.
     """
     if not has_text_encoders(pipeline, encoding):
+        missing = [name for name in encoding.encoders if getattr(pipeline, name, None) is None]
         raise InvalidSettingError(
-            "Expected a model with its text encoder, which reads the words, got one without. The demo model "
-            "has none: choose one of Stable Diffusion, SDXL, SD3, Flux.1 or Qwen-Image."
+            f"Expected a model with its text encoder, which reads the words, got {type(pipeline).__name__} "
+            f"without {' and '.join(missing)}. Load the pipeline with it. The demo model has none, nor has "
+            "SDXL's refiner in diffusers: choose one of Stable Diffusion, SDXL, SD3, Flux.1 or Qwen-Image."
         )
 
 

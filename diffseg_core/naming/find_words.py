@@ -26,7 +26,7 @@ class FoundWord:
     Attributes:
         name: the line's first word.
         found: whether a segment was found.
-        score: 0..1, the word's share of the attention to the words in the leaf where that is highest, before
+        score: 0..1, the word's share of the attention to the words in the leaf of its place, before
             self-attention spreads it.
         area: share of the image that was found, 0..1.
         place: the pixel to click on for it; where the score is highest if the word was not found. None in an
@@ -83,6 +83,59 @@ def find_words(
         InvalidSettingError: a setting outside its range, or images that are not the same.
         InvalidAttentionError: attention to the words that is not finite.
     """
+    every = [
+        find_words_in(
+            segments,
+            maps,
+            words,
+            image_index,
+            threshold=threshold,
+            background_offset=background_offset,
+            refinements=refinements,
+        )
+        for image_index in range(segments.batch_size)
+    ]
+    masks, found = zip(*every, strict=True)
+    names = [line.name for line in words.lines if not line.is_distractor]
+    return FoundWords(Segments.of_masks(masks, [names] * len(masks)), masks, found)
+
+
+def find_words_in(
+    segments: Segments,
+    maps: AttentionMaps,
+    words: WordAttention,
+    image_index: int,
+    *,
+    threshold: float = 0.5,
+    background_offset: float = 0.0,
+    refinements: int = 2,
+) -> tuple[torch.Tensor, tuple[FoundWord, ...]]:
+    """Find the words in one image of several; see `find_words`.
+
+    Returns:
+        masks, bool ``[lines, H, W]`` without the distractors, and what became of each of these lines.
+    """
+    _check(segments, maps, threshold, background_offset)
+    wanted = [place for place, line in enumerate(words.lines) if not line.is_distractor]
+    leaves, joins, areas = _leaves_of(segments, image_index)
+    scores = _leaf_scores(maps, words, image_index, refinements, leaves, areas)
+    owner = choose_leaves(scores, joins, threshold, background_offset)
+    highest, places = _places(leaves, scores.scores[:, wanted], owner[:, None] == wanted)
+    painted = torch.from_numpy(np.append(owner, -1)).to(leaves.device)[leaves.long()]  # −1: the last
+    found = tuple(
+        FoundWord(
+            words.lines[line].name,
+            bool((owner == line).any()),
+            0.0 if leaf is None else float(scores.unspread[leaf, line]),
+            float(scores.areas[owner == line].sum()),
+            place,
+        )
+        for line, leaf, place in zip(wanted, highest, places, strict=True)
+    )
+    return torch.stack([painted == line for line in wanted]), found
+
+
+def _check(segments: Segments, maps: AttentionMaps, threshold: float, background_offset: float) -> None:
     if not 0 <= threshold <= 1:
         raise InvalidSettingError(f"Expected a threshold from 0 to 1, got {threshold:g}.")
     if not -1 <= background_offset <= 1:
@@ -92,30 +145,6 @@ def find_words(
             f"Expected segments and attention of the same images, got segments of {segments.batch_size} and "
             f"attention of {maps.batch_size}. Connect the attention that the segments come from."
         )
-    wanted = [place for place, line in enumerate(words.lines) if not line.is_distractor]
-    names = [words.lines[place].name for place in wanted]
-    masks, found = [], []
-    for image_index in range(segments.batch_size):
-        leaves, joins, areas = _leaves_of(segments, image_index)
-        scores = _leaf_scores(maps, words, image_index, refinements, leaves, areas)
-        owner = choose_leaves(scores, joins, threshold, background_offset)
-        places = _places(leaves, scores.scores[:, wanted], owner[:, None] == wanted)
-        painted = torch.from_numpy(np.append(owner, -1)).to(leaves.device)[leaves.long()]  # −1: the last
-        masks.append(torch.stack([painted == line for line in wanted]))
-        found.append(
-            tuple(
-                FoundWord(
-                    name,
-                    bool((owner == line).any()),
-                    float(scores.unspread[:, line].max(initial=0.0)),
-                    float(scores.areas[owner == line].sum()),
-                    place,
-                )
-                for name, line, place in zip(names, wanted, places, strict=True)
-            )
-        )
-    named = Segments.of_masks(masks, [names] * len(masks))
-    return FoundWords(named, tuple(masks), tuple(found))
 
 
 def _leaves_of(
@@ -137,32 +166,35 @@ def _leaf_scores(
     areas: torch.Tensor,
 ) -> LeafScores:
     """What the leaves of one image score."""
-    spread = word_maps(maps, words, image_index, refinements)
-    first = word_maps(maps, words, image_index, refinements=0)
-    every = (spread.shares, spread.background[None], first.shares, first.background[None], first.attention)
+    of_image = word_maps(maps, words, image_index, refinements)
+    every = [of_image.shares, of_image.background[None]]
+    every += [of_image.unspread, of_image.attention, of_image.evidence]
     means = leaf_means(torch.cat(every), leaves, len(areas)).cpu().double().numpy()
-    scores, unspread, attention = np.split(means, 3, axis=1)
+    scores, unspread, attention, evidence = np.split(means, 4, axis=1)
     return LeafScores(
         scores[:, :-1],
         scores[:, -1],
         unspread,
         attention,
+        evidence,
         areas.cpu().double().numpy() / leaves.numel(),
         np.array([line.is_distractor for line in words.lines]),
-        spread.competitors,
+        of_image.competitors,
     )
 
 
 def _places(
     leaves: torch.Tensor, scores: npt.NDArray[np.float64], is_own: npt.NDArray[np.bool_]
-) -> list[Point | None]:
-    """For every line the innermost pixel of its highest leaf: of its own, or of all if it has none."""
+) -> tuple[list[int | None], list[Point | None]]:
+    """For every line its highest leaf, of its own or of all if it has none, and the innermost pixel there."""
     if not len(scores):
-        return [None] * scores.shape[1]
+        return [None] * scores.shape[1], [None] * scores.shape[1]
     has_none = ~is_own.any(0)
     highest = np.where(is_own | has_none, scores, -1.0).argmax(0)
     number = {leaf: place for place, leaf in enumerate(dict.fromkeys(highest.tolist()))}
     lookup = np.full(len(scores) + 1, -1)  # −1 takes the last entry
     lookup[list(number)] = list(number.values())
     poles = poles_of_inaccessibility(lookup[leaves.cpu().numpy()])
-    return [Point(poles[number[leaf]].x, poles[number[leaf]].y) for leaf in highest.tolist()]
+    places: list[Point | None] = []
+    places += [Point(poles[number[leaf]].x, poles[number[leaf]].y) for leaf in highest.tolist()]
+    return highest.tolist(), places

@@ -10,11 +10,14 @@ import numpy.typing as npt
 Numbers = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.bool_]
 
-FOUND_RATIO = 1.5
-"""A word is there if its best leaf has so many times what its middle one has, or its middle one so many times
-an equal share."""
+TINY = np.finfo(np.float64).tiny
+
+FOUND_RATIO = 1.75
+"""A word is there if its evidence in the part where it is high has so many times that of the rest …"""
 DRAWN_RATIO = 1.2
-"""Its best leaf must draw so many times the attention that its middle one draws."""
+"""… and it draws there so many times the attention that it draws in the rest;"""
+MAJORITY = 0.5
+"""or if half of the image gives it more than this of what all words get: what fills the image has no rest."""
 NODE_COST = 0.001
 """What a part of its own costs a word, in shares of the image times margin: a part of less falls away, and a
 gap that loses less is filled where that joins two parts."""
@@ -22,15 +25,15 @@ gap that loses less is filled where that joins two parts."""
 
 @dataclass(frozen=True, eq=False)
 class LeafScores:
-    """What one image's leaves are by the words.
+    """What one image's leaves are by the words: means over their pixels of what `WordMaps` has.
 
     Attributes:
-        scores: float64 ``[S, lines]``, 0..1: the mean of each line's share over the leaf's pixels.
+        scores: float64 ``[S, lines]``, 0..1: each line's share.
         background: float64 ``[S]``, 0..1: of "background".
-        unspread: float64 ``[S, lines + 1]``, 0..1: the shares of the lines and the background before
-            self-attention spread them, which makes small what stands out.
-        attention: float64 ``[S, lines + 1]``, 0..1: what the lines and the background draw of all attention,
-            likewise.
+        unspread: float64 ``[S, lines + 1]``, 0..1: the shares, the background's last, before self-attention
+            spreads them.
+        attention: float64 ``[S, lines + 1]``, 0..1: what lines and background draw of all attention.
+        evidence: float64 ``[S, lines + 1]``, 0..1: attention times share.
         areas: float64 ``[S]``: of the leaves, as shares of the image.
         is_distractor: bool ``[lines]``.
         competitors: how many shares make up the whole.
@@ -40,6 +43,7 @@ class LeafScores:
     background: Numbers
     unspread: Numbers
     attention: Numbers
+    evidence: Numbers
     areas: Numbers
     is_distractor: Bits
     competitors: int
@@ -53,9 +57,10 @@ def choose_leaves(
     A line that `is_present` says is not there takes nothing. The others' scores are brought to 0..1, see
     `normalised`, so that words that draw much attention and words that draw little are alike. A leaf is worth
     its margin to a line: the least of what it is above the threshold, above every other line, and above the
-    background and the distractors. Where two lines are alike, as in the leaf that is highest for both, the
-    larger share takes it. With a tree each line takes the nodes that are worth most, see `best_nodes`;
-    without one, the leaves that are worth something. What two lines take is the higher one's.
+    background and the distractors. These count for no more than their share is beside the line's own: they
+    have a highest leaf, too, and may be far weaker there. With a tree each line takes the nodes that are
+    worth most, see `best_nodes`; without one, the leaves that are worth something. What two lines take is the
+    higher one's; a leaf that is the highest of both, the one's with the larger share.
 
     Args:
         leaves: their scores.
@@ -67,17 +72,19 @@ def choose_leaves(
     if not len(owner):
         return owner
     scores = np.concatenate([leaves.scores, leaves.background[:, None]], axis=1)
-    present = is_present(leaves.unspread, leaves.attention, leaves.areas, leaves.competitors)
-    heights = normalised(scores, leaves.competitors) * present
+    present = is_present(leaves)
+    low, high = _range(scores, leaves.competitors)
+    heights = (scores - low) / (high - low) * present
     never_chosen = np.append(leaves.is_distractor, True)
-    against = heights[:, never_chosen].max(1) + background_offset
     best = np.full(len(owner), -np.inf)
     wanted = np.flatnonzero(~never_chosen & present)
     for line in wanted:
-        own, rivals = heights[:, line], wanted[wanted != line]
-        yields = (heights[:, rivals] == own[:, None]) & (scores[:, rivals] < scores[:, line, None])
-        others = np.where(yields, 0.0, heights[:, rivals]).max(1, initial=0.0)
-        margins = own - np.maximum(np.maximum(threshold, others), against)
+        own, others = heights[:, line], wanted[wanted != line]
+        beside = (scores[:, never_chosen] - low[line]) / (high - low)[line]
+        against = np.minimum(heights[:, never_chosen], beside).max(1).clip(0) + background_offset
+        yields = (heights[:, others] == own[:, None]) & (scores[:, others] < scores[:, [line]])
+        above = np.where(yields, 0.0, heights[:, others]).max(1, initial=0.0)
+        margins = own - np.maximum(np.maximum(threshold, above), against)
         taken = margins > 0 if joins is None else best_nodes(margins * leaves.areas, joins)
         taken &= own > best
         owner[taken] = line
@@ -85,32 +92,39 @@ def choose_leaves(
     return owner
 
 
-def is_present(scores: Numbers, attention: Numbers, areas: Numbers, competitors: int) -> Bits:
-    """Whether each line's word is in the image at all: bool ``[lines]``.
+def is_present(leaves: LeafScores) -> Bits:
+    """Whether the word of each line, and the background, is in the image at all: bool ``[lines + 1]``.
 
-    It is if it stands out somewhere, or if it has most of the image: what fills it cannot stand out. Bringing
-    a word to 0..1 that is not there would invent it. To stand out it must draw more attention there, and not
-    only a larger share: shares are large, too, where nothing that is named draws attention.
-
-    Args:
-        scores: ``[S, lines]``, shares, not yet spread.
-        attention: ``[S, lines]``.
-        areas: ``[S]``.
-        competitors: how many shares make up the whole.
+    It is if the leaves fall into two parts by its evidence, of which one has far more than the other and
+    draws more attention too (each by its area: the split that leaves least variance within, Otsu's); or if
+    most of the image is more its own than all the others' together: what fills the image cannot stand out.
+    Bringing a word to 0..1 that is not there would invent it.
     """
-    middle = middle_of(scores, areas)
-    stands_out = scores.max(0) > FOUND_RATIO * middle
-    stands_out &= attention.max(0) > DRAWN_RATIO * middle_of(attention, areas)
-    return stands_out | (middle > FOUND_RATIO / competitors)
+    inside = _upper_part(leaves.evidence, leaves.areas)
+    weights = [leaves.areas[:, None] * part for part in (inside, ~inside)]
+    ratios = []
+    for values in (leaves.evidence, leaves.attention):
+        upper, lower = ((values * part).sum(0) / part.sum(0).clip(TINY) for part in weights)
+        ratios.append(upper / lower.clip(TINY))
+    stands_out = inside.any(0) & (ratios[0] > FOUND_RATIO) & (ratios[1] > DRAWN_RATIO)
+    of_most = (leaves.areas[:, None] * (leaves.unspread > MAJORITY)).sum(0) > leaves.areas.sum() / 2
+    return stands_out | of_most
 
 
-def middle_of(scores: Numbers, areas: Numbers) -> Numbers:
-    """The median of each line's scores over the area, ``[lines]``: half of it has no more."""
-    order = scores.argsort(0, kind="stable")
-    reached = areas[order].cumsum(0)
-    middle_place = (reached >= reached[-1:] / 2).argmax(0)
-    middle: Numbers = np.take_along_axis(scores, np.take_along_axis(order, middle_place[None], 0), 0)[0]
-    return middle
+def _upper_part(values: Numbers, areas: Numbers) -> Bits:
+    """The leaves above each column's best threshold: bool, of the shape of the values. None if all are alike.
+
+    Between the two parts lies most variance (Otsu): area × area × the squared difference of their means.
+    """
+    order = values.argsort(0, kind="stable")
+    below = areas[order].cumsum(0)
+    sums = (np.take_along_axis(values, order, 0) * areas[order]).cumsum(0)
+    above = below[-1:] - below
+    between = (sums * below[-1:] - sums[-1:] * below) ** 2 / (below * above).clip(TINY)
+    place = between[:-1].argmax(0) if len(values) > 1 else np.zeros(values.shape[1], dtype=int)
+    threshold = np.take_along_axis(np.take_along_axis(values, order, 0), place[None], 0)
+    upper: Bits = values > threshold
+    return upper
 
 
 def normalised(scores: Numbers, competitors: int) -> Numbers:
@@ -118,15 +132,22 @@ def normalised(scores: Numbers, competitors: int) -> Numbers:
 
     The equal share keeps the parts of what fills the whole image from being told apart by small differences.
     """
+    low, high = _range(scores, competitors)
+    return (scores - low) / (high - low)
+
+
+def _range(scores: Numbers, competitors: int) -> tuple[Numbers, Numbers]:
+    """What becomes 0 and 1 of each line's scores."""
     low, high = np.minimum(scores.min(0), 1.0 / competitors), scores.max(0)
-    return (scores - low) / np.where(high > low, high - low, 1.0)
+    return low, np.where(high > low, high, low + 1.0)
 
 
 def best_nodes(worth: Numbers, joins: npt.NDArray[np.int64]) -> Bits:
     """The leaves of those nodes of a tree, none within another, that are together worth most: bool ``[S]``.
 
     A node is worth the sum of its leaves less `NODE_COST`: a whole is taken where its parts are worth little
-    more, although some of its leaves fall short, and what is worth less than the cost is left out.
+    more, although some of its leaves fall short, and what is worth less than the cost is left out. Where that
+    is everything, it is the one node whose leaves are worth most, so that small things are found too.
 
     Args:
         worth: of each leaf, ``[S]``; below 0 for one that should not be taken.
@@ -136,13 +157,16 @@ def best_nodes(worth: Numbers, joins: npt.NDArray[np.int64]) -> Bits:
     best = [max(value - NODE_COST, 0.0) for value in sums]
     nodes = [[leaf] if value > 0 else [] for leaf, value in enumerate(best)]  # whose leaves are taken
     members = [[leaf] for leaf in range(len(sums))]
+    most, largest = max(sums), [int(worth.argmax())]
     for first, second in joins.tolist():
         sums[first] += sums[second]
         members[first] += members[second]
+        if sums[first] > most:
+            most, largest = sums[first], members[first][:]
         apart = best[first] + best[second]
         whole = sums[first] - NODE_COST
         best[first] = max(whole, apart)
         nodes[first] = members[first][:] if whole > apart else nodes[first] + nodes[second]
     taken = np.zeros(len(sums), dtype=bool)
-    taken[nodes[0]] = True  # of the root
+    taken[nodes[0] or (largest if most > 0 else [])] = True  # node 0 is the root
     return taken

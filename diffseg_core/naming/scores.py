@@ -17,20 +17,27 @@ from .words import BACKGROUND, OTHERS, WordAttention
 
 @dataclass(frozen=True, eq=False)
 class WordMaps:
-    """Each word's share of the attention that a place pays to all that the prompt names.
+    """What each word draws of the attention of every place, on the grid of the self-attention.
 
     Attributes:
-        shares: float32 ``[lines, h, w]``, entries 0..1; distractors are among the lines.
-        background: float32 ``[h, w]``, entries 0..1: the share of "background"; zeros where the prompt does
-            not have it.
-        attention: float32 ``[lines + 1, h, w]``, entries 0..1: what the lines and then the background draw of
-            all attention. A share can be large where all that is named draws next to nothing.
+        shares: float32 ``[lines, h, w]``, entries 0..1: of the attention that a place pays to all that the
+            prompt names; spread by self-attention. Distractors are among the lines.
+        background: float32 ``[h, w]``, entries 0..1: the share of "background", likewise; zeros where the
+            prompt does not have it.
+        unspread: float32 ``[lines + 1, h, w]``: the same shares, the background's last, before they are
+            spread, which evens them out.
+        attention: float32 ``[lines + 1, h, w]``, entries 0..1: what they draw of all attention, not spread.
+        evidence: float32 ``[lines + 1, h, w]``, entries 0..1: attention times share, spread once. It is large
+            only where a word draws attention, and more than the others: a share alone is large, too, where
+            nothing that is named draws any; attention alone, too, where all that is named draws much.
         competitors: how many shares make up the whole: lines, "other objects" and "background".
     """
 
     shares: torch.Tensor
     background: torch.Tensor
+    unspread: torch.Tensor
     attention: torch.Tensor
+    evidence: torch.Tensor
     competitors: int
 
 
@@ -60,25 +67,33 @@ def word_maps(
         torch.stack([_mean(attention, places) for places in synonyms]).amax(0)
         for synonyms in words.places.lines
     ]
-    rest = [_mean(attention, places) for places in (words.places.background, words.places.others) if places]
-    content = torch.stack([*lines, *rest])
+    background, others = (
+        [_mean(attention, places)] if places else []
+        for places in (words.places.background, words.places.others)
+    )
+    content = torch.stack([*lines, *background, *others])
     if not bool(torch.isfinite(content).all()):
         raise InvalidAttentionError(
             "Expected finite attention to the words, got NaN or infinite entries. A model or a text encoder "
             "that overflows in half precision gives these: run it in float32 or bfloat16."
         )
-    shares = content / content.sum(0).clamp_min(torch.finfo(torch.float32).tiny)
-    both = torch.cat((shares, content)).unflatten(1, tuple(words.attention.grid))
-    both = on_grid(both, maps.grid).flatten(1)
+    total = content.sum(0).clamp_min(torch.finfo(torch.float32).tiny)
+    drawn = torch.stack([*lines, *(background or [torch.zeros_like(total)])])
+    unspread = on_grid((drawn / total).unflatten(1, tuple(words.attention.grid)), maps.grid)
+    first = on_grid(drawn.unflatten(1, tuple(words.attention.grid)), maps.grid)
+    both = torch.cat((unspread, first * unspread)).flatten(1)
+    evidence = both[len(drawn) :]
     if refinements:
         affinity = maps.aggregate()[image_index]
-        for _ in range(refinements):
+        for step in range(refinements):
             cells = on_grid(both.unflatten(1, tuple(maps.grid)), maps.key_grid).flatten(1)
             both = (affinity @ cells.T).T
-    shares, drawn = both.clamp(0.0, 1.0).unflatten(1, tuple(maps.grid)).split(len(content))
-    if not words.places.background:
-        shares, drawn = (F.pad(each[: len(lines)], (0, 0, 0, 0, 0, 1)) for each in (shares, drawn))
-    return WordMaps(shares[: len(lines)], shares[len(lines)], drawn[: len(lines) + 1], len(content))
+            if step == 0:
+                evidence, both = both[len(drawn) :], both[: len(drawn)]
+    shares, evidence = (
+        each.clamp(0.0, 1.0).unflatten(1, tuple(maps.grid)) for each in (both[: len(drawn)], evidence)
+    )
+    return WordMaps(shares[:-1], shares[-1], unspread, first, evidence, len(content))
 
 
 def on_grid(maps: torch.Tensor, target: GridSize) -> torch.Tensor:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..images import ImageLike
 
 LEAST_SIDE, MOST_SIDE = 256, 2048  # smaller images are enlarged, to no more than this
-LETTERS = 28  # lines of text that the shorter side has room for
+LETTERS = 22  # lines of text that the shorter side has room for
 LEAST_LETTERS = 12  # pixels
 ROW = 1.7  # from one bar to the next, in font sizes
 GROUND, TROUGH, GREY, LIGHT, DARK = ((33,) * 3, (58,) * 3, (150,) * 3, (245,) * 3, (15,) * 3)

@@ -150,6 +150,25 @@ def names_of(objects: Collection[str]) -> tuple[str, ...]:
     return ("",) if list(objects) == [FIRST_OBJECT] else tuple(objects)
 
 
+def without_words(objects: Mapping[str, tuple[Prompt, ...]]) -> Mapping[str, tuple[Prompt, ...]]:
+    """The same objects, for those who cannot look for words.
+
+    Raises:
+        InvalidSettingError: words among the prompts.
+    """
+    for prompt in (each for prompts in objects.values() for each in prompts):
+        if isinstance(prompt, Words):
+            raise _no_place(prompt)
+    return objects
+
+
+def _no_place(words: Words) -> InvalidSettingError:
+    return InvalidSettingError(
+        f"Expected prompts at a place, got the words {words.text!r:.60}. Words are looked for by DiffSeg "
+        "Select Segments with attention, model and clip, and by DiffSeg Find by Words."
+    )
+
+
 def _entries(value: Any) -> Sequence[Any]:
     if isinstance(value, str):
         value = read_json(value, "prompts", EXAMPLE)
@@ -180,10 +199,7 @@ def inside(prompts: Sequence[Prompt], size: GridSize) -> list[Placed]:
             if prompt.pixels.any():
                 found.append(prompt)
         elif isinstance(prompt, Words):
-            raise InvalidSettingError(
-                f"Expected prompts at a place, got the words {prompt.text!r:.60}. Words are looked for by "
-                "DiffSeg Select Segments with attention, model and clip, and by DiffSeg Find by Words."
-            )
+            raise _no_place(prompt)
         elif any(point.lies_in(size) for point in prompt.points):
             found.append(prompt)
     return found

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from .front_end import APP, TWO_FRAMES
-from .graph_page import GraphPage
+from .graph_page import PICKER_NODE, GraphPage
 from .picker_run import PickerRun, inside
 from .test_objects import check_shown, prompts, switch_to_objects, wait_for_objects
-from .workflows import Graph, Json, add_picker, save_everything
+from .workflows import Graph, Json, Output, add_picker, save_everything, saved_outside
 
 FOUND, MISSED = "cup", "moon"  # by the model of word_model.py, in the demo model's photograph
 FIELD = ".diffseg-picker-words input"
 
 
-def picking_by_words(object_info: Json, is_connected: bool = True) -> Json:
-    """Find objects in the demo model's photograph, by a model that reads words."""
-    graph = Graph(object_info)
+def add_picking(graph: Graph, is_connected: bool = True) -> tuple[int, Output]:
+    """Find objects in the demo model's photograph, by words; the picker and the segments."""
     demo = graph.add("DiffSegDemoModel")
     words = graph.add("DiffSegTestWords")
     capture = graph.add(
@@ -44,8 +45,23 @@ def picking_by_words(object_info: Json, is_connected: bool = True) -> Json:
         for name, source in {"attention": (capture, 0), "model": (words, 0), "clip": (words, 1)}.items():
             slot = [socket["name"] for socket in node["inputs"]].index(name)
             node["inputs"][slot]["link"] = graph.link(*source, select, slot)
-    save_everything(graph, select, (tree, 0))
+    return select, (tree, 0)
+
+
+def picking_by_words(object_info: Json, is_connected: bool = True) -> Json:
+    """The picker, and all that it gives saved."""
+    graph = Graph(object_info)
+    save_everything(graph, *add_picking(graph, is_connected))
     return graph.workflow()
+
+
+def picking_by_words_in_a_subgraph(object_info: Json) -> Json:
+    """The picker in a subgraph, and all that it gives saved outside of it."""
+    inner = Graph(object_info, first_id=101)
+    select, segments = add_picking(inner)
+    masks = inner.add("DiffSegMasks", 0, segments=segments)
+    ends = {"union": (select, 0), "chosen": (select, 1), "cutout": (select, 2), "segment": (masks, 0)}
+    return saved_outside(object_info, inner, ends)
 
 
 @pytest.fixture
@@ -57,11 +73,28 @@ def before(graph: GraphPage, object_info: Json) -> PickerRun:
     return run
 
 
+def enter(graph: GraphPage, words: str) -> None:
+    """Type words and Enter."""
+    graph.page.locator(FIELD).fill(words)
+    graph.page.keyboard.press("Enter")
+
+
+@contextmanager
+def sending(graph: GraphPage, answer: str) -> Iterator[Callable[[], int]]:
+    """Send no run, but answer as the front end does: "true" for sent; how many were asked for."""
+    graph.page.evaluate(
+        f"() => {{ window.asked = 0; {APP}.queuePrompt = async () => {{ window.asked++; return {answer} }} }}"
+    )
+    try:
+        yield lambda: graph.page.evaluate("() => window.asked")
+    finally:
+        graph.page.evaluate(f"() => {{ delete {APP}.queuePrompt }}")
+
+
 def look_for(graph: GraphPage, words: str) -> list[dict[str, Any]]:
     """Type words and Enter, and wait for the run; what the server says of them."""
     with graph.page.expect_response(lambda response: response.url.endswith("/prompt")) as queued:
-        graph.page.locator(FIELD).fill(words)
-        graph.page.keyboard.press("Enter")
+        enter(graph, words)
     answer = queued.value.json()
     assert not answer.get("node_errors"), answer
     graph.result(answer["prompt_id"])
@@ -126,26 +159,60 @@ def test_a_word_that_is_not_found_is_said_and_leaves_nothing(graph: GraphPage, b
     assert note(graph) == ""
 
 
-def test_what_is_known_needs_no_run(graph: GraphPage, before: PickerRun) -> None:
+def test_what_the_last_run_found_needs_no_other(graph: GraphPage, before: PickerRun) -> None:
     (word,) = look_for(graph, FOUND)
-    (missed,) = look_for(graph, MISSED)
+    graph.press("none")
+    with sending(graph, "true") as asked:
+        for _ in range(2):  # once is enough
+            enter(graph, FOUND)
+            assert prompts(graph) == clicks(word)
+        assert asked() == 0
+
+
+def test_after_another_run_or_connection_a_word_is_looked_for_again(
+    graph: GraphPage, before: PickerRun
+) -> None:
+    look_for(graph, FOUND)
+    look_for(graph, MISSED)
+    graph.press("none")
+    look_for(graph, FOUND)
     graph.press("none")
     graph.page.evaluate(
-        f"() => {{ const app = {APP}; app.queuePrompt = () => {{ throw new Error('no run is needed') }} }}"
+        f"""() => {{
+            const node = {PICKER_NODE}, slot = node.inputs.findIndex(input => input.name === 'clip')
+            const link = node.graph.getLink(node.inputs[slot].link)
+            node.disconnectInput(slot)
+            node.graph.getNodeById(link.origin_id).connect(link.origin_slot, node, slot)
+        }}"""
     )
-    try:
-        graph.page.locator(FIELD).fill(FOUND)
-        graph.page.keyboard.press("Enter")
-        assert prompts(graph) == clicks(word)
-        graph.page.locator(FIELD).fill(FOUND)
-        graph.page.keyboard.press("Enter")
-        assert prompts(graph) == clicks(word), "once is enough"
-        graph.page.locator(FIELD).fill(MISSED)
-        graph.page.keyboard.press("Enter")
-        assert prompts(graph) == clicks(word)
-        assert note(graph) == f"{MISSED}: not found, best {missed['score']:.2f}"
-    finally:
-        graph.page.evaluate(f"() => {{ delete {APP}.queuePrompt }}")
+    (word,) = look_for(graph, FOUND)
+    assert prompts(graph) == clicks(word)
+
+
+def test_a_word_that_was_not_found_is_looked_for_again(graph: GraphPage, before: PickerRun) -> None:
+    look_for(graph, MISSED)
+    (word,) = look_for(graph, MISSED)
+    assert prompts(graph) == []
+    assert note(graph) == f"{MISSED}: not found, best {word['score']:.2f}"
+
+
+def test_words_that_are_refused_are_back_in_the_field(graph: GraphPage, before: PickerRun) -> None:
+    graph.click(inside(before.labels, 1))
+    here = prompts(graph)
+    with graph.provoking(""):
+        enter(graph, "! (bad")
+        graph.page.locator(".diffseg-picker-note", has_text="(bad").wait_for()
+    assert note(graph).startswith("Expected brackets around a whole word")
+    assert graph.page.locator(FIELD).input_value() == "! (bad"
+    assert prompts(graph) == here
+    assert graph.page.locator(".diffseg-picker-object").count() == 1
+    assert "(bad" not in graph.status
+    (word,) = look_for(graph, FOUND)
+    assert prompts(graph) == here + clicks(word)
+    assert note(graph) == ""
+    for expected in (here, []):  # what was refused is no step
+        graph.press("undo")
+        assert prompts(graph) == expected
 
 
 def test_words_of_an_object_that_has_prompts_are_another_object(graph: GraphPage, before: PickerRun) -> None:
@@ -159,17 +226,78 @@ def test_words_of_an_object_that_has_prompts_are_another_object(graph: GraphPage
 
 
 def test_without_a_run_the_words_wait_for_the_next(graph: GraphPage, before: PickerRun) -> None:
-    graph.page.evaluate(f"() => {{ {APP}.queuePrompt = async () => false }}")
-    graph.page.locator(FIELD).fill(FOUND)
-    graph.page.keyboard.press("Enter")
-    graph.wait_for_status(f"Run to find {FOUND}")
-    graph.page.evaluate(f"() => {{ delete {APP}.queuePrompt }}")
+    with sending(graph, "false"):
+        enter(graph, FOUND)
+        graph.wait_for_status(f"Run to find {FOUND}")
     assert prompts(graph) == [{"words": FOUND, "label": 1, "object": FOUND}]
     run = graph.run()
     graph.page.wait_for_timeout(100)
     (click,) = prompts(graph)
     assert click["object"] == FOUND
     assert run.mask[click["y"], click["x"]], "the mask is right in the run that finds it"
+
+
+def test_enter_on_words_that_wait_runs_once_more(graph: GraphPage, before: PickerRun) -> None:
+    with sending(graph, "false"):
+        enter(graph, FOUND)
+        graph.wait_for_status(f"Run to find {FOUND}")
+    (word,) = look_for(graph, FOUND)
+    assert prompts(graph) == clicks(word)
+
+
+def test_enter_on_words_that_are_looked_for_does_nothing(graph: GraphPage, before: PickerRun) -> None:
+    with sending(graph, "true") as asked:
+        enter(graph, FOUND)
+        enter(graph, FOUND)
+        graph.wait_for_status(f"Looking for {FOUND} …")
+        assert asked() == 1
+    assert prompts(graph) == [{"words": FOUND, "label": 1, "object": FOUND}]
+
+
+@pytest.mark.parametrize("is_removed", [False, True], ids=["it comes", "it is removed from the queue"])
+def test_words_are_looked_for_as_long_as_their_run_is_queued(
+    graph: GraphPage, before: PickerRun, is_removed: bool
+) -> None:
+    graph.page.evaluate(
+        f"""() => {{
+            const {{api}} = window.comfyAPI.api, status = document.querySelector('.diffseg-picker-status')
+            window.ends = []
+            const note = () => window.ends.push(status.innerText)
+            api.addEventListener('execution_success', () => setTimeout(note), {{once: true}})
+            const capture = {APP}.rootGraph.nodes.find(node => node.type === 'DiffSegCapture')
+            capture.widgets.find(widget => widget.name === 'noise_seed').value += {1 + is_removed}
+        }}"""
+    )
+    with graph.page.expect_response(lambda response: response.url.endswith("/prompt")) as queued:
+        graph.page.evaluate(f"() => {{ {APP}.queuePrompt(0) }}")
+    first = queued.value.json()["prompt_id"]
+    with graph.page.expect_response(lambda response: response.url.endswith("/prompt")) as queued:
+        enter(graph, FOUND)
+    second = queued.value.json()["prompt_id"]
+    if is_removed:
+        graph.server.post("/queue", {"delete": [second]})
+    graph.result(first)
+    if is_removed:
+        graph.wait_for_status(f"Run to find {FOUND}")
+        return
+    graph.page.wait_for_function("() => window.ends.length")
+    assert f"Looking for {FOUND}" in graph.page.evaluate("() => window.ends[0]")
+    graph.result(second)
+    graph.page.evaluate(TWO_FRAMES)
+    (click,) = prompts(graph)
+    assert click["object"] == FOUND
+    assert "x" in click
+
+
+def test_in_a_subgraph_words_are_found_as_outside(graph: GraphPage, object_info: Json) -> None:
+    graph.show_workflow(picking_by_words_in_a_subgraph(object_info))
+    graph.enter_subgraph()
+    graph.run()
+    switch_to_objects(graph)
+    (word,) = look_for(graph, FOUND)
+    assert prompts(graph) == clicks(word)
+    assert check_shown(graph).mask[word["y"], word["x"]]
+    graph.leave_subgraph()
 
 
 def test_the_fields_keys_mean_nothing_to_the_graph(graph: GraphPage, before: PickerRun) -> None:

@@ -1,5 +1,6 @@
 """A node for the tests: the demo model with a text encoder, both of random weights where text is concerned.
 
+Places of the image differ in how much they attend to the one word that is found, and are alike to the other.
 A custom node of its own, laid beside the pack in the test server's `custom_nodes`.
 """
 
@@ -12,7 +13,8 @@ import torch
 
 import nodes
 
-SHARPNESS = 12.0  # of attention to text: with random weights alone it is nearly even, and no word is found
+FOUND, MISSED = "cup", "moon"  # of one token each
+SHARPNESS = 6.0  # by how much places differ in the logit of the word that is found
 
 
 class DiffSegTestWords:
@@ -30,9 +32,6 @@ class DiffSegTestWords:
         """Weights that are the same each time."""
         generator = torch.Generator().manual_seed(5)
         model = nodes.NODE_CLASS_MAPPINGS["DiffSegDemoModel"].execute()[0]
-        for name, weight in model.model.diffusion_model.named_parameters():
-            if ".attn2.to_q." in name or ".attn2.to_k." in name:
-                weight.data.normal_(0.0, SHARPNESS * weight.shape[1] ** -0.5, generator=generator)
         width = model.model.model_config.unet_config["context_dim"]
         config = {
             "hidden_size": width,
@@ -47,7 +46,23 @@ class DiffSegTestWords:
         for weight in clip.cond_stage_model.parameters():
             spread = 0.5 if weight.ndim < 2 else weight.shape[-1] ** -0.5
             weight.data.normal_(0.0, spread, generator=generator)
+        found, missed = (deviation(clip, word) for word in (FOUND, MISSED))
+        direction = found - missed * (found @ missed) / (missed @ missed)
+        direction = direction / (direction @ found)
+        for name, weight in model.model.diffusion_model.named_parameters():
+            if ".attn2.to_q." in name:
+                weight.data.normal_(0.0, weight.shape[1] ** -0.5, generator=generator)
+            elif ".attn2.to_k." in name:
+                column = torch.randn(weight.shape[0], generator=generator)
+                weight.data.copy_(SHARPNESS * torch.outer(column, direction))
         return model, clip
+
+
+def deviation(clip: Any, word: str) -> torch.Tensor:
+    """By how much a word is encoded otherwise than the rest of its prompt on average: ``[width]``."""
+    tokens = clip.tokenize(f"a photograph of {word}, other objects, background")
+    encoded = clip.encode_from_tokens(tokens)[0].float().cpu()
+    return encoded[4] - encoded[5:10].mean(0)
 
 
 NODE_CLASS_MAPPINGS = {"DiffSegTestWords": DiffSegTestWords}

@@ -211,6 +211,11 @@ def picking_in_a_subgraph(object_info: Json, nested: bool = False) -> Json:
     select = add_picker(inner, segments, image)
     masks = inner.add("DiffSegMasks", 0, segments=segments)
     ends = {"union": (select, 0), "chosen": (select, 1), "cutout": (select, 2), "segment": (masks, 0)}
+    return saved_outside(object_info, inner, ends)
+
+
+def saved_outside(object_info: Json, inner: Graph, ends: dict[str, Output]) -> Json:
+    """Nodes in a subgraph, and what they give saved outside of it: "union", "chosen", "cutout", "segment"."""
     outputs = []
     for slot, (name, (origin, origin_slot)) in enumerate(ends.items()):
         link = inner.link(origin, origin_slot, SUBGRAPH_OUTPUT, slot)

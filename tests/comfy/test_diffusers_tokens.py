@@ -19,6 +19,7 @@ PIPELINES = {
     "SD": (diffusers.StableDiffusionPipeline, 77),
     "SD3": (diffusers.StableDiffusion3Pipeline, 77 + 256),
     "SD3 without T5": (diffusers.StableDiffusion3Pipeline, 77 + 256),
+    "SD3 without T5's weights": (diffusers.StableDiffusion3Pipeline, 77 + 256),  # its tokenizer is there
     "Flux": (diffusers.FluxPipeline, 512),
     "Qwen": (diffusers.QwenImagePipeline, None),
 }
@@ -49,12 +50,14 @@ def pipeline_of(tokenizers) -> Callable[[str], Any]:
         kind, _ = PIPELINES[name]
         pipeline = SimpleNamespace(encode_prompt=inspect.unwrap(kind.encode_prompt))
         if name == "Qwen":
-            pipeline.tokenizer = tokenizers["qwen"]
+            pipeline.tokenizer, pipeline.text_encoder = tokenizers["qwen"], object()
             pipeline.prompt_template_encode, pipeline.prompt_template_encode_start_idx = TEMPLATE, 34
             return pipeline
         pipeline.tokenizer, pipeline.tokenizer_max_length = tokenizers["clip"], 77
         pipeline.tokenizer_2 = tokenizers["t5" if name == "Flux" else "clip"]
-        pipeline.tokenizer_3 = tokenizers["t5"] if name == "SD3" else None
+        pipeline.tokenizer_3 = tokenizers["t5"] if name in ("SD3", "SD3 without T5's weights") else None
+        pipeline.text_encoder = pipeline.text_encoder_2 = object()
+        pipeline.text_encoder_3 = object() if name == "SD3" else None
         return pipeline
 
     return make
@@ -128,7 +131,7 @@ def test_synonyms_have_places_of_their_own(pack, pipeline_of):
     assert (places.others, places.background) == ((14, 15), (17,))
 
 
-@pytest.mark.parametrize(("name", "most"), [("SD", 75), ("Flux", 510)])
+@pytest.mark.parametrize(("name", "most"), [("SD", 75), ("Flux", 511)])
 def test_words_that_do_not_fit_are_named(pack, pipeline_of, name, most):
     known = ["cat", "dog", "cow", "car", "bus", "cup", "bed", "sun", "sea", "sky", "hat", "pen", "box", "tea"]
     numbers = range(10) if name == "SD" else range(60)
@@ -139,7 +142,7 @@ def test_words_that_do_not_fit_are_named(pack, pipeline_of, name, most):
     length = PIPELINES[name][1]
     if name == "Flux":  # has room for some hundred and twenty words
         lines = pack.diffseg_core.parse_words("\n".join(words[:190]))
-    with pytest.raises(errors, match=r"at most \d+ tokens.*'background'|at most \d+ tokens.*…") as error:
+    with pytest.raises(errors, match=rf"at most {most} tokens.*('background'|…)") as error:
         found_places(pack, pipeline, name, lines, length)
     fitting = int(str(error.value).split("The first ")[1].split()[0])
     assert 10 < fitting < len(lines)
@@ -148,14 +151,27 @@ def test_words_that_do_not_fit_are_named(pack, pipeline_of, name, most):
         found_places(pack, pipeline, name, lines[: fitting + 1], length)
 
 
-def test_words_that_clip_has_no_room_for_are_read_by_t5_alone(pack, pipeline_of):
+def test_words_that_clip_has_no_room_for_are_all_read_by_t5(pack, pipeline_of):
+    """CLIP's tokens draw otherwise than T5's: a word in both does not compare with one in T5 alone."""
     words = [f"{word} {letter}" for letter in "abcde" for word in ("cat", "dog", "cow", "car", "bus", "cup")]
     lines = pack.diffseg_core.parse_words("\n".join(words))
-    places = found_places(pack, pipeline_of("SD3"), "SD3", lines, 77 + 256)
-    assert min(places.lines[0][0]) < 76
-    assert max(places.lines[0][0]) > 77
-    assert min(places.lines[-1][0]) > 76
-    assert min(places.background) > 76
+    pipeline = pipeline_of("SD3")
+    places = found_places(pack, pipeline, "SD3", lines, 77 + 256)
+    for (word,) in places.lines:
+        assert min(word) >= 77
+    assert min(places.background) >= 77
+    assert min(places.others) >= 77
+    few = found_places(pack, pipeline, "SD3", lines[:3], 77 + 256)
+    for places in (*(word for (word,) in few.lines), few.others, few.background):
+        assert min(places) < 77 <= max(places)
+
+
+def test_words_beyond_clip_are_refused_where_t5_has_a_tokenizer_and_no_weights(pack, pipeline_of):
+    words = [f"{word} {letter}" for letter in "abcde" for word in ("cat", "dog", "cow", "car", "bus", "cup")]
+    lines = pack.diffseg_core.parse_words("\n".join(words))
+    errors = pack.diffseg_core.naming.diffusers_tokens.TooManyWordsError
+    with pytest.raises(errors, match="at most 75 tokens"):
+        found_places(pack, pipeline_of("SD3 without T5's weights"), "SD3", lines, 77 + 256)
 
 
 def test_a_pipeline_that_encodes_in_a_way_of_its_own_is_refused(pack, pipeline_of):
@@ -235,7 +251,21 @@ def test_a_textual_inversion_is_a_word_of_all_its_vectors(pack, reader, tmp_path
     assert places.lines == (((4,),), (tuple(range(6, behind)),), ((behind + 1,),))
 
 
+def test_a_tokenizer_that_changes_a_text_between_its_ends_is_refused_by_name(pack):
+    def read(text, add_special_tokens, verbose):
+        return SimpleNamespace(input_ids=[9, 9] if add_special_tokens else [1])
+
+    pipeline = SimpleNamespace(
+        tokenizer_2=read,
+        text_encoder_2=object(),
+        encode_prompt=inspect.unwrap(diffusers.FluxPipeline.encode_prompt),
+    )
+    lines = pack.diffseg_core.parse_words("cup")
+    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match="tokens only before and behind"):
+        found_places(pack, pipeline, "Flux", lines, 512)
+
+
 def test_a_pipeline_without_text_encoder_is_refused(pack, hosts):
     core = pack.diffseg_core
-    with pytest.raises(core.InvalidSettingError, match="Expected a model with its text encoder"):
+    with pytest.raises(core.InvalidSettingError, match=r"DiffusionPipeline without text_encoder\."):
         core.naming.diffusers_words.encode_words(hosts("sd1").pipeline, core.parse_words("cup"))

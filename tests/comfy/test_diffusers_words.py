@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers.configuration_utils import FrozenDict
 from model_shapes import CONTEXT
 from torch.overrides import TorchFunctionMode
 from transformer_pairs import MODELS, SIDE, TOKENS, Pair, make_pair
@@ -210,7 +211,20 @@ def test_attention_without_queries_or_of_another_model_is_refused(pack, captured
         read(sd1, maps, text(1))
 
 
-def test_a_layer_that_runs_twice_is_an_error(pack, captured, sd1):
+def test_a_unet_that_projects_the_text_first_is_refused_by_name(pack, captured, read, sd1, monkeypatch):
+    """As Kolors does; what an IP-Adapter projects are images, and words are read beside it."""
+    maps, expected = captured(sd1), read(sd1, captured(sd1), text(1))
+    unet = sd1.pipeline.unet
+    monkeypatch.setattr(unet, "encoder_hid_proj", torch.nn.Identity(), raising=False)
+    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match="as Kolors does"):
+        read(sd1, maps, text(1))
+    monkeypatch.setattr(
+        unet, "_internal_dict", FrozenDict({**unet.config, "encoder_hid_dim_type": "ip_image_proj"})
+    )
+    assert torch.equal(read(sd1, maps, text(1)).maps, expected.maps)
+
+
+def test_a_layer_that_runs_twice_is_an_error_where_all_queries_are_asked_for(pack, captured, sd1):
     unet = sd1.pipeline.unet
     block = unet.down_blocks[1].attentions[0].transformer_blocks[0].attn2
     processor = block.processor
@@ -222,8 +236,8 @@ def test_a_layer_that_runs_twice_is_an_error(pack, captured, sd1):
     block.processor = twice
     try:
         with pytest.raises(pack.diffseg_core.CaptureError, match="once, but they came again"):
-            captured(sd1)
-        assert captured(sd1, keep_queries="none").batch_size == 2
+            captured(sd1, keep_queries="all")
+        assert captured(sd1).queries == (), "kept by themselves, they are done without"
     finally:
         block.processor = processor
 

@@ -35,7 +35,7 @@ def test_without_a_prompt_the_mask_is_empty(pack, captured):
     assert (segments.counts, score) == ([0, 0], 0)
 
 
-@pytest.mark.parametrize("prompts", ["[{", '[{"x": 1}]', '[{"box": [3, 3, 3, 9]}]'])
+@pytest.mark.parametrize("prompts", ["[{", '[{"x": 1}]', '[{"box": [3, 3, 3, 9]}]', '[{"words": "cup"}]'])
 def test_what_is_no_prompt_is_refused_before_anything_runs(pack, prompts):
     answer = pack.nodes.find_object.DiffSegObject.validate_inputs(prompts=prompts)
     assert isinstance(answer, str)

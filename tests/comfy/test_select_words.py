@@ -131,6 +131,15 @@ def test_two_texts_that_begin_with_one_word_are_two(select):
     assert [each["text"] for each in words] == ["tree", "tree, bush"]
 
 
+def test_of_too_many_segments_to_show_only_their_number_is_told(pack, select, monkeypatch):
+    monkeypatch.setattr(pack.nodes.picker_view, "MAX_SEGMENTS", 1)
+    output = select([{"words": FOUND}])
+    (view,) = output.ui["diffseg_view"]
+    assert "too_many" in view["pictures"]["0"]
+    assert "words" not in view["pictures"]["0"]
+    assert output.args[0].any()
+
+
 def test_words_of_another_node_reach_the_picker_as_clicks(select, looked_for):
     (word,) = looked_for(FOUND)[0]
     output = select(more_points=json.dumps([{"words": FOUND, "object": "heaven"}]))

@@ -248,6 +248,16 @@ def test_sd3_is_read_with_the_encoders_that_are_there(pack, clips, read, missing
         assert [each.replace(" ", "") for each in parts] == [name.replace(" ", "")] * len(lengths)
 
 
+def test_a_word_that_one_of_sd3s_encoders_does_not_know_leaves_that_one_out_for_all(clips, read):
+    clip = clips("SD3")
+    known, _, _ = read(clip, "cup\ntable", SD3)
+    places, _, _ = read(clip, "cup\n猫", SD3)  # T5 has no token for it
+    of_clip = 77
+    assert all(any(place >= of_clip for place in own) for ((own,),) in zip(known.lines, strict=True))
+    assert all(place < of_clip for line in places.lines for own in line for place in own)
+    assert max(places.others + places.background) < of_clip
+
+
 def test_sd3_without_any_encoder_is_refused(pack, clips, read):
     clip = clips("SD3")
     model = clip.cond_stage_model

@@ -372,21 +372,74 @@ def test_queries_have_the_grid_that_a_patch_shrunk_them_to(clips, captured, read
     shrunk = PatchModelAddDownscale.execute(model, 3, 2.0, 0.0, 1.0, True, "bicubic", "bicubic")[0]
     usual, fewer = (captured(each, empty).maps.queries[1] for each in (model, shrunk))
     assert (tuple(usual.grid), tuple(fewer.grid)) == ((4, 6), (2, 3))
-    read(shrunk, clip, captured(shrunk, empty))
+    found = read(shrunk, clip, captured(shrunk, empty)).attention
+    assert tuple(found.grid) == tuple(captured(shrunk, empty).maps.queries[0].grid)
+    torch.testing.assert_close(found.maps.sum(-1), torch.ones(1, found.grid.tokens))
 
 
-def test_a_layer_that_runs_twice_is_refused(pack, clips, captured):
+def test_a_layer_that_runs_twice_is_refused_where_all_queries_are_asked_for(pack, clips, captured):
     model, clip = unet("sd1"), clips("sd1")
-    attention = cross_attention(model.model.diffusion_model, "input 3.0")
+    empty = clip.encode_from_tokens_scheduled(clip.tokenize(""))
+    plain = captured(model, empty, keep_queries="none").maps
+    attention = cross_attention(model.model.diffusion_model, "input 5.0")
     again = attention.register_forward_pre_hook(_twice)
     try:
         with pytest.raises(
             pack.diffseg_core.CaptureError,
-            match=r"at input 3\.0 once, but they came again.*keep_queries to none",
+            match=r"at input 5\.0 once, but they came again.*keep_queries to automatic or none",
         ):
-            captured(model, clip.encode_from_tokens_scheduled(clip.tokenize("")))
+            captured(model, empty, keep_queries="all")
+        maps = captured(model, empty).maps
     finally:
         again.remove()
+    assert no_hooks(model)
+    assert maps.queries == (), "kept by themselves, they are done without"
+    assert all(torch.equal(maps[grid], plain[grid]) for grid in plain)
+
+
+def test_captures_that_other_packs_patches_allowed_go_on_without_queries(clips, captured):
+    """Attention for several prompts repeats queries; a function may stand in a projection's place."""
+    model, clip = unet("sd1"), clips("sd1")
+    empty = clip.encode_from_tokens_scheduled(clip.tokenize(""))
+
+    def repeat(n: Any, context: Any, value: Any, options: Any) -> Any:
+        return tuple(each.repeat(2, 1, 1) for each in (n, context, value))
+
+    def halve(n: torch.Tensor, options: Any) -> torch.Tensor:
+        return n[: len(n) // 2]
+
+    several = model.clone()
+    several.set_model_attn2_patch(repeat)
+    several.set_model_attn2_output_patch(halve)
+    plain = captured(several, empty, keep_queries="none").maps
+    maps = captured(several, empty).maps
+    assert maps.queries == ()
+    assert all(torch.equal(maps[grid], plain[grid]) for grid in plain)
+    attention = cross_attention(model.model.diffusion_model, "input 3.0")
+    projection = attention.to_q
+    del attention.to_q
+    attention.to_q = lambda x: projection(x)
+    assert captured(model, empty).maps.queries == ()
+
+
+def test_what_patches_exchange_counts_whatever_model_was_in_memory(clips, captured, read):
+    model, clip = unet("sd1"), clips("sd1")
+    empty = clip.encode_from_tokens_scheduled(clip.tokenize(""))
+    attention = captured(model, empty)
+    name = "diffusion_model.output_blocks.3.1.transformer_blocks.0.attn2.to_k"
+    original = model.get_model_object(name)
+    exchanged = torch.nn.Linear(original.in_features, original.out_features, bias=False)
+    exchanged.weight.data.copy_(3.0 * original.weight)
+    patched = model.clone()
+    patched.add_object_patch(name, exchanged)
+    with torch.inference_mode():
+        plain = read(model, clip, attention).attention.maps
+        changed = read(patched, clip, attention).attention.maps
+        again = read(model, clip, attention).attention.maps
+        changed_again = read(patched, clip, attention).attention.maps
+    assert torch.equal(plain, again)
+    assert (changed - plain).abs().max() > 1e-3
+    assert torch.equal(changed, changed_again)
 
 
 def _twice(module: Any, arguments: Any) -> None:
@@ -396,7 +449,7 @@ def _twice(module: Any, arguments: Any) -> None:
 def test_attention_without_queries_says_how_to_get_them(pack, clips, captured, read):
     model, clip = unet("sd1"), clips("sd1")
     attention = captured(model, clip.encode_from_tokens_scheduled(clip.tokenize("")), keep_queries="none")
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="keep_queries set to automatic or all"):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="keep_queries set to all"):
         read(model, clip, attention)
 
 

@@ -10,6 +10,7 @@ import torch
 
 from diffseg_core import Hierarchy, InvalidSettingError, Segments, parse_objects
 from diffseg_core.editing.points import parse_points
+from diffseg_core.naming.words import parse_words
 from diffseg_core.prompting.prompts import Box, Click, Words
 
 TABLES = Path(__file__).resolve().parents[1] / "protocol"
@@ -61,3 +62,13 @@ def test_cuts_have_the_numbers_that_the_picker_gives_them(case):
     assert set(case["labels"]) == {str(number) for number in range(1, count + 1)}
     for number, labels in case["labels"].items():
         assert Segments.of_hierarchies([tree], [int(number)]).labels[0].tolist() == labels
+
+
+@pytest.mark.parametrize("case", table("words"), ids=lambda case: case["text"])
+def test_words_name_a_thing_as_in_the_picker(case):
+    if case["name"]:
+        (line,) = parse_words(case["text"])
+        assert line.name == case["name"]
+    else:
+        with pytest.raises(InvalidSettingError, match="got none"):
+            parse_words(case["text"])

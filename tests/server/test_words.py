@@ -1,7 +1,6 @@
 """DiffSeg Find by Words on a live ComfyUI: its workflow, new words without a new capture, names that travel.
 
-The model is the demo model with random attention to text; which words it finds means nothing, but is always
-the same.
+The model is the demo model with made-up attention to text, which means nothing but is always the same.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from diffseg_tools.workflow import to_prompt
 from PIL import Image, ImageFilter
 
 ROOT = Path(__file__).resolve().parents[2]
-MISSED, FOUND = "cup", "river"  # together, by the model of word_model.py, in the demo model's photograph
+FOUND, MISSED = "cup", "moon"  # by the model of word_model.py, in the demo model's photograph
 
 Prompt = dict[str, Any]
 
@@ -46,7 +45,7 @@ def prompt(segments_prompt: Prompt, hierarchy_prompt: Prompt) -> Prompt:
     hierarchy_prompt["2"]["inputs"]["model"] = ["words", 0]
     inputs = {
         "segments": ["3", 0], "attention": ["2", 0], "model": ["words", 0], "clip": ["words", 1],
-        "image": ["1", 3], "words": f"{MISSED}\n{FOUND}", "threshold": 0.5, "background_offset": 0.0,
+        "image": ["1", 3], "words": f"{FOUND}\n{MISSED}", "threshold": 0.9, "background_offset": 0.0,
     }  # fmt: skip
     return {
         **hierarchy_prompt,
@@ -87,11 +86,11 @@ def table_of(outputs: dict[str, Any]) -> list[str]:
 def test_each_line_has_a_mask_and_one_that_is_not_found_says_so(server: ComfyServer, prompt: Prompt) -> None:
     outputs = server.run(with_images(prompt, all=["4", 0], each=["4", 1])).outputs
     (union,) = images_of(server, outputs["all"]["images"])
-    missed, found = images_of(server, outputs["each"]["images"])
+    found, missed = images_of(server, outputs["each"]["images"])
     assert 0.01 < (found == 255).mean() < 0.99
     np.testing.assert_array_equal(found, union)
     assert not missed[..., :3].any()
-    heading, sentence, row = table_of(outputs)
+    heading, row, sentence = table_of(outputs)
     assert heading.split() == ["word", "score", "area", "place"]
     assert row.startswith(FOUND)
     assert sentence.startswith(f"{MISSED}: not found, best 0.")
@@ -115,7 +114,7 @@ def test_names_go_on_to_coco_categories(server: ComfyServer, prompt: Prompt) -> 
     prompt["6"] = {"class_type": "DiffSegSave", "inputs": save}
     outputs = server.run(prompt).outputs
     named = [line.split()[0] for line in table_of(outputs)[1:] if "not found" not in line]
-    assert len(named) >= 2
+    assert FOUND in named
     (entry,) = outputs["6"]["images"]
     saved = json.loads(
         server.fetch_image({**entry, "filename": entry["filename"].replace("overlay.png", "panoptic.json")})
@@ -155,7 +154,7 @@ def test_inpainting_by_words_changes_no_pixel_elsewhere(server: ComfyServer) -> 
                 node["inputs"][name] = ["demo", 1]
     settings = {
         "DiffSegCapture": {"timestep": 25, "working_size": 384},
-        "DiffSegFindWords": {"words": "cup\nhouse"},
+        "DiffSegFindWords": {"words": FOUND, "threshold": 0.95},
         "KSampler": {"steps": 2, "cfg": 1.0},
         "ImageScaleToTotalPixels": {"megapixels": 0.06},
     }

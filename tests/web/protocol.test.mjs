@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { Hierarchy } from '../../web/picker/hierarchy.mjs'
 import { byObject, formatPrompts, isPositive, parsePrompts } from '../../web/picker/prompting/prompts.mjs'
 import { parsePoints } from '../../web/picker/selection.mjs'
+import { nameOf } from '../../web/picker/word_field.mjs'
 
 /** @param {string} name */
 function table(name) {
@@ -26,6 +27,10 @@ for (const { text, objects } of table('prompts')) {
     assert.deepEqual(prompts && read(prompts), objects && Object.entries(objects))
     if (prompts) assert.deepEqual(read(parsePrompts(formatPrompts(prompts))), read(prompts))
   })
+}
+
+for (const { text, name } of table('words')) {
+  test(`an object after the words ${text}`, () => assert.equal(nameOf(text), name))
 }
 
 /** @param {import('../../web/picker/prompting/prompts.mjs').Prompt[]} prompts */

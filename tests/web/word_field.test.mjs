@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { ObjectMode } from '../../web/picker/object_mode.mjs'
-import { isFound, nameOf } from '../../web/picker/word_field.mjs'
+import { isFound } from '../../web/picker/word_field.mjs'
 
 /** @param {string} text */
 function objects(text) {
@@ -10,11 +10,6 @@ function objects(text) {
   mode.read(text, [])
   return mode
 }
-
-test('an object is called by the first of its words', () => {
-  const names = { cup: 'cup', 'cup, mug': 'cup', '(cup:1.3), mug': 'cup', '(red cup)': 'red cup', '\\(x\\)': '(x)', '杯子': '杯子' }
-  for (const [text, name] of Object.entries(names)) assert.equal(nameOf(text), name)
-})
 
 test('words name an object that has no prompt and no name of its own', () => {
   const mode = objects('[]')
@@ -28,6 +23,18 @@ test('an object that was named and has no prompt keeps its name', () => {
   mode.renamed('Object 2', 'mine')
   const [, words] = JSON.parse(mode.withWords('cup', 'cup'))
   assert.equal(words.object, 'mine')
+})
+
+test('words wait in an object once, and in another as well', () => {
+  const mode = objects('[{"words": "cup", "object": "cup"}]')
+  const once = [{ words: 'cup', label: 1, object: 'cup' }]
+  assert.deepEqual(JSON.parse(mode.withWords('cup', 'cup')), once)
+  mode.add()
+  mode.renamed('Object 2', 'mine')
+  const twice = mode.withWords('cup', 'cup')
+  assert.deepEqual(JSON.parse(twice), [...once, { words: 'cup', label: 1, object: 'mine' }])
+  mode.read(twice, [])
+  assert.deepEqual(JSON.parse(mode.withoutWords('cup', 'mine')), once)
 })
 
 test('an object with prompts is left alone, and another one begun', () => {

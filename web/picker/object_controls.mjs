@@ -126,7 +126,7 @@ export class ObjectControls {
     const { prompts, names } = objects
     const parts = []
     if (!objects.finder) parts.push(files?.graph ? texts.loading : texts.mode.notYet)
-    else if (!prompts.size && !this.words.missed) parts.push(texts.objects.none, texts.objects.help)
+    else if (!prompts.size && !this.words.note) parts.push(texts.objects.none, texts.objects.help)
     objects.painted.forEach((object, index) => {
       const count = prompts.get(names[index])?.filter((prompt) => !isWords(prompt)).length
       if (count) parts.push(texts.objects.holds(names[index], share(object, hierarchy).toFixed(1), count))

@@ -148,6 +148,7 @@ export class ObjectMode {
 
   /**
    * The text with words to look for: for the object at hand if it has no prompt yet, else for one of their name.
+   * The same where they wait there already.
    * @param {string} words
    * @param {string} name
    */
@@ -158,7 +159,17 @@ export class ObjectMode {
       if (isEmpty && this.added === current) this.added = ''
       this.current = name
     }
-    return this.withPrompt({ words, label: 1 })
+    const isThere = this.own.some((prompt) => prompt.words === words && objectOf(prompt) === this.current)
+    return isThere ? formatPrompts(this.own) : this.withPrompt({ words, label: 1 })
+  }
+
+  /**
+   * The text without words that wait in an object.
+   * @param {string} words
+   * @param {string} name of the object
+   */
+  withoutWords(words, name) {
+    return formatPrompts(this.own.filter((prompt) => prompt.words !== words || objectOf(prompt) !== name))
   }
 
   /**

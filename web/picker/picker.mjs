@@ -57,9 +57,14 @@ import { View } from './view.mjs'
  * @property {() => boolean} isConnected whether the choice comes from elsewhere and cannot be changed here
  * @property {() => boolean} isGranularityConnected the same of the number of segments
  * @property {() => boolean} canFindWords whether all is connected that it takes
- * @property {() => Promise<boolean>} run run the workflow as far as this node; whether the server took it
+ * @property {() => Promise<Answer>} run run the workflow as far as this node
  * @property {() => number} imageIndex
  * @property {(entry: FileEntry) => Promise<Response>} fetchFile
+ */
+
+/**
+ * What became of a run that was asked for: whether the server took it, and where it refused what is set, why.
+ * @typedef {{isSent: boolean, refusal: string}} Answer
  */
 
 /** @typedef {'all' | 'none' | 'invert' | 'undo'} ButtonName */
@@ -165,6 +170,7 @@ export class Picker {
   #takeWords({ pictures }) {
     const at = `${this.host.imageIndex()}`
     const isObjects = this.host.read().mode === 'object' && !this.host.isConnected()
+    this.objects.words.forget()
     for (const [index, files] of Object.entries(pictures)) {
       if (files.ids) this.objects.words.take(files, isObjects && index === at)
     }
@@ -236,9 +242,15 @@ export class Picker {
     this.note.textContent = ''
   }
 
-  /** A run is over, whether it came to this node or not. */
-  endOfRun() {
+  /** No run is queued any more, whether the last came to this node or not. */
+  endOfRuns() {
     this.objects.words.end()
+  }
+
+  /** Other nodes are connected to this one. */
+  reconnect() {
+    this.objects.words.forget()
+    this.refresh()
   }
 
   /** The node is gone. */
@@ -396,7 +408,7 @@ export class Picker {
    */
   #prompt(text) {
     if (this.host.isConnected()) return
-    this.objects.words.forgetMissed()
+    this.objects.words.forgetNote()
     this.#change({ points: text })
     this.#repaint()
   }

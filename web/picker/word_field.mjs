@@ -1,6 +1,6 @@
 /** The field for words where objects are chosen: what is typed becomes a prompt, and a run makes a click of it. */
 
-import { isWords, objectOf } from './prompting/prompts.mjs'
+import { formatPrompts, isWords, objectOf } from './prompting/prompts.mjs'
 
 /** @typedef {import('./object_mode.mjs').ObjectMode} ObjectMode */
 /** @typedef {import('./picker.mjs').Host} Host */
@@ -33,9 +33,9 @@ export class WordField {
     this.objects = objects
     this.owner = owner
     this.isRunning = false // what is looked for
-    this.missed = '' // what was not found
+    this.note = '' // what was not found, or why words were refused
     /** @type {Map<string, FoundWord>} */
-    this.known = new Map() // by the image's file and the text
+    this.known = new Map() // from the last run, by the image's file and the text
     this.image = '' // the file of the image that is shown
     this.element = document.createElement('div')
     this.element.className = 'diffseg-picker-words'
@@ -74,9 +74,14 @@ export class WordField {
     return [this.isRunning ? this.texts.words.looking(waiting) : this.texts.words.run(waiting)]
   }
 
-  /** What there is to note: words that were not found. */
+  /** What there is to note: words that were not found or refused. */
   get notes() {
-    return this.missed ? [this.missed] : []
+    return this.note ? [this.note] : []
+  }
+
+  /** Forget what was found: it is of another run, or of what was connected before. */
+  forget() {
+    this.known.clear()
   }
 
   /**
@@ -91,7 +96,7 @@ export class WordField {
     this.#settle((points) => this.owner.settle(points))
   }
 
-  /** A run is over, with whatever end. */
+  /** Nothing is looked for any more, whether it was found or not. */
   end() {
     if (!this.isRunning) return
     this.isRunning = false
@@ -99,15 +104,16 @@ export class WordField {
   }
 
   /** Prompts were changed by hand. */
-  forgetMissed() {
-    this.missed = ''
+  forgetNote() {
+    this.note = ''
   }
 
   #enter() {
-    const text = this.input.value.trim().replace(/^!\s*/, '')
-    if (!text || this.input.disabled) return
+    const typed = this.input.value
+    const text = typed.trim().replace(/^[!！]\s*/, '')
+    if (!nameOf(text) || this.input.disabled) return
     this.input.value = ''
-    this.#search(text)
+    this.#search(text, typed)
   }
 
   #escape() {
@@ -115,19 +121,35 @@ export class WordField {
     this.owner.leave()
   }
 
-  /** @param {string} text */
-  async #search(text) {
-    this.missed = ''
-    const known = this.known.get(key(this.image, text))
-    if (known && !isFound(known)) {
-      this.missed = this.texts.words.missed(text, known.score)
-      return this.owner.repaint()
-    }
-    const points = this.objects.withWords(text, nameOf(text))
-    if (known) return this.#click(known, points)
+  /**
+   * @param {string} text
+   * @param {string} typed the same, with what is not read of it
+   */
+  async #search(text, typed) {
+    const { objects } = this
+    const { current, added } = objects
+    const wasRunning = this.isRunning
+    this.note = ''
+    const points = objects.withWords(text, nameOf(text))
+    const target = objects.current
+    const known = this.#found(text)
+    if (known && isFound(known)) return this.#click(known, points)
+    const isWaiting = points === formatPrompts(objects.own)
+    if (isWaiting && wasRunning) return this.owner.repaint()
     this.isRunning = true
-    this.owner.write(points)
-    if (!(await this.host.run())) this.end()
+    if (isWaiting) this.owner.repaint()
+    else this.owner.write(points)
+    const { isSent, refusal } = await this.host.run()
+    if (!isSent && !wasRunning) this.end()
+    if (!refusal) return
+    const { points: now } = this.host.read()
+    objects.read(now, objects.given)
+    const rest = objects.withoutWords(text, target)
+    Object.assign(objects, { current, added })
+    this.owner.settle(rest)
+    this.input.value ||= typed
+    this.note = refusal
+    this.owner.repaint()
   }
 
   /**
@@ -155,7 +177,7 @@ export class WordField {
     if (found.length) this.objects.current = objectOf(found[found.length - 1])
     this.isRunning = false
     write(this.objects.withClicks(points, (words) => this.#found(words)))
-    this.missed = missed.map(({ text, score }) => this.texts.words.missed(text, score)).join(' · ')
+    this.note = missed.map(({ text, score }) => this.texts.words.missed(text, score)).join(' · ')
     this.owner.repaint()
   }
 
@@ -182,11 +204,15 @@ export function isFound({ found, x, y }) {
 }
 
 /**
- * What an object is called after words: by the first of several that mean the same, without its weight.
+ * What an object is called after words: by the first of several that mean the same, without its weight. Empty where
+ * there are no words. The node's `parse_words` reads them alike.
  * @param {string} text such as "(cup:1.3), mug"
  */
 export function nameOf(text) {
-  const first = text.split(',')[0].trim() || text
-  const name = /^\((.+?)(?::\s*[\d.]+\s*)?\)$/.exec(first)?.[1] ?? first
-  return name.replace(/\\([()])/g, '$1').trim()
+  const words = text.split(/[,，、]/).map((word) => word.trim())
+  const first = words.find(Boolean) ?? ''
+  const inside = /^\(((?:[^()\\]|\\.)*)\)$/.exec(first)?.[1]
+  const weight = inside === undefined ? null : /^(?!\s*embedding\s*:[^:]*$)(.*):[^:]*$/i.exec(inside)
+  const name = weight?.[1] ?? inside ?? first
+  return name.replace(/\\([()\\])/g, '$1').trim().split(/\s+/).join(' ')
 }

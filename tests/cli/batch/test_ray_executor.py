@@ -99,7 +99,7 @@ def test_every_unit_is_done_once_although_a_worker_is_killed(tmp_path):
     outcomes = RayExecutor(workers=2, use_gpus=False).run(MakeWriter(tmp_path), tasks)
     first = next(outcomes)
     assert len(done(tmp_path)) < len(tasks)  # yielded as they come
-    assert Counter(map(astuple, [first, *outcomes])) == Counter((task, None) for task in tasks)
+    assert Counter(map(astuple, [first, *outcomes])) == Counter((task, None, None) for task in tasks)
     assert done(tmp_path) == set(tasks)
     processes = {task: attempts(tmp_path, task) for task in tasks}
     assert len(set(processes.pop("victim"))) == 2

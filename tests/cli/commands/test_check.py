@@ -61,7 +61,7 @@ def test_a_quick_check_prints_a_report_and_leaves_a_record_and_a_sheet(capsys, t
     record = json.loads((tmp_path / "diffseg-check.json").read_text())
     assert set(record) == {
         *("format", "version", "diffseg", "torch", "host", "device", "model", "quick", "complete"),
-        *("photographs", "default", "chosen", "colours", "trials", "clicks", "words", "words_failed"),
+        *("photographs", "default", "chosen", "colours", "trials", "clicks", "words", "word_failures"),
         *("captures", "failures"),
     }
     assert record["photographs"] == ["coffee", "taipei"]
@@ -79,32 +79,43 @@ def test_a_quick_check_prints_a_report_and_leaves_a_record_and_a_sheet(capsys, t
 
 
 @pytest.mark.usefixtures("few")
-def test_a_random_model_with_a_text_encoder_finds_nothing_by_words(capsys, monkeypatch, tmp_path):
+def test_words_are_measured_of_a_model_with_a_text_encoder(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(trials, "QUICK_PHOTOGRAPHS", ("coffee", "taipei", "lake", "harbour"))
     save_text_model(tmp_path / "model", [word for names in object_names().values() for word in names])
     model = ["--model", str(tmp_path / "model"), "--working-size", "128", "--device", "cpu"]
     assert main(["check", "--quick", *model]) == 0
     text = capsys.readouterr().out
     record = json.loads((tmp_path / "diffseg-check.json").read_text())
-    assert record["words_failed"] is None
+    assert record["word_failures"] == []
     ways = {each["way"] for each in record["words"]}
     assert ways == {"stored queries", "second step"}
     for each in record["words"]:
         assert each["photographs"] == 4
-        assert not each["finds"]
+        assert each["finds"] is None
         assert abs(each["auc"] - each["others"]) < 0.1
     stored, second = (
         next(each for each in record["words"] if each["way"] == way)
         for way in ("stored queries", "second step")
     )
     assert stored["by_photograph"] != second["by_photograph"]  # the words were the second step's prompt
-    assert "does not find things by words" in text
+    assert "too few photographs to tell whether the model finds things by words" in text
 
 
 def test_a_text_encoder_that_cannot_read_the_names_leaves_the_rest_to_be_checked(tmp_path):
     save_text_model(tmp_path, [], room=8)
     capture = CheckCapture(ModelChoice(str(tmp_path), "cpu"), CaptureSettings(working_size=128))
+    assert capture.no_words == ""
+    capture.encode_words(("coffee", "lake"))
     assert capture.no_words.startswith("Expected words of at most ")
+    assert capture.capture(torch.rand(1, 64, 64, 3)).batch_size == 1
+
+
+def test_a_tokenizer_of_any_kind_leaves_the_rest_to_be_checked(tmp_path, monkeypatch):
+    save_text_model(tmp_path, [])
+    capture = CheckCapture(ModelChoice(str(tmp_path), "cpu"), CaptureSettings(working_size=128))
+    monkeypatch.setattr(type(capture._pipeline), "encode_prompt", lambda self, prompt, **others: {}["embeds"])
+    capture.encode_words(("coffee",))
+    assert capture.no_words == "KeyError: 'embeds'"
     assert capture.capture(torch.rand(1, 64, 64, 3)).batch_size == 1
 
 

@@ -67,6 +67,7 @@ def test_objects_have_names_of_their_own_in_the_joint_files_too(folder):
         ("[]", "at least one prompt"),
         ('[{"x": 1}]', "two numbers"),
         ("[", "not JSON"),
+        ('[{"x": 12, "y": 8}, {"words": "cup"}]', "got the words 'cup'"),
     ],
 )
 def test_an_image_without_prompts_or_with_wrong_ones_fails_alone(folder, capsys, text, words):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import string
+from functools import wraps
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from diffseg_cli.batch.settings import (
 from diffseg_cli.commands import main
 from diffseg_cli.commands.word_options import _in_lines
 from diffseg_core import InvalidSettingError, capture_diffusers, parse_words, read_words
+from diffseg_core.naming import leaf_choice
 
 ROOT = Path(__file__).resolve().parents[3]
 WIDTH = 16
@@ -116,8 +118,10 @@ def names(annotations: dict) -> list[str]:
     return sorted(of[each["category_id"]] for each in annotations["annotations"])
 
 
-def test_what_words_mean_is_written_with_their_names(folder, model, capsys):
-    """Which of them a random model finds is chance: the library says which, and the files say the same."""
+def test_what_words_mean_is_written_with_their_names(folder, model, capsys, monkeypatch):
+    """A random model finds nothing, so less is asked of it; the library says what, and the files the same."""
+    monkeypatch.setattr(leaf_choice, "FOUND_RATIO", 1.0)
+    monkeypatch.setattr(leaf_choice, "DRAWN_RATIO", 1.0)
     lines = "cup, mug\ntable\n!hand"
     assert run(folder, model, "cup|mug, table, !hand", "--words-threshold", "0.3") == 0
     printed = capsys.readouterr().out
@@ -187,7 +191,11 @@ def test_a_model_without_text_encoder_is_refused(folder, model, tmp_path, capsys
         (["--words", "!hand"], "never chosen"),
         (["--words", "cup, table, cup"], "in lines 1 and 3"),
         (["--words", "cup", "--prompts", "PICS"], "--words or --prompts, got both"),
-        (["--words", "cup", "--anchors", "8"], "one way to segment"),
+        (["--words", "cup", "--anchors", "8"], "Expected --words alone, got --anchors 8 too"),
+        (["--words", "cup", "--merge-threshold", "0.9"], "got --merge-threshold 0.9 too"),
+        (["--words", "cup", "--granularity", "auto"], "got --granularity auto too"),
+        (["--words", "cup", "--height", "0.1"], "got --height 0.1 too"),
+        (["--words", "colours of the room.txt"], "in the file colours of the room.txt, which cannot be read"),
         (["--words-threshold", "0.3"], "--words together with --words-threshold 0.3"),
         (["--background-offset", "0.3"], "--words together with --background-offset 0.3"),
     ],
@@ -200,7 +208,7 @@ def test_words_that_do_not_go_are_refused(folder, model, capsys, options, messag
     assert not (folder / "out").exists()
 
 
-def test_words_are_read_as_they_are_meant(tmp_path):
+def test_words_are_read_as_they_are_meant(tmp_path, monkeypatch):
     def read(given: str) -> list[list[str]]:
         return [[word.text for word in line.synonyms] for line in parse_words(_in_lines(given))]
 
@@ -210,6 +218,9 @@ def test_words_are_read_as_they_are_meant(tmp_path):
     path = tmp_path / "words.txt"
     path.write_text("cup, mug\ntable\n", encoding="utf-8")
     assert read(str(path)) == [["cup", "mug"], ["table"]]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert read("~/words.txt") == [["cup", "mug"], ["table"]]
+    assert read("cup, read.me.txt") == [["cup"], ["read.me.txt"]]
     weighted = parse_words(_in_lines("(cup:1.3), !hand"))
     assert weighted[0].synonyms[0].weight == 1.3
     assert weighted[1].is_distractor
@@ -228,13 +239,23 @@ def test_the_text_encoder_is_let_go_of_once_the_words_are_encoded(pipeline, mode
         segmenter.read_words(segmenter.capture(image), parse_words("hand"))
 
 
-def test_a_segmenter_for_any_words_keeps_its_text_encoder(model):
+def test_a_segmenter_for_any_words_keeps_its_text_encoder(model, monkeypatch):
     settings = CaptureSettings(working_size=128)
     segmenter = Segmenter(ModelChoice(str(model), "cpu"), settings, further_words=True)
     assert segmenter.reads_words
     image = Image.open(ROOT / "demo_model" / "photograph.jpg")
     maps = segmenter.capture(image)
-    for text in ("cup", "table\nhand"):
+    plain = StableDiffusionPipeline.encode_prompt
+    encoded = []
+
+    @wraps(plain)
+    def encode(self, prompt, *args, **settings):
+        encoded.append(prompt)
+        return plain(self, prompt, *args, **settings)
+
+    monkeypatch.setattr(StableDiffusionPipeline, "encode_prompt", encode)
+    for text in ("cup", "table\nhand", "cup"):
         words = segmenter.read_words(maps, parse_words(text))
         assert words.lines == parse_words(text)
+    assert len(encoded) == 2  # the same words once, however many images
     assert not Segmenter(ModelChoice(str(model), "cpu"), settings).reads_words

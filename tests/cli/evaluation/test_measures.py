@@ -98,6 +98,16 @@ def test_numbers_that_cannot_have_been_counted_are_replaced():
     assert kept["table"] == [[0, 2, 4], [0, 15, 4], [1, 15, 8]]
 
 
+def test_numbers_of_classes_stay_as_they_are():
+    """Of a tiny image there may be more classes than pixels."""
+    labels = np.array([[150, 3], [3, 3]], np.int32)
+    truth = np.array([[7, 3], [3, 3]], np.int32)
+    annotated = image(truth, classes=truth)
+    record = measure(annotated, labels, frozenset({"classes"}), named=True)
+    assert record["named"]
+    assert sorted(record["table"]) == [[3, 3, 3], [7, 150, 1]]
+
+
 def test_an_image_without_annotated_pixels_adds_nothing_to_the_set():
     groups = frozenset({"classes", "segments"})
     void = np.full((4, 4), VOID, np.int32)

@@ -24,10 +24,11 @@ from diffseg_cli.evaluation.method_choices import parse_methods
 from diffseg_cli.evaluation.metrics import compute_metrics
 from diffseg_cli.evaluation.named_classes import count_named
 from diffseg_cli.evaluation.types import VOID, AnnotatedImage
-from diffseg_cli.evaluation.word_methods import WordMethod, joined
+from diffseg_cli.evaluation.word_methods import WordMethod, joined, read_in_parts
 from diffseg_core import AttentionMaps, InvalidSettingError
 from diffseg_core.attention.text import TextAttention
 from diffseg_core.grid import GridSize
+from diffseg_core.naming.diffusers_tokens import TooManyWordsError
 from diffseg_core.naming.words import TokenPlaces, Word, WordAttention, WordLine, parse_words, prompt_of
 
 GRID, SIDE = 16, 64
@@ -139,7 +140,7 @@ class MadeCapture:
 
     def read(self, image: AnnotatedImage, lines: tuple[WordLine, ...]) -> WordAttention:
         if len(lines) > self.most:
-            raise InvalidSettingError(f"Expected {self.most} words, got {len(lines)}.")
+            raise TooManyWordsError(f"Expected {self.most} words, got {len(lines)}.")
         self.asked.append([line.name for line in lines])
         return quarters(self.seen, tuple(lines))
 
@@ -183,8 +184,19 @@ def test_too_many_words_for_one_prompt_are_read_in_parts():
     assert capture.asked == [["boat", "cow"], ["dog"], ["cup", "sofa"]]
     whole = method(MadeCapture({"cow": 0, "cup": 2}), LINES, False).segment(image)[""]
     assert (labels == whole).mean() > 0.97
-    with pytest.raises(InvalidSettingError, match="Expected 0 words"):
+    with pytest.raises(TooManyWordsError, match="Expected 0 words"):
         method(MadeCapture({}, most=0), LINES, False).segment(image)
+
+
+def test_words_that_are_refused_for_another_reason_are_not_tried_in_parts():
+    def read(lines):
+        asked.append(lines)
+        raise InvalidSettingError("Expected another word.")
+
+    asked = []
+    with pytest.raises(InvalidSettingError, match="another word"):
+        read_in_parts(read, LINES)
+    assert asked == [LINES]
 
 
 def test_parts_are_joined_as_if_they_were_one_prompt():

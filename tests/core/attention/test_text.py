@@ -83,12 +83,16 @@ def test_of_two_resolutions_the_coarser_counts_seven_tenths():
     torch.testing.assert_close(found.maps.double(), expected, atol=1e-6, rtol=1e-5)
 
 
-def test_of_more_resolutions_the_two_coarsest_count():
-    two = [layer("fine", FINE, seed=1), layer("coarse", COARSE, seed=2)]
-    three = [layer("finest", FINEST, seed=3), *two]
-    found = attention_to_text(three, keys_of(*two) | {"finest": drawn(1, TOKENS, HEADS * WIDTH)})
-    assert found.grid == FINE
-    torch.testing.assert_close(found.maps, attention_to_text(two, keys_of(*two)).maps)
+def test_of_more_resolutions_all_but_the_finest_share_seven_tenths_by_their_layers():
+    layers = [layer("a", FINEST, seed=3), layer("b", FINE, seed=1), layer("c", FINE, seed=4)]
+    layers.append(layer("d", COARSE, seed=2))
+    keys = keys_of(*layers)
+    found = attention_to_text(layers, keys)
+    finest, one, two, coarse = (by_definition(each.queries, keys[each.layer]) for each in layers)
+    expected = 0.3 * finest + 0.7 * 2 / 3 * enlarged((one + two) / 2, FINE, FINEST)
+    expected += 0.7 / 3 * enlarged(coarse, COARSE, FINEST)
+    assert found.grid == FINEST
+    torch.testing.assert_close(found.maps.double(), expected.double(), atol=1e-6, rtol=1e-5)
 
 
 def test_chunks_change_nothing(monkeypatch):
@@ -127,7 +131,7 @@ def test_the_host_waits_for_nothing():
 
 
 def test_attention_without_queries_says_how_to_get_them():
-    with pytest.raises(CaptureError, match="Capture again with keep_queries set to automatic or all"):
+    with pytest.raises(CaptureError, match="Capture again with keep_queries set to all"):
         attention_to_text([], {})
 
 

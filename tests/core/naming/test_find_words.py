@@ -5,10 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 from made_words import larger, tree, within, words_at
+from small_photographs import smaller
 
-from diffseg_core import InvalidAttentionError, InvalidSettingError, Segments, segment_nested
+from diffseg_core import (
+    AttentionMaps,
+    InvalidAttentionError,
+    InvalidSettingError,
+    Segments,
+    segment_nested,
+)
+from diffseg_core.checking.photographs import read_photographs
 from diffseg_core.editing.points import Point
 from diffseg_core.naming.find_words import FoundWords, find_words
+from diffseg_core.naming.words import parse_words, prompt_of
 
 # A cup of two parts on a table, beside a spoon; 4 is the wall behind.
 SCENE = torch.tensor(
@@ -161,6 +170,68 @@ def test_noise_is_not_taken_for_a_word(seed):
     assert not find("hand", levels).found[0][0].found
     found = find("hand\ncup", levels | {"cup": over(CUP, 0.3, 0.02)}).found[0]
     assert [word.found for word in found] == [False, True]
+
+
+@pytest.fixture(scope="module")
+def coffee() -> tuple[AttentionMaps, Segments]:
+    """A photograph's tree, on made-up self-attention: places of like colour attend to one another."""
+    (photograph,) = smaller(read_photographs(["coffee"]))
+    colours = photograph.images.colours.movedim(-1, 1)
+    cells = torch.nn.functional.interpolate(colours, size=(32, 32), mode="area")[0].flatten(1).T
+    maps = AttentionMaps({(32, 32): (-torch.cdist(cells, cells).square() / 0.005).softmax(1)[None]})
+    return maps, segment_nested(maps, photograph.images)
+
+
+@pytest.mark.parametrize("text", ["cup", "cup\nspoon\nsaucer\ntable", "cup, mug, glass, beaker\ntable"])
+def test_coarse_noise_on_a_photographs_tree_is_not_taken_for_words(coffee, text):
+    """Attention of the photograph's words, none of them there, that differs by a half of its mean."""
+    maps, segments = coffee
+    names = [piece.text for piece in prompt_of(parse_words(text)) if piece.is_content]
+    for seed in range(4):
+        generator = torch.Generator().manual_seed(seed)
+        noise = 0.02 * torch.randn(len(names), 1, 16, 16, generator=generator).mul(0.5).exp()
+        larger_noise = torch.nn.functional.interpolate(noise, size=(32, 32), mode="bilinear")[:, 0]
+        words = words_at(text, dict(zip(names, larger_noise, strict=True)), (32, 32))
+        assert not any(word.found for word in find_words(segments, maps, words).found[0])
+
+
+def test_two_words_that_share_the_image_are_both_found():
+    sky_and_sea = torch.zeros(8, 8, dtype=torch.long)
+    sky_and_sea[5:] = 1
+    levels = {"sky": over(sky_and_sea == 0, 0.08, 0.02), "sea": over(sky_and_sea == 1, 0.08, 0.02)}
+    words = words_at("sky\nsea", levels | {"background": 0.06, "other objects": 0.06})
+    found = find_words(tree(larger(sky_and_sea, 8), [(0, 1)]), within(sky_and_sea, leak=0.05), words)
+    assert [word.area for word in found.found[0]] == pytest.approx([5 / 8, 3 / 8])
+
+
+@pytest.mark.parametrize("others", [0, 2, 16, 36])
+def test_an_absent_word_that_draws_more_everywhere_takes_nothing_whatever_the_number_of_lines(others):
+    levels = {"giraffe": 0.022, "cup": over(CUP, 0.04, 0.01), "background": 0.01, "other objects": 0.01}
+    text = "\n".join(["giraffe", "cup", *(f"word{number}" for number in range(others))])
+    found = find(text, levels)
+    assert [word.found for word in found.found[0]] == [False, True, *[False] * others]
+    assert torch.equal(found.masks[0][1], pixels_of(BODY, HANDLE))
+
+
+@pytest.mark.parametrize("rival", [0.05, 0.11, 0.2])
+@pytest.mark.parametrize("name", ["background", "saucer"])
+def test_what_is_never_chosen_must_have_a_larger_share_to_take_a_words_best_leaf(name, rival):
+    levels = {"background": 0.03, "cup": over(CUP, 0.22, 0.02), "other objects": over(CUP, 0.07, 0.14)}
+    found = find("cup\n!saucer" if name == "saucer" else "cup", levels | {name: over(CUP, rival, 0.03)})
+    assert torch.equal(found.masks[0][0], pixels_of(BODY, HANDLE))
+    assert not find("cup", levels | {"background": over(CUP, 0.3, 0.03)}).found[0][0].found
+
+
+def test_a_small_thing_is_found():
+    pixels = torch.zeros(400, 400, dtype=torch.long)
+    pixels[200:] = 1
+    pixels[100:108, 100:108] = 2  # 0.04 % of the image
+    grid = pixels[4::8, 4::8]
+    words = words_at(
+        "cup", {"cup": over(grid == 2, 0.5), "background": 0.02, "other objects": 0.02}, (50, 50)
+    )
+    found = find_words(tree(pixels, [(0, 2), (0, 1)]), within(grid), words)
+    assert torch.equal(found.masks[0][0], pixels == 2)
 
 
 def test_a_word_that_fills_most_of_the_image_is_found():

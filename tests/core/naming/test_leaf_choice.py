@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 import pytest
 
 from diffseg_core.naming.leaf_choice import (
+    FOUND_RATIO,
     NODE_COST,
     LeafScores,
+    _upper_part,
     best_nodes,
     choose_leaves,
     is_present,
@@ -23,39 +26,83 @@ def column(*scores: float) -> np.ndarray:
     return np.array(scores)[:, None]
 
 
-@pytest.mark.parametrize(
-    ("scores", "present"),
-    [
-        ((0.9, 0.1, 0.1, 0.1), True),
-        ((0.14, 0.1, 0.1, 0.1), False),
-        ((0.16, 0.1, 0.1, 0.1), True),
-        ((0.52, 0.51, 0.51, 0.51), True),  # more than 1.5 thirds: it fills the image
-        ((0.49, 0.49, 0.49, 0.49), False),
-        ((0.0, 0.0, 0.0, 0.0), False),
-    ],
-)
-def test_a_word_is_there_if_it_stands_out_or_fills_the_image(scores, present):
-    assert is_present(column(*scores), column(*scores), QUARTERS, competitors=3).tolist() == [present]
+def leaf_scores(
+    shares: np.ndarray,
+    attention: np.ndarray | None = None,
+    areas: np.ndarray = QUARTERS,
+    distractors: Sequence[int] = (),
+) -> LeafScores:
+    """Leaves by their shares ``[S, lines + 1]``, the background's last; self-attention spreads none."""
+    attention = 0.1 * shares if attention is None else attention
+    lines = shares.shape[1] - 1
+    is_distractor = np.isin(np.arange(lines), distractors)
+    evidence = attention * shares
+    return LeafScores(
+        shares[:, :-1], shares[:, -1], shares, attention, evidence, areas, is_distractor, lines + 2
+    )
+
+
+def present(shares: np.ndarray, attention: np.ndarray | None = None, areas: np.ndarray = QUARTERS) -> bool:
+    """Whether the only line, which has these shares and this attention, is there."""
+    nothing = np.zeros_like(shares)
+    drawn = None if attention is None else np.hstack([attention, nothing])
+    return bool(is_present(leaf_scores(np.hstack([shares, nothing]), drawn, areas))[0])
+
+
+@pytest.mark.parametrize("area", [0.02, 0.05, 0.3, 0.45, 0.5, 0.55, 0.7, 0.9, 0.98])
+def test_a_word_is_there_if_it_stands_out_from_the_rest_however_much_of_the_image_it_has(area):
+    areas = np.array([area / 2, area / 2, (1 - area) / 2, (1 - area) / 2])
+    assert present(column(0.4, 0.3, 0.1, 0.1), areas=areas)
+    assert not present(column(0.12, 0.11, 0.1, 0.1), areas=areas)
+
+
+def test_a_word_stands_out_by_its_evidence_from_a_ratio_on():
+    # Attention is a tenth of the share, so the evidence has the square of its ratio.
+    ratio = FOUND_RATIO**0.5
+    assert present(column(0.1 * ratio + 0.001, 0.1, 0.1, 0.1))
+    assert not present(column(0.1 * ratio - 0.001, 0.1, 0.1, 0.1))
 
 
 def test_a_large_share_where_nothing_draws_attention_is_not_a_word():
-    scores = column(0.9, 0.1, 0.1, 0.1)
-    assert is_present(scores, column(0.0119, 0.01, 0.01, 0.01), QUARTERS, 3).tolist() == [False]
-    assert is_present(scores, column(0.0121, 0.01, 0.01, 0.01), QUARTERS, 3).tolist() == [True]
+    shares = column(0.9, 0.1, 0.1, 0.1)
+    assert not present(shares, column(0.0119, 0.01, 0.01, 0.01))
+    assert present(shares, column(0.0121, 0.01, 0.01, 0.01))
 
 
-def test_the_middle_is_that_of_the_area_not_of_the_leaves():
-    scores = column(0.4, 0.1, 0.1, 0.1)
-    assert is_present(scores, scores, QUARTERS, 4).tolist() == [True]
-    assert is_present(scores, scores, np.array([0.7, 0.1, 0.1, 0.1]), 4).tolist() == [
-        True
-    ]  # 0.4 > 1.5 quarters
-    assert is_present(scores, scores, np.array([0.7, 0.1, 0.1, 0.1]), 3).tolist() == [False]
+def test_attention_that_all_words_draw_alike_is_not_a_word():
+    assert not present(column(0.05, 0.2, 0.2, 0.2), column(0.03, 0.01, 0.01, 0.01))
+
+
+def test_what_fills_the_image_must_have_most_of_what_is_named():
+    assert present(column(0.51, 0.51, 0.51, 0.51))
+    assert not present(column(0.49, 0.49, 0.49, 0.49))
+    assert present(column(0.52, 0.52, 0.52, 0.49))
+    assert not present(column(0.0, 0.0, 0.0, 0.0))
+
+
+def test_the_parts_are_those_between_which_most_variance_lies():
+    random = np.random.default_rng(3)
+    for _ in range(30):
+        values, areas = random.random(7) ** 3, random.random(7)
+        best = max(
+            (part for size in range(1, 7) for part in combinations(range(7), size)),
+            key=lambda part: variance_between(values, areas, list(part)),
+        )
+        high = (
+            list(best) if values[list(best)].min() > values.min() else [i for i in range(7) if i not in best]
+        )
+        assert np.flatnonzero(_upper_part(values[:, None], areas)[:, 0]).tolist() == sorted(high)
+
+
+def variance_between(values: np.ndarray, areas: np.ndarray, part: list[int]) -> float:
+    rest = [place for place in range(len(values)) if place not in part]
+    means = [np.average(values[some], weights=areas[some]) for some in (part, rest)]
+    return areas[part].sum() * areas[rest].sum() * (means[0] - means[1]) ** 2
 
 
 def test_words_are_told_to_be_there_one_by_one():
-    scores = np.array([[0.9, 0.2], [0.1, 0.2], [0.1, 0.2], [0.1, 0.2]])
-    assert is_present(scores, scores, QUARTERS, 4).tolist() == [True, False]
+    shares = np.array([[0.9, 0.2, 0], [0.1, 0.2, 0], [0.1, 0.2, 0], [0.1, 0.2, 0]])
+    assert is_present(leaf_scores(shares)).tolist() == [True, False, False]
 
 
 def test_scores_go_from_the_lowest_leaf_to_the_highest():
@@ -129,18 +176,9 @@ def test_a_single_leaf_is_a_tree():
 
 def choice(scores, background=0.0, distractors=(), joins=None, threshold=0.5, offset=0.0) -> list[int]:
     scores = np.array(scores, dtype=float)
-    count, lines = scores.shape
-    background = np.broadcast_to(np.array(background, dtype=float), count)
-    shares = np.column_stack([scores, background])
-    leaves = LeafScores(
-        scores,
-        background,
-        shares,
-        shares,
-        np.full(count, 1 / max(count, 1)),
-        np.isin(np.arange(lines), distractors),
-        lines + 2,
-    )
+    background = np.broadcast_to(np.array(background, dtype=float), len(scores))
+    areas = np.full(len(scores), 1 / max(len(scores), 1))
+    leaves = leaf_scores(np.column_stack([scores, background]), areas=areas, distractors=distractors)
     return choose_leaves(leaves, None if joins is None else np.array(joins), threshold, offset).tolist()
 
 
@@ -195,8 +233,7 @@ def between_parts(area: float, parts: int, swapped: bool = False) -> list[int]:
     joins = np.array([[0, 1], *[[0, leaf] for leaf in range(3, 2 + parts)], [0, 2]])
     joins = np.concatenate([joins, [[0, leaf] for leaf in range(2 + parts, 6 + parts)]])
     nothing = np.zeros(len(areas))
-    shares = np.column_stack([scores, nothing])
-    leaves = LeafScores(scores, nothing, shares, shares, areas, np.zeros(2, dtype=bool), 4)
+    leaves = leaf_scores(np.column_stack([scores, nothing]), areas=areas)
     return choose_leaves(leaves, joins, 0.5, 0.0)[: 2 + parts].tolist()
 
 

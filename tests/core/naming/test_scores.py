@@ -86,8 +86,12 @@ def test_each_refinement_is_a_product_with_the_aggregate(refinements):
     torch.testing.assert_close(found.shares[0].flatten().double(), expected, atol=1e-6, rtol=1e-5)
     expected = matrix @ (0.1 / (level + 0.2)).flatten().double()
     torch.testing.assert_close(found.background.flatten().double(), expected, atol=1e-6, rtol=1e-5)
-    expected = matrix @ level.flatten().double()
-    torch.testing.assert_close(found.attention[0].flatten().double(), expected, atol=1e-6, rtol=1e-5)
+    # What a word draws is not spread, and its evidence is spread once.
+    share = level / (level + 0.2)
+    torch.testing.assert_close(found.attention[0], level)
+    torch.testing.assert_close(found.unspread[0], share)
+    expected = maps.aggregate()[1].double() @ (level * share).flatten().double()
+    torch.testing.assert_close(found.evidence[0].flatten().double(), expected, atol=1e-6, rtol=1e-5)
 
 
 def test_where_keys_are_pooled_a_cell_of_them_has_its_mean():

@@ -71,6 +71,11 @@ export interface Extension {
   onNodeOutputsUpdated?(outputs: Record<string, Record<string, unknown[]>>): void
 }
 
+/** What the server's validation says of a node. */
+export interface NodeError {
+  errors: { type: string; message: string; details: string; extra_info?: { input_name?: string } }[]
+}
+
 declare global {
   interface Window {
     /** What older front ends had as modules of their own; some of it may be gone. */
@@ -91,6 +96,8 @@ export const app: {
   nodeOutputs: Record<string, Record<string, unknown[]> | undefined>
   /** Add runs to the queue; whether the server took them. Of the node ids, only those and what they need. */
   queuePrompt(number: number, count?: number, executionIds?: string[]): Promise<boolean>
+  /** By execution id, where the last run was refused. */
+  lastNodeErrors?: Record<string, NodeError> | null
   extensionManager: { setting: { get(id: string): string | undefined } }
   registerExtension(extension: Extension): void
 }
