@@ -11,12 +11,14 @@ from typing import Any
 import comfy.model_management
 import torch
 from comfy.ldm.modules.attention import CrossAttention, SpatialTransformer
-from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample, UNetModel, Upsample
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ..diffseg_core import AttentionAccumulator, GridSize
 from ..diffseg_core.attention.query_keeping import QueryKeeper
 from ..diffseg_core.attention.text import KeepQueries, Part, layers_for_text, worth_keeping
+from .comfy_unet_walk import transformers_of
 
+PARTS: dict[str, Part] = {"input": "down", "middle": "middle", "output": "up"}
 HALF = 2  # bytes of a number in half precision
 ADVICE = "connect the model before that patch, or set keep_queries to automatic or none."
 
@@ -50,23 +52,12 @@ class CrossAttentionLayer:
 
 def cross_attention_layers(unet: UNetModel) -> list[CrossAttentionLayer]:
     """Every cross-attention layer of a UNet, in the order in which they run."""
-    found: list[CrossAttentionLayer] = []
-    level = 0
-    blocks: list[tuple[str, Part, Any]] = [
-        (f"input {number}", "down", block) for number, block in enumerate(unet.input_blocks)
+    return [
+        CrossAttentionLayer(f"{block} {number}.{index}", PARTS[block], level, transformer.attn2, module)
+        for block, number, level, module in transformers_of(unet)
+        for index, transformer in enumerate(module.transformer_blocks)
+        if isinstance(transformer.attn2, CrossAttention)
     ]
-    if unet.middle_block is not None:
-        blocks.append(("middle 0", "middle", unet.middle_block))
-    blocks += [(f"output {number}", "up", block) for number, block in enumerate(unet.output_blocks)]
-    for name, part, block in blocks:
-        for module in block:
-            if isinstance(module, SpatialTransformer):
-                for index, transformer in enumerate(module.transformer_blocks):
-                    if isinstance(transformer.attn2, CrossAttention):
-                        attention = transformer.attn2
-                        found.append(CrossAttentionLayer(f"{name}.{index}", part, level, attention, module))
-            level += isinstance(module, Downsample) - isinstance(module, Upsample)
-    return found
 
 
 def kept_layers(

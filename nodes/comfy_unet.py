@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import comfy.model_management
 import comfy.supported_models
 import torch
-from comfy.ldm.modules.attention import SpatialTransformer
-from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample, UNetModel, Upsample
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ..diffseg_core import AttentionAccumulator, CaptureError, GridSize
 from ..diffseg_core.attention.maps import Evidence
@@ -20,6 +19,7 @@ from ..diffseg_core.attention.text import KeepQueries
 from .comfy_forward import sigma_of_timestep
 from .comfy_latents import check_attention_grid
 from .comfy_queries import keeping_queries, kept_layers
+from .comfy_unet_walk import transformers_of
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -138,23 +138,12 @@ class UNetCapture:
 
 def self_attention_layers(unet: UNetModel) -> list[SelfAttentionLayer]:
     """Every self-attention layer of a UNet, in the order in which they run."""
-    layers: list[SelfAttentionLayer] = []
-    level = 0
-    middle = [] if unet.middle_block is None else [("middle", 0, unet.middle_block)]
-    blocks = [
-        *(("input", number, block) for number, block in enumerate(unet.input_blocks)),
-        *middle,
-        *(("output", number, block) for number, block in enumerate(unet.output_blocks)),
+    return [
+        SelfAttentionLayer(block, number, index, transformer.attn1.heads, level)
+        for block, number, level, module in transformers_of(unet)
+        for index, transformer in enumerate(module.transformer_blocks)
+        if not transformer.disable_self_attn
     ]
-    for name, number, block in blocks:
-        for module in block:
-            if isinstance(module, SpatialTransformer):
-                for index, transformer in enumerate(module.transformer_blocks):
-                    if not transformer.disable_self_attn:
-                        heads = transformer.attn1.heads
-                        layers.append(SelfAttentionLayer(name, number, index, heads, level))
-            level += isinstance(module, Downsample) - isinstance(module, Upsample)
-    return layers
 
 
 def captured_layers(unet: UNetModel, resolutions: str) -> list[SelfAttentionLayer]:

@@ -13,6 +13,7 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from ..diffseg_core import GridSize, InvalidSettingError, UnsupportedModelError
 from ..diffseg_core.attention.blocks import RECOMMENDED
 from ..diffseg_core.attention.text import (
+    NO_QUERIES,
     LayerQueries,
     TextAccumulator,
     TextAttention,
@@ -101,10 +102,7 @@ def _reader(
     assert isinstance(backbone, UNetCapture)
     queries = attention.maps.queries
     if not queries:
-        raise InvalidSettingError(
-            "Expected queries to the text in the captured attention, got none. Capture again with "
-            "keep_queries set to all, which keeps them or says why it cannot."
-        )
+        raise InvalidSettingError(NO_QUERIES)
     _key_projections(backbone.unet, queries)
 
     def by_queries(conditioning: list[Any]) -> TextAttention:

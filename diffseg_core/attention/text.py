@@ -18,6 +18,10 @@ KeepQueries = Literal["automatic", "all", "none"]
 KEEP_QUERIES: tuple[str, ...] = get_args(KeepQueries)
 Part = Literal["down", "middle", "up"]
 """Of a UNet."""
+NO_QUERIES = (
+    "Expected queries to the text in the captured attention, got none. Capture again with keep_queries set to "
+    "all, which keeps them or says why it cannot."
+)
 MOST_BYTES = 64_000_000  # of the queries of one image that are kept without being asked for
 COARSE = 0.7  # weight of the coarser of two resolutions; the finer has the rest (iSeg)
 CHUNK_VALUES = 2**22  # probabilities worked out at a time, 16 MB of float32
@@ -126,10 +130,7 @@ def attention_to_text(queries: Sequence[LayerQueries], keys: Mapping[str, torch.
         CaptureError: no queries, a layer without keys, or keys of another width.
     """
     if not queries:
-        raise CaptureError(
-            "Expected queries to the text in the captured attention, got none. Capture again with "
-            "keep_queries set to all, which keeps them or says why it cannot."
-        )
+        raise CaptureError(NO_QUERIES)
     sums: dict[GridSize, torch.Tensor] = {}
     layers: dict[GridSize, int] = {}
     for each in queries:
