@@ -19,8 +19,8 @@ KEEP_QUERIES: tuple[str, ...] = get_args(KeepQueries)
 Part = Literal["down", "middle", "up"]
 """Of a UNet."""
 NO_QUERIES = (
-    "Expected queries to the text in the captured attention, got none. Capture again with keep_queries set to "
-    "all, which keeps them or says why it cannot."
+    "Expected queries to the text in the captured attention, got none. Capture again with keep_queries set "
+    "to all, which keeps them or says why it cannot."
 )
 MOST_BYTES = 64_000_000  # of the queries of one image that are kept without being asked for
 COARSE = 0.7  # weight of the coarser of two resolutions; the finer has the rest (iSeg)
