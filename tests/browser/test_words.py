@@ -159,6 +159,7 @@ def test_a_word_that_is_not_found_is_said_and_leaves_nothing(graph: GraphPage, b
     assert note(graph) == ""
 
 
+@pytest.mark.usefixtures("in_one_renderer")
 def test_what_the_last_run_found_needs_no_other(graph: GraphPage, before: PickerRun) -> None:
     (word,) = look_for(graph, FOUND)
     graph.press("none")
@@ -169,6 +170,7 @@ def test_what_the_last_run_found_needs_no_other(graph: GraphPage, before: Picker
         assert asked() == 0
 
 
+@pytest.mark.usefixtures("in_one_renderer")
 def test_after_another_run_or_connection_a_word_is_looked_for_again(
     graph: GraphPage, before: PickerRun
 ) -> None:
@@ -189,6 +191,7 @@ def test_after_another_run_or_connection_a_word_is_looked_for_again(
     assert prompts(graph) == clicks(word)
 
 
+@pytest.mark.usefixtures("in_one_renderer")
 def test_a_word_that_was_not_found_is_looked_for_again(graph: GraphPage, before: PickerRun) -> None:
     look_for(graph, MISSED)
     (word,) = look_for(graph, MISSED)
@@ -196,6 +199,7 @@ def test_a_word_that_was_not_found_is_looked_for_again(graph: GraphPage, before:
     assert note(graph) == f"{MISSED}: not found, best {word['score']:.2f}"
 
 
+@pytest.mark.usefixtures("in_one_renderer")
 def test_words_that_are_refused_are_back_in_the_field(graph: GraphPage, before: PickerRun) -> None:
     graph.click(inside(before.labels, 1))
     here = prompts(graph)
@@ -215,6 +219,7 @@ def test_words_that_are_refused_are_back_in_the_field(graph: GraphPage, before: 
         assert prompts(graph) == expected
 
 
+@pytest.mark.usefixtures("in_one_renderer")
 def test_words_of_an_object_that_has_prompts_are_another_object(graph: GraphPage, before: PickerRun) -> None:
     graph.click(inside(before.labels, 1))
     (word,) = look_for(graph, FOUND)
@@ -225,6 +230,7 @@ def test_words_of_an_object_that_has_prompts_are_another_object(graph: GraphPage
     assert len(check_shown(graph).masks) == 2
 
 
+@pytest.mark.usefixtures("in_one_renderer")
 def test_without_a_run_the_words_wait_for_the_next(graph: GraphPage, before: PickerRun) -> None:
     with sending(graph, "false"):
         enter(graph, FOUND)
@@ -237,6 +243,7 @@ def test_without_a_run_the_words_wait_for_the_next(graph: GraphPage, before: Pic
     assert run.mask[click["y"], click["x"]], "the mask is right in the run that finds it"
 
 
+@pytest.mark.usefixtures("in_one_renderer")
 def test_enter_on_words_that_wait_runs_once_more(graph: GraphPage, before: PickerRun) -> None:
     with sending(graph, "false"):
         enter(graph, FOUND)
@@ -245,6 +252,7 @@ def test_enter_on_words_that_wait_runs_once_more(graph: GraphPage, before: Picke
     assert prompts(graph) == clicks(word)
 
 
+@pytest.mark.usefixtures("in_one_renderer")
 def test_enter_on_words_that_are_looked_for_does_nothing(graph: GraphPage, before: PickerRun) -> None:
     with sending(graph, "true") as asked:
         enter(graph, FOUND)
@@ -254,6 +262,7 @@ def test_enter_on_words_that_are_looked_for_does_nothing(graph: GraphPage, befor
     assert prompts(graph) == [{"words": FOUND, "label": 1, "object": FOUND}]
 
 
+@pytest.mark.usefixtures("in_one_renderer")
 @pytest.mark.parametrize("is_removed", [False, True], ids=["it comes", "it is removed from the queue"])
 def test_words_are_looked_for_as_long_as_their_run_is_queued(
     graph: GraphPage, before: PickerRun, is_removed: bool
@@ -326,6 +335,7 @@ def test_the_field_says_what_to_connect(graph: GraphPage, object_info: Json) -> 
     assert field.get_attribute("placeholder") == "To find words, connect attention, model and clip"
 
 
+@pytest.mark.usefixtures("in_one_renderer")
 def test_after_a_reload_the_found_click_is_there(graph: GraphPage, before: PickerRun) -> None:
     (word,) = look_for(graph, FOUND)
     mask = check_shown(graph).mask
