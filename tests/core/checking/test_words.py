@@ -242,6 +242,7 @@ def test_a_model_that_attends_to_names_finds_things_by_words(photographs):
     )
 
 
+@pytest.mark.slow
 def test_a_second_step_that_is_better_is_told(photographs):
     def read(image, settings, maps, lines, way):
         reader = sees(photographs) if way == "second step" else blind
@@ -257,6 +258,7 @@ def test_a_second_step_that_is_better_is_told(photographs):
     assert [each["finds"] for each in json.loads(as_json(results, "1"))["words"]] == [False, None]
 
 
+@pytest.mark.slow
 def test_a_model_to_which_words_mean_nothing_is_said_not_to_find(photographs):
     results = Check(capture_of(photographs), MODEL, PLAN, CPU, read_words=blind).run()
     for result in results.words.values():
@@ -268,6 +270,7 @@ def test_a_model_to_which_words_mean_nothing_is_said_not_to_find(photographs):
     assert json.loads(as_json(results, "1"))["words"][0]["finds"] is False
 
 
+@pytest.mark.slow
 def test_a_transformer_reads_words_in_a_second_step_alone(photographs):
     model = replace(MODEL, is_transformer=True)
     plan = replace(PLAN, noise_levels=())
@@ -277,6 +280,7 @@ def test_a_transformer_reads_words_in_a_second_step_alone(photographs):
     assert "are enough" not in as_text(results, "1")
 
 
+@pytest.mark.slow
 def test_words_are_read_at_the_default_and_at_the_chosen_settings(photographs):
     def capture(image, settings):
         if settings.noise_level == 100:
@@ -292,6 +296,7 @@ def test_words_are_read_at_the_default_and_at_the_chosen_settings(photographs):
     ]
 
 
+@pytest.mark.slow
 def test_another_tree_of_the_same_capture_reads_no_words_again(photographs):
     """The best evidence here is the features, which tell the objects; attention is noise."""
 
@@ -314,6 +319,7 @@ def test_another_tree_of_the_same_capture_reads_no_words_again(photographs):
     assert len(calls) == len(set(calls)) == 2 * len(WAYS) * len(FEW)
 
 
+@pytest.mark.slow
 def test_why_words_were_not_measured_is_told(photographs):
     plan = replace(PLAN, photographs=FEW)
     results = Check(capture_of(photographs), MODEL, plan, CPU, no_words="no clip is connected.").run()
@@ -340,6 +346,7 @@ def test_why_words_were_not_measured_is_told(photographs):
     assert "jane" not in text
 
 
+@pytest.mark.slow
 def test_a_second_step_that_fails_leaves_the_stored_queries_their_verdict(photographs):
     def read(image, settings, maps, lines, way):
         if way == "second step" and shown(photographs, image).name == "lake":
@@ -367,6 +374,7 @@ def test_few_photographs_are_said_to_be_too_few(photographs):
     assert json.loads(as_json(results, "1"))["words"][0]["finds"] is None
 
 
+@pytest.mark.slow
 def test_a_check_that_was_ended_tells_what_it_has_of_words(photographs):
     def stop(done, total, what):
         if what.startswith("words, "):
