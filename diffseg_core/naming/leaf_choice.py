@@ -73,8 +73,8 @@ def choose_leaves(
         return owner
     scores = np.concatenate([leaves.scores, leaves.background[:, None]], axis=1)
     present = is_present(leaves)
+    heights = normalised(scores, leaves.competitors) * present
     low, high = _range(scores, leaves.competitors)
-    heights = (scores - low) / (high - low) * present
     never_chosen = np.append(leaves.is_distractor, True)
     best = np.full(len(owner), -np.inf)
     wanted = np.flatnonzero(~never_chosen & present)
