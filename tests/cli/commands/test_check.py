@@ -78,6 +78,7 @@ def test_a_quick_check_prints_a_report_and_leaves_a_record_and_a_sheet(capsys, t
     assert not presets.exists()  # a quick check keeps none
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few")
 def test_words_are_measured_of_a_model_with_a_text_encoder(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(trials, "QUICK_PHOTOGRAPHS", ("coffee", "taipei", "lake", "harbour"))
@@ -189,6 +190,7 @@ def test_what_was_measured_outlives_an_interrupt(capsys, monkeypatch, tmp_path):
     assert record["chosen"]["noise_level"] == 25
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few")
 def test_a_whole_check_keeps_a_preset(capsys, monkeypatch, tmp_path):
     plan = trials.Plan(

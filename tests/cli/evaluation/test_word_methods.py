@@ -226,6 +226,7 @@ def evaluate(dataset: str, root: Path, out: Path, *options: str) -> int:
     return main(["evaluate", dataset, "--root", str(root), "--out", str(out), *options])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["voc", "ade20k", "cityscapes27"])
 def test_a_random_model_is_measured_from_end_to_end(dataset: str, model: Path, tmp_path: Path, capsys):
     names = made_datasets.MAKERS[dataset](tmp_path / "data")
