@@ -14,6 +14,7 @@ from comfy.ldm.modules.attention import CrossAttention, SpatialTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ..diffseg_core import AttentionAccumulator, GridSize
+from ..diffseg_core.attention.key_pooling import pooled_grid
 from ..diffseg_core.attention.query_keeping import QueryKeeper
 from ..diffseg_core.attention.text import KeepQueries, Part, layers_for_text, worth_keeping
 from .comfy_unet_walk import transformers_of
@@ -45,9 +46,7 @@ class CrossAttentionLayer:
 
     def size(self, latent: GridSize) -> int:
         """Bytes of the queries of one image in half precision. Each halving of the latent rounds up."""
-        halvings = 2**self.level
-        tokens = -(-latent.height // halvings) * -(-latent.width // halvings)
-        return tokens * self.width * HALF
+        return pooled_grid(latent, 2**self.level).tokens * self.width * HALF
 
 
 def cross_attention_layers(unet: UNetModel) -> list[CrossAttentionLayer]:

@@ -13,6 +13,7 @@ import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ..diffseg_core import AttentionAccumulator, CaptureError, GridSize
+from ..diffseg_core.attention.key_pooling import pooled_grid
 from ..diffseg_core.attention.maps import Evidence
 from ..diffseg_core.attention.resolutions import select_levels
 from ..diffseg_core.attention.text import KeepQueries
@@ -91,8 +92,8 @@ class UNetCapture:
         Raises:
             InvalidSettingError: the finest attention grid is narrower than 2 places.
         """
-        halvings = 2 ** min(layer.level for layer in captured_layers(self.unet, self.resolutions))
-        finest = GridSize(-(-grid.height // halvings), -(-grid.width // halvings))
+        level = min(layer.level for layer in captured_layers(self.unet, self.resolutions))
+        finest = pooled_grid(grid, 2**level)
         check_attention_grid(finest, grid, "Use a larger image, or more of the model's resolutions.")
 
     def captured(

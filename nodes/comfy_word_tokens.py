@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..diffseg_core import InvalidSettingError, UnsupportedModelError
-from ..diffseg_core.naming.words import BACKGROUND, OTHERS, Piece, TokenPlaces
+from ..diffseg_core.naming.words import Piece, TokenPlaces
 
 Encoders = Sequence[Sequence[str]]
 """Text encoders, as tokenizers name them: those that share tokens together, these in the tokens' order."""
@@ -87,28 +87,16 @@ class PromptTokens:
             )
         knowing = [group for group in groups if self._knows_all(group)]
         found = [tuple(chain(*own)) for own in zip(*(knowing or groups), strict=True)]
-        return self._by_line([tuple(place - cut for place in places) for places in found])
-
-    def _knows_all(self, places: Sequence[tuple[int, ...]]) -> bool:
-        return all(own or not piece.is_content for piece, own in zip(self.pieces, places, strict=True))
-
-    def _by_line(self, found: list[tuple[int, ...]]) -> TokenPlaces:
-        lines: dict[int, list[tuple[int, ...]]] = {}
-        others: tuple[int, ...] = ()
-        background: tuple[int, ...] = ()
         for piece, places in zip(self.pieces, found, strict=True):
             if piece.is_content and not places:
                 raise InvalidSettingError(
                     f"Expected words that the model's text encoder knows, got “{piece.text}”, of which it "
                     "knows nothing. Say it in other words."
                 )
-            if piece.line is not None:
-                lines.setdefault(piece.line, []).append(places)
-            elif piece.text == OTHERS:
-                others = places
-            elif piece.text == BACKGROUND:
-                background = places
-        return TokenPlaces(tuple(tuple(lines[line]) for line in sorted(lines)), others, background)
+        return TokenPlaces.of(self.pieces, [tuple(place - cut for place in places) for places in found])
+
+    def _knows_all(self, places: Sequence[tuple[int, ...]]) -> bool:
+        return all(own or not piece.is_content for piece, own in zip(self.pieces, places, strict=True))
 
 
 def tokenized(clip: Any, pieces: Sequence[Piece]) -> PromptTokens:

@@ -16,7 +16,7 @@ from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.editing.edge_refinement import refine_edges
 from diffseg_core.images import Images, as_images
 from diffseg_core.merging.segment import segment
-from diffseg_core.naming.diffusers_words import EncodedWords, check_text_encoders, encode_words, read_words
+from diffseg_core.naming.diffusers_words import check_text_encoders, encode_words, read_words
 from diffseg_core.naming.find_words import FoundWords, find_words
 from diffseg_core.naming.words import WordAttention, WordLine
 from diffseg_core.nested.segment_nested import segment_nested
@@ -76,7 +76,8 @@ class Segmenter:
             check_text_encoders(self._pipeline, encoding)
         # The text encoders run once for words that many images are read with.
         self._encode = lru_cache(KEPT_WORDS)(partial(encode_words, self._pipeline))
-        self._words: EncodedWords | None = encode_words(self._pipeline, words) if words else None
+        if words:
+            self._encode(tuple(words))
         self._prompt = _empty_prompt(self._pipeline)
         if not further_words:
             let_go_of_text_encoders(self._pipeline)
@@ -126,8 +127,7 @@ class Segmenter:
             CaptureError: the attention did not arrive as expected.
         """
         wanted = tuple(lines)
-        known = self._words if self._words is not None and self._words.lines == wanted else None
-        return read_words(self._pipeline, maps, wanted, known or self._encode(wanted))
+        return read_words(self._pipeline, maps, wanted, self._encode(wanted))
 
     def find_words(self, image: ImageLike, settings: SegmentSettings, words: WordSearch) -> FoundWords:
         """Capture, segment, and find what the words mean: segments of the image's size with their names.

@@ -13,6 +13,7 @@ import torch
 from ..errors import CaptureError, UnsupportedModelError
 from ..grid import GridSize
 from .accumulator import AttentionAccumulator
+from .key_pooling import pooled_grid
 from .query_keeping import QueryKeeper
 from .text import KeepQueries, Part, layers_for_text, worth_keeping
 
@@ -31,8 +32,7 @@ class CrossAttentionLayer:
 
     def grid(self, latent: GridSize) -> GridSize:
         """The layer's tokens for a latent: each halving rounds up."""
-        halvings = 2**self.level
-        return GridSize(-(-latent.height // halvings), -(-latent.width // halvings))
+        return pooled_grid(latent, 2**self.level)
 
 
 def level_of(name: str, depth: int) -> int:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidSettingError
 from .photographs import UNKNOWN
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Numbers = TypeVar("Numbers", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,8 @@ def measure(labels: npt.NDArray[np.integer], truth: npt.NDArray[np.integer]) -> 
     )
 
 
-def mean_of(measures: Iterable[Measures]) -> Measures:
-    """The means over photographs, each counting the same; at least one."""
-    means = np.mean([astuple(each) for each in measures], axis=0)
-    return Measures(*(float(mean) for mean in means))
+def mean_of(measures: Iterable[Numbers]) -> Numbers:
+    """The means over photographs, each counting the same; at least one, of a dataclass of numbers."""
+    every = list(measures)
+    means = np.mean([astuple(each) for each in every], axis=0)
+    return type(every[0])(*(float(mean) for mean in means))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..naming.find_words import find_words
 from ..naming.scores import word_maps
 from ..naming.words import Word, WordAttention, WordLine
 from ..segments import Segments
+from .measures import mean_of
 from .outlines import Bitmap
 from .photographs import NAMES, Photograph, object_names
 from .trials import CaptureSettings
@@ -96,9 +97,6 @@ class WordFigures:
     gains: Mapping[str, float]
 
 
-MEANS = fields(WordMeans)
-
-
 @dataclass
 class WordResult:
     """One trial on the photographs that it was made on.
@@ -116,8 +114,7 @@ class WordResult:
     @property
     def mean(self) -> WordMeans:
         """Over the photographs, each counting the same; at least one."""
-        every = [each.means for each in self.figures.values()]
-        return WordMeans(*(float(np.mean([getattr(each, one.name) for each in every])) for one in MEANS))
+        return mean_of(each.means for each in self.figures.values())
 
 
 def names_of(photograph: str) -> tuple[WordLine, ...]:
@@ -198,9 +195,9 @@ def _curves(photograph: Photograph, shares: torch.Tensor, masks: Sequence[Bitmap
 
 def _ranks(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """From 1 up, equal values sharing their mean rank."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = counts.cumsum()
-    ranks: npt.NDArray[np.float64] = (last - (counts - 1) / 2.0)[places.reshape(values.shape)]
+    from scipy.stats import rankdata
+
+    ranks: npt.NDArray[np.float64] = rankdata(values).reshape(values.shape)
     return ranks
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ..attention.diffusers_prompts import Encoding
 from ..errors import InvalidSettingError, UnsupportedModelError
-from .words import BACKGROUND, OTHERS, Piece, TokenPlaces
+from .words import Piece, TokenPlaces
 
 
 class TooManyWordsError(InvalidSettingError):
@@ -71,18 +71,7 @@ def find_places(pipeline: Any, encoding: Encoding, pieces: Sequence[Piece], leng
         tuple(token for tokens in reading for token in range(*tokens.pieces[number]))
         for number in range(len(pieces))
     ]
-    count = 1 + max((piece.line for piece in pieces if piece.line is not None), default=-1)
-    lines: list[list[tuple[int, ...]]] = [[] for _ in range(count)]
-    further: dict[str, tuple[int, ...]] = {}
-    for number in content:
-        line = pieces[number].line
-        if line is None:
-            further[pieces[number].text] = places[number]
-        else:
-            lines[line].append(places[number])
-    return TokenPlaces(
-        tuple(map(tuple, lines)), others=further.get(OTHERS, ()), background=further.get(BACKGROUND, ())
-    )
+    return TokenPlaces.of(pieces, places)
 
 
 def tokens_of(pipeline: Any, encoding: Encoding, pieces: Sequence[Piece], length: int) -> list[Tokens]:

@@ -83,6 +83,19 @@ class TokenPlaces:
     others: tuple[int, ...] = ()
     background: tuple[int, ...] = ()
 
+    @classmethod
+    def of(cls, pieces: Sequence[Piece], places: Sequence[tuple[int, ...]]) -> TokenPlaces:
+        """By the places of the tokens of each piece of a prompt."""
+        count = 1 + max((piece.line for piece in pieces if piece.line is not None), default=-1)
+        lines: list[list[tuple[int, ...]]] = [[] for _ in range(count)]
+        further: dict[str, tuple[int, ...]] = {}
+        for piece, own in zip(pieces, places, strict=True):
+            if piece.line is not None:
+                lines[piece.line].append(own)
+            elif piece.is_content:
+                further[piece.text] = own
+        return cls(tuple(map(tuple, lines)), further.get(OTHERS, ()), further.get(BACKGROUND, ()))
+
 
 @dataclass(frozen=True, eq=False)
 class WordAttention:
