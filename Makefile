@@ -15,7 +15,7 @@ SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve setup browser lint test-fast test test-front-ends test-accelerator locales images
-.PHONY: bench mutation package clean
+.PHONY: entrances bench mutation package clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -60,6 +60,9 @@ test-front-ends: browser  ## Run the browser's tests with the pinned front end a
 
 locales: setup  ## Write the English texts of the nodes to locales/en, after changing them
 	@$(BIN)/python -m diffseg_tools.locales
+
+entrances: setup  ## Write the page of what can be set where, after changing tools/entrances.py
+	@$(BIN)/python -m diffseg_tools.entrances
 
 images: browser  ## Make the images of the pages and the thumbnails anew
 	DIFFSEG_IMAGES=1 $(BIN)/pytest tests/browser/test_story.py tests/browser/test_first_workflow.py

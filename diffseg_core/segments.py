@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from . import checks
 from .errors import InvalidSettingError
 from .grid import GridSize
 from .hierarchy import Hierarchy
 from .host_visible import HostVisible
+from .settings import NUMBER
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -152,7 +154,7 @@ class Segments(HostVisible):
                 f"Expected segments of DiffSeg Hierarchy for a granularity of {number}, got some without a "
                 "hierarchy. Set the granularity to 0, or connect DiffSeg Hierarchy."
             )
-        return Segments.of_hierarchies(self.hierarchies, [number] * self.batch_size)
+        return Segments.of_hierarchies(self.hierarchies, [NUMBER.checked(number)] * self.batch_size)
 
     def subset(self, chosen: Sequence[Sequence[int]]) -> Segments:
         """Keep some segments of every image, renumbered; the others' pixels belong to none.
@@ -178,11 +180,8 @@ class Segments(HostVisible):
         kept = [sorted(set(indices)) for indices in chosen]
         renumbered, trees = [], []
         for image_index, (indices, count) in enumerate(zip(kept, self._counts, strict=True)):
-            if indices and not 0 <= indices[0] <= indices[-1] < count:
-                wrong = indices[0] if indices[0] < 0 else indices[-1]
-                raise InvalidSettingError(
-                    f"Expected indices of the {count} segment(s) of image {image_index}, from 0, got {wrong}."
-                )
+            for index in indices[:1] + indices[-1:]:
+                checks.position(index, count, "an index", f"segments in image {image_index}")
             new = torch.full((count + 1,), -1, dtype=torch.int32, device=self.labels.device)
             new[indices] = torch.arange(len(indices), dtype=torch.int32, device=self.labels.device)
             labels = new[self.labels[image_index].long()]  # −1 takes the last entry, which is −1
@@ -200,12 +199,7 @@ class Segments(HostVisible):
         Raises:
             InvalidSettingError: there is no such image.
         """
-        if not 0 <= image_index < self.batch_size:
-            raise InvalidSettingError(
-                f"Expected an image index from 0 to {self.batch_size - 1}, got {image_index}: "
-                f"the segments are those of {self.batch_size} image(s)."
-            )
-        return self.labels[image_index]
+        return self.labels[checks.position(image_index, self.batch_size, "an image index", "images")]
 
 
 def order_by_area(labels: torch.Tensor, proposals: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -241,7 +235,7 @@ def parse_indices(text: str) -> tuple[int, ...]:
         >>> parse_indices("5-7, 0")
         (0, 5, 6, 7)
     """
-    if not text.strip():
+    if not checks.text(text, "indices of segments").strip():
         return ()
     indices: set[int] = set()
     for entry in text.strip().removesuffix(",").split(","):

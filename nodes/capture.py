@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import comfy.utils
 import torch
@@ -10,18 +10,26 @@ from comfy_api.latest import io
 
 from ..diffseg_core import GridSize, Images, InvalidSettingError
 from ..diffseg_core.attention.blocks import RECOMMENDED, check_blocks
-from ..diffseg_core.attention.resolutions import Resolutions
-from ..diffseg_core.attention.text import KEEP_QUERIES, KeepQueries
+from ..diffseg_core.attention.capture_checks import check_capture
 from ..diffseg_core.attention.working_size import working_size as working_size_of
+from ..diffseg_core.settings import (
+    INPUT_MODE,
+    KEEP_QUERIES,
+    NOISE_LEVEL,
+    NOISE_SEED,
+    REMOVE_POSITION,
+    RESOLUTIONS,
+    WORKING_SIZE,
+    InputMode,
+    KeepQueries,
+)
 from . import comfy_capture
 from .comfy_conditioning import UNCONNECTED, checked_clip, empty_prompt
-from .comfy_forward import LEVELS
 from .comfy_latents import Latent, check_vae, encoded, read_latent
-from .inputs import checked_images, refusal
+from .inputs import checked_images, choice_input, number_input, refusal, switch_input
 from .presets import presets_text, required_preset
 from .types import CATEGORY, Attention, CapturedAttention, Step
 
-CLEAN, NOISED = "clean latent", "noised latent"
 AS_SET, PRESET = "as set", "preset"
 
 
@@ -73,49 +81,41 @@ class DiffSegCapture(io.ComfyNode):
                     "without text, such as DiffSeg Demo Model, leave clip and conditioning unconnected: it "
                     "is given zeros.",
                 ),
-                io.Int.Input(
+                number_input(
                     "timestep",
-                    display_name="noise level",
-                    default=300,
-                    min=0,
-                    max=LEVELS,
-                    tooltip="The noise that the model is told, from 0 (none) to 1000: a Stable Diffusion "
+                    NOISE_LEVEL,
+                    "The noise that the model is told, from 0 (none) to 1000: a Stable Diffusion "
                     "model's timestep, thousandths of noise for Flux and its kind. The paper uses 300; lower "
                     "values give finer, higher values coarser attention.",
+                    display_name="noise level",
                 ),
-                io.Combo.Input(
+                choice_input(
                     "input_mode",
-                    options=[CLEAN, NOISED],
-                    default=CLEAN,
-                    tooltip="Clean latent: the model sees the image itself, as in the paper's code. "
+                    INPUT_MODE,
+                    "Clean latent: the model sees the image itself, as in the paper's code. "
                     "Noised latent: that level of noise is added first, drawn from the seed.",
                     advanced=True,
                 ),
-                io.Int.Input(
+                number_input(
                     "noise_seed",
-                    default=0,
-                    min=0,
-                    max=0xFFFFFFFFFFFFFFFF,
+                    NOISE_SEED,
+                    "Seed of the noise. Used for a noised latent only.",
                     control_after_generate=False,
-                    tooltip="Seed of the noise. Used for a noised latent only.",
                     advanced=True,
                 ),
-                io.Int.Input(
+                number_input(
                     "working_size",
-                    default=0,
-                    min=0,
-                    max=4096,
-                    step=64,
-                    tooltip="Side in pixels of a square with the area at which the model looks at the "
+                    WORKING_SIZE,
+                    "Side in pixels of a square with the area at which the model looks at the "
                     "image. 0 takes the model's own size (512 to 2048). The aspect ratio is kept, sides are "
                     "rounded to what the model needs. Twice the side takes sixteen times the memory.",
+                    step=64,
                     advanced=True,
                 ),
-                io.Combo.Input(
+                choice_input(
                     "resolutions",
-                    options=list(get_args(Resolutions)),
-                    default="all",
-                    tooltip="Of a Stable Diffusion model's attention resolutions, which to keep. All is the "
+                    RESOLUTIONS,
+                    "Of a Stable Diffusion model's attention resolutions, which to keep. All is the "
                     "paper's choice; leave out the finest to save memory on large images. Transformers (Flux "
                     "and others) have one resolution, and blocks instead.",
                     advanced=True,
@@ -129,13 +129,13 @@ class DiffSegCapture(io.ComfyNode):
                     "not yet measured. Stable Diffusion models have resolutions instead.",
                     advanced=True,
                 ),
-                io.Boolean.Input(
+                switch_input(
                     "remove_position",
-                    default=False,
-                    optional=True,
-                    tooltip="Take out of the attention what only depends on how two places lie to each "
+                    REMOVE_POSITION,
+                    "Take out of the attention what only depends on how two places lie to each "
                     "other: for models that look at near places whatever is there, as transformers may. "
                     "An experiment.",
+                    optional=True,
                     advanced=True,
                 ),
                 io.Combo.Input(
@@ -148,15 +148,14 @@ class DiffSegCapture(io.ComfyNode):
                     "whatever is set here. Run that node once with the model.",
                     advanced=True,
                 ),
-                io.Combo.Input(
+                choice_input(
                     "keep_queries",
-                    options=list(KEEP_QUERIES),
-                    default="automatic",
-                    optional=True,
-                    tooltip="Of a Stable Diffusion model, what DiffSeg Find by Words needs to find words "
+                    KEEP_QUERIES,
+                    "Of a Stable Diffusion model, what DiffSeg Find by Words needs to find words "
                     "without another run: its queries to text. automatic keeps some 10 MB an image of "
                     "SD 1.x and at most 64 MB of SDXL; all keeps every layer that tells something (80 MB of "
                     "SDXL); none keeps nothing. Other models need none: words run a part of a step there.",
+                    optional=True,
                     advanced=True,
                 ),
             ],
@@ -185,7 +184,7 @@ class DiffSegCapture(io.ComfyNode):
         cls,
         model: Any,
         timestep: int,
-        input_mode: str,
+        input_mode: InputMode,
         noise_seed: int,
         working_size: int,
         resolutions: str,
@@ -204,6 +203,8 @@ class DiffSegCapture(io.ComfyNode):
         if preset is not None:
             timestep = preset.noise_level
             resolutions, blocks = preset.resolutions or resolutions, preset.blocks or blocks
+        seed = noise_seed if INPUT_MODE.checked(input_mode) == "noised latent" else None
+        check_capture(timestep, seed, resolutions, blocks, remove_position, keep_queries, working_size)
         backbone = comfy_capture.backbone_of(model, resolutions, blocks)
         latent_format = model.get_model_object("latent_format")
         pixels = backbone.latent_pixels
@@ -226,7 +227,7 @@ class DiffSegCapture(io.ComfyNode):
             backbone.name,
             seen.samples,
             timestep,
-            noise_seed if input_mode == NOISED else None,
+            seed,
             blocks,
             seen.batch_index,
             seen.noise_mask,

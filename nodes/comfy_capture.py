@@ -14,10 +14,11 @@ from comfy.patcher_extension import WrappersMP
 
 from ..diffseg_core import AttentionAccumulator, AttentionMaps, GridSize, UnsupportedModelError
 from ..diffseg_core.attention.blocks import RECOMMENDED
+from ..diffseg_core.attention.capture_checks import check_capture
 from ..diffseg_core.attention.maps import Evidence
-from ..diffseg_core.attention.text import KeepQueries
+from ..diffseg_core.settings import NOISE_LEVEL, KeepQueries
 from .comfy_conditioning import acting_conditioning
-from .comfy_forward import check_level, denoise_once
+from .comfy_forward import denoise_once
 from .comfy_latents import check_samples, grid_of
 from .comfy_patches import misfits_named
 from .comfy_transformer_capture import TransformerCapture
@@ -163,7 +164,7 @@ def checked_conditioning(
     Raises:
         UnsupportedModelError, InvalidSettingError: the capture cannot be made.
     """
-    check_level(level)
+    NOISE_LEVEL.checked(level)
     acting = acting_conditioning(model, conditioning, backbone.sigma(model, level), grid)
     backbone.check(model, acting, grid)
     return acting
@@ -212,6 +213,7 @@ def capture(
         UnsupportedModelError, InvalidSettingError: before the model runs.
         CaptureError: an attention layer did not run as expected.
     """
+    check_capture(timestep, noise_seed, resolutions, blocks, remove_position, keep_queries)
     backbone = backbone_of(model, resolutions, blocks, keep_queries)
     accumulator = AttentionAccumulator()
 

@@ -10,7 +10,7 @@ import comfy.sample
 import comfy.samplers
 import torch
 
-from ..diffseg_core import InvalidSettingError, UnsupportedModelError
+from ..diffseg_core import UnsupportedModelError
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -18,16 +18,6 @@ if TYPE_CHECKING:
 LAST_TIMESTEP = 999
 LEVELS = 1000  # of noise: 0 is none
 INPUT_ERROR = 1e-3  # largest relative difference between the latent and what the model is to see of it
-
-
-def check_level(level: int) -> None:
-    """Refuse what is no noise level.
-
-    Raises:
-        InvalidSettingError: outside 0..1000.
-    """
-    if not 0 <= level <= LEVELS:
-        raise InvalidSettingError(f"Expected a noise level from 0 to {LEVELS}, got {level}.")
 
 
 def sigma_of_timestep(model: ModelPatcher, level: int) -> torch.Tensor:

@@ -16,7 +16,8 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from ..diffseg_core import AttentionAccumulator, GridSize
 from ..diffseg_core.attention.key_pooling import pooled_grid
 from ..diffseg_core.attention.query_keeping import QueryKeeper
-from ..diffseg_core.attention.text import KeepQueries, Part, layers_for_text, worth_keeping
+from ..diffseg_core.attention.text import Part, layers_for_text, worth_keeping
+from ..diffseg_core.settings import KeepQueries
 from .comfy_unet_walk import transformers_of
 
 PARTS: dict[str, Part] = {"input": "down", "middle": "middle", "output": "up"}

@@ -16,7 +16,7 @@ from ..diffseg_core import AttentionAccumulator, CaptureError, GridSize
 from ..diffseg_core.attention.key_pooling import pooled_grid
 from ..diffseg_core.attention.maps import Evidence
 from ..diffseg_core.attention.resolutions import select_levels
-from ..diffseg_core.attention.text import KeepQueries
+from ..diffseg_core.settings import KeepQueries
 from .comfy_forward import sigma_of_timestep
 from .comfy_latents import check_attention_grid
 from .comfy_queries import keeping_queries, kept_layers

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import segment_cut
-from ..diffseg_core.cutting.segment_cut import Borders
-from .inputs import images_of_capture
+from ..diffseg_core.settings import CUT_BORDERS, CUT_POWER, CUT_THRESHOLD, Borders
+from .inputs import choice_input, images_of_capture, number_input
 from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
 
@@ -37,32 +35,27 @@ class DiffSegCut(io.ComfyNode):
                     "image",
                     tooltip="The image that went into the capture. The alpha channel is ignored.",
                 ),
-                io.Float.Input(
+                number_input(
                     "threshold",
-                    default=0.5,
-                    min=0.0,
-                    max=0.9,
-                    step=0.01,
-                    round=0.0001,
-                    tooltip="A part is cut in two where the cut costs less: 0 where the sides have nothing "
+                    CUT_THRESHOLD,
+                    "A part is cut in two where the cut costs less: 0 where the sides have nothing "
                     "in common, 1 where it is as good as random. The paper uses 0.5; higher values give more "
                     "segments.",
+                    step=0.01,
+                    round=0.0001,
                 ),
-                io.Combo.Input(
+                choice_input(
                     "borders",
-                    options=list(get_args(Borders)),
-                    default="image edges",
-                    tooltip="image edges: segments consist of small pieces of the image and end where these "
+                    CUT_BORDERS,
+                    "image edges: segments consist of small pieces of the image and end where these "
                     "do. features: every pixel by itself, as in the paper; borders are rounder.",
                 ),
-                io.Float.Input(
+                number_input(
                     "power",
-                    default=10.0,
-                    min=0.5,
-                    max=50.0,
-                    step=0.5,
-                    tooltip="How alike places must be to hold together. The paper uses 10; less gives fewer "
+                    CUT_POWER,
+                    "How alike places must be to hold together. The paper uses 10; less gives fewer "
                     "segments.",
+                    step=0.5,
                     advanced=True,
                 ),
             ],

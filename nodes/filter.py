@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import comfy.model_management
 from comfy_api.latest import io
 
 from ..diffseg_core import Segments, filter_segments, parse_indices
-from ..diffseg_core.editing.filtering import Border, Place
-from .inputs import refusal
+from ..diffseg_core.settings import BORDER, KEEP_LARGEST, LARGEST_AREA, PLACE, SMALLEST_AREA, Border, Place
+from .inputs import choice_input, number_input, refusal
 from .types import CATEGORY, SegmentsType
 
 
@@ -39,41 +37,33 @@ class DiffSegFilter(io.ComfyNode):
                     tooltip="Which segments, by the numbers that the preview shows, such as 0, 2, 5-7. 0 is "
                     "the largest. Empty for all.",
                 ),
-                io.Float.Input(
+                number_input(
                     "smallest_area",
-                    default=0.0,
-                    min=0.0,
-                    max=100.0,
+                    SMALLEST_AREA,
+                    "In percent of the image. Smaller segments are left out.",
                     step=0.1,
-                    tooltip="In percent of the image. Smaller segments are left out.",
                 ),
-                io.Float.Input(
+                number_input(
                     "largest_area",
-                    default=100.0,
-                    min=0.0,
-                    max=100.0,
+                    LARGEST_AREA,
+                    "In percent of the image. Larger segments are left out.",
                     step=0.1,
-                    tooltip="In percent of the image. Larger segments are left out.",
                 ),
-                io.Combo.Input(
+                choice_input(
                     "border",
-                    options=list(get_args(Border)),
-                    default="any",
-                    tooltip="Whether segments must touch the edge of the image, as backgrounds do, or must "
+                    BORDER,
+                    "Whether segments must touch the edge of the image, as backgrounds do, or must "
                     "not, as whole things do.",
                 ),
-                io.Int.Input(
+                number_input(
                     "keep_largest",
-                    default=0,
-                    min=0,
-                    max=4096,
-                    tooltip="How many of the remaining segments to keep, the largest first. 0 keeps all.",
+                    KEEP_LARGEST,
+                    "How many of the remaining segments to keep, the largest first. 0 keeps all.",
                 ),
-                io.Combo.Input(
+                choice_input(
                     "place",
-                    options=list(get_args(Place)),
-                    default="any",
-                    tooltip="Keep only the remaining segment whose centre of area lies farthest to that side "
+                    PLACE,
+                    "Keep only the remaining segment whose centre of area lies farthest to that side "
                     "of the image, or nearest to its centre. Of equals, the larger one.",
                 ),
             ],

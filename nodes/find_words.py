@@ -15,8 +15,9 @@ from ..diffseg_core.naming.table import words_table
 from ..diffseg_core.naming.word_sheet import draw_word_sheet
 from ..diffseg_core.naming.words import parse_words
 from ..diffseg_core.output.label_map import draw_label_map
+from ..diffseg_core.settings import BACKGROUND_OFFSET, WORD_THRESHOLD
 from .comfy_words import read_words
-from .inputs import check_same_images, checked_images, refusal
+from .inputs import check_same_images, checked_images, number_input, refusal
 from .outputs import mask_batch
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
 
@@ -71,23 +72,19 @@ class DiffSegFindWords(io.ComfyNode):
                     "begins with ! is looked for and never chosen: it takes what is not meant. (cup:1.3) "
                     "gives a word more weight.",
                 ),
-                io.Float.Input(
+                number_input(
                     "threshold",
-                    default=0.5,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="How strongly a place must answer to a word, from 0 (its weakest answer in the "
+                    WORD_THRESHOLD,
+                    "How strongly a place must answer to a word, from 0 (its weakest answer in the "
                     "image) to 1 (its strongest). Lower takes more.",
-                ),
-                io.Float.Input(
-                    "background_offset",
-                    default=0.0,
-                    min=-1.0,
-                    max=1.0,
                     step=0.01,
-                    tooltip="Added to the background and to lines with !: above 0 they take more from the "
+                ),
+                number_input(
+                    "background_offset",
+                    BACKGROUND_OFFSET,
+                    "Added to the background and to lines with !: above 0 they take more from the "
                     "words, below 0 less.",
+                    step=0.01,
                     advanced=True,
                 ),
             ],
@@ -131,6 +128,8 @@ class DiffSegFindWords(io.ComfyNode):
     ) -> io.NodeOutput:
         """Read the words, and choose the segments that they mean."""
         lines = parse_words(words)
+        WORD_THRESHOLD.checked(threshold)  # before the model runs
+        BACKGROUND_OFFSET.checked(background_offset)
         check_same_images(segments, attention)
         seen = None if image is None else checked_images(image)
         shown = draw_label_map(segments) if seen is None else matching_images(seen, segments)

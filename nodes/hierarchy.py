@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import torch
 from comfy_api.latest import io, ui
 
 from ..diffseg_core import segment_nested
-from ..diffseg_core.nested.segment_nested import Evidence, chosen_evidence
-from .inputs import images_of_capture
+from ..diffseg_core.nested.segment_nested import chosen_evidence
+from ..diffseg_core.settings import (
+    COLOUR,
+    CONTRAST,
+    CUT,
+    EVIDENCE,
+    FINEST,
+    HEIGHT,
+    NEIGHBOURS_ONLY,
+    NUMBER,
+    Cut,
+    Evidence,
+)
+from .inputs import choice_input, images_of_capture, number_input, switch_input
 from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
-
-Cut = Literal["automatic", "number of segments", "height"]
 
 
 class DiffSegHierarchy(io.ComfyNode):
@@ -38,75 +46,59 @@ class DiffSegHierarchy(io.ComfyNode):
                     tooltip="The image that went into the capture: borders follow its edges. "
                     "The alpha channel is ignored.",
                 ),
-                io.Combo.Input(
+                choice_input(
                     "cut",
-                    options=list(get_args(Cut)),
-                    default="automatic",
-                    tooltip="Which segments come out. automatic needs no number and suits any model. The "
+                    CUT,
+                    "Which segments come out. automatic needs no number and suits any model. The "
                     "slider of DiffSeg Select Segments reaches every other cut afterwards.",
                 ),
-                io.Int.Input(
-                    "number",
-                    default=10,
-                    min=1,
-                    max=2000,
-                    tooltip="Number of segments in each image, where cut says so.",
-                ),
-                io.Float.Input(
+                number_input("number", NUMBER, "Number of segments in each image, where cut says so."),
+                number_input(
                     "height",
-                    default=0.1,
-                    min=0.0,
-                    max=20.0,
+                    HEIGHT,
+                    "How different two segments may be and still join, in nats, where cut says so. "
+                    "Useful values depend on the model.",
                     step=0.001,
                     round=0.00001,
-                    tooltip="How different two segments may be and still join, in nats, where cut says so. "
-                    "Useful values depend on the model.",
                 ),
-                io.Boolean.Input(
+                switch_input(
                     "neighbours_only",
-                    default=True,
-                    tooltip="Join only what has a common border. Off: things of one kind become one segment, "
+                    NEIGHBOURS_ONLY,
+                    "Join only what has a common border. Off: things of one kind become one segment, "
                     "wherever they are in the image.",
                 ),
-                io.Float.Input(
+                number_input(
                     "contrast",
-                    default=0.5,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="How much the image's contrast across a border keeps two segments apart. 0 "
+                    CONTRAST,
+                    "How much the image's contrast across a border keeps two segments apart. 0 "
                     "goes without it. Only for neighbours.",
-                    advanced=True,
-                ),
-                io.Float.Input(
-                    "colour",
-                    default=0.25,
-                    min=0.0,
-                    max=10.0,
                     step=0.05,
-                    tooltip="How much the segments' colours count beside the attention. 0 goes without them, "
+                    advanced=True,
+                ),
+                number_input(
+                    "colour",
+                    COLOUR,
+                    "How much the segments' colours count beside the attention. 0 goes without them, "
                     "1 gives both the same weight.",
+                    step=0.05,
                     advanced=True,
                 ),
-                io.Float.Input(
+                number_input(
                     "finest",
-                    default=0.06,
-                    min=0.01,
-                    max=10.0,
-                    step=0.01,
-                    tooltip="In percent of the image. The smallest area of the finest segments. Less "
+                    FINEST,
+                    "In percent of the image. The smallest area of the finest segments. Less "
                     "finds smaller things and takes longer.",
+                    step=0.01,
                     advanced=True,
                 ),
-                io.Combo.Input(
+                choice_input(
                     "evidence",
-                    options=list(get_args(Evidence)),
-                    default="automatic",
-                    optional=True,
-                    tooltip="What says how alike pieces are: the attention, the model's features (what one "
+                    EVIDENCE,
+                    "What says how alike pieces are: the attention, the model's features (what one "
                     "of its layers makes of each place), or both. automatic takes the features for SDXL "
                     "and its small relatives, whose attention is known to be weak, and the attention for all "
                     "others.",
+                    optional=True,
                     advanced=True,
                 ),
             ],
@@ -137,6 +129,7 @@ class DiffSegHierarchy(io.ComfyNode):
         finest: float,
         evidence: Evidence = "automatic",
     ) -> io.NodeOutput:
+        CUT.checked(cut)
         images = images_of_capture(image, attention)
         segments = segment_nested(
             attention.maps,

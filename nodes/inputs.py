@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import DiffSegError, Images, InvalidSettingError, Segments, as_images
+from ..diffseg_core.checks import Choice, Number, Switch
 from ..diffseg_core.images import check_images
 from .types import CapturedAttention
 
@@ -53,6 +55,33 @@ def check_same_images(segments: Segments, attention: CapturedAttention) -> None:
             f"{segments.image_size}), got that of {counts[1]} of {attention.image_size}. Connect the "
             "attention that the segments come from."
         )
+
+
+def number_input(name: str, setting: Number, tooltip: str, **more: Any) -> io.Int.Input | io.Float.Input:
+    """The input of a setting that is a number; a share is entered in percent.
+
+    Args:
+        name: of the input.
+        setting: that has its range and its default.
+        tooltip: of the input.
+        more: further arguments of the input, such as ``step``.
+    """
+    lowest, highest = setting.limits
+    kind = io.Int.Input if setting.whole else io.Float.Input
+    more = {"default": setting.entered_default, **more}
+    return kind(name, min=lowest, max=highest, tooltip=tooltip, **more)
+
+
+def choice_input(name: str, setting: Choice[Any], tooltip: str, **more: Any) -> io.Combo.Input:
+    """The input of a setting that is one of some texts; arguments as of `number_input`."""
+    return io.Combo.Input(
+        name, options=list(setting.options), default=setting.default, tooltip=tooltip, **more
+    )
+
+
+def switch_input(name: str, setting: Switch, tooltip: str, **more: Any) -> io.Boolean.Input:
+    """The input of a setting that is on or off; arguments as of `number_input`."""
+    return io.Boolean.Input(name, default=setting.default, tooltip=tooltip, **more)
 
 
 def image_index_input(tooltip: str) -> io.Int.Input:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import comfy.model_management
 from comfy_api.latest import io
 
 from ..diffseg_core import Segments, draw_label_map, parse_classes
-from ..diffseg_core.output.label_map import Palette, check_palette
-from .inputs import refusal
+from ..diffseg_core.output.label_map import check_palette
+from ..diffseg_core.settings import PALETTE, Palette
+from .inputs import choice_input, refusal
 from .types import CATEGORY, SegmentsType
 
 
@@ -32,11 +31,10 @@ class DiffSegLabelMap(io.ComfyNode):
                 SegmentsType.Input(
                     "segments", tooltip="From DiffSeg Segment or any node that gives segments."
                 ),
-                io.Combo.Input(
+                choice_input(
                     "palette",
-                    options=list(get_args(Palette)),
-                    default="distinct",
-                    tooltip="The preview's colours, which differ most from each other, or those of ADE20K's "
+                    PALETTE,
+                    "The preview's colours, which differ most from each other, or those of ADE20K's "
                     "150 classes, which a segmentation ControlNet knows.",
                 ),
                 io.String.Input(

@@ -7,7 +7,8 @@ import torch
 from comfy_api.latest import io, ui
 
 from ..diffseg_core import Segments, draw_overlay
-from .inputs import checked_images
+from ..diffseg_core.settings import DRAW_BORDERS, DRAW_NUMBERS, OPACITY
+from .inputs import checked_images, number_input, switch_input
 from .types import CATEGORY, SegmentsType
 
 
@@ -32,22 +33,14 @@ class DiffSegPreview(io.ComfyNode):
                     tooltip="The image that went into the capture, at the same size. Transparency is left "
                     "out: the colours under it show.",
                 ),
-                io.Float.Input(
-                    "opacity",
-                    default=0.4,
-                    min=0.0,
-                    max=1.0,
-                    step=0.05,
-                    tooltip="Of the tint: 0 leaves it out, 1 shows the colours alone.",
+                number_input(
+                    "opacity", OPACITY, "Of the tint: 0 leaves it out, 1 shows the colours alone.", step=0.05
                 ),
-                io.Boolean.Input(
-                    "borders", default=True, tooltip="Outline every segment, with a light and a dark line."
-                ),
-                io.Boolean.Input(
+                switch_input("borders", DRAW_BORDERS, "Outline every segment, with a light and a dark line."),
+                switch_input(
                     "numbers",
-                    default=True,
-                    tooltip="Write each segment's number where it has most room, unless it would cover "
-                    "the segment.",
+                    DRAW_NUMBERS,
+                    "Write each segment's number where it has most room, unless it would cover the segment.",
                 ),
             ],
             outputs=[

@@ -6,7 +6,8 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import Segments, refine_edges, soft_masks
-from .inputs import checked_images, image_index_input
+from ..diffseg_core.settings import REACH, SOFT
+from .inputs import checked_images, image_index_input, number_input, switch_input
 from .outputs import mask_batch
 from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, SegmentsType
@@ -33,19 +34,17 @@ class DiffSegRefine(io.ComfyNode):
                 io.Image.Input(
                     "image", tooltip="The image that went into the capture. The alpha channel is ignored."
                 ),
-                io.Float.Input(
+                number_input(
                     "reach",
-                    default=0.0,
-                    min=0.0,
-                    max=20.0,
-                    step=0.1,
-                    tooltip="In percent of the image's longer side: how far a border may move. 0 is as "
+                    REACH,
+                    "In percent of the image's longer side: how far a border may move. 0 is as "
                     "far as the attention is unsure, one and a half of its tokens.",
+                    step=0.1,
                 ),
-                io.Boolean.Input(
+                switch_input(
                     "soft",
-                    default=False,
-                    tooltip="Give masks of probabilities, sharp at the image's edges and gradual "
+                    SOFT,
+                    "Give masks of probabilities, sharp at the image's edges and gradual "
                     "elsewhere, in place of zeros and ones.",
                 ),
                 image_index_input(
@@ -72,11 +71,12 @@ class DiffSegRefine(io.ComfyNode):
         cls, segments: Segments, image: torch.Tensor, reach: float, soft: bool, image_index: int
     ) -> io.NodeOutput:
         segments.labels_of(image_index)  # refused before anything is done
+        SOFT.checked(soft)
         images = checked_images(image)
         refined = refine_edges(
             segments,
             images,
-            reach / 100.0 if reach else None,
+            reach / 100.0,
             progress_over(segments.batch_size),
             stop_if_interrupted,
         )

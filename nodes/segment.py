@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 from comfy_api.latest import io
 
 from ..diffseg_core import segment
-from ..diffseg_core.merging.segment import Refinement
+from ..diffseg_core.settings import (
+    ANCHORS,
+    MERGE_PASSES,
+    MERGE_THRESHOLD,
+    REFINEMENT,
+    SMALLEST_PIECE,
+    Refinement,
+)
+from .inputs import choice_input, number_input
 from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
 
@@ -29,49 +35,40 @@ class DiffSegSegment(io.ComfyNode):
             search_aliases=["segment anything", "segmentation", "auto mask", "panoptic", "diffseg"],
             inputs=[
                 Attention.Input("attention", tooltip="From DiffSeg Capture Attention."),
-                io.Float.Input(
+                number_input(
                     "merge_threshold",
-                    default=1.0,
-                    min=0.01,
-                    max=10.0,
-                    step=0.01,
-                    tooltip="How different two attention maps may be and still merge (symmetric KL "
+                    MERGE_THRESHOLD,
+                    "How different two attention maps may be and still merge (symmetric KL "
                     "divergence, nats). Higher gives fewer, larger segments. 0.9 to 1.1 suits Stable "
                     "Diffusion, 0.3 to 0.7 the demo model, whose attention is flatter.",
+                    step=0.01,
                 ),
-                io.Int.Input(
+                number_input(
                     "merge_passes",
-                    default=3,
-                    min=1,
-                    max=20,
-                    tooltip="How often merging is repeated. The paper uses 3; more changes little.",
+                    MERGE_PASSES,
+                    "How often merging is repeated. The paper uses 3; more changes little.",
                     advanced=True,
                 ),
-                io.Int.Input(
+                number_input(
                     "anchors",
-                    default=16,
-                    min=2,
-                    max=128,
-                    tooltip="Starting points per side of a grid over the image (16 gives 256). More find "
+                    ANCHORS,
+                    "Starting points per side of a grid over the image (16 gives 256). More find "
                     "smaller things and take longer. A grid with a shorter side has fewer.",
                     advanced=True,
                 ),
-                io.Combo.Input(
+                choice_input(
                     "refinement",
-                    options=list(get_args(Refinement)),
-                    default="none",
-                    tooltip="k-means: after merging, let every attention map choose its nearest segment and "
+                    REFINEMENT,
+                    "k-means: after merging, let every attention map choose its nearest segment and "
                     "average again until nothing changes. Smoother segments, a little slower.",
                     advanced=True,
                 ),
-                io.Float.Input(
+                number_input(
                     "smallest_area",
-                    default=0.0,
-                    min=0.0,
-                    max=50.0,
-                    step=0.05,
-                    tooltip="In percent of the image. Connected pieces smaller than this join the "
+                    SMALLEST_PIECE,
+                    "In percent of the image. Connected pieces smaller than this join the "
                     "neighbour with which they share most border. 0 keeps everything.",
+                    step=0.05,
                 ),
             ],
             outputs=[

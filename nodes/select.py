@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any
 
 import comfy.model_management
 import torch
@@ -12,10 +12,11 @@ from ..diffseg_core import InvalidSettingError, Segments, parse_objects
 from ..diffseg_core.editing.points import Point, parse_points
 from ..diffseg_core.images import alpha_of, matching_images
 from ..diffseg_core.output.label_map import draw_label_map
+from ..diffseg_core.settings import GRANULARITY, INVERT, MODE, Mode
 from . import shown_files
 from .choosing import at_granularity, chosen_segments, clicked, count_outside, found_objects, warn
 from .comfy_conditioning import UNCONNECTED
-from .inputs import checked_images, image_index_input, refusal
+from .inputs import checked_images, choice_input, image_index_input, number_input, refusal, switch_input
 from .object_finders import finder_of
 from .object_prompts import as_json, connected_objects, united
 from .outputs import mask_batch
@@ -25,7 +26,6 @@ from .prompted_words import lines_of, look_for, with_clicks, words_view
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
 
 BoundingBox = io.Custom("BOUNDING_BOX")  # ComfyUI's own input is not in every release
-Mode = Literal["segments", "object"]
 
 
 class DiffSegSelect(io.ComfyNode):
@@ -71,31 +71,25 @@ class DiffSegSelect(io.ComfyNode):
                     '[{"x": 120, "y": 80}] in the pixels of the image: the segment under each is chosen. '
                     "With mode object, prompts: the help page has examples.",
                 ),
-                io.Boolean.Input(
-                    "invert",
-                    default=False,
-                    socketless=True,
-                    tooltip="Choose every segment that has no point instead.",
+                switch_input(
+                    "invert", INVERT, "Choose every segment that has no point instead.", socketless=True
                 ),
                 image_index_input("Which image of a batch to choose in; the first is 0."),
-                io.Int.Input(
+                number_input(
                     "granularity",
-                    optional=True,  # prompts of before it was there still run
-                    default=0,
-                    min=0,
-                    max=65535,
-                    socketless=True,
-                    tooltip="Into how many segments the image is cut; 0 keeps the number of the input. "
+                    GRANULARITY,
+                    "Into how many segments the image is cut; 0 keeps the number of the input. "
                     "The slider of the picker writes this. Segments without a hierarchy are not changed.",
-                ),
-                io.Combo.Input(
-                    "mode",
                     optional=True,
-                    options=list(get_args(Mode)),
-                    default="segments",
                     socketless=True,
-                    tooltip="segments: a point chooses the segment under it. object: clicks, boxes and "
+                ),
+                choice_input(
+                    "mode",
+                    MODE,
+                    "segments: a point chooses the segment under it. object: clicks, boxes and "
                     "strokes for and against say what thing is meant; it needs DiffSeg Hierarchy.",
+                    optional=True,
+                    socketless=True,
                 ),
                 BoundingBox.Input(
                     "bounding_box",
@@ -183,6 +177,9 @@ class DiffSegSelect(io.ComfyNode):
     ) -> io.NodeOutput:
         """Masks of what is chosen, and what the picker shows."""
         segments.labels_of(image_index)  # refused before anything is done
+        INVERT.checked(invert)
+        GRANULARITY.checked(granularity)
+        MODE.checked(mode)
         seen = None if image is None else checked_images(image)
         view: dict[str, Any] = {"version": VERSION, "batch_size": segments.batch_size, "more_points": []}
         words: list[dict[str, Any]] = []

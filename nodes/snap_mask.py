@@ -7,6 +7,8 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import Segments, snap
+from ..diffseg_core.settings import COVERAGE
+from .inputs import number_input
 from .types import CATEGORY, SegmentsType
 
 
@@ -33,14 +35,12 @@ class DiffSegSnapMask(io.ComfyNode):
                     tooltip="The rough mask: one for all images, or one for each. A soft mask counts by "
                     "its values. A mask of another size is resampled to that of the segments.",
                 ),
-                io.Float.Input(
+                number_input(
                     "coverage",
-                    default=50.0,
-                    min=0.0,
-                    max=100.0,
-                    step=1.0,
-                    tooltip="In percent. A segment is taken if the mask covers more of it than this, or all "
+                    COVERAGE,
+                    "In percent. A segment is taken if the mask covers more of it than this, or all "
                     "of it. 0 takes everything that the mask touches.",
+                    step=1.0,
                 ),
             ],
             outputs=[

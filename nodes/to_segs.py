@@ -7,7 +7,8 @@ from comfy_api.latest import io
 
 from ..diffseg_core import Segments
 from ..diffseg_core.output.segs import to_segs
-from .inputs import checked_images, image_index_input
+from ..diffseg_core.settings import CROP_FACTOR
+from .inputs import checked_images, image_index_input, number_input
 from .types import CATEGORY, SegmentsType
 
 
@@ -34,14 +35,12 @@ class DiffSegToSEGS(io.ComfyNode):
                     "Detailers that are given the image themselves do not need it. "
                     "The alpha channel is ignored.",
                 ),
-                io.Float.Input(
+                number_input(
                     "crop_factor",
-                    default=3.0,
-                    min=1.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="How many times as wide and as high as a segment's bounding box its crop region "
+                    CROP_FACTOR,
+                    "How many times as wide and as high as a segment's bounding box its crop region "
                     "is, as in the Impact Pack's detectors. The region stays inside the image.",
+                    step=0.1,
                 ),
                 image_index_input("Which image of a batch to take the segments of; the first is 0."),
             ],

@@ -4,34 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
+import diffseg_core.settings as allowed
 from diffseg_core.attention.blocks import RECOMMENDED
-from diffseg_core.attention.resolutions import Resolutions
-from diffseg_core.merging.segment import Refinement
+from diffseg_core.checks import Number, Setting
 from diffseg_core.naming.words import WordLine, parse_words
-from diffseg_core.nested.segment_nested import COLOUR, CONTRAST
 
 DEMO = "demo"
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 
-class Range(NamedTuple):
-    """What a setting may be, both ends included; the same as of the node's input."""
-
-    lowest: float
-    highest: float
-
-
-def within(lowest: float, highest: float, *, default: Any) -> Any:
-    """A setting with a range: a field of a dataclass; see `range_of`."""
-    return field(default=default, metadata={"range": Range(lowest, highest)})
+def of(setting: Setting, **default: Any) -> Any:
+    """The field of a setting, see `setting_of`: with its default, or another; shares are in percent."""
+    usual = setting.entered_default if isinstance(setting, Number) else setting.default
+    return field(default=default.get("default", usual), metadata={"setting": setting})
 
 
-def range_of(settings: type[Any], name: str) -> Range:
-    """The range of a setting of this class."""
-    found: Range = next(each for each in fields(settings) if each.name == name).metadata["range"]
-    return found
+def setting_of(settings: type[Any], name: str) -> Any:
+    """What a field of this class may be."""
+    return next(each for each in fields(settings) if each.name == name).metadata["setting"]
 
 
 @dataclass(frozen=True)
@@ -64,12 +56,12 @@ class CaptureSettings:
         remove_position: whether to take out of the attention what depends on displacement alone.
     """
 
-    timestep: int = within(0, 1000, default=300)
-    noise_seed: int | None = None
-    working_size: int = 0
-    resolutions: Resolutions = "all"
+    timestep: int = of(allowed.NOISE_LEVEL)
+    noise_seed: int | None = of(allowed.NOISE_SEED, default=None)
+    working_size: int = of(allowed.WORKING_SIZE)
+    resolutions: allowed.Resolutions = of(allowed.RESOLUTIONS)  # noqa: RUF009
     blocks: str = RECOMMENDED
-    remove_position: bool = False
+    remove_position: bool = of(allowed.REMOVE_POSITION)
 
 
 @dataclass(frozen=True)
@@ -84,11 +76,11 @@ class MergeSettings:
         smallest_area: percent of the image.
     """
 
-    merge_threshold: float = within(0.01, 10.0, default=1.0)
-    merge_passes: int = within(1, 20, default=3)
-    anchors: int = within(2, 128, default=16)
-    refinement: Refinement = "none"
-    smallest_area: float = within(0.0, 50.0, default=0.0)
+    merge_threshold: float = of(allowed.MERGE_THRESHOLD)
+    merge_passes: int = of(allowed.MERGE_PASSES)
+    anchors: int = of(allowed.ANCHORS)
+    refinement: allowed.Refinement = of(allowed.REFINEMENT)  # noqa: RUF009
+    smallest_area: float = of(allowed.SMALLEST_PIECE)
 
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the folder of a run; no granularity tells them from a hierarchy's."""
@@ -108,12 +100,12 @@ class NestedSettings:
         finest: percent of the image that the finest segments have at least.
     """
 
-    number: int | None = within(1, 2000, default=None)
-    height: float | None = within(0.0, 20.0, default=None)
-    neighbours_only: bool = True
-    contrast: float = within(0.0, 2.0, default=CONTRAST)
-    colour: float = within(0.0, 10.0, default=COLOUR)
-    finest: float = within(0.01, 10.0, default=0.06)
+    number: int | None = of(allowed.NUMBER, default=None)
+    height: float | None = of(allowed.HEIGHT, default=None)
+    neighbours_only: bool = of(allowed.NEIGHBOURS_ONLY)
+    contrast: float = of(allowed.CONTRAST)
+    colour: float = of(allowed.COLOUR)
+    finest: float = of(allowed.FINEST)
 
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the folder of a run: the number as ``granularity``, 0 for none."""
@@ -147,8 +139,8 @@ class WordSettings:
         background_offset: added to what the background scores.
     """
 
-    threshold: float = within(0.0, 1.0, default=0.5)
-    background_offset: float = within(-1.0, 1.0, default=0.0)
+    threshold: float = of(allowed.WORD_THRESHOLD)
+    background_offset: float = of(allowed.BACKGROUND_OFFSET)
 
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the folder of a run."""

@@ -3,33 +3,55 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from typing import Any
 
 from diffseg_core.attention.blocks import MIDDLE_THIRD, check_blocks
+from diffseg_core.checks import Number
 from diffseg_core.errors import InvalidSettingError
-
-from ..batch.settings import NestedSettings, range_of
+from diffseg_core.settings import NUMBER
 
 
 def whole(lowest: int, highest: int) -> Callable[[str], int]:
-    """Whole numbers of a range."""
-    return _in_range(int, "a whole number", lowest, highest)
+    """Whole numbers of a range, of what is the command's own."""
 
+    def parse(text: str) -> int:
+        value = int(text) if re.fullmatch(r"\s*[+-]?[0-9]+\s*", text) else None
+        if value is None or not lowest <= value <= highest:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number from {lowest} to {highest}, got {text!r}"
+            )
+        return value
 
-def number(lowest: float, highest: float) -> Callable[[str], float]:
-    """Numbers of a range."""
-    return _in_range(float, "a number", lowest, highest)
+    return parse
 
 
 def granularity(text: str) -> int:
     """A number of segments; 0 stands for "auto"."""
-    return 0 if text == "auto" else whole(*map(int, range_of(NestedSettings, "number")))(text)
+    return 0 if text == "auto" else int(entered(NUMBER)(text))
 
 
-def working_size(text: str) -> int:
-    """A side in pixels; 0 stands for the model's own."""
-    return 0 if text == "0" else whole(64, 4096)(text)
+def entered(setting: Number) -> Callable[[str], Any]:
+    """Numbers that a setting may be, a share in percent; refused in the setting's own words."""
+
+    def parse(text: str) -> Any:
+        try:
+            value: Any = int(text)
+        except ValueError:
+            try:
+                value = float(text)
+            except ValueError:
+                value = text
+        try:
+            if not setting.is_share:
+                return setting.checked(value)
+            setting.checked_percent(value)
+        except InvalidSettingError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return float(value)
+
+    return parse
 
 
 def hyphenated(text: str) -> str:
@@ -45,19 +67,3 @@ def blocks(text: str) -> str:
     except InvalidSettingError as error:
         raise argparse.ArgumentTypeError(f"{error}") from error
     return choice
-
-
-def _in_range(
-    convert: Callable[[str], Any], kind: str, lowest: float, highest: float
-) -> Callable[[str], Any]:
-    def parse(text: str) -> Any:
-        try:
-            value = convert(text)
-        except ValueError:
-            value = None
-        if value is None or not lowest <= value <= highest:
-            ends = " to ".join(str(end).removesuffix(".0") for end in (lowest, highest))
-            raise argparse.ArgumentTypeError(f"expected {kind} from {ends}, got {text!r}")
-        return value
-
-    return parse

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from diffseg_core import __version__
 from diffseg_core.errors import InvalidSettingError
+from diffseg_core.settings import WORKING_SIZE
 
 from ..batch.settings import DEMO, DEMO_CAPTURE, DEMO_MERGE, CaptureSettings
 from ..commands import options
+from ..commands.argument_types import entered
 from .progress import SECONDS_BETWEEN_LINES, progress_line
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         "--working-size",
-        type=options.whole(64, 4096),
+        type=entered(WORKING_SIZE),
         metavar="PIXELS",
         help="side of a square of the area at which the model works (the model's own; demo model "
         f"{DEMO_CAPTURE.working_size})",

@@ -12,9 +12,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from diffseg_core.attention.resolutions import Resolutions
 from diffseg_core.errors import InvalidSettingError
-from diffseg_core.merging.segment import Refinement
+from diffseg_core.settings import NOISE_SEED, REFINEMENT, RESOLUTIONS, WORKING_SIZE
 
 from ..batch.executor import Executor
 from ..batch.local_executor import LocalExecutor
@@ -29,9 +28,9 @@ from ..batch.settings import (
     Precision,
     SegmentSettings,
     WordSettings,
-    range_of,
+    setting_of,
 )
-from .argument_types import blocks, granularity, hyphenated, number, working_size
+from .argument_types import blocks, entered, granularity, hyphenated
 from .argument_types import whole as whole
 
 CLEAN, NOISED = "clean", "noised"
@@ -73,11 +72,11 @@ def add_capture_options(parser: argparse.ArgumentParser) -> None:
         help="clean (default): the model sees the image itself; noised: the level's noise is added",
     )
     group.add_argument(
-        "--noise-seed", type=whole(0, 2**64 - 1), metavar="N", help="of the noise of a noised input (0)"
+        "--noise-seed", type=entered(NOISE_SEED), metavar="N", help="of the noise of a noised input (0)"
     )
     group.add_argument(
         "--working-size",
-        type=working_size,
+        type=entered(WORKING_SIZE),
         metavar="PIXELS",
         help="side of a square of the area at which the model works, from 64; 0 is the model's own size "
         f"({_defaults('working_size')})",
@@ -85,7 +84,7 @@ def add_capture_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--resolutions",
         type=hyphenated,
-        choices=[hyphenated(choice) for choice in get_args(Resolutions)],
+        choices=[hyphenated(choice) for choice in RESOLUTIONS.options],
         help="of a Stable Diffusion model, which of its attention resolutions to keep (all)",
     )
     group.add_argument(
@@ -115,7 +114,7 @@ def add_segment_options(parser: argparse.ArgumentParser) -> None:
         "N",
         "starting points per side of a grid; at most the shorter side of an image's attention grid",
     )
-    group.add_argument("--refinement", choices=get_args(Refinement), help="none (default) or kmeans")
+    group.add_argument("--refinement", choices=REFINEMENT.options, help="none (default) or kmeans")
     add_number(
         group,
         MergeSettings,
@@ -156,8 +155,8 @@ def add_number(
     option: str | None = None,
 ) -> None:
     """The option of a setting that has a range, which its help tells with its default."""
-    lowest, highest = range_of(settings, name)
-    kind = whole(int(lowest), int(highest)) if isinstance(lowest, int) else number(lowest, highest)
+    kind = entered(setting_of(settings, name))
+    lowest, highest = setting_of(settings, name).limits
     default = _defaults(name)
     text = f"{text}, {lowest:g}..{highest:g}" + (f" ({default})" if default else "")
     group.add_argument(f"--{(option or name).replace('_', '-')}", type=kind, metavar=metavar, help=text)

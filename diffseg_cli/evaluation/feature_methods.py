@@ -13,11 +13,12 @@ from typing import Final
 
 from diffseg_core.attention.features import POWER
 from diffseg_core.attention.maps import AttentionMaps
-from diffseg_core.cutting.segment_cut import Borders, segment_cut
+from diffseg_core.cutting.segment_cut import segment_cut
 from diffseg_core.editing.edge_refinement import refine_edges
 from diffseg_core.images import Images, as_images
-from diffseg_core.nested.segment_nested import Evidence, segment_nested
+from diffseg_core.nested.segment_nested import segment_nested
 from diffseg_core.segments import Segments
+from diffseg_core.settings import Borders, Evidence
 
 from ..batch.settings import NestedSettings
 from .attention_methods import Labels, SharedCapture

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from diffseg_core.cutting.normalised_cut import LIMIT
-from diffseg_core.cutting.segment_cut import THRESHOLD
 from diffseg_core.errors import InvalidSettingError
+from diffseg_core.settings import CUT_THRESHOLD
 
 from .attention_methods import DEFAULT_CLUSTERS
 from .human_agreement import HUMAN
@@ -48,8 +48,8 @@ METHODS = (
     MethodSpec(DIFFSEG, "attention"),
     MethodSpec(DIFFSEG_REFINED, "attention"),
     *(MethodSpec(name, "attention", "segments", (AUTOMATIC,), minimum=AUTOMATIC) for name in HIERARCHIES),
-    MethodSpec(CUT, "attention", "threshold", (THRESHOLD,), LEAST_THRESHOLD, LIMIT),
-    MethodSpec(DIFFCUT, "attention", "threshold", (THRESHOLD,), LEAST_THRESHOLD, LIMIT),
+    MethodSpec(CUT, "attention", "threshold", (CUT_THRESHOLD.default,), LEAST_THRESHOLD, LIMIT),
+    MethodSpec(DIFFCUT, "attention", "threshold", (CUT_THRESHOLD.default,), LEAST_THRESHOLD, LIMIT),
     MethodSpec(WORDS, "words"),
     MethodSpec(WORDS_ALL, "words"),
     MethodSpec("colour-hierarchy", "pixels", "segments", (AUTOMATIC,), minimum=AUTOMATIC),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from .. import checks
 from ..errors import InvalidSettingError
 
 RECOMMENDED, MIDDLE_THIRD, ALL = "recommended", "middle third", "all"
@@ -39,7 +40,7 @@ def choose_blocks(choice: str, count: int, recommended: range | None = None) -> 
     >>> sorted(choose_blocks("7-9, 12", 24))
     [7, 8, 9, 12]
     """
-    text = choice.strip().lower()
+    text = checks.text(choice, "blocks").strip().lower()
     middle = range(count // 3, max(count // 3 + 1, -(-2 * count // 3)))
     named = {RECOMMENDED: recommended or middle, MIDDLE_THIRD: middle, ALL: range(count)}
     if text in named:

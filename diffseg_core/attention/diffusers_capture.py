@@ -9,19 +9,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..errors import InvalidSettingError, UnsupportedModelError
+from ..errors import UnsupportedModelError
 from ..grid import GridSize
 from ..images import as_images, finite_range
+from ..settings import KeepQueries, Resolutions
 from .accumulator import AttentionAccumulator
 from .blocks import RECOMMENDED
+from .capture_checks import check_capture
 from .diffusers_prompts import Encoding, Prompt, checked_prompt, encode_empty
 from .diffusers_transformer_capture import TransformerCapture
-from .diffusers_transformers import LEVELS, SUPPORTED_TRANSFORMERS, TRANSFORMERS
+from .diffusers_transformers import SUPPORTED_TRANSFORMERS, TRANSFORMERS
 from .diffusers_unet import SUPPORTED_UNETS, UNetCapture
 from .maps import AttentionMaps, Evidence
-from .resolutions import Resolutions
 from .shown import ShownStep
-from .text import KEEP_QUERIES, KeepQueries, TextAttention
+from .text import TextAttention
 from .working_size import working_size
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ def capture_diffusers(
             transformer's share of noise in thousandths.
         noise_seed: None gives the model the clean latent, as the paper's code does; a number gives it
             the latent with the level's noise, drawn from this seed.
-        size: side in pixels of a square of the area at which the model works; its native one if None.
+        size: side in pixels of a square of the area at which the model works, 64..4096; its native one if
+            None or 0.
         resolutions: of a UNet, which of its resolutions to capture.
         blocks: of a transformer, which of its blocks to capture: "recommended", "middle third", "all", or
             numbers from 0 as in "7-9, 12", in running order over all kinds of blocks. See `choose_blocks`.
@@ -146,9 +148,8 @@ def capture_diffusers(
             refuses, or a latent or embedding with values that are not finite.
         CaptureError: an attention layer did not run, or not on the grid's tokens.
     """
+    check_capture(timestep, noise_seed, resolutions, blocks, remove_position, keep_queries, size)
     backbone = backbone_of(pipeline, resolutions, blocks, keep_queries)
-    if not 0 <= timestep <= LEVELS:
-        raise InvalidSettingError(f"Expected a noise level from 0 to {LEVELS}, got {timestep}.")
     pixels = _to_pixels(image)
     image_size = GridSize(*pixels.shape[2:])
     target = working_size(image_size, size or backbone.native_side, backbone.multiple)
@@ -226,9 +227,6 @@ def backbone_of(
     """
     import diffusers
 
-    if keep_queries not in KEEP_QUERIES:
-        known = ", ".join(map(repr, KEEP_QUERIES))
-        raise InvalidSettingError(f"Expected keep_queries to be one of {known}, got {keep_queries!r}.")
     unet = _unwrapped(getattr(pipeline, "unet", None), diffusers.UNet2DConditionModel)
     if isinstance(unet, diffusers.UNet2DConditionModel):
         return UNetCapture(unet, pipeline, resolutions, keep_queries)

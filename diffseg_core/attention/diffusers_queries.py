@@ -12,10 +12,11 @@ import torch
 
 from ..errors import CaptureError, UnsupportedModelError
 from ..grid import GridSize
+from ..settings import KeepQueries
 from .accumulator import AttentionAccumulator
 from .key_pooling import pooled_grid
 from .query_keeping import QueryKeeper
-from .text import KeepQueries, Part, layers_for_text, worth_keeping
+from .text import Part, layers_for_text, worth_keeping
 
 HALF = 2  # bytes of a number in half precision
 PARTS: dict[str, Part] = {"down_blocks": "down", "mid_block": "middle", "up_blocks": "up"}  # as they run

@@ -11,13 +11,14 @@ import torch
 
 from ..errors import CaptureError
 from ..grid import GridSize
+from ..settings import KeepQueries, Resolutions
 from .accumulator import AttentionAccumulator
 from .diffusers_prompts import Encoding, Prompt
 from .diffusers_queries import keeping_queries, kept_layers, level_of, text_keys
 from .maps import AttentionMaps, Evidence
-from .resolutions import Resolutions, select_levels
+from .resolutions import select_levels
 from .shown import ShownStep
-from .text import KeepQueries, TextAttention, attention_to_text
+from .text import TextAttention, attention_to_text
 from .working_size import MULTIPLE
 
 if TYPE_CHECKING:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, get_args
 
 from ..errors import InvalidSettingError
-
-Resolutions = Literal["all", "finest", "finest two", "all but finest"]
+from ..settings import RESOLUTIONS
 
 
 def select_levels(levels: Iterable[int], resolutions: str) -> set[int]:
@@ -32,10 +30,7 @@ def select_levels(levels: Iterable[int], resolutions: str) -> set[int]:
         "finest two": ordered[:2],
         "all but finest": ordered[1:],
     }
-    if resolutions not in choices:
-        known = ", ".join(repr(choice) for choice in get_args(Resolutions))
-        raise InvalidSettingError(f"Expected resolutions to be one of {known}, got {resolutions!r}.")
-    chosen = set(choices[resolutions])
+    chosen = set(choices[RESOLUTIONS.checked(resolutions)])
     if not chosen:
         raise InvalidSettingError(
             f"Expected {resolutions!r} to leave a resolution, but the model has self-attention at "

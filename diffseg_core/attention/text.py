@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 
 from ..errors import CaptureError
 from ..grid import GridSize
+from ..settings import KeepQueries
 
-KeepQueries = Literal["automatic", "all", "none"]
-"""Of which layers the queries to the text are kept."""
-KEEP_QUERIES: tuple[str, ...] = get_args(KeepQueries)
 Part = Literal["down", "middle", "up"]
 """Of a UNet."""
 NO_QUERIES = (

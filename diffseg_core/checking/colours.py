@@ -11,8 +11,8 @@ from ..image.boundary_contrast import Contrast
 from ..image.colour_histograms import colour_histograms
 from ..image.smoothing import smoothed
 from ..image.superpixels import superpixels
-from ..nested.segment_nested import CONTRAST, FINEST
 from ..nested.tree_building import join_closest
+from ..settings import CONTRAST, FINEST
 
 
 def colour_tree(image: torch.Tensor, on_step: Callable[[], None] = lambda: None) -> Hierarchy:
@@ -25,10 +25,10 @@ def colour_tree(image: torch.Tensor, on_step: Callable[[], None] = lambda: None)
         on_step: called many times meanwhile; what it raises ends the call.
     """
     smooth = smoothed(image, on_step=on_step)
-    leaves = superpixels(image, FINEST, smooth, on_step)
+    leaves = superpixels(image, FINEST.default, smooth, on_step)
     on_step()
     histograms = colour_histograms(smooth, leaves)
-    contrast = Contrast(smooth, leaves, CONTRAST)
+    contrast = Contrast(smooth, leaves, CONTRAST.default)
     areas = leaves.flatten().bincount().double().numpy()
     joins, heights = join_closest(histograms.double().numpy(), areas, contrast.touching, contrast)
     return Hierarchy(leaves, torch.from_numpy(joins), torch.from_numpy(heights), histograms[:, None])

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, TypeGuard, cast, get_args
 
 from ..attention.blocks import check_blocks
-from ..attention.resolutions import Resolutions
 from ..errors import InvalidSettingError
-from ..nested.segment_nested import Evidence
 from ..output.atomic_files import write_atomic
+from ..settings import Evidence, Resolutions
 from .choice import choose
 from .results import CheckResults
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ..nested.segment_nested import Evidence
+from ..settings import Evidence
 from .clicks import ClickCounts
 from .measures import Measures, mean_of
 from .trials import CaptureSettings, Plan, Trial

@@ -14,9 +14,10 @@ from ..cutting.segment_cut import segment_cut
 from ..errors import CaptureError, DiffSegError
 from ..image.superpixels import superpixels
 from ..merging.segment import segment
-from ..nested.segment_nested import FINEST, segment_nested
+from ..nested.segment_nested import segment_nested
 from ..prompting.object_finder import ObjectFinder
 from ..segments import Segments
+from ..settings import FINEST
 from .choice import best_trial
 from .clicks import ClickCounts, count_clicks
 from .colours import colour_tree
@@ -183,7 +184,7 @@ class Check:
         """The superpixels of a photograph, found once for all trees of it."""
         if photograph.name not in self._leaves:
             image = photograph.images.colours[0]
-            self._leaves[photograph.name] = superpixels(image, FINEST, on_step=self._on_work)
+            self._leaves[photograph.name] = superpixels(image, FINEST.default, on_step=self._on_work)
         return self._leaves[photograph.name]
 
     def _colours(self) -> Iterator[tuple[str, ObjectFinder]]:

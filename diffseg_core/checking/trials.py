@@ -7,7 +7,7 @@ from typing import Literal
 
 from ..attention.blocks import ALL, MIDDLE_THIRD, RECOMMENDED
 from ..attention.maps import AttentionMaps
-from ..nested.segment_nested import Evidence
+from ..settings import Evidence
 from .photographs import NAMES
 
 Method = Literal["hierarchy", "merging", "cut"]

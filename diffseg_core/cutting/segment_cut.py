@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
-from ..attention.features import POWER, bands, directions, features_of, likeness, mean_over_leaves
+from ..attention.features import bands, directions, features_of, likeness, mean_over_leaves
 from ..attention.maps import AttentionMaps
-from ..errors import InvalidSettingError
 from ..grid import GridSize
 from ..hierarchy import Hierarchy
 from ..image.superpixels import superpixels
 from ..images import as_images, check_images
 from ..segments import Segments
-from .normalised_cut import LIMIT, CutTree, recursive_cut
+from ..settings import CUT_BORDERS, CUT_POWER, CUT_THRESHOLD, FINEST, Borders
+from .normalised_cut import CutTree, recursive_cut
 
 if TYPE_CHECKING:
     from ..images import ImageLike
-
-Borders = Literal["image edges", "features"]
-THRESHOLD = 0.5  # of DiffCut
-FINEST = 0.0006  # share of the image that a superpixel has at least, as in `segment_nested`
 
 
 def segment_cut(
     maps: AttentionMaps,
     images: ImageLike,
-    threshold: float = THRESHOLD,
-    power: float = POWER,
-    borders: Borders = "image edges",
+    threshold: float = CUT_THRESHOLD.default,
+    power: float = CUT_POWER.default,
+    borders: Borders = CUT_BORDERS.default,
     leaves: Sequence[torch.Tensor] | None = None,
     on_image: Callable[[int], None] = lambda done: None,
     on_step: Callable[[], None] = lambda: None,
@@ -50,7 +46,7 @@ def segment_cut(
             out.
         threshold: 0..0.9: a part is cut in two where the normalised cut costs less. DiffCut's is 0.5; higher
             ones give more segments.
-        power: above 0, to which affinities are taken; DiffCut's is 10.
+        power: 0.5..50, to which affinities are taken; DiffCut's is 10.
         borders: "image edges" has segments consist of superpixels of the image; "features" takes every pixel
             by itself, as in the paper.
         leaves: `superpixels` of each image, where they are known already.
@@ -64,13 +60,9 @@ def segment_cut(
     Raises:
         InvalidSettingError: a setting outside its range, no features, or images that do not fit the maps.
     """
-    if not 0 <= threshold <= LIMIT:
-        raise InvalidSettingError(f"Expected a threshold from 0 to {LIMIT:g}, got {threshold:g}.")
-    if not 0 < power <= 100:
-        raise InvalidSettingError(f"Expected a power above 0 and up to 100, got {power:g}.")
-    if borders not in get_args(Borders):
-        known = ", ".join(repr(choice) for choice in get_args(Borders))
-        raise InvalidSettingError(f"Expected borders to be one of {known}, got {borders!r}.")
+    CUT_THRESHOLD.checked(threshold)
+    CUT_POWER.checked(power)
+    CUT_BORDERS.checked(borders)
     checked = as_images(images)
     matching = check_images(checked, maps.batch_size, checked.size, "attention")
     trees = []
@@ -80,7 +72,7 @@ def segment_cut(
         on_step()
         pieces = None
         if borders == "image edges":
-            pieces = superpixels(image, FINEST, on_step=on_step) if leaves is None else leaves[index]
+            pieces = superpixels(image, FINEST.default, on_step=on_step) if leaves is None else leaves[index]
         trees.append(_hierarchy(cut, threshold, tokens, power, features, pieces, checked.size))
         on_image(len(trees))
     return Segments.of_hierarchies(trees, [tree.number_at(1.0 - threshold) for tree in trees])

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..errors import InvalidSettingError
 from ..grid import GridSize
 from ..image.pyramid import climb, resized, sampled, sizes_up_to
 from ..image.smoothing import smoothed
@@ -23,6 +22,7 @@ from ..image.watershed import grow
 from ..images import matching_images
 from ..merging.small_regions import connected_runs
 from ..segments import Segments, order_by_area
+from ..settings import REACH
 
 if TYPE_CHECKING:
     from ..images import ImageLike
@@ -53,7 +53,7 @@ def refine_edges(
     Args:
         segments: of one or more images.
         images: theirs, as `as_images` takes them, at the segments' size; one serves all.
-        reach: share of the image's longer side, above 0 to 0.2, by which a border may move. None is one
+        reach: share of the image's longer side, 0..0.2, by which a border may move. None and 0 are one
             and a half tokens of the attention, or 0.025 for segments without proposals.
         on_image: called after each image with the number done; what it raises ends the call.
         on_step: called many times meanwhile, to the same end.
@@ -66,10 +66,7 @@ def refine_edges(
     Raises:
         InvalidSettingError: a reach out of range, or images that do not fit the segments.
     """
-    if reach is not None and not 0 < reach <= 0.2:
-        raise InvalidSettingError(
-            f"Expected a reach above 0 and up to 0.2 (share of the image's longer side), got {reach:g}."
-        )
+    reach = None if reach is None else REACH.checked(reach) or None
     labels, proposals, trees, names = [], [], [], []
     for image_index, image in enumerate(matching_images(images, segments)):
         pixels = reach_in_pixels(segments, image_index, reach)

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidSettingError
 from ..segments import Segments, check_indices
-
-Border = Literal["any", "touching", "not touching"]
-Place = Literal["any", "leftmost", "rightmost", "topmost", "bottommost", "most central"]
+from ..settings import BORDER, KEEP_LARGEST, LARGEST_AREA, PLACE, SMALLEST_AREA, Border, Place
 
 
 def filter_segments(
     segments: Segments,
     *,
     indices: Sequence[int] | None = None,
-    smallest_area: float = 0.0,
-    largest_area: float = 1.0,
-    border: Border = "any",
-    keep_largest: int = 0,
-    place: Place = "any",
+    smallest_area: float = SMALLEST_AREA.default,
+    largest_area: float = LARGEST_AREA.default,
+    border: Border = BORDER.default,
+    keep_largest: int = KEEP_LARGEST.default,
+    place: Place = PLACE.default,
 ) -> Segments:
     """Keep the segments of every image that meet all criteria, renumbered by area.
 
@@ -68,23 +65,17 @@ def filter_segments(
 def _check_settings(
     smallest_area: float, largest_area: float, border: str, keep_largest: int, place: str
 ) -> None:
-    for name, share in {"smallest": smallest_area, "largest": largest_area}.items():
-        if not 0 <= share <= 1:
-            raise InvalidSettingError(
-                f"Expected a {name} area from 0 to 1 (share of the image), got {share:g}."
-            )
+    SMALLEST_AREA.checked(smallest_area)
+    LARGEST_AREA.checked(largest_area)
+    KEEP_LARGEST.checked(keep_largest)
+    BORDER.checked(border)
+    PLACE.checked(place)
     if smallest_area > largest_area:
         raise InvalidSettingError(
             "Expected a smallest area that is not above the largest area, got "
             f"{smallest_area * 100:g} and {largest_area * 100:g} percent of the image: no segment can "
             "be both. Swap them."
         )
-    if keep_largest < 0:
-        raise InvalidSettingError(f"Expected a number of segments from 0 (all) to keep, got {keep_largest}.")
-    if border not in get_args(Border):
-        raise InvalidSettingError(f"Expected border to be one of {get_args(Border)}, got {border!r}.")
-    if place not in get_args(Place):
-        raise InvalidSettingError(f"Expected place to be one of {get_args(Place)}, got {place!r}.")
 
 
 def _on_edge(labels: npt.NDArray[np.int32]) -> set[int]:

@@ -13,9 +13,12 @@ from ..errors import InvalidSettingError
 from ..grid import GridSize
 from ..images import finite_range
 from ..segments import Segments
+from ..settings import COVERAGE
 
 
-def snap(segments: Segments, mask: torch.Tensor | npt.NDArray[Any], coverage: float = 0.5) -> Segments:
+def snap(
+    segments: Segments, mask: torch.Tensor | npt.NDArray[Any], coverage: float = COVERAGE.default
+) -> Segments:
     """Keep the segments of which a mask covers more than a given share.
 
     Args:
@@ -34,8 +37,7 @@ def snap(segments: Segments, mask: torch.Tensor | npt.NDArray[Any], coverage: fl
         InvalidSettingError: a mask of another type, shape or number, with values that are not finite or
             integers above 1, or a coverage outside 0..1.
     """
-    if not 0 <= coverage <= 1:
-        raise InvalidSettingError(f"Expected a coverage from 0 to 1 (share of a segment), got {coverage:g}.")
+    coverage = COVERAGE.checked(coverage)
     masks = masks_for(segments, mask)
     chosen = []
     for image_index, values in enumerate(masks.expand(segments.batch_size, -1, -1)):

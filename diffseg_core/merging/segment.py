@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from numbers import Real
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,23 +12,29 @@ from ..attention.maps import AttentionMaps
 from ..errors import InvalidSettingError
 from ..grid import GridSize
 from ..segments import Segments, order_by_area
+from ..settings import (
+    ANCHORS,
+    MERGE_PASSES,
+    MERGE_THRESHOLD,
+    REFINEMENT,
+    SMALLEST_PIECE,
+    Refinement,
+)
 from .anchor_distances import AnchorDistances
 from .kmeans import kmeans
 from .merge import anchor_tokens, merge
 from .small_regions import merge_small_regions
 from .suppression import suppress
 
-Refinement = Literal["none", "kmeans"]
-
 
 def segment(
     maps: AttentionMaps,
     image_size: tuple[int, int],
-    merge_threshold: float | Sequence[float] = 1.0,
-    merge_passes: int = 3,
-    anchors: int = 16,
-    refine: Refinement = "none",
-    smallest_area: float = 0.0,
+    merge_threshold: float | Sequence[float] = MERGE_THRESHOLD.default,
+    merge_passes: int = MERGE_PASSES.default,
+    anchors: int = ANCHORS.default,
+    refine: Refinement = REFINEMENT.default,
+    smallest_area: float = SMALLEST_PIECE.default,
     on_image: Callable[[int], None] = lambda done: None,
     on_step: Callable[[], None] = lambda: None,
 ) -> Segments:
@@ -39,15 +43,15 @@ def segment(
     Args:
         maps: the captured attention.
         image_size: height and width of the label map in pixels.
-        merge_threshold: symmetric KL divergence, in nats, under which maps merge: one for every pass,
+        merge_threshold: symmetric KL divergence, 0.01..10 nats, under which maps merge: one for every pass,
             or a sequence with one for each; NumPy's and PyTorch's numbers and vectors will do too.
             Higher gives fewer segments. Published for Stable Diffusion 1.4: 1.1 on COCO-Stuff-27,
             0.9 on Cityscapes.
-        merge_passes: number of passes, ≥ 1; ignored where a sequence of thresholds is given.
-        anchors: anchors per side of the grid, ≥ 2; a grid whose shorter side has fewer places (a panorama's)
-            is given as many as that, so that images of any shape go through one setting.
+        merge_passes: number of passes, 1..20; ignored where a sequence of thresholds is given.
+        anchors: anchors per side of the grid, 2..128; a grid whose shorter side has fewer places (a
+            panorama's) is given as many as that, so that images of any shape go through one setting.
         refine: "kmeans" runs Lloyd's algorithm over all maps, started at the proposals.
-        smallest_area: share of the image, 0..1; connected pieces smaller than this join the neighbour
+        smallest_area: share of the image, 0..0.5; connected pieces smaller than this join the neighbour
             with which they share most border.
         on_image: called after each image with the number done; what it raises ends the call.
         on_step: called many times meanwhile, to the same end.
@@ -93,31 +97,11 @@ def segment(
 
 def _checked_thresholds(threshold: object, passes: int) -> list[float]:
     given = _without_array(threshold)
-    if isinstance(given, Real):
-        if passes < 1:
-            raise InvalidSettingError(f"Expected at least 1 merge pass, got {passes}.")
-        given = [given] * passes
-    if not isinstance(given, Sequence):
-        raise InvalidSettingError(
-            f"Expected the merge threshold to be a number or a sequence of numbers, got {threshold!r}."
-        )
-    values = [_number(value) for value in given]
-    if not values:
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        given = [given] * MERGE_PASSES.checked(passes)
+    if not given:
         raise InvalidSettingError("Expected a merge threshold for at least one pass, got none.")
-    for value in values:
-        if not 0 < value < float("inf"):
-            raise InvalidSettingError(
-                f"Expected merge thresholds greater than 0 (in nats), got {value:g} among {values}. "
-                "Usual values lie from 0.05 to 1.5; higher gives fewer segments."
-            )
-    return values
-
-
-def _number(value: object) -> float:
-    plain = _without_array(value)
-    if not isinstance(plain, Real) or isinstance(plain, bool):
-        raise InvalidSettingError(f"Expected merge thresholds to be numbers, got {value!r}.")
-    return float(plain)
+    return [MERGE_THRESHOLD.checked(value) for value in given]
 
 
 def _without_array(value: object) -> object:
@@ -130,16 +114,11 @@ def _check_settings(
 ) -> None:
     if size.height < 1 or size.width < 1:
         raise InvalidSettingError(f"Expected an image size of at least 1×1 pixels, got {size}.")
-    if anchors < 2:
-        raise InvalidSettingError(f"Expected at least 2 anchors per side of the grid, got {anchors}.")
     if min(maps.grid) < 2:
         raise InvalidSettingError(
             f"Expected an attention grid of at least 2×2 places, got {maps.grid}. Capture the image at a "
             "larger working size, or with all of the model's resolutions."
         )
-    if refine not in ("none", "kmeans"):
-        raise InvalidSettingError(f"Expected refine to be 'none' or 'kmeans', got {refine!r}.")
-    if not 0 <= smallest_area < 1:
-        raise InvalidSettingError(
-            f"Expected a smallest area from 0 to below 1 (share of the image), got {smallest_area:g}."
-        )
+    ANCHORS.checked(anchors)
+    REFINEMENT.checked(refine)
+    SMALLEST_PIECE.checked(smallest_area)

@@ -13,6 +13,7 @@ from ..editing.points import Point
 from ..errors import InvalidSettingError
 from ..output.poles import poles_of_inaccessibility
 from ..segments import Segments
+from ..settings import BACKGROUND_OFFSET, WORD_REFINEMENTS, WORD_THRESHOLD
 from .leaf_choice import LeafScores, choose_leaves
 from .leaf_means import leaf_means
 from .scores import word_maps
@@ -61,9 +62,9 @@ def find_words(
     maps: AttentionMaps,
     words: WordAttention,
     *,
-    threshold: float = 0.5,
-    background_offset: float = 0.0,
-    refinements: int = 2,
+    threshold: float = WORD_THRESHOLD.default,
+    background_offset: float = BACKGROUND_OFFSET.default,
+    refinements: int = WORD_REFINEMENTS.default,
 ) -> FoundWords:
     """Find the segments that each line of words means.
 
@@ -77,7 +78,7 @@ def find_words(
         words: attention to the words, of the same images.
         threshold: of a word's own range of scores, 0..1: lower takes more.
         background_offset: −1..1, added to what background and distractors score: higher takes less.
-        refinements: how often the scores are spread along the self-attention; from 0.
+        refinements: how often the scores are spread along the self-attention, 0..100.
 
     Raises:
         InvalidSettingError: a setting outside its range, or images that are not the same.
@@ -106,9 +107,9 @@ def find_words_in(
     words: WordAttention,
     image_index: int,
     *,
-    threshold: float = 0.5,
-    background_offset: float = 0.0,
-    refinements: int = 2,
+    threshold: float = WORD_THRESHOLD.default,
+    background_offset: float = BACKGROUND_OFFSET.default,
+    refinements: int = WORD_REFINEMENTS.default,
 ) -> tuple[torch.Tensor, tuple[FoundWord, ...]]:
     """Find the words in one image of several; see `find_words`.
 
@@ -136,10 +137,8 @@ def find_words_in(
 
 
 def _check(segments: Segments, maps: AttentionMaps, threshold: float, background_offset: float) -> None:
-    if not 0 <= threshold <= 1:
-        raise InvalidSettingError(f"Expected a threshold from 0 to 1, got {threshold:g}.")
-    if not -1 <= background_offset <= 1:
-        raise InvalidSettingError(f"Expected a background offset from -1 to 1, got {background_offset:g}.")
+    WORD_THRESHOLD.checked(threshold)
+    BACKGROUND_OFFSET.checked(background_offset)
     if segments.batch_size != maps.batch_size:
         raise InvalidSettingError(
             f"Expected segments and attention of the same images, got segments of {segments.batch_size} and "

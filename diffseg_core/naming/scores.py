@@ -10,8 +10,10 @@ import torch.nn.functional as F
 
 from ..attention.key_pooling import pool_keys
 from ..attention.maps import AttentionMaps
+from ..checks import position
 from ..errors import InvalidAttentionError, InvalidSettingError
 from ..grid import GridSize
+from ..settings import WORD_REFINEMENTS
 from .words import BACKGROUND, OTHERS, WordAttention
 
 
@@ -114,17 +116,13 @@ def _mean(attention: torch.Tensor, places: Sequence[int]) -> torch.Tensor:
 
 
 def _check(maps: AttentionMaps, words: WordAttention, image_index: int, refinements: int) -> None:
-    if refinements < 0:
-        raise InvalidSettingError(f"Expected 0 or more refinements, got {refinements}.")
+    WORD_REFINEMENTS.checked(refinements)
     if words.attention.batch_size != maps.batch_size:
         raise InvalidSettingError(
             f"Expected attention to the words for each of {maps.batch_size} image(s), got it for "
             f"{words.attention.batch_size}. Read the words from the attention that they are looked for in."
         )
-    if not 0 <= image_index < maps.batch_size:
-        raise InvalidSettingError(
-            f"Expected an image index from 0 to {maps.batch_size - 1}, got {image_index}."
-        )
+    position(image_index, maps.batch_size, "an image index", "images")
     if len(words.places.lines) != len(words.lines):
         raise InvalidAttentionError(
             f"Expected the places of {len(words.lines)} line(s) of words, got them of "

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -20,18 +19,11 @@ from ..image.smoothing import smoothed
 from ..image.superpixels import superpixels
 from ..images import as_images, check_images
 from ..segments import Segments
+from ..settings import COLOUR, CONTRAST, EVIDENCE, FINEST, HEIGHT, NEIGHBOURS_ONLY, NUMBER, Evidence
 from .tree_building import build_hierarchy, mean_maps
 
 if TYPE_CHECKING:
     from ..images import ImageLike
-
-Evidence = Literal["automatic", "attention", "features", "both"]
-# Default weights of a border's contrast and of the colours beside the attention, chosen on the photographs of
-# docs/granularity.md.
-CONTRAST, COLOUR = 0.5, 0.25
-# Default area of the finest segments, a share of the image: 157 pixels of 512×512, some two tokens of a 64×64
-# grid. Twice as much costs covering (docs/granularity.md).
-FINEST = 0.0006
 
 
 def segment_nested(
@@ -39,11 +31,11 @@ def segment_nested(
     images: ImageLike,
     number: int | None = None,
     height: float | None = None,
-    neighbours_only: bool = True,
-    contrast: float = CONTRAST,
-    colour: float = COLOUR,
-    finest: float = FINEST,
-    evidence: Evidence = "automatic",
+    neighbours_only: bool = NEIGHBOURS_ONLY.default,
+    contrast: float = CONTRAST.default,
+    colour: float = COLOUR.default,
+    finest: float = FINEST.default,
+    evidence: Evidence = EVIDENCE.default,
     leaves: Sequence[torch.Tensor] | None = None,
     on_image: Callable[[int], None] = lambda done: None,
     on_step: Callable[[], None] = lambda: None,
@@ -91,7 +83,7 @@ def segment_nested(
         >>> segment_nested(AttentionMaps({(4, 4): attention}), image, number=2).labels[0, :, 0].tolist()
         [0, 0, 1, 1]
     """
-    _check_settings(number, height, contrast, colour, finest)
+    _check_settings(number, height, neighbours_only, contrast, colour, finest)
     chosen = chosen_evidence(evidence, maps)
     checked = as_images(images)
     matching = check_images(checked, maps.batch_size, checked.size, "attention")
@@ -121,10 +113,7 @@ def chosen_evidence(evidence: str, maps: AttentionMaps) -> str:
     Raises:
         InvalidSettingError: an unknown choice, or features that were not captured.
     """
-    if evidence not in get_args(Evidence):
-        known = ", ".join(repr(choice) for choice in get_args(Evidence))
-        raise InvalidSettingError(f"Expected evidence to be one of {known}, got {evidence!r}.")
-    chosen = maps.evidence if evidence == "automatic" else evidence
+    chosen = maps.evidence if EVIDENCE.checked(evidence) == "automatic" else evidence
     if chosen != "attention":
         features_of(maps)
     return chosen
@@ -151,22 +140,22 @@ def _resized(maps: torch.Tensor, grid: GridSize) -> torch.Tensor:
 
 
 def _check_settings(
-    number: int | None, height: float | None, contrast: float, colour: float, finest: float
+    number: int | None,
+    height: float | None,
+    neighbours_only: bool,
+    contrast: float,
+    colour: float,
+    finest: float,
 ) -> None:
     if number is not None and height is not None:
         raise InvalidSettingError(
-            f"Expected a number of segments or a height to cut at, got both ({number}, {height:g})."
+            f"Expected a number of segments or a height to cut at, got both ({number}, {height})."
         )
-    if number is not None and number < 1:
-        raise InvalidSettingError(f"Expected at least 1 segment, got {number}.")
-    if height is not None and not 0 <= height < math.inf:
-        raise InvalidSettingError(f"Expected a height from 0 (in nats), got {height:g}.")
-    if not 0 <= contrast <= 2:
-        raise InvalidSettingError(f"Expected a weight of the contrast from 0 to 2, got {contrast:g}.")
-    if not 0 <= colour <= 10:
-        raise InvalidSettingError(f"Expected a weight of the colours from 0 to 10, got {colour:g}.")
-    if not 0 < finest <= 0.1:
-        raise InvalidSettingError(
-            "Expected the area of the finest segments above 0 and up to 0.1 (share of the image), "
-            f"got {finest:g}."
-        )
+    if number is not None:
+        NUMBER.checked(number)
+    if height is not None:
+        HEIGHT.checked(height)
+    NEIGHBOURS_ONLY.checked(neighbours_only)
+    CONTRAST.checked(contrast)
+    COLOUR.checked(colour)
+    FINEST.checked(finest)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
+from .. import checks
 from ..errors import InvalidSettingError
 
 DEFAULT_LIMIT = 255  # of a name, on nearly every file system
@@ -54,7 +55,7 @@ def check_prefix(prefix: str) -> None:
         InvalidSettingError: the value of another node's widget (``%Node.widget%``), a colon or a control
             character; on Windows also the other signs that it forbids.
     """
-    widget = WIDGET.search(prefix)
+    widget = WIDGET.search(checks.text(prefix, "a filename prefix"))
     if widget:
         raise InvalidSettingError(
             f"Expected a filename prefix with its values filled in, got {widget[0]} in {prefix!r}: only the "

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from .. import checks
 from ..errors import InvalidSettingError
 from ..output import ade20k
 from ..segments import Segments, check_indices, parse_indices
+from ..settings import PALETTE, Palette
 from .palette import choose_colours, colours_of
 from .poles import Pole, segment_poles
-
-Palette = Literal["distinct", "ADE20K"]
 
 
 def parse_classes(text: str) -> dict[int, str]:
@@ -32,7 +31,7 @@ def parse_classes(text: str) -> dict[int, str]:
         {0: 'sky', 2: 'car', 3: 'car'}
     """
     classes: dict[int, str] = {}
-    for line in filter(str.strip, text.splitlines()):
+    for line in filter(str.strip, checks.text(text, "classes").splitlines()):
         left, equals, right = line.partition("=")
         if not (equals and left.strip() and right.strip()):
             raise InvalidSettingError(f'Expected lines such as "0 = sky", got {line.strip()!r}.')
@@ -48,7 +47,7 @@ def parse_classes(text: str) -> dict[int, str]:
 
 
 def draw_label_map(
-    segments: Segments, palette: Palette = "distinct", classes: Mapping[int, str] | None = None
+    segments: Segments, palette: Palette = PALETTE.default, classes: Mapping[int, str] | None = None
 ) -> torch.Tensor:
     """Draw every segment in one flat colour; black where no segment is.
 
@@ -92,8 +91,7 @@ def check_palette(palette: str, named: bool) -> None:
     Raises:
         InvalidSettingError: saying which palette to choose.
     """
-    if palette not in get_args(Palette):
-        raise InvalidSettingError(f"Expected palette to be one of {get_args(Palette)}, got {palette!r}.")
+    PALETTE.checked(palette)
     if named and palette != "ADE20K":
         raise InvalidSettingError(
             f"Expected no classes with the palette {palette!r}, whose colours stand for none. "

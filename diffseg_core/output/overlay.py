@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..errors import InvalidSettingError
 from ..images import matching_images
 from ..segments import Segments
+from ..settings import DRAW_BORDERS, DRAW_NUMBERS, OPACITY
 from .palette import colours_of
 from .poles import Pole, segment_poles
 
@@ -45,9 +45,9 @@ LINE = 0.75  # how light and how dark a border's lines are
 def draw_overlay(
     image: ImageLike,
     segments: Segments,
-    opacity: float = 0.4,
-    borders: bool = True,
-    numbers: bool = True,
+    opacity: float = OPACITY.default,
+    borders: bool = DRAW_BORDERS.default,
+    numbers: bool = DRAW_NUMBERS.default,
 ) -> torch.Tensor:
     """Draw segments over the images they come from; where no segment is, the image stays as it is.
 
@@ -66,8 +66,9 @@ def draw_overlay(
     Raises:
         InvalidSettingError: sizes or numbers of images that do not fit, or an opacity outside 0..1.
     """
-    if not 0 <= opacity <= 1:
-        raise InvalidSettingError(f"Expected an opacity from 0 (image) to 1 (colours), got {opacity:g}.")
+    OPACITY.checked(opacity)
+    DRAW_BORDERS.checked(borders)
+    DRAW_NUMBERS.checked(numbers)
     images = matching_images(image, segments).cpu()
     drawn = [
         _draw(

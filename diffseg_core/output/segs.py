@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InvalidSettingError
 from ..grid import GridSize
 from ..images import matching_images
 from ..segments import Segments
+from ..settings import CROP_FACTOR
 from .boxes import Box, bounding_boxes
 
 if TYPE_CHECKING:
@@ -46,7 +45,10 @@ Segs = tuple[tuple[int, int], list[SEG]]  # height and width of the image, and i
 
 
 def to_segs(
-    segments: Segments, image_index: int = 0, images: ImageLike | None = None, crop_factor: float = 3.0
+    segments: Segments,
+    image_index: int = 0,
+    images: ImageLike | None = None,
+    crop_factor: float = CROP_FACTOR.default,
 ) -> Segs:
     """The segments of one image as SEGS: one SEG for each, also where it has islands, the largest first.
 
@@ -55,15 +57,12 @@ def to_segs(
         image_index: which of them.
         images: as `as_images` takes them, to crop, as RGB without alpha; None leaves the SEGs without.
             The crops are views of one copy.
-        crop_factor: how many times as wide and as high as the bounding box the crop region is, at least 1.
+        crop_factor: how many times as wide and as high as the bounding box the crop region is, 1..100.
 
     Raises:
         InvalidSettingError: an image index or a crop factor out of range, or images that do not fit.
     """
-    if not 1 <= crop_factor < math.inf:
-        raise InvalidSettingError(
-            f"Expected a finite crop factor of at least 1 (the bounding box itself), got {crop_factor:g}."
-        )
+    crop_factor = CROP_FACTOR.checked(crop_factor)
     count = len(segments.areas(image_index))
     labels = segments.labels[image_index].cpu().numpy()
     size = segments.image_size

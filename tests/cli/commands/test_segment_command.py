@@ -117,28 +117,6 @@ def test_what_cannot_be_is_one_clear_line(pics, capsys, args, message):
     assert re.fullmatch(rf"diffseg: .*{message}.*\n", shown.err)
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "message"),
-    [
-        ("--timestep", "1001", "expected a whole number from 0 to 1000, got '1001'"),
-        ("--working-size", "32", "expected a whole number from 64 to 4096, got '32'"),
-        ("--merge-threshold", "nan", "expected a number from 0.01 to 10, got 'nan'"),
-        ("--merge-passes", "1.5", "expected a whole number from 1 to 20, got '1.5'"),
-        ("--granularity", "2001", "expected a whole number from 1 to 2000, got '2001'"),
-        ("--height", "-1", "expected a number from 0 to 20, got '-1'"),
-        ("--finest", "0", "expected a number from 0.01 to 10, got '0'"),
-        ("--smallest-area", "51", "expected a number from 0 to 50, got '51'"),
-        ("--refinement", "some", "invalid choice: 'some'"),
-        ("--resolutions", "coarse", "invalid choice: 'coarse'"),
-        ("--blocks", "some", "Expected blocks to be 'recommended', 'middle third', 'all', or numbers"),
-    ],
-)
-def test_options_have_the_ranges_of_the_nodes(capsys, option, value, message):
-    with pytest.raises(SystemExit, match="2"):
-        main(["segment", "pics", "--out", "out", option, value])
-    assert message in capsys.readouterr().err
-
-
 def kept_settings(*args: str) -> dict[str, object]:
     """What a run of an image that is none keeps."""
     Path("x.jpg").touch()

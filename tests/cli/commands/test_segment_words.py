@@ -233,7 +233,8 @@ def test_the_text_encoder_is_let_go_of_once_the_words_are_encoded(pipeline, mode
     image = Image.open(ROOT / "demo_model" / "photograph.jpg")
     found = segmenter.read_words(segmenter.capture(image), lines)
     expected = read_words(pipeline, capture_diffusers(pipeline, image, size=128), lines)
-    torch.testing.assert_close(found.attention.maps, expected.attention.maps)
+    # Queries are kept in half precision, where the last bit of a run can be a step.
+    torch.testing.assert_close(found.attention.maps, expected.attention.maps, rtol=1e-2, atol=1e-4)
     assert found.places == expected.places
     with pytest.raises(InvalidSettingError, match="text encoder"):
         segmenter.read_words(segmenter.capture(image), parse_words("hand"))

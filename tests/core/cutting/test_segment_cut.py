@@ -8,9 +8,9 @@ import torch.nn.functional as F
 
 from diffseg_core import AttentionMaps, InvalidSettingError, find_object, segment_cut
 from diffseg_core.cutting.normalised_cut import recursive_cut
-from diffseg_core.cutting.segment_cut import FINEST
 from diffseg_core.image.superpixels import superpixels
 from diffseg_core.prompting.prompts import parse_prompts
+from diffseg_core.settings import FINEST
 
 GRID = (12, 16)
 
@@ -122,27 +122,13 @@ def test_features_that_are_all_alike_are_one_segment():
     assert segments.counts == [1]
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"threshold": -0.1}, "threshold from 0 to 0.9, got -0.1"),
-        ({"threshold": 0.95}, "threshold from 0 to 0.9, got 0.95"),
-        ({"power": 0.0}, "power above 0 and up to 100, got 0"),
-        ({"borders": "round"}, "borders to be one of 'image edges', 'features', got 'round'"),
-    ],
-)
-def test_settings_out_of_range_are_refused(settings, message):
-    with pytest.raises(InvalidSettingError, match=message):
-        segment_cut(maps_with(features()), image(), **settings)
-
-
 def test_attention_without_features_is_refused():
     with pytest.raises(InvalidSettingError, match="Expected attention with features, got one without"):
         segment_cut(maps_with(None), image())
 
 
 def test_superpixels_that_are_known_are_not_found_again(monkeypatch):
-    found = superpixels(image()[0], FINEST)
+    found = superpixels(image()[0], FINEST.default)
     expected = segment_cut(maps_with(features()), image()).labels
     monkeypatch.setattr("diffseg_core.cutting.segment_cut.superpixels", None)
     assert torch.equal(segment_cut(maps_with(features()), image(), leaves=[found]).labels, expected)

@@ -165,12 +165,6 @@ def test_soft_masks_leave_room_for_no_segment():
     assert masks[0, :, 40:].min() > 0.95
 
 
-@pytest.mark.parametrize("reach", [0.0, -0.1, 0.3])
-def test_a_reach_out_of_range_is_refused(reach):
-    with pytest.raises(InvalidSettingError, match="reach above 0 and up to 0.2"):
-        refine_edges(Segments(split(8, 8, 4), ()), torch.rand(1, 8, 8, 3), reach)
-
-
 def test_another_image_is_refused():
     with pytest.raises(InvalidSettingError, match="8×8 pixels as the segments have, got 8×9"):
         refine_edges(Segments(split(8, 8, 4), ()), torch.rand(1, 8, 9, 3))

@@ -336,21 +336,6 @@ def test_words_are_found_in_segments_of_the_attention_itself():
         assert ((mask & truth).sum() / (mask | truth).sum()).item() > 0.9
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"threshold": 1.5}, "threshold from 0 to 1, got 1.5"),
-        ({"threshold": float("nan")}, "threshold from 0 to 1, got nan"),
-        ({"background_offset": -2}, "background offset from -1 to 1, got -2"),
-        ({"refinements": -1}, "0 or more refinements, got -1"),
-    ],
-    ids=str,
-)
-def test_settings_outside_their_range_are_refused(settings, message):
-    with pytest.raises(InvalidSettingError, match=message):
-        find("cup", **settings)
-
-
 def test_segments_and_words_of_other_images_are_refused():
     two = within(torch.stack((SCENE, SCENE)))
     with pytest.raises(InvalidSettingError, match="got segments of 1 and attention of 2"):

@@ -140,7 +140,7 @@ def test_words_and_attention_that_do_not_belong_together_are_refused():
         word_maps(maps, words_at("cup", [{}, {}], (2, 2)))
     with pytest.raises(InvalidSettingError, match="image index from 0 to 0, got 1"):
         word_maps(maps, words, 1)
-    with pytest.raises(InvalidSettingError, match="0 or more refinements, got -1"):
+    with pytest.raises(InvalidSettingError, match="refinements from 0 to 100, got -1"):
         word_maps(maps, words, 0, -1)
     with pytest.raises(InvalidSettingError, match="got none of 'mug'. Write it otherwise, or look for fewer"):
         word_maps(maps, replace(words, places=TokenPlaces((((2,), ()),))))

@@ -68,9 +68,7 @@ def test_features_that_were_not_captured_are_asked_for():
     for evidence in ("features", "both"):
         with pytest.raises(InvalidSettingError, match="attention with features, got one without"):
             cut(maps(with_features=False), evidence)
-    with pytest.raises(
-        InvalidSettingError, match="evidence to be one of 'automatic', 'attention'.*got 'colours'"
-    ):
+    with pytest.raises(InvalidSettingError, match="evidence to be 'automatic', 'attention'.*got 'colours'"):
         cut(maps(), "colours")
 
 

@@ -147,12 +147,6 @@ def test_a_single_segment_has_no_border():
     assert not np.any(border_sides(np.zeros((5, 5), dtype=np.int32), 3))
 
 
-@pytest.mark.parametrize("opacity", [-0.01, 1.01, float("nan")])
-def test_an_opacity_outside_its_range_is_refused(opacity):
-    with pytest.raises(InvalidSettingError, match=f"from 0 .* to 1 .* got {opacity:g}"):
-        draw_overlay(image(), segments_of(tiles(64, 2)), opacity=opacity)
-
-
 def test_a_number_stands_at_every_pole_and_nowhere_else():
     labels = tiles(64, 2)
     drawn = draw_overlay(image(), segments_of(labels), opacity=0, borders=False)

@@ -158,12 +158,6 @@ def test_bounding_boxes_leave_out_what_is_in_no_segment():
     assert (Box(1, 0, 2, 2).width, Box(1, 0, 2, 2).height) == (1, 2)
 
 
-@pytest.mark.parametrize("crop_factor", [0.99, 0, -1, float("nan"), float("inf")])
-def test_a_crop_factor_that_would_cut_into_the_segment_is_refused(crop_factor):
-    with pytest.raises(InvalidSettingError, match=f"at least 1 .* got {crop_factor:g}"):
-        to_segs(segments_with_islands(), crop_factor=crop_factor)
-
-
 def test_what_does_not_fit_is_refused_with_the_numbers():
     with pytest.raises(InvalidSettingError, match="image index from 0 to 0, got 4"):
         to_segs(segments_with_islands(), image_index=4, images=image())

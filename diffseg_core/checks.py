@@ -1,0 +1,206 @@
+"""What a setting may be, checked in one way and refused in one form of sentence, whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, Generic, TypeVar, cast
+
+import numpy as np
+import torch
+
+from .errors import InvalidSettingError
+
+Option = TypeVar("Option", bound=str)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A setting that is a number.
+
+    Attributes:
+        what: it is called in messages, with its article.
+        lowest: it may be.
+        highest: it may be.
+        default: where there is one.
+        whole: whether only whole numbers are meant; a float without a fraction is one.
+        unit: that follows the numbers.
+        is_share: whether it is a share, 0..1, which nodes and command take in percent.
+        zero: what 0 stands for, where it is allowed below the lowest.
+        hint: a sentence for who is refused.
+    """
+
+    what: str
+    lowest: float
+    highest: float
+    default: Any = None
+    whole: bool = False
+    unit: str = ""
+    is_share: bool = False
+    zero: str = ""
+    hint: str = ""
+
+    def checked(self, value: object) -> Any:
+        """The value as Python's own int (of whole numbers) or float.
+
+        Raises:
+            InvalidSettingError: what is no number (True and False are none), not finite, or out of range.
+        """
+        number: Any = _plain(value)
+        if not _is_number(number) or not self._has(number) or (self.whole and number != int(number)):
+            hint = f" {self.hint}" if self.hint else ""
+            kind = " as a whole number" if self.whole and not (_is_number(number) and number % 1 == 0) else ""
+            raise InvalidSettingError(
+                f"Expected {self.what}{kind} {self.range}, got {self._got(number)}.{hint}"
+            )
+        return int(number) if self.whole else float(number)
+
+    def checked_percent(self, value: object) -> float:
+        """A share that is given in percent: as the share.
+
+        Raises:
+            InvalidSettingError: as of `checked`.
+        """
+        number: Any = _plain(value)
+        return float(self.checked(number / 100.0 if _is_number(number) else number))
+
+    @property
+    def range(self) -> str:
+        """The range in words."""
+        lowest, highest = (
+            f"{end:g}" if isinstance(end, float) else str(end) for end in (self.lowest, self.highest)
+        )
+        ends = f"from {lowest} to {highest}{f' {self.unit}' if self.unit else ''}"
+        if self.is_share:
+            ends += f" ({self.lowest * 100:g} to {self.highest * 100:g} %)"
+        return f"of 0 ({self.zero}) or {ends}" if self.zero and self.lowest > 0 else ends
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Lowest and highest as nodes and command have them: shares in percent, and 0 where it is allowed."""
+        lowest = 0 if self.zero else self.lowest
+        return self._as_entered(lowest), self._as_entered(self.highest)
+
+    @property
+    def entered_default(self) -> Any:
+        """The default as nodes and command have it: shares in percent."""
+        return None if self.default is None else self._as_entered(self.default)
+
+    def _as_entered(self, value: float) -> Any:
+        if self.is_share:
+            return float(f"{value * 100:.12g}")
+        return int(value) if self.whole else float(value)
+
+    def _has(self, number: Any) -> bool:
+        return self.lowest <= number <= self.highest or (bool(self.zero) and number == 0)
+
+    def _got(self, value: Any) -> str:
+        if not _is_number(value):
+            return f"{value!r:.60}"
+        got = f"{value:g}" if isinstance(value, float) else f"{value!r:.60}"
+        return f"{got} ({value * 100:g} %)" if self.is_share and abs(value) < 1e9 else got
+
+
+@dataclass(frozen=True)
+class Choice(Generic[Option]):
+    """A setting that is one of some texts.
+
+    Attributes:
+        what: it is called in messages.
+        options: that there are.
+        default: one of them.
+    """
+
+    what: str
+    options: tuple[Option, ...]
+    default: Option
+
+    def checked(self, value: object) -> Option:
+        """The value, which is one of the options.
+
+        Raises:
+            InvalidSettingError: it is none; the message has them all.
+        """
+        if not isinstance(value, str) or value not in self.options:
+            raise InvalidSettingError(
+                f"Expected {self.what} to be {either(self.options)}, got {value!r:.60}."
+            )
+        return value
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A setting that is on or off.
+
+    Attributes:
+        what: it is called in messages.
+        default: on or off.
+    """
+
+    what: str
+    default: bool
+
+    def checked(self, value: object) -> bool:
+        """The value as Python's own bool; 0 and 1 are taken too.
+
+        Raises:
+            InvalidSettingError: anything else, such as a text, which Python takes for true whatever it says.
+        """
+        plain = _plain(value)
+        if not isinstance(plain, int) or plain not in (0, 1):
+            raise InvalidSettingError(f"Expected {self.what} to be True or False, got {plain!r:.60}.")
+        return bool(plain)
+
+
+Setting = Number | Choice[Any] | Switch
+
+
+def either(options: Iterable[str]) -> str:
+    """Texts as they stand in a message: ``'a', 'b' or 'c'``."""
+    *others, last = map(repr, options)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _plain(value: object) -> object:
+    """Python's own value for a single one of NumPy or PyTorch; anything else as it is."""
+    single = isinstance(value, np.generic) or (
+        isinstance(value, torch.Tensor | np.ndarray) and value.ndim == 0
+    )
+    return cast(Any, value).item() if single else value
+
+
+def text(value: object, what: str) -> str:
+    """A text, as it is.
+
+    Args:
+        value: wanted.
+        what: it is called in messages.
+
+    Raises:
+        InvalidSettingError: anything else, None too.
+    """
+    if not isinstance(value, str):
+        raise InvalidSettingError(f"Expected {what} as text, got {value!r:.60}.")
+    return value
+
+
+def position(index: object, count: int, what: str, of: str) -> int:
+    """A place in a list, counted from 0; none is counted from the end.
+
+    Args:
+        index: wanted.
+        count: of what there is.
+        what: it is called in messages, with its article.
+        of: what there is ``count`` of, in the plural, for the message.
+
+    Raises:
+        InvalidSettingError: no whole number, or none that the list has.
+    """
+    if count < 1:
+        raise InvalidSettingError(f"Expected {what} of one of 0 {of}, got {index!r:.60}: there is none.")
+    return int(Number(what, 0, count - 1, whole=True, hint=f"There are {count} {of}.").checked(index))

@@ -1,0 +1,140 @@
+"""The table of entrances at the nodes: inputs are made of settings, and what comes in goes to the door."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+from typing import Any
+
+import pytest
+import torch
+from diffseg_tools.entrances import COMFYUIS_OWN, LEAVING, RULES, SETTINGS, VALUES
+
+ROWS = {entry: row for row in (*SETTINGS, *VALUES) for entry in row.nodes}
+BY_SETTING = {entry: row.name for row in SETTINGS for entry in row.nodes}
+WHERE_IT_COUNTS = {
+    "DiffSegHierarchy.number": {"cut": "number of segments"},
+    "DiffSegHierarchy.height": {"cut": "height"},
+    "DiffSegCapture.noise_seed": {"input_mode": "noised latent"},
+}
+
+
+@pytest.fixture(scope="module")
+def nodes(pack):
+    """Every node by its id."""
+    extension = asyncio.run(pack.comfy_entrypoint())
+    return {node.__name__: node for node in asyncio.run(extension.get_node_list())}
+
+
+def inputs_of(nodes):
+    return {f"{name}.{port.id}": port for name, node in nodes.items() for port in node.GET_SCHEMA().inputs}
+
+
+def test_every_input_has_a_row_and_every_row_its_input(nodes):
+    found = set(inputs_of(nodes))
+    own = {entry for entry in found if entry.partition(".")[2] in COMFYUIS_OWN}
+    assert found - set(ROWS) - own - set(LEAVING) == set(), "without a row"
+    assert (set(ROWS) | set(LEAVING)) - found == set(), "of nothing"
+
+
+def test_inputs_have_the_ranges_options_and_defaults_of_their_settings(pack, nodes):
+    settings, checks = pack.diffseg_core.settings, pack.diffseg_core.checks
+    inputs = inputs_of(nodes)
+    for entry, name in BY_SETTING.items():
+        setting, port = getattr(settings, name), inputs[entry]
+        if isinstance(setting, checks.Number):
+            assert (port.min, port.max) == setting.limits, entry
+            assert port.default == setting.entered_default, entry
+        elif isinstance(setting, checks.Choice):
+            assert (tuple(port.options), port.default) == (setting.options, setting.default), entry
+        else:
+            assert port.default == setting.default, entry
+
+
+@pytest.fixture
+def complete(pack, run_capture, sd1, images, nodes):
+    """What each node needs to run, by its id; the widgets at their defaults."""
+    image = images.movedim(1, -1)
+    attention = run_capture(vae=sd1.vae, image=image, working_size=64)
+    segments = nodes["DiffSegHierarchy"].execute(attention, image, **defaults(nodes["DiffSegHierarchy"]))[0]
+    values = {
+        "attention": attention,
+        "image": image,
+        "segments": segments,
+        "mask": torch.ones(2, *image.shape[1:3]),
+        "model": sd1.model,
+        "conditioning": sd1.conditioning,
+        "vae": sd1.vae,
+        "clip": object(),
+        "words": "cup",
+    }
+
+    def inputs(node: str) -> dict[str, Any]:
+        schema = nodes[node].GET_SCHEMA()
+        named = {port.id: values[port.id] for port in schema.inputs if port.id in values}
+        return {**defaults(nodes[node]), **named}
+
+    return inputs
+
+
+def defaults(node: Any) -> dict[str, Any]:
+    return {
+        port.id: port.default
+        for port in node.GET_SCHEMA().inputs
+        if getattr(port, "default", None) is not None
+    }
+
+
+def never(setting: Any) -> Any:
+    """A value that the setting may not be, and that ComfyUI lets through where another node gives it."""
+    return setting.limits[1] * 2 + 1 if hasattr(setting, "limits") else "neither"
+
+
+def test_what_another_node_gives_is_refused_at_the_door(pack, nodes, complete, sd1):
+    """ComfyUI looks at the range of what is typed, and not of what is linked."""
+    runs: list[Any] = []
+    hook = sd1.unet.register_forward_pre_hook(lambda *_: runs.append(1))
+    try:
+        for entry, name in BY_SETTING.items():
+            node, _, port = entry.partition(".")
+            setting = getattr(pack.diffseg_core.settings, name)
+            wrong = {**complete(node), **WHERE_IT_COUNTS.get(entry, {}), port: never(setting)}
+            runs.clear()
+            with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"^Expected {setting.what}"):
+                asyncio.run(as_run(nodes[node], wrong))
+            assert not runs, f"{entry}: the model ran"
+    finally:
+        hook.remove()
+
+
+async def as_run(node: Any, inputs: dict[str, Any]) -> Any:
+    return node.execute(**inputs)
+
+
+def test_texts_are_refused_before_anything_runs_and_when_another_node_gives_them(pack, nodes, complete):
+    for row in VALUES:
+        for entry, case in ((entry, case) for entry in row.nodes for case in row.refused[:1]):
+            node, _, port = entry.partition(".")
+            text, _, message = case.rpartition(" -> ")
+            told = nodes[node].validate_inputs(**{port: json.loads(text)})
+            assert isinstance(told, str), entry
+            assert message in told, entry
+            with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
+                nodes[node].execute(**{**complete(node), port: json.loads(text)})
+
+
+def test_an_image_that_is_not_there_is_refused_by_every_node(pack, nodes, complete):
+    row = next(row for row in VALUES if row.door == "checks.position")
+    for entry in row.nodes:
+        node = entry.partition(".")[0]
+        for index in (2, -1):
+            with pytest.raises(pack.diffseg_core.InvalidSettingError, match="image index from 0 to 1"):
+                nodes[node].execute(**{**complete(node), "image_index": index})
+
+
+def test_every_door_of_the_nodes_is_there(pack):
+    doors = [door for rule in RULES for door in rule.doors if door.startswith("nodes.")]
+    for door in [*doors, *COMFYUIS_OWN.values()]:
+        module, _, name = door.rpartition(".")
+        assert hasattr(importlib.import_module(f"{pack.__name__}.{module}"), name), door
