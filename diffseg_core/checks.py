@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from .errors import InvalidSettingError
+from .grid import GridSize
 
 Option = TypeVar("Option", bound=str)
 
@@ -202,5 +203,23 @@ def position(index: object, count: int, what: str, of: str) -> int:
         InvalidSettingError: no whole number, or none that the list has.
     """
     if count < 1:
-        raise InvalidSettingError(f"Expected {what} of one of 0 {of}, got {index!r:.60}: there is none.")
-    return int(Number(what, 0, count - 1, whole=True, hint=f"There are {count} {of}.").checked(index))
+        raise InvalidSettingError(f"Expected no {what.removeprefix('an ')}, got {index!r:.60}: no {of}.")
+    there_are = f"{of[0].upper()}{of[1:]}: {count}."
+    return int(Number(what, 0, count - 1, whole=True, hint=there_are).checked(index))
+
+
+def size(value: object, what: str) -> GridSize:
+    """Height and width, from 1.
+
+    Args:
+        value: a pair of whole numbers.
+        what: it is the size of, with its article.
+
+    Raises:
+        InvalidSettingError: no pair, or sides that are no whole numbers from 1.
+    """
+    sides = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else []
+    if len(sides) != 2:
+        raise InvalidSettingError(f"Expected the height and width of {what}, got {value!r:.60}.")
+    side = Number(f"a height and width of {what}", 1, 2**31 - 1, whole=True, unit="pixels")
+    return GridSize(*map(side.checked, sides))

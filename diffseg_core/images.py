@@ -160,7 +160,8 @@ def check_images(
         )
     if len(images) not in (1, batch_size):
         raise InvalidSettingError(
-            f"Expected 1 or {batch_size} images for {whose} of {batch_size} image(s), got {len(images)}."
+            f"Expected {'1 image' if batch_size == 1 else f'1 or {batch_size} images'} for {whose} of "
+            f"{batch_size} image(s), got {len(images)}."
         )
     return images.colours.expand(batch_size, -1, -1, -1)
 

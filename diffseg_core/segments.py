@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -256,20 +256,22 @@ def parse_indices(text: str) -> tuple[int, ...]:
     return tuple(sorted(indices))
 
 
-def check_indices(segments: Segments, indices: Sequence[int]) -> None:
+def check_indices(segments: Segments, indices: Iterable[int]) -> None:
     """Refuse indices that no image of the batch has.
 
     Raises:
         InvalidSettingError: naming the first of them, and what there is.
     """
-    most = max(segments.counts)
-    beyond = [index for index in indices if not 0 <= index < most]
-    if not beyond:
-        return
-    images = "the image" if segments.batch_size == 1 else f"the fullest of {segments.batch_size} images"
-    if most == 0:
-        raise InvalidSettingError(f"Expected no index, as there are no segments, got {beyond[0]}.")
-    raise InvalidSettingError(
-        f"Expected indices of segments from 0 to {most - 1}, as {images} has {most} segment(s), "
-        f"got {beyond[0]}. DiffSeg Preview shows which number is which segment."
-    )
+    if isinstance(indices, str) or not isinstance(indices, Iterable):
+        raise InvalidSettingError(
+            f"Expected indices of segments as a list of numbers, got {indices!r:.60}. parse_indices reads "
+            "them from a text."
+        )
+    where = "" if segments.batch_size == 1 else f" in the image with most of {segments.batch_size}"
+    for index in indices:
+        checks.position(
+            index,
+            max(segments.counts),
+            "an index of a segment",
+            f"segments{where} (DiffSeg Preview shows their numbers)",
+        )

@@ -67,6 +67,11 @@ class AttentionMaps:
         queries: Sequence[LayerQueries] = (),
         shown: ShownStep | None = None,
     ) -> None:
+        if not isinstance(self_maps, Mapping) or not all(isinstance(grid, tuple) for grid in self_maps):
+            raise InvalidAttentionError(
+                "Expected attention maps by their grids, such as {(64, 64): tensor}, got "
+                f"{type(self_maps).__name__}."
+            )
         self._maps = {GridSize(*grid): tensor for grid, tensor in self_maps.items()}
         self._key_grids = _checked_key_grids(self._maps)
         _check_probabilities(self._maps)

@@ -41,8 +41,8 @@ def filter_segments(
         InvalidSettingError: a setting outside its range, or an index that no image has.
     """
     _check_settings(smallest_area, largest_area, border, keep_largest, place)
-    wanted = set(() if indices is None else indices)
-    check_indices(segments, sorted(wanted))
+    check_indices(segments, () if indices is None else indices)
+    wanted = set() if indices is None else {int(index) for index in indices}
     # Areas are whole numbers of pixels: 0.7 percent of 1000 pixels must be 7 of them, not 6.999….
     least, most = (share * segments.image_size.tokens for share in (smallest_area, largest_area))
     chosen = []

@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 import torch
 
+from .. import checks
 from ..attention.maps import AttentionMaps
 from ..errors import InvalidSettingError
-from ..grid import GridSize
 from ..segments import Segments, order_by_area
 from ..settings import (
     ANCHORS,
@@ -70,9 +70,9 @@ def segment(
         >>> segment(two_halves, image_size=(4, 4), anchors=4).labels[0, :, 0].tolist()
         [0, 0, 1, 1]
     """
-    size = GridSize(*image_size)
+    size = checks.size(image_size, "an image")
     thresholds = _checked_thresholds(merge_threshold, merge_passes)
-    _check_settings(maps, size, anchors, refine, smallest_area)
+    _check_settings(maps, anchors, refine, smallest_area)
     tokens = anchor_tokens(maps.grid, min(anchors, *maps.grid))
     labels, proposals = [], []
     for image_index, attention in enumerate(maps.aggregate()):
@@ -109,11 +109,7 @@ def _without_array(value: object) -> object:
     return value.tolist() if isinstance(value, torch.Tensor | np.ndarray) else value
 
 
-def _check_settings(
-    maps: AttentionMaps, size: GridSize, anchors: int, refine: str, smallest_area: float
-) -> None:
-    if size.height < 1 or size.width < 1:
-        raise InvalidSettingError(f"Expected an image size of at least 1×1 pixels, got {size}.")
+def _check_settings(maps: AttentionMaps, anchors: int, refine: str, smallest_area: float) -> None:
     if min(maps.grid) < 2:
         raise InvalidSettingError(
             f"Expected an attention grid of at least 2×2 places, got {maps.grid}. Capture the image at a "

@@ -116,7 +116,7 @@ def find_words_in(
     Returns:
         masks, bool ``[lines, H, W]`` without the distractors, and what became of each of these lines.
     """
-    _check(segments, maps, threshold, background_offset)
+    _check(segments, maps, words, threshold, background_offset)
     wanted = [place for place, line in enumerate(words.lines) if not line.is_distractor]
     leaves, joins, areas = _leaves_of(segments, image_index)
     scores = _leaf_scores(maps, words, image_index, refinements, leaves, areas)
@@ -136,7 +136,13 @@ def find_words_in(
     return torch.stack([painted == line for line in wanted]), found
 
 
-def _check(segments: Segments, maps: AttentionMaps, threshold: float, background_offset: float) -> None:
+def _check(
+    segments: Segments, maps: AttentionMaps, words: object, threshold: float, background_offset: float
+) -> None:
+    if not isinstance(words, WordAttention):
+        raise InvalidSettingError(
+            f"Expected attention to the words, as read_words gives it, got {words!r:.60}."
+        )
     WORD_THRESHOLD.checked(threshold)
     BACKGROUND_OFFSET.checked(background_offset)
     if segments.batch_size != maps.batch_size:

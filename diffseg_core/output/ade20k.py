@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 
+from .. import checks
 from ..errors import InvalidSettingError
 
 # In the order of the scene parsing benchmark (Zhou et al., "Scene Parsing through ADE20K Dataset", CVPR
@@ -198,7 +199,7 @@ def class_number(text: str) -> int:
         >>> class_number("sky"), class_number("Automobile"), class_number("blind, screen")
         (2, 20, 63)
     """
-    entry = _plain(re.sub("[,;]", " ", text))
+    entry = _plain(re.sub("[,;]", " ", checks.text(text, "the name of a class")))
     if entry in _BY_ENTRY:
         return _BY_ENTRY[entry]
     names = [_plain(name) for name in re.split("[,;]", text)]

@@ -69,8 +69,13 @@ def draw_label_map(
             index that no image has.
     """
     classes = classes or {}
+    if not isinstance(classes, Mapping):
+        raise InvalidSettingError(
+            f"Expected classes by the index of their segment, such as {{0: 'sky'}}, got {classes!r:.60}. "
+            "parse_classes reads them from a text."
+        )
     check_palette(palette, named=bool(classes))
-    check_indices(segments, sorted(classes))
+    check_indices(segments, classes)
     numbers = {index: ade20k.class_number(name) for index, name in classes.items()}
     drawn = []
     for index, labels in enumerate(segments.labels.cpu().numpy()):

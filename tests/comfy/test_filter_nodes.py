@@ -126,7 +126,10 @@ def test_one_filter_after_the_other_is_both(segments, run_filter):
 
 @pytest.mark.parametrize(
     ("indices", "words"),
-    [("0, two", "got 'two'"), ("9", r"from 0 to 3, as the fullest of 2 images .* got 9")],
+    [
+        ("0, two", "got 'two'"),
+        ("9", r"index of a segment from 0 to 3, got 9. Segments in the image .*: 4"),
+    ],
 )
 def test_wrong_indices_are_refused_when_the_filter_runs(pack, segments, run_filter, indices, words):
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match=words):

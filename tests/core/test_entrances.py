@@ -14,7 +14,7 @@ from diffseg_tools.entrances import PAGE, RULES, SETTINGS, VALUES, page
 from made_words import tree, within, words_at
 
 import diffseg_core
-from diffseg_core import AttentionMaps, InvalidSettingError, Segments, settings
+from diffseg_core import AttentionMaps, InvalidAttentionError, InvalidSettingError, Segments, settings
 from diffseg_core.checks import Choice, Number, Switch, position
 
 TOLD = {"on_image", "on_step"}  # callbacks
@@ -124,9 +124,9 @@ def test_messages_have_both_sides():
 def test_a_place_in_a_list_is_counted_from_0_and_never_from_the_end():
     assert [position(index, 3, "an index", "images") for index in (0, 2, 1.0)] == [0, 2, 1]
     for index in (-1, 3, 0.5, "0", None, True):
-        with pytest.raises(InvalidSettingError, match="Expected an index .*There are 3 images"):
+        with pytest.raises(InvalidSettingError, match="Expected an index .*Images: 3"):
             position(index, 3, "an index", "images")
-    with pytest.raises(InvalidSettingError, match="one of 0 images"):
+    with pytest.raises(InvalidSettingError, match="Expected no index, got 0: no images"):
         position(0, 0, "an index", "images")
 
 
@@ -151,6 +151,36 @@ def test_every_value_is_refused_at_its_door():
         for case in row.refused:
             value, _, message = case.rpartition(" -> ")
             assert message in refusal(door, json.loads(value)), (row.door, value)
+
+
+def test_what_is_none_of_its_kind_is_refused_and_named():
+    """A program's slips: texts and lists in the place of numbers, mappings and results."""
+    found = diffseg_core.segment_nested(maps(), SQUARE, number=2)
+    for told, call in [
+        (
+            "an index of a segment as",
+            lambda: diffseg_core.filter_segments(HALVES, indices=[0.5]),
+        ),
+        (
+            "an index of a segment as",
+            lambda: diffseg_core.filter_segments(HALVES, indices=["0"]),
+        ),
+        ("indices of segments as a list", lambda: diffseg_core.filter_segments(HALVES, indices="0, 1")),
+        ("indices of segments as a list", lambda: diffseg_core.filter_segments(HALVES, indices=3)),
+        ("the height and width of an image", lambda: diffseg_core.segment(maps(), "88")),
+        ("the height and width of an image", lambda: diffseg_core.segment(maps(), (8, 8, 8))),
+        ("a height and width of an image", lambda: diffseg_core.segment(maps(), (0, 8))),
+        ("a height and width of an image", lambda: diffseg_core.segment(maps(), (float("nan"), 8))),
+        ("classes by the index", lambda: diffseg_core.draw_label_map(HALVES, "ADE20K", ["sky"])),
+        ("an index of a segment", lambda: diffseg_core.draw_label_map(HALVES, "ADE20K", {"0": "sky"})),
+        ("the name of a class as text", lambda: diffseg_core.draw_label_map(HALVES, "ADE20K", {0: 5})),
+        ("attention to the words", lambda: diffseg_core.find_words(found, maps(), "cup")),
+        ("1 image for segments of 1", lambda: diffseg_core.draw_overlay(torch.rand(2, 8, 8, 3), HALVES)),
+    ]:
+        assert refusal(call).startswith(f"Expected {told}"), (told, refusal(call))
+    for wrong in ([maps()], {4: torch.ones(1, 16, 16)}):
+        with pytest.raises(InvalidAttentionError, match="attention maps by their grids"):
+            AttentionMaps(wrong)
 
 
 def test_every_setting_and_every_parameter_has_a_row():

@@ -74,8 +74,8 @@ def test_segments_from_elsewhere_have_no_proposals_before_and_after():
     ("chosen", "words"),
     [
         ([[0]], r"each of 2 image\(s\), got them for 1"),
-        ([[0], [2]], r"an index from 0 to 1, got 2. There are 2 segments in image 1"),
-        ([[-1], []], r"an index from 0 to 2, got -1. There are 3 segments in image 0"),
+        ([[0], [2]], r"an index from 0 to 1, got 2. Segments in image 1: 2"),
+        ([[-1], []], r"an index from 0 to 2, got -1. Segments in image 0: 3"),
     ],
     ids=str,
 )

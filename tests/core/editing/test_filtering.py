@@ -180,8 +180,8 @@ def test_an_index_is_passed_over_where_an_image_does_not_have_it():
 @pytest.mark.parametrize(
     ("drawings", "words"),
     [
-        ((SCENE,), r"from 0 to 5, as the image has 6 segment\(s\), got 6"),
-        (("00 00", "01 00"), r"from 0 to 1, as the fullest of 2 images has 2 segment\(s\), got 6"),
+        ((SCENE,), r"from 0 to 5, got 6. Segments .DiffSeg Preview .*: 6"),
+        (("00 00", "01 00"), r"from 0 to 1, got 6. Segments in the image with most of 2 .*: 2"),
     ],
     ids=["one image", "batch"],
 )
@@ -204,7 +204,7 @@ def test_nothing_is_left_of_nothing(place):
     again = filter_segments(none, border="touching", keep_largest=1, place=place)
     assert again.counts == [0]
     assert again.union().shape == (1, 5, 10)
-    with pytest.raises(InvalidSettingError, match="no segments, got 0"):
+    with pytest.raises(InvalidSettingError, match="Expected no index of a segment, got 0: no segments"):
         filter_segments(none, indices=[0])
 
 

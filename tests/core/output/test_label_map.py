@@ -248,7 +248,7 @@ def test_eight_bit_files_hold_the_colours_exactly():
     ("palette", "classes", "words"),
     [
         ("distinct", {0: "sky"}, "Choose the palette ADE20K"),
-        ("ADE20K", {4: "sky"}, r"from 0 to 3, as the image has 4 segment\(s\), got 4"),
+        ("ADE20K", {4: "sky"}, r"from 0 to 3, got 4. Segments .*: 4"),
         ("ADE20K", {0: "skye"}, "Did you mean sky"),
         ("COCO", {}, "'distinct' or 'ADE20K', got 'COCO'"),
     ],
