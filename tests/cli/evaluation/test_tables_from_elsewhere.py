@@ -43,8 +43,8 @@ def test_coco_stuff_has_the_numbers_and_names_of_its_authors():
 
 
 def test_coco_stuff_27_is_made_of_it_as_in_diffseg():
-    # google/diffseg, data/coco/fine_to_coarse_dict.pickle at commit 77ea596 (that of janghyuncho/PiCIE says the
-    # same): number, index and name of the coarse class.
+    # google/diffseg, data/coco/fine_to_coarse_dict.pickle at commit 77ea596 (janghyuncho/PiCIE has the same):
+    # number, index and name of the coarse class.
     coarse = {fine: f"{each} {COCO27_NAMES[each]}" for fine, each in FINE_TO_COARSE.items() if each != VOID}
     assert digest(numbered(coarse)) == "4ef577d76216fb4ab254b560705f9bdaad82d8e5dafe835b97898995214a4dc7"
     assert {fine for fine, each in FINE_TO_COARSE.items() if each == VOID} == {UNLABELLED}
@@ -67,7 +67,7 @@ def test_cityscapes_has_the_labels_of_its_authors_and_the_classes_of_diffseg():
 
 
 def test_pascal_has_the_classes_of_mmsegmentation():
-    # open-mmlab/mmsegmentation, mmseg/datasets: CLASSES of voc.py at commit 1d341e5 without the background, and
-    # those of PascalContextDataset59 in pascal_context.py at commit a5acc11.
+    # open-mmlab/mmsegmentation, mmseg/datasets: CLASSES of voc.py at commit 1d341e5 without the background,
+    # and those of PascalContextDataset59 in pascal_context.py at commit a5acc11.
     assert digest(VOC_NAMES) == "7d877f185c807bc51b4cfb4f4202fc0b4e1c6724b782ba245fe36f8d254f0ad7"
     assert digest(CONTEXT_NAMES) == "cd808465f06a16169edc25580073f0eda347e64f06cc1c2e24acd0b237f6497d"
