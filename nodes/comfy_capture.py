@@ -14,6 +14,7 @@ from comfy.patcher_extension import WrappersMP
 
 from ..diffseg_core import AttentionAccumulator, AttentionMaps, GridSize, UnsupportedModelError
 from ..diffseg_core.attention.blocks import RECOMMENDED
+from ..diffseg_core.attention.compiled import RUNS_UNCOMPILED, not_compiled, uncompiled
 from ..diffseg_core.attention.maps import Evidence
 from ..diffseg_core.attention.text import KeepQueries
 from .comfy_conditioning import acting_conditioning
@@ -99,12 +100,13 @@ def backbone_of(
         UnsupportedModelError: not one of the supported architectures.
     """
     config = getattr(model.model, "model_config", None)
-    net = model.get_model_object("diffusion_model")
+    net = uncompiled(model.get_model_object("diffusion_model"))
     name = type(config if config is not None else model.model).__name__
-    if hasattr(net, "_orig_mod"):
+    if not RUNS_UNCOMPILED and any(uncompiled(part) is not part for part in model.object_patches.values()):
         raise UnsupportedModelError(
-            "Expected an uncompiled model, got one whose diffusion_model was replaced by torch.compile: "
-            "connect the model before the compile node."
+            "Expected an uncompiled model, got one with parts that torch.compile made, which PyTorch "
+            f"{torch.__version__} cannot run as they were written. Connect the model before the compile "
+            "node, or use PyTorch 2.6 or newer."
         )
     row = transformer_of(name, net)
     if row is not None:
@@ -187,8 +189,8 @@ def capture(
     """Run one denoising step through ComfyUI's own sampling path and gather the self-attention.
 
     The MODEL that comes in is not changed: patches go on a clone. Guidance functions (PAG, SAG, custom
-    CFG) and ComfyUI's torch.compile wrapper are left out of the clone; everything else (LoRA, FreeU,
-    cross-attention patches, control, hooks, attention overrides) acts as in sampling.
+    CFG) are left out of the clone, and what is compiled runs as it was written; everything else (LoRA,
+    FreeU, cross-attention patches, control, hooks, attention overrides) acts as in sampling.
 
     Args:
         model: the MODEL.
@@ -276,7 +278,7 @@ def run_once(
         # As one frame: a video's mean and spread would else be spread over it, and make it a video.
         latent = latent.unsqueeze(2)
     clone = _plain_clone(model)
-    with misfits_named(model, conditioning, grid):
+    with not_compiled(), misfits_named(model, conditioning, grid):
         denoise_once(
             clone,
             latent,

@@ -10,6 +10,7 @@ import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ..diffseg_core import GridSize, InvalidSettingError
+from ..diffseg_core.attention.compiled import uncompiled
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -53,7 +54,7 @@ def empty_prompt(model: ModelPatcher, name: str, clip: Any) -> list[Any]:
         encoded: list[Any] = clip.encode_from_tokens_scheduled(clip.tokenize(""))
         return encoded
     width = context_width(model)
-    if width is None and not isinstance(model.get_model_object("diffusion_model"), UNetModel):
+    if width is None and not isinstance(uncompiled(model.get_model_object("diffusion_model")), UNetModel):
         raise InvalidSettingError(
             f"Expected a clip or a conditioning for {name}, got neither: connect the CLIP that belongs to it."
         )

@@ -10,6 +10,7 @@ import torch
 
 from ..diffseg_core import CaptureError, GridSize, UnsupportedModelError
 from ..diffseg_core.attention.blocks import Recommended
+from ..diffseg_core.attention.compiled import uncompiled
 
 
 @dataclass(frozen=True)
@@ -236,8 +237,8 @@ def layers_of(row: Transformer, net: torch.nn.Module) -> dict[Layer, torch.nn.Mo
     found: dict[Layer, torch.nn.Module] = {}
     number = 0
     for blocks in row.blocks:
-        for block in getattr(net, blocks.modules):
-            module = block.get_submodule(blocks.attention) if blocks.attention else block
+        for block in map(uncompiled, getattr(net, blocks.modules)):
+            module = uncompiled(block.get_submodule(blocks.attention)) if blocks.attention else block
             name = f"block {number} ({blocks.modules})"
             found[Layer(number, name)] = module
             if getattr(getattr(block, "x_block", None), "x_block_self_attn", False):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -14,6 +13,7 @@ from ..grid import GridSize
 from ..images import as_images, finite_range
 from .accumulator import AttentionAccumulator
 from .blocks import RECOMMENDED
+from .compiled import not_compiled as _not_compiled
 from .diffusers_prompts import Encoding, Prompt, checked_prompt, encode_empty
 from .diffusers_transformer_capture import TransformerCapture
 from .diffusers_transformers import LEVELS, SUPPORTED_TRANSFORMERS, TRANSFORMERS
@@ -265,13 +265,6 @@ def _with(pipeline: Any) -> str:
     return "".join(
         f" with a {name} of {type(model).__name__}" for name, model in models.items() if model is not None
     )
-
-
-def _not_compiled() -> Any:
-    """A context in which compiled modules run as they were written, so that every hook and layer is met."""
-    # torch 2.6 has set_stance; before, only a model that is compiled as a whole can be captured.
-    set_stance = getattr(torch.compiler, "set_stance", None)
-    return set_stance("force_eager") if set_stance else nullcontext()
 
 
 def _to_pixels(image: ImageLike) -> torch.Tensor:
