@@ -17,12 +17,13 @@ from ..diffseg_core.attention.blocks import RECOMMENDED
 from ..diffseg_core.attention.compiled import RUNS_UNCOMPILED, not_compiled, uncompiled
 from ..diffseg_core.attention.maps import Evidence
 from ..diffseg_core.attention.text import KeepQueries
+from ..diffseg_core.errors import ANOTHER_MODEL
 from .comfy_conditioning import acting_conditioning
 from .comfy_forward import check_level, denoise_once
 from .comfy_latents import check_samples, grid_of
 from .comfy_patches import misfits_named
 from .comfy_transformer_capture import TransformerCapture
-from .comfy_transformers import SUPPORTED_TRANSFORMERS, transformer_of
+from .comfy_transformers import REPLACED, SUPPORTED_TRANSFORMERS, transformer_of
 from .comfy_unet import SUPPORTED_CONFIGS, SUPPORTED_UNETS, UNetCapture
 
 if TYPE_CHECKING:
@@ -112,19 +113,24 @@ def backbone_of(
     if row is not None:
         pixels = getattr(model.get_model_object("latent_format"), "spacial_downscale_ratio", 8)
         return TransformerCapture(row, net, pixels, blocks)
+    if isinstance(config, SUPPORTED_CONFIGS) and not isinstance(net, UNetModel):
+        raise UnsupportedModelError(
+            f"Expected {name} as ComfyUI runs it (UNetModel), got {type(net).__name__}. {REPLACED}"
+        )
     is_video = any(isinstance(module, SpatialVideoTransformer) for module in net.modules())
     if not isinstance(config, SUPPORTED_CONFIGS) or not isinstance(net, UNetModel) or is_video:
-        with_class = "" if isinstance(net, UNetModel) else f" ({type(net).__name__})"
+        own = "" if isinstance(net, UNetModel) else f" ({type(net).__name__})"
         raise UnsupportedModelError(
-            f"Expected a model that DiffSeg can read, got {name}{with_class}. These work: {SUPPORTED_UNETS}; "
+            f"Expected a model that DiffSeg can read, got {name}{own}. These work: {SUPPORTED_UNETS}; "
             f"{SUPPORTED_TRANSFORMERS}. Models of videos, of pixels without a VAE, Stable Cascade and others "
-            "do not."
+            f"do not. {ANOTHER_MODEL}"
         )
     channels = config.unet_config.get("in_channels", 4)
     if channels not in PLAIN_INPUT_CHANNELS:
         raise UnsupportedModelError(
             f"Expected a model with {PLAIN_INPUT_CHANNELS[0]} input channels (or an inpainting model with "
-            f"{PLAIN_INPUT_CHANNELS[1]}), got {name} with {channels}, which needs further input images."
+            f"{PLAIN_INPUT_CHANNELS[1]}), got {name} with {channels}, which needs further input images. "
+            f"{ANOTHER_MODEL}"
         )
     predicts_v = model.model.model_type.name == "V_PREDICTION"
     return UNetCapture(net, config, predicts_v, resolutions, keep_queries)

@@ -11,6 +11,7 @@ import torch
 from ..diffseg_core import CaptureError, GridSize, UnsupportedModelError
 from ..diffseg_core.attention.blocks import Recommended
 from ..diffseg_core.attention.compiled import uncompiled
+from ..diffseg_core.errors import ANOTHER_MODEL
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,11 @@ TRANSFORMERS = (
 SUPPORTED_TRANSFORMERS = ", ".join(row.name for row in TRANSFORMERS)
 READ_TRANSFORMERS = ", ".join(row.name for row in TRANSFORMERS if row.encoders)  # which take words
 
+REPLACED = (
+    "A loader that brings a model of its own (Nunchaku, TensorRT) or a node that puts another in its place "
+    f"does this: load it with Load Diffusion Model, and connect it before that node. {ANOTHER_MODEL}"
+)
+
 
 def transformer_of(config: str, net: torch.nn.Module) -> Transformer | None:
     """The row of a model; None if there is none.
@@ -226,8 +232,7 @@ def transformer_of(config: str, net: torch.nn.Module) -> Transformer | None:
     expected = getattr(importlib.import_module(module), name)  # only of models that this ComfyUI has
     if type(net) is not expected:
         raise UnsupportedModelError(
-            f"Expected {row.name} as ComfyUI runs it ({name}), got {type(net).__name__}. A loader that "
-            "brings a model of its own (Nunchaku, TensorRT) does this: load it with Load Diffusion Model."
+            f"Expected {row.name} as ComfyUI runs it ({name}), got {type(net).__name__}. {REPLACED}"
         )
     return row
 

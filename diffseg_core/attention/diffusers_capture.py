@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..errors import InvalidSettingError, UnsupportedModelError
+from ..errors import ANOTHER_MODEL, InvalidSettingError, UnsupportedModelError
 from ..grid import GridSize
 from ..images import as_images, finite_range
 from .accumulator import AttentionAccumulator
@@ -241,7 +241,7 @@ def backbone_of(
     raise UnsupportedModelError(
         f"Expected a pipeline with a UNet2DConditionModel ({SUPPORTED_UNETS}) or a transformer of "
         f"{SUPPORTED_TRANSFORMERS} ({', '.join(row.model for row in TRANSFORMERS)}), got "
-        f"{type(pipeline).__name__}{_with(pipeline)}."
+        f"{type(pipeline).__name__}{_with(pipeline)}. {ANOTHER_MODEL}"
     )
 
 
