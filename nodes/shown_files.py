@@ -59,7 +59,7 @@ def losses(node_id: str) -> int:
 def _result(node_id: str, now: Running) -> _Shown:
     follows_from = json.dumps(made_from(node_id, now.nodes), default=repr)
     key = (node_id, hashlib.sha256(follows_from.encode()).hexdigest())
-    _results[key] = _results.pop(key, None) or _Shown()
+    _results[key] = _results.pop(key, _Shown())
     while len(_results) > MOST:
         del _results[next(iter(_results))]
     return _results[key]
