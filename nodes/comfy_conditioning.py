@@ -114,7 +114,7 @@ def _without_nothing(options: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in options.items()
-        if name in MEANT or (value is not None and not (isinstance(value, list | tuple | dict) and not value))
+        if (value is not None or name in MEANT) and not (isinstance(value, list | tuple | dict) and not value)
     }
 
 
