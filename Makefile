@@ -78,4 +78,5 @@ package: setup  ## Build the archive that the registry serves
 	@$(BIN)/python -m diffseg_tools.package
 
 clean:  ## Remove everything that these commands made
-	rm -rf .venv .cache output dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .cache build dist output node_modules *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -9,6 +9,9 @@
     └── CaptureError              the model ran, but its attention did not arrive as expected
 """
 
+ANOTHER_MODEL = "Masks fit any image: capture with another model."
+"""How the refusal of a model as a whole ends."""
+
 
 class DiffSegError(Exception):
     """Base of every error that DiffSeg raises on purpose."""

@@ -15,14 +15,16 @@ from comfy.patcher_extension import WrappersMP
 from ..diffseg_core import AttentionAccumulator, AttentionMaps, GridSize, UnsupportedModelError
 from ..diffseg_core.attention.blocks import RECOMMENDED
 from ..diffseg_core.attention.capture_checks import check_capture
+from ..diffseg_core.attention.compiled import RUNS_UNCOMPILED, not_compiled, uncompiled
 from ..diffseg_core.attention.maps import Evidence
+from ..diffseg_core.errors import ANOTHER_MODEL
 from ..diffseg_core.settings import NOISE_LEVEL, KeepQueries
 from .comfy_conditioning import acting_conditioning
 from .comfy_forward import denoise_once
 from .comfy_latents import check_samples, grid_of
 from .comfy_patches import misfits_named
 from .comfy_transformer_capture import TransformerCapture
-from .comfy_transformers import SUPPORTED_TRANSFORMERS, transformer_of
+from .comfy_transformers import REPLACED, SUPPORTED_TRANSFORMERS, transformer_of
 from .comfy_unet import SUPPORTED_CONFIGS, SUPPORTED_UNETS, UNetCapture
 
 if TYPE_CHECKING:
@@ -100,30 +102,36 @@ def backbone_of(
         UnsupportedModelError: not one of the supported architectures.
     """
     config = getattr(model.model, "model_config", None)
-    net = model.get_model_object("diffusion_model")
+    net = uncompiled(model.get_model_object("diffusion_model"))
     name = type(config if config is not None else model.model).__name__
-    if hasattr(net, "_orig_mod"):
+    if not RUNS_UNCOMPILED and any(uncompiled(part) is not part for part in model.object_patches.values()):
         raise UnsupportedModelError(
-            "Expected an uncompiled model, got one whose diffusion_model was replaced by torch.compile: "
-            "connect the model before the compile node."
+            "Expected an uncompiled model, got one with parts that torch.compile made, which PyTorch "
+            f"{torch.__version__} cannot run as they were written. Connect the model before the compile "
+            "node, or use PyTorch 2.6 or newer."
         )
     row = transformer_of(name, net)
     if row is not None:
         pixels = getattr(model.get_model_object("latent_format"), "spacial_downscale_ratio", 8)
         return TransformerCapture(row, net, pixels, blocks)
+    if isinstance(config, SUPPORTED_CONFIGS) and not isinstance(net, UNetModel):
+        raise UnsupportedModelError(
+            f"Expected {name} as ComfyUI runs it (UNetModel), got {type(net).__name__}. {REPLACED}"
+        )
     is_video = any(isinstance(module, SpatialVideoTransformer) for module in net.modules())
     if not isinstance(config, SUPPORTED_CONFIGS) or not isinstance(net, UNetModel) or is_video:
-        with_class = "" if isinstance(net, UNetModel) else f" ({type(net).__name__})"
+        own = "" if isinstance(net, UNetModel) else f" ({type(net).__name__})"
         raise UnsupportedModelError(
-            f"Expected a model that DiffSeg can read, got {name}{with_class}. These work: {SUPPORTED_UNETS}; "
+            f"Expected a model that DiffSeg can read, got {name}{own}. These work: {SUPPORTED_UNETS}; "
             f"{SUPPORTED_TRANSFORMERS}. Models of videos, of pixels without a VAE, Stable Cascade and others "
-            "do not."
+            f"do not. {ANOTHER_MODEL}"
         )
     channels = config.unet_config.get("in_channels", 4)
     if channels not in PLAIN_INPUT_CHANNELS:
         raise UnsupportedModelError(
             f"Expected a model with {PLAIN_INPUT_CHANNELS[0]} input channels (or an inpainting model with "
-            f"{PLAIN_INPUT_CHANNELS[1]}), got {name} with {channels}, which needs further input images."
+            f"{PLAIN_INPUT_CHANNELS[1]}), got {name} with {channels}, which needs further input images. "
+            f"{ANOTHER_MODEL}"
         )
     predicts_v = model.model.model_type.name == "V_PREDICTION"
     return UNetCapture(net, config, predicts_v, resolutions, keep_queries)
@@ -188,8 +196,8 @@ def capture(
     """Run one denoising step through ComfyUI's own sampling path and gather the self-attention.
 
     The MODEL that comes in is not changed: patches go on a clone. Guidance functions (PAG, SAG, custom
-    CFG) and ComfyUI's torch.compile wrapper are left out of the clone; everything else (LoRA, FreeU,
-    cross-attention patches, control, hooks, attention overrides) acts as in sampling.
+    CFG) are left out of the clone, and what is compiled runs as it was written; everything else (LoRA,
+    FreeU, cross-attention patches, control, hooks, attention overrides) acts as in sampling.
 
     Args:
         model: the MODEL.
@@ -278,7 +286,7 @@ def run_once(
         # As one frame: a video's mean and spread would else be spread over it, and make it a video.
         latent = latent.unsqueeze(2)
     clone = _plain_clone(model)
-    with misfits_named(model, conditioning, grid):
+    with not_compiled(), misfits_named(model, conditioning, grid):
         denoise_once(
             clone,
             latent,

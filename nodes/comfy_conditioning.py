@@ -10,6 +10,7 @@ import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ..diffseg_core import GridSize, InvalidSettingError
+from ..diffseg_core.attention.compiled import uncompiled
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 UNCONNECTED = object()  # a connected clip may be None: that of a checkpoint without a text encoder
 EMPTY_PROMPT = "Connect clip alone, or a plain CLIP Text Encode with an empty prompt."
 OWN_CLIP = "Connect the CLIP that belongs to the model, or a CLIP Text Encode with it."
+MEANT = ("guidance",)  # None of it is a model without guidance, where without it there is some
 SIZE_NUMBER = 256  # channels into which SDXL writes each number of the image's size
 SIZE_NUMBERS = ((comfy.model_base.SDXL, 6), (comfy.model_base.SDXLRefiner, 5))
 
@@ -53,7 +55,7 @@ def empty_prompt(model: ModelPatcher, name: str, clip: Any) -> list[Any]:
         encoded: list[Any] = clip.encode_from_tokens_scheduled(clip.tokenize(""))
         return encoded
     width = context_width(model)
-    if width is None and not isinstance(model.get_model_object("diffusion_model"), UNetModel):
+    if width is None and not isinstance(uncompiled(model.get_model_object("diffusion_model")), UNetModel):
         raise InvalidSettingError(
             f"Expected a clip or a conditioning for {name}, got neither: connect the CLIP that belongs to it."
         )
@@ -74,12 +76,14 @@ def acting_conditioning(
         grid: height and width of the latent.
 
     Returns:
-        a list of the acting entry, without an area or a mask that covers the whole image.
+        a list of the acting entry, without an area or a mask that covers the whole image, and without
+        options that say nothing.
 
     Raises:
         InvalidSettingError: none or several act, one is for a part of the image, or it is another model's.
     """
-    acting = [entry for entry in conditioning if _acts(model, entry[1], sigma)]
+    given = [(tokens, _without_nothing(options)) for tokens, options in conditioning]
+    acting = [entry for entry in given if _acts(model, entry[1], sigma)]
     if len(acting) != 1:
         inactive = len(conditioning) - len(acting)
         limited = f" ({inactive} limited to other timesteps)" if inactive else ""
@@ -103,6 +107,15 @@ def context_width(model: ModelPatcher) -> int | None:
     """Numbers to each token of the conditioning that the UNet takes; None where it does not say."""
     width = model.model.model_config.unet_config.get("context_dim")
     return width if isinstance(width, int) else None
+
+
+def _without_nothing(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that say something: not None and no empty list, such as `reference_latents` of no image."""
+    return {
+        name: value
+        for name, value in options.items()
+        if (value is not None or name in MEANT) and not (isinstance(value, list | tuple | dict) and not value)
+    }
 
 
 def _acts(model: ModelPatcher, options: dict[str, Any], sigma: torch.Tensor) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..diffseg_core import CaptureError, DiffSegError, GridSize
+from ..diffseg_core.attention.compiled import uncompiled
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -51,7 +52,10 @@ class Patch:
 
 
 def patches_of(model: ModelPatcher) -> list[Patch]:
-    """Every patch, wrapper and replaced part of a MODEL that a tensor goes through."""
+    """Every patch, wrapper and replaced part of a MODEL that a tensor goes through.
+
+    A part that is compiled and no more is none of them.
+    """
     options = model.model_options.get("transformer_options", {})
     found = [
         Patch(place, called) for place, several in options.get("patches", {}).items() for called in several
@@ -63,7 +67,11 @@ def patches_of(model: ModelPatcher) -> list[Patch]:
             found += [Patch(f"{place}_wrapper", called) for several in keyed.values() for called in several]
     if "model_function_wrapper" in model.model_options:
         found.append(Patch("model_function_wrapper", model.model_options["model_function_wrapper"]))
-    parts = {name: part for name, part in model.object_patches.items() if name not in NO_PATCHES}
+    parts = {
+        name: part
+        for name, part in model.object_patches.items()
+        if name not in NO_PATCHES and uncompiled(part) is part
+    }
     return found + [Patch(name, part) for name, part in parts.items()]
 
 

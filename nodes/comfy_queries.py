@@ -14,6 +14,7 @@ from comfy.ldm.modules.attention import CrossAttention, SpatialTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ..diffseg_core import AttentionAccumulator, GridSize
+from ..diffseg_core.attention.compiled import uncompiled
 from ..diffseg_core.attention.key_pooling import pooled_grid
 from ..diffseg_core.attention.query_keeping import QueryKeeper
 from ..diffseg_core.attention.text import Part, layers_for_text, worth_keeping
@@ -53,10 +54,10 @@ class CrossAttentionLayer:
 def cross_attention_layers(unet: UNetModel) -> list[CrossAttentionLayer]:
     """Every cross-attention layer of a UNet, in the order in which they run."""
     return [
-        CrossAttentionLayer(f"{block} {number}.{index}", PARTS[block], level, transformer.attn2, module)
+        CrossAttentionLayer(f"{block} {number}.{index}", PARTS[block], level, attention, module)
         for block, number, level, module in transformers_of(unet)
         for index, transformer in enumerate(module.transformer_blocks)
-        if isinstance(transformer.attn2, CrossAttention)
+        if isinstance(attention := uncompiled(transformer.attn2), CrossAttention)
     ]
 
 

@@ -189,10 +189,11 @@ class TransformerCapture:
         watch.stop_early = self.stop_early and watch.theirs is None and not patches_of(clone)
         watch.expected, watch.text = expected, conditioning[0][0].shape[1]
         options["optimized_attention_override"] = watch.attend
-        return self._forward_pass(watch, layers_of(self.row, self.net))
+        return self._forward_pass(watch)
 
     @contextmanager
-    def _forward_pass(self, watch: AttentionWatch, layers: dict[Layer, torch.nn.Module]) -> Iterator[None]:
+    def _forward_pass(self, watch: AttentionWatch) -> Iterator[None]:
+        layers = layers_of(self.row, self.net)  # now that what patches exchange is in place
         try:
             with watch.watching(layers), exchanged(self.row.without_options, watch.attend):
                 yield

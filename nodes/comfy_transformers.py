@@ -10,6 +10,8 @@ import torch
 
 from ..diffseg_core import CaptureError, GridSize, UnsupportedModelError
 from ..diffseg_core.attention.blocks import Recommended
+from ..diffseg_core.attention.compiled import uncompiled
+from ..diffseg_core.errors import ANOTHER_MODEL
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,11 @@ TRANSFORMERS = (
 SUPPORTED_TRANSFORMERS = ", ".join(row.name for row in TRANSFORMERS)
 READ_TRANSFORMERS = ", ".join(row.name for row in TRANSFORMERS if row.encoders)  # which take words
 
+REPLACED = (
+    "A loader that brings a model of its own (Nunchaku, TensorRT) or a node that puts another in its place "
+    f"does this: load it with Load Diffusion Model, and connect it before that node. {ANOTHER_MODEL}"
+)
+
 
 def transformer_of(config: str, net: torch.nn.Module) -> Transformer | None:
     """The row of a model; None if there is none.
@@ -225,8 +232,7 @@ def transformer_of(config: str, net: torch.nn.Module) -> Transformer | None:
     expected = getattr(importlib.import_module(module), name)  # only of models that this ComfyUI has
     if type(net) is not expected:
         raise UnsupportedModelError(
-            f"Expected {row.name} as ComfyUI runs it ({name}), got {type(net).__name__}. A loader that "
-            "brings a model of its own (Nunchaku, TensorRT) does this: load it with Load Diffusion Model."
+            f"Expected {row.name} as ComfyUI runs it ({name}), got {type(net).__name__}. {REPLACED}"
         )
     return row
 
@@ -236,8 +242,8 @@ def layers_of(row: Transformer, net: torch.nn.Module) -> dict[Layer, torch.nn.Mo
     found: dict[Layer, torch.nn.Module] = {}
     number = 0
     for blocks in row.blocks:
-        for block in getattr(net, blocks.modules):
-            module = block.get_submodule(blocks.attention) if blocks.attention else block
+        for block in map(uncompiled, getattr(net, blocks.modules)):
+            module = uncompiled(block.get_submodule(blocks.attention)) if blocks.attention else block
             name = f"block {number} ({blocks.modules})"
             found[Layer(number, name)] = module
             if getattr(getattr(block, "x_block", None), "x_block_self_attn", False):

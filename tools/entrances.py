@@ -54,7 +54,7 @@ class Rule:
 
 
 def _row(name: str, library: str = "", nodes: str = "", options: str = "", note: str = "") -> Row:
-    return Row(name, *(tuple(each.split()) for each in (library, nodes)), _options(options), note=note)
+    return Row(name, tuple(library.split()), tuple(nodes.split()), _options(options), note=note)
 
 
 def _value(
@@ -370,8 +370,8 @@ def page() -> str:
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for row in VALUES:
-        cells = tuple(listed(each) for each in ((row.door,), row.library, row.nodes, row.options))
-        lines.append(f"| {row.name} | {' | '.join(cells)} | {row.note} |")
+        places = " | ".join(listed(each) for each in ((row.door,), row.library, row.nodes, row.options))
+        lines.append(f"| {row.name} | {places} | {row.note} |")
     lines += [
         "",
         "ComfyUI's own types are checked in one place for all nodes: "

@@ -13,7 +13,6 @@ from diffseg_core.attention.diffusers_transformers import TRANSFORMERS
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.checking import trials
 from diffseg_core.checking.results import CheckedModel
-from diffseg_core.checking.run import FAILURES
 from diffseg_core.checking.words import Way, names_of, other_names
 from diffseg_core.errors import DiffSegError
 from diffseg_core.naming.diffusers_words import EncodedWords, encode_words, read_words
@@ -27,6 +26,8 @@ UNETS = {768: "SD15", 1024: "SD20", 2048: "SDXL"}
 WHOLE_SDXL = 2_000_000_000  # parameters; its small relatives have fewer
 BOXED = "the model in the box"
 NO_TEXT_ENCODER = "the model has no text encoder."
+# What tokenizers and text encoders of others raise on words. The check goes on without, and says what it was.
+FOREIGN = (AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
 class CheckCapture(Segmenter):
@@ -62,7 +63,7 @@ class CheckCapture(Segmenter):
                     self._encoded[lines] = encode_words(self._pipeline, lines)
         except DiffSegError as error:
             self.no_words = str(error)
-        except FAILURES as error:
+        except FOREIGN as error:
             self.no_words = f"{type(error).__name__}: {error}"
         let_go_of_text_encoders(self._pipeline)
 

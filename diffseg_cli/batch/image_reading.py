@@ -53,13 +53,17 @@ def read_image(path: Path) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=_known_formats()) as opened:
                 _check_pixels(opened)
-                return _to_rgb(ImageOps.exif_transpose(opened), is_16_bit(opened))
+                upright, has_16_bits = ImageOps.exif_transpose(opened), is_16_bit(opened)
     except MemoryError:
         raise
     except InvalidSettingError as error:
         raise UnreadableImageError(f"{path}: {error}") from None
     except Exception as error:  # decoders raise nearly anything on damaged files
         raise UnreadableImageError(f"{path}: {_reason(path, error)}") from error
+    try:
+        return _to_rgb(upright, has_16_bits)
+    except InvalidSettingError as error:
+        raise UnreadableImageError(f"{path}: {error}") from None
 
 
 def _known_formats() -> list[str]:

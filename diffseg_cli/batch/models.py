@@ -22,7 +22,7 @@ import torch
 
 from diffseg_core.attention.diffusers_capture import backbone_of
 from diffseg_core.attention.diffusers_transformers import SUPPORTED_TRANSFORMERS, TRANSFORMERS, Transformer
-from diffseg_core.errors import InvalidSettingError, UnsupportedModelError
+from diffseg_core.errors import ANOTHER_MODEL, InvalidSettingError, UnsupportedModelError
 
 from .settings import DEMO, ModelChoice, Precision
 
@@ -146,7 +146,7 @@ def checkpoint_family(path: Path) -> Family:
         raise UnsupportedModelError(
             f"Expected a whole checkpoint of {IN_ONE_FILE}, got {path.name}, which is of another model, or "
             "holds a part of one alone (a LoRA, a VAE, a UNet). A transformer is loaded from a folder in "
-            "diffusers' layout, or by its id of the hub."
+            f"diffusers' layout, or by its id of the hub. {ANOTHER_MODEL}"
         )
     _check_latent_channels(first[1], path.name)
     return FAMILIES[text[1]]
@@ -200,7 +200,9 @@ def _load_folder(source: str, precision: Precision, device: torch.device, local:
         )
     is_xl = component("text_encoder_2") is not None
     if component("unet") != "UNet2DConditionModel" or component("vae") != "AutoencoderKL":
-        raise UnsupportedModelError(f"Expected {SUPPORTED}, got {source} ({index.get('_class_name')}).")
+        raise UnsupportedModelError(
+            f"Expected {SUPPORTED}, got {source} ({index.get('_class_name')}). {ANOTHER_MODEL}"
+        )
     if is_xl and component("text_encoder") is None:
         raise UnsupportedModelError(f"Expected {SUPPORTED}, got an SDXL refiner: choose the base model.")
     dtype = find_precision(precision, device)

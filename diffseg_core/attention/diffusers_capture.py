@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..errors import UnsupportedModelError
+from ..errors import ANOTHER_MODEL, UnsupportedModelError
 from ..grid import GridSize
 from ..images import as_images, finite_range
 from ..settings import KeepQueries, Resolutions
 from .accumulator import AttentionAccumulator
 from .blocks import RECOMMENDED
 from .capture_checks import check_capture
+from .compiled import not_compiled
 from .diffusers_prompts import Encoding, Prompt, checked_prompt, encode_empty
 from .diffusers_transformer_capture import TransformerCapture
 from .diffusers_transformers import SUPPORTED_TRANSFORMERS, TRANSFORMERS
@@ -166,7 +166,7 @@ def capture_diffusers(
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         latents = backbone.noised(latents, noise, timestep)
     accumulator = AttentionAccumulator()
-    with _not_compiled():
+    with not_compiled():
         backbone.gather(latents, timestep, prompt, target, accumulator)
     return accumulator.finish(
         evidence=backbone.evidence,
@@ -193,7 +193,7 @@ def read_text(pipeline: Pipeline, maps: AttentionMaps, prompt: Prompt) -> TextAt
     """
     device = pipeline._execution_device
     pooled, mask = (None if part is None else part.to(device) for part in (prompt.pooled, prompt.mask))
-    with _not_compiled():
+    with not_compiled():
         return backbone_of(pipeline).read_text(maps, Prompt(prompt.embeds.to(device), pooled, mask))
 
 
@@ -239,7 +239,7 @@ def backbone_of(
     raise UnsupportedModelError(
         f"Expected a pipeline with a UNet2DConditionModel ({SUPPORTED_UNETS}) or a transformer of "
         f"{SUPPORTED_TRANSFORMERS} ({', '.join(row.model for row in TRANSFORMERS)}), got "
-        f"{type(pipeline).__name__}{_with(pipeline)}."
+        f"{type(pipeline).__name__}{_with(pipeline)}. {ANOTHER_MODEL}"
     )
 
 
@@ -263,13 +263,6 @@ def _with(pipeline: Any) -> str:
     return "".join(
         f" with a {name} of {type(model).__name__}" for name, model in models.items() if model is not None
     )
-
-
-def _not_compiled() -> Any:
-    """A context in which compiled modules run as they were written, so that every hook and layer is met."""
-    # torch 2.6 has set_stance; before, only a model that is compiled as a whole can be captured.
-    set_stance = getattr(torch.compiler, "set_stance", None)
-    return set_stance("force_eager") if set_stance else nullcontext()
 
 
 def _to_pixels(image: ImageLike) -> torch.Tensor:

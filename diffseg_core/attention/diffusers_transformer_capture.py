@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..errors import CaptureError, InvalidSettingError, UnsupportedModelError
+from ..errors import ANOTHER_MODEL, CaptureError, InvalidSettingError, UnsupportedModelError
 from ..grid import GridSize
 from .accumulator import AttentionAccumulator
 from .blocks import RECOMMENDED, choose_blocks
@@ -198,5 +198,5 @@ class TransformerCapture:
             raise UnsupportedModelError(
                 f"Expected a {self.row.name} transformer that takes a latent of {expected} channels and no "
                 f"more, got {found}: models for inpainting, depth or layers take further images. Choose the "
-                "one it was made from."
+                f"one it was made from. {ANOTHER_MODEL}"
             )

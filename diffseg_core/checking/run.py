@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Protocol
 
@@ -21,24 +22,13 @@ from ..settings import FINEST
 from .choice import best_trial
 from .clicks import ClickCounts, count_clicks
 from .colours import colour_tree
+from .failures import by_model, noted
 from .measures import measure
 from .memory import peak_memory, reset_peak
 from .photographs import Photograph, read_photographs
 from .results import CaptureCost, CheckedModel, CheckResults, TrialResult
 from .trials import CaptureSettings, Plan, Trial, evidences_of
 from .words import WordReader, WordResult, WordTrial, measure_words, names_of, other_names, ways_of
-
-# What a model that cannot serve, or a setting that it does not take, may raise. An interrupt is none of them.
-FAILURES = (
-    DiffSegError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 class Capture(Protocol):
@@ -94,7 +84,7 @@ class Check:
 
     @torch.inference_mode()
     def run(self) -> CheckResults:
-        """Go through the plan. A setting that fails is noted in the results, and the rest is done.
+        """Go through the plan. A setting at which the model fails is noted, and the rest is done.
 
         Returns:
             the results.
@@ -121,14 +111,12 @@ class Check:
 
     def _try(self, settings: CaptureSettings, hierarchies: bool = True, sweeps: bool = False) -> None:
         """Capture every photograph at one setting, and measure segments of it."""
-        try:
+        with noted(self.results.failures, settings):
             for photograph in self._photographs:
                 maps = self._captured(photograph, settings)
                 for trial in self._trials(settings, maps, hierarchies, sweeps):
                     self._measure(trial, photograph, maps)
                 self._step(f"noise level {settings.noise_level}, {photograph.name}")
-        except FAILURES as error:
-            self.results.failures[settings] = error.with_traceback(None)  # which would keep the tensors
         kept = {self.results.default, best_trial(self.results)}
         self.results.labels = {trial: each for trial, each in self.results.labels.items() if trial in kept}
 
@@ -149,7 +137,8 @@ class Check:
         cost = self.results.costs.setdefault(settings, CaptureCost())
         reset_peak(self._device)
         started = time.perf_counter()
-        maps = self._capture(photograph.images.colours, settings)
+        with by_model():
+            maps = self._capture(photograph.images.colours, settings)
         cost.seconds += time.perf_counter() - started
         cost.captured += 1
         cost.peak_memory = max(filter(None, (cost.peak_memory, peak_memory(self._device))), default=None)
@@ -199,7 +188,7 @@ class Check:
     def _click(self, trial: Trial | None, finders: dict[str, ObjectFinder]) -> None:
         counts = ClickCounts(self._plan.clicks)
         self.results.clicks[trial] = counts
-        try:
+        with nullcontext() if trial is None else noted(self.results.failures, trial.capture):
             for photograph in self._photographs:
                 if trial is None:
                     finder = finders[photograph.name]
@@ -212,10 +201,6 @@ class Check:
                     finder, photograph, self._plan.clicks, self._on_work
                 )
                 self._step(f"clicks, {photograph.name}")
-        except FAILURES as error:
-            if trial is None:
-                raise
-            self.results.failures[trial.capture] = error.with_traceback(None)
 
     def _words(
         self, settings: CaptureSettings, photograph: Photograph, segments: Segments, maps: AttentionMaps
@@ -231,10 +216,8 @@ class Check:
             known = self.results.words.get(trial)
             if trial in self.results.word_failures or (known and photograph.name in known.figures):
                 continue
-            try:
+            with noted(self.results.word_failures, trial):
                 self._read(trial, photograph, segments, maps, self._read_words)
-            except FAILURES as error:
-                self.results.word_failures[trial] = error.with_traceback(None)
             self._on_work()
         self._step(f"words, {photograph.name}")
 
@@ -248,7 +231,8 @@ class Check:
     ) -> None:
         image, lines = photograph.images.colours, (names_of(photograph.name), other_names(photograph.name))
         started = time.perf_counter()
-        own, others = (read(image, trial.capture, maps, each, trial.way) for each in lines)
+        with by_model():
+            own, others = (read(image, trial.capture, maps, each, trial.way) for each in lines)
         seconds = time.perf_counter() - started
         figures = measure_words(photograph, segments, maps, own, others)
         result = self.results.words.setdefault(trial, WordResult(trial))

@@ -36,7 +36,7 @@ CLASSES = (
     ("chair", (204, 70, 3)),
     ("car, auto, automobile, machine, motorcar", (0, 102, 200)),
     ("water", (61, 230, 250)),
-    ("painting, image", (255, 6, 51)),
+    ("painting, picture", (255, 6, 51)),
     ("sofa, couch, lounge", (11, 102, 255)),
     ("shelf", (255, 7, 71)),
     ("house", (255, 9, 224)),

@@ -1,7 +1,7 @@
 """Segments as COCO's two formats, each for its own readers.
 
 *Instances*: an annotation for every segment, with its mask as run lengths; ``pycocotools.coco.COCO`` opens
-it. *Panoptic*: an annotation for every image, whose ``segments_info`` lists the segments, and beside it a
+it. *Panoptic*: an annotation for every image, whose ``segments_info`` lists the segments, and beside it an
 image of their ids in colours, id = R + 256 G + 65536 B, 0 where no segment is; panopticapi opens them.
 
 >>> id_colours(np.array([[0, 1, 300]], dtype=np.uint16)).tolist()

@@ -11,6 +11,7 @@ import comfy.ops
 import pytest
 import torch
 from made_samplings import samplings_of_nodes
+from transformer_models import tiny_conditioning, tiny_latent, tiny_model
 
 import nodes
 
@@ -86,6 +87,51 @@ def test_an_area_or_a_mask_of_the_whole_image_is_none(capture, sd1, whole):
     plain = capture(sd1)
     maps = capture(sd1, conditioning=[[sd1.conditioning[0][0], dict(whole)]])
     assert all(torch.equal(maps[grid], plain[grid]) for grid in plain)
+
+
+OPTIONS = (
+    *("area", "mask", "strength", "mask_strength", "set_area_to_bounds", "start_percent", "end_percent"),
+    *("clip_start_percent", "clip_end_percent", "control", "gligen", "hooks", "width", "height"),
+    *("unclip_conditioning", "concat_latent_image", "concat_mask", "noise_concat", "attention_mask"),
+    *("reference_latents", "reference_latents_method", "clip_vision_output", "time_dim_concat"),
+)
+
+
+@pytest.mark.parametrize("name", ["sd1", "Flux dev", "Qwen-Image"])
+def test_an_option_that_says_nothing_is_none(pack, sd1, name):
+    """Nodes of other packs leave None and empty lists behind, as of references that nobody connected."""
+    model, latent, tokens, needed = sd1.model, torch.ones(1, 4, 16, 16), sd1.conditioning[0][0], {}
+    if name != "sd1":
+        model, latent, ((tokens, needed),) = tiny_model(name), tiny_latent(name), tiny_conditioning(name)
+        needed.pop("guidance", None)
+
+    def capture(options: dict[str, Any]) -> Any:
+        conditioning = [[tokens, {**needed, **options}]]
+        return pack.nodes.comfy_capture.capture(model, latent, conditioning, timestep=300, noise_seed=None)
+
+    plain = capture({})
+    for nothing in (None, [], ()):
+        guidance = {} if nothing is None else {"guidance": nothing}
+        maps = capture(dict.fromkeys(OPTIONS, nothing) | guidance)
+        assert all(torch.equal(maps[grid], plain[grid]) for grid in plain), nothing
+
+
+def test_guidance_of_none_stays_what_it_is(pack):
+    """It is what Flux Disable Guidance says: not ComfyUI's 3.5."""
+    found = []
+    for options in ({}, {"guidance": 3.5}, {"guidance": None}):
+        ((tokens, needed),) = tiny_conditioning("Flux dev")
+        needed.pop("guidance", None)
+        maps = pack.nodes.comfy_capture.capture(
+            tiny_model("Flux dev"),
+            tiny_latent("Flux dev"),
+            [[tokens, {**needed, **options}]],
+            timestep=300,
+            noise_seed=None,
+        )
+        found.append(maps[maps.grid])
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import comfy.model_patcher
@@ -47,6 +48,19 @@ def test_other_architectures_are_refused_by_name(pack, capture, sd1, name, confi
         capture(sd1, model)
     with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=message):
         pack.nodes.comfy_capture.backbone_of(model)
+
+
+def test_every_refusal_of_a_model_says_that_another_will_do(pack, sd1):
+    """Of whatever kind ComfyUI knows (videos, audio, 3D), and of what another loader or pipeline brings."""
+    ending = r"Masks fit any image: capture with another model\.$"
+    for config in comfy.supported_models.models:
+        whole = torch.nn.Module()
+        whole.model_config, whole.diffusion_model = config.__new__(config), torch.nn.Identity()
+        model = comfy.model_patcher.ModelPatcher(whole, torch.device("cpu"), torch.device("cpu"))
+        with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=rf"got .*\bIdentity\b.*{ending}"):
+            pack.nodes.comfy_capture.backbone_of(model)
+    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=ending):
+        pack.diffseg_core.capture_diffusers(SimpleNamespace(unet=torch.nn.Identity()), torch.rand(8, 8, 3))
 
 
 @pytest.mark.parametrize(

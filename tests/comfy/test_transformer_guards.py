@@ -314,15 +314,6 @@ def test_a_model_on_several_devices_is_refused(pack, run):
         run("Flux dev", model)
 
 
-def test_a_compiled_model_is_refused(pack, run):
-    model = tiny_model("Flux dev")
-    compiled = torch.nn.Module()
-    compiled._orig_mod = model.model.diffusion_model
-    model.add_object_patch("diffusion_model", compiled)
-    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match="torch.compile"):
-        run("Flux dev", model)
-
-
 def test_a_loaders_own_class_is_refused(pack, run):
     model = tiny_model("Flux dev")
     net = model.model.diffusion_model

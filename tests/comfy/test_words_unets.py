@@ -273,6 +273,20 @@ def test_models_in_half_precision_are_read(clips, captured, read, dtype):
     assert (found - exact).abs().sum(-1).mean() < 0.1  # 0..2 a row
 
 
+def test_words_are_read_from_a_model_whose_parts_are_compiled(clips, captured, read):
+    model, clip = unet("sd1"), clips("sd1")
+    prompt = clip.encode_from_tokens_scheduled(clip.tokenize(""))
+    expected = read(model, clip, captured(model, prompt)).attention.maps
+    compiled = model.clone()
+    for part in ("input_blocks.5.1.transformer_blocks.0", "output_blocks.3.1.transformer_blocks.0.attn2"):
+        path = f"diffusion_model.{part}"
+        compiled.add_object_patch(path, torch.compile(model.get_model_object(path), backend="eager"))
+    for _ in range(2):  # the first reading puts the compiled parts in their places
+        found = read(compiled, clip, captured(compiled, prompt)).attention.maps
+        torch.testing.assert_close(found, expected)
+    torch.compiler.reset()
+
+
 @pytest.mark.parametrize("name", list(CLIPS))
 def test_the_models_output_is_the_same_to_the_bit(clips, captured, name):
     model, clip = unet(name), clips(name)

@@ -1,4 +1,4 @@
-"""What the pages say: links lead somewhere, and the name of every node is in the README."""
+"""What the pages say: links lead somewhere, tables are whole, and what they quote of the code it says."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from page_messages import is_said
 
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -33,6 +34,50 @@ def test_links_lead_somewhere(name):
             target = (page.parent / path).resolve() if path else page
             assert target.exists(), link
             assert not anchor or anchor in anchors(target), link
+
+
+def cells(row: str) -> int:
+    return len(re.findall(r"(?<!\\)\|", row.strip())) - 1
+
+
+def torn_tables(text: str) -> list[str]:
+    """First rows of what GitHub takes for no table, and rows that have not as many cells as the first."""
+    torn = []
+    for table in re.findall(
+        r"(?:^\|.*(?:\n|\Z))+", re.sub(r"^```.*?^```", "", text, flags=re.S | re.M), re.M
+    ):
+        first, *others = table.splitlines()
+        if not others or not re.fullmatch(r"\|(\s*:?-+:?\s*\|)+", others[0]):
+            torn.append(first)
+        torn += [row for row in others if cells(row) != cells(first) or not row.rstrip().endswith("|")]
+    return torn
+
+
+def test_tables_are_whole():
+    whole = "| a | b |\n| --- | --- |\n| 1 | 2 \\| 3 |\n"
+    assert torn_tables(whole) == []
+    assert torn_tables(f"{whole}\n| 4 | 5 |\n") == ["| 4 | 5 |"]
+    assert torn_tables(f"{whole}| 4 | 5 | 6 |\n| 7 | 8") == ["| 4 | 5 | 6 |", "| 7 | 8"]
+    assert {name: torn for name in pages() if (torn := torn_tables((ROOT / name).read_text("utf-8")))} == {}
+
+
+def quoted_messages(name: str) -> list[str]:
+    """What a page says that the pack says: quotations in the troubles' tables, errors everywhere."""
+    text = (ROOT / name).read_text("utf-8")
+    found = re.findall(r'"(Expected [^"\n]+)"', text)
+    for table in re.findall(r"^\| you see \| why \| cure \|\n(?:\|.*\n)+", text, re.M):
+        for row in table.splitlines():
+            found += re.findall(r'"([^"]+)"', row.split("|")[1])
+    return list(dict.fromkeys(found))
+
+
+def test_what_pages_quote_of_the_code_it_says():
+    assert is_said("Expected a model without a patch of tokens (post_input)")
+    assert not is_said("Expected a model without a patch of the image's tokens (post_input)")
+    quoted = {name: quoted_messages(name) for name in pages()}
+    assert len(quoted["docs/troubleshooting.md"]) > 25
+    wrong = [(name, each) for name, several in quoted.items() for each in several if not is_said(each)]
+    assert wrong == []
 
 
 def test_the_readme_names_every_node_and_stays_short():

@@ -93,6 +93,24 @@ def test_files_that_were_removed_are_there_after_the_next_run(
     assert server.run(prompt).executed == ()
 
 
+def test_files_of_another_workflows_node_of_the_same_number_are_none_of_its_own(
+    any_comfy_server: ComfyServer, segments_prompt: dict[str, Any]
+) -> None:
+    server = any_comfy_server
+    first, second = (with_select(segments_prompt, POINTS, image=image) for image in (["1", 3], ["7", 0]))
+    second["7"] = {"class_type": "ImageInvert", "inputs": {"image": ["1", 3]}}
+    pictures = []
+    for prompt in (first, second):
+        (view,) = server.run(prompt).outputs["4"]["diffseg_view"]
+        pictures.append(server.base_directory / "temp/diffseg" / view["pictures"]["0"]["picture"]["filename"])
+    pictures[0].unlink()
+    assert server.run(second).executed == ()
+    pictures[1].unlink()
+    assert "4" in server.run(second).executed
+    assert pictures[1].is_file()
+    assert server.run(second).executed == ()
+
+
 def test_a_list_of_images_tells_the_picker_of_every_item(
     any_comfy_server: ComfyServer, segments_prompt: dict[str, Any]
 ) -> None:

@@ -15,13 +15,14 @@ import { executionIds } from './last_run.mjs'
  */
 export async function runUpTo(node) {
   const ids = executionIds(node)
+  let isSent = false
   try {
-    const isSent = await app.queuePrompt(0, 1, ids)
-    return { isSent, refusal: isSent ? '' : refusal(app.lastNodeErrors ?? {}, ids) }
+    isSent = await app.queuePrompt(0, 1, ids)
   } catch (error) {
     console.error(error)
-    return { isSent: false, refusal: '' }
+    return { isSent, refusal: '' }
   }
+  return { isSent, refusal: isSent ? '' : refusal(app.lastNodeErrors ?? {}, ids) }
 }
 
 /**

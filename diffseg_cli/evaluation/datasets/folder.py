@@ -43,7 +43,7 @@ class Folder:
     ascending order of their values, which are their names.
 
     Args:
-        root: holds ``images/NAME.jpg`` (or another ending) and ``labels/NAME.png``; label maps without a
+        root: holds ``images/NAME.jpg`` (or another ending) and ``labels/NAME.png``; label maps without an
             image are not looked at.
         void: the value of what is not annotated, often 0 or 255. None: every pixel is annotated.
 

@@ -31,7 +31,7 @@ CONTEXT_NAMES = (
     *("cup", "curtain", "dog", "door", "fence", "floor", "flower", "food", "grass", "ground"),
     *("horse", "keyboard", "light", "motorbike", "mountain", "mouse", "person", "plate", "platform"),
     *("pottedplant", "road", "rock", "sheep", "shelves", "sidewalk", "sign", "sky", "snow", "sofa"),
-    *("diningtable", "track", "train", "tree", "truck", "tvmonitor", "wall", "water", "window", "wood"),
+    *("table", "track", "train", "tree", "truck", "tvmonitor", "wall", "water", "window", "wood"),
 )
 """The 59 classes: values 1..59 of the label maps, in order."""
 BACKGROUND_VALUE, BORDER = 0, 255

@@ -96,10 +96,7 @@ def test_what_nobody_annotated_is_no_thing_of_coco() -> None:
 
 def test_the_classes_of_pascal_are_each_there_once() -> None:
     assert (len(set(VOC_NAMES)), len(set(CONTEXT_NAMES))) == (20, 59)
-    assert set(VOC_NAMES) < set(CONTEXT_NAMES)
-    assert [CONTEXT_NAMES.index(name) + 1 for name in ("pottedplant", "sofa", "diningtable", "wall")] == [
-        *(40, 49, 50, 56)
-    ]
+    assert set(VOC_NAMES) - set(CONTEXT_NAMES) == {"diningtable"}  # table
 
 
 def test_the_images_are_those_of_the_list_in_its_order(tmp_path: Path) -> None:

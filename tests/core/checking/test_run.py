@@ -19,7 +19,7 @@ from diffseg_core.checking.record import as_json
 from diffseg_core.checking.report import as_text
 from diffseg_core.checking.run import Check, check_measured
 from diffseg_core.checking.trials import CaptureSettings, Plan
-from diffseg_core.errors import CaptureError, DiffSegError
+from diffseg_core.errors import CaptureError
 
 GRID = 16
 NAMES = ("coffee", "lake", "harbour")
@@ -110,11 +110,8 @@ def test_what_was_measured_can_be_read_after_an_interrupt():
     ("raised", "kind", "told"),
     [
         (CaptureError("Expected layers, got none."), CaptureError, "Expected layers, got none."),
-        (
-            TypeError("no such argument"),
-            DiffSegError,
-            "got TypeError: no such argument",
-        ),
+        (RuntimeError("no such kernel"), CaptureError, "got RuntimeError: no such kernel"),
+        (MemoryError("of 1 TB"), CaptureError, "got MemoryError: of 1 TB"),
     ],
 )
 def test_a_model_that_never_serves_is_told(raised, kind, told):
@@ -126,3 +123,25 @@ def test_a_model_that_never_serves_is_told(raised, kind, told):
     assert len(results.colours) == 3
     with pytest.raises(kind, match=told):
         check_measured(results)
+
+
+def test_an_error_of_ours_is_no_setting_that_fails(monkeypatch):
+    def check(raised, where):
+        def fails(*_, **__):
+            raise raised
+
+        with monkeypatch.context() as patch:
+            if where != "capture":
+                patch.setattr(f"diffseg_core.checking.run.{where}", fails)
+            return Check(fails if where == "capture" else blind, MODEL, PLAN, CPU).run()
+
+    for kind in (TypeError, AttributeError, KeyError, IndexError, ValueError, ZeroDivisionError):
+        with pytest.raises(kind, match="ours"):
+            check(kind("ours"), "capture")
+    for where in ("segment_nested", "count_clicks"):
+        with pytest.raises(TypeError, match="ours"):
+            check(TypeError("ours"), where)
+    with pytest.raises(RuntimeError, match="shapes of ours"):
+        check(RuntimeError("shapes of ours"), "segment_nested")
+    results = check(RuntimeError("DefaultCPUAllocator: can't allocate memory"), "segment_nested")
+    assert list(results.failures) == list(PLAN.captures)

@@ -1,0 +1,50 @@
+"""After what a check goes on: what a model may raise, and too little memory. Errors of ours end it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+
+from ..errors import CaptureError, DiffSegError
+
+Key = TypeVar("Key")
+
+
+@contextmanager
+def by_model() -> Iterator[None]:
+    """Around a call of the model: what PyTorch raises there is the model's, and told as such.
+
+    Raises:
+        CaptureError: for a RuntimeError; one of memory stays what it is.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if is_failure(error):
+            raise
+        # Tracebacks keep tensors.
+        raise CaptureError(
+            f"Expected a model that runs with these settings, got {type(error).__name__}: {error}."
+        ) from error.with_traceback(None)
+
+
+@contextmanager
+def noted(failures: dict[Key, BaseException], key: Key) -> Iterator[None]:
+    """Around the work for one setting: a failure is noted under it, and all other errors go through."""
+    try:
+        yield
+    except (DiffSegError, MemoryError, RuntimeError) as error:
+        if not is_failure(error):
+            raise
+        failures[key] = error.with_traceback(None)  # which would keep the tensors
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether it is DiffSeg's own word, or memory that does not suffice: an interrupt is neither."""
+    if isinstance(error, DiffSegError | MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    # What CPUs and some devices run out of is a plain RuntimeError.
+    return isinstance(error, RuntimeError) and "memory" in str(error).lower()
