@@ -33,7 +33,7 @@ from diffseg_core.output.export import export_segments
 from .discovery import InputImage
 from .image_reading import read_image
 from .joint_files import forget_joint_files, write_joint_files
-from .prompt_files import read_prompts
+from .prompt_files import check_places, not_found, read_prompts
 from .run_manifest import describe_changes, read_image_names, read_run_manifest, write_run_manifest
 from .segmenter import Segmenter
 from .settings import CaptureSettings, ModelChoice, SegmentSettings, WordSearch, read_earlier
@@ -112,12 +112,12 @@ class SegmentWorker:
         """Segment one image and write its files.
 
         Returns:
-            which words were not found in it, if any.
+            which words were not found in it, or which prompts lie outside of it, if any.
 
         Raises:
             UnreadableImageError: there is no image that can be read.
             InvalidSettingError: an image whose shape, whose number of segments, or the length of whose name
-                is out of range.
+                is out of range, or whose prompts all lie outside of it.
             OSError: its files cannot be written.
         """
         image.check_names(self._out)
@@ -125,10 +125,12 @@ class SegmentWorker:
         pixels = as_images(read_image(image.path))
         note = None
         if self._settings.words is None:
+            outside = check_places(prompts, pixels.size) if prompts else ""
             segments = self._segmenter.segment(pixels, self._settings.segment, prompts)
+            note = " ".join(filter(None, (outside, not_found(prompts, segments) if prompts else ""))) or None
         else:
             found = self._segmenter.find_words(pixels, self._settings.segment, self._settings.words)
-            segments, note = found.segments, _not_found(found)
+            segments, note = found.segments, _words_not_found(found)
         export_segments(
             segments,
             0,
@@ -141,7 +143,7 @@ class SegmentWorker:
         return note
 
 
-def _not_found(words: FoundWords) -> str | None:
+def _words_not_found(words: FoundWords) -> str | None:
     """The words that are not in the first image, in one line."""
     missing = [f"{word.name} (best {word.score:.2f})" for word in words.found[0] if not word.found]
     return f"not found: {', '.join(missing)}" if missing else None

@@ -11,6 +11,7 @@ import torch
 
 from ..errors import InvalidSettingError
 from ..output import ade20k
+from ..plain_text import plain_text
 from ..segments import Segments, check_indices, parse_indices
 from .palette import choose_colours, colours_of
 from .poles import Pole, segment_poles
@@ -32,7 +33,7 @@ def parse_classes(text: str) -> dict[int, str]:
         {0: 'sky', 2: 'car', 3: 'car'}
     """
     classes: dict[int, str] = {}
-    for line in filter(str.strip, text.splitlines()):
+    for line in filter(str.strip, plain_text(text).splitlines()):
         left, equals, right = line.partition("=")
         if not (equals and left.strip() and right.strip()):
             raise InvalidSettingError(f'Expected lines such as "0 = sky", got {line.strip()!r}.')

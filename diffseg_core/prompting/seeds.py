@@ -40,6 +40,12 @@ class Seeds:
         return self._positive if positive else self._negative
 
     @property
+    def free(self) -> Bitmap:
+        """The leaves that nothing fixes: bool ``[S]``."""
+        free: Bitmap = ~(self._positive | self._negative)
+        return free
+
+    @property
     def leaves(self) -> tuple[list[int], list[int]]:
         """Those for the object, and those against it."""
         return self._positive.nonzero()[0].tolist(), self._negative.nonzero()[0].tolist()

@@ -36,6 +36,11 @@ export class Seeds {
     return this.positive[leaf] === 1 && this.negative[leaf] === 1
   }
 
+  /** 1 for leaves that nothing fixes. */
+  get free() {
+    return this.positive.map((is, leaf) => (is || this.negative[leaf] ? 0 : 1))
+  }
+
   /** Leaves for the object, and those against it. */
   get leaves() {
     return [this.positive, this.negative].map((some) => [...some.keys()].filter((leaf) => some[leaf]))
