@@ -12,6 +12,11 @@ from diffseg_core.prompting.prompts import Prompt, names_of, parse_objects, told
 from diffseg_core.segments import Segments
 
 
+def prompts_path(folder: Path, name: str) -> Path:
+    """Where the prompts of an image are, by its name in its run; a "/" in it is a folder."""
+    return folder / f"{name}.json"
+
+
 def read_prompts(folder: Path, name: str) -> Mapping[str, tuple[Prompt, ...]]:
     """The prompts of each object of an image, by its name.
 
@@ -22,7 +27,7 @@ def read_prompts(folder: Path, name: str) -> Mapping[str, tuple[Prompt, ...]]:
     Raises:
         InvalidSettingError: there is no such file, or it holds something else, or words.
     """
-    path = folder / f"{name}.json"
+    path = prompts_path(folder, name)
     try:
         text = read_plain_text(path)
     except OSError as error:
@@ -38,8 +43,13 @@ def read_prompts(folder: Path, name: str) -> Mapping[str, tuple[Prompt, ...]]:
     return objects
 
 
-def check_places(objects: Mapping[str, Sequence[Prompt]], size: GridSize) -> str:
+def check_places(objects: Mapping[str, Sequence[Prompt]], size: GridSize, path: Path) -> str:
     """A sentence on prompts that lie outside an image of this size; an empty one where none does.
+
+    Args:
+        objects: the prompts, as `read_prompts` gives them.
+        size: of the image.
+        path: of their file, for the message.
 
     Raises:
         InvalidSettingError: all of them do.
@@ -48,8 +58,8 @@ def check_places(objects: Mapping[str, Sequence[Prompt]], size: GridSize) -> str
     count, told = told_outside(prompts, size)
     if count == len(prompts):
         raise InvalidSettingError(
-            f"Expected prompts in the image of {size} pixels, got {told} Write them for this image: they may "
-            "be of a larger version of it."
+            f"Expected prompts within the image in {path}, got none: {told} Write them for this image; these "
+            "may be for a larger version of it."
         )
     return told
 

@@ -137,7 +137,10 @@ class ObjectFinder:
         if click.size:
             # What the click takes: for the object, what it adds; against it, what it adds to the ground.
             sides = (label, changed) if click.positive else (1.0 - label, 1.0 - changed)
-            taken = self._nodes.resized(leaf, *(side > 0.5 for side in sides), seeds.free, click.size)
+            before, after = (side > 0.5 for side in sides)
+            taken = self._nodes.resized(leaf, before, after, seeds.free, seeds.beyond, click.size)
+            if click.positive:
+                seeds.release(taken)
             changed = seeds.applied_to((taken == click.positive).astype(np.float64))
         return changed
 
@@ -181,7 +184,7 @@ class ObjectFinder:
             _likeness(graph.distances, some) for some in (cores, np.flatnonzero(outside))
         )
         likely = like_outside / np.maximum(like_core + like_outside, 1e-9)
-        seeds.add(np.flatnonzero(outside & ~seeds.of(True)), False)
+        seeds.bound(outside)
         strength = LIKENESS * graph.typical_degree
         for_it, against = strength * likely**2, strength * (1.0 - likely) ** 2
         found = potentials(graph.borders, graph.conductances, for_it + against, for_it, seeds.values)

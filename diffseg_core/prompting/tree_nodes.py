@@ -96,7 +96,9 @@ class TreeNodes:
         worth = [(self.heights[self.parents[node]] - self.heights[node]) * self.areas[node] for node in small]
         return small[int(np.argmax(worth))]
 
-    def resized(self, leaf: int, before: Bitmap, after: Bitmap, free: Bitmap, steps: int) -> Bitmap:
+    def resized(
+        self, leaf: int, before: Bitmap, after: Bitmap, free: Bitmap, beyond: Bitmap, steps: int
+    ) -> Bitmap:
         """What a click takes in another size: each step is a node above it that takes more, or less.
 
         Steps up add to what the click takes by itself the next larger node with something that is not taken
@@ -107,10 +109,11 @@ class TreeNodes:
             before: bool ``[S]``, what is taken without the click.
             after: bool ``[S]``, what is taken with it; all of `before` is in it.
             free: bool ``[S]``, leaves that it may add or leave out; the others stay as they are after it.
+            beyond: bool ``[S]``, further leaves that it may add, once there are no others.
             steps: up (larger) or down (smaller), as far as there are.
         """
-        changing = free & (~after if steps > 0 else after & ~before)
-        nearness = self._nearness(leaf)
+        changing = (free | beyond) & (~after if steps > 0 else after & ~before)
+        nearness = self._nearness(leaf) + len(free) * beyond
         reached = np.unique(nearness[changing])
         if not reached.size:
             return after

@@ -48,7 +48,7 @@ def test_a_click_takes_what_stays_together_longest_for_its_size(nodes):
 def sized(nodes: TreeNodes, before: list[int], after: list[int], free: list[int], steps: int) -> list[int]:
     """What a click on leaf 0 takes, as leaves; so are the others."""
     masks = (np.isin(np.arange(4), leaves) for leaves in (before, after, free))
-    return np.flatnonzero(nodes.resized(0, *masks, steps)).tolist()
+    return np.flatnonzero(nodes.resized(0, *masks, beyond=FREE, steps=steps)).tolist()
 
 
 def test_a_click_goes_up_and_down_in_steps_as_far_as_there_are_nodes(nodes):
@@ -61,6 +61,13 @@ def test_a_step_up_is_never_less_and_a_step_down_never_more_than_the_click_by_it
     assert sized(nodes, [1], [0, 1, 3], [1, 2, 3], 1) == [0, 1, 2, 3]
     assert sized(nodes, [1], [0, 1, 3], [1, 2, 3], -1) == [0, 1]
     assert sized(nodes, [1], [0, 1, 3], [1, 3], 1) == [0, 1, 3]  # leaf 2 is fixed against it
+
+
+def test_what_lies_outside_a_box_is_added_after_all_else(nodes):
+    after, free = np.array([True, False, False, False]), np.array([False, False, True, True])
+    beyond = np.array([False, True, False, False])  # leaf 1, which is nearest to leaf 0
+    taken = [nodes.resized(0, FREE, after, free, beyond, steps).nonzero()[0].tolist() for steps in (1, 2, 3)]
+    assert taken == [[0, 2], [0, 2, 3], [0, 1, 2, 3]]
 
 
 def test_a_click_takes_nothing_that_was_clicked_against(nodes):
@@ -78,4 +85,4 @@ def test_a_tree_of_one_leaf_has_one_node():
     )
     nodes = TreeNodes.of(one)
     assert nodes.part(0, np.array([False])) == 0
-    assert nodes.resized(0, *np.array([[False], [True], [True]]), 3).tolist() == [True]
+    assert nodes.resized(0, *np.array([[False], [True], [True], [False]]), 3).tolist() == [True]

@@ -171,7 +171,8 @@ export class ObjectFinder {
     if (!steps) return { label: changed, seeds, clicks }
     // What the click takes: for the object, what it adds; against it, what it adds to the ground.
     const [without, having] = positive ? [label, changed] : [opposite(label), opposite(changed)]
-    const taken = this.nodes.resized(leaf, without, having, seeds.free, steps)
+    const taken = this.nodes.resized(leaf, without, having, seeds.free, seeds.beyond, steps)
+    if (positive) seeds.release(taken)
     return { label: seeds.appliedTo(positive ? taken : opposite(taken)), seeds, clicks }
   }
 
@@ -240,10 +241,7 @@ export class ObjectFinder {
     }
     const likeCore = this.#likeness(cores)
     const likeOutside = this.#likeness(outside)
-    seeds.add(
-      outside.filter((leaf) => !seeds.positive[leaf]),
-      false
-    )
+    seeds.bound(outside)
     const strength = LIKENESS * this.graph.typicalDegree
     const likely = likeOutside.map((like, leaf) => like / Math.max(likeCore[leaf] + like, 1e-9))
     const drive = likely.map((each) => strength * each ** 2)

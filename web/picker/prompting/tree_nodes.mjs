@@ -71,11 +71,12 @@ export class TreeNodes {
    * @param {Uint8Array} before 1 for leaves that are taken without the click
    * @param {Uint8Array} after 1 for those that are taken with it
    * @param {Uint8Array} free 1 for leaves that it may add or leave out
+   * @param {Uint8Array} beyond 1 for further leaves that it may add, once there are no others
    * @param {number} steps up (larger) or down (smaller), as far as there are
    */
-  resized(leaf, before, after, free, steps) {
-    const nearness = this.#nearness(leaf)
-    const changing = free.map((is, each) => is & (steps > 0 ? 1 - after[each] : after[each] & (1 - before[each])))
+  resized(leaf, before, after, free, beyond, steps) {
+    const nearness = this.#nearness(leaf).map((place, each) => place + free.length * beyond[each])
+    const changing = free.map((is, each) => (is | beyond[each]) & (steps > 0 ? 1 - after[each] : after[each] & (1 - before[each])))
     const reached = [...new Set(nearness.filter((_, each) => changing[each]))].sort((one, other) => one - other)
     if (!reached.length) return after
     const last = reached.length
