@@ -12,6 +12,7 @@ import torch
 
 from .errors import InvalidSettingError
 from .grid import GridSize
+from .plain_text import plain_text
 
 Option = TypeVar("Option", bound=str)
 
@@ -176,7 +177,7 @@ def _plain(value: object) -> object:
 
 
 def text(value: object, what: str) -> str:
-    """A text, as it is.
+    """A text of a person, as `plain_text` has it.
 
     Args:
         value: wanted.
@@ -187,7 +188,7 @@ def text(value: object, what: str) -> str:
     """
     if not isinstance(value, str):
         raise InvalidSettingError(f"Expected {what} as text, got {value!r:.60}.")
-    return value
+    return plain_text(value)
 
 
 def position(index: object, count: int, what: str, of: str) -> int:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 
 from ..diffseg_core import Segments
-from ..diffseg_core.editing.points import Point, complement, segments_under, split_by_place
+from ..diffseg_core.editing.points import Point, complement, segments_under
 from ..diffseg_core.prompting.object_finder import ObjectFinder
-from ..diffseg_core.prompting.prompts import Click, names_of
+from ..diffseg_core.prompting.prompts import Prompt, names_of, told_outside
 from .object_prompts import Objects
 
 
@@ -29,11 +29,12 @@ def at_granularity(segments: Segments, granularity: int) -> Segments:
 
 
 def chosen_segments(
-    segments: Segments, points: Sequence[Point], image_index: int, invert: bool
+    segments: Segments, points: Sequence[Point], against: Sequence[Point], image_index: int, invert: bool
 ) -> tuple[torch.Tensor, Segments]:
-    """The segments under the points, or all others: bool ``[K, H, W]``, and as segments of the batch."""
+    """The segments under points and none against, or all others: bool ``[K, H, W]``, and as segments."""
     labels = segments.labels_of(image_index)
-    chosen = segments_under(labels, points)
+    left_out = segments_under(labels, against)
+    chosen = [each for each in segments_under(labels, points) if each not in left_out]
     if invert:
         chosen = complement(chosen, segments.counts[image_index])
     indices = torch.tensor(chosen, dtype=labels.dtype, device=labels.device)
@@ -59,21 +60,9 @@ def found_objects(
     )
 
 
-def clicked(objects: Objects) -> Iterator[Point]:
-    """The points of all clicks."""
-    for prompts in objects.values():
-        for prompt in prompts:
-            if isinstance(prompt, Click):
-                yield prompt.point
-
-
-def count_outside(points: Sequence[Point], segments: Segments) -> int:
-    """How many points lie outside the image; the log says so too."""
-    _, outside = split_by_place(points, segments.image_size)
-    if outside:
-        logging.warning(
-            "DiffSeg Select Segments: %d of %d point(s) ignored, as they lie outside the image of %s "
-            "pixels, such as x %d, y %d.",
-            len(outside), len(points), segments.image_size, *outside[0],
-        )  # fmt: skip
-    return len(outside)
+def count_outside(prompts: Sequence[Prompt], segments: Segments, noun: str) -> int:
+    """How many prompts lie outside the image; the log says so too."""
+    count, told = told_outside(prompts, segments.image_size, noun)
+    if told:
+        warn(told)
+    return count

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 import comfy.model_management
 import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import find_objects, parse_objects, segment_nested
-from ..diffseg_core.prompting.prompts import without_words
+from ..diffseg_core.prompting.prompts import told_outside, without_words
 from .inputs import images_of_capture, refusal
 from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
@@ -73,6 +75,9 @@ class DiffSegObject(io.ComfyNode):
     def execute(cls, attention: CapturedAttention, image: torch.Tensor, prompts: str) -> io.NodeOutput:
         objects = without_words(parse_objects(prompts))
         images = images_of_capture(image, attention)
+        every = [prompt for each in objects.values() for prompt in each]
+        if told := told_outside(every, images.size)[1]:
+            logging.warning("DiffSeg Find Object: %s", told)
         nested = segment_nested(
             attention.maps,
             images,
@@ -81,5 +86,5 @@ class DiffSegObject(io.ComfyNode):
         )
         found, scores = find_objects(nested, images, objects)
         mask = found.union().to(comfy.model_management.intermediate_device())
-        every = [score for image_scores in scores for score in image_scores]
-        return io.NodeOutput(mask, found, sum(every) / max(len(every), 1))
+        all_scores = [score for image_scores in scores for score in image_scores]
+        return io.NodeOutput(mask, found, sum(all_scores) / max(len(all_scores), 1))

@@ -24,15 +24,17 @@ def united(first: Mapping[str, Sequence[Prompt]], second: Mapping[str, Sequence[
 
 def connected_objects(
     more_points: Any,
+    negative_points: Any,
     bounding_box: Any,
     scribble: torch.Tensor | None,
     segments: Segments,
     image_index: int,
 ) -> Objects:
-    """The prompts that come from other nodes: boxes first, then what is drawn, then points.
+    """The prompts that come from other nodes: boxes first, then what is drawn, then points for, then against.
 
     Args:
         more_points: as `parse_objects` takes them.
+        negative_points: the same, all of them against.
         bounding_box: ComfyUI's BOUNDING_BOX, one or a list: each is an object of its own. A list of lists has
             one for each image.
         scribble: a mask drawn over the first object.
@@ -48,9 +50,20 @@ def connected_objects(
     if scribble is not None:
         drawn = masks_for(segments, scribble)
         pixels = drawn[image_index if len(drawn) > 1 else 0] > 0.5
-        if pixels.any():
-            objects.setdefault(FIRST_OBJECT, []).append(Scribble(pixels.cpu().numpy()))
-    return united({name: tuple(prompts) for name, prompts in objects.items()}, parse_objects(more_points))
+        on_segments = pixels.cpu() & (segments.hierarchies[image_index].leaves.cpu() >= 0)
+        objects.setdefault(FIRST_OBJECT, []).append(Scribble(on_segments.numpy()))
+    drawn_first = {name: tuple(prompts) for name, prompts in objects.items()}
+    points = united(parse_objects(more_points), parse_objects(negative_points, against=True))
+    return united(drawn_first, points)
+
+
+def without_blanks(objects: Mapping[str, Sequence[Prompt]]) -> Objects:
+    """The prompts without scribbles of nothing, and without objects of such alone."""
+    drawn = {
+        name: tuple(each for each in prompts if not (isinstance(each, Scribble) and not each.pixels.any()))
+        for name, prompts in objects.items()
+    }
+    return {name: prompts for name, prompts in drawn.items() if prompts}
 
 
 def as_json(objects: Mapping[str, Sequence[Prompt]], finder: ObjectFinder) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from ..diffseg_core.output.poles import poles_of_inaccessibility
 from ..diffseg_core.prompting.object_finder import ObjectFinder
 from .shown_files import temporary_file
 
-VERSION = 2  # of what web/PROTOCOL.md says, as in web/picker/picker.mjs
+VERSION = 3  # of what web/PROTOCOL.md says, as in web/picker/picker.mjs
 SUBFOLDER = "diffseg"
 FACTS = "diffseg"  # keyword of the PNG's text chunk
 MAX_TABLE = 3000  # leaves whose tables are sent: two of this square, 36 MB

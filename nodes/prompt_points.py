@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-INPUTS = {"DiffSegSelect": ("points", "more_points"), "DiffSegObject": ("prompts",)}
+INPUTS = {"DiffSegSelect": ("points", "more_points", "negative_points"), "DiffSegObject": ("prompts",)}
 """By the type of the node."""
 
 

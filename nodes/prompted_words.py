@@ -7,7 +7,7 @@ from typing import Any
 
 from ..diffseg_core import InvalidSettingError, Segments
 from ..diffseg_core.naming.find_words import FoundWord, find_words_in
-from ..diffseg_core.naming.words import WordLine, parse_words
+from ..diffseg_core.naming.words import WordLine, parse_each
 from ..diffseg_core.prompting.prompts import Click, Prompt, Words
 from .choosing import warn
 from .comfy_conditioning import UNCONNECTED
@@ -23,9 +23,10 @@ def lines_of(objects: Iterable[Mapping[str, Sequence[Prompt]]]) -> dict[str, Wor
     """The words among prompts, each text once, as lines to look for.
 
     Raises:
-        InvalidSettingError: words that cannot be read, or that are not one line to look for.
+        InvalidSettingError: words that cannot be read, that are not one line to look for, or one of them in
+            two lines.
     """
-    return {text: _line(text) for prompts_of in objects for text in _texts(prompts_of)}
+    return parse_each(text for prompts_of in objects for text in _texts(prompts_of))
 
 
 def look_for(
@@ -92,15 +93,6 @@ def words_view(found: Found) -> list[dict[str, Any]]:
 
 def _texts(objects: Mapping[str, Sequence[Prompt]]) -> Iterator[str]:
     return (each.text for prompts in objects.values() for each in prompts if isinstance(each, Words))
-
-
-def _line(text: str) -> WordLine:
-    lines = parse_words(text)
-    if len(lines) != 1 or lines[0].is_distractor:
-        raise InvalidSettingError(
-            f"Expected the words of a prompt as one line to look for, such as 'cup, mug', got {text!r:.60}."
-        )
-    return lines[0]
 
 
 def _is_click(word: FoundWord) -> bool:

@@ -12,13 +12,14 @@ from ..diffseg_core import InvalidSettingError, Segments, parse_objects
 from ..diffseg_core.editing.points import Point, parse_points
 from ..diffseg_core.images import alpha_of, matching_images
 from ..diffseg_core.output.label_map import draw_label_map
+from ..diffseg_core.prompting.prompts import Click
 from ..diffseg_core.settings import GRANULARITY, INVERT, MODE, Mode
 from . import shown_files
-from .choosing import at_granularity, chosen_segments, clicked, count_outside, found_objects, warn
+from .choosing import at_granularity, chosen_segments, count_outside, found_objects, warn
 from .comfy_conditioning import UNCONNECTED
 from .inputs import checked_images, choice_input, image_index_input, number_input, refusal, switch_input
 from .object_finders import finder_of
-from .object_prompts import as_json, connected_objects, united
+from .object_prompts import as_json, connected_objects, united, without_blanks
 from .outputs import mask_batch
 from .picker_pictures import picker_pictures
 from .picker_view import VERSION
@@ -117,6 +118,13 @@ class DiffSegSelect(io.ComfyNode):
                 io.Clip.Input(
                     "clip", optional=True, tooltip="To find words: the CLIP of the model, which reads them."
                 ),
+                io.String.Input(
+                    "negative_points",
+                    optional=True,
+                    force_input=True,
+                    tooltip="Points against from another node, such as negative_coords of a points editor: "
+                    "the segments under them are left out. With mode object, prompts that all count against.",
+                ),
             ],
             outputs=[
                 io.Mask.Output(
@@ -146,12 +154,17 @@ class DiffSegSelect(io.ComfyNode):
 
     @classmethod
     def validate_inputs(
-        cls, points: Any = None, more_points: Any = None, mode: Mode | None = None
+        cls,
+        points: Any = None,
+        more_points: Any = None,
+        negative_points: Any = None,
+        mode: Mode | None = None,
     ) -> bool | str:
         """Refuse points and prompts that cannot be read before anything runs."""
         if mode == "object":
-            return refusal(lambda: lines_of((parse_objects(points), parse_objects(more_points))))
-        return refusal(lambda: (_read_points(points), _read_points(more_points)))
+            objects = (points, False), (more_points, False), (negative_points, True)
+            return refusal(lambda: lines_of([parse_objects(*each) for each in objects]))
+        return refusal(lambda: [_read_points(each) for each in (points, more_points, negative_points)])
 
     @classmethod
     def fingerprint_inputs(cls, **inputs: Any) -> int:
@@ -174,6 +187,7 @@ class DiffSegSelect(io.ComfyNode):
         attention: CapturedAttention | None = None,
         model: Any = None,
         clip: Any = UNCONNECTED,
+        negative_points: Any = None,
     ) -> io.NodeOutput:
         """Masks of what is chosen, and what the picker shows."""
         segments.labels_of(image_index)  # refused before anything is done
@@ -189,7 +203,9 @@ class DiffSegSelect(io.ComfyNode):
                     "Expected segments with a hierarchy to find objects in, got segments without one. "
                     "Connect DiffSeg Hierarchy in the place of DiffSeg Segment, or set mode to segments."
                 )
-            connected = connected_objects(more_points, bounding_box, scribble, segments, image_index)
+            connected = connected_objects(
+                more_points, negative_points, bounding_box, scribble, segments, image_index
+            )
             own = parse_objects(points)
             found = look_for(lines_of((connected, own)), segments, image_index, attention, model, clip)
             words = words_view(found)
@@ -197,16 +213,20 @@ class DiffSegSelect(io.ComfyNode):
             finder = finder_of(segments, image, seen, image_index)
             view["more_prompts"] = as_json(connected, finder)
             objects = united(connected, own)
-            view["outside"] = count_outside([*clicked(objects)], segments)
-            masks, chosen = found_objects(finder, objects, segments, image_index, invert)
+            every = [prompt for prompts in objects.values() for prompt in prompts]
+            view["outside"] = count_outside(every, segments, "prompt")
+            masks, chosen = found_objects(finder, without_blanks(objects), segments, image_index, invert)
         else:
             if bounding_box is not None or scribble is not None:
                 warn("bounding_box and scribble are ignored, as mode is segments. Set it to object.")
-            others = _read_points(more_points)
+            others, against = _read_points(more_points), _read_points(negative_points)
             view["more_points"] = [point._asdict() for point in others]
+            view["negative_points"] = [point._asdict() for point in against]
             named = [*_read_points(points), *others]
-            view["outside"] = count_outside(named, segments)
-            masks, chosen = chosen_segments(at_granularity(segments, granularity), named, image_index, invert)
+            view["outside"] = count_outside([Click(each) for each in (*named, *against)], segments, "point")
+            masks, chosen = chosen_segments(
+                at_granularity(segments, granularity), named, against, image_index, invert
+            )
 
         images = draw_label_map(segments) if seen is None else matching_images(seen, segments)
         device = comfy.model_management.intermediate_device()

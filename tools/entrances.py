@@ -133,7 +133,7 @@ VALUES = (
         "points",
         "editing.points.parse_points",
         "",
-        "DiffSegSelect.points DiffSegSelect.more_points",
+        "DiffSegSelect.points DiffSegSelect.more_points DiffSegSelect.negative_points",
         "",
         '"[{\\"x\\": 1}]" -> Expected every point',
         '"[{\\"x\\": 1e999, \\"y\\": 0}]" -> Expected every point',
@@ -143,7 +143,8 @@ VALUES = (
     _value(
         "prompts of objects",
         "prompting.prompts.parse_objects",
-        "parse_objects.value parse_prompts.value find_object.prompts find_objects.objects",
+        "parse_objects.value parse_objects.against parse_prompts.value find_object.prompts "
+        "find_objects.objects",
         "DiffSegObject.prompts",
         "--prompts",
         '"[{\\"box\\": [9, 9, 2, 2]}]" -> Expected a box of at least one pixel',
@@ -162,6 +163,7 @@ VALUES = (
         '"!" -> Expected words to look for',
         '"(cup:11)" -> Expected a weight above 0',
         '"(cup" -> Expected brackets',
+        "null -> Expected words as text",
         note="commas between classes in --words, where there is one line",
     ),
     _value(
@@ -290,9 +292,19 @@ RULES = (
         ("diffseg_core.output.ade20k.class_number",),
     ),
     Rule(
+        "text of people",
+        "marks without a width and wide spaces do not count; files in UTF-8, or UTF-16 with its mark",
+        ("diffseg_core.plain_text.plain_text", "diffseg_core.plain_text.read_plain_text"),
+    ),
+    Rule(
         "the same word twice",
-        "refused with both places",
+        "refused with both quoted, within a text and among prompts",
         ("diffseg_core.naming.words.parse_words",),
+    ),
+    Rule(
+        "outside the image",
+        "does nothing, and is counted and told: on the node, in the log, and at the end of a run",
+        ("diffseg_core.prompting.prompts.told_outside",),
     ),
     Rule(
         "values that are not finite",

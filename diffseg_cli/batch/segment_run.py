@@ -33,7 +33,7 @@ from diffseg_core.output.export import export_segments
 from .discovery import InputImage
 from .image_reading import read_image
 from .joint_files import forget_joint_files, write_joint_files
-from .prompt_files import read_prompts
+from .prompt_files import check_places, not_found, prompts_path, read_prompts
 from .run_manifest import describe_changes, read_image_names, read_run_manifest, write_run_manifest
 from .segmenter import Segmenter
 from .settings import CaptureSettings, ModelChoice, SegmentSettings, WordSearch, read_earlier
@@ -112,23 +112,27 @@ class SegmentWorker:
         """Segment one image and write its files.
 
         Returns:
-            which words were not found in it, if any.
+            which words were not found in it, or which prompts lie outside of it, if any.
 
         Raises:
             UnreadableImageError: there is no image that can be read.
             InvalidSettingError: an image whose shape, whose number of segments, or the length of whose name
-                is out of range.
+                is out of range, or whose prompts all lie outside of it.
             OSError: its files cannot be written.
         """
         image.check_names(self._out)
-        prompts = None if self._settings.prompts is None else read_prompts(self._settings.prompts, image.name)
+        folder = self._settings.prompts
+        prompts = None if folder is None else read_prompts(folder, image.name)
         pixels = as_images(read_image(image.path))
-        note = None
-        if self._settings.words is None:
-            segments = self._segmenter.segment(pixels, self._settings.segment, prompts)
-        else:
+        if self._settings.words is not None:
             found = self._segmenter.find_words(pixels, self._settings.segment, self._settings.words)
-            segments, note = found.segments, _not_found(found)
+            segments, notes = found.segments, [_words_not_found(found)]
+        elif folder is not None and prompts is not None:
+            outside = check_places(prompts, pixels.size, prompts_path(folder, image.name))
+            segments = self._segmenter.segment(pixels, self._settings.segment, prompts)
+            notes = [outside, not_found(prompts, segments)]
+        else:
+            segments, notes = self._segmenter.segment(pixels, self._settings.segment), []
         export_segments(
             segments,
             0,
@@ -138,13 +142,13 @@ class SegmentWorker:
             image_id=image.number,
             image_name=image.file_name,
         )
-        return note
+        return " ".join(filter(None, notes)) or None
 
 
-def _not_found(words: FoundWords) -> str | None:
-    """The words that are not in the first image, in one line."""
+def _words_not_found(words: FoundWords) -> str:
+    """The words that are not in the first image, in one line; an empty one where all are."""
     missing = [f"{word.name} (best {word.score:.2f})" for word in words.found[0] if not word.found]
-    return f"not found: {', '.join(missing)}" if missing else None
+    return f"not found: {', '.join(missing)}" if missing else ""
 
 
 def prepare_run(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.naming.words import SEPARATORS
+from diffseg_core.plain_text import read_plain_text
 
 from ..batch.settings import DEMO, MergeSettings, WordSearch, WordSettings
 from .options import add_number, as_options, only_given
@@ -86,7 +87,9 @@ def _in_lines(given: str) -> str:
         try:
             path = Path(given).expanduser()
             if path.is_file() or _is_one_entry(given):
-                return path.read_text(encoding="utf-8-sig")
+                return read_plain_text(path)
+        except InvalidSettingError:
+            raise
         except (OSError, ValueError, RuntimeError) as error:  # the last of an unknown home
             raise InvalidSettingError(
                 f"Expected words in the file {given}, which cannot be read: {error}."

@@ -11,6 +11,7 @@ import torch
 
 from ..errors import InvalidSettingError
 from ..grid import GridSize
+from ..plain_text import plain_text
 
 EXAMPLE = '[{"x": 120, "y": 80}]'
 
@@ -50,7 +51,7 @@ def parse_points(value: Any) -> tuple[Point, ...]:
 
 
 def read_json(text: str, what: str, example: str) -> Any:
-    """What JSON text stands for; None for empty text.
+    """What JSON text stands for, as `plain_text` has it; None for empty text.
 
     Args:
         text: typed by a person, or sent by a program.
@@ -59,6 +60,7 @@ def read_json(text: str, what: str, example: str) -> Any:
     Raises:
         InvalidSettingError: text that is not JSON.
     """
+    text = plain_text(text)
     if not text.strip():
         return None
     try:

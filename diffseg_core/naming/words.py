@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from .. import checks
 from ..attention.text import TextAttention
 from ..errors import InvalidSettingError
 
@@ -118,7 +119,7 @@ def parse_words(text: str) -> tuple[WordLine, ...]:
     So "cup, table, sky" on one line is one class of three names, and not three classes. ``(cup:1.3)`` gives a
     word a weight, ``(cup)`` one of 1.1, as everywhere in ComfyUI; ``\(`` and ``\)`` are brackets. Empty lines
     and synonyms are left out, and a synonym that its line has already. Chinese commas and exclamation marks
-    serve too.
+    serve too, and text counts as `plain_text` has it.
 
     Raises:
         InvalidSettingError: no line that is looked for, a word in two lines, more than 200 lines, a bracket
@@ -129,36 +130,82 @@ def parse_words(text: str) -> tuple[WordLine, ...]:
         >>> [line.name for line in parse_words("cup, mug\ntable\n!hand")]
         ['cup', 'table', 'hand']
     """
-    lines: list[WordLine] = []
-    line_of: dict[str, int] = {}  # by the word, in small letters, as text encoders read it
-    for number, line in enumerate(text.splitlines(), start=1):
-        entries = line.strip()
-        is_distractor = entries[:1] in MARKS
-        synonyms: list[Word] = []
-        for entry in re.split(SEPARATORS, entries[1:] if is_distractor else entries):
-            if not entry.strip():
-                continue
-            word = _read_word(entry.strip(), number)
-            other = line_of.setdefault(word.text.casefold(), number)
-            if other != number:
-                raise InvalidSettingError(
-                    f"Expected every word in one line, got {word.text!r} in lines {other} and {number}. "
-                    "Delete one of them."
-                )
-            if word.text.casefold() not in (known.text.casefold() for known in synonyms):
-                synonyms.append(word)
-        if synonyms:
-            lines.append(WordLine(tuple(synonyms), is_distractor))
-    if len(lines) > MOST_LINES:
-        raise InvalidSettingError(
-            f"Expected at most {MOST_LINES} lines of words, got {len(lines)}. Look for them in several goes."
-        )
-    if all(line.is_distractor for line in lines):
+    read = (
+        _read_line(line, number)
+        for number, line in enumerate(checks.text(text, "words").splitlines(), start=1)
+    )
+    lines = {str(number): line for number, line in enumerate(read, start=1) if line.synonyms}
+    _check_together(lines, "lines ")
+    if all(line.is_distractor for line in lines.values()):
         got = "only lines with !, which are never chosen" if lines else "none"
         raise InvalidSettingError(
             f"Expected words to look for, got {got}. Write one class a line, for example {EXAMPLE!r}."
         )
-    return tuple(lines)
+    return tuple(lines.values())
+
+
+def parse_each(texts: Iterable[str]) -> dict[str, WordLine]:
+    """Read words of which each text is a line to look for, as prompts have them.
+
+    Returns:
+        the line of each text; the same one for texts of the same words.
+
+    Raises:
+        InvalidSettingError: a text that `parse_words` refuses, or that is not one line to look for; a word
+            in two texts of different words, or more than 200 of them; the message quotes it.
+    """
+    by_words: dict[frozenset[Word], WordLine] = {}
+    first: dict[WordLine, str] = {}
+    lines: dict[str, WordLine] = {}
+    for text in dict.fromkeys(texts):
+        found = parse_words(text)
+        if len(found) != 1:
+            raise InvalidSettingError(
+                "Expected the words of a prompt as one line to look for, such as 'cup, mug', got "
+                f"{text!r:.60}."
+            )
+        same = frozenset(Word(word.text.casefold(), word.weight) for word in found[0].synonyms)
+        lines[text] = by_words.setdefault(same, found[0])
+        first.setdefault(lines[text], text)
+    _check_together({repr(text): line for line, text in first.items()}, "")
+    return lines
+
+
+def _check_together(lines: Mapping[str, WordLine], noun: str) -> None:
+    """Refuse lines that cannot be looked for together.
+
+    Args:
+        lines: by where they stand.
+        noun: of such places, before two of them.
+
+    Raises:
+        InvalidSettingError: a word in two lines, or more than 200 lines.
+    """
+    place_of: dict[str, str] = {}  # by the word, in small letters, as text encoders read it
+    for place, line in lines.items():
+        for word in line.synonyms:
+            other = place_of.setdefault(word.text.casefold(), place)
+            if other != place:
+                raise InvalidSettingError(
+                    f"Expected every word in one line, got {word.text!r} in {noun}{other} and {place}. "
+                    "Delete one of them."
+                )
+    if len(lines) > MOST_LINES:
+        raise InvalidSettingError(
+            f"Expected at most {MOST_LINES} lines of words, got {len(lines)}. Look for them in several goes."
+        )
+
+
+def _read_line(text: str, number: int) -> WordLine:
+    """One line; without synonyms where there are none."""
+    entries = text.strip()
+    is_distractor = entries[:1] in MARKS
+    synonyms: dict[str, Word] = {}
+    for entry in re.split(SEPARATORS, entries[1:] if is_distractor else entries):
+        if entry.strip():
+            word = _read_word(entry.strip(), number)
+            synonyms.setdefault(word.text.casefold(), word)
+    return WordLine(tuple(synonyms.values()), is_distractor)
 
 
 def _read_word(entry: str, number: int) -> Word:

@@ -11,7 +11,7 @@ from ..errors import InvalidSettingError
 from ..images import matching_images
 from ..segments import Segments
 from .object_finder import ObjectFinder
-from .prompts import FIRST_OBJECT, Prompt, names_of
+from .prompts import FIRST_OBJECT, Prompt, names_of, parse_objects, parse_prompts
 
 if TYPE_CHECKING:
     from ..images import ImageLike
@@ -25,7 +25,7 @@ def find_object(
     Args:
         segments: with a hierarchy, as `segment_nested` gives them; at which cut does not matter.
         images: of the segments, as `as_images` takes them; alpha is left out.
-        prompts: in the order in which they were given; see `parse_prompts`.
+        prompts: in the order in which they were given, as `parse_prompts` takes them or gave them.
 
     Returns:
         segments of one each, the object, or of none where the prompts mean nothing; and how well each object
@@ -46,15 +46,17 @@ def find_objects(
     Args:
         segments: with a hierarchy, as `segment_nested` gives them; at which cut does not matter.
         images: of the segments, as `as_images` takes them; alpha is left out.
-        objects: the prompts of each by its name; see `parse_objects`.
+        objects: the prompts of each by its name, as `parse_objects` takes them or gave them.
 
     Returns:
         segments with these names, one for each object that is found: see `Segments.of_masks`; and for each
         image how well each object is set off from what is around it, 0..1.
 
     Raises:
-        InvalidSettingError: segments without a hierarchy, or images that do not fit.
+        InvalidSettingError: segments without a hierarchy, images that do not fit, or what is no prompt.
     """
+    by_name = objects if isinstance(objects, Mapping) else parse_objects(objects)
+    wanted = {name: parse_prompts(prompts) for name, prompts in by_name.items()}
     if not segments.hierarchies:
         raise InvalidSettingError(
             "Expected segments with a hierarchy, to find objects in them, got segments without one. Take "
@@ -63,8 +65,8 @@ def find_objects(
     masks, scores = [], []
     for tree, image in zip(segments.hierarchies, matching_images(images, segments), strict=True):
         finder = ObjectFinder(tree, image)
-        found = [finder.find(prompts) for prompts in objects.values()]
+        found = [finder.find(prompts) for prompts in wanted.values()]
         scores.append(tuple(each.score for each in found))
         own = [torch.from_numpy(each.mask).to(segments.labels.device) for each in found]
         masks.append(torch.stack(own) if own else segments.labels.new_zeros(0, *segments.image_size).bool())
-    return Segments.of_masks(masks, [names_of(objects)] * len(masks)), tuple(scores)
+    return Segments.of_masks(masks, [names_of(wanted)] * len(masks)), tuple(scores)

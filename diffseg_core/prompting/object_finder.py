@@ -3,8 +3,9 @@
 The first click takes a part of the tree, a first stroke what the Markov maps say. From the second prompt on a
 walker with memory decides: leaves under prompts are fixed, every other one is tied to what it was and to what
 the Markov maps say of it, and conductances between neighbours carry the rest (random walker: Grady, 2006). A
-box fixes what lies outside of it, and ties what lies inside by likeness to the outside and to the box's
-middle; of the masks that the potentials give, the one that fills the box best is taken.
+box says how far the object goes: it takes away and fixes what lies outside of it, but for leaves that prompts
+for the object fixed before, and ties what lies inside by likeness to the outside and to the box's middle; of
+the masks that the potentials give, the one that fills the box best is added to what was there inside.
 
 The picker in the browser does the same, in `web/picker/prompting/`; both give the same pixels.
 """
@@ -23,7 +24,7 @@ from ..hierarchy import Hierarchy
 from .leaf_graph import LeafGraph
 from .markov_maps import MarkovMaps
 from .network import potentials
-from .prompts import Box, Click, Placed, Prompt, Scribble, Stroke, inside
+from .prompts import Box, Click, Placed, Prompt, Scribble, Stroke, split_by_place
 from .seeds import Seeds
 from .shapes import box_iou, line_pixels
 from .shown_pixels import Colours, ShownPixels
@@ -89,14 +90,14 @@ class ObjectFinder:
         """
         label = np.zeros(len(self.graph.areas))
         seeds = Seeds(len(label))
-        placed = inside(prompts, self._shown.size) if len(label) else []
+        placed = split_by_place(prompts, self._shown.size)[0] if len(label) else []
         for prompt in placed:
             if isinstance(prompt, Box):
                 label = self._box(prompt, label, seeds)
             elif isinstance(prompt, Click):
                 label = self._click(prompt, label, seeds)
-            else:
-                seeds.add(self.leaves_under(prompt), prompt.positive)
+            elif (fixed := self.leaves_under(prompt)).size:
+                seeds.add(fixed, prompt.positive)
                 label = self._walk(label, seeds, prompt.positive)
         return FoundObject(self._painted(label > 0.5, placed, seeds.divided), self._score(label > 0.5))
 
@@ -120,18 +121,32 @@ class ObjectFinder:
         return np.flatnonzero(enough & (counts > 0))
 
     def _click(self, click: Click, label: Numbers, seeds: Seeds) -> Numbers:
-        leaf = self._shown.leaf(click.point)
+        leaf = self._leaf(click)
         if leaf < 0:
             return label
         blocked = seeds.of(not click.positive).copy()
         seeds.add([leaf], click.positive, is_click=True)
-        if click.size == 0 and label.any():
-            return self._walk(label, seeds, click.positive)
-        if click.size == 0 and not click.positive:
+        if label.any():
+            changed = self._walk(label, seeds, click.positive)
+        elif click.positive:
+            changed = np.zeros_like(label)
+            changed[self._nodes.leaves(self._nodes.part(leaf, blocked))] = 1.0
+            changed = seeds.applied_to(changed)
+        else:
             return label  # there is nothing yet that it could be taken from
-        changed = label.copy()
-        changed[self._nodes.leaves(self._nodes.part(leaf, blocked, click.size))] = float(click.positive)
-        return seeds.applied_to(changed)
+        if click.size:
+            # What the click takes: for the object, what it adds; against it, what it adds to the ground.
+            sides = (label, changed) if click.positive else (1.0 - label, 1.0 - changed)
+            before, after = (side > 0.5 for side in sides)
+            taken = self._nodes.resized(leaf, before, after, seeds.free, seeds.beyond, click.size)
+            if click.positive:
+                seeds.release(taken)
+            changed = seeds.applied_to((taken == click.positive).astype(np.float64))
+        return changed
+
+    def _leaf(self, click: Click) -> int:
+        """The leaf under a click, -1 for none."""
+        return int(self._leaves[click.point.y, click.point.x])
 
     def _walk(self, label: Numbers, seeds: Seeds, positive: bool) -> Numbers:
         """The walker's decision, 1 for the object: nothing less after a prompt for it, nothing more against.
@@ -153,6 +168,8 @@ class ObjectFinder:
         (x1, y1), (x2, y2) = (self._shown.cell(point) for point in (box.first_pixel, box.last_pixel))
         x2, y2 = x2 + 1, y2 + 1
         share = self._shown.shares(x1, y1, x2, y2)
+        if not share.any():
+            return label  # there is nothing in it
         if not box.positive:
             seeds.add(np.flatnonzero(share >= IN_BOX), False)
             return seeds.applied_to(label)
@@ -167,21 +184,22 @@ class ObjectFinder:
             _likeness(graph.distances, some) for some in (cores, np.flatnonzero(outside))
         )
         likely = like_outside / np.maximum(like_core + like_outside, 1e-9)
-        seeds.add(np.flatnonzero(outside), False)
+        seeds.bound(outside)
         strength = LIKENESS * graph.typical_degree
         for_it, against = strength * likely**2, strength * (1.0 - likely) ** 2
         found = potentials(graph.borders, graph.conductances, for_it + against, for_it, seeds.values)
         drawn = np.array([x1, y1, x2, y2])
-        return seeds.applied_to(self._filling(drawn, found, ~outside).astype(np.float64))
+        filling = self._filling(drawn, found, ~outside)
+        return seeds.applied_to(np.where(outside, 0.0, np.maximum(label, filling)))
 
     def _filling(self, drawn: Integers, found: Numbers, within: Bitmap) -> Bitmap:
-        """Leaves above a threshold, near a half at best, whose bounding box is most like the one drawn.
+        """Leaves within, above a threshold near a half, whose bounding box is most like the one drawn.
 
         Where no leaf is above any, all that lie within.
         """
         best, chosen = -np.inf, within
         for threshold in THRESHOLDS:
-            above = found > threshold
+            above = within & (found > threshold)
             if above.any():
                 own = self._extents[above]
                 own = np.concatenate((own[:, :2].min(0), own[:, 2:].max(0)))
@@ -203,24 +221,27 @@ class ObjectFinder:
         ])  # fmt: skip
 
     def _painted(self, chosen: Bitmap, prompts: Sequence[Placed], divided: Bitmap) -> Bitmap:
-        """Leaves to pixels; those to be divided go to the clicks that are nearest in place and colour."""
+        """Leaves to pixels; those to be divided go to the clicks that are nearest in place and colour.
+
+        Of clicks that are as near as one another, the last one counts.
+        """
         mask: Bitmap = np.append(chosen, False)[self._leaves]  # no leaf is −1
         by_leaf: dict[int, list[Click]] = {}
         for prompt in prompts:
             if isinstance(prompt, Click):
-                by_leaf.setdefault(self._shown.leaf(prompt.point), []).append(prompt)
+                by_leaf.setdefault(self._leaf(prompt), []).append(prompt)
         for leaf, clicks in by_leaf.items():
             if leaf >= 0 and divided[leaf]:
                 rows, columns = np.nonzero(self._leaves == leaf)
                 own = self.colours.at(rows, columns)
                 distances = []
-                for click in clicks:
+                for click in reversed(clicks):
                     x, y = click.point
                     colour = np.square(own - self.colours.at(y, x)).sum(1)
                     place = (rows - y) ** 2 + (columns - x) ** 2
                     distances.append(place / self.graph.areas[leaf] + colour / COLOUR_REACH)
                 nearest = np.argmin(distances, axis=0)
-                mask[rows, columns] = np.array([click.positive for click in clicks])[nearest]
+                mask[rows, columns] = np.array([click.positive for click in reversed(clicks)])[nearest]
         return mask
 
     def _score(self, chosen: Bitmap) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ..editing.points import Point, pixel_of, read_json, read_point
 from ..errors import InvalidSettingError
 from ..grid import GridSize
+from ..plain_text import plain_text
 
 EXAMPLE = '[{"x": 120, "y": 80}, {"x": 40, "y": 30, "label": 0}, {"box": [10, 20, 200, 150]}]'
 
@@ -109,7 +110,8 @@ def parse_prompts(value: Any) -> tuple[Prompt, ...]:
     reads them, so what ComfyUI's SAM3 node and KJNodes write is a list of clicks.
 
     Args:
-        value: JSON text, or what it stands for: a list of mappings. Empty text, ``null`` and None are none.
+        value: JSON text, or what it stands for: a list of mappings, or of prompts that are read already.
+            Empty text, ``null`` and None are none.
 
     Raises:
         InvalidSettingError: broken JSON, or an entry that is no prompt; the message quotes it.
@@ -117,11 +119,12 @@ def parse_prompts(value: Any) -> tuple[Prompt, ...]:
     return tuple(_prompt(entry, number) for number, entry in enumerate(_entries(value)))
 
 
-def parse_objects(value: Any) -> dict[str, tuple[Prompt, ...]]:
+def parse_objects(value: Any, against: bool = False) -> dict[str, tuple[Prompt, ...]]:
     """Read the prompts of several objects: as `parse_prompts`, each with the name of its ``object``.
 
     Args:
         value: as of `parse_prompts`; prompts without a name are those of "Object 1".
+        against: with True all of them are against their object, whatever their labels say.
 
     Returns:
         the prompts of each object by its name, in the order in which objects are first named.
@@ -135,13 +138,13 @@ def parse_objects(value: Any) -> dict[str, tuple[Prompt, ...]]:
     """
     objects: dict[str, list[Prompt]] = {}
     for number, entry in enumerate(_entries(value)):
-        prompt = _prompt(entry, number)
+        prompt = _prompt({**entry, "label": 0} if against and isinstance(entry, Mapping) else entry, number)
         name = entry.get("object", "")
         if not isinstance(name, str):
             raise InvalidSettingError(
                 f"Expected the name of an object as text in prompt {number}, got {name!r:.40}."
             )
-        objects.setdefault(name.strip() or FIRST_OBJECT, []).append(prompt)
+        objects.setdefault(plain_text(name).strip() or FIRST_OBJECT, []).append(prompt)
     return {name: tuple(prompts) for name, prompts in objects.items()}
 
 
@@ -179,33 +182,68 @@ def _entries(value: Any) -> Sequence[Any]:
     return value
 
 
-def inside(prompts: Sequence[Prompt], size: GridSize) -> list[Placed]:
-    """The prompts as far as they lie in an image; those that lie outside of it are left out.
+def split_by_place(prompts: Iterable[Prompt], size: GridSize) -> tuple[list[Placed], list[Placed]]:
+    """The prompts as far as they lie in an image, and those that lie outside of it or nowhere.
 
     Raises:
         InvalidSettingError: words among them, which lie nowhere.
     """
-    found: list[Placed] = []
+    inside: list[Placed] = []
+    outside: list[Placed] = []
     for prompt in prompts:
-        if isinstance(prompt, Click):
-            if prompt.point.lies_in(size):
-                found.append(prompt)
-        elif isinstance(prompt, Box):
-            x1, x2 = (min(max(x, 0), size.width) for x in (prompt.x1, prompt.x2))
-            y1, y2 = (min(max(y, 0), size.height) for y in (prompt.y1, prompt.y2))
-            if x1 < x2 and y1 < y2:
-                found.append(Box(x1, y1, x2, y2, prompt.positive))
-        elif isinstance(prompt, Scribble):
-            if prompt.pixels.any():
-                found.append(prompt)
-        elif isinstance(prompt, Words):
+        if isinstance(prompt, Words):
             raise _no_place(prompt)
-        elif any(point.lies_in(size) for point in prompt.points):
-            found.append(prompt)
-    return found
+        within = _within(prompt, size)
+        if within is None:
+            outside.append(prompt)
+        else:
+            inside.append(within)
+    return inside, outside
+
+
+def told_outside(prompts: Sequence[Prompt], size: GridSize, noun: str = "prompt") -> tuple[int, str]:
+    """How many of some prompts lie outside an image, and a sentence on them; an empty one where none does.
+
+    Args:
+        prompts: without words.
+        size: of the image.
+        noun: what they are to the reader.
+    """
+    _, outside = split_by_place(prompts, size)
+    if not outside:
+        return 0, ""
+    return len(outside), (
+        f"{len(outside)} of {len(prompts)} {noun}(s) ignored, as they lie outside the image of {size} "
+        f"pixels, such as {_described(outside[0])}."
+    )
+
+
+def _within(prompt: Placed, size: GridSize) -> Placed | None:
+    """What of a prompt lies in an image; None for nothing."""
+    if isinstance(prompt, Click):
+        return prompt if prompt.point.lies_in(size) else None
+    if isinstance(prompt, Box):
+        x1, x2 = (min(max(x, 0), size.width) for x in (prompt.x1, prompt.x2))
+        y1, y2 = (min(max(y, 0), size.height) for y in (prompt.y1, prompt.y2))
+        return Box(x1, y1, x2, y2, prompt.positive) if x1 < x2 and y1 < y2 else None
+    if isinstance(prompt, Scribble):
+        return prompt if prompt.pixels.any() else None
+    return prompt if any(point.lies_in(size) for point in prompt.points) else None
+
+
+def _described(prompt: Placed) -> str:
+    if isinstance(prompt, Click):
+        return f"x {prompt.point.x}, y {prompt.point.y}"
+    if isinstance(prompt, Box):
+        return f"the box {[prompt.x1, prompt.y1, prompt.x2, prompt.y2]}"
+    if isinstance(prompt, Scribble):
+        return "a scribble without a pixel"
+    return f"the stroke from x {prompt.points[0].x}, y {prompt.points[0].y}"
 
 
 def _prompt(entry: Any, number: int) -> Prompt:
+    if isinstance(entry, Click | Box | Stroke | Scribble | Words):
+        return entry
     if not isinstance(entry, Mapping):
         raise _refused(entry, number)
     label = entry.get("label", 1)
@@ -228,14 +266,15 @@ def _prompt(entry: Any, number: int) -> Prompt:
 
 
 def _words(text: Any, number: int, positive: bool) -> Words:
-    if not isinstance(text, str) or not text.strip():
+    seen = plain_text(text).strip() if isinstance(text, str) else ""
+    if not seen:
         raise InvalidSettingError(f"Expected words as text in prompt {number}, got {text!r:.60}.")
     if not positive:
         raise InvalidSettingError(
             f"Expected a label of 1 for the words {text!r:.60} in prompt {number}, got 0: words are for an "
             "object."
         )
-    return Words(text.strip())
+    return Words(seen)
 
 
 def _box(corners: Any, number: int, positive: bool) -> Box:

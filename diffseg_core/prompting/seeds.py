@@ -20,6 +20,7 @@ class Seeds:
         self._positive = np.zeros(count, dtype=bool)
         self._negative = np.zeros(count, dtype=bool)
         self._clicked = np.zeros(count, dtype=bool)
+        self._beyond = np.zeros(count, dtype=bool)
 
     def add(self, leaves: npt.NDArray[np.int64] | list[int], positive: bool, is_click: bool = False) -> None:
         """Fix some leaves, for the object or against it."""
@@ -29,6 +30,24 @@ class Seeds:
         own[leaves] = True
         other[leaves] &= self._clicked[leaves] & is_click
         self._clicked[leaves] = is_click
+        self._beyond[leaves] = False
+
+    def bound(self, outside: Bitmap) -> None:
+        """Fix what lies outside a box around the object against it, but for what is fixed for the object."""
+        leaves = np.flatnonzero(outside & ~self._positive)
+        self.add(leaves, False)
+        self._beyond[leaves] = True
+
+    def release(self, leaves: Bitmap) -> None:
+        """Fix leaves no longer that lie outside a box."""
+        released = leaves & self._beyond
+        self._negative &= ~released
+        self._beyond &= ~released
+
+    @property
+    def beyond(self) -> Bitmap:
+        """Leaves that are against the object for lying outside a box alone: bool ``[S]``."""
+        return self._beyond
 
     @property
     def divided(self) -> Bitmap:
@@ -38,6 +57,12 @@ class Seeds:
     def of(self, positive: bool) -> Bitmap:
         """The leaves for the object, or those against it: bool ``[S]``."""
         return self._positive if positive else self._negative
+
+    @property
+    def free(self) -> Bitmap:
+        """The leaves that nothing fixes: bool ``[S]``."""
+        free: Bitmap = ~(self._positive | self._negative)
+        return free
 
     @property
     def leaves(self) -> tuple[list[int], list[int]]:

@@ -52,11 +52,6 @@ class ShownPixels:
         (height, width), (rows, columns) = self.size, self.leaves.shape
         return _cell(point.x, width, columns), _cell(point.y, height, rows)
 
-    def leaf(self, point: Point) -> int:
-        """The leaf under a pixel of the image, −1 for none."""
-        column, row = self.cell(point)
-        return int(self.leaves[row, column])
-
     def shares(self, x1: int, y1: int, x2: int, y2: int) -> npt.NDArray[np.float64]:
         """How much of each leaf a box of cells covers, 0..1; ``x2`` and ``y2`` are exclusive."""
         found: npt.NDArray[np.float64] = self._counted(

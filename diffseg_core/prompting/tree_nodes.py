@@ -12,6 +12,7 @@ from ..hierarchy import Hierarchy
 
 Integers = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
+Bitmap = npt.NDArray[np.bool_]
 
 LARGEST = 0.35  # share of the image up to which a click takes a node by itself
 
@@ -79,7 +80,7 @@ class TreeNodes:
             found.append(int(self.parents[found[-1]]))
         return found
 
-    def part(self, leaf: int, blocked: npt.NDArray[np.bool_], steps: int = 0) -> int:
+    def part(self, leaf: int, blocked: Bitmap) -> int:
         """The node that a click on a leaf means: of those above it the most persistent large one.
 
         Persistence (how much further the next join is) times area, among nodes of at most `LARGEST` of the
@@ -88,11 +89,41 @@ class TreeNodes:
         Args:
             leaf: which was clicked.
             blocked: bool ``[S]``, leaves that it must not take.
-            steps: how many nodes further up, or down if negative; as far as there are.
         """
         above = self.upwards(leaf)
         free = [node for node in above[:-1] if not blocked[self.leaves(node)].any()] or [leaf]
         small = [node for node in free if self.areas[node] <= LARGEST * self.total] or [leaf]
         worth = [(self.heights[self.parents[node]] - self.heights[node]) * self.areas[node] for node in small]
-        place = above.index(small[int(np.argmax(worth))]) + steps
-        return above[min(max(place, 0), len(above) - 1)]
+        return small[int(np.argmax(worth))]
+
+    def resized(
+        self, leaf: int, before: Bitmap, after: Bitmap, free: Bitmap, beyond: Bitmap, steps: int
+    ) -> Bitmap:
+        """What a click takes in another size: each step is a node above it that takes more, or less.
+
+        Steps up add to what the click takes by itself the next larger node with something that is not taken
+        yet; steps down leave of what it added what lies in the next smaller node with less of it.
+
+        Args:
+            leaf: which was clicked.
+            before: bool ``[S]``, what is taken without the click.
+            after: bool ``[S]``, what is taken with it; all of `before` is in it.
+            free: bool ``[S]``, leaves that it may add or leave out; the others stay as they are after it.
+            beyond: bool ``[S]``, further leaves that it may add, once there are no others.
+            steps: up (larger) or down (smaller), as far as there are.
+        """
+        changing = (free | beyond) & (~after if steps > 0 else after & ~before)
+        nearness = self._nearness(leaf) + len(free) * beyond
+        reached = np.unique(nearness[changing])
+        if not reached.size:
+            return after
+        if steps > 0:
+            return after | changing & (nearness <= reached[min(steps, reached.size) - 1])
+        return after & ~(changing & (nearness >= reached[max(reached.size + steps, 0)]))
+
+    def _nearness(self, leaf: int) -> Integers:
+        """Which of the nodes above a leaf is the first to hold each leaf: int64 ``[S]``, 0 of itself."""
+        found = np.zeros(len(self.order), dtype=np.int64)
+        for place, node in reversed(list(enumerate(self.upwards(leaf)))):
+            found[self.leaves(node)] = place
+        return found

@@ -57,3 +57,10 @@ def test_prompts_come_through_the_api_as_a_list(pack):
     request = {"prompt": {"7": {"class_type": "DiffSegObject", "inputs": {"prompts": prompts}}}}
     changed = pack.nodes.prompt_points.with_points_as_text(request)
     assert json.loads(changed["prompt"]["7"]["inputs"]["prompts"]) == prompts
+
+
+def test_prompts_outside_the_image_are_told(pack, captured, caplog):
+    mask, *_ = find(pack, captured, [{"x": 20, "y": 30}, {"box": [128, 0, 150, 9], "label": 0}])
+    assert mask.any()
+    assert "DiffSeg Find Object: 1 of 2 prompt(s) ignored" in caplog.text
+    assert "such as the box [128, 0, 150, 9]" in caplog.text

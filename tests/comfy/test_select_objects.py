@@ -188,10 +188,73 @@ def test_without_an_image_attention_alone_finds_objects(select):
     assert thing(select([ON_BALL], image=None).args[0][0]) == "ball"
 
 
-def test_clicks_outside_the_image_are_counted(select, caplog):
-    found = select([ON_BALL, {"x": 900, "y": 3}, {"box": [0, 0, 5000, 5000], "label": 0}])
-    assert found.ui["diffseg_view"][0]["outside"] == 1
-    assert "1 of 2 point(s) ignored" in caplog.text
+def test_prompts_of_every_kind_outside_the_image_are_counted_and_told(select, caplog):
+    beyond = {"x": 900, "y": 3, "label": 0}, {"box": [70, 0, 90, 9]}, {"stroke": [[-5, 3]], "label": 0}
+    prompts = [ON_BALL, *beyond, {"box": [40, 0, 5000, 9], "label": 0}]
+    box = {"x": 500, "y": 6, "width": 24, "height": 24}
+    for inputs, count in (
+        ({}, 3),
+        ({"bounding_box": box}, 4),
+        ({"scribble": torch.zeros(1, 64, 64)}, 4),
+        ({"negative_points": '[{"x": -1, "y": 6}]'}, 4),
+        ({"more_points": '[{"x": 64, "y": 6, "object": "b"}]', "bounding_box": [box, box]}, 6),
+    ):
+        caplog.clear()
+        found = select(prompts, **inputs)
+        assert found.ui["diffseg_view"][0]["outside"] == count
+        assert f"{count} of {5 + count - 3} prompt(s) ignored" in caplog.text
+        assert thing(found.args[0][0]) == "ball"
+    caplog.clear()
+    assert select([ON_BALL]).ui["diffseg_view"][0]["outside"] == 0
+    assert "ignored" not in caplog.text
+
+
+def test_a_scribble_of_nothing_is_no_object_and_the_picker_counts_it(select):
+    found = select([{**ON_BALL, "object": "ball"}], scribble=torch.zeros(1, 64, 64))
+    assert len(found.args[1]) == 1
+    assert found.ui["diffseg_view"][0]["more_prompts"] == [
+        {"leaves": [], "label": 1, "object": "Object 1"},
+    ]
+
+
+def test_points_against_of_another_node_count_against(select):
+    coordinates = json.dumps([{"x": 46, "y": 46}])  # as points editors write them, without labels
+    everything = {"box": [0, 0, SIDE, SIDE]}
+    with_label = select([{"x": 46, "y": 46, "label": 0}, everything])
+    found = select([everything], negative_points=coordinates)
+    assert torch.equal(found.args[0], with_label.args[0])
+    assert found.ui["diffseg_view"][0]["more_prompts"] == [
+        {"x": 46, "y": 46, "size": 0, "label": 0, "object": "Object 1"}
+    ]
+    both = select(more_points=json.dumps([ON_BALL, ON_BOX]), negative_points=coordinates)
+    assert "box" not in thing(both.args[0][0])
+
+
+def test_points_against_take_their_segments_out_of_what_points_choose(select, nested):
+    points = [{"x": 2, "y": 2}, ON_BALL, ON_BOX]
+    against = json.dumps([{"x": 45, "y": 40}, {"x": 700, "y": 1}])
+    chosen = select(points, mode="segments", negative_points=against)
+    assert torch.equal(chosen.args[0], select(points[:2], mode="segments").args[0])
+    rest = select(points, invert=True, mode="segments", negative_points=against)
+    assert torch.equal(rest.args[0], 1 - chosen.args[0])
+    (view,) = chosen.ui["diffseg_view"]
+    assert view["negative_points"] == json.loads(against)
+    assert (view["more_points"], view["outside"]) == ([], 1)
+
+
+def test_points_against_are_refused_before_anything_runs_too(pack):
+    validate = pack.nodes.select.DiffSegSelect.validate_inputs
+    for text, mode, said in (
+        ("[{", None, "not JSON"),
+        ('[{"box": [1, 2, 3, 4]}]', "segments", "are for the mode object"),
+        ('[{"box": [1, 2, 3, 4]}]', "object", None),
+        ('[{"words": "cup"}]', "object", "words are for an object"),
+    ):
+        answer = validate(points="[]", negative_points=text, mode=mode)
+        assert answer is True if said is None else said in answer
+    sent = {"class_type": "DiffSegSelect", "inputs": {"negative_points": [{"x": 1, "y": 2}], "points": "[]"}}
+    changed = pack.nodes.prompt_points.with_points_as_text({"prompt": {"1": sent}})
+    assert changed["prompt"]["1"]["inputs"]["negative_points"] == '[{"x": 1, "y": 2}]'
 
 
 def test_segments_of_filter_segments_are_searched_too(pack, nested, image):

@@ -126,9 +126,24 @@ def test_words_that_are_looked_for_together_compete(select, looked_for):
     assert words[0]["score"] != round(looked_for(FOUND)[0][0].score, 4)
 
 
-def test_two_texts_that_begin_with_one_word_are_two(select):
-    words = told(select([{"words": "tree"}, {"words": "tree, bush", "object": "b"}]))
-    assert [each["text"] for each in words] == ["tree", "tree, bush"]
+def test_one_word_in_two_spellings_is_looked_for_once(select, looked_for):
+    (alone,) = looked_for(FOUND)[0]
+    words = told(select([{"words": FOUND}, {"words": f"{FOUND.title()} ", "object": "b"}]))
+    assert [each["text"] for each in words] == [FOUND, FOUND.title()]
+    assert {each["score"] for each in words} == {round(alone.score, 4)}
+    assert all(each["found"] for each in words)
+
+
+def test_a_word_of_two_prompts_is_refused_with_both_wherever_they_come_from(pack, select):
+    one, other = [{"words": "tree"}], [{"words": "Tree, bush", "object": "b"}]
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="in 'tree' and 'Tree, bush'"):
+        select([*one, *other])
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="in 'Tree, bush' and 'tree'"):
+        select(one, more_points=json.dumps(other))
+    node = pack.nodes.select.DiffSegSelect
+    answer = node.validate_inputs(points=json.dumps(one), more_points=json.dumps(other), mode="object")
+    assert "'tree'" in answer
+    assert "'Tree, bush'" in answer
 
 
 def test_of_too_many_segments_to_show_only_their_number_is_told(pack, select, monkeypatch):
@@ -175,7 +190,7 @@ def test_attention_of_other_images_is_refused(pack, select, attention):
 @pytest.mark.parametrize(
     ("points", "mode", "said"),
     [
-        ([{"words": "cup, mug"}], "object", None),
+        ([{"words": "cup, mug"}, {"words": "Cup,mug", "object": "b"}], "object", None),
         ([{"words": "cup"}], "segments", "words are for the mode object"),
         ([{"words": "!hand"}], "object", "Expected"),
         ([{"words": "cup\ntable"}], "object", "one line to look for"),

@@ -175,6 +175,8 @@ def test_what_is_none_of_its_kind_is_refused_and_named():
         ("an index of a segment", lambda: diffseg_core.draw_label_map(HALVES, "ADE20K", {"0": "sky"})),
         ("the name of a class as text", lambda: diffseg_core.draw_label_map(HALVES, "ADE20K", {0: 5})),
         ("attention to the words", lambda: diffseg_core.find_words(found, maps(), "cup")),
+        ("every point as", lambda: diffseg_core.find_object(found, SQUARE, [{"x": "1", "y": 1}])),
+        ("a list of prompts", lambda: diffseg_core.find_objects(found, SQUARE, 3)),
         ("1 image for segments of 1", lambda: diffseg_core.draw_overlay(torch.rand(2, 8, 8, 3), HALVES)),
     ]:
         assert refusal(call).startswith(f"Expected {told}"), (told, refusal(call))

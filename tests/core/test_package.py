@@ -36,7 +36,8 @@ WITH_EXAMPLES = [
     if name not in RUNS
     and any(test.examples for test in doctest.DocTestFinder().find(importlib.import_module(name)))
 ]
-ROOMS = ["errors", "grid", "checks", "settings", "host_visible", "hierarchy", "segments", "images"]
+ROOMS = ["errors", "plain_text", "grid", "checks", "settings", "host_visible", "hierarchy", "segments"]
+ROOMS += ["images"]
 ROOMS += ["attention", "image", "merging", "nested", "cutting", "editing", "prompting", "output"]
 ROOMS += ["naming", "checking"]
 """From the first to the last: imports go from a later one to an earlier one."""

@@ -65,6 +65,27 @@ test('its last click becomes larger and smaller, to an end', () => {
   assert.equal(mode.resized(1), null)
 })
 
+test('a step of the size is more than what the click took by itself, after a box too', () => {
+  const mode = objects()
+  const held = (/** @type {object[]} */ ...prompts) => {
+    mode.read(JSON.stringify(prompts), [])
+    return mode.found[0].label.reduce((sum, is) => sum + is, 0)
+  }
+  for (const box of [[0, 0, 2, 1], [0, 0, 5, 1]]) {
+    const sizes = [-1, 0, 1, 2].map((size) => held({ box }, { x: 0, y: 0, size }))
+    assert.ok(sizes[0] <= sizes[1] && sizes[1] < sizes[2] && sizes[2] <= sizes[3], `${sizes}`)
+  }
+})
+
+test('prompts of every kind that lie outside are counted, and what is painted nowhere is no object', () => {
+  const mode = objects()
+  const beyond = [{ x: 6, y: 0 }, { x: 0, y: -1, label: 0 }, { box: [6, 0, 9, 9] }, { box: [-3, -3, 9, 0] }, { stroke: [[9, 9]] }]
+  const within = [{ x: 5, y: 0 }, { box: [-9, 0, 1, 1] }, { stroke: [[-3, 0], [2, 0]] }, { words: 'cup' }]
+  mode.read(JSON.stringify([...beyond, ...within]), [{ leaves: [], object: 'painted' }, { leaves: [2] }])
+  assert.equal(mode.outside(mode.finder.hierarchy), beyond.length + 1)
+  assert.deepEqual(mode.names, ['Object 1'])
+})
+
 test('another object is there once it has a prompt', () => {
   const mode = objects()
   mode.add()

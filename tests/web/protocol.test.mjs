@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
 import { Hierarchy } from '../../web/picker/hierarchy.mjs'
+import { plainText } from '../../web/picker/prompting/plain_text.mjs'
 import { byObject, formatPrompts, isPositive, parsePrompts } from '../../web/picker/prompting/prompts.mjs'
 import { parsePoints } from '../../web/picker/selection.mjs'
 import { nameOf } from '../../web/picker/word_field.mjs'
@@ -13,6 +14,10 @@ import { nameOf } from '../../web/picker/word_field.mjs'
 function table(name) {
   return JSON.parse(readFileSync(new URL(`../protocol/${name}.json`, import.meta.url), 'utf-8'))
 }
+
+test('text is what is seen of it', () => {
+  for (const [given, expected] of table('plain_text')) assert.equal(plainText(given), expected)
+})
 
 for (const { text, points } of table('points')) {
   test(`points ${text.slice(0, 60)}`, () => {

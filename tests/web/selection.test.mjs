@@ -64,6 +64,19 @@ test('invert chooses every segment without a point', () => {
   assert.deepEqual([...chosenSegments(MAP, [], true)], [1, 1, 1])
 })
 
+test('points against take their segments out of what points name', () => {
+  const points = [
+    { x: 0, y: 0 },
+    { x: 3, y: 0 }
+  ]
+  const against = [
+    { x: 1, y: 1 },
+    { x: 9, y: 9 }
+  ]
+  assert.deepEqual([...chosenSegments(MAP, points, false, against)], [0, 1, 0])
+  assert.deepEqual([...chosenSegments(MAP, points, true, against)], [1, 0, 1])
+})
+
 test('points outside the image choose nothing', () => {
   assert.deepEqual([...chosenSegments(MAP, [{ x: 40, y: 1 }], false)], [0, 0, 0])
   assert.equal(hasPoint(MAP, [{ x: 40, y: 1 }], 1), false)

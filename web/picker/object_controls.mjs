@@ -5,7 +5,7 @@ import { listenToObjectKeys, listenToObjectPointer } from './object_gestures.mjs
 import { ObjectList } from './object_list.mjs'
 import { ObjectMode } from './object_mode.mjs'
 import { inverted } from './object_painter.mjs'
-import { isClick, isWords } from './prompting/prompts.mjs'
+import { isWords } from './prompting/prompts.mjs'
 import { WordField } from './word_field.mjs'
 
 /** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
@@ -134,9 +134,8 @@ export class ObjectControls {
     parts.push(...this.words.said)
     if (this.host.isConnected()) parts.push(texts.fixed)
     else if (!this.isText) parts.push(texts.objects.unreadable)
-    const clicks = [...prompts.values()].flat().filter(isClick)
-    const outside = clicks.filter(({ x, y }) => !hierarchy.contains({ x: Number(x), y: Number(y) })).length
-    return { parts, notes: [...this.words.notes, ...(outside ? [texts.outside(outside)] : [])] }
+    const outside = objects.outside(hierarchy)
+    return { parts, notes: [...this.words.notes, ...(outside ? [texts.objects.outside(outside)] : [])] }
   }
 
   // Actions: see object_gestures.mjs.

@@ -173,7 +173,7 @@ export function listenToObjectKeys(view, actions) {
       const at = map.poles[nextSegment(map, here, ARROWS[event.key])] ?? null
       actions.preview(at, !actions.subtracting)
     } else if (event.key === 'Enter' || event.key === ' ') {
-      if (pointed) actions.add({ ...pointed, label: actions.subtracting !== event.altKey ? 0 : 1 })
+      if (pointed) actions.add({ ...map.hierarchy.sampled(pointed), label: actions.subtracting !== event.altKey ? 0 : 1 })
     } else if (event.key in SIZES) {
       actions.resize(SIZES[event.key])
     } else if (event.key === 'Backspace') {

@@ -1,6 +1,7 @@
 /** The objects under the image: which of them prompts go to, their names, one more and one less. */
 
 import { hueOf } from './object_painter.mjs'
+import { plainText } from './prompting/plain_text.mjs'
 
 /** @typedef {import('./texts.mjs').Texts} Texts */
 
@@ -97,7 +98,7 @@ export class ObjectList {
       if (isDone) return
       isDone = true
       input.replaceWith(label)
-      const wanted = input.value.trim()
+      const wanted = plainText(input.value).trim()
       if (keep && wanted && wanted !== name) this.actions.rename(name, wanted)
     }
     input.addEventListener('keydown', (event) => {

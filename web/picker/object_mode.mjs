@@ -3,7 +3,7 @@
 import { decodePng } from './png.mjs'
 import { LeafGraph } from './prompting/leaf_graph.mjs'
 import { ObjectFinder } from './prompting/object_finder.mjs'
-import { FIRST_OBJECT, byObject, formatPrompts, isClick, isWords, objectOf, parsePrompts } from './prompting/prompts.mjs'
+import { FIRST_OBJECT, byObject, formatPrompts, isClick, isOutside, isWords, objectOf, parsePrompts } from './prompting/prompts.mjs'
 import { isFound } from './word_field.mjs'
 
 /** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
@@ -23,6 +23,7 @@ export class ObjectMode {
     this.finder = null
     /** @type {Prompt[]} */
     this.given = [] // by other nodes
+    this.blank = 0 // what they have painted nowhere
     /** @type {Prompt[]} */
     this.own = []
     this.current = FIRST_OBJECT // which object prompts go to
@@ -61,7 +62,8 @@ export class ObjectMode {
   read(text, given) {
     const own = parsePrompts(text)
     this.own = own ?? []
-    this.given = given
+    this.given = given.filter(({ leaves }) => !leaves || leaves.length)
+    this.blank = given.length - this.given.length
     const names = this.names
     if (!names.includes(this.current)) this.current = names[names.length - 1]
     return own !== null
@@ -70,6 +72,14 @@ export class ObjectMode {
   /** All prompts of all objects, those of other nodes before own ones. */
   get prompts() {
     return byObject([...this.given, ...this.own])
+  }
+
+  /**
+   * How many prompts lie outside the image, or are painted nowhere.
+   * @param {Hierarchy} hierarchy
+   */
+  outside(hierarchy) {
+    return this.blank + [...this.given, ...this.own].filter((prompt) => isOutside(prompt, hierarchy)).length
   }
 
   /** What the objects are called, in their order; there is always one. */

@@ -34,6 +34,7 @@ import { View } from './view.mjs'
  * @property {number} batch_size
  * @property {Record<string, Shown>} pictures by index in the batch
  * @property {Point[]} more_points from other nodes
+ * @property {Point[]} [negative_points] from other nodes, where segments are chosen
  * @property {Prompt[]} [more_prompts] from other nodes, where objects are chosen
  */
 
@@ -69,7 +70,7 @@ import { View } from './view.mjs'
 
 /** @typedef {'all' | 'none' | 'invert' | 'undo'} ButtonName */
 
-const VERSION = 2 // of ../PROTOCOL.md, as in nodes/picker_view.py
+const VERSION = 3 // of ../PROTOCOL.md, as in nodes/picker_view.py
 const MAX_UNDO = 200
 
 export class Picker {
@@ -392,7 +393,8 @@ export class Picker {
       return this.#report()
     }
     const points = [...this.#points(), ...(this.nodeView?.more_points ?? [])]
-    this.view.choose(map, chosenSegments(map, points, this.host.read().invert))
+    const against = this.nodeView?.negative_points ?? []
+    this.view.choose(map, chosenSegments(map, points, this.host.read().invert, against))
     this.slider.element.hidden = !hierarchy.joins
     this.slider.show({
       number: map.count,
@@ -475,10 +477,12 @@ export class Picker {
     if (hovered !== NO_SEGMENT) {
       parts.push(this.texts.segment(hovered, map.share(hovered).toFixed(1)))
       if (hasPoint(map, this.nodeView?.more_points ?? [], hovered)) parts.push(this.texts.connected)
+      if (hasPoint(map, this.nodeView?.negative_points ?? [], hovered)) parts.push(this.texts.leftOut)
     }
     if (this.host.isConnected()) parts.push(this.texts.fixed)
     else if (!points) parts.push(this.texts.unreadable)
-    const all = [...(points ?? []), ...(this.nodeView?.more_points ?? [])]
+    const { more_points: more = [], negative_points: against = [] } = this.nodeView ?? {}
+    const all = [...(points ?? []), ...more, ...against]
     const outside = all.filter((point) => !map.contains(point)).length
     const notes = outside ? [this.texts.outside(outside)] : []
     const { granularity } = this.host.read()

@@ -1,6 +1,7 @@
 /** The chosen segments: points, each naming the segment under it, and whether the choice is inverted. */
 
 import { NO_SEGMENT } from './label_map.mjs'
+import { plainText } from './prompting/plain_text.mjs'
 
 /** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
 /** @typedef {import('./label_map.mjs').Point} Point */
@@ -11,9 +12,10 @@ import { NO_SEGMENT } from './label_map.mjs'
  * @returns {Point[] | null}
  */
 export function parsePoints(text) {
-  if (!text.trim()) return []
+  const json = plainText(text).trim()
+  if (!json) return []
   try {
-    const points = JSON.parse(text) ?? []
+    const points = JSON.parse(json) ?? []
     const fit = Array.isArray(points) && points.every((p) => Number.isFinite(p?.x) && Number.isFinite(p?.y))
     return fit ? points : null
   } catch {
@@ -34,12 +36,14 @@ export function formatPoints(points) {
  * @param {LabelMap} map
  * @param {Point[]} points
  * @param {boolean} invert
+ * @param {Point[]} against whose segments are not among those that points name
  */
-export function chosenSegments(map, points, invert) {
+export function chosenSegments(map, points, invert, against = []) {
   const chosen = new Uint8Array(map.count).fill(invert ? 1 : 0)
-  for (const point of points) {
-    const segment = map.at(point)
-    if (segment !== NO_SEGMENT) chosen[segment] = invert ? 0 : 1
+  for (const [some, isNamed] of /** @type {[Point[], boolean][]} */ ([[points, true], [against, false]])) {
+    for (const segment of some.map((point) => map.at(point))) {
+      if (segment !== NO_SEGMENT) chosen[segment] = isNamed === invert ? 0 : 1
+    }
   }
   return chosen
 }

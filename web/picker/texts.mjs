@@ -14,6 +14,7 @@
  * @property {(segment: number, share: string) => string} segment
  * @property {string} noSegment
  * @property {string} connected
+ * @property {string} leftOut by points against, which come from elsewhere
  * @property {string} fixed the node's inputs come from elsewhere
  * @property {(count: number) => string} outside
  * @property {string} unreadable
@@ -25,7 +26,7 @@
  * @property {{segments: string, object: string, segmentsTip: string, objectTip: string, against: string, againstTip: string, needsTree: string, notYet: string}} mode
  *   the switch between segments and objects, the button that turns clicks against the object, and why there are no
  *   objects
- * @property {{label: string, list: string, tip: string, add: string, rename: string, remove: (name: string) => string, none: string, holds: (name: string, share: string, prompts: number) => string, unreadable: string, help: string}} objects
+ * @property {{label: string, list: string, tip: string, add: string, rename: string, remove: (name: string) => string, none: string, holds: (name: string, share: string, prompts: number) => string, outside: (count: number) => string, unreadable: string, help: string}} objects
  * @property {{name: string, example: string, tip: string, connect: string, looking: (words: string[]) => string, run: (words: string[]) => string, missed: (word: string, score: number) => string}} words
  *   the field for words, what it takes, and what became of them
  * @property {{all: string, none: string, invert: string, undo: string}} buttons
@@ -47,6 +48,7 @@ const ENGLISH = {
   segment: (segment, share) => `segment ${segment} · ${share} %`,
   noSegment: 'no segment here',
   connected: 'chosen by the connected points',
+  leftOut: 'left out by negative_points',
   fixed: 'points or invert comes from a connection: change it there',
   outside: (count) => `${count} ${count === 1 ? 'point lies' : 'points lie'} outside the image and ${count === 1 ? 'is' : 'are'} ignored`,
   unreadable: 'points is not a list of points: fix it or press None',
@@ -79,6 +81,7 @@ const ENGLISH = {
     remove: (name) => `Remove ${name}`,
     none: 'Click the thing that you want, or drag a box around it',
     holds: (name, share, prompts) => `${name}: ${share} % · ${prompts} ${prompts === 1 ? 'prompt' : 'prompts'}`,
+    outside: (count) => `${count} ${count === 1 ? 'prompt lies' : 'prompts lie'} outside the image and ${count === 1 ? 'is' : 'are'} ignored`,
     unreadable: 'points is not a list of prompts: fix it or press None',
     help: 'Alt or right-click takes away · Shift-drag strokes · Ctrl+wheel resizes'
   },
@@ -114,6 +117,7 @@ const CHINESE = {
   segment: (segment, share) => `区域 ${segment} · ${share} %`,
   noSegment: '此处没有区域',
   connected: '由连接的点选中',
+  leftOut: '由 negative_points 排除',
   fixed: '点（points）或反选（invert）来自连接：请在来源处更改',
   outside: (count) => `${count} 个点在图片之外，已忽略`,
   unreadable: '“点（points）”不是点的列表：请改正，或按“清空”',
@@ -146,6 +150,7 @@ const CHINESE = {
     remove: (name) => `删除 ${name}`,
     none: '点击所需的对象，或拖动画一个框',
     holds: (name, share, prompts) => `${name}：${share} % · ${prompts} 个提示`,
+    outside: (count) => `${count} 个提示在图片之外，已忽略`,
     unreadable: '“点（points）”不是提示的列表：请改正，或按“清空”',
     help: 'Alt 或右键减去 · Shift 拖动画笔画 · Ctrl+滚轮调整大小'
   },

@@ -1,5 +1,6 @@
 /** The field for words where objects are chosen: what is typed becomes a prompt, and a run makes a click of it. */
 
+import { plainText } from './prompting/plain_text.mjs'
 import { formatPrompts, isWords, objectOf } from './prompting/prompts.mjs'
 
 /** @typedef {import('./object_mode.mjs').ObjectMode} ObjectMode */
@@ -110,7 +111,7 @@ export class WordField {
 
   #enter() {
     const typed = this.input.value
-    const text = typed.trim().replace(/^[!！]\s*/, '')
+    const text = plainText(typed).trim().replace(/^[!！]\s*/, '')
     if (!nameOf(text) || this.input.disabled) return
     this.input.value = ''
     this.#search(text, typed)
@@ -209,7 +210,7 @@ export function isFound({ found, x, y }) {
  * @param {string} text such as "(cup:1.3), mug"
  */
 export function nameOf(text) {
-  const words = text.split(/[,，、]/).map((word) => word.trim())
+  const words = plainText(text).split(/[,，、]/).map((word) => word.trim())
   const first = words.find(Boolean) ?? ''
   const inside = /^\(((?:[^()\\]|\\.)*)\)$/.exec(first)?.[1]
   const weight = inside === undefined ? null : /^(?!\s*embedding\s*:[^:]*$)(.*):[^:]*$/i.exec(inside)

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from diffseg_core.errors import InvalidSettingError
+from diffseg_core.plain_text import read_plain_text
+
 from ...errors import DatasetError
 
 
@@ -81,10 +84,10 @@ def read_list(path: Path, source: Source) -> tuple[str, ...]:
         DatasetError: it cannot be read, is empty, or has a name twice.
     """
     try:
-        names = tuple(path.read_text(encoding="utf-8").split())
+        names = tuple(read_plain_text(path).split())
     except FileNotFoundError:
         raise source.error(f"Expected {path}, which is missing.") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, InvalidSettingError) as error:
         raise source.error(
             f"Expected names of photographs in {path}, which cannot be read: {error}."
         ) from error

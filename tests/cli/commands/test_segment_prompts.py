@@ -68,6 +68,7 @@ def test_objects_have_names_of_their_own_in_the_joint_files_too(folder):
         ('[{"x": 1}]', "two numbers"),
         ("[", "not JSON"),
         ('[{"x": 12, "y": 8}, {"words": "cup"}]', "got the words 'cup'"),
+        ('[{"x": 700, "y": 75}, {"box": [150, 0, 300, 9]}]', "2 of 2 prompt(s) ignored"),
     ],
 )
 def test_an_image_without_prompts_or_with_wrong_ones_fails_alone(folder, capsys, text, words):
@@ -78,6 +79,32 @@ def test_an_image_without_prompts_or_with_wrong_ones_fails_alone(folder, capsys,
     assert "cup.json" in printed
     assert words in printed
     assert labels(folder, "sub/cup").any()
+
+
+def test_prompts_outside_an_image_and_objects_without_a_pixel_are_told(folder, capsys):
+    given = [{"x": 70, "y": 75, "object": "cup"}, {"stroke": [[150, 3]], "label": 0, "object": "cup"}]
+    given.append({"x": 9, "y": 9, "label": 0, "object": "b"})
+    (folder / "prompts/cup.json").write_text(json.dumps(given))
+    assert run(folder) == 0
+    printed = capsys.readouterr().out
+    assert "pics/cup.png: 1 of 3 prompt(s) ignored, as they lie outside" in printed
+    assert "the stroke from x 150, y 3" in printed
+    assert "no pixel is left of b" in printed
+    assert "sub/cup" not in printed
+
+
+def test_files_that_an_editor_marked_are_read_and_those_of_another_encoding_named(folder, capsys):
+    click = json.dumps([{"x": 70, "y": 75, "object": "red\u00a0cup"}], ensure_ascii=False)
+    (folder / "prompts/cup.json").write_text(click, encoding="utf-8-sig")
+    (folder / "prompts/sub/cup.json").write_text(click, encoding="utf-16")
+    assert run(folder) == 0
+    for name in ("cup", "sub/cup"):
+        categories = json.loads((folder / f"out/{name}_segments.json").read_text())["categories"]
+        assert "red cup" in {each["name"] for each in categories}
+    capsys.readouterr()
+    (folder / "prompts/cup.json").write_bytes(click.encode("utf-16-le"))
+    assert run(folder, "--overwrite") == 1
+    assert "Expected text in UTF-8" in capsys.readouterr().err
 
 
 def test_prompts_and_settings_of_merging_do_not_go_together(folder, capsys):

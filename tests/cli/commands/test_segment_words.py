@@ -218,9 +218,15 @@ def test_words_are_read_as_they_are_meant(tmp_path, monkeypatch):
     path = tmp_path / "words.txt"
     path.write_text("cup, mug\ntable\n", encoding="utf-8")
     assert read(str(path)) == [["cup", "mug"], ["table"]]
+    for encoding in ("utf-8-sig", "utf-16"):  # as Windows' editors write them
+        path.write_text("cup,\u00a0mug\nta\u200bble\n", encoding=encoding)
+        assert read(str(path)) == [["cup", "mug"], ["table"]]
     monkeypatch.setenv("HOME", str(tmp_path))
     assert read("~/words.txt") == [["cup", "mug"], ["table"]]
     assert read("cup, read.me.txt") == [["cup"], ["read.me.txt"]]
+    path.write_bytes("cup\n".encode("utf-16-le"))
+    with pytest.raises(InvalidSettingError, match=r"Expected text in UTF-8 in .*words\.txt"):
+        read(str(path))
     weighted = parse_words(_in_lines("(cup:1.3), !hand"))
     assert weighted[0].synonyms[0].weight == 1.3
     assert weighted[1].is_distractor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from diffseg_core import InvalidSettingError
-from diffseg_core.naming.words import MOST_LINES, Piece, Word, WordLine, parse_words, prompt_of
+from diffseg_core.naming.words import MOST_LINES, Piece, Word, WordLine, parse_each, parse_words, prompt_of
 
 
 def line(*synonyms: str | tuple[str, float], distractor: bool = False) -> WordLine:
@@ -109,3 +109,25 @@ def test_the_prompt_names_all_words_and_where_the_rest_may_go():
 )
 def test_the_background_is_named_once_where_it_is_looked_for(text, prompt):
     assert "".join(piece.text for piece in prompt_of(parse_words(text))) == prompt
+
+
+def test_texts_of_the_same_words_are_one_line_to_look_for():
+    lines = parse_each(["sky", "Sky", " cup,mug", "Mug, cup", "sky", "\ufeffsky"])
+    assert list(lines) == ["sky", "Sky", " cup,mug", "Mug, cup", "\ufeffsky"]
+    assert {id(line) for line in lines.values()} == {id(lines["sky"]), id(lines["Mug, cup"])}
+    assert lines["sky"] == line("sky")
+    assert lines["Mug, cup"] == line("cup", "mug")
+
+
+def test_a_word_in_two_texts_is_refused_with_both_quoted():
+    for texts in (["cup", "Cup, mug"], ["sky", "cup, mug", "table,CUP"], ["cup", "(cup:1.2)"]):
+        *_, last = texts
+        with pytest.raises(InvalidSettingError, match="Expected every word in one line") as error:
+            parse_each(texts)
+        assert repr(last) in str(error.value)
+        assert repr(texts[-2]) in str(error.value)
+    for text in ("cup\ntable", "!hand", "", "(cup"):
+        with pytest.raises(InvalidSettingError, match="Expected"):
+            parse_each(["sky", text])
+    with pytest.raises(InvalidSettingError, match="at most 200 lines"):
+        parse_each([f"word {number}" for number in range(201)])

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
-from diffseg_core import InvalidSettingError, Segments, find_object, parse_prompts, segment_nested
+from diffseg_core import (
+    GridSize,
+    InvalidSettingError,
+    Segments,
+    find_object,
+    parse_prompts,
+    segment_nested,
+)
 from diffseg_core.attention.maps import AttentionMaps
+from diffseg_core.image import pyramid
+from diffseg_core.image.pyramid import sampled
 from diffseg_core.prompting import leaf_graph
 from diffseg_core.prompting.attention_chain import arrivals, attention_between, balanced_chain
 from diffseg_core.prompting.leaf_graph import LeafGraph
@@ -246,22 +257,97 @@ def test_a_tree_of_a_part_of_the_image_is_searched_alone(nested):
     assert not nothing.find(parse_prompts([{"x": 72, "y": 36}, {"box": [0, 0, 50, 50]}])).mask.any()
 
 
-def test_a_prompt_for_takes_nothing_away_and_one_against_adds_nothing(finder):
-    generator = np.random.default_rng(5)
-    for _ in range(20):
-        prompts = [{"x": 28, "y": 30}]
-        before = finder.find(parse_prompts(prompts)).mask
-        for _ in range(4):
-            x, y, label = *generator.integers(0, SIZE, 2).tolist(), int(generator.random() < 0.5)
-            if generator.random() < 0.3:
-                prompts.append({"stroke": [[x, y], [min(x + 9, SIZE - 1), y]], "label": label})
-            else:
-                prompts.append({"x": x, "y": y, "label": label})
+def any_prompt(generator: np.random.Generator) -> dict:
+    """A click, now and then of another size, a box or a stroke, for or against."""
+    (x, y), label = generator.integers(0, SIZE, 2).tolist(), int(generator.random() < 0.6)
+    kind = generator.random()
+    if kind < 0.25:
+        return {"box": [x, y, x + 5 + int(generator.integers(40)), y + 20], "label": label}
+    if kind < 0.5:
+        return {"stroke": [[x, y], [min(x + 9, SIZE - 1), y]], "label": label}
+    return {"x": x, "y": y, "label": label, "size": int(generator.integers(-2, 3))}
+
+
+def beyond(leaves: np.ndarray, box: list[int]) -> np.ndarray:
+    """Which of the leaves are too little in a box to be of what it is around."""
+    x1, y1, x2, y2 = box
+    areas = np.bincount(leaves.ravel())
+    share = np.bincount(leaves[y1:y2, x1:x2].ravel(), minlength=len(areas)) / areas
+    return share < min(0.7, share.max())
+
+
+def test_a_prompt_for_takes_nothing_away_but_what_lies_outside_a_box_and_one_against_adds_nothing(finder):
+    generator, taken = np.random.default_rng(5), 0
+    leaves = finder._leaves
+    for _ in range(30):
+        prompts: list[dict] = []
+        fixed = np.zeros(leaves.max() + 1, dtype=bool)  # by clicks and strokes for it
+        before = np.zeros((SIZE, SIZE), bool)
+        for _ in range(6):
+            last = any_prompt(generator)
+            prompts.append(last)
             mask = finder.find(parse_prompts(prompts)).mask
-            leaves = finder._leaves
-            under = np.isin(leaves, [leaves[p["y"], p["x"]] for p in prompts if "x" in p])  # may be divided
-            assert not (before & ~mask if label else mask & ~before)[~under].any()
+            clicked = np.isin(leaves, [leaves[each["y"], each["x"]] for each in prompts if "x" in each])
+            lost, won = before & ~mask & ~clicked, mask & ~before & ~clicked  # a clicked leaf may be divided
+            if not last["label"]:
+                assert not won.any(), prompts
+            elif "box" not in last:
+                assert not lost.any(), prompts
+            else:
+                outside = beyond(leaves, last["box"])
+                assert outside[leaves[lost]].all(), prompts
+                assert not fixed[leaves[lost]].any(), prompts
+                taken += lost.any()
+            if "x" in last:
+                fixed[leaves[last["y"], last["x"]]] = last["label"]
+            elif "stroke" in last:
+                fixed[finder.leaves_under(*parse_prompts([last]))] = last["label"]
+            elif not last["label"]:
+                fixed &= beyond(leaves, last["box"])
             before = mask
+    assert taken > 5  # else the boxes show nothing
+
+
+def test_a_click_outside_a_box_stays_whichever_comes_first(finder):
+    click, box = {"x": 72, "y": 36}, {"box": [14, 14, 42, 82]}
+    for prompts in ([click, box], [box, click]):
+        assert found(finder, *prompts) == [1, 1, 1, 0]
+    # What the click took beyond its finest segment goes with the box.
+    part, drawn = {**PLUS, "size": 9}, {"box": [58, 22, 86, 50]}
+    mask = finder.find(parse_prompts([part, drawn])).mask
+    assert shares(mask)[1:] == [0, 1, 0]
+    assert mask[30, 28]
+
+
+def test_of_clicks_on_the_very_same_pixel_the_last_one_counts(finder):
+    generator = np.random.default_rng(2)
+    for x, y in generator.integers(0, SIZE, (6, 2)).tolist():
+        given = [PLUS, {"x": 28, "y": 60}]
+        for label in (1, 0, 1, 1, 0, 0):
+            given.append({"x": x, "y": y, "label": label})
+            assert finder.find(parse_prompts(given)).mask[y, x] == bool(label)
+
+
+def test_a_step_of_the_size_is_more_than_the_click_by_itself_and_a_step_down_less(finder):
+    generator, grown, shrunk = np.random.default_rng(11), 0, 0
+    for _ in range(20):
+        before = [any_prompt(generator) for _ in range(generator.integers(0, 4))]
+        x, y = generator.integers(0, SIZE, 2).tolist()
+        for label in (1, 0):
+            sized = [
+                finder.find(parse_prompts([*before, {"x": x, "y": y, "label": label, "size": size}])).mask
+                for size in range(-3, 4)
+            ]
+            taken = sized if label else [~mask for mask in sized]
+            for smaller, larger in pairwise(taken):
+                assert not (smaller & ~larger).any(), "each size holds the smaller ones"
+            largest = finder.find(parse_prompts([*before, {"x": x, "y": y, "label": label, "size": 99}])).mask
+            if (largest != sized[3]).any():
+                assert taken[4].sum() > taken[3].sum()
+                grown += 1
+            shrunk += taken[2].sum() < taken[3].sum()
+    assert grown > 10
+    assert shrunk > 3
 
 
 def test_a_scribble_fixes_what_it_covers(finder):
@@ -270,6 +356,43 @@ def test_a_scribble_fixes_what_it_covers(finder):
     assert shares(finder.find([Scribble(pixels)]).mask) == [0, 0, 1, 0]
     assert not finder.find([Scribble(pixels, positive=False)]).mask.any()
     assert not finder.find([Scribble(np.zeros_like(pixels))]).mask.any()
+
+
+def test_a_click_on_an_image_that_is_shown_smaller_names_the_segment_of_its_pixel(nested, monkeypatch):
+    segments, image = nested
+    tree = segments.hierarchies[0]
+    monkeypatch.setattr(pyramid, "MAX_SIDE", SIZE // 5)
+    finder = ObjectFinder(tree, image)
+    leaves = tree.leaves.numpy()
+    cells = sampled(leaves, GridSize(*finder._shown.leaves.shape))
+    assert cells.shape == (SIZE // 5, SIZE // 5)
+    rows, columns = np.nonzero(enlarged(cells) != leaves)
+    assert len(rows) > 50
+    for y, x in list(zip(rows.tolist(), columns.tolist(), strict=True))[::7]:
+        alone = parse_prompts([{"x": x, "y": y, "size": -99}])
+        assert np.array_equal(finder.find(alone).mask, leaves == leaves[y, x])
+
+
+def enlarged(cells: np.ndarray) -> np.ndarray:
+    """The cell that each pixel lies in."""
+    of = (2 * np.arange(SIZE) + 1) * len(cells) // (2 * SIZE)
+    return cells[of][:, of]
+
+
+def test_what_is_drawn_where_no_segment_is_says_nothing(nested):
+    segments, image = nested
+    trees = segments.at_granularity(4)
+    kept = trees.subset([[int(trees.labels[0, 36, 72]), int(trees.labels[0, 30, 28])]])
+    finder = ObjectFinder(kept.hierarchies[0], image)
+    for label in (1, 0):
+        drawn = [{"x": 3, "y": 3}, {"box": [0, 0, 9, 9]}, {"stroke": [[1, 1], [9, 2]]}]
+        for prompt in drawn:
+            given = {**prompt, "label": label}
+            assert not finder.find(parse_prompts([given])).mask.any()
+            click = {"x": 72, "y": 36}
+            assert np.array_equal(
+                finder.find(parse_prompts([click, given])).mask, finder.find(parse_prompts([click])).mask
+            )
 
 
 def test_a_markov_map_is_0_where_it_starts_and_far_beyond_the_ground(nested):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
-from diffseg_core import GridSize, InvalidSettingError, parse_prompts
+from diffseg_core import GridSize, InvalidSettingError, parse_objects, parse_prompts
 from diffseg_core.editing.points import Point
-from diffseg_core.prompting.prompts import Box, Click, Stroke, Words, inside
+from diffseg_core.prompting.prompts import Box, Click, Scribble, Stroke, Words, split_by_place, told_outside
 
 
 @pytest.mark.parametrize(
@@ -61,19 +62,59 @@ def test_what_is_no_prompt_is_refused_with_what_was_wrong(value, words):
         parse_prompts(value)
 
 
-def test_prompts_outside_the_image_are_left_out_and_boxes_cut_off():
-    prompts = parse_prompts(
-        [
-            {"x": 9, "y": 0},
-            {"x": 10, "y": 0},
-            {"box": [-5, 2, 20, 30]},
-            {"box": [10, 0, 12, 5]},
-            {"stroke": [[99, 9]]},
-        ]
-    )
-    assert inside(prompts, GridSize(8, 10)) == [Click(Point(9, 0)), Box(0, 2, 10, 8)]
+SIZE = GridSize(8, 10)
+WITHIN = [{"x": 9, "y": 0}, {"box": [-5, 2, 20, 30]}, {"stroke": [[-9, 3], [4, 4]], "label": 0}]
+BEYOND = [
+    {"x": 10, "y": 0},
+    {"x": 0, "y": -1, "label": 0},
+    {"box": [10, 0, 12, 5]},
+    {"box": [-4, -4, 0, 9], "label": 0},
+    {"stroke": [[99, 9]]},
+    {"stroke": [[-1, 2], [3, 8]], "label": 0},
+]
+
+
+def test_prompts_outside_the_image_are_told_apart_and_boxes_cut_off():
+    inside, outside = split_by_place(parse_prompts([*WITHIN, *BEYOND]), SIZE)
+    assert inside == [Click(Point(9, 0)), Box(0, 2, 10, 8), parse_prompts(WITHIN)[2]]
+    assert outside == list(parse_prompts(BEYOND))
+
+
+def test_what_is_ignored_is_told_by_number_and_example_whatever_its_kind():
+    blank = Scribble(np.zeros(SIZE, dtype=bool))
+    prompts = [*parse_prompts(WITHIN), *parse_prompts(BEYOND), blank]
+    assert told_outside(prompts, SIZE)[0] == 7
+    examples = "x 10, y 0", "x 0, y -1", "box [10, 0, 12, 5]", "box [-4, -4, 0, 9]", "stroke from x 99, y 9"
+    for index, example in enumerate((*examples, "stroke from x -1, y 2", "scribble without a pixel")):
+        count, told = told_outside([prompts[0], prompts[3 + index]], SIZE, "point")
+        assert count == 1
+        assert told.startswith("1 of 2 point(s) ignored, as they lie outside the image of 8×10 pixels")
+        assert example in told
+    assert told_outside(prompts[:3], SIZE) == (0, "")
 
 
 def test_words_lie_nowhere_and_are_refused_where_a_place_is_needed():
     with pytest.raises(InvalidSettingError, match="got the words 'cup'. Words are looked for by"):
-        inside([Click(Point(1, 1)), Words("cup")], GridSize(8, 8))
+        split_by_place([Click(Point(1, 1)), Words("cup")], SIZE)
+
+
+def test_a_list_without_labels_can_be_against():
+    points = '[{"x": 3, "y": 4}, {"x": 5, "y": 6, "label": 1, "object": "cup"}, {"box": [1, 2, 5, 6]}]'
+    read = parse_objects(points, against=True)
+    assert read == {
+        "Object 1": (Click(Point(3, 4), False), Box(1, 2, 5, 6, False)),
+        "cup": (Click(Point(5, 6), False),),
+    }
+    for refused in ('[{"words": "cup"}]', "[7]", "7"):
+        with pytest.raises(InvalidSettingError):
+            parse_objects(refused, against=True)
+
+
+def test_marks_that_nobody_sees_make_no_other_object_and_no_other_word():
+    unseen = ("\ufeffcup", "cu\u200bp", "cup\u2060", "\u00a0cup\u00a0", "c\u00adup", "cu\u200dp", "cup\u200e")
+    for name in unseen:
+        entries = [{"x": 1, "y": 2, "object": name}, {"words": name, "object": "cup"}]
+        expected = {"cup": (Click(Point(1, 2)), Words("cup"))}
+        assert parse_objects(entries) == parse_objects(f"\ufeff{json.dumps(entries)}\u00a0") == expected
+    with pytest.raises(InvalidSettingError, match="words as text"):
+        parse_prompts([{"words": "\u200b"}])

@@ -45,8 +45,29 @@ def test_a_click_takes_what_stays_together_longest_for_its_size(nodes):
     assert nodes.part(3, FREE) == 3  # of more than a third of the image: the leaf alone
 
 
+def sized(nodes: TreeNodes, before: list[int], after: list[int], free: list[int], steps: int) -> list[int]:
+    """What a click on leaf 0 takes, as leaves; so are the others."""
+    masks = (np.isin(np.arange(4), leaves) for leaves in (before, after, free))
+    return np.flatnonzero(nodes.resized(0, *masks, beyond=FREE, steps=steps)).tolist()
+
+
 def test_a_click_goes_up_and_down_in_steps_as_far_as_there_are_nodes(nodes):
-    assert [nodes.part(0, FREE, steps) for steps in (-9, -1, 0, 1, 2, 9)] == [0, 0, 4, 5, 6, 6]
+    taken = [sized(nodes, [], [0, 1], [1, 2, 3], steps) for steps in (-9, -1, 1, 2, 9)]
+    assert taken == [[0], [0], [0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3]]
+
+
+def test_a_step_up_is_never_less_and_a_step_down_never_more_than_the_click_by_itself(nodes):
+    # Leaf 1 was taken before; the click by itself adds leaf 0, which it fixes, and leaf 3, but not leaf 2.
+    assert sized(nodes, [1], [0, 1, 3], [1, 2, 3], 1) == [0, 1, 2, 3]
+    assert sized(nodes, [1], [0, 1, 3], [1, 2, 3], -1) == [0, 1]
+    assert sized(nodes, [1], [0, 1, 3], [1, 3], 1) == [0, 1, 3]  # leaf 2 is fixed against it
+
+
+def test_what_lies_outside_a_box_is_added_after_all_else(nodes):
+    after, free = np.array([True, False, False, False]), np.array([False, False, True, True])
+    beyond = np.array([False, True, False, False])  # leaf 1, which is nearest to leaf 0
+    taken = [nodes.resized(0, FREE, after, free, beyond, steps).nonzero()[0].tolist() for steps in (1, 2, 3)]
+    assert taken == [[0, 2], [0, 2, 3], [0, 1, 2, 3]]
 
 
 def test_a_click_takes_nothing_that_was_clicked_against(nodes):
@@ -62,4 +83,6 @@ def test_a_tree_of_one_leaf_has_one_node():
         torch.zeros(0),
         torch.ones(1, 1, 1),
     )
-    assert TreeNodes.of(one).part(0, np.array([False]), 3) == 0
+    nodes = TreeNodes.of(one)
+    assert nodes.part(0, np.array([False])) == 0
+    assert nodes.resized(0, *np.array([[False], [True], [True], [False]]), 3).tolist() == [True]

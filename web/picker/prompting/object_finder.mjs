@@ -85,7 +85,7 @@ export class ObjectFinder {
     if (prompt.box) return { ...found, seeds, label: this.#box(prompt.box, positive, found.label, seeds) }
     if (prompt.leaves || prompt.stroke) {
       const leaves = prompt.leaves ?? this.#crossed(prompt.stroke ?? [])
-      if (!leaves) return found
+      if (!leaves.length) return found
       seeds.add(leaves, positive)
       return { ...found, seeds, label: this.#walk(found.label, seeds, positive) }
     }
@@ -107,7 +107,7 @@ export class ObjectFinder {
   }
 
   /**
-   * Whether the click that is nearest to each cell in place and colour, of equal ones the first, is positive.
+   * Whether the click that is nearest to each cell in place and colour, of equal ones the last, is positive.
    * @param {Uint32Array} cells of a leaf
    * @param {number} area of that leaf
    * @param {Found['clicks']} clicks
@@ -129,7 +129,7 @@ export class ObjectFinder {
         const colour = red * red + green * green + blue * blue
         const place = (y - seed.y) * (y - seed.y) + (x - seed.x) * (x - seed.x)
         const distance = place / area + colour / COLOUR_REACH
-        if (distance < least) {
+        if (distance <= least) {
           least = distance
           own[index] = seed.positive ? 1 : 0
         }
@@ -159,17 +159,33 @@ export class ObjectFinder {
   #click(click, { label, seeds: before, clicks }, seeds) {
     const point = { x: Number(click.x), y: Number(click.y) }
     const positive = isFor(click)
-    const size = click.size ?? 0
+    const steps = click.size ?? 0
     const leaf = this.hierarchy.contains(point) ? this.hierarchy.leafAt(point) : -1
     if (leaf < 0) return { label, seeds: before, clicks }
     const blocked = positive ? before.negative : before.positive
     seeds.add([leaf], positive, true)
     clicks = [...clicks, { ...point, leaf, positive }]
-    if (size === 0 && label.includes(1)) return { label: this.#walk(label, seeds, positive), seeds, clicks }
-    if (size === 0 && !positive) return { label, seeds, clicks }
-    const changed = label.slice()
-    for (const each of this.nodes.leaves(this.nodes.part(leaf, blocked, size))) changed[each] = positive ? 1 : 0
-    return { label: seeds.appliedTo(changed), seeds, clicks }
+    const hasLabel = label.includes(1)
+    if (!hasLabel && !positive) return { label, seeds, clicks } // there is nothing yet that it could be taken from
+    const changed = hasLabel ? this.#walk(label, seeds, positive) : this.#part(leaf, blocked, seeds)
+    if (!steps) return { label: changed, seeds, clicks }
+    // What the click takes: for the object, what it adds; against it, what it adds to the ground.
+    const [without, having] = positive ? [label, changed] : [opposite(label), opposite(changed)]
+    const taken = this.nodes.resized(leaf, without, having, seeds.free, seeds.beyond, steps)
+    if (positive) seeds.release(taken)
+    return { label: seeds.appliedTo(positive ? taken : opposite(taken)), seeds, clicks }
+  }
+
+  /**
+   * What a first click takes.
+   * @param {number} leaf
+   * @param {Uint8Array} blocked
+   * @param {Seeds} seeds
+   */
+  #part(leaf, blocked, seeds) {
+    const label = new Uint8Array(this.graph.count)
+    for (const each of this.nodes.leaves(this.nodes.part(leaf, blocked))) label[each] = 1
+    return seeds.appliedTo(label)
   }
 
   /**
@@ -206,6 +222,7 @@ export class ObjectFinder {
     const last = hierarchy.cell({ x: x2 - 1, y: y2 - 1 })
     const drawn = /** @type {Box} */ ([first.column, first.row, last.column + 1, last.row + 1])
     const share = this.#shares(drawn)
+    if (!share.some((each) => each > 0)) return label // there is nothing in it
     if (!positive) {
       seeds.add([...share.keys()].filter((leaf) => share[leaf] >= IN_BOX), false)
       return seeds.appliedTo(label)
@@ -224,25 +241,26 @@ export class ObjectFinder {
     }
     const likeCore = this.#likeness(cores)
     const likeOutside = this.#likeness(outside)
-    seeds.add(outside, false)
+    seeds.bound(outside)
     const strength = LIKENESS * this.graph.typicalDegree
     const likely = likeOutside.map((like, leaf) => like / Math.max(likeCore[leaf] + like, 1e-9))
     const drive = likely.map((each) => strength * each ** 2)
     const ties = likely.map((each, leaf) => drive[leaf] + strength * (1 - each) ** 2)
     const within = Uint8Array.from(isOutside, (is) => 1 - is)
-    return seeds.appliedTo(this.#filling(drawn, potentials(this.graph, ties, drive, seeds.values), within))
+    const filling = this.#filling(drawn, potentials(this.graph, ties, drive, seeds.values), within)
+    return seeds.appliedTo(filling.map((is, leaf) => within[leaf] & (is | label[leaf])))
   }
 
   /**
    * @param {Box} drawn
    * @param {Float64Array} found
-   * @param {Uint8Array} within leaves in the box, where there is nothing better
+   * @param {Uint8Array} within leaves in the box, all of them where there is nothing better
    */
   #filling(drawn, found, within) {
     let best = -Infinity
     let chosen = within
     for (const threshold of THRESHOLDS) {
-      const some = above(found, threshold)
+      const some = above(found, threshold).map((is, leaf) => is & within[leaf])
       const own = this.#boxAround(some)
       if (!own) continue
       const worth = FILLING * boxIou(drawn, own) - Math.abs(threshold - 0.5)
@@ -280,12 +298,12 @@ export class ObjectFinder {
   }
 
   /**
-   * The leaves that a stroke fixes, or null where it lies outside of the image.
+   * The leaves that a stroke fixes, none where it lies outside of the image.
    * @param {[number, number][]} stroke
    */
   #crossed(stroke) {
     const { hierarchy, counts } = this
-    if (!stroke.some(([x, y]) => hierarchy.contains({ x, y }))) return null
+    if (!stroke.some(([x, y]) => hierarchy.contains({ x, y }))) return []
     const corners = stroke.map(([x, y]) => hierarchy.cell({ x, y }))
     const cells = new Set()
     for (let index = 0; index < Math.max(corners.length - 1, 1); index++) {
@@ -370,6 +388,11 @@ export class ObjectFinder {
  */
 function above(values, threshold) {
   return Uint8Array.from(values, (value) => (value > threshold ? 1 : 0))
+}
+
+/** @param {Uint8Array} label */
+function opposite(label) {
+  return label.map((is) => 1 - is)
 }
 
 /**

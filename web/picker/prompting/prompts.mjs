@@ -1,5 +1,8 @@
 /** What a person says of objects: clicks, boxes, strokes, each for one or against it, and words; as text and back. */
 
+import { plainText } from './plain_text.mjs'
+
+/** @typedef {import('../hierarchy.mjs').Hierarchy} Hierarchy */
 /** @typedef {import('../label_map.mjs').Point} Point */
 
 /**
@@ -25,9 +28,10 @@ export const FIRST_OBJECT = 'Object 1'
  * @returns {Prompt[] | null}
  */
 export function parsePrompts(text) {
-  if (!text.trim()) return []
+  const json = plainText(text).trim()
+  if (!json) return []
   try {
-    const prompts = JSON.parse(text) ?? []
+    const prompts = JSON.parse(json) ?? []
     return Array.isArray(prompts) && prompts.every(isPrompt) ? prompts.map(inWholePixels) : null
   } catch {
     return null
@@ -82,6 +86,20 @@ export function isWords(prompt) {
   return prompt.words !== undefined
 }
 
+/**
+ * Whether a prompt lies outside an image, or says nothing of it.
+ * @param {Prompt} prompt
+ * @param {Hierarchy} hierarchy of the image
+ */
+export function isOutside({ x, y, box, stroke, leaves, words }, hierarchy) {
+  if (words !== undefined) return false
+  if (leaves) return !leaves.length
+  if (stroke) return !stroke.some(([column, row]) => hierarchy.contains({ x: column, y: row }))
+  if (!box) return !hierarchy.contains({ x: Number(x), y: Number(y) })
+  const [left, top, right, bottom] = box
+  return left >= hierarchy.width || top >= hierarchy.height || right <= 0 || bottom <= 0
+}
+
 /** @param {Prompt} prompt */
 function formatPrompt(prompt) {
   const { x, y, box, stroke, words, label = 1, size = 0, object } = prompt
@@ -114,7 +132,7 @@ function isPrompt(prompt) {
     if (!Array.isArray(stroke) || !stroke.length) return false
     return stroke.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(Number.isFinite))
   }
-  if ('words' in prompt) return typeof prompt.words === 'string' && prompt.words.trim() !== '' && Boolean(label)
+  if ('words' in prompt) return typeof prompt.words === 'string' && plainText(prompt.words).trim() !== '' && Boolean(label)
   return Number.isInteger(size) && Number.isFinite(prompt.x) && Number.isFinite(prompt.y)
 }
 
@@ -124,9 +142,9 @@ function isPrompt(prompt) {
  * @returns {Prompt}
  */
 function inWholePixels({ x, y, box, stroke, words, label = 1, size = 0, object }) {
-  const rest = object === undefined ? { label } : { label, object }
+  const rest = object === undefined ? { label } : { label, object: plainText(object) }
   if (box) return { ...rest, box: /** @type {any} */ (box.map(Math.floor)) }
   if (stroke) return { ...rest, stroke: stroke.map(([column, row]) => [Math.floor(column), Math.floor(row)]) }
-  if (words !== undefined) return { ...rest, words: words.trim() }
+  if (words !== undefined) return { ...rest, words: plainText(words).trim() }
   return { ...rest, x: Math.floor(/** @type {number} */ (x)), y: Math.floor(/** @type {number} */ (y)), size }
 }

@@ -6,6 +6,7 @@ export class Seeds {
     this.positive = new Uint8Array(count)
     this.negative = new Uint8Array(count)
     this.clicked = new Uint8Array(count)
+    this.beyond = new Uint8Array(count) // leaves that are against the object for lying outside a box alone
   }
 
   copy() {
@@ -13,6 +14,7 @@ export class Seeds {
     copy.positive = this.positive.slice()
     copy.negative = this.negative.slice()
     copy.clicked = this.clicked.slice()
+    copy.beyond = this.beyond.slice()
     return copy
   }
 
@@ -28,12 +30,38 @@ export class Seeds {
       own[leaf] = 1
       if (!(this.clicked[leaf] && isClick)) other[leaf] = 0
       this.clicked[leaf] = isClick ? 1 : 0
+      this.beyond[leaf] = 0
     }
+  }
+
+  /**
+   * Fix what lies outside a box around the object against it, but for what is fixed for the object.
+   * @param {number[]} outside
+   */
+  bound(outside) {
+    const leaves = outside.filter((leaf) => !this.positive[leaf])
+    this.add(leaves, false)
+    for (const leaf of leaves) this.beyond[leaf] = 1
+  }
+
+  /**
+   * Fix leaves no longer that lie outside a box.
+   * @param {Uint8Array} taken 1 for leaves
+   */
+  release(taken) {
+    taken.forEach((is, leaf) => {
+      if (is && this.beyond[leaf]) this.negative[leaf] = this.beyond[leaf] = 0
+    })
   }
 
   /** @param {number} leaf */
   isDivided(leaf) {
     return this.positive[leaf] === 1 && this.negative[leaf] === 1
+  }
+
+  /** 1 for leaves that nothing fixes. */
+  get free() {
+    return this.positive.map((is, leaf) => (is || this.negative[leaf] ? 0 : 1))
   }
 
   /** Leaves for the object, and those against it. */

@@ -50,12 +50,10 @@ export class TreeNodes {
    * The node that a click on a leaf means: of those above it the most persistent large one.
    * @param {number} leaf
    * @param {Uint8Array} blocked 1 for leaves that it must not take
-   * @param {number} steps how many nodes further up, or down if negative
    */
-  part(leaf, blocked, steps) {
-    const above = this.#upwards(leaf)
+  part(leaf, blocked) {
     const holds = this.#holdersOf(blocked)
-    const free = above.slice(0, -1).filter((node) => !holds[node])
+    const free = this.#upwards(leaf).slice(0, -1).filter((node) => !holds[node])
     const candidates = free.length ? free : [leaf]
     const small = candidates.filter((node) => this.areas[node] <= LARGEST * this.total)
     let best = small[0] ?? leaf
@@ -64,7 +62,46 @@ export class TreeNodes {
       const worth = (this.heights[this.parents[node]] - this.heights[node]) * this.areas[node]
       if (worth > most) [best, most] = [node, worth]
     }
-    return above[Math.min(Math.max(above.indexOf(best) + steps, 0), above.length - 1)]
+    return best
+  }
+
+  /**
+   * What a click takes in another size: each step is a node above it that takes more, or less.
+   * @param {number} leaf which was clicked
+   * @param {Uint8Array} before 1 for leaves that are taken without the click
+   * @param {Uint8Array} after 1 for those that are taken with it
+   * @param {Uint8Array} free 1 for leaves that it may add or leave out
+   * @param {Uint8Array} beyond 1 for further leaves that it may add, once there are no others
+   * @param {number} steps up (larger) or down (smaller), as far as there are
+   */
+  resized(leaf, before, after, free, beyond, steps) {
+    const nearness = this.#nearness(leaf).map((place, each) => place + free.length * beyond[each])
+    const changing = free.map((is, each) => (is | beyond[each]) & (steps > 0 ? 1 - after[each] : after[each] & (1 - before[each])))
+    const reached = [...new Set(nearness.filter((_, each) => changing[each]))].sort((one, other) => one - other)
+    if (!reached.length) return after
+    const last = reached.length
+    if (steps > 0) {
+      const end = reached[Math.min(steps, last) - 1]
+      return after.map((is, each) => (changing[each] && nearness[each] <= end ? 1 : is))
+    }
+    const start = reached[Math.max(last + steps, 0)]
+    return after.map((is, each) => (changing[each] && nearness[each] >= start ? 0 : is))
+  }
+
+  /**
+   * Which of the nodes above a leaf is the first to hold each leaf, 0 of itself.
+   * @param {number} leaf
+   */
+  #nearness(leaf) {
+    const found = new Uint32Array((this.children.length + 1) / 2)
+    let below = leaf
+    for (const [place, node] of this.#upwards(leaf).entries()) {
+      for (const child of this.children[node]) {
+        if (child !== below) for (const each of this.leaves(child)) found[each] = place
+      }
+      below = node
+    }
+    return found
   }
 
   /** @param {number} leaf */
