@@ -14,10 +14,13 @@ from ..grid import GridSize
 from ..images import as_images, finite_range
 from .accumulator import AttentionAccumulator
 from .blocks import RECOMMENDED
-from .diffusers_prompts import Encoding, Prompt, checked_prompt, encode_empty
+from .diffusers_hooks import whole_model
+from .diffusers_prompts import Encoding, Prompt, Widths, check_prompt, checked_prompt, encode_empty
+from .diffusers_schedulers import check_flow
 from .diffusers_transformer_capture import TransformerCapture
 from .diffusers_transformers import LEVELS, SUPPORTED_TRANSFORMERS, TRANSFORMERS
 from .diffusers_unet import SUPPORTED_UNETS, UNetCapture
+from .diffusers_unet_inputs import check_unet
 from .maps import AttentionMaps, Evidence
 from .resolutions import Resolutions
 from .shown import ShownStep
@@ -62,8 +65,16 @@ class Backbone(Protocol):
         """What is better known to tell segments apart in it."""
 
     @property
+    def model(self) -> Any:
+        """The model itself."""
+
+    @property
     def encoding(self) -> Encoding:
         """How its pipeline encodes a prompt."""
+
+    @property
+    def widths(self) -> Widths:
+        """Of a prompt's embeddings."""
 
     def check(self, size: GridSize) -> None:
         """Refuse a working size in pixels that the model does not know."""
@@ -109,7 +120,8 @@ def capture_diffusers(
     Of a transformer, which attends to image and text together, it is the attention among the image's tokens,
     and the step ends with the last block that is wanted. The model, its attention processors and the caller's
     random state are afterwards as before. A model that `torch.compile` or PEFT has wrapped is captured too:
-    the one inside runs, with its adapters, not compiled.
+    the one inside runs, with its adapters, not compiled. So is one with a cache or guidance of diffusers
+    around it, which stand aside meanwhile.
 
     Args:
         pipeline: one with the UNet of SD 1.x, SD 2.x or SDXL and its small relatives, such as
@@ -134,16 +146,20 @@ def capture_diffusers(
             ("all"); of a transformer its latent; or nothing ("none").
         prompt_embeds: text embedding ``[1, tokens, d]``; that of the empty prompt if None.
         pooled_prompt_embeds: pooled text embedding ``[1, d]`` (SDXL, SD3 and Flux), likewise.
-        prompt_embeds_mask: which of the tokens are text, ``[1, tokens]`` (Qwen-Image); all if None.
+        prompt_embeds_mask: which of the tokens are text, ``[1, tokens]`` (Qwen-Image); all if None. Words
+            are read without any that is masked.
 
     Returns:
         the attention maps, with features, on the model's device: of a UNet a map for each resolution, of a
         transformer one.
 
     Raises:
-        UnsupportedModelError: the pipeline has another model, or one that takes further images.
+        UnsupportedModelError: the pipeline has another model, one that takes more than an image and a text
+            (an inpainting UNet is shown a mask over everything, as in ComfyUI), or a scheduler by which the
+            model was not trained.
         InvalidSettingError: a noise level, size or choice outside its range, images that `as_images`
-            refuses, or a latent or embedding with values that are not finite.
+            refuses, embeddings of several prompts or another model, or a latent or embedding with values
+            that are not finite.
         CaptureError: an attention layer did not run, or not on the grid's tokens.
     """
     backbone = backbone_of(pipeline, resolutions, blocks, keep_queries)
@@ -154,7 +170,12 @@ def capture_diffusers(
     target = working_size(image_size, size or backbone.native_side, backbone.multiple)
     backbone.check(target)
     prompt = checked_prompt(
-        pipeline, backbone.encoding, prompt_embeds, pooled_prompt_embeds, prompt_embeds_mask
+        pipeline,
+        backbone.encoding,
+        backbone.widths,
+        prompt_embeds,
+        pooled_prompt_embeds,
+        prompt_embeds_mask,
     )
     if target != image_size:
         pixels = F.interpolate(pixels, size=tuple(target), mode="bilinear", antialias=True)
@@ -165,7 +186,7 @@ def capture_diffusers(
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         latents = backbone.noised(latents, noise, timestep)
     accumulator = AttentionAccumulator()
-    with _not_compiled():
+    with _not_compiled(), whole_model(backbone.model):
         backbone.gather(latents, timestep, prompt, target, accumulator)
     return accumulator.finish(
         evidence=backbone.evidence,
@@ -188,12 +209,16 @@ def read_text(pipeline: Pipeline, maps: AttentionMaps, prompt: Prompt) -> TextAt
 
     Raises:
         UnsupportedModelError: the pipeline has another model.
-        CaptureError: attention that was captured from another model, or with keep_queries "none".
+        InvalidSettingError: a text of several prompts, or encoded for another model.
+        CaptureError: attention that was captured from another model, or with keep_queries "none", or a text
+            of which the model does not see every token.
     """
     device = pipeline._execution_device
+    backbone = backbone_of(pipeline)
+    check_prompt(prompt, backbone.encoding, backbone.widths)
     pooled, mask = (None if part is None else part.to(device) for part in (prompt.pooled, prompt.mask))
-    with _not_compiled():
-        return backbone_of(pipeline).read_text(maps, Prompt(prompt.embeds.to(device), pooled, mask))
+    with _not_compiled(), whole_model(backbone.model):
+        return backbone.read_text(maps, Prompt(prompt.embeds.to(device), pooled, mask))
 
 
 def encode_empty_prompt(pipeline: Pipeline) -> Prompt:
@@ -221,7 +246,8 @@ def backbone_of(
         keep_queries: of a UNet, to the text.
 
     Raises:
-        UnsupportedModelError: not one of the supported models, or one that takes further images.
+        UnsupportedModelError: not one of the supported models, one that takes more than an image and a text,
+            or a scheduler by which the model was not trained.
         InvalidSettingError: another choice of queries, or blocks that the transformer does not have.
     """
     import diffusers
@@ -231,12 +257,14 @@ def backbone_of(
         raise InvalidSettingError(f"Expected keep_queries to be one of {known}, got {keep_queries!r}.")
     unet = _unwrapped(getattr(pipeline, "unet", None), diffusers.UNet2DConditionModel)
     if isinstance(unet, diffusers.UNet2DConditionModel):
+        check_unet(unet, pipeline, _latent_channels(pipeline.vae))
         return UNetCapture(unet, pipeline, resolutions, keep_queries)
     for row in TRANSFORMERS:
         kind = getattr(diffusers, row.model, None)  # diffusers 0.30 has no Qwen-Image
         if kind is not None:
             transformer = _unwrapped(getattr(pipeline, "transformer", None), kind)
             if type(transformer) is kind:
+                check_flow(getattr(pipeline, "scheduler", None), row.name)
                 return TransformerCapture(row, transformer, _latent_channels(pipeline.vae), blocks)
     raise UnsupportedModelError(
         f"Expected a pipeline with a UNet2DConditionModel ({SUPPORTED_UNETS}) or a transformer of "
