@@ -15,12 +15,13 @@ from ..images import as_images, finite_range
 from .accumulator import AttentionAccumulator
 from .blocks import RECOMMENDED
 from .diffusers_hooks import whole_model
+from .diffusers_latents import encode, latent_channels, vae_of
 from .diffusers_prompts import Encoding, Prompt, Widths, check_prompt, checked_prompt, encode_empty
 from .diffusers_schedulers import check_flow
 from .diffusers_transformer_capture import TransformerCapture
 from .diffusers_transformers import LEVELS, SUPPORTED_TRANSFORMERS, TRANSFORMERS
 from .diffusers_unet import SUPPORTED_UNETS, UNetCapture
-from .diffusers_unet_inputs import check_unet
+from .diffusers_unet_inputs import LATENT, check_unet
 from .maps import AttentionMaps, Evidence
 from .resolutions import Resolutions
 from .shown import ShownStep
@@ -165,7 +166,7 @@ def capture_diffusers(
     backbone = backbone_of(pipeline, resolutions, blocks, keep_queries)
     if not 0 <= timestep <= LEVELS:
         raise InvalidSettingError(f"Expected a noise level from 0 to {LEVELS}, got {timestep}.")
-    pixels = _to_pixels(image)
+    vae, pixels = vae_of(pipeline), _to_pixels(image)
     image_size = GridSize(*pixels.shape[2:])
     target = working_size(image_size, size or backbone.native_side, backbone.multiple)
     backbone.check(target)
@@ -179,7 +180,7 @@ def capture_diffusers(
     )
     if target != image_size:
         pixels = F.interpolate(pixels, size=tuple(target), mode="bilinear", antialias=True)
-    latents = _encode(pipeline.vae, pixels.to(pipeline._execution_device))
+    latents = encode(vae, pixels.to(pipeline._execution_device))
     finite_range(latents, "latent that the VAE made of the image")
     if noise_seed is not None:
         generator = torch.Generator().manual_seed(noise_seed)
@@ -257,7 +258,8 @@ def backbone_of(
         raise InvalidSettingError(f"Expected keep_queries to be one of {known}, got {keep_queries!r}.")
     unet = _unwrapped(getattr(pipeline, "unet", None), diffusers.UNet2DConditionModel)
     if isinstance(unet, diffusers.UNet2DConditionModel):
-        check_unet(unet, pipeline, _latent_channels(pipeline.vae))
+        vae = getattr(pipeline, "vae", None)  # words are read without it
+        check_unet(unet, pipeline, LATENT if vae is None else latent_channels(vae))
         return UNetCapture(unet, pipeline, resolutions, keep_queries)
     for row in TRANSFORMERS:
         kind = getattr(diffusers, row.model, None)  # diffusers 0.30 has no Qwen-Image
@@ -265,7 +267,7 @@ def backbone_of(
             transformer = _unwrapped(getattr(pipeline, "transformer", None), kind)
             if type(transformer) is kind:
                 check_flow(getattr(pipeline, "scheduler", None), row.name)
-                return TransformerCapture(row, transformer, _latent_channels(pipeline.vae), blocks)
+                return TransformerCapture(row, transformer, latent_channels(vae_of(pipeline)), blocks)
     raise UnsupportedModelError(
         f"Expected a pipeline with a UNet2DConditionModel ({SUPPORTED_UNETS}) or a transformer of "
         f"{SUPPORTED_TRANSFORMERS} ({', '.join(row.model for row in TRANSFORMERS)}), got "
@@ -309,46 +311,3 @@ def _to_pixels(image: ImageLike) -> torch.Tensor:
     elif isinstance(image, np.ndarray) and image.ndim == 4 and image.shape[1] == 3:
         image = np.moveaxis(image, 1, -1)
     return as_images(image).colours.movedim(-1, 1)
-
-
-def _is_of_videos(vae: Any) -> bool:
-    return "z_dim" in vae.config
-
-
-def _latent_channels(vae: Any) -> int:
-    return int(vae.config["z_dim" if _is_of_videos(vae) else "latent_channels"])
-
-
-def _encode(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
-    """Mean latents ``[B, C, h, w]`` of ``[B, 3, H, W]`` in 0..1, shifted and scaled for the model.
-
-    A VAE that is known to overflow in half precision (SDXL's) works in float32 meanwhile. One of videos
-    (Qwen-Image's) takes each picture for a video of one frame.
-    """
-    dtype = vae.dtype
-    upcast = dtype == torch.float16 and vae.config.get("force_upcast", False)
-    try:
-        if upcast:
-            vae.to(torch.float32)
-        seen = pixels.to(vae.dtype) * 2.0 - 1.0
-        if _is_of_videos(vae):
-            latents = vae.encode(seen.unsqueeze(2)).latent_dist.mode().squeeze(2)
-        else:
-            latents = vae.encode(seen).latent_dist.mode()
-    finally:
-        if upcast:
-            vae.to(dtype)
-    return _scaled(vae.config, latents)
-
-
-def _scaled(config: Any, latents: torch.Tensor) -> torch.Tensor:
-    """Latents of about mean 0 and spread 1, by what the VAE's configuration says of its own."""
-
-    def each(values: Any) -> torch.Tensor:
-        return torch.tensor(values).to(latents).view(1, -1, 1, 1)
-
-    if config.get("shift_factor"):
-        latents = latents - config["shift_factor"]
-    if config.get("latents_mean") is not None and config.get("latents_std") is not None:
-        latents = (latents - each(config["latents_mean"])) / each(config["latents_std"])
-    return latents * (config.get("scaling_factor") or 1.0)

@@ -115,7 +115,7 @@ def _known_timestep(scheduler: Any, level: int) -> int:
     if any(each.__name__ == DISTILLED for each in type(scheduler).__mro__):
         stride = count // scheduler.config.original_inference_steps
         return min(range(stride - 1, count, stride), key=lambda known: abs(known - level))
-    return min(level, count - 1)
+    return min(round(float(level)), count - 1)
 
 
 def _edm_sigmas(scheduler: Any) -> tuple[float, float, float]:
