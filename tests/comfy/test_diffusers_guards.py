@@ -64,9 +64,12 @@ def test_a_cache_or_guidance_stands_aside_and_stays_as_it_was(pack, hosts, image
     is_unet = name == "UNet"
 
     def captured(pipeline: Any) -> Any:
-        return pack.diffseg_core.capture_diffusers(pipeline, images[:1], size=SIDE, **made.embeds)
+        return pack.diffseg_core.capture_diffusers(pipeline, images[:1], size=64, **made.embeds)
 
+    core = pack.diffseg_core.attention.diffusers_capture
+    text = core.Prompt(made.embeds["prompt_embeds"], made.embeds.get("pooled_prompt_embeds"))
     expected = captured(made.pipeline)
+    of_text = core.read_text(made.pipeline, expected, text).maps
     for kind, apply in CACHES.items():
         if is_unet and kind in ("first block", "magnitudes", "Taylor"):
             continue  # diffusers does nothing with these in a UNet
@@ -79,6 +82,7 @@ def test_a_cache_or_guidance_stands_aside_and_stays_as_it_was(pack, hosts, image
         assert before, kind
         for _ in range(2):  # what a cache remembers of a first time would be used at the second
             assert_same_maps(captured(pipeline), expected, atol=0)
+        assert torch.equal(core.read_text(pipeline, expected, text).maps, of_text), kind
         assert links_of(net) == before, kind
 
 
