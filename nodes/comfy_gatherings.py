@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import torch
 
-from ..diffseg_core import AttentionAccumulator, CaptureError, GridSize
+from ..diffseg_core import AttentionAccumulator, GridSize
 from ..diffseg_core.attention.text import TextAccumulator
 from .comfy_transformers import Layer
 
@@ -75,19 +75,9 @@ class ToTheText:
     def gather(
         self, q: torch.Tensor, k: torch.Tensor, where: slice, grid: GridSize, named: dict[str, Any]
     ) -> None:
-        """The text's columns of the softmax over all tokens.
-
-        Raises:
-            CaptureError: a mask hides tokens from the model.
-        """
-        mask = named.get("mask")
-        if mask is not None and bool((~mask if mask.dtype == torch.bool else mask != 0).any()):
-            raise CaptureError(
-                "Expected the model to see every word, got a mask over some tokens. Connect the CLIP and the "
-                "model before the node that masks them."
-            )
+        """The text's columns of the softmax over all tokens; see `TextAccumulator.gather` for a mask."""
         text = slice(0, where.start) if where.start else slice(where.stop, k.shape[2])
-        self.accumulator.gather(q[:, :, where], k, grid, text)
+        self.accumulator.gather(q[:, :, where], k, grid, text, mask=named.get("mask"))
 
     def finished(self, layer: Layer, output: torch.Tensor) -> None:
         """Nothing of it is kept."""

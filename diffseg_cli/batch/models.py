@@ -1,8 +1,8 @@
 """Loading a model with diffusers: the demo model, a folder, one of the hub, or a checkpoint file.
 
 Models are SD 1.x, SD 2.x, SDXL and its small relatives (SSD-1B, Segmind Vega, KOALA), and the transformers of
-SD3, Flux.1 and Qwen-Image. Those that take more than a latent (inpainting, instructions, depth) and the SDXL
-refiner are refused. No safety checker is loaded: nothing is generated.
+SD3, Flux.1 and Qwen-Image. Those that take another image (instructions, depth) and the SDXL refiner are
+refused; a UNet for inpainting is not. No safety checker is loaded: nothing is generated.
 
 A checkpoint file holds weights alone. diffusers takes the rest (a few megabytes of configuration, and the
 tokenizer) from the Hugging Face hub the first time, and from its cache afterwards.
@@ -22,6 +22,7 @@ import torch
 
 from diffseg_core.attention.diffusers_capture import backbone_of
 from diffseg_core.attention.diffusers_transformers import SUPPORTED_TRANSFORMERS, TRANSFORMERS, Transformer
+from diffseg_core.attention.diffusers_unet_inputs import check_channels
 from diffseg_core.errors import ANOTHER_MODEL, InvalidSettingError, UnsupportedModelError
 
 from .settings import DEMO, ModelChoice, Precision
@@ -39,7 +40,6 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 FIRST_LAYER = "model.diffusion_model.input_blocks.0.0.weight"  # [channels, latent channels, 3, 3]
 TEXT_LAYER = "model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight"  # [channels, d]
 FAMILIES: dict[int, Family] = {768: "SD 1.x", 1024: "SD 2.x", 2048: "SDXL"}
-LATENT_CHANNELS = 4
 # Components of pipelines that a capture does not need.
 LEFT_OUT: dict[str, Any] = {"feature_extractor": None, "image_encoder": None}
 DISPENSABLE = ("text_encoder_3", "tokenizer_3")  # of SD3: T5, which is large
@@ -70,7 +70,7 @@ def load_pipeline(choice: ModelChoice) -> Pipeline:
                 f'Expected a model to be "{DEMO}", a folder in diffusers\' layout, a checkpoint file or '
                 f"an id such as owner/name of the Hugging Face hub, got {choice.model!r}: no such file."
             )
-    _check_inputs(pipeline, choice.model)
+    backbone_of(pipeline)  # refuses a model that takes more than can be given
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(device)
     return pipeline
@@ -148,7 +148,7 @@ def checkpoint_family(path: Path) -> Family:
             "holds a part of one alone (a LoRA, a VAE, a UNet). A transformer is loaded from a folder in "
             f"diffusers' layout, or by its id of the hub. {ANOTHER_MODEL}"
         )
-    _check_latent_channels(first[1], path.name)
+    check_channels(first[1])
     return FAMILIES[text[1]]
 
 
@@ -227,20 +227,6 @@ def _load_transformer(
     wanted = inspect.signature(kind.__init__).parameters
     settings = {name: None for name in (*LEFT_OUT, *absent) if name in wanted}
     return kind.from_pretrained(source, torch_dtype=dtype, local_files_only=local, **settings)
-
-
-def _check_inputs(pipeline: Any, model: str) -> None:
-    if hasattr(pipeline, "unet"):
-        _check_latent_channels(pipeline.unet.config.in_channels, model)
-    backbone_of(pipeline)
-
-
-def _check_latent_channels(channels: int, model: str) -> None:
-    if channels != LATENT_CHANNELS:
-        raise UnsupportedModelError(
-            f"Expected a model that takes a latent of {LATENT_CHANNELS} channels, got {channels} for "
-            f"{model}: models for inpainting or instructions take more. Choose the one it was made from."
-        )
 
 
 @contextmanager

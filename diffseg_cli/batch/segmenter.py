@@ -17,7 +17,7 @@ from diffseg_core.editing.edge_refinement import refine_edges
 from diffseg_core.images import Images, as_images
 from diffseg_core.merging.segment import segment
 from diffseg_core.naming.diffusers_words import check_text_encoders, encode_words, read_words
-from diffseg_core.naming.find_words import FoundWords, find_words
+from diffseg_core.naming.find_words import FoundWords, find_words, refine_found
 from diffseg_core.naming.words import WordAttention, WordLine
 from diffseg_core.nested.segment_nested import segment_nested
 from diffseg_core.prompting.find_object import find_objects
@@ -150,9 +150,7 @@ class Segmenter:
             threshold=words.settings.threshold,
             background_offset=words.settings.background_offset,
         )
-        if not settings.refine_edges:
-            return found
-        return replace(found, segments=refine_edges(found.segments, checked))
+        return refine_found(found, checked) if settings.refine_edges else found
 
     def segment(
         self,

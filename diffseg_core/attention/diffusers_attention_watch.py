@@ -13,8 +13,9 @@ from torch.overrides import TorchFunctionMode
 from ..errors import CaptureError
 from .diffusers_transformers import Layer
 
-Attended: TypeAlias = Callable[[Layer, torch.Tensor, torch.Tensor, torch.Tensor], None]
-"""What becomes of a layer's query, key and output, all ``[B, heads, tokens, d]``, of image and text."""
+Attended: TypeAlias = Callable[[Layer, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None], None]
+"""What becomes of a layer's query, key and output, all ``[B, heads, tokens, d]``, of image and text, and of
+the mask over its keys, if there is one."""
 
 
 class EnoughError(Exception):
@@ -84,11 +85,18 @@ class _Watch(TorchFunctionMode):
         layer = self.running
         if func is F.scaled_dot_product_attention and layer is not None:
             self.running = None  # what else the layer attends to are the tokens of an adapter
-            query, key = (*args, *(named[name] for name in ("query", "key") if name in named))[:2]
-            self._hand_over(layer, query, key, output)
+            given = {**dict(zip(("query", "key", "value", "attn_mask"), args, strict=False)), **named}
+            self._hand_over(layer, given["query"], given["key"], output, given.get("attn_mask"))
         return output
 
-    def _hand_over(self, layer: Layer, query: torch.Tensor, key: torch.Tensor, output: torch.Tensor) -> None:
+    def _hand_over(
+        self,
+        layer: Layer,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        output: torch.Tensor,
+        mask: torch.Tensor | None,
+    ) -> None:
         """A chosen layer is done."""
         if layer not in self.pending:
             raise CaptureError(
@@ -100,7 +108,7 @@ class _Watch(TorchFunctionMode):
                 f"Expected as many keys as queries at {layer}, got {key.shape[2]} and {query.shape[2]}. What "
                 "adds tokens of another image does this: pass the pipeline without it."
             )
-        self.attended(layer, query, key, output)
+        self.attended(layer, query, key, output, mask)
         self.pending.remove(layer)
         if not self.pending and self.stop_early:
             raise EnoughError

@@ -16,10 +16,14 @@ from .accumulator import AttentionAccumulator
 from .blocks import RECOMMENDED
 from .capture_checks import check_capture
 from .compiled import not_compiled
-from .diffusers_prompts import Encoding, Prompt, checked_prompt, encode_empty
+from .diffusers_hooks import whole_model
+from .diffusers_latents import encode, latent_channels, vae_of
+from .diffusers_prompts import Encoding, Prompt, Widths, check_prompt, checked_prompt, encode_empty
+from .diffusers_schedulers import check_flow
 from .diffusers_transformer_capture import TransformerCapture
 from .diffusers_transformers import SUPPORTED_TRANSFORMERS, TRANSFORMERS
 from .diffusers_unet import SUPPORTED_UNETS, UNetCapture
+from .diffusers_unet_inputs import LATENT, check_unet
 from .maps import AttentionMaps, Evidence
 from .shown import ShownStep
 from .text import TextAttention
@@ -63,8 +67,16 @@ class Backbone(Protocol):
         """What is better known to tell segments apart in it."""
 
     @property
+    def model(self) -> Any:
+        """The model itself."""
+
+    @property
     def encoding(self) -> Encoding:
         """How its pipeline encodes a prompt."""
+
+    @property
+    def widths(self) -> Widths:
+        """Of a prompt's embeddings."""
 
     def check(self, size: GridSize) -> None:
         """Refuse a working size in pixels that the model does not know."""
@@ -110,7 +122,8 @@ def capture_diffusers(
     Of a transformer, which attends to image and text together, it is the attention among the image's tokens,
     and the step ends with the last block that is wanted. The model, its attention processors and the caller's
     random state are afterwards as before. A model that `torch.compile` or PEFT has wrapped is captured too:
-    the one inside runs, with its adapters, not compiled.
+    the one inside runs, with its adapters, not compiled. So is one with a cache or guidance of diffusers
+    around it, which stand aside meanwhile.
 
     Args:
         pipeline: one with the UNet of SD 1.x, SD 2.x or SDXL and its small relatives, such as
@@ -136,37 +149,46 @@ def capture_diffusers(
             ("all"); of a transformer its latent; or nothing ("none").
         prompt_embeds: text embedding ``[1, tokens, d]``; that of the empty prompt if None.
         pooled_prompt_embeds: pooled text embedding ``[1, d]`` (SDXL, SD3 and Flux), likewise.
-        prompt_embeds_mask: which of the tokens are text, ``[1, tokens]`` (Qwen-Image); all if None.
+        prompt_embeds_mask: which of the tokens are text, ``[1, tokens]`` (Qwen-Image); all if None. Words
+            are read without any that is masked.
 
     Returns:
         the attention maps, with features, on the model's device: of a UNet a map for each resolution, of a
         transformer one.
 
     Raises:
-        UnsupportedModelError: the pipeline has another model, or one that takes further images.
+        UnsupportedModelError: the pipeline has another model, one that takes more than an image and a text
+            (an inpainting UNet is shown a mask over everything, as in ComfyUI), or a scheduler by which the
+            model was not trained.
         InvalidSettingError: a noise level, size or choice outside its range, images that `as_images`
-            refuses, or a latent or embedding with values that are not finite.
+            refuses, embeddings of several prompts or another model, or a latent or embedding with values
+            that are not finite.
         CaptureError: an attention layer did not run, or not on the grid's tokens.
     """
     check_capture(timestep, noise_seed, resolutions, blocks, remove_position, keep_queries, size)
     backbone = backbone_of(pipeline, resolutions, blocks, keep_queries)
-    pixels = _to_pixels(image)
+    vae, pixels = vae_of(pipeline), _to_pixels(image)
     image_size = GridSize(*pixels.shape[2:])
     target = working_size(image_size, size or backbone.native_side, backbone.multiple)
     backbone.check(target)
     prompt = checked_prompt(
-        pipeline, backbone.encoding, prompt_embeds, pooled_prompt_embeds, prompt_embeds_mask
+        pipeline,
+        backbone.encoding,
+        backbone.widths,
+        prompt_embeds,
+        pooled_prompt_embeds,
+        prompt_embeds_mask,
     )
     if target != image_size:
         pixels = F.interpolate(pixels, size=tuple(target), mode="bilinear", antialias=True)
-    latents = _encode(pipeline.vae, pixels.to(pipeline._execution_device))
+    latents = encode(vae, pixels.to(pipeline._execution_device))
     finite_range(latents, "latent that the VAE made of the image")
     if noise_seed is not None:
         generator = torch.Generator().manual_seed(noise_seed)
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         latents = backbone.noised(latents, noise, timestep)
     accumulator = AttentionAccumulator()
-    with not_compiled():
+    with not_compiled(), whole_model(backbone.model):
         backbone.gather(latents, timestep, prompt, target, accumulator)
     return accumulator.finish(
         evidence=backbone.evidence,
@@ -189,12 +211,16 @@ def read_text(pipeline: Pipeline, maps: AttentionMaps, prompt: Prompt) -> TextAt
 
     Raises:
         UnsupportedModelError: the pipeline has another model.
-        CaptureError: attention that was captured from another model, or with keep_queries "none".
+        InvalidSettingError: a text of several prompts, or encoded for another model.
+        CaptureError: attention that was captured from another model, or with keep_queries "none", or a text
+            of which the model does not see every token.
     """
     device = pipeline._execution_device
+    backbone = backbone_of(pipeline)
+    check_prompt(prompt, backbone.encoding, backbone.widths)
     pooled, mask = (None if part is None else part.to(device) for part in (prompt.pooled, prompt.mask))
-    with not_compiled():
-        return backbone_of(pipeline).read_text(maps, Prompt(prompt.embeds.to(device), pooled, mask))
+    with not_compiled(), whole_model(backbone.model):
+        return backbone.read_text(maps, Prompt(prompt.embeds.to(device), pooled, mask))
 
 
 def encode_empty_prompt(pipeline: Pipeline) -> Prompt:
@@ -222,20 +248,24 @@ def backbone_of(
         keep_queries: of a UNet, to the text.
 
     Raises:
-        UnsupportedModelError: not one of the supported models, or one that takes further images.
+        UnsupportedModelError: not one of the supported models, one that takes more than an image and a text,
+            or a scheduler by which the model was not trained.
         InvalidSettingError: another choice of queries, or blocks that the transformer does not have.
     """
     import diffusers
 
     unet = _unwrapped(getattr(pipeline, "unet", None), diffusers.UNet2DConditionModel)
     if isinstance(unet, diffusers.UNet2DConditionModel):
+        vae = getattr(pipeline, "vae", None)  # words are read without it
+        check_unet(unet, pipeline, LATENT if vae is None else latent_channels(vae))
         return UNetCapture(unet, pipeline, resolutions, keep_queries)
     for row in TRANSFORMERS:
         kind = getattr(diffusers, row.model, None)  # diffusers 0.30 has no Qwen-Image
         if kind is not None:
             transformer = _unwrapped(getattr(pipeline, "transformer", None), kind)
             if type(transformer) is kind:
-                return TransformerCapture(row, transformer, _latent_channels(pipeline.vae), blocks)
+                check_flow(getattr(pipeline, "scheduler", None), row.name)
+                return TransformerCapture(row, transformer, latent_channels(vae_of(pipeline)), blocks)
     raise UnsupportedModelError(
         f"Expected a pipeline with a UNet2DConditionModel ({SUPPORTED_UNETS}) or a transformer of "
         f"{SUPPORTED_TRANSFORMERS} ({', '.join(row.model for row in TRANSFORMERS)}), got "
@@ -272,46 +302,3 @@ def _to_pixels(image: ImageLike) -> torch.Tensor:
     elif isinstance(image, np.ndarray) and image.ndim == 4 and image.shape[1] == 3:
         image = np.moveaxis(image, 1, -1)
     return as_images(image).colours.movedim(-1, 1)
-
-
-def _is_of_videos(vae: Any) -> bool:
-    return "z_dim" in vae.config
-
-
-def _latent_channels(vae: Any) -> int:
-    return int(vae.config["z_dim" if _is_of_videos(vae) else "latent_channels"])
-
-
-def _encode(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
-    """Mean latents ``[B, C, h, w]`` of ``[B, 3, H, W]`` in 0..1, shifted and scaled for the model.
-
-    A VAE that is known to overflow in half precision (SDXL's) works in float32 meanwhile. One of videos
-    (Qwen-Image's) takes each picture for a video of one frame.
-    """
-    dtype = vae.dtype
-    upcast = dtype == torch.float16 and vae.config.get("force_upcast", False)
-    try:
-        if upcast:
-            vae.to(torch.float32)
-        seen = pixels.to(vae.dtype) * 2.0 - 1.0
-        if _is_of_videos(vae):
-            latents = vae.encode(seen.unsqueeze(2)).latent_dist.mode().squeeze(2)
-        else:
-            latents = vae.encode(seen).latent_dist.mode()
-    finally:
-        if upcast:
-            vae.to(dtype)
-    return _scaled(vae.config, latents)
-
-
-def _scaled(config: Any, latents: torch.Tensor) -> torch.Tensor:
-    """Latents of about mean 0 and spread 1, by what the VAE's configuration says of its own."""
-
-    def each(values: Any) -> torch.Tensor:
-        return torch.tensor(values).to(latents).view(1, -1, 1, 1)
-
-    if config.get("shift_factor"):
-        latents = latents - config["shift_factor"]
-    if config.get("latents_mean") is not None and config.get("latents_std") is not None:
-        latents = (latents - each(config["latents_mean"])) / each(config["latents_std"])
-    return latents * (config.get("scaling_factor") or 1.0)

@@ -28,6 +28,13 @@ class Prompt(NamedTuple):
         )
 
 
+class Widths(NamedTuple):
+    """How wide the embeddings are that a model takes."""
+
+    embeds: int  # numbers to a token
+    pooled: int | None = None  # None where it takes no pooled embedding
+
+
 class Encoding(NamedTuple):
     """How a pipeline encodes a prompt."""
 
@@ -35,37 +42,80 @@ class Encoding(NamedTuple):
     returned: tuple[str, ...]  # what ``encode_prompt`` gives, by its names in `Prompt`; others are ""
     tokenizers: tuple[str, ...] = ("tokenizer",)  # whose tokens follow one another in the embeddings
 
-    @property
-    def has_pooled(self) -> bool:
-        """Whether the model needs the pooled embedding."""
-        return "pooled" in self.returned
-
 
 def checked_prompt(
     pipeline: Any,
     encoding: Encoding,
+    widths: Widths,
     embeds: torch.Tensor | None,
     pooled: torch.Tensor | None,
     mask: torch.Tensor | None,
 ) -> Prompt:
-    """The prompt that is given, or the empty one where it is not whole.
+    """The prompt that is given; what of it is not given is that of the empty one.
 
     Raises:
-        InvalidSettingError: a pipeline without text encoder, or values that are not finite.
+        InvalidSettingError: a pipeline without text encoder, or as of `check_prompt`.
     """
-    if embeds is None or (encoding.has_pooled and pooled is None):
-        prompt = encode_empty(pipeline, encoding)
-    else:
-        prompt = Prompt(embeds, pooled, mask)
-    finite_range(prompt.embeds, "prompt's embedding")
-    if prompt.pooled is not None:
-        finite_range(prompt.pooled, "prompt's pooled embedding")
-    if prompt.mask is not None and prompt.mask.shape[-1] != prompt.embeds.shape[1]:
-        raise InvalidSettingError(
-            f"Expected prompt_embeds_mask of the {prompt.embeds.shape[1]} tokens of prompt_embeds, got "
-            f"{prompt.mask.shape[-1]}."
-        )
+    if embeds is None or (widths.pooled is not None and pooled is None):
+        empty = encode_empty(pipeline, encoding)
+        if embeds is None:
+            embeds, mask = empty.embeds, empty.mask if mask is None else mask
+        pooled = empty.pooled if pooled is None else pooled
+    prompt = Prompt(embeds, pooled, mask)
+    check_prompt(prompt, encoding, widths)
     return prompt
+
+
+def check_prompt(prompt: Prompt, encoding: Encoding, widths: Widths) -> None:
+    """Refuse embeddings of more than one prompt, or of another model.
+
+    Args:
+        prompt: as it is given.
+        encoding: how the model's pipeline encodes a prompt.
+        widths: of the embeddings that the model takes. A pooled embedding that it does not take is left out.
+
+    Raises:
+        InvalidSettingError: another shape or width, values that are not finite, or tokens that are masked
+            for a model that takes no mask.
+    """
+    _check_embedding("prompt_embeds", prompt.embeds, ("tokens", widths.embeds))
+    finite_range(prompt.embeds, "prompt's embedding")
+    if prompt.pooled is not None and widths.pooled is not None:
+        _check_embedding("pooled_prompt_embeds", prompt.pooled, (widths.pooled,))
+        finite_range(prompt.pooled, "prompt's pooled embedding")
+    if prompt.mask is None:
+        return
+    shape, tokens = _shape(prompt.mask), prompt.embeds.shape[1]
+    if shape != f"[1, {tokens}]":
+        raise InvalidSettingError(
+            f"Expected prompt_embeds_mask of the {tokens} tokens of prompt_embeds, got "
+            f"{shape.removeprefix('[1, ').removesuffix(']') if shape.startswith('[1, ') else shape}. Give "
+            f"[1, {tokens}], one number to a token: 1 for text and 0 for padding."
+        )
+    if prompt.mask.is_floating_point():
+        finite_range(prompt.mask, "prompt's mask")
+    if "mask" not in encoding.returned and not bool(prompt.mask.all()):
+        raise InvalidSettingError(
+            "Expected no prompt_embeds_mask for this model, which sees every token of its prompt, got one "
+            f"over {int((prompt.mask == 0).sum())} of {tokens} tokens. Leave it out, or give the "
+            "prompt_embeds of those that are to be seen."
+        )
+
+
+def _check_embedding(name: str, given: Any, expected: tuple[str | int, ...]) -> None:
+    wanted = (1, *expected)
+    found = tuple(given.shape) if isinstance(given, torch.Tensor) else ()
+    if len(found) != len(wanted) or any(
+        one != other if isinstance(other, int) else not one for one, other in zip(found, wanted, strict=True)
+    ):
+        raise InvalidSettingError(
+            f"Expected {name} of one prompt, [{', '.join(map(str, wanted))}] as the model has, got "
+            f"{_shape(given)}. Encode one prompt for all images, with the text encoders of this model."
+        )
+
+
+def _shape(given: Any) -> str:
+    return str(list(given.shape)) if isinstance(given, torch.Tensor) else type(given).__name__
 
 
 def encode_empty(pipeline: Any, encoding: Encoding) -> Prompt:

@@ -16,7 +16,8 @@ from ..grid import GridSize
 from .accumulator import AttentionAccumulator
 from .blocks import RECOMMENDED, choose_blocks
 from .diffusers_attention_watch import Attended, watch_attention
-from .diffusers_prompts import Encoding, Prompt
+from .diffusers_hooks import must_end
+from .diffusers_prompts import Encoding, Prompt, Widths
 from .diffusers_transformers import (
     LEVELS,
     PATCH,
@@ -28,6 +29,7 @@ from .diffusers_transformers import (
     layers_of,
     text_slice,
 )
+from .diffusers_unet_inputs import check_no_image_prompt
 from .maps import AttentionMaps, Evidence
 from .shown import ShownStep
 from .text import TextAccumulator, TextAttention
@@ -72,6 +74,12 @@ class TransformerCapture:
         """Of a prompt."""
         return self.row.encoding
 
+    @property
+    def widths(self) -> Widths:
+        """Of a prompt's embeddings."""
+        config = self.model.config
+        return Widths(config.joint_attention_dim, config.get("pooled_projection_dim"))
+
     def check(self, size: GridSize) -> None:
         """Refuse a working size that the model does not know.
 
@@ -114,7 +122,13 @@ class TransformerCapture:
         layers = self._layers()
         featured = list(layers)[len(layers) // 2]
 
-        def attended(layer: Layer, query: torch.Tensor, key: torch.Tensor, output: torch.Tensor) -> None:
+        def attended(
+            layer: Layer,
+            query: torch.Tensor,
+            key: torch.Tensor,
+            output: torch.Tensor,
+            mask: torch.Tensor | None,
+        ) -> None:
             where = image_slice(self.row, shown.grid, query.shape[2])
             accumulator.gather(query[:, :, where], key[:, :, where], shown.grid)
             if layer == featured:
@@ -138,7 +152,8 @@ class TransformerCapture:
             prompt: the text, for all images.
 
         Raises:
-            CaptureError: maps of another model or without what it was shown, or a chosen layer did not run.
+            CaptureError: maps of another model or without what it was shown, a chosen layer did not run, or
+                a mask hides tokens of the text.
         """
         step = maps.shown
         if step is None:
@@ -155,10 +170,16 @@ class TransformerCapture:
 
         accumulator = TextAccumulator()
 
-        def attended(layer: Layer, query: torch.Tensor, key: torch.Tensor, output: torch.Tensor) -> None:
+        def attended(
+            layer: Layer,
+            query: torch.Tensor,
+            key: torch.Tensor,
+            output: torch.Tensor,
+            mask: torch.Tensor | None,
+        ) -> None:
             tokens = query.shape[2]
             image, text = (find(self.row, shown.grid, tokens) for find in (image_slice, text_slice))
-            accumulator.gather(query[:, :, image], key, shown.grid, text)
+            accumulator.gather(query[:, :, image], key, shown.grid, text, mask=mask)
 
         chosen = replace(self, blocks=step.blocks)
         shown = self._shown(step.latents.to(prompt.embeds.device), step.level, prompt)
@@ -172,10 +193,9 @@ class TransformerCapture:
         return Shown(latents.to(dtype), share, prompt.expanded(batch, latents.device, dtype))
 
     def _run(self, shown: Shown, layers: dict[Layer, Any], attended: Attended) -> None:
-        # Hooks of diffusers (offloading in groups, caches) are put right at the end of a pass only.
-        hooked = any(hasattr(module, "_diffusers_hook") for module in self.model.modules())
         arguments = self.row.arguments(self.model, shown)
-        watch_attention(layers, lambda: self.model(**arguments), attended, self.stop_early and not hooked)
+        stop_early = self.stop_early and not must_end(self.model)
+        watch_attention(layers, lambda: self.model(**arguments), attended, stop_early)
 
     def _layers(self) -> dict[Layer, Any]:
         """The chosen ones, with their modules."""
@@ -190,6 +210,7 @@ class TransformerCapture:
         return choose_blocks(self.blocks, count, None if recommended is None else recommended.scaled(first))
 
     def _check_inputs(self) -> None:
+        check_no_image_prompt(self.model)
         config = self.model.config
         expected = self.latent_channels * (PATCH * PATCH if self.row.is_packed else 1)
         further = [name for name in FURTHER_INPUTS if config.get(name)]

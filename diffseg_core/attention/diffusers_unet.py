@@ -13,8 +13,10 @@ from ..errors import CaptureError
 from ..grid import GridSize
 from ..settings import KeepQueries, Resolutions
 from .accumulator import AttentionAccumulator
-from .diffusers_prompts import Encoding, Prompt
+from .diffusers_prompts import Encoding, Prompt, Widths
 from .diffusers_queries import keeping_queries, kept_layers, level_of, text_keys
+from .diffusers_schedulers import step_of
+from .diffusers_unet_inputs import widths_of, with_inpainting
 from .maps import AttentionMaps, Evidence
 from .resolutions import select_levels
 from .shown import ShownStep
@@ -61,13 +63,18 @@ class UNetCapture:
         """Of a prompt."""
         return Encoding(("text_encoder",), ("embeds", "", "pooled") if self.is_xl else ("embeds",))
 
+    @property
+    def widths(self) -> Widths:
+        """Of a prompt's embeddings."""
+        return widths_of(self.model, self.is_xl)
+
     def check(self, size: GridSize) -> None:
         """Images of every working size are seen."""
 
     def noised(self, latents: torch.Tensor, noise: torch.Tensor, level: int) -> torch.Tensor:
         """Latents with the noise of a level."""
-        kept = self.pipeline.scheduler.alphas_cumprod[self._timestep(level)].item()
-        return latents * kept**0.5 + noise * (1.0 - kept) ** 0.5
+        step = step_of(self.pipeline.scheduler, level)
+        return latents * step.image + noise * step.noise
 
     def gather(
         self,
@@ -81,7 +88,7 @@ class UNetCapture:
 
         Args:
             latents: ``[B, C, h, w]``, as the model is to see them.
-            level: of noise, which the model is told: the timestep.
+            level: of noise, which the model is told; see `step_of`.
             prompt: for all images.
             size: of the images, in pixels.
             accumulator: gathers.
@@ -102,8 +109,8 @@ class UNetCapture:
             keeping_queries(kept, batch, latent, accumulator, self.keep_queries == "all"),
         ):
             self.model(
-                latents.to(dtype),
-                self._timestep(level),
+                with_inpainting(latents, self.model.config.in_channels).to(dtype),
+                step_of(self.pipeline.scheduler, level).told,
                 encoder_hidden_states=prompt.embeds,
                 added_cond_kwargs=conditions or None,
             )
@@ -124,9 +131,6 @@ class UNetCapture:
     def shown(self, latents: torch.Tensor, level: int, size: GridSize) -> ShownStep | None:
         """Nothing: words are read with the queries that are kept."""
         return None
-
-    def _timestep(self, level: int) -> int:
-        return min(level, self.pipeline.scheduler.config.num_train_timesteps - 1)
 
 
 class _CaptureProcessor:

@@ -20,6 +20,10 @@ NO_QUERIES = (
     "Expected queries to the text in the captured attention, got none. Capture again with keep_queries set "
     "to all, which keeps them or says why it cannot."
 )
+HIDDEN = (
+    "Expected the model to see every word, got a mask over some tokens. Read the words from a prompt that is "
+    "not filled up: in ComfyUI connect the CLIP and the model before the node that masks them."
+)
 MOST_BYTES = 64_000_000  # of the queries of one image that are kept without being asked for
 COARSE = 0.7  # weight of the coarser of two resolutions; the finer has the rest (iSeg)
 CHUNK_VALUES = 2**22  # probabilities worked out at a time, 16 MB of float32
@@ -164,7 +168,13 @@ class TextAccumulator:
 
     @torch.no_grad()
     def gather(
-        self, query: torch.Tensor, key: torch.Tensor, grid: GridSize, text: slice, scale: float | None = None
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        grid: GridSize,
+        text: slice,
+        scale: float | None = None,
+        mask: torch.Tensor | None = None,
     ) -> None:
         """Add a layer: the text's columns of softmax(QKᵀ·scale) over all keys, heads averaged.
 
@@ -175,11 +185,15 @@ class TextAccumulator:
             grid: h and w.
             text: which of the keys are the text's.
             scale: 1/√d if None.
+            mask: with which the model attends to the keys: of bool, False where one is hidden; else added to
+                the scores. One that hides nothing is as good as none.
 
         Raises:
-            CaptureError: the queries are not those of the grid; or another grid, number of images or length
-                of the text than of the layers before.
+            CaptureError: the queries are not those of the grid; another grid, number of images or length
+                of the text than of the layers before; or a mask that hides tokens.
         """
+        if mask is not None and bool((~mask if mask.dtype == torch.bool else mask != 0).any()):
+            raise CaptureError(HIDDEN)
         if query.shape[2] != grid.tokens:
             raise CaptureError(f"Expected queries of {grid.tokens} tokens ({grid}), got {query.shape[2]}.")
         if key.shape[1] != query.shape[1]:

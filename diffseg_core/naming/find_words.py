@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from ..attention.maps import AttentionMaps
+from ..editing.edge_refinement import refine_edges
 from ..editing.points import Point
 from ..errors import InvalidSettingError
-from ..output.poles import poles_of_inaccessibility
+from ..output.poles import poles_of_inaccessibility, segment_poles
 from ..segments import Segments
 from ..settings import BACKGROUND_OFFSET, WORD_REFINEMENTS, WORD_THRESHOLD
 from .leaf_choice import LeafScores, choose_leaves
 from .leaf_means import leaf_means
 from .scores import word_maps
 from .words import WordAttention
+
+if TYPE_CHECKING:
+    from ..images import ImageLike
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +139,43 @@ def find_words_in(
         for line, leaf, place in zip(wanted, highest, places, strict=True)
     )
     return torch.stack([painted == line for line in wanted]), found
+
+
+def refine_found(found: FoundWords, images: ImageLike) -> FoundWords:
+    """The same words with borders that are moved to the image's edges: segments, masks, areas and places.
+
+    Args:
+        found: as `find_words` gave it.
+        images: theirs, as `refine_edges` takes them.
+
+    Returns:
+        the same words with the same scores. A place that its word has lost becomes the innermost pixel of
+        what it has.
+
+    Raises:
+        InvalidSettingError: images that do not fit.
+    """
+    segments = refine_edges(found.segments, images)
+    masks, every = [], []
+    for image_index, words in enumerate(found.found):
+        names = segments.names[image_index] if segments.names else ()
+        numbers = [names.index(word.name) if word.found else None for word in words]
+        labels, poles = segments.labels_of(image_index), segment_poles(segments, image_index)
+        own = torch.tensor([-2 if number is None else number for number in numbers], device=labels.device)
+        masks.append(labels == own[:, None, None])
+        every.append(
+            tuple(
+                word if number is None else _on_its_mask(word, mask, Point(poles[number].x, poles[number].y))
+                for word, number, mask in zip(words, numbers, masks[-1], strict=True)
+            )
+        )
+    return FoundWords(segments, tuple(masks), tuple(every))
+
+
+def _on_its_mask(word: FoundWord, mask: torch.Tensor, innermost: Point) -> FoundWord:
+    place = word.place
+    stays = place is not None and bool(mask[place.y, place.x])
+    return replace(word, area=float(mask.double().mean()), place=place if stays else innermost)
 
 
 def _check(

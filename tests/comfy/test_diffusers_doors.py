@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -74,6 +76,24 @@ def test_what_is_no_image_is_refused_before_the_model_runs(pack, sd1, captured, 
     finally:
         hook.remove()
     assert not calls
+
+
+def test_a_vae_that_is_not_variational_makes_latents_too(pack, capture, sd1, images):
+    pipeline = copy.copy(sd1.pipeline)
+    torch.manual_seed(4)
+    pipeline.vae = diffusers.AutoencoderTiny().eval()
+    pixels = torch.nn.functional.interpolate(images, size=(64, 128), mode="bilinear", antialias=True) * 2 - 1
+    expected = capture(sd1, latent=pipeline.vae.encode(pixels).latents / sd1.scale)
+    assert_same(
+        pack.diffseg_core.capture_diffusers(pipeline, images, size=92, **sd1.embeds), expected, atol=2e-5
+    )
+
+
+def test_a_pipeline_without_vae_is_refused(pack, sd1, images):
+    pipeline = copy.copy(sd1.pipeline)
+    pipeline.vae = None
+    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match="a pipeline with its VAE"):
+        pack.diffseg_core.capture_diffusers(pipeline, images, size=128, **sd1.embeds)
 
 
 def test_a_vae_that_overflows_is_found_before_the_unet_runs(pack, sd1, captured, images):

@@ -184,6 +184,8 @@ def test_checkpoint_files_are_told_apart(tmp_path, text, family):
     torch.save(shapes(text), tmp_path / "x.ckpt")
     assert checkpoint_family(tmp_path / "x.safetensors") == family
     assert checkpoint_family(tmp_path / "x.ckpt") == family
+    save_file(shapes(text, channels=9), tmp_path / "inpainting.safetensors")
+    assert checkpoint_family(tmp_path / "inpainting.safetensors") == family
 
 
 @pytest.mark.parametrize(
@@ -191,7 +193,7 @@ def test_checkpoint_files_are_told_apart(tmp_path, text, family):
     [
         (shapes(1280), "which is of another model"),  # the SDXL refiner
         ({"double_blocks.0.weight": torch.zeros(1)}, "which is of another model"),
-        (shapes(768, channels=9), "a latent of 4 channels, got 9"),
+        (shapes(768, channels=8), "a latent of 4 channels .*, got 8"),  # InstructPix2Pix
     ],
 )
 def test_checkpoint_files_of_other_models_are_refused(tmp_path, weights, reason):
@@ -238,10 +240,12 @@ def test_a_model_of_another_architecture_is_refused(tmp_path):
         load_pipeline(ModelChoice(str(tmp_path)))
 
 
-def test_a_model_for_inpainting_is_refused(tmp_path):
-    small_pipeline(channels=9).save_pretrained(tmp_path)
-    with pytest.raises(UnsupportedModelError, match="a latent of 4 channels, got 9"):
-        load_pipeline(ModelChoice(str(tmp_path)))
+def test_a_model_for_inpainting_is_loaded_and_one_for_instructions_refused(tmp_path):
+    small_pipeline(channels=9).save_pretrained(tmp_path / "inpainting")
+    assert load_pipeline(ModelChoice(str(tmp_path / "inpainting"))).unet.config.in_channels == 9
+    small_pipeline(channels=8).save_pretrained(tmp_path / "instructions")
+    with pytest.raises(UnsupportedModelError, match="a latent of 4 channels .*, got 8"):
+        load_pipeline(ModelChoice(str(tmp_path / "instructions")))
 
 
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99"])

@@ -140,6 +140,8 @@ def test_what_words_mean_is_written_with_their_names(folder, model, capsys, monk
         labels = np.asarray(Image.open(folder / f"out/{name}_labels.png"))
         assert np.array_equal(labels > 0, expected.masks[0].any(0).numpy())
         every += found
+        refined = segmenter.find_words(image, SegmentSettings(NestedSettings(), refine_edges=True), search)
+        assert torch.equal(refined.segments.union()[0].bool(), refined.masks[0].any(0))
     assert every, "nothing was found, so that nothing was compared"
     joint = json.loads((folder / "out/instances.json").read_text())
     assert names(joint) == sorted(every)

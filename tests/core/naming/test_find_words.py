@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from made_words import larger, tree, within, words_at
@@ -16,7 +18,7 @@ from diffseg_core import (
 )
 from diffseg_core.checking.photographs import read_photographs
 from diffseg_core.editing.points import Point
-from diffseg_core.naming.find_words import FoundWords, find_words
+from diffseg_core.naming.find_words import FoundWords, find_words, refine_found
 from diffseg_core.naming.words import parse_words, prompt_of
 
 # A cup of two parts on a table, beside a spoon; 4 is the wall behind.
@@ -71,6 +73,28 @@ def test_each_line_gets_its_object_in_the_order_of_the_lines():
         ("cup", True),
         ("table", True),
     ]
+
+
+def test_refined_words_are_refined_in_all_that_is_said_of_them():
+    """Borders lie a pixel to the left of the edges, and the spoon was found at its outermost pixel."""
+    found = find("spoon\ncup\nhand\ntable")
+    spoon = replace(found.found[0][0], place=Point(6 * 8, 5 * 8))
+    found = replace(found, found=((spoon, *found.found[0][1:]),))
+    colours = torch.tensor([[0, 0, 1], [1, 1, 0], [1, 0.9, 0], [1, 0, 0], [1, 1, 1]])
+    seen = PIXELS.roll(1, dims=1)
+    refined = refine_found(found, colours[seen][None])
+    assert refined.segments.names == found.segments.names
+    assert torch.equal(refined.segments.masks(0).bool(), refined.masks[0][[3, 1, 0]])
+    for line, leaves in ((0, [SPOON]), (1, [BODY, HANDLE]), (3, [TABLE])):
+        wrong = [each.masks[0][line] ^ torch.isin(seen, torch.tensor(leaves)) for each in (found, refined)]
+        assert wrong[1].sum() < wrong[0].sum() / 2
+    for before, after, mask in zip(found.found[0], refined.found[0], refined.masks[0], strict=True):
+        assert (after.name, after.found, after.score) == (before.name, before.found, before.score)
+        assert after.area == pytest.approx(mask.double().mean().item())
+        assert mask[after.place.y, after.place.x] == after.found
+    assert refined.found[0][1].place == found.found[0][1].place  # it is still the cup's
+    nothing = find("hand")
+    assert not refine_found(nothing, colours[seen][None]).masks[0].any()
 
 
 def test_segments_have_the_names_of_the_lines_and_agree_with_the_masks():
