@@ -104,7 +104,7 @@ def segment_nested(
         colours = colour_histograms(smooth, pieces) if colour else None
         on_step()
         leaf_maps = _leaf_maps(maps, index, chosen, pieces)
-        trees.append(build_hierarchy(leaf_maps, pieces, borders, colours, colour_weight=colour))
+        trees.append(build_hierarchy(leaf_maps, pieces, borders, colours, colour, on_step))
         on_image(len(trees))
     if number is not None:
         numbers = [number] * len(trees)

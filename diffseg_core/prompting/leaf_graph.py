@@ -72,25 +72,25 @@ class LeafGraph:
             none, table = np.zeros(0, np.int64), np.zeros((0, 0), np.uint16)
             return cls(areas, none.reshape(0, 2), none, none, none.astype(float), table, table)
         leaves, smooth, scale = _measured(tree, image)
-        inner = np.s_[: tree.count, : tree.count]
         contrast = Contrast(smooth, leaves, CONTRAST)
-        touching = contrast.touching[inner]
-        first, second = np.nonzero(np.triu(touching))
-        lengths = scale * contrast.lengths[first, second]
-        steps = lengths if image is None else scale * STEP * contrast.steps[first, second]
+        inner = np.flatnonzero(contrast.pairs[:, 1] < tree.count)  # the first number is smaller
+        borders = contrast.pairs[inner]
+        first, second = borders.T
+        lengths = scale * contrast.lengths[inner]
+        steps = lengths if image is None else scale * STEP * contrast.steps[inner]
         features = [tree.maps.flatten(1).cpu().double().numpy()] if attention else []
         if image is not None:
             features.append(colour_histograms(smooth, leaves).double().numpy()[: tree.count])
-        distances = np.mean([_usual(each, touching) for each in features], axis=0)
+        distances = np.mean([_usual(each, borders) for each in features], axis=0)
         if attention:
             spread = attention_between(tree)
         else:
-            spread = np.exp(-_usual(features[0], ~np.eye(tree.count, dtype=bool))) * areas
+            spread = np.exp(-_usual(features[0], borders[:0])) * areas
         moments = arrivals(balanced_chain(spread, areas), areas)
-        apart = distances[first, second] * contrast.factors()[first, second]
+        apart = distances[first, second] * contrast.factors(inner)
         return cls(
             areas,
-            np.stack((first, second), 1),
+            borders,
             np.rint(lengths).astype(np.int64),
             np.rint(steps).astype(np.int64),
             np.sqrt(lengths) * np.exp(-SHARPNESS * apart),
@@ -143,11 +143,11 @@ def _measured(tree: Hierarchy, image: torch.Tensor | None) -> tuple[torch.Tensor
     return leaves, smoothed(pixels), full.side / size.side
 
 
-def _usual(features: Matrix, touching: npt.NDArray[np.bool_]) -> Matrix:
+def _usual(features: Matrix, borders: Integers) -> Matrix:
     """Divergences between all rows, of which 1 is the median between neighbours; between all without any."""
     floored = np.maximum(features, FLOOR)
     found = divergences(floored, np.log(floored))
-    compared = found[touching] if touching.any() else found[~np.eye(len(found), dtype=bool)]
+    compared = found[tuple(borders.T)] if len(borders) else found[~np.eye(len(found), dtype=bool)]
     usual = float(np.median(compared)) if compared.size else 0.0
     return found / usual if usual > ALIKE else np.zeros_like(found)
 
