@@ -21,6 +21,7 @@ from .closest_pairs import ClosestPairs, divergences_of_pairs
 
 FLOOR = 1e-12  # of probabilities, under the logarithm
 ALIKE = 1e-6  # a usual divergence below this is one of equals, to rounding
+LEAVES = 128  # whose mean maps are worked out at a time
 
 Matrix = npt.NDArray[np.float64]
 
@@ -69,36 +70,52 @@ def build_hierarchy(
         else:
             features = features[:, :keys]
     pairs = ClosestPairs(features, areas, apart, contrast, on_step)
-    joins, heights = torch.empty((count - 1, 2), dtype=torch.int64), torch.empty(count - 1).double()
-    for step in range(count - 1):
-        *two, height = pairs.join()
-        joins[step], heights[step] = torch.tensor(two), height
-    return Hierarchy(leaves.int().to(maps.device), joins, heights.cummax(0).values, maps)
+    joined = np.array([pairs.join() for _ in range(count - 1)]).reshape(-1, 3)
+    joins, heights = joined[:, :2].astype(np.int64), np.maximum.accumulate(joined[:, 2])
+    return Hierarchy(
+        leaves.int().to(maps.device), torch.from_numpy(joins), torch.from_numpy(heights), maps
+    )
 
 
-def mean_maps(attention: torch.Tensor, grid: GridSize, leaves: torch.Tensor, count: int) -> torch.Tensor:
+def mean_maps(
+    attention: torch.Tensor,
+    grid: GridSize,
+    leaves: torch.Tensor,
+    count: int,
+    on_step: Callable[[], None] = lambda: None,
+) -> torch.Tensor:
     """The mean attention map of every leaf's pixels; a pixel has the map of the token that it lies in.
+
+    Leaves that follow one another lie near one another, so some at a time take few tokens.
 
     Args:
         attention: float32 ``[n, k]``.
         grid: of the ``n`` tokens.
         leaves: int ``[H, W]``, 0..count-1.
         count: number of leaves.
+        on_step: called many times; what it raises ends the call.
 
     Returns:
         float32 ``[count, k]``.
     """
     device = attention.device
     height, width = leaves.shape
-    index = torch.int32 if count * grid.tokens < 2**31 else torch.int64
     rows = torch.arange(height, device=device) * grid.height // height
     columns = torch.arange(width, device=device) * grid.width // width
-    pairs = leaves.to(device, index) * grid.tokens
-    pairs += (rows[:, None] * grid.width).to(index)
-    pairs += columns.to(index)
-    share = pairs.flatten().bincount(minlength=count * grid.tokens).view(count, grid.tokens).float()
-    share /= share.sum(1, keepdim=True)
-    return share @ attention
+    tokens = (rows[:, None] * grid.width + columns).flatten()
+    numbers = leaves.to(device).flatten()
+    means = attention.new_empty(count, attention.shape[1])
+    for start in range(0, count, LEAVES):
+        on_step()
+        some = min(LEAVES, count - start)
+        pixels = ((numbers >= start) & (numbers < start + some)).nonzero()[:, 0]
+        pairs = (numbers[pixels].long() - start) * grid.tokens + tokens[pixels]
+        table = pairs.bincount(minlength=some * grid.tokens).view(some, grid.tokens)
+        used = table.any(0).nonzero()[:, 0]
+        share = table[:, used].float()
+        share /= share.sum(1, keepdim=True)
+        torch.mm(share, attention[used], out=means[start : start + some])
+    return means
 
 
 def divergences(features: Matrix, logs: Matrix) -> Matrix:
