@@ -72,9 +72,7 @@ def build_hierarchy(
     pairs = ClosestPairs(features, areas, apart, contrast, on_step)
     joined = np.array([pairs.join() for _ in range(count - 1)]).reshape(-1, 3)
     joins, heights = joined[:, :2].astype(np.int64), np.maximum.accumulate(joined[:, 2])
-    return Hierarchy(
-        leaves.int().to(maps.device), torch.from_numpy(joins), torch.from_numpy(heights), maps
-    )
+    return Hierarchy(leaves.int().to(maps.device), torch.from_numpy(joins), torch.from_numpy(heights), maps)
 
 
 def mean_maps(
