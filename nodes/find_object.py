@@ -79,7 +79,7 @@ class DiffSegObject(io.ComfyNode):
             on_image=progress_over(attention.maps.batch_size),
             on_step=stop_if_interrupted,
         )
-        found, scores = find_objects(nested, images, objects)
+        found, scores = find_objects(nested, images, objects, stop_if_interrupted)
         mask = found.union().to(comfy.model_management.intermediate_device())
         every = [score for image_scores in scores for score in image_scores]
         return io.NodeOutput(mask, found, sum(every) / max(len(every), 1))

@@ -95,10 +95,20 @@ def divergences_of_pairs(
     return found
 
 
+def divergences(features: Matrix, on_step: Callable[[], None] = lambda: None) -> Matrix:
+    """½ Σ (p − q)(log p − log q) between all rows above 0: ``[S, S]``, symmetric to the bit."""
+    found = np.empty((len(features), len(features)))
+    for rows, columns, block in _blocks(features):
+        on_step()
+        found[rows.start : rows.stop, columns.start : columns.stop] = block
+        found[columns.start : columns.stop, rows.start : rows.stop] = block.T
+    return found
+
+
 def _blocks(features: Matrix) -> Iterator[tuple[range, range, Matrix]]:
     """The divergences of some rows from some that are no earlier, by products of matrices.
 
-    Rounded, so that equals are equal.
+    Rounded, so that equals are equal. Each pair is worked out once.
     """
     bands = [range(start, min(start + BAND, len(features))) for start in range(0, len(features), BAND)]
     for place, rows in enumerate(bands):
@@ -107,7 +117,8 @@ def _blocks(features: Matrix) -> Iterator[tuple[range, range, Matrix]]:
         for columns in bands[place:]:
             theirs = features[columns.start : columns.stop]
             their_logs = np.log(theirs)
-            cross = ours @ their_logs.T + logs @ theirs.T
+            cross = ours @ their_logs.T
+            cross = cross + (cross.T if columns is rows else logs @ theirs.T)
             block = 0.5 * (own + np.einsum("ij,ij->i", theirs, their_logs) - cross)
             yield rows, columns, np.round(np.maximum(block, 0.0), DIGITS)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from ..grid import GridSize
@@ -22,8 +21,6 @@ from .closest_pairs import ClosestPairs, divergences_of_pairs
 FLOOR = 1e-12  # of probabilities, under the logarithm
 ALIKE = 1e-6  # a usual divergence below this is one of equals, to rounding
 LEAVES = 128  # whose mean maps are worked out at a time
-
-Matrix = npt.NDArray[np.float64]
 
 
 def build_hierarchy(
@@ -114,11 +111,3 @@ def mean_maps(
         share /= share.sum(1, keepdim=True)
         torch.mm(share, attention[used], out=means[start : start + some])
     return means
-
-
-def divergences(features: Matrix, logs: Matrix) -> Matrix:
-    """½ Σ (p − q)(log p − log q) between all pairs: ``[S, S]``, symmetric to the bit."""
-    own = (features * logs).sum(1)
-    cross = features @ logs.T
-    divergences: Matrix = 0.5 * (own[:, None] + own - (cross + cross.T))
-    return divergences
