@@ -27,7 +27,7 @@ Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.bool_]
 
-AT_ONCE = 32  # divergences that are worked out together
+AT_ONCE = 16  # divergences that are worked out together
 UNKNOWN = 1e300  # of how fast a divergence may change: no bound is left after any change
 GROUP = 16  # entries that are added up for a bound
 ROUNDING = 1e-12  # by which a bound is kept below what it bounds
