@@ -21,7 +21,6 @@ import numpy.typing as npt
 
 from ..image.boundary_contrast import Contrast
 
-Joins = npt.NDArray[np.int64]
 Integers = npt.NDArray[np.int64]
 Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
