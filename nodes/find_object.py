@@ -84,7 +84,7 @@ class DiffSegObject(io.ComfyNode):
             on_image=progress_over(attention.maps.batch_size),
             on_step=stop_if_interrupted,
         )
-        found, scores = find_objects(nested, images, objects)
+        found, scores = find_objects(nested, images, objects, stop_if_interrupted)
         mask = found.union().to(comfy.model_management.intermediate_device())
         all_scores = [score for image_scores in scores for score in image_scores]
         return io.NodeOutput(mask, found, sum(all_scores) / max(len(all_scores), 1))

@@ -12,6 +12,7 @@ from ..diffseg_core import Images, Segments
 from ..diffseg_core.images import matching_images
 from ..diffseg_core.prompting.object_finder import ObjectFinder
 from .picker_view import MAX_TABLE, object_view
+from .progress import stop_if_interrupted
 from .shown_files import temporary_file
 
 
@@ -63,6 +64,7 @@ def _kept(segments: Segments, image: torch.Tensor | None, images: Images | None,
     if kept is None or not kept.is_of(image):
         pixels = None if images is None else matching_images(images, segments)[image_index]
         known = None if image is None else weakref.ref(image)
-        kept = _Kept(known, ObjectFinder(segments.hierarchies[image_index], pixels))
+        tree = segments.hierarchies[image_index]
+        kept = _Kept(known, ObjectFinder(tree, pixels, on_step=stop_if_interrupted))
         segments.kept[key] = kept
     return kept

@@ -11,7 +11,7 @@ from ..image.boundary_contrast import Contrast
 from ..image.colour_histograms import colour_histograms
 from ..image.smoothing import smoothed
 from ..image.superpixels import superpixels
-from ..nested.tree_building import join_closest
+from ..nested.tree_building import build_hierarchy
 from ..settings import CONTRAST, FINEST
 
 
@@ -29,6 +29,4 @@ def colour_tree(image: torch.Tensor, on_step: Callable[[], None] = lambda: None)
     on_step()
     histograms = colour_histograms(smooth, leaves)
     contrast = Contrast(smooth, leaves, CONTRAST.default)
-    areas = leaves.flatten().bincount().double().numpy()
-    joins, heights = join_closest(histograms.double().numpy(), areas, contrast.touching, contrast)
-    return Hierarchy(leaves, torch.from_numpy(joins), torch.from_numpy(heights), histograms[:, None])
+    return build_hierarchy(histograms[:, None], leaves, contrast, on_step=on_step)

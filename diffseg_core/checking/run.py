@@ -183,7 +183,7 @@ class Check:
             cut = Segments.of_hierarchies([tree], [tree.automatic_number()])
             self.results.colours[photograph.name] = measure(cut.labels[0].numpy(), photograph.truth)
             self._step(f"colours alone, {photograph.name}")
-            yield photograph.name, ObjectFinder(tree, image, attention=False)
+            yield photograph.name, ObjectFinder(tree, image, attention=False, on_step=self._on_work)
 
     def _click(self, trial: Trial | None, finders: dict[str, ObjectFinder]) -> None:
         counts = ClickCounts(self._plan.clicks)
@@ -196,7 +196,9 @@ class Check:
                     maps = self._captured(photograph, trial.capture)
                     segments = self._segments(trial, photograph, maps)
                     self._words(trial.capture, photograph, segments, maps)
-                    finder = ObjectFinder(segments.hierarchies[0], photograph.images.colours[0])
+                    finder = ObjectFinder(
+                        segments.hierarchies[0], photograph.images.colours[0], on_step=self._on_work
+                    )
                 counts.counts[photograph.name] = count_clicks(
                     finder, photograph, self._plan.clicks, self._on_work
                 )

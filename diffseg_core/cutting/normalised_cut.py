@@ -23,6 +23,7 @@ import numpy.typing as npt
 import torch
 
 from ..errors import InvalidSettingError
+from ..hierarchy import check_joins
 from ..images import finite_range
 
 LIMIT = 0.9
@@ -59,6 +60,9 @@ class CutTree:
     parts: Integers
     joins: Integers
     heights: Vector
+
+    def __post_init__(self) -> None:
+        check_joins(torch.from_numpy(self.joins), torch.from_numpy(self.heights), self.count)
 
     @property
     def count(self) -> int:

@@ -10,59 +10,74 @@ from .watershed import STRAIGHT, differences
 
 MIN_CONTRAST = 1e-3  # of a contrast, in colour values of 0..1
 
-Matrix = npt.NDArray[np.float64]
+Vector = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 
 class Contrast:
     """The mean difference of colour across every border, kept up to date as segments join.
 
+    Only borders that there are take memory.
+
     Args:
         image: float32 ``[H, W, 3]`` in 0..1, on the CPU.
         segments: int ``[H, W]``, 0..S-1.
-        weight: ≥ 0, the power of a border's contrast in `factors`; with 0 it does not count.
+        weight: ≥ 0, the power of a border's contrast in factors; with 0 it does not count.
 
     Attributes:
-        touching: bool ``[S, S]``, symmetric: which segments have a border in common at the start.
-        lengths: float64 ``[S, S]``, symmetric: pixels of the border between two segments.
-        steps: float64 ``[S, S]``, symmetric: differences of colour along it, added up.
+        pairs: int64 ``[E, 2]``, the segments on both sides of every border at the start, the smaller number
+            first, in ascending order.
+        lengths: float64 ``[E]``: pixels of the border; as segments join, of the one that it became part of.
+        steps: float64 ``[E]``: differences of colour along it, added up.
     """
 
     def __init__(self, image: torch.Tensor, segments: torch.Tensor, weight: float) -> None:
         count = int(segments.max()) + 1
         self._weight = weight
-        self.lengths = np.zeros((count, count))
-        self.steps = np.zeros((count, count))
         labels = segments.to("cpu", torch.int32).numpy()
-        for direction in STRAIGHT:
-            ends, others, difference = differences(image, direction, labels)
-            pairs = labels.ravel()[ends].astype(np.int64) * count + labels.ravel()[others]
-            self.lengths += np.bincount(pairs, minlength=count**2).reshape(count, count)
-            self.steps += np.bincount(pairs, difference, minlength=count**2).reshape(count, count)
-        self.lengths += self.lengths.T
-        self.steps += self.steps.T
-        self.touching = self.lengths > 0
-        borders = self.steps[self.touching] / self.lengths[self.touching]
-        self._typical = max(MIN_CONTRAST, float(np.median(borders))) if borders.size else 1.0
+        ends, others, difference = (
+            np.concatenate(parts)
+            for parts in zip(*(differences(image, way, labels) for way in STRAIGHT), strict=True)
+        )
+        sides = np.sort(labels.ravel()[np.stack((ends, others), 1)].astype(np.int64), axis=1)
+        codes, border = np.unique(sides[:, 0] * count + sides[:, 1], return_inverse=True)
+        self.pairs: Integers = np.stack(np.divmod(codes, count), 1)
+        self.lengths: Vector = np.bincount(border, minlength=len(codes)).astype(np.float64)
+        self.steps: Vector = np.bincount(border, difference, minlength=len(codes)).astype(np.float64)
+        means = self.steps / self.lengths
+        self._typical = max(MIN_CONTRAST, float(np.median(means))) if len(means) else 1.0
+        self._borders: list[dict[int, int]] = [{} for _ in range(count)]
+        for number, (first, second) in enumerate(self.pairs.tolist()):
+            self._borders[first][second] = self._borders[second][first] = number
 
-    def factors(self, first: int | None = None, others: npt.NDArray[np.int64] | None = None) -> Matrix:
+    def factors(self, borders: Integers | slice = np.s_[:]) -> Vector:
         """The contrast of borders as a share of the image's typical one, to the power of the weight.
 
-        Typical is the median over all borders of the segments at the start. 1 where there is no border.
+        Typical is the median over all borders of the segments at the start.
 
         Args:
-            first, others: the borders of one segment with some; without them all, ``[S, S]``.
+            borders: which, by their place in ``pairs``.
         """
-        some = np.s_[:] if first is None else np.s_[first, others]
-        length = self.lengths[some]
-        mean = np.divide(self.steps[some], length, out=np.full_like(length, self._typical), where=length > 0)
-        factors: Matrix = (np.maximum(mean, MIN_CONTRAST) / self._typical) ** self._weight
+        means = self.steps[borders] / self.lengths[borders]
+        factors: Vector = (np.maximum(means, MIN_CONTRAST) / self._typical) ** self._weight
         return factors
 
-    def join(self, first: int, second: int) -> npt.NDArray[np.int64]:
-        """Let ``second`` become part of ``first``; returns the neighbours of both."""
-        for table in (self.lengths, self.steps):
-            table[first] += table[second]
-            table[second] = table[:, second] = 0
-            table[first, first] = 0
-            table[:, first] = table[first]
-        return np.flatnonzero(self.lengths[first])
+    def around(self, segment: int) -> tuple[Integers, Vector]:
+        """The neighbours of a segment, in no order, and the factors of the borders with them."""
+        borders = self._borders[segment]
+        others = np.fromiter(borders, np.int64, len(borders))
+        return others, self.factors(np.fromiter(borders.values(), np.int64, len(borders)))
+
+    def join(self, kept: int, gone: int) -> None:
+        """Let one segment become part of another; in the time that looking at its own borders takes."""
+        ours, theirs = self._borders[kept], self._borders[gone]
+        del ours[gone], theirs[kept]
+        for other, border in theirs.items():
+            beside = self._borders[other]
+            del beside[gone]
+            if other in ours:
+                self.lengths[ours[other]] += self.lengths[border]
+                self.steps[ours[other]] += self.steps[border]
+            else:
+                ours[other] = beside[kept] = border
+        self._borders[gone] = {}

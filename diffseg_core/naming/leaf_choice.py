@@ -168,5 +168,6 @@ def best_nodes(worth: Numbers, joins: npt.NDArray[np.int64]) -> Bits:
         best[first] = max(whole, apart)
         nodes[first] = members[first][:] if whole > apart else nodes[first] + nodes[second]
     taken = np.zeros(len(sums), dtype=bool)
-    taken[nodes[0] or (largest if most > 0 else [])] = True  # node 0 is the root
+    root = int(joins[-1, 0]) if len(joins) else 0
+    taken[nodes[root] or (largest if most > 0 else [])] = True
     return taken

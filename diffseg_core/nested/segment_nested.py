@@ -95,8 +95,8 @@ def segment_nested(
         on_step()
         colours = colour_histograms(smooth, pieces) if colour else None
         on_step()
-        leaf_maps = _leaf_maps(maps, index, chosen, pieces)
-        trees.append(build_hierarchy(leaf_maps, pieces, borders, colours, colour_weight=colour))
+        leaf_maps = _leaf_maps(maps, index, chosen, pieces, on_step)
+        trees.append(build_hierarchy(leaf_maps, pieces, borders, colours, colour, on_step))
         on_image(len(trees))
     if number is not None:
         numbers = [number] * len(trees)
@@ -119,7 +119,9 @@ def chosen_evidence(evidence: str, maps: AttentionMaps) -> str:
     return chosen
 
 
-def _leaf_maps(maps: AttentionMaps, index: int, evidence: str, leaves: torch.Tensor) -> torch.Tensor:
+def _leaf_maps(
+    maps: AttentionMaps, index: int, evidence: str, leaves: torch.Tensor, on_step: Callable[[], None]
+) -> torch.Tensor:
     """What stands for each leaf of an image: float32 ``[S, h, w]``, each summing to 1."""
     count = int(leaves.max()) + 1
     if evidence != "attention":
@@ -127,7 +129,8 @@ def _leaf_maps(maps: AttentionMaps, index: int, evidence: str, leaves: torch.Ten
         of_features = feature_maps(features, leaves, count).view(count, *features.shape[1:])
         if evidence == "features":
             return of_features
-    of_attention = mean_maps(maps.aggregate()[index], maps.grid, leaves, count).view(count, *maps.key_grid)
+    means = mean_maps(maps.aggregate()[index], maps.grid, leaves, count, on_step)
+    of_attention = means.view(count, *maps.key_grid)
     if evidence == "attention":
         return of_attention
     return (of_attention + _resized(of_features, maps.key_grid)) / 2.0

@@ -98,11 +98,12 @@ def tree_colours(tree: Hierarchy) -> list[int]:
     brings in one new colour: one that is not in use yet, told apart from that of the other part, and the
     first of those in a sequence that follows from the leaf's place. From the 65th segment on colours repeat.
     """
-    carriers, splits = _carriers(tree, tree.count - 1)
+    _, splits = _carriers(tree, tree.count - 1)
+    root = splits[-1][0] if splits else 0
     rows, columns = _first_pixels(tree)
     taken: set[int] = set()
     colours = [0] * tree.count
-    for larger, smaller in [(None, carriers[0]), *reversed(splits)]:
+    for larger, smaller in [(None, root), *reversed(splits)]:
         preferences = _preferences(Pole(columns[smaller], rows[smaller], 0.0), COLOURS, FIRST)
         beside = preferences if larger is None else [i for i in preferences if _ARE_APART[colours[larger], i]]
         free = [i for i in beside if i not in taken] or [i for i in preferences if i not in taken] or beside

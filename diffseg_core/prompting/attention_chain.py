@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -11,16 +14,18 @@ from ..nested.tree_building import FLOOR
 
 Matrix = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Number = TypeVar("Number", np.float32, np.float64)
 
 TEMPERATURE = 0.65  # of the chain (M2N2)
 ROUNDS = 200  # of its balancing, at most
 BALANCED = 1e-4  # a round that changes no factor by more is the last
 REACHED = 0.3  # share of the highest density (M2N2)
 LAST = 300  # step after which a leaf that is not reached counts as reached
+BAND = 256  # rows of a product of matrices
 SINGLE = 32  # steps before strides of two, four, … of which there are half as many each
 
 
-def attention_between(tree: Hierarchy) -> Matrix:
+def attention_between(tree: Hierarchy, on_step: Callable[[], None] = lambda: None) -> Matrix:
     """The attention of every leaf to every leaf: float64 ``[S, S]``."""
     leaves = tree.leaves.cpu().flatten().numpy()
     height, width = tree.leaves.shape
@@ -31,16 +36,16 @@ def attention_between(tree: Hierarchy) -> Matrix:
     pairs = (cells * tree.count + leaves)[leaves >= 0]
     shares = np.bincount(pairs, minlength=keys.numel() * tree.count).reshape(-1, tree.count).astype(float)
     shares /= np.maximum(shares.sum(1, keepdims=True), 1.0)
-    found: Matrix = tree.maps.flatten(1).cpu().double().numpy() @ shares
-    return found
+    return _product(tree.maps.flatten(1).cpu().double().numpy(), shares, on_step)
 
 
-def balanced_chain(attention: Matrix, areas: Integers) -> Matrix:
+def balanced_chain(attention: Matrix, areas: Integers, on_step: Callable[[], None] = lambda: None) -> Matrix:
     """A chain over leaves: attention, sharpened, and balanced so that the areas are stationary.
 
     Args:
         attention: ``[S, S]``, how much goes from row to column.
         areas: pixels, ``[S]``.
+        on_step: called many times; what it raises ends the call.
 
     Returns:
         float64 ``[S, S]``, rows sum to 1.
@@ -49,6 +54,7 @@ def balanced_chain(attention: Matrix, areas: Integers) -> Matrix:
     flow = densities / densities.sum(1, keepdims=True) * areas[:, None]
     factors = np.ones(len(areas))
     for _ in range(ROUNDS):
+        on_step()
         row_factors = areas / (flow @ factors)
         balanced = areas / (flow.T @ row_factors)
         done = np.abs(balanced / factors - 1.0).max() < BALANCED
@@ -60,7 +66,7 @@ def balanced_chain(attention: Matrix, areas: Integers) -> Matrix:
     return chain
 
 
-def arrivals(chain: Matrix, areas: Integers) -> Matrix:
+def arrivals(chain: Matrix, areas: Integers, on_step: Callable[[], None] = lambda: None) -> Matrix:
     """The step at which a walk from each leaf arrives at each other one (M2N2's Markov maps, all at once).
 
     It has arrived where its density first passes a share of the highest one, between whole steps by
@@ -69,6 +75,7 @@ def arrivals(chain: Matrix, areas: Integers) -> Matrix:
     Args:
         chain: ``[S, S]``, rows sum to 1.
         areas: pixels, ``[S]``.
+        on_step: called many times; what it raises ends the call.
 
     Returns:
         float64 ``[S, S]``: a walk's start in rows, steps from 0 to `LAST`.
@@ -86,7 +93,7 @@ def arrivals(chain: Matrix, areas: Integers) -> Matrix:
     step = taken = 0
     stride = 1
     while len(rows) and step < LAST:
-        walks = walks @ power
+        walks = _product(walks, power, on_step)
         step, taken = step + stride, taken + 1
         density = walks / shares
         density /= density.max(1, keepdims=True)
@@ -99,5 +106,16 @@ def arrivals(chain: Matrix, areas: Integers) -> Matrix:
         left = waiting.any(1)
         rows, walks, before, waiting = rows[left], walks[left], density[left], waiting[left]
         if taken == SINGLE or (taken > SINGLE and (taken - SINGLE) % (SINGLE // 2) == 0):
-            power, stride = power @ power, 2 * stride
+            power, stride = _product(power, power, on_step), 2 * stride
+    return found
+
+
+def _product(
+    one: npt.NDArray[Number], other: npt.NDArray[Number], on_step: Callable[[], None]
+) -> npt.NDArray[Number]:
+    """The product of two matrices, some rows at a time: of thousands of leaves it takes seconds."""
+    found = np.empty((len(one), other.shape[1]), dtype=one.dtype)
+    for start in range(0, len(one), BAND):
+        on_step()
+        np.matmul(one[start : start + BAND], other, out=found[start : start + BAND])
     return found

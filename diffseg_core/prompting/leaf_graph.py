@@ -6,6 +6,7 @@ alike (`web/PROTOCOL.md`); conductances alone are fractions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -20,7 +21,8 @@ from ..image.boundary_contrast import Contrast
 from ..image.colour_histograms import colour_histograms
 from ..image.pyramid import resized, sampled, shown_size
 from ..image.smoothing import smoothed
-from ..nested.tree_building import ALIKE, FLOOR, divergences
+from ..nested.closest_pairs import divergences
+from ..nested.tree_building import ALIKE, FLOOR
 from .attention_chain import arrivals, attention_between, balanced_chain
 
 Matrix = npt.NDArray[np.float64]
@@ -59,38 +61,45 @@ class LeafGraph:
     arrivals: Table
 
     @classmethod
-    def of(cls, tree: Hierarchy, image: torch.Tensor | None, attention: bool = True) -> LeafGraph:
+    def of(
+        cls,
+        tree: Hierarchy,
+        image: torch.Tensor | None,
+        attention: bool = True,
+        on_step: Callable[[], None] = lambda: None,
+    ) -> LeafGraph:
         """The graph of a hierarchy's leaves.
 
         Args:
             tree: of the image.
             image: float32 ``[H, W, 3]`` in 0..1; without one attention alone counts.
             attention: with False colours alone count, as a control; it takes an image.
+            on_step: called many times; what it raises ends the call.
         """
         areas = tree.areas.cpu().numpy()
         if not tree.count:
             none, table = np.zeros(0, np.int64), np.zeros((0, 0), np.uint16)
             return cls(areas, none.reshape(0, 2), none, none, none.astype(float), table, table)
         leaves, smooth, scale = _measured(tree, image)
-        inner = np.s_[: tree.count, : tree.count]
         contrast = Contrast(smooth, leaves, CONTRAST)
-        touching = contrast.touching[inner]
-        first, second = np.nonzero(np.triu(touching))
-        lengths = scale * contrast.lengths[first, second]
-        steps = lengths if image is None else scale * STEP * contrast.steps[first, second]
+        inner = np.flatnonzero(contrast.pairs[:, 1] < tree.count)  # the first number is smaller
+        borders = contrast.pairs[inner]
+        first, second = borders.T
+        lengths = scale * contrast.lengths[inner]
+        steps = lengths if image is None else scale * STEP * contrast.steps[inner]
         features = [tree.maps.flatten(1).cpu().double().numpy()] if attention else []
         if image is not None:
             features.append(colour_histograms(smooth, leaves).double().numpy()[: tree.count])
-        distances = np.mean([_usual(each, touching) for each in features], axis=0)
+        distances = np.mean([_usual(each, borders, on_step) for each in features], axis=0)
         if attention:
-            spread = attention_between(tree)
+            spread = attention_between(tree, on_step)
         else:
-            spread = np.exp(-_usual(features[0], ~np.eye(tree.count, dtype=bool))) * areas
-        moments = arrivals(balanced_chain(spread, areas), areas)
-        apart = distances[first, second] * contrast.factors()[first, second]
+            spread = np.exp(-_usual(features[0], borders[:0], on_step)) * areas
+        moments = arrivals(balanced_chain(spread, areas, on_step), areas, on_step)
+        apart = distances[first, second] * contrast.factors(inner)
         return cls(
             areas,
-            np.stack((first, second), 1),
+            borders,
             np.rint(lengths).astype(np.int64),
             np.rint(steps).astype(np.int64),
             np.sqrt(lengths) * np.exp(-SHARPNESS * apart),
@@ -143,11 +152,11 @@ def _measured(tree: Hierarchy, image: torch.Tensor | None) -> tuple[torch.Tensor
     return leaves, smoothed(pixels), full.side / size.side
 
 
-def _usual(features: Matrix, touching: npt.NDArray[np.bool_]) -> Matrix:
+def _usual(features: Matrix, borders: Integers, on_step: Callable[[], None]) -> Matrix:
     """Divergences between all rows, of which 1 is the median between neighbours; between all without any."""
     floored = np.maximum(features, FLOOR)
-    found = divergences(floored, np.log(floored))
-    compared = found[touching] if touching.any() else found[~np.eye(len(found), dtype=bool)]
+    found = divergences(floored, on_step)
+    compared = found[tuple(borders.T)] if len(borders) else found[~np.eye(len(found), dtype=bool)]
     usual = float(np.median(compared)) if compared.size else 0.0
     return found / usual if usual > ALIKE else np.zeros_like(found)
 

@@ -161,6 +161,12 @@ def test_a_whole_is_taken_although_a_small_leaf_falls_short():
     assert best_nodes(np.array([0.05, short, 0.03, -0.2]), joins).tolist() == [True, False, True, False]
 
 
+def test_all_leaves_count_whichever_number_the_last_join_has():
+    worth = np.array([0.05, -0.2, 0.04])
+    assert best_nodes(worth, np.array([[2, 1], [2, 0]])).tolist() == [True, False, True]
+    assert best_nodes(np.full(3, 0.05), np.array([[1, 0], [2, 1]])).tolist() == [True] * 3
+
+
 def test_specks_are_left_out():
     joins = np.array([[0, 1], [0, 2]])
     worth = np.array([0.05, -0.2, 0.9 * NODE_COST])

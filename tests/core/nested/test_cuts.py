@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from diffseg_core import InvalidSettingError
+from diffseg_core.checking.colours import colour_tree
 from diffseg_core.hierarchy import EFFECTIVE_NUMBER, Hierarchy
 
 
@@ -45,6 +46,15 @@ def test_small_leaves_hardly_count():
     # They join in twos: 10, 8.71, 7.58, 6.60, 5.74, 5.00, 3.79 of four, 2.87, …
     pairs = [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9), (0, 2), (4, 6), (0, 4), (0, 8)]
     assert tree([1] * 10, pairs).automatic_number() == 4
+
+
+def test_a_tree_of_colours_alone_is_one_whose_heights_never_fall():
+    """Two ends join, and their mean is right beside what lies between: the next distance is smaller."""
+    generator = torch.Generator().manual_seed(0)
+    found = colour_tree(torch.rand(48, 48, 3, generator=generator))
+    assert found.count > 20
+    assert (found.heights.diff() >= 0).all()
+    assert (found.heights.diff() == 0).any()
 
 
 def test_fewer_than_four_leaves_all_stay():

@@ -171,6 +171,37 @@ def test_joins_of_which_one_side_is_left_fall_away():
     assert tree.over(leaves).joins.tolist() == tree.joins.tolist()
 
 
+def test_what_is_no_tree_is_refused_where_it_is_made():
+    def made(joins, heights, count=4):
+        return Hierarchy(
+            torch.zeros(1, 1, dtype=torch.int32),
+            torch.tensor(joins, dtype=torch.int64).view(-1, 2),
+            torch.tensor(heights).double(),
+            torch.rand(count, 1, 1),
+        )
+
+    right = [[1, 2], [0, 1], [0, 3]]
+    assert made(right, [0, 0, 1]).count == 4
+    assert made([], [], 1).count == 1
+    for joins, step in (
+        ([[2, 1], [0, 1], [0, 3]], 0),  # the larger number first
+        ([[1, 2], [0, 2], [0, 3]], 1),  # 2 joins twice
+        ([[1, 2], [0, 1], [1, 3]], 2),  # 1 is part of 0 by then
+        ([[1, 1], [0, 1], [0, 3]], 0),
+        ([[1, 2], [0, 1], [0, 4]], 2),
+        ([[1, 2], [-1, 1], [0, 3]], 1),
+    ):
+        with pytest.raises(
+            InvalidSettingError, match=f"first < second, got .* as join {step} of a tree of 4"
+        ):
+            made(joins, [0, 1, 2])
+    for heights in ([0, 2, 1], [0, 1, float("nan")]):
+        with pytest.raises(InvalidSettingError, match="heights that never fall"):
+            made(right, heights)
+    with pytest.raises(InvalidSettingError, match=r"joins \[3, 2\] .* got \[2, 2\]"):
+        made(right[:2], [0, 1])
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 3), (37, 211), (200, 50)])
 def test_images_of_any_size_have_a_tree(attention, size):
     segments = segment_nested(AttentionMaps({(8, 8): attention((8, 8))}), mosaic(*size))

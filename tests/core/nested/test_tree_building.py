@@ -12,7 +12,7 @@ import torch
 from diffseg_core.grid import GridSize
 from diffseg_core.hierarchy import Hierarchy
 from diffseg_core.image.boundary_contrast import MIN_CONTRAST, Contrast
-from diffseg_core.nested.tree_building import build_hierarchy, join_closest, mean_maps
+from diffseg_core.nested.tree_building import build_hierarchy, mean_maps
 
 Groups = dict[int, list[int]]
 
@@ -156,13 +156,6 @@ def test_heights_never_fall_though_distances_do():
     first = 0.5 * 0.2 * 2 * logit(0.6) * (0.1 / 0.2) ** 2
     assert found.joins.tolist() == [[0, 1], [0, 2]]
     assert found.heights.tolist() == pytest.approx([first, first], rel=1e-4)
-    raw = join_closest(
-        np.array([[0.4, 0.6], [0.6, 0.4], [0.5, 0.5]]),
-        np.ones(3),
-        Contrast(steps_of(0.2, 0.3, 0.6), strip(1, 1, 1), 2.0).touching,
-        Contrast(steps_of(0.2, 0.3, 0.6), strip(1, 1, 1), 2.0),
-    )[1]
-    assert raw.tolist() == pytest.approx([first, 0], abs=1e-6)
 
 
 def test_of_equal_distances_the_first_in_reading_order_joins():
@@ -198,7 +191,7 @@ def test_contrast_decides_after_a_join_by_the_mean_over_both_borders():
     attention = two_cells(*shares)
     # Before the join 0–2 is the least distance but for 0–1.
     contrast = Contrast(image, leaves, 1.0)
-    factors = contrast.factors()
+    factors = dict(zip(map(tuple, contrast.pairs.tolist()), contrast.factors(), strict=True))
     of_pair = 0.5 * 0.2 * (logit(0.5) - logit(0.3))
     of_others = 0.5 * 0.2 * (logit(0.7) - logit(0.5))
     mean = (factors[0, 2] + factors[1, 2]) / 2
