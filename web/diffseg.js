@@ -6,17 +6,27 @@
 import { api } from '/scripts/api.js'
 import { app } from '/scripts/app.js'
 
-import { lastOutput } from './picker/last_run.mjs'
+import { lastOutput, placeOf } from './picker/last_run.mjs'
+import { FRESH, LEAST_FIELD, nodeSize } from './picker/node_shape.mjs'
+import { addRowsToMenu, hasLink, isConnected, setWidget, showRow, showRows, widget } from './picker/node_widgets.mjs'
 import { Picker } from './picker/picker.mjs'
 import { runUpTo } from './picker/run_up_to.mjs'
 
 /** @typedef {import('/scripts/app.js').LGraphNode} LGraphNode */
-/** @typedef {import('./picker/picker.mjs').FileEntry} FileEntry */
-/** @typedef {import('./picker/picker.mjs').NodeView} NodeView */
+/** @typedef {import('./picker/host.mjs').FileEntry} FileEntry */
+/** @typedef {import('./picker/picker.mjs').Left} Left */
+/** @typedef {import('./picker/host.mjs').NodeView} NodeView */
 
 const OUTPUT = 'diffseg_view'
-const SIZE = [400, 620]
+const SHAPED = 'diffseg_shaped' // property of a node that took the shape of its image
+const AROUND = { width: 24, height: 276 } // the image's field, where the node is out of sight
+const CONTROLS = 66 // height of the rows below the field
+const MARGIN = 10 // around a picker in the classic canvas
+const MOST_LEFT = 4 // pickers whose images are kept for the node that comes in the place of theirs
 let made = 0 // pickers
+
+/** By the place of their node, the latest last: ComfyUI's undo makes all nodes anew. @type {Map<string, Left>} */
+const left = new Map()
 
 const style = document.createElement('link')
 style.rel = 'stylesheet'
@@ -45,6 +55,11 @@ function fillIn(target) {
 
 /** @param {LGraphNode} node */
 function addPicker(node) {
+  const commit = () => {
+    // One step of ComfyUI's own undo, and a reason to save the workflow.
+    app.canvas.emitBeforeChange()
+    app.canvas.emitAfterChange()
+  }
   const picker = new Picker({
     locale: app.extensionManager.setting.get('Comfy.Locale') ?? navigator.language,
     read: () => ({
@@ -59,31 +74,37 @@ function addPicker(node) {
       setWidget(node, 'granularity', granularity)
       setWidget(node, 'mode', mode)
     },
-    commit() {
-      // One step of ComfyUI's own undo, and a reason to save the workflow.
-      app.canvas.emitBeforeChange()
-      app.canvas.emitAfterChange()
-    },
+    commit,
+    // With "Run (On Change)", ComfyUI undoes in text fields too.
+    leavesUndo: () => !app.ui?.autoQueueEnabled || app.ui.autoQueueMode === 'instant',
     isConnected: () => ['points', 'invert'].some((name) => isConnected(node, name)),
     isGranularityConnected: () => isConnected(node, 'granularity'),
     canFindWords: () => ['attention', 'model', 'clip'].every((name) => hasLink(node, name)),
     run: () => runUpTo(node),
     imageIndex: () => Number(widget(node, 'image_index').value),
-    fetchFile: (/** @type {FileEntry} */ entry) => api.fetchApi(`/view?${new URLSearchParams(entry)}`)
+    fetchFile: (/** @type {FileEntry} */ entry) => api.fetchApi(`/view?${new URLSearchParams(entry)}`),
+    lastViews: async () => /** @type {NodeView[] | null} */ (await lastOutput(node, OUTPUT)),
+    fit(image) {
+      if (takeShape(node, picker.view.frame, image)) commit()
+    }
   })
+  const update = () => showRows(node, picker.nodeView?.batch_size ?? 1)
   // A type of its own: Nodes 2.0 keeps the element of one widget for another of the same node id and type, which
   // an undo or another workflow may have put in its place.
   node.addDOMWidget('picker', `diffseg_picker_${++made}`, picker.element, {
     serialize: false,
     hideOnZoom: false,
-    getMinHeight: () => 220,
+    margin: MARGIN,
+    getMinHeight: () => LEAST_FIELD + CONTROLS + 2 * MARGIN,
     getValue: () => '',
     setValue() {}
   }).serialize = false
-  const mode = widget(node, 'mode') // the picker's switch is it
-  mode.hidden = true
-  mode.options = { ...mode.options, hidden: true }
-  node.setSize([Math.max(node.size[0], SIZE[0]), Math.max(node.size[1], SIZE[1])])
+  update()
+  addRowsToMenu(node, picker.texts, () => {
+    update()
+    commit()
+  })
+  node.setSize(FRESH)
 
   for (const name of ['points', 'invert', 'image_index', 'granularity', 'mode']) {
     const { callback } = widget(node, name)
@@ -93,32 +114,79 @@ function addPicker(node) {
     }
   }
   passToGraph(picker.element)
-  const { onExecuted, onConfigure, onConnectionsChange, onRemoved } = node
+  let place = '' // known as long as the node is in a graph
+  const { onExecuted, onConfigure, onConnectInput, onConnectionsChange, onRemoved } = node
   const heard = (/** @type {CustomEvent} */ { detail }) => {
     if (detail?.exec_info?.queue_remaining === 0) picker.endOfRuns()
   }
+  const reached = () => picker.look()
   api.addEventListener('status', heard)
+  api.addEventListener('reconnected', reached)
   node.onRemoved = function () {
     onRemoved?.call(this)
     api.removeEventListener('status', heard)
+    api.removeEventListener('reconnected', reached)
+    if (place && picker.nodeView) keep(place, picker.leave())
     picker.dispose()
   }
   node.onExecuted = function (output) {
     onExecuted?.call(this, output)
-    if (output?.[OUTPUT]) picker.receive(/** @type {NodeView[]} */ (output[OUTPUT]), true)
+    if (!output?.[OUTPUT]) return
+    place = placeOf(node)
+    picker.receive(/** @type {NodeView[]} */ (output[OUTPUT]), true)
+    update()
+  }
+  node.onConnectInput = function (slot, ...more) {
+    // A subgraph that takes a widget over takes how it is now.
+    const taken = this.inputs[slot]?.widget
+    if (taken) showRow(node, taken.name, true)
+    return onConnectInput?.call(this, slot, ...more)
   }
   node.onConnectionsChange = function (...values) {
     onConnectionsChange?.apply(this, values)
     picker.reconnect()
+    update()
   }
   node.onConfigure = function (data) {
     onConfigure?.call(this, data)
+    update()
+    place = placeOf(node)
+    const before = left.get(place)
+    if (before) picker.takeOver(before)
+    left.delete(place)
     // A workflow that is opened again, or a page that is reloaded: what the last run showed is still there.
-    lastOutput(node, OUTPUT).then((output) => {
-      if (output && !picker.nodeView) picker.receive(/** @type {NodeView[]} */ (output))
-      else picker.refresh()
-    })
+    picker.recall().then(update)
   }
+}
+
+/**
+ * Keep what a picker leaves.
+ * @param {string} place
+ * @param {Left} what
+ */
+function keep(place, what) {
+  left.delete(place)
+  left.set(place, what)
+  // ComfyUI's undo makes the nodes anew at once. A workflow that is opened again begins without a past.
+  queueMicrotask(() => (what.history = null))
+  if (left.size > MOST_LEFT) left.delete(/** @type {string} */ (left.keys().next().value))
+}
+
+/**
+ * Give a node the shape of its first image: once, and not where a person gave it another size.
+ * @param {LGraphNode} node
+ * @param {HTMLElement} field of the image
+ * @param {{width: number, height: number}} image in pixels
+ * @returns {boolean} whether it has another size now
+ */
+function takeShape(node, field, image) {
+  const isFresh = FRESH.every((side, axis) => Math.abs(node.size[axis] - side) < 1)
+  if (!isFresh || node.properties[SHAPED]) return false
+  node.properties[SHAPED] = true
+  const around = { width: node.size[0] - field.offsetWidth, height: node.size[1] - field.offsetHeight }
+  node.setSize(nodeSize(image, field.offsetHeight ? around : AROUND))
+  node.graph?.setDirtyCanvas(true, true)
+  return true
 }
 
 /**
@@ -136,45 +204,4 @@ function passToGraph(element) {
     event.preventDefault()
     app.canvas.canvas.dispatchEvent(new PointerEvent(event.type, event))
   })
-}
-
-/**
- * Whether an input that is no widget is connected.
- * @param {LGraphNode} node
- * @param {string} name
- */
-function hasLink(node, name) {
-  return node.inputs.some((input, slot) => input.name === name && node.isInputConnected(slot))
-}
-
-/**
- * Whether a widget gets its value from another node, or from the subgraph around this one.
- * @param {LGraphNode} node
- * @param {string} name
- */
-function isConnected(node, name) {
-  return node.inputs.some((input, slot) => input.widget?.name === name && node.isInputConnected(slot))
-}
-
-/**
- * @param {LGraphNode} node
- * @param {string} name
- */
-function widget(node, name) {
-  const found = node.widgets?.find((each) => each.name === name)
-  if (!found) throw new Error(`Expected a widget "${name}" on ${node.title}.`)
-  return found
-}
-
-/**
- * @param {LGraphNode} node
- * @param {string} name
- * @param {string | boolean | number} value
- */
-function setWidget(node, name, value) {
-  const target = widget(node, name)
-  if (target.value === value) return
-  target.value = value
-  target.callback?.(value)
-  node.graph?.setDirtyCanvas(true, false)
 }

@@ -170,6 +170,28 @@ class GraphPage(FrontEnd):
         )
 
     @property
+    def rows(self) -> list[str]:
+        """The widgets that are rows of the picker's node, without the picker itself."""
+        if self.nodes2:
+            every = self.page.locator(".lg-node", has=self.picker).locator(".lg-node-widget")
+            rows = every.filter(has_not=self.page.locator(".diffseg-picker"))
+            return [row.split("\n")[0] for row in rows.all_inner_texts()]
+        return self.page.evaluate(
+            f"""() => {{
+                const node = {PICKER_NODE}
+                return node.widgets.filter(each => node.isWidgetVisible(each) && !each.element)
+                    .map(each => each.name)
+            }}"""
+        )
+
+    def field_share(self) -> float:
+        """How much of the picker's node and its title the field of the image is, at most 1."""
+        field = self.page.locator(".diffseg-picker-frame").bounding_box()
+        assert field is not None
+        (width, height), zoom = self.node_size(), self.zoom()
+        return field["width"] * field["height"] / zoom**2 / (width * (height + 30))
+
+    @property
     def points(self) -> list[Pixel]:
         """The points that the node keeps."""
         return [(point["x"], point["y"]) for point in json.loads(self.widget("points"))]

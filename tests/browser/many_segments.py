@@ -35,29 +35,36 @@ class DiffSegTestCells:
                 "count": ("INT", {"default": 300}),
                 "side": ("INT", {"default": 1024}),
                 "tree": ("BOOLEAN", {"default": True}),
+                "width": ("INT", {"default": 0}),
             }
         }
 
-    def cut(self, count: int, side: int, tree: bool) -> tuple[Any, torch.Tensor, torch.Tensor]:
-        """Segments, an image of them, and their numbers as an image: the number is red + 256 green."""
-        places = torch.rand(count, 2, generator=torch.Generator().manual_seed(1)) * side
-        across = torch.arange(side) + 0.5
-        pixels = torch.stack(torch.meshgrid(across, across, indexing="ij"), dim=-1)  # [side, side, (y, x)]
-        nearest = torch.from_numpy(cKDTree(places.numpy()).query(pixels.numpy())[1])  # [side, side]
+    def cut(
+        self, count: int, side: int, tree: bool, width: int = 0
+    ) -> tuple[Any, torch.Tensor, torch.Tensor]:
+        """Segments, an image of them, and their numbers as an image: the number is red + 256 green.
+
+        The image is of ``side`` rows, and as many columns where no ``width`` is given.
+        """
+        size = torch.tensor([side, width or side])
+        places = torch.rand(count, 2, generator=torch.Generator().manual_seed(1)) * size
+        axes = [torch.arange(int(length)) + 0.5 for length in size]
+        pixels = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)  # [side, width, (y, x)]
+        nearest = torch.from_numpy(cKDTree(places.numpy()).query(pixels.numpy())[1])  # [side, width]
         order = nearest.flatten().bincount(minlength=count).argsort(descending=True, stable=True)
         rank = torch.empty_like(order)
         rank[order] = torch.arange(count)
         labels = rank[nearest].to(torch.int32)[None]
-        image = torch.stack([pixels[..., 0] / side, pixels[..., 1] / side, (nearest % 7) / 7], dim=-1)
+        image = torch.cat([pixels / size, (nearest[..., None] % 7) / 7], dim=-1)
         numbers = torch.stack([labels[0] % 256, labels[0] // 256, labels[0] * 0], dim=-1) / 255
         distances = torch.cdist(places[order], places[order])
         joins = [[int(distances[cell, :cell].argmin()), cell] for cell in range(count - 1, 0, -1)]
         core = core_of_the_pack()
         if not tree:
             return core.Segments(labels, ()), image[None], numbers[None]
-        keys = (torch.arange(16) + 0.5) * side / 16
+        keys = (torch.arange(16) + 0.5) / 16
         grid = torch.stack(torch.meshgrid(keys, keys, indexing="ij"), dim=-1).flatten(0, 1)
-        near = torch.cdist(places[order], grid) * 4 / side
+        near = torch.cdist(places[order] / size, grid) * 4
         maps = torch.exp(-(near**2)) + 1e-4
         maps = (maps / maps.sum(1, keepdim=True)).view(count, 16, 16)
         hierarchy = core.Hierarchy(labels[0], torch.tensor(joins), torch.linspace(0, 1, count - 1), maps)

@@ -326,13 +326,28 @@ def test_the_fields_keys_mean_nothing_to_the_graph(graph: GraphPage, before: Pic
     assert graph.page.evaluate("() => document.activeElement.className") == "diffseg-picker-view"
 
 
-def test_the_field_says_what_to_connect(graph: GraphPage, object_info: Json) -> None:
+def test_the_field_is_there_where_words_can_be_looked_for(graph: GraphPage, object_info: Json) -> None:
     graph.load(picking_by_words(object_info, is_connected=False))
     graph.run()
     switch_to_objects(graph)
     field = graph.page.locator(FIELD)
-    assert field.is_disabled()
-    assert field.get_attribute("placeholder") == "To find words, connect attention, model and clip"
+    assert field.is_hidden()
+    tip = graph.page.locator("button[data-mode=object]").get_attribute("title")
+    assert tip is not None
+    assert "attention, model and clip" in tip
+    graph.page.evaluate(
+        f"""() => {{
+            const node = {PICKER_NODE}, {{graph}} = node
+            const connect = (type, output, input) => {{
+                const source = graph.nodes.find(node => node.type === type)
+                source.connect(source.findOutputSlot(output), node, node.findInputSlot(input))
+            }}
+            connect('DiffSegCapture', 'attention', 'attention')
+            connect('DiffSegTestWords', 'MODEL', 'model')
+            connect('DiffSegTestWords', 'CLIP', 'clip')
+        }}"""
+    )
+    assert field.is_enabled()
 
 
 @pytest.mark.usefixtures("in_one_renderer")

@@ -9,6 +9,7 @@ Output = tuple[int, int]  # node id, number of the output
 
 SUBGRAPH_ID = "6f0d1c52-54ad-4e0e-9a0b-0c9e5d1f7a11"
 SUBGRAPH_INPUT, SUBGRAPH_OUTPUT = -10, -20  # ids of a subgraph's ends, by the front end's rule
+PICKER_SIZE = (440, 640)  # not that of a fresh node: it stays
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 
 
@@ -124,9 +125,14 @@ def add_nested_segments(
     return (tree, 0), images
 
 
-def add_picker(graph: Graph, segments: Output, image: Output, image_index: int = 0) -> int:
+def add_picker(
+    graph: Graph,
+    segments: Output,
+    image: Output,
+    image_index: int = 0,
+    size: tuple[int, int] = PICKER_SIZE,
+) -> int:
     """The node with the picker; its id."""
-    size = (440, 640)
     return graph.add(
         "DiffSegSelect", "[]", False, image_index, 0, "segments", size=size, segments=segments, image=image
     )
@@ -187,12 +193,19 @@ def picking_in_a_list(object_info: Json, nested: bool = False) -> Json:
     return graph.workflow()
 
 
-def picking_among_many(object_info: Json, count: int, side: int, tree: bool = True) -> Json:
-    """Click segments of a square image that is cut into so many of them (see many_segments.py)."""
+def picking_among_many(
+    object_info: Json,
+    count: int,
+    side: int,
+    tree: bool = True,
+    width: int = 0,
+    node_size: tuple[int, int] = PICKER_SIZE,
+) -> Json:
+    """Click segments of an image, square without a width, that is cut into so many (see many_segments.py)."""
     graph = Graph(object_info)
-    cells = graph.add("DiffSegTestCells", count, side, tree)
+    cells = graph.add("DiffSegTestCells", count, side, tree, width)
     segments = (cells, 0)
-    save_choice(graph, add_picker(graph, segments, (cells, 1)))
+    save_choice(graph, add_picker(graph, segments, (cells, 1), size=node_size))
     graph.save_image("numbers", (cells, 2))
     return graph.workflow()
 

@@ -1,5 +1,6 @@
 /** What pointer and keyboard mean on the image. */
 
+import { historyKey } from './history.mjs'
 import { NO_SEGMENT, LabelMap } from './label_map.mjs'
 import { nextSegment, pixelsBetween } from './selection.mjs'
 
@@ -15,6 +16,7 @@ import { nextSegment, pixelsBetween } from './selection.mjs'
  * @property {() => void} end the change is complete
  * @property {() => void} cancel the change is to be forgotten
  * @property {(at: Point | null) => void} hover a place is pointed at, or none
+ * @property {(step: 'undo' | 'redo', isKey: boolean) => boolean} step one change back or forth; whether it takes the key
  * @property {() => void} all
  * @property {(by: number) => void} changeGranularity that many segments more, or fewer
  */
@@ -96,13 +98,15 @@ export function listenToPointer(view, actions) {
 }
 
 /**
- * Arrow keys go from segment to segment, Enter and Space toggle, brackets go from coarse to fine.
+ * Arrow keys go from segment to segment, Enter and Space toggle, brackets go from coarse to fine. Ctrl+Z takes back,
+ * whatever is chosen.
  * @param {View} view
  * @param {Actions} actions
  */
 export function listenToKeys(view, actions) {
   view.canvas.addEventListener('keydown', (event) => {
-    if (view.objects || !view.map || !press(event, view.map)) return
+    const step = historyKey(event)
+    if (step ? !actions.step(step, true) : view.objects || !view.map || !press(event, view.map)) return
     event.preventDefault()
     event.stopPropagation() // ComfyUI has meanings of its own for most keys
   })
@@ -120,7 +124,7 @@ export function listenToKeys(view, actions) {
     if (command && event.key.toLowerCase() === 'a') {
       actions.all()
     } else if (command || event.altKey) {
-      return false // Ctrl+Z among them: ComfyUI's own undo knows every change made here
+      return false
     } else if (event.key in ARROWS) {
       actions.hover(map.poles[nextSegment(map, view.hovered, ARROWS[event.key])] ?? null)
     } else if (event.key in FINER) {

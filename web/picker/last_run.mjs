@@ -20,12 +20,12 @@ let asked = null
  * @param {LGraphNode} node
  * @param {string} key
  * @returns {Promise<unknown[] | null>}
+ * @throws {Error} where the server does not answer
  */
 export async function lastOutput(node, key) {
   const root = node.graph?.rootGraph
   if (!root) return null
-  const locator = node.graph === root ? `${node.id}` : `${node.graph?.id}:${node.id}`
-  const kept = app.nodeOutputs[locator]?.[key]
+  const kept = app.nodeOutputs[locatorOf(node)]?.[key]
   if (kept) return kept
   for (const run of await latestRuns()) {
     if (run.prompt?.[3]?.extra_pnginfo?.workflow?.id !== root.id) continue
@@ -34,6 +34,23 @@ export async function lastOutput(node, key) {
     }
   }
   return null
+}
+
+/**
+ * Where a node is: the same for the node that an undo makes in the place of another. Empty outside of a graph.
+ * @param {LGraphNode} node
+ */
+export function placeOf(node) {
+  const root = node.graph?.rootGraph
+  return root ? `${root.id} ${locatorOf(node)}` : ''
+}
+
+/**
+ * The front end's name for a node of any graph.
+ * @param {LGraphNode} node
+ */
+function locatorOf({ id, graph }) {
+  return !graph || graph === graph.rootGraph ? `${id}` : `${graph.id}:${id}`
 }
 
 /**
@@ -58,13 +75,18 @@ function idsWithin(graph, node) {
 
 /** @returns {Promise<any[]>} */
 function latestRuns() {
-  if (!asked || Date.now() - asked.at > CACHE_MS) asked = { at: Date.now(), runs: fetchRuns() }
+  if (!asked || Date.now() - asked.at > CACHE_MS) {
+    const runs = fetchRuns()
+    asked = { at: Date.now(), runs }
+    runs.catch(() => (asked = null)) // the next one asks again
+  }
   return asked.runs
 }
 
 async function fetchRuns() {
   const answer = await api.fetchApi(`/history?max_items=${RUNS}`)
-  return answer.ok ? Object.values(await answer.json()).reverse() : []
+  if (!answer.ok) throw new Error(`Expected the latest runs, got status ${answer.status}.`)
+  return Object.values(await answer.json()).reverse()
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The picker where objects are chosen: the list of them, what gestures do, and what is shown and said. */
 
+import { FileError, decoded, fetched } from './files.mjs'
 import { NO_SEGMENT } from './label_map.mjs'
 import { listenToObjectKeys, listenToObjectPointer } from './object_gestures.mjs'
 import { ObjectList } from './object_list.mjs'
@@ -12,8 +13,8 @@ import { WordField } from './word_field.mjs'
 /** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
 /** @typedef {import('./label_map.mjs').Point} Point */
 /** @typedef {import('./object_painter.mjs').PaintedObject} PaintedObject */
-/** @typedef {import('./picker.mjs').Host} Host */
-/** @typedef {import('./picker.mjs').Shown} Shown */
+/** @typedef {import('./host.mjs').Host} Host */
+/** @typedef {import('./host.mjs').Shown} Shown */
 /** @typedef {import('./prompting/prompts.mjs').Prompt} Prompt */
 /** @typedef {import('./texts.mjs').Texts} Texts */
 /** @typedef {import('./view.mjs').View} View */
@@ -24,7 +25,12 @@ import { WordField } from './word_field.mjs'
  * @property {(prompts: string) => void} write other prompts, as a change of its own
  * @property {(prompts: string) => void} settle the same, as part of the change before
  * @property {() => void} repaint
- * @property {() => void} lose the files are gone
+ * @property {(reason: import('./files.mjs').Reason) => void} lose the files are not there
+ */
+
+/**
+ * What another picker of the same image goes on with: the objects, and the file that they were found with.
+ * @typedef {{objects: ObjectMode, graph: string}} LeftObjects
  */
 
 export class ObjectControls {
@@ -83,6 +89,17 @@ export class ObjectControls {
   forget() {
     this.objects.forget()
     this.loaded = this.painted = ''
+  }
+
+  /** @returns {LeftObjects} */
+  leave() {
+    return { objects: this.objects, graph: this.objects.finder ? this.loaded : '' }
+  }
+
+  /** @param {LeftObjects} left by a picker of the same image */
+  takeOver({ objects, graph }) {
+    Object.assign(this.objects, objects)
+    this.loaded = graph
   }
 
   /**
@@ -197,12 +214,16 @@ export class ObjectControls {
   async #load({ graph, colours }, hierarchy) {
     if (!graph || !colours || this.loaded === graph.filename) return
     this.loaded = graph.filename
-    const answers = await Promise.all([this.host.fetchFile(graph), this.host.fetchFile(colours)])
-    if (this.loaded !== graph.filename) return
-    if (answers.some((answer) => !answer.ok)) return this.owner.lose()
-    const [table, image] = await Promise.all(answers.map((answer) => answer.arrayBuffer()))
-    if (hierarchy !== this.view.hierarchy) return
-    await this.objects.load(hierarchy, table, image)
+    try {
+      const [table, image] = await Promise.all([fetched(this.host, graph), fetched(this.host, colours)])
+      if (this.loaded !== graph.filename || hierarchy !== this.view.hierarchy) return
+      await decoded(() => this.objects.load(hierarchy, table, image))
+      if (this.loaded !== graph.filename) return this.objects.forget() // another image came meanwhile
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error
+      if (this.loaded === graph.filename) this.owner.lose(error.reason)
+      return
+    }
     this.painted = ''
     this.owner.repaint()
   }

@@ -1,7 +1,9 @@
 /** The picker: an image whose segments can be clicked, buttons, and a line that says what is chosen. */
 
+import { Controls } from './controls.mjs'
+import { FileError, loadImage } from './files.mjs'
 import { listenToKeys, listenToPointer } from './gestures.mjs'
-import { Hierarchy } from './hierarchy.mjs'
+import { History } from './history.mjs'
 import { NO_SEGMENT } from './label_map.mjs'
 import { ObjectControls } from './object_controls.mjs'
 import { Pages } from './pages.mjs'
@@ -11,67 +13,30 @@ import { Slider } from './slider.mjs'
 import { textsFor } from './texts.mjs'
 import { View } from './view.mjs'
 
+/** @typedef {import('./files.mjs').Reason} Reason */
+/** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
+/** @typedef {import('./host.mjs').Choice} Choice */
+/** @typedef {import('./host.mjs').Host} Host */
+/** @typedef {import('./host.mjs').Mode} Mode */
+/** @typedef {import('./host.mjs').NodeView} NodeView */
+/** @typedef {import('./host.mjs').Shown} Shown */
 /** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
 /** @typedef {import('./label_map.mjs').Point} Point */
+/** @typedef {import('./object_controls.mjs').LeftObjects} LeftObjects */
 /** @typedef {import('./prompting/prompts.mjs').Prompt} Prompt */
 
-/**
- * A file as ComfyUI's /view takes it.
- * @typedef {{filename: string, subfolder: string, type: string}} FileEntry
- */
-
-/**
- * An image and its segments. `given` is the number of segments as they come, where they have a tree; `graph` and
- * `colours` are what it takes to find objects. Of more segments than can be sent there is only their number,
- * `too_many`. `words` are what was found of those among the prompts.
- * @typedef {{ids: FileEntry, picture: FileEntry, graph?: FileEntry, colours?: FileEntry, given?: number, too_many?: number, words?: import('./word_field.mjs').FoundWord[]}} Shown
- */
-
-/**
- * What the node tells after a run, once for each of the segments' inputs in a list: see ../PROTOCOL.md.
- * @typedef {object} NodeView
- * @property {number} version
- * @property {number} batch_size
- * @property {Record<string, Shown>} pictures by index in the batch
- * @property {Point[]} more_points from other nodes
- * @property {Point[]} [negative_points] from other nodes, where segments are chosen
- * @property {Prompt[]} [more_prompts] from other nodes, where objects are chosen
- */
-
-/**
- * The node's widgets: the selection lives there, the picker only shows and changes it.
- * @typedef {object} Choice
- * @property {string} points as JSON
- * @property {boolean} invert
- * @property {number} granularity number of segments, 0 for as many as are given
- * @property {Mode} mode what is chosen
- */
-
-/** @typedef {'segments' | 'object'} Mode */
-
-/**
- * @typedef {object} Host
- * @property {string} locale
- * @property {() => Choice} read
- * @property {(choice: Choice) => void} write
- * @property {() => void} commit called after each complete change
- * @property {() => boolean} isConnected whether the choice comes from elsewhere and cannot be changed here
- * @property {() => boolean} isGranularityConnected the same of the number of segments
- * @property {() => boolean} canFindWords whether all is connected that it takes
- * @property {() => Promise<Answer>} run run the workflow as far as this node
- * @property {() => number} imageIndex
- * @property {(entry: FileEntry) => Promise<Response>} fetchFile
- */
-
-/**
- * What became of a run that was asked for: whether the server took it, and where it refused what is set, why.
- * @typedef {{isSent: boolean, refusal: string}} Answer
- */
-
-/** @typedef {'all' | 'none' | 'invert' | 'undo'} ButtonName */
-
 const VERSION = 3 // of ../PROTOCOL.md, as in nodes/picker_view.py
-const MAX_UNDO = 200
+
+/**
+ * What a picker leaves to the one of the node that ComfyUI makes in the place of its own.
+ * @typedef {object} Left
+ * @property {NodeView[]} views
+ * @property {number} page
+ * @property {Choice} choice
+ * @property {History<Choice> | null} history
+ * @property {{points: string, prompts: string} | null} aside
+ * @property {{files: string, hierarchy: Hierarchy, image: ImageBitmap} & LeftObjects | null} loaded
+ */
 
 export class Picker {
   /** @param {Host} host */
@@ -82,86 +47,61 @@ export class Picker {
     /** @type {NodeView[]} */
     this.views = []
     this.page = 0 // of the views
-    /** @type {Choice[]} */
-    this.past = []
-    /** @type {Choice | null} */
-    this.before = null
+    this.history = new History(isSameChoice)
     this.shown = '' // which files, once they are there
     this.loaded = '' // which are there
+    this.isNew = false // the image is the first of a run
+    this.isForgetful = false // what the node told last could not be had
     /** @type {{points: string, prompts: string} | null} */
     this.aside = null // the prompts that became these points by the switch
     this.element = document.createElement('div')
     this.element.className = 'diffseg-picker'
     this.element.dataset.state = 'empty'
-    this.hint = document.createElement('div')
-    this.hint.className = 'diffseg-picker-hint'
-    this.view.frame.append(this.hint)
-    this.bar = document.createElement('div')
-    this.bar.className = 'diffseg-picker-bar'
-    const actions = { all: this.all, none: this.none, invert: this.invert, undo: this.undo }
-    for (const name of /** @type {ButtonName[]} */ (Object.keys(actions))) {
-      const button = document.createElement('button')
-      button.type = 'button'
-      button.dataset.action = name
-      button.textContent = this.texts.buttons[name]
-      button.title = this.texts.tips[name]
-      button.addEventListener('click', () => actions[name].call(this))
-      this.bar.append(button)
-    }
-    this.switch = document.createElement('div')
-    this.switch.className = 'diffseg-picker-modes'
-    this.switch.setAttribute('role', 'group')
-    for (const mode of /** @type {Mode[]} */ (['segments', 'object'])) {
-      const button = document.createElement('button')
-      button.type = 'button'
-      button.dataset.mode = mode
-      button.textContent = this.texts.mode[mode]
-      button.title = mode === 'object' ? this.texts.mode.objectTip : this.texts.mode.segmentsTip
-      button.addEventListener('click', () => this.#switchTo(mode))
-      this.switch.append(button)
-    }
+    const actions = { all: () => this.all(), none: () => this.none(), invert: () => this.invert(), undo: () => this.undo() }
+    this.controls = new Controls(this.texts, actions, (mode) => this.#switchTo(mode))
+    this.view.frame.append(this.controls.hint)
     this.objects = new ObjectControls(host, this.texts, this.view, {
       write: (points) => this.#prompt(points),
       settle: (points) => this.#settle(points),
       repaint: () => this.#repaint(),
-      lose: () => this.#withdraw(this.texts.lost)
+      lose: (reason) => this.#withdraw(this.texts[reason])
     })
-    this.switch.append(this.objects.against)
+    this.controls.switch.append(this.objects.against)
     this.slider = new Slider(this.texts, {
       choose: (number) => this.#granulate(number),
       commit: () => this.end(),
-      undo: () => this.undo()
+      step: (step, isKey) => this.step(step, isKey)
     })
     this.slider.element.hidden = true
     this.pages = new Pages(this.texts, (page) => this.#turn(page))
-    this.status = document.createElement('div')
-    this.status.className = 'diffseg-picker-status'
-    this.status.setAttribute('role', 'status')
-    this.note = document.createElement('div') // what is set, and left unheeded by the run
-    this.note.className = 'diffseg-picker-note'
-    this.note.setAttribute('role', 'status')
-    const controls = [this.pages.element, this.switch, this.objects.words.element, this.objects.list.element, this.slider.element, this.bar]
-    this.element.append(this.view.frame, ...controls, this.note, this.status)
-    // The graph drags a node by whatever lies on it.
-    for (const element of controls) {
-      element.addEventListener('pointerdown', (event) => event.stopPropagation())
+    const { tools, bar, note } = this.controls
+    tools.prepend(this.pages.element)
+    tools.append(this.slider.element, this.objects.words.element, this.objects.list.element)
+    this.element.append(this.view.frame, tools, bar, note)
+    // The image's own keys, and undo among them, work after what is done with a mouse beside it.
+    const back = () => this.view.canvas.focus({ preventScroll: true })
+    this.slider.input.addEventListener('pointerup', back)
+    for (const row of [this.controls.switch, bar]) {
+      row.addEventListener('click', ({ detail }) => detail && back(), true) // before a button says something
     }
-    // ComfyUI's undo leaves keys alone while the slider has the focus; the image's own keys work from here.
-    this.slider.input.addEventListener('pointerup', () => this.view.canvas.focus({ preventScroll: true }))
-    this.element.addEventListener('pointerenter', () => this.refresh())
-    this.view.canvas.addEventListener('focus', () => this.refresh())
+    this.element.addEventListener('pointerenter', () => this.look())
+    this.controls.hint.addEventListener('click', () => this.look())
+    this.view.canvas.addEventListener('focus', () => this.look())
     listenToPointer(this.view, this)
     listenToKeys(this.view, this)
-    this.#say(this.texts.first)
+    this.controls.hintAt(this.texts.first)
   }
 
   /**
    * Take what the node tells after a run.
    * @param {NodeView[]} views
-   * @param {boolean} [isNew] whether the run has just been: then words become clicks
+   * @param {boolean} [isNew] whether the run has just been: then words become clicks, and the
+   *   node may take the image's shape
    */
   receive(views, isNew = false) {
     this.views = views
+    this.isForgetful = false
+    this.isNew = isNew
     const page = Math.min(this.page, views.length - 1)
     if (isNew && views[page]?.version === VERSION) this.#takeWords(views[page])
     this.#turn(page)
@@ -189,8 +129,30 @@ export class Picker {
     return this.views[this.page]
   }
 
+  /** Show what the node told in its last run, if it has not told more meanwhile. */
+  async recall() {
+    this.refresh()
+    const before = this.views
+    this.isForgetful = false
+    try {
+      const views = await this.host.lastViews()
+      if (views && this.views === before) this.receive(views)
+    } catch {
+      if (this.nodeView) return
+      this.isForgetful = true
+      this.#withdraw(this.texts.unreachable)
+    }
+  }
+
+  /** Someone looks at it: what could not be had may be there now. */
+  look() {
+    if (this.isForgetful) this.recall()
+    else this.refresh()
+  }
+
   /** Show what the widgets say now. */
   refresh() {
+    this.#showMode()
     if (!this.nodeView) return
     if (this.nodeView.version !== VERSION) return this.#withdraw(this.texts.otherVersion)
     const index = this.host.imageIndex()
@@ -202,6 +164,8 @@ export class Picker {
       this.shown = wanted
       this.objects.forget()
       this.#load(files, wanted)
+    } else if (this.loaded === wanted) {
+      this.#fit()
     }
     this.#repaint()
   }
@@ -211,19 +175,32 @@ export class Picker {
    * @param {string} wanted
    */
   async #load(files, wanted) {
-    if (this.element.dataset.state === 'empty') this.#say(this.texts.loading)
-    const answers = await Promise.all([this.host.fetchFile(files.ids), this.host.fetchFile(files.picture)])
-    if (wanted !== this.shown) return // another run was faster
-    if (answers.some((answer) => !answer.ok)) return this.#withdraw(this.texts.lost)
-    const [hierarchy, image] = await Promise.all([
-      answers[0].arrayBuffer().then((file) => Hierarchy.fromPng(file)),
-      answers[1].blob().then((file) => createImageBitmap(file))
-    ])
-    if (wanted !== this.shown) return
-    this.loaded = wanted
+    if (this.element.dataset.state === 'empty') this.controls.hintAt(this.texts.loading)
+    try {
+      const { hierarchy, image } = await loadImage(this.host, files)
+      if (wanted === this.shown) this.#show(hierarchy, image) // else another run was faster
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error
+      if (wanted === this.shown) this.#withdraw(this.texts[error.reason])
+    }
+  }
+
+  /**
+   * @param {Hierarchy} hierarchy
+   * @param {ImageBitmap} image
+   */
+  #show(hierarchy, image) {
+    this.loaded = this.shown
     this.element.dataset.state = 'ready'
     this.view.show(hierarchy, image)
     this.#repaint()
+    this.#fit()
+  }
+
+  /** After a run, the node may take the shape of the image. */
+  #fit() {
+    if (this.isNew && this.view.hierarchy) this.host.fit(this.view.hierarchy)
+    this.isNew = false
   }
 
   /**
@@ -233,14 +210,35 @@ export class Picker {
   #withdraw(why) {
     this.shown = ''
     this.element.dataset.state = 'empty'
-    this.#say(why)
+    this.controls.hintAt(why)
   }
 
-  /** @param {string} what */
-  #say(what) {
-    this.hint.textContent = what
-    this.status.textContent = ''
-    this.note.textContent = ''
+  /** @returns {Left} what another picker of the same node goes on with */
+  leave() {
+    const { views, page, history, aside, objects, loaded, view } = this
+    return {
+      views,
+      page,
+      choice: this.host.read(),
+      history,
+      aside,
+      loaded:
+        view.hierarchy && view.image && loaded === this.shown
+          ? { files: loaded, hierarchy: view.hierarchy, image: view.image, ...objects.leave() }
+          : null
+    }
+  }
+
+  /** @param {Left} left by a picker of the same node */
+  takeOver({ views, page, choice, history, aside, loaded }) {
+    Object.assign(this, { views, page, aside })
+    if (history) this.history.takeOver(history, choice, this.host.read())
+    if (loaded) {
+      this.shown = loaded.files
+      this.objects.takeOver(loaded)
+      this.#show(loaded.hierarchy, loaded.image)
+    }
+    this.#turn(page)
   }
 
   /** No run is queued any more, whether the last came to this node or not. */
@@ -262,7 +260,7 @@ export class Picker {
   // Actions: see gestures.mjs.
 
   begin() {
-    this.before ??= this.host.read()
+    this.history.begin(this.host.read())
   }
 
   /** @param {Point} at */
@@ -286,18 +284,14 @@ export class Picker {
   }
 
   end() {
-    const { before } = this
-    this.before = null
-    if (!before || this.#isNow(before)) return
-    this.past.push(before)
-    if (this.past.length > MAX_UNDO) this.past.shift()
+    if (!this.history.end(this.host.read())) return
     this.host.commit()
     this.#repaint()
   }
 
   cancel() {
-    if (this.before) this.host.write(this.before)
-    this.before = null
+    const before = this.history.cancel()
+    if (before) this.host.write(before)
     this.#repaint()
   }
 
@@ -339,13 +333,25 @@ export class Picker {
   }
 
   undo() {
-    if (this.host.isConnected()) return
-    let last = this.past.pop()
-    while (last && this.#isNow(last)) last = this.past.pop() // ComfyUI's own undo came before
-    if (!last) return this.#report()
-    this.host.write(last)
-    this.host.commit()
-    this.#repaint()
+    this.step('undo')
+  }
+
+  /**
+   * Go one change back or forth. ComfyUI leaves it to the image that has the focus, but in one of its modes.
+   * @param {'undo' | 'redo'} step
+   * @param {boolean} isKey whether by a key, which ComfyUI gets too
+   * @returns {boolean} whether the key is taken
+   */
+  step(step, isKey = false) {
+    if (isKey && !this.host.leavesUndo()) return false
+    const choice = this.host.isConnected() ? null : this.history[step](this.host.read())
+    if (choice) {
+      this.host.write(choice)
+      this.host.commit()
+      this.#repaint()
+    }
+    this.#report()
+    return true
   }
 
   /** @param {Partial<Choice>} choice */
@@ -354,13 +360,6 @@ export class Picker {
     this.begin()
     this.host.write({ ...this.host.read(), ...choice })
     this.end()
-  }
-
-  /** @param {Choice} choice */
-  #isNow(choice) {
-    const { points, invert, granularity, mode } = this.host.read()
-    const isSame = choice.points === points && choice.invert === invert && choice.mode === mode
-    return isSame && choice.granularity === granularity
   }
 
   #points() {
@@ -377,17 +376,21 @@ export class Picker {
     return this.host.read().mode === 'object' && Boolean(this.view.hierarchy?.joins)
   }
 
-  #repaint() {
-    const { hierarchy } = this.view
-    if (this.element.dataset.state !== 'ready' || !hierarchy) return
-    const map = this.#cut(hierarchy)
-    const mode = this.isObjects ? 'object' : 'segments'
+  /** Show which mode it is, also before there is an image. */
+  #showMode() {
+    const { mode: wanted, invert } = this.host.read()
+    const mode = this.view.hierarchy?.joins || !this.view.hierarchy ? wanted : 'segments'
     this.element.dataset.mode = mode
     this.view.canvas.setAttribute('aria-label', mode === 'object' ? this.texts.objects.label : this.texts.label)
-    for (const button of this.switch.querySelectorAll('button')) {
-      if (button.dataset.mode) button.setAttribute('aria-pressed', `${button.dataset.mode === mode}`)
-    }
-    if (mode === 'object') {
+    this.controls.show(mode, invert)
+  }
+
+  #repaint() {
+    const { hierarchy } = this.view
+    this.#showMode()
+    if (this.element.dataset.state !== 'ready' || !hierarchy) return
+    const map = this.#cut(hierarchy)
+    if (this.isObjects) {
       this.slider.element.hidden = true
       this.objects.show(map, this.nodeView?.more_prompts ?? [], this.#files)
       return this.#report()
@@ -433,7 +436,7 @@ export class Picker {
     const { points, mode: before } = this.host.read()
     if (this.host.isConnected() || !hierarchy) return
     if (mode === 'object' && !hierarchy.joins) {
-      this.note.textContent = this.texts.mode.needsTree
+      this.controls.note.textContent = this.texts.mode.needsTree
       return
     }
     if (mode === before) return
@@ -465,11 +468,10 @@ export class Picker {
   #report() {
     const { map, chosen, hovered } = this.view
     if (this.element.dataset.state !== 'ready' || !map) return
-    const undo = /** @type {HTMLButtonElement} */ (this.bar.querySelector('[data-action="undo"]'))
-    undo.disabled = this.past.length === 0
+    this.controls.buttons.undo.disabled = this.history.past.length === 0
     if (this.isObjects) {
       const { parts, notes } = this.objects.said(map.hierarchy, this.#files)
-      return this.#tell(parts, notes)
+      return this.controls.tell(parts, notes)
     }
     const points = parsePoints(this.host.read().points)
     const number = chosen.reduce((sum, is) => sum + is, 0)
@@ -488,16 +490,15 @@ export class Picker {
     const { granularity } = this.host.read()
     if (granularity && !map.hierarchy.joins) notes.push(this.texts.granularity.ignored(granularity))
     if (this.host.read().mode === 'object') notes.push(this.texts.mode.needsTree)
-    this.#tell(parts, notes)
+    this.controls.tell(parts, notes)
   }
+}
 
-  /**
-   * @param {string[]} parts of the status
-   * @param {string[]} notes what is set, and left unheeded by the run
-   */
-  #tell(parts, notes) {
-    const note = notes.join(' · ')
-    if (this.note.textContent !== note) this.note.textContent = note // said again by a screen reader only if new
-    this.status.textContent = parts.join(' · ')
-  }
+/**
+ * @param {Choice} one
+ * @param {Choice} other
+ */
+function isSameChoice(one, other) {
+  const keys = /** @type {(keyof Choice)[]} */ (['points', 'invert', 'granularity', 'mode'])
+  return keys.every((key) => one[key] === other[key])
 }

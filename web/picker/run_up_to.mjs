@@ -6,7 +6,7 @@ import { executionIds } from './last_run.mjs'
 
 /** @typedef {import('/scripts/app.js').LGraphNode} LGraphNode */
 /** @typedef {import('/scripts/app.js').NodeError} NodeError */
-/** @typedef {import('./picker.mjs').Answer} Answer */
+/** @typedef {import('./host.mjs').Answer} Answer */
 
 /**
  * Queue a run that ends with a node; where it is several, in subgraphs, with each of them.

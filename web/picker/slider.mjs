@@ -1,12 +1,14 @@
 /** A slider from one segment to all of them, finer at the coarse end, where one more makes most difference. */
 
+import { historyKey } from './history.mjs'
+
 /** @typedef {import('./texts.mjs').Texts} Texts */
 
 /**
  * @typedef {object} SliderActions
  * @property {(number: number) => void} choose show so many segments, 0 for as many as are given
  * @property {() => void} commit the change is complete
- * @property {() => void} undo
+ * @property {(step: 'undo' | 'redo', isKey: boolean) => boolean} step one change back or forth; whether it takes the key
  */
 
 /**
@@ -70,8 +72,10 @@ export class Slider {
     this.input.addEventListener('change', () => actions.commit())
     this.input.addEventListener('keydown', (event) => {
       const { number, most } = this.state
-      if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'z') actions.undo()
-      else if (event.key in STEPS) choose(Math.min(most, Math.max(1, number + STEPS[event.key])))
+      const step = historyKey(event)
+      if (step) {
+        if (!actions.step(step, true)) return
+      } else if (event.key in STEPS) choose(Math.min(most, Math.max(1, number + STEPS[event.key])))
       else return
       event.preventDefault()
       event.stopPropagation()

@@ -9,6 +9,8 @@
  * @property {string} otherVersion the server's part of the pack is older or newer than the page's
  * @property {(count: number) => string} tooMany segments
  * @property {string} lost the images are no longer on the server
+ * @property {string} unreachable the server does not answer
+ * @property {string} damaged what it sent cannot be shown
  * @property {(chosen: number, count: number) => string} chosen
  * @property {string} none
  * @property {(segment: number, share: string) => string} segment
@@ -27,8 +29,9 @@
  *   the switch between segments and objects, the button that turns clicks against the object, and why there are no
  *   objects
  * @property {{label: string, list: string, tip: string, add: string, rename: string, remove: (name: string) => string, none: string, holds: (name: string, share: string, prompts: number) => string, outside: (count: number) => string, unreadable: string, help: string}} objects
- * @property {{name: string, example: string, tip: string, connect: string, looking: (words: string[]) => string, run: (words: string[]) => string, missed: (word: string, score: number) => string}} words
+ * @property {{name: string, example: string, tip: string, looking: (words: string[]) => string, run: (words: string[]) => string, missed: (word: string, score: number) => string}} words
  *   the field for words, what it takes, and what became of them
+ * @property {{show: string, hide: string}} rows of the node for what the picker shows, in the node's menu
  * @property {{all: string, none: string, invert: string, undo: string}} buttons
  * @property {{all: string, none: string, invert: string, undo: string}} tips
  */
@@ -36,13 +39,15 @@
 /** @type {Texts} */
 const ENGLISH = {
   label:
-    'Segments of the image. Arrow keys go from one to the next, Enter or Space chooses, Ctrl+Z undoes, Ctrl+A chooses all, [ and ] make segments coarser and finer.',
+    'Segments of the image. Arrow keys go from one to the next, Enter or Space chooses, Ctrl+Z undoes, Ctrl+Y makes it again, Ctrl+A chooses all, [ and ] make segments coarser and finer.',
   first: 'Run the workflow once. Then click here what you want.',
   loading: 'Loading the image …',
   otherImage: (index) => `Run the workflow to see image ${index}.`,
   otherVersion: 'DiffSeg was updated. Restart ComfyUI, reload this page, and run the workflow again.',
   tooMany: (count) => `${count} segments are too many to show here. The masks come out all the same.`,
   lost: 'The image is no longer on the server. Run the workflow again: the choice is kept.',
+  unreachable: 'The server did not send the image. Click here to try again.',
+  damaged: 'The image that the server sent cannot be read. Click here to try again, or run the workflow again.',
   chosen: (chosen, count) => `${chosen} of ${count} chosen`,
   none: 'Nothing chosen: the mask is empty',
   segment: (segment, share) => `segment ${segment} · ${share} %`,
@@ -65,7 +70,7 @@ const ENGLISH = {
     segments: 'Segments',
     object: 'Object',
     segmentsTip: 'A click chooses the segment under it',
-    objectTip: 'Clicks for and against, boxes and strokes say what thing is meant',
+    objectTip: 'Clicks for and against, boxes and strokes say what thing is meant. With attention, model and clip connected, words find it too',
     against: '±',
     againstTip: 'Clicks are against the object: for fingers and pens, as Alt or the right button is for mice',
     needsTree: 'Objects need a hierarchy: connect DiffSeg Hierarchy in the place of DiffSeg Segment and run',
@@ -73,27 +78,27 @@ const ENGLISH = {
   },
   objects: {
     label:
-      'Objects in the image. Arrow keys go from one segment to the next, Enter or Space is a click there, with Alt against; plus and minus make its part larger and smaller, Backspace takes the last prompt back, Escape all of the object.',
+      'Objects in the image. Arrow keys go from one segment to the next, Enter or Space is a click there, with Alt against; plus and minus make its part larger and smaller, Backspace takes the last prompt back, Escape all of the object, Ctrl+Z undoes, Ctrl+Y makes it again.',
     list: 'Objects',
     tip: 'Clicks go to this object. Double-click or F2 renames it, Delete removes it',
     add: 'One more object',
     rename: 'Name of the object',
     remove: (name) => `Remove ${name}`,
-    none: 'Click the thing that you want, or drag a box around it',
+    none: 'Click the thing, or drag a box around it',
     holds: (name, share, prompts) => `${name}: ${share} % · ${prompts} ${prompts === 1 ? 'prompt' : 'prompts'}`,
     outside: (count) => `${count} ${count === 1 ? 'prompt lies' : 'prompts lie'} outside the image and ${count === 1 ? 'is' : 'are'} ignored`,
     unreadable: 'points is not a list of prompts: fix it or press None',
-    help: 'Alt or right-click takes away · Shift-drag strokes · Ctrl+wheel resizes'
+    help: 'Alt or right-click: against · Shift-drag: stroke · Ctrl+wheel: size'
   },
   words: {
     name: 'Find by words',
     example: 'Find by words, such as cup',
     tip: 'Enter puts a click where the model sees the word; it runs the workflow up to this node. Commas between words that mean the same',
-    connect: 'To find words, connect attention, model and clip',
     looking: (words) => `Looking for ${words.join(', ')} …`,
     run: (words) => `Run to find ${words.join(', ')}`,
     missed: (word, score) => `${word}: not found, best ${score.toFixed(2)}`
   },
+  rows: { show: 'Show the values of the picker as widgets', hide: 'Hide the values of the picker' },
   buttons: { all: 'All', none: 'None', invert: 'Invert', undo: 'Undo' },
   tips: {
     all: 'Choose every segment',
@@ -105,13 +110,15 @@ const ENGLISH = {
 
 /** @type {Texts} */
 const CHINESE = {
-  label: '图片的分割区域。方向键切换区域，回车或空格选择，Ctrl+Z 撤销，Ctrl+A 全选，[ 和 ] 使区域变粗或变细。',
+  label: '图片的分割区域。方向键切换区域，回车或空格选择，Ctrl+Z 撤销，Ctrl+Y 重做，Ctrl+A 全选，[ 和 ] 使区域变粗或变细。',
   first: '先运行一次工作流，然后在这里点选所需区域。',
   loading: '正在加载图片…',
   otherImage: (index) => `运行工作流以查看第 ${index} 张图片。`,
   otherVersion: 'DiffSeg 已更新。请重启 ComfyUI，刷新此页面，然后重新运行工作流。',
   tooMany: (count) => `共有 ${count} 个区域，无法在此显示。遮罩仍会正常输出。`,
   lost: '服务器上已没有这张图片。请重新运行工作流，选择会保留。',
+  unreachable: '服务器没有发来图片。点击此处重试。',
+  damaged: '无法读取服务器发来的图片。点击此处重试，或重新运行工作流。',
   chosen: (chosen, count) => `已选 ${chosen} / ${count}`,
   none: '未选择任何区域：遮罩为空',
   segment: (segment, share) => `区域 ${segment} · ${share} %`,
@@ -134,7 +141,7 @@ const CHINESE = {
     segments: '区域',
     object: '对象',
     segmentsTip: '点击选择其下的区域',
-    objectTip: '用正负点击、框和笔画指出所需对象',
+    objectTip: '用正负点击、框和笔画指出所需对象。连接 attention、model 和 clip 后，还可按词语查找',
     against: '±',
     againstTip: '点击表示“不属于对象”：供手指和触控笔使用，相当于鼠标的 Alt 或右键',
     needsTree: '选择对象需要层级：请用 DiffSeg 层级分割代替 DiffSeg 分割并运行',
@@ -142,7 +149,7 @@ const CHINESE = {
   },
   objects: {
     label:
-      '图片中的对象。方向键切换区域，回车或空格在该处点击，按住 Alt 表示不属于；加号和减号使其部分变大或变小，退格键撤回上一个提示，Esc 清除该对象的全部提示。',
+      '图片中的对象。方向键切换区域，回车或空格在该处点击，按住 Alt 表示不属于；加号和减号使其部分变大或变小，退格键撤回上一个提示，Esc 清除该对象的全部提示，Ctrl+Z 撤销，Ctrl+Y 重做。',
     list: '对象',
     tip: '点击归入此对象。双击或按 F2 重命名，按 Delete 删除',
     add: '添加一个对象',
@@ -158,11 +165,11 @@ const CHINESE = {
     name: '按词语查找',
     example: '按词语查找，例如 cup',
     tip: '按回车后在模型认为该词所在之处放置点击；会将工作流运行到此节点。同义词之间用逗号分隔',
-    connect: '要按词语查找，请连接 attention、model 和 clip',
     looking: (words) => `正在查找 ${words.join('、')}…`,
     run: (words) => `运行以查找 ${words.join('、')}`,
     missed: (word, score) => `${word}：未找到，最高 ${score.toFixed(2)}`
   },
+  rows: { show: '将选择器的值显示为控件', hide: '隐藏选择器的值' },
   buttons: { all: '全选', none: '清空', invert: '反选', undo: '撤销' },
   tips: {
     all: '选择所有区域',

@@ -34,6 +34,8 @@ export class View {
     this.canvas = document.createElement('canvas')
     this.canvas.className = 'diffseg-picker-view'
     this.canvas.tabIndex = 0
+    // ComfyUI hears keys before the image does, and leaves undo to what says that it is a text field.
+    Object.assign(this.canvas, { type: 'textarea' })
     this.canvas.setAttribute('role', 'application')
     this.canvas.setAttribute('aria-label', label)
     this.stage.append(this.imageCanvas, this.canvas)

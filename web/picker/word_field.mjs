@@ -4,8 +4,8 @@ import { plainText } from './prompting/plain_text.mjs'
 import { formatPrompts, isWords, objectOf } from './prompting/prompts.mjs'
 
 /** @typedef {import('./object_mode.mjs').ObjectMode} ObjectMode */
-/** @typedef {import('./picker.mjs').Host} Host */
-/** @typedef {import('./picker.mjs').Shown} Shown */
+/** @typedef {import('./host.mjs').Host} Host */
+/** @typedef {import('./host.mjs').Shown} Shown */
 /** @typedef {import('./texts.mjs').Texts} Texts */
 
 /**
@@ -63,9 +63,10 @@ export class WordField {
     this.image = files?.ids?.filename ?? ''
     const { words } = this.texts
     const isConnected = this.host.canFindWords()
+    this.element.hidden = !isConnected
     this.input.disabled = isFixed || !isConnected
-    this.input.placeholder = isConnected ? words.example : words.connect
-    this.input.title = isConnected ? words.tip : words.connect
+    this.input.placeholder = words.example
+    this.input.title = words.tip
   }
 
   /** What there is to say of words, as part of the status. */

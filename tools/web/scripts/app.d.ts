@@ -40,6 +40,11 @@ export interface LGraph {
   setDirtyCanvas(foreground: boolean, background?: boolean): void
 }
 
+export interface MenuOption {
+  content: string
+  callback: () => void
+}
+
 export interface LGraphNode {
   id: number | string
   title: string
@@ -48,6 +53,8 @@ export interface LGraphNode {
   size: [number, number]
   inputs: NodeInput[]
   widgets?: Widget[]
+  /** Saved with the node. */
+  properties: Record<string, unknown>
   /** The graph that the node is in; null when it has been removed. */
   graph: LGraph | null
   /** What a subgraph node stands for. */
@@ -59,7 +66,11 @@ export interface LGraphNode {
   /** Called with null where a node has nothing to tell. */
   onExecuted?: ((this: LGraphNode, output: Record<string, unknown[]> | null) => void) | undefined
   onRemoved?: ((this: LGraphNode) => void) | undefined
+  /** Called before an input is connected, which `false` refuses. */
+  onConnectInput?: ((this: LGraphNode, slot: number, ...more: any[]) => boolean | undefined) | undefined
   onConnectionsChange?: ((this: LGraphNode, ...values: any[]) => void) | undefined
+  /** Adds to the node's menu. */
+  getExtraMenuOptions?: ((this: LGraphNode, canvas: unknown, options: MenuOption[]) => MenuOption[]) | undefined
   onWidgetChanged?: (name: string, value: unknown, before: unknown, widget: Widget) => void
 }
 
@@ -92,6 +103,8 @@ export const app: {
     emitAfterChange(): void
     setDirty(foreground: boolean, background?: boolean): void
   }
+  /** Whether, and when, the front end runs the workflow by itself. */
+  ui?: { autoQueueEnabled?: boolean; autoQueueMode?: string }
   /** What nodes told in their last run: by node id, in a subgraph by "<subgraph's id>:<node id>". */
   nodeOutputs: Record<string, Record<string, unknown[]> | undefined>
   /** Add runs to the queue; whether the server took them. Of the node ids, only those and what they need. */
