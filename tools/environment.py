@@ -125,8 +125,8 @@ def installation_in_use() -> Installation:
 def comfyui_directory(version: str) -> Path:
     """Where a fetched release of ComfyUI lies.
 
-    The environment variable DIFFSEG_NEWEST names a folder that stands in for the newest: so `make test-newest`
-    has its tests run on another ComfyUI.
+    The environment variable DIFFSEG_NEWEST names a folder that stands in for the newest, so that `make
+    test-newest` can have the tests run on another ComfyUI.
     """
     stand_in = os.environ.get("DIFFSEG_NEWEST") if version == NEWEST else None
     return Path(stand_in) if stand_in else _fetched(version)

@@ -1,8 +1,8 @@
 """Packages of a virtual environment: installed by uv, which takes a fraction of pip's time, or else by pip.
 
-uv is a package on the index like any other, and comes by pip. It does not read pip's configuration, so what is set
-there (a company's mirror, a proxy, constraints) is handed on to it. Where uv cannot be had or does not manage,
-pip does the work, as it would have anyway.
+uv is a package on the index like any other, and comes by pip. It does not read pip's configuration, so what
+is set there (a company's mirror, a proxy, constraints) is handed on to it. Where uv cannot be had or fails,
+pip does the work. What uv fetched stays in its own cache, for every environment of this machine.
 
 Uses the standard library only, because it runs before anything is installed.
 """
@@ -104,9 +104,7 @@ class Installer:
                 return
             except SetupError as error:
                 self._uv = None
-                print(
-                    f"      uv did not manage, so pip does it, which is slower: {_reason(error)}", flush=True
-                )
+                print(f"      uv failed, so pip does it, which is slower ({_reason(error)})", flush=True)
         self.pip("install", *arguments)
 
     def pip(self, *arguments: str) -> None:
@@ -123,8 +121,8 @@ class Installer:
 
     def _fetch_uv(self) -> None:
         python = venv_python(self.venv)
-        # Only a wheel: to build uv takes longer than all that it could save. Without it there is still pip, which
-        # is patient with a slow index, so this is not.
+        # Only a wheel: to build uv takes longer than all that it could save. And no patience with the index:
+        # pip has it later.
         options = ["--only-binary", "uv", "--retries", "1"]
         try:
             run_quietly([*self._pip, "install", *options, UV], "pip install uv", "")
@@ -133,7 +131,8 @@ class Installer:
             return
         environ, options = uv_settings(self._pip_settings(), os.environ)
         self._environ = {**os.environ, **environ}
-        self._uv = [str(python), "-m", "uv", "pip", "install", "--python", str(python), *options]
+        uv = python.with_name("uv.exe" if os.name == "nt" else "uv")
+        self._uv = [str(uv), "pip", "install", "--python", str(python), *options]
 
     def _pip_settings(self) -> dict[str, str]:
         """What pip is told by its files and its environment variables."""
@@ -150,8 +149,8 @@ def pip_settings(listing: str) -> dict[str, str]:
         listing: lines such as ``global.index-url='https://mirror.example/simple'``.
 
     Returns:
-        Their values by name, several of them apart by white space. A variable of the environment counts more than
-        the section ``install`` of a file, and that more than the section ``global``.
+        Their values by name, several of them apart by white space. A variable of the environment counts more
+        than the section ``install`` of a file, and that more than the section ``global``.
     """
     by_section: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
     for line in listing.splitlines():
@@ -170,22 +169,19 @@ def uv_settings(settings: Mapping[str, str], environ: Mapping[str, str]) -> tupl
         environ: the environment. What is set there for uv itself stays as it is.
 
     Returns:
-        Further environment variables, and options of `uv pip install`. Addresses, which may hold a password, are
-        among the former.
+        Further environment variables, and options of `uv pip install`. Addresses of indexes, which may hold a
+        password, are among the former.
     """
     told: dict[str, str] = {}
-    if environ.get("REQUESTS_CA_BUNDLE"):  # which pip heeds
+    if environ.get("REQUESTS_CA_BUNDLE") and not environ.get("SSL_CERT_FILE"):  # only pip heeds the former
         told["SSL_CERT_FILE"] = environ["REQUESTS_CA_BUNDLE"]
-    told |= {
-        ENVIRONMENT[name]: " ".join(value.split()) for name, value in settings.items() if name in ENVIRONMENT
-    }
+    for name in filter(settings.__contains__, ENVIRONMENT):
+        told[ENVIRONMENT[name]] = " ".join(settings[name].split())
     if settings.get("proxy"):
         told |= dict.fromkeys(["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"], settings["proxy"])
     # As pip: the best version of all indexes, whichever is named first.
     told["UV_INDEX_STRATEGY"] = "unsafe-best-match"
-    if environ.get(
-        "PYTHONDONTWRITEBYTECODE"
-    ):  # or every start of every program would compile all that it imports
+    if environ.get("PYTHONDONTWRITEBYTECODE"):  # or every start would compile all that it imports
         told["UV_COMPILE_BYTECODE"] = "1"
     told = {name: value for name, value in told.items() if not (name.startswith("UV_") and environ.get(name))}
     options = [part for name, value in settings.items() for part in _options(name, value)]

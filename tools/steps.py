@@ -1,4 +1,4 @@
-"""What every set-up is made of: where things lie, steps that are skipped when done already, and quiet programs.
+"""What every set-up is made of: where things lie, steps that are skipped when done, and quiet programs.
 
 Uses the standard library only, because it runs before anything is installed.
 """
