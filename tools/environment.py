@@ -129,7 +129,7 @@ def comfyui_directory(version: str) -> Path:
     test-newest` can have the tests run on another ComfyUI.
     """
     stand_in = os.environ.get("DIFFSEG_NEWEST") if version == NEWEST else None
-    return Path(stand_in) if stand_in else _fetched(version)
+    return Path(stand_in).expanduser().resolve() if stand_in else _fetched(version)
 
 
 def _fetched(version: str) -> Path:
