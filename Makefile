@@ -1,5 +1,5 @@
 # The commands of this repository. Each does its own set-up, in .venv and .cache, and skips what is done already.
-# COMFYUI_DIR=<folder> makes `demo` and `serve` use an installed ComfyUI instead.
+# COMFYUI_DIR=<folder> makes `demo`, `serve` and `test-newest` use an installed ComfyUI instead.
 
 PYTHON ?= python3
 ENVIRONMENT := $(PYTHON) -m tools.environment
@@ -8,13 +8,14 @@ BIN := .venv/Scripts
 else
 BIN := .venv/bin
 endif
+NEWEST_BIN := .cache/venv-newest/$(notdir $(BIN))
 
 # Files of tests side by side, each in one thread. The browser's have the machine for themselves: they measure.
 WORKERS ?= 2
 SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve setup browser lint test-fast test test-front-ends test-accelerator locales images
+.PHONY: help demo serve setup browser lint test-fast test test-newest test-accelerator locales images
 .PHONY: entrances bench mutation package clean
 
 help:  ## Show this list
@@ -53,10 +54,14 @@ test: lint browser  ## Run every test, with ComfyUI 0.30.0 and 0.20.1 and in a b
 test-accelerator: setup  ## Test captures on this machine's accelerator, if it has one
 	$(BIN)/pytest tests/accelerator
 
-test-front-ends: browser  ## Run the browser's tests with the pinned front end and the newest, before a release
-	$(BIN)/pytest tests/browser
-	$(BIN)/python -m pip install --quiet --upgrade --target .cache/frontend-newest --no-deps comfyui-frontend-package
-	DIFFSEG_FRONT_END=.cache/frontend-newest/comfyui_frontend_package/static $(BIN)/pytest tests/browser
+# All that runs in ComfyUI or its front end; what is tested on the oldest release is left out.
+test-newest: export DIFFSEG_NEWEST := $(COMFYUI_DIR)
+test-newest:  ## Test on the newest hosts: COMFYUI_DIR or the pinned ComfyUI, with the newest front end
+	@$(ENVIRONMENT) --newest
+	@$(NEWEST_BIN)/python -m diffseg_tools.browser
+	OMP_NUM_THREADS=1 $(NEWEST_BIN)/pytest -n $(WORKERS) --dist loadfile -k "not oldest and not 0.20.1" \
+		tests/comfy tests/server
+	$(NEWEST_BIN)/pytest tests/browser
 
 locales: setup  ## Write the English texts of the nodes to locales/en, after changing them
 	@$(BIN)/python -m diffseg_tools.locales

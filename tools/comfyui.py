@@ -12,7 +12,6 @@ import json
 import os
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -26,6 +25,7 @@ import aiohttp
 
 from .environment import Installation, link_directory
 from .prompt_run import ComfyRunError, ComfyStartError, Conversation, Json, OnNode, OnProgress, Run, hold
+from .starting import Work, wait_until
 from .steps import ROOT
 
 
@@ -38,7 +38,7 @@ class ComfyServer:
         pack: the node pack to offer it as ``custom_nodes/DiffSeg``, by a link; None for no pack.
         port: where it listens on this machine; a free one by default.
         extra_arguments: more options for ComfyUI's ``main.py``.
-        start_timeout: seconds until it must answer.
+        patience: seconds that it may do nothing while it starts. As long as it works, it may take any time.
         echo: let it write to the console instead of to ``comfyui.log`` in the base directory.
 
     Raises:
@@ -53,7 +53,7 @@ class ComfyServer:
         pack: Path | None = ROOT,
         port: int | None = None,
         extra_arguments: tuple[str, ...] = (),
-        start_timeout: float = 180,
+        patience: float = 120,
         echo: bool = False,
     ) -> None:
         self.installation = installation
@@ -61,7 +61,7 @@ class ComfyServer:
         self.pack = pack
         self.port = port or _free_port()
         self.extra_arguments = extra_arguments
-        self.start_timeout = start_timeout
+        self.patience = patience
         self.echo = echo
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -210,17 +210,22 @@ class ComfyServer:
 
     def _wait_until_ready(self) -> None:
         assert self._process is not None
-        deadline = time.monotonic() + self.start_timeout
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                code = self._process.returncode
-                raise ComfyStartError(f"ComfyUI ended with status {code} while starting.\n{self.log_tail()}")
-            try:
-                self.get("/system_stats")
-                return
-            except OSError:
-                time.sleep(0.2)
-        raise ComfyStartError(f"ComfyUI did not answer within {self.start_timeout:.0f} s.\n{self.log_tail()}")
+        work = Work(self._process, None if self.echo else self.log_file)
+        idle = wait_until(self._answers, work, self.patience)
+        if self._process.returncode is not None:
+            code = self._process.returncode
+            raise ComfyStartError(f"ComfyUI ended with status {code} while starting.\n{self.log_tail()}")
+        if idle is not None:
+            raise ComfyStartError(
+                f"ComfyUI does not answer, and has done nothing for {idle:.0f} s.\n{self.log_tail()}"
+            )
+
+    def _answers(self) -> bool:
+        try:
+            self.get("/system_stats")
+        except OSError:
+            return False
+        return True
 
     def _stop(self) -> None:
         if self._process is None:

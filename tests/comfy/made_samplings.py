@@ -21,14 +21,13 @@ def parametrisations() -> Iterator[tuple[str, type]]:
     ]
     tables = [value for value in classes if issubclass(value, torch.nn.Module)]
     mixings = [value for value in classes if not issubclass(value, torch.nn.Module)]
+    flows = comfy.model_sampling.ModelSamplingDiscreteFlow, comfy.model_sampling.ModelSamplingFlux
     assert tables
     assert mixings
     for table, mixing in product(tables, mixings):
         if table.__name__ == "StableCascadeSampling" and mixing.__name__ != "EPS":
             continue  # its ten thousand levels are computed one by one; it is used with EPS only
-        if table.__name__ in ("ModelSamplingDiscreteFlow", "ModelSamplingFlux") and issubclass(
-            mixing, comfy.model_sampling.EPS
-        ):
+        if issubclass(table, flows) and issubclass(mixing, comfy.model_sampling.EPS):
             continue  # ComfyUI cannot compute these: the table has no spread of the data
         yield f"{table.__name__}-{mixing.__name__}", type("ModelSampling", (table, mixing), {})
 
