@@ -327,6 +327,55 @@ RULES = (
         ("diffseg_core.attention.capture_checks.check_capture",),
     ),
     Rule(
+        "compiled",
+        "captured: what is compiled runs as it was written for the one step",
+        ("diffseg_core.attention.compiled.not_compiled", "diffseg_core.attention.compiled.uncompiled"),
+    ),
+    Rule(
+        "a mask over tokens of the text",
+        "the model heeds it; words of which a token is hidden are refused, in both hosts",
+        ("diffseg_core.attention.text.TextAccumulator",),
+    ),
+    Rule(
+        "a conditioning's options that say nothing",
+        "are as if they were not there",
+        ("nodes.comfy_conditioning.acting_conditioning",),
+    ),
+    Rule(
+        "a model that cannot be captured",
+        "refused by name, with a way forward",
+        ("diffseg_core.errors.ANOTHER_MODEL",),
+    ),
+    Rule(
+        "a tree",
+        "joins in order, each segment once, heights that never fall: refused where a tree is made",
+        ("diffseg_core.hierarchy.check_joins",),
+    ),
+    Rule(
+        "not found",
+        "an empty mask of the image's size, and the node or the command says so",
+        ("diffseg_core.naming.find_words.FoundWord", "nodes.outputs.mask_batch"),
+    ),
+    Rule(
+        "JSON itself and null through the API",
+        "become the text that the widget would have",
+        ("nodes.prompt_points.with_points_as_text",),
+    ),
+    Rule(
+        "what the picker reads and writes",
+        "the same as Python, held by the same tables of cases and by random sequences",
+        (
+            "web/picker/selection.mjs",
+            "web/picker/prompting/prompts.mjs",
+            "web/picker/prompting/plain_text.mjs",
+        ),
+    ),
+    Rule(
+        "cached",
+        "files that a cached result names and that are gone make its own node run again",
+        ("nodes.shown_files.losses",),
+    ),
+    Rule(
         "interrupted",
         "every loop of the core calls back; nodes stop there, and nothing stays changed",
         ("nodes.progress.stop_if_interrupted",),

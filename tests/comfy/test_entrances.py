@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import json
 from typing import Any
 
@@ -50,6 +51,14 @@ def test_inputs_have_the_ranges_options_and_defaults_of_their_settings(pack, nod
             assert (tuple(port.options), port.default) == (setting.options, setting.default), entry
         else:
             assert port.default == setting.default, entry
+
+
+def test_what_is_left_out_is_the_default(nodes):
+    for name, node in nodes.items():
+        parameters = inspect.signature(node.execute).parameters
+        for port in node.GET_SCHEMA().inputs:
+            if port.optional and getattr(port, "default", None) is not None:
+                assert parameters[port.id].default == port.default, f"{name}.{port.id}"
 
 
 @pytest.fixture

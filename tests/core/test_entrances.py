@@ -206,4 +206,6 @@ def test_every_door_is_there_and_the_page_is_that_of_the_table():
         if module.endswith("Number"):
             module, name = "diffseg_core.checks", "Number"
         assert hasattr(importlib.import_module(module), name), door
+    for door in [door for rule in RULES for door in rule.doors if door.startswith("web/")]:
+        assert (PAGE.parent.parent / door).is_file(), door
     assert PAGE.read_text(encoding="utf-8") == page(), "run make entrances"
