@@ -15,7 +15,7 @@ SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve setup browser lint test-fast test test-front-ends test-accelerator locales images
-.PHONY: bench mutation package clean
+.PHONY: layout bench mutation package clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -64,6 +64,9 @@ locales: setup  ## Write the English texts of the nodes to locales/en, after cha
 images: browser  ## Make the images of the pages and the thumbnails anew
 	DIFFSEG_IMAGES=1 $(BIN)/pytest tests/browser/test_story.py tests/browser/test_first_workflow.py
 	$(BIN)/python -m diffseg_tools.thumbnails
+
+layout: browser  ## Move the nodes of the example workflows apart, after one of them has become larger
+	DIFFSEG_LAYOUT=1 $(BIN)/pytest tests/browser/test_layout.py
 
 bench: setup  ## Measure time and memory
 	$(BIN)/python benchmarks/run.py
