@@ -91,8 +91,8 @@ def arrange(graph: Json, sizes: Sequence[Pair]) -> None:
     for end in ends:
         left, top, width, height = end["bounding"]
         places.append(Place(str(end["id"]), (left, top), (width, height)))
-    lefts, tops = _apart(places, 0), _apart(places, 1)
-    places = [replace(place, corner=each) for place, *each in zip(places, lefts, tops, strict=True)]
+    corners = zip(_apart(places, 0), _apart(places, 1), strict=True)
+    places = [replace(place, corner=corner) for place, corner in zip(places, corners, strict=True)]
     for item, place in zip([*graph["nodes"], *ends], places, strict=True):
         left, top = place.corner
         if item in ends:
