@@ -16,7 +16,7 @@ SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve setup browser lint test-fast test test-newest test-accelerator locales images
-.PHONY: entrances bench mutation package clean
+.PHONY: entrances layout bench mutation package clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -72,6 +72,9 @@ entrances: setup  ## Write the page of what can be set where, after changing too
 images: browser  ## Make the images of the pages and the thumbnails anew
 	DIFFSEG_IMAGES=1 $(BIN)/pytest tests/browser/test_story.py tests/browser/test_first_workflow.py
 	$(BIN)/python -m diffseg_tools.thumbnails
+
+layout: browser  ## Move the nodes of the example workflows apart, after one of them has become larger
+	DIFFSEG_LAYOUT=1 $(BIN)/pytest tests/browser/test_layout.py
 
 bench: setup  ## Measure time and memory
 	$(BIN)/python benchmarks/run.py

@@ -2,14 +2,17 @@
 
     python -m diffseg_tools.thumbnails
 
-Those of the picker are screenshots, which `make images` takes.
+Those of the picker are screenshots, which `make images` takes. A line below each says whether the workflow
+needs a checkpoint: of a pack's workflows, ComfyUI's template browser shows the name and the thumbnail only.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,11 +28,14 @@ from diffseg_core.output.boxes import bounding_boxes
 from diffseg_core.prompting.prompts import Box, Click
 
 from .demo import DEMONSTRATIONS
-from .drawing import mask_image, overlay_image
+from .drawing import captioned, mask_image, overlay_image
 from .steps import ROOT
 
 QUALITY = 86
 PHOTOGRAPHS = ROOT / "diffseg_core" / "checking" / "photographs"
+FREE, BOUND = (24, 128, 92), (70, 74, 84)  # of the line on a thumbnail: needs no model, needs one
+MODELS = {"v1-5": "SD 1.5", "sd_xl": "SDXL", "flux1-dev": "Flux.1 dev"}  # by the beginning of a file's name
+LOADERS = ("CheckpointLoaderSimple", "UNETLoader")
 ACCENT, TEAL, AMBER = (64, 156, 255), (48, 178, 178), (246, 170, 60)
 BOX_COLOURS = (ACCENT, AMBER, (240, 80, 150))
 CUP = [(135, 179), (436, 225), (277, 309), (363, 281), (220, 213), (225, 254)]
@@ -232,6 +238,30 @@ def edges(scene: Scene) -> Image.Image:
     return out
 
 
+def needed_model(workflow: dict[str, Any]) -> str | None:
+    """What an example workflow has to be given to run, such as "SD 1.5"; None for nothing.
+
+    Raises:
+        ValueError: it loads a model that has no entry in ``MODELS``.
+    """
+    files = [node["widgets_values"][0] for node in workflow["nodes"] if node["type"] in LOADERS]
+    if not files:
+        return None
+    found = next((model for start, model in MODELS.items() if files[0].startswith(start)), None)
+    if found is None:
+        raise ValueError(f"Expected a model that MODELS names, got {files[0]}. Enter what a card is to say.")
+    return found
+
+
+def with_need(thumbnail: Image.Image, name: str) -> Image.Image:
+    """The thumbnail of ``workflows/{name}.json`` with a line that says which model it needs."""
+    path = ROOT / "workflows" / f"{name}.json"
+    model = needed_model(json.loads(path.read_text(encoding="utf-8")))
+    if model is None:
+        return captioned(thumbnail, "runs without a checkpoint", FREE)
+    return captioned(thumbnail, f"needs a checkpoint: {model}", BOUND)
+
+
 def main() -> None:
     """Make them all."""
     segmenter = Segmenter(ModelChoice(device="cpu", precision="float32"), DEMO_CAPTURE)
@@ -258,7 +288,9 @@ def main() -> None:
         "docs/edges.jpg": lambda: edges(coffee),
     }
     for name, make in made.items():
-        make().save(ROOT / name, quality=QUALITY, optimize=True)
+        path = ROOT / name
+        image = with_need(make(), path.stem) if path.parent.name == "workflows" else make()
+        image.save(path, quality=QUALITY, optimize=True)
         print(name)
 
 

@@ -11,6 +11,7 @@ import json
 import os
 from pathlib import Path
 
+from diffseg_tools.thumbnails import with_need
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page
 
@@ -29,6 +30,8 @@ def workflow(name: str) -> dict:
 
 def save(page: Page, path: str, clip: dict[str, float]) -> None:
     image = Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
+    if path.startswith("workflows/"):
+        image = with_need(image, Path(path).stem)
     image.save(ROOT / path, quality=88, optimize=True)
 
 
