@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
+from . import api_values
 from .capture import DiffSegCapture
 from .check_model import DiffSegCheckModel
 from .cut import DiffSegCut
@@ -15,7 +16,6 @@ from .hierarchy import DiffSegHierarchy
 from .label_map import DiffSegLabelMap
 from .masks import DiffSegMasks
 from .preview import DiffSegPreview
-from .prompt_points import register as register_prompt_points
 from .refine import DiffSegRefine
 from .save import DiffSegSave
 from .segment import DiffSegSegment
@@ -23,34 +23,37 @@ from .select import DiffSegSelect
 from .snap_mask import DiffSegSnapMask
 from .to_segs import DiffSegToSEGS
 
+NODES: tuple[type[io.ComfyNode], ...] = (
+    DiffSegCapture,
+    DiffSegSegment,
+    DiffSegHierarchy,
+    DiffSegCut,
+    DiffSegSelect,
+    DiffSegObject,
+    DiffSegFindWords,
+    DiffSegFilter,
+    DiffSegSnapMask,
+    DiffSegRefine,
+    DiffSegMasks,
+    DiffSegLabelMap,
+    DiffSegToSEGS,
+    DiffSegSave,
+    DiffSegPreview,
+    DiffSegCheckModel,
+    DiffSegDemoModel,
+)
+"""In the order of the data's way."""
+
 
 class DiffSegExtension(ComfyExtension):
     """What ComfyUI asks for the pack's nodes."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        """Every node of the pack, in the order of the data's way."""
-        return [
-            DiffSegCapture,
-            DiffSegSegment,
-            DiffSegHierarchy,
-            DiffSegCut,
-            DiffSegSelect,
-            DiffSegObject,
-            DiffSegFindWords,
-            DiffSegFilter,
-            DiffSegSnapMask,
-            DiffSegRefine,
-            DiffSegMasks,
-            DiffSegLabelMap,
-            DiffSegToSEGS,
-            DiffSegSave,
-            DiffSegPreview,
-            DiffSegCheckModel,
-            DiffSegDemoModel,
-        ]
+        """Every node of the pack."""
+        return list(NODES)
 
 
 async def comfy_entrypoint() -> DiffSegExtension:
     """ComfyUI's entry point."""
-    register_prompt_points()
+    api_values.register(NODES)
     return DiffSegExtension()

@@ -357,9 +357,9 @@ RULES = (
         ("diffseg_core.naming.find_words.FoundWord", "nodes.outputs.mask_batch"),
     ),
     Rule(
-        "JSON itself and null through the API",
-        "become the text that the widget would have",
-        ("nodes.prompt_points.with_points_as_text",),
+        "JSON itself, null and texts for switches through the API",
+        "become what the widget would have; null is what the input is when it is left alone",
+        ("nodes.api_values.with_widget_values",),
     ),
     Rule(
         "what the picker reads and writes",

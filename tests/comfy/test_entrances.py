@@ -61,6 +61,27 @@ def test_what_is_left_out_is_the_default(nodes):
                 assert parameters[port.id].default == port.default, f"{name}.{port.id}"
 
 
+def test_null_through_the_api_is_the_default_and_texts_switch(pack, nodes):
+    api = pack.nodes.api_values
+    defaults = api.defaults_of(nodes.values())
+    nothing = {
+        str(number): {"class_type": node, "inputs": dict.fromkeys(defaults[node])}
+        for number, node in enumerate(nodes)
+    }
+    for node in api.with_widget_values({"prompt": nothing}, defaults)["prompt"].values():
+        kind, inputs = node["class_type"], node["inputs"]
+        expected = {name: "[]" if name in api.AS_JSON.get(kind, ()) else inputs[name] for name in inputs}
+        assert inputs == expected == dict(defaults[kind]), kind
+    sent = {"neighbours_only": "False", "contrast": 0.5, "cut": ["3", 0], "finest": "0.06"}
+    hierarchy = {"1": {"class_type": "DiffSegHierarchy", "inputs": dict(sent)}}
+    changed = api.with_widget_values({"prompt": hierarchy}, defaults)["prompt"]["1"]["inputs"]
+    assert changed == {**sent, "neighbours_only": False}
+    for words in (["cup, mug", "table", "!hand"], {"__value__": ["cup, mug", "table", "!hand"]}):
+        asked = {"1": {"class_type": "DiffSegFindWords", "inputs": {"words": words}}}
+        changed = api.with_widget_values({"prompt": asked}, defaults)["prompt"]["1"]["inputs"]
+        assert changed == {"words": "cup, mug\ntable\n!hand"}
+
+
 @pytest.fixture
 def complete(pack, run_capture, sd1, images, nodes):
     """What each node needs to run, by its id; the widgets at their defaults."""

@@ -55,7 +55,7 @@ def test_an_image_of_another_size_is_refused(pack, captured):
 def test_prompts_come_through_the_api_as_a_list(pack):
     prompts = [{"box": [1, 2, 30, 40]}, {"x": 5, "y": 6, "label": 0}]
     request = {"prompt": {"7": {"class_type": "DiffSegObject", "inputs": {"prompts": prompts}}}}
-    changed = pack.nodes.prompt_points.with_points_as_text(request)
+    changed = pack.nodes.api_values.with_widget_values(request, {"DiffSegObject": {}})
     assert json.loads(changed["prompt"]["7"]["inputs"]["prompts"]) == prompts
 
 

@@ -320,11 +320,11 @@ def test_points_in_a_prompt_become_text_and_links_stay(pack, value, text):
         inputs = {"points": value, "more_points": value, "other": [{"x": 1}]}
         return {"prompt": {"4": {"class_type": "DiffSegSelect", "inputs": inputs}, "5": {"class_type": "A"}}}
 
-    assert pack.nodes.prompt_points.with_points_as_text(request(value)) == request(text)
+    assert pack.nodes.api_values.with_widget_values(request(value), {"DiffSegSelect": {}}) == request(text)
 
 
 @pytest.mark.parametrize(
     "odd", [{}, {"prompt": None}, {"prompt": {"1": 5, "2": {"class_type": "DiffSegSelect"}}}]
 )
 def test_prompts_that_are_none_are_left_to_comfyui(pack, odd):
-    assert pack.nodes.prompt_points.with_points_as_text(dict(odd)) == odd
+    assert pack.nodes.api_values.with_widget_values(dict(odd), {"DiffSegSelect": {}}) == odd

@@ -253,7 +253,7 @@ def test_points_against_are_refused_before_anything_runs_too(pack):
         answer = validate(points="[]", negative_points=text, mode=mode)
         assert answer is True if said is None else said in answer
     sent = {"class_type": "DiffSegSelect", "inputs": {"negative_points": [{"x": 1, "y": 2}], "points": "[]"}}
-    changed = pack.nodes.prompt_points.with_points_as_text({"prompt": {"1": sent}})
+    changed = pack.nodes.api_values.with_widget_values({"prompt": {"1": sent}}, {"DiffSegSelect": {}})
     assert changed["prompt"]["1"]["inputs"]["negative_points"] == '[{"x": 1, "y": 2}]'
 
 
