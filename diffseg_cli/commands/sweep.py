@@ -51,7 +51,7 @@ class _SweepParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InvalidSettingError(
-            f"Expected a sweep such as merge_threshold=0.3,0.45, got {self._sweep!r}: {message}."
+            f"Expected a sweep such as merge_threshold=0.3,0.45, got {self._sweep!r}: {message.rstrip('.')}."
         )
 
 

@@ -85,7 +85,7 @@ def captured(pack: ModuleType, **inputs: Any) -> Any:
     """What the capture node gives of the clean latent or image, at its usual timestep and size."""
     return pack.nodes.capture.DiffSegCapture.execute(
         timestep=300,
-        input_mode=pack.nodes.capture.CLEAN,
+        input_mode="clean latent",
         noise_seed=0,
         working_size=0,
         resolutions="all",

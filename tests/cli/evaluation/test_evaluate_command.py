@@ -231,7 +231,7 @@ def test_images_show_the_best_and_the_worst_beside_the_truth(folder: Path, tmp_p
         (["--methods", "grid", "--sweep", "anchors=4,8"], "diffseg among the methods"),
         (["--methods", "grid", "--skip", "3"], "--skip below the dataset's 3 images"),
         (["--methods", "grid", "--split", "val"], "no split for folder"),
-        (["--sweep", "anchors=1,8"], "from 2 to 128, got '1'"),
+        (["--sweep", "anchors=1,8"], "from 2 to 128, got 1."),
         (["--sweep", "merge_threshold=0.3,high"], "got 'high'"),
         (["--sweep", "refinement=twice"], "'twice'"),
         (["--sweep", "threshold=1"], "merge_threshold, merge_passes"),
