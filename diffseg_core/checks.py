@@ -14,6 +14,7 @@ from .errors import InvalidSettingError
 from .grid import GridSize
 from .plain_text import plain_text
 
+HUGE = 1e9  # numbers beyond are shown as they are
 Option = TypeVar("Option", bound=str)
 
 
@@ -65,7 +66,9 @@ class Number:
             InvalidSettingError: as of `checked`.
         """
         number: Any = _plain(value)
-        return float(self.checked(number / 100.0 if _is_number(number) else number))
+        return float(
+            self.checked(float(number) / 100.0 if _is_number(number) and abs(number) < HUGE else number)
+        )
 
     @property
     def range(self) -> str:
@@ -100,8 +103,10 @@ class Number:
     def _got(self, value: Any) -> str:
         if not _is_number(value):
             return f"{value!r:.60}"
+        if isinstance(value, int) and abs(value) >= HUGE**4:
+            return f"a number of {value.bit_length()} bits"
         got = f"{value:g}" if isinstance(value, float) else f"{value!r:.60}"
-        return f"{got} ({value * 100:g} %)" if self.is_share and abs(value) < 1e9 else got
+        return f"{got} ({value * 100:g} %)" if self.is_share and abs(value) < HUGE else got
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class Segments(HostVisible):
         Raises:
             InvalidSettingError: there is no such image.
         """
-        labels = self.labels_of(image_index)
+        labels, image_index = self.labels_of(image_index), int(image_index)
         if image_index not in self._areas:
             self._areas[image_index] = (labels.flatten() + 1).bincount(
                 minlength=self._counts[image_index] + 1
@@ -102,7 +102,7 @@ class Segments(HostVisible):
     def masks(self, image_index: int = 0) -> torch.Tensor:
         """One mask per segment of one image: float32 ``[K, H, W]`` of zeros and ones."""
         labels = self.labels_of(image_index)
-        indices = torch.arange(self._counts[image_index], device=labels.device, dtype=labels.dtype)
+        indices = torch.arange(self._counts[int(image_index)], device=labels.device, dtype=labels.dtype)
         return (labels == indices[:, None, None]).float()
 
     def union(self) -> torch.Tensor:
@@ -235,7 +235,8 @@ def parse_indices(text: str) -> tuple[int, ...]:
         >>> parse_indices("5-7, 0")
         (0, 5, 6, 7)
     """
-    if not checks.text(text, "indices of segments").strip():
+    text = checks.text(text, "indices of segments")
+    if not text.strip():
         return ()
     indices: set[int] = set()
     for entry in text.strip().removesuffix(",").split(","):

@@ -58,7 +58,7 @@ EVIDENCE = Choice[Evidence]("evidence", get_args(Evidence), "automatic")
 Borders = Literal["image edges", "features"]
 
 CUT_THRESHOLD = Number("a threshold", 0.0, 0.9, 0.5)
-CUT_POWER = Number("a power", 0.5, 50.0, 10.0)
+CUT_POWER = Number("a power", 0.5, 50.0, 10.0)  # the higher, the more alike places must be to hold together
 CUT_BORDERS = Choice[Borders]("borders", get_args(Borders), "image edges")
 
 # Select and words

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from comfy_api.latest import io
+from comfy_execution.graph_utils import is_link
+
+from .comfy_running import server
 
 AS_JSON = {"DiffSegSelect": ("points", "more_points", "negative_points"), "DiffSegObject": ("prompts",)}
 """Inputs that hold JSON, by the type of the node."""
@@ -25,10 +27,9 @@ def register(nodes: Iterable[type[io.ComfyNode]]) -> None:
     ComfyUI takes any list for a link to another node, ``null`` for the text "None" or for off, and any text
     for on, so a node cannot tell by itself.
     """
-    module = sys.modules.get("server")  # not there where ComfyUI's nodes are used without its server
-    server = getattr(getattr(module, "PromptServer", None), "instance", None)
-    if server is not None:
-        server.add_on_prompt_handler(partial(with_widget_values, defaults=defaults_of(nodes)))
+    host = server()
+    if host is not None:
+        host.add_on_prompt_handler(partial(with_widget_values, defaults=defaults_of(nodes)))
 
 
 def defaults_of(nodes: Iterable[type[io.ComfyNode]]) -> Defaults:
@@ -63,7 +64,7 @@ def with_widget_values(request: dict[str, Any], defaults: Defaults) -> dict[str,
 
 
 def _value(kind: str, name: str, value: Any, default: Any) -> Any:
-    if _is_link(value):
+    if is_link(value):
         return value
     if name in AS_JSON.get(kind, ()):
         return value if isinstance(value, str) else _as_json(value)
@@ -88,13 +89,3 @@ def _as_json(value: Any) -> str:
 def _unwrapped(value: Any) -> Any:
     """What is in the wrapping that ComfyUI's front end gives a list."""
     return value["__value__"] if isinstance(value, dict) and "__value__" in value else value
-
-
-def _is_link(value: Any) -> bool:
-    """Whether a value is ComfyUI's ``[node id, number of its output]``."""
-    return (
-        isinstance(value, list)
-        and len(value) == 2
-        and isinstance(value[0], (str, int))
-        and isinstance(value[1], int)
-    )

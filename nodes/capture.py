@@ -9,8 +9,8 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import GridSize, Images, InvalidSettingError
-from ..diffseg_core.attention.blocks import RECOMMENDED, check_blocks
-from ..diffseg_core.attention.capture_checks import check_capture
+from ..diffseg_core.attention.blocks import RECOMMENDED, checked_blocks
+from ..diffseg_core.attention.capture_checks import checked_capture
 from ..diffseg_core.attention.working_size import working_size as working_size_of
 from ..diffseg_core.settings import (
     INPUT_MODE,
@@ -177,7 +177,7 @@ class DiffSegCapture(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, blocks: str = RECOMMENDED) -> bool | str:
         """Refuse blocks that cannot be read before anything runs."""
-        return refusal(lambda: check_blocks(blocks))
+        return refusal(lambda: checked_blocks(blocks))
 
     @classmethod
     def execute(
@@ -204,8 +204,10 @@ class DiffSegCapture(io.ComfyNode):
             timestep = preset.noise_level
             resolutions, blocks = preset.resolutions or resolutions, preset.blocks or blocks
         seed = noise_seed if INPUT_MODE.checked(input_mode) == "noised latent" else None
-        check_capture(timestep, seed, resolutions, blocks, remove_position, keep_queries, working_size)
-        backbone = comfy_capture.backbone_of(model, resolutions, blocks)
+        asked = checked_capture(
+            timestep, seed, resolutions, blocks, remove_position, keep_queries, working_size
+        )
+        backbone = comfy_capture.backbone_of(model, asked.resolutions, asked.blocks)
         latent_format = model.get_model_object("latent_format")
         pixels = backbone.latent_pixels
         _check_plugs(vae, image, latent, latent_format)
@@ -214,11 +216,15 @@ class DiffSegCapture(io.ComfyNode):
         image_size = _image_size(images, given, pixels)
         target = image_size
         if images is not None:
-            target = working_size_of(image_size, working_size or backbone.native_side, backbone.multiple)
+            target = working_size_of(
+                image_size, asked.working_size or backbone.native_side, backbone.multiple
+            )
         grid = GridSize(target.height // pixels, target.width // pixels)
         if conditioning is None:
             conditioning = empty_prompt(model, backbone.name, checked_clip(clip))
-        comfy_capture.checked_conditioning(model, backbone, conditioning, timestep, grid)  # the VAE waits
+        comfy_capture.checked_conditioning(
+            model, backbone, conditioning, asked.timestep, grid
+        )  # the VAE waits
         seen = given
         if seen is None:
             assert images is not None
@@ -226,9 +232,9 @@ class DiffSegCapture(io.ComfyNode):
         step = Step(
             backbone.name,
             seen.samples,
-            timestep,
-            seed,
-            blocks,
+            asked.timestep,
+            asked.noise_seed,
+            asked.blocks,
             seen.batch_index,
             seen.noise_mask,
         )
@@ -239,10 +245,10 @@ class DiffSegCapture(io.ComfyNode):
             conditioning,
             timestep=step.level,
             noise_seed=step.noise_seed,
-            resolutions=resolutions,
+            resolutions=asked.resolutions,
             blocks=step.blocks,
-            remove_position=remove_position,
-            keep_queries=keep_queries,
+            remove_position=asked.remove_position,
+            keep_queries=asked.keep_queries,
             batch_index=step.batch_index,
             noise_mask=step.noise_mask,
             on_layer=lambda done, total: progress.update_absolute(done, total),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from ..diffseg_core.output.atomic_files import write_atomic
 from . import comfy_capture
 from .comfy_check import CheckCapture
 from .comfy_conditioning import UNCONNECTED, checked_clip, empty_prompt
+from .comfy_running import server
 from .presets import keep_preset, presets_path
 from .progress import stop_if_interrupted
 from .types import CATEGORY
@@ -128,11 +128,9 @@ class DiffSegCheckModel(io.ComfyNode):
     @classmethod
     def _tell(cls, text: str) -> None:
         """Show a text on the node, where there is a browser to show it."""
-        module = sys.modules.get("server")  # not there where ComfyUI's nodes are used without its server
-        server = getattr(getattr(module, "PromptServer", None), "instance", None)
-        node_id = cls.hidden.unique_id if cls.hidden else None
-        if server is not None and node_id:
-            server.send_progress_text(text, str(node_id))
+        host, node_id = server(), cls.hidden.unique_id if cls.hidden else None
+        if host is not None and node_id:
+            host.send_progress_text(text, str(node_id))
 
 
 def _save(results: CheckResults) -> str:

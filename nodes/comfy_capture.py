@@ -14,11 +14,11 @@ from comfy.patcher_extension import WrappersMP
 
 from ..diffseg_core import AttentionAccumulator, AttentionMaps, GridSize, UnsupportedModelError
 from ..diffseg_core.attention.blocks import RECOMMENDED
-from ..diffseg_core.attention.capture_checks import check_capture
+from ..diffseg_core.attention.capture_checks import checked_capture
 from ..diffseg_core.attention.compiled import RUNS_UNCOMPILED, not_compiled, uncompiled
 from ..diffseg_core.attention.maps import Evidence
 from ..diffseg_core.errors import ANOTHER_MODEL
-from ..diffseg_core.settings import NOISE_LEVEL, KeepQueries
+from ..diffseg_core.settings import KeepQueries
 from .comfy_conditioning import acting_conditioning
 from .comfy_forward import denoise_once
 from .comfy_latents import check_samples, grid_of
@@ -172,7 +172,6 @@ def checked_conditioning(
     Raises:
         UnsupportedModelError, InvalidSettingError: the capture cannot be made.
     """
-    NOISE_LEVEL.checked(level)
     acting = acting_conditioning(model, conditioning, backbone.sigma(model, level), grid)
     backbone.check(model, acting, grid)
     return acting
@@ -221,8 +220,8 @@ def capture(
         UnsupportedModelError, InvalidSettingError: before the model runs.
         CaptureError: an attention layer did not run as expected.
     """
-    check_capture(timestep, noise_seed, resolutions, blocks, remove_position, keep_queries)
-    backbone = backbone_of(model, resolutions, blocks, keep_queries)
+    settings = checked_capture(timestep, noise_seed, resolutions, blocks, remove_position, keep_queries)
+    backbone = backbone_of(model, settings.resolutions, settings.blocks, settings.keep_queries)
     accumulator = AttentionAccumulator()
 
     def gathering(
@@ -236,15 +235,15 @@ def capture(
         latent,
         conditioning,
         gathering,
-        level=timestep,
-        noise_seed=noise_seed,
+        level=settings.timestep,
+        noise_seed=settings.noise_seed,
         batch_index=batch_index,
         noise_mask=noise_mask,
     )
     return accumulator.finish(
         comfy.model_management.intermediate_device(),
         evidence=backbone.evidence,
-        remove_position=remove_position,
+        remove_position=settings.remove_position,
     )
 
 

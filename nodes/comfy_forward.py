@@ -11,12 +11,13 @@ import comfy.samplers
 import torch
 
 from ..diffseg_core import UnsupportedModelError
+from ..diffseg_core.settings import NOISE_LEVEL
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
 LAST_TIMESTEP = 999
-LEVELS = 1000  # of noise: 0 is none
+LEVELS = int(NOISE_LEVEL.highest)  # of noise: 0 is none
 INPUT_ERROR = 1e-3  # largest relative difference between the latent and what the model is to see of it
 
 

@@ -20,12 +20,17 @@ class Running(NamedTuple):
     nodes: dict[str, Any]
 
 
+def server() -> Any:
+    """ComfyUI's server; None where its nodes are used without it."""
+    return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+
+
 def running() -> Running:
-    """What runs; nothing where ComfyUI's nodes are used without its server."""
-    server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
-    if server is None:
+    """What runs; nothing without a server."""
+    host = server()
+    if host is None:
         return Running("", {})
-    for _, prompt_id, nodes, *_ in list(server.prompt_queue.currently_running.values()):
+    for _, prompt_id, nodes, *_ in list(host.prompt_queue.currently_running.values()):
         return Running(prompt_id, nodes)
     return Running("", {})
 

@@ -104,8 +104,8 @@ class DiffSegFilter(io.ComfyNode):
         kept = filter_segments(
             segments,
             indices=parse_indices(indices),
-            smallest_area=smallest_area / 100.0,
-            largest_area=largest_area / 100.0,
+            smallest_area=SMALLEST_AREA.checked_percent(smallest_area),
+            largest_area=LARGEST_AREA.checked_percent(largest_area),
             border=border,
             keep_largest=keep_largest,
             place=place,

@@ -139,7 +139,7 @@ class DiffSegHierarchy(io.ComfyNode):
             neighbours_only=neighbours_only,
             contrast=contrast,
             colour=colour,
-            finest=finest / 100.0,
+            finest=FINEST.checked_percent(finest),
             evidence=evidence,
             on_image=progress_over(attention.maps.batch_size),
             on_step=stop_if_interrupted,

@@ -76,7 +76,7 @@ class DiffSegRefine(io.ComfyNode):
         refined = refine_edges(
             segments,
             images,
-            reach / 100.0,
+            REACH.checked_percent(reach),
             progress_over(segments.batch_size),
             stop_if_interrupted,
         )

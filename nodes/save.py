@@ -62,7 +62,9 @@ class DiffSegSave(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
         """Refuse names that no file can have before anything runs; what is linked is not known yet."""
-        return refusal(lambda: cls._check_prefix(fill_in_dates(filename_prefix or "")))
+        return refusal(
+            lambda: cls._check_prefix(fill_in_dates("" if filename_prefix is None else filename_prefix))
+        )
 
     @classmethod
     def execute(

@@ -100,7 +100,7 @@ class DiffSegSegment(io.ComfyNode):
             merge_passes=merge_passes,
             anchors=anchors,
             refine=refinement,
-            smallest_area=smallest_area / 100.0,
+            smallest_area=SMALLEST_PIECE.checked_percent(smallest_area),
             on_image=progress_over(attention.maps.batch_size),
             on_step=stop_if_interrupted,
         )

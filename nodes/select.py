@@ -123,7 +123,8 @@ class DiffSegSelect(io.ComfyNode):
                     optional=True,
                     force_input=True,
                     tooltip="Points against from another node, such as negative_coords of a points editor: "
-                    "the segments under them are left out. With mode object, prompts that all count against.",
+                    "the segments under them are left out (with invert, they are chosen too). With mode "
+                    "object, prompts that all count against.",
                 ),
             ],
             outputs=[

@@ -59,5 +59,5 @@ class DiffSegSnapMask(io.ComfyNode):
 
     @classmethod
     def execute(cls, segments: Segments, mask: torch.Tensor, coverage: float) -> io.NodeOutput:
-        kept = snap(segments, mask, coverage / 100.0)
+        kept = snap(segments, mask, COVERAGE.checked_percent(coverage))
         return io.NodeOutput(kept, kept.union().to(comfy.model_management.intermediate_device()))

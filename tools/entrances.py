@@ -75,7 +75,12 @@ SETTINGS = (
     _row("WORKING_SIZE", "capture_diffusers.size", "DiffSegCapture.working_size", "--working-size"),
     _row("RESOLUTIONS", "capture_diffusers.resolutions", "DiffSegCapture.resolutions", "--resolutions"),
     _row("KEEP_QUERIES", "capture_diffusers.keep_queries", "DiffSegCapture.keep_queries"),
-    _row("REMOVE_POSITION", "capture_diffusers.remove_position", "DiffSegCapture.remove_position"),
+    _row(
+        "REMOVE_POSITION",
+        "capture_diffusers.remove_position",
+        "DiffSegCapture.remove_position",
+        "--remove-position",
+    ),
     _row("MERGE_THRESHOLD", "segment.merge_threshold", "DiffSegSegment.merge_threshold", "--merge-threshold"),
     _row("MERGE_PASSES", "segment.merge_passes", "DiffSegSegment.merge_passes", "--merge-passes"),
     _row("ANCHORS", "segment.anchors", "DiffSegSegment.anchors", "--anchors"),
@@ -84,7 +89,12 @@ SETTINGS = (
     _row("CUT", nodes="DiffSegHierarchy.cut", note="number or height in the library and the command"),
     _row("NUMBER", "segment_nested.number", "DiffSegHierarchy.number", "--granularity"),
     _row("HEIGHT", "segment_nested.height", "DiffSegHierarchy.height", "--height"),
-    _row("NEIGHBOURS_ONLY", "segment_nested.neighbours_only", "DiffSegHierarchy.neighbours_only"),
+    _row(
+        "NEIGHBOURS_ONLY",
+        "segment_nested.neighbours_only",
+        "DiffSegHierarchy.neighbours_only",
+        "--neighbours-only",
+    ),
     _row("CONTRAST", "segment_nested.contrast", "DiffSegHierarchy.contrast", "--contrast"),
     _row("COLOUR", "segment_nested.colour", "DiffSegHierarchy.colour", "--colour"),
     _row("FINEST", "segment_nested.finest", "DiffSegHierarchy.finest", "--finest"),
@@ -121,7 +131,7 @@ SETTINGS = (
 VALUES = (
     _value(
         "blocks of a transformer",
-        "attention.blocks.check_blocks",
+        "attention.blocks.checked_blocks",
         "capture_diffusers.blocks",
         "DiffSegCapture.blocks",
         "--blocks",
@@ -156,7 +166,7 @@ VALUES = (
     _value(
         "words",
         "naming.words.parse_words",
-        "parse_words.text find_words.words read_words.lines",
+        "parse_words.text",
         "DiffSegFindWords.words",
         "--words",
         '"cup\\ncup" -> in lines 1 and 2',
@@ -243,7 +253,7 @@ VALUES = (
     ),
     _value(
         "size of an image",
-        "grid.GridSize",
+        "checks.size",
         "segment.image_size",
         note="the images' own elsewhere",
     ),
@@ -267,10 +277,9 @@ LEAVING = {
 
 COMMANDS_OWN = (
     "--help --out --save-masks --overwrite --model --device --precision --threads --input-mode "
-    "--remove-position --refine-edges --neighbours-only --ray --workers"
+    "--refine-edges --ray --workers"
 )
-"""Options of `diffseg segment` that are the command's own, or on or off: argparse refuses what they "
-"are not."""
+"""Options of `diffseg segment` that are its own, or on or off: argparse refuses what they are not."""
 
 RULES = (
     Rule(
@@ -324,7 +333,7 @@ RULES = (
     Rule(
         "a capture's settings",
         "refused before a model is looked at, in ComfyUI and with diffusers",
-        ("diffseg_core.attention.capture_checks.check_capture",),
+        ("diffseg_core.attention.capture_checks.checked_capture",),
     ),
     Rule(
         "compiled",

@@ -148,7 +148,10 @@ def checkpoint_family(path: Path) -> Family:
             "holds a part of one alone (a LoRA, a VAE, a UNet). A transformer is loaded from a folder in "
             f"diffusers' layout, or by its id of the hub. {ANOTHER_MODEL}"
         )
-    check_channels(first[1])
+    try:
+        check_channels(first[1])
+    except UnsupportedModelError as error:
+        raise UnsupportedModelError(f"{path.name}: {error}") from None
     return FAMILIES[text[1]]
 
 

@@ -22,6 +22,7 @@ from diffseg_core.naming.words import WordAttention, WordLine
 from diffseg_core.nested.segment_nested import segment_nested
 from diffseg_core.prompting.find_object import find_objects
 from diffseg_core.segments import Segments
+from diffseg_core.settings import FINEST, SMALLEST_PIECE
 
 from .models import load_pipeline
 from .settings import (
@@ -105,7 +106,7 @@ class Segmenter:
             checked,
             timestep=self._capture.timestep,
             noise_seed=self._capture.noise_seed,
-            size=self._capture.working_size or None,
+            size=self._capture.working_size,
             resolutions=self._capture.resolutions,
             blocks=self._capture.blocks,
             remove_position=self._capture.remove_position,
@@ -212,7 +213,7 @@ def _nested(maps: AttentionMaps, image: Images, settings: NestedSettings) -> Seg
         neighbours_only=settings.neighbours_only,
         contrast=settings.contrast,
         colour=settings.colour,
-        finest=settings.finest / 100.0,
+        finest=FINEST.checked_percent(settings.finest),
     )
 
 
@@ -224,7 +225,7 @@ def _merged(maps: AttentionMaps, image: Images, settings: MergeSettings) -> Segm
         merge_passes=settings.merge_passes,
         anchors=settings.anchors,
         refine=settings.refinement,
-        smallest_area=settings.smallest_area / 100.0,
+        smallest_area=SMALLEST_PIECE.checked_percent(settings.smallest_area),
     )
 
 

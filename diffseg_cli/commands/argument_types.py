@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from diffseg_core.attention.blocks import MIDDLE_THIRD, check_blocks
+from diffseg_core.attention.blocks import MIDDLE_THIRD, checked_blocks
 from diffseg_core.checks import Number
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.settings import NUMBER
@@ -63,7 +63,7 @@ def blocks(text: str) -> str:
     """Which of a transformer's blocks; see `choose_blocks`."""
     choice = text.replace(hyphenated(MIDDLE_THIRD), MIDDLE_THIRD)
     try:
-        check_blocks(choice)
+        return checked_blocks(choice)
     except InvalidSettingError as error:
         raise argparse.ArgumentTypeError(f"{error}") from error
     return choice

@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from diffseg_core.attention.features import POWER
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.cutting.segment_cut import segment_cut
 from diffseg_core.editing.edge_refinement import refine_edges
 from diffseg_core.images import Images, as_images
 from diffseg_core.nested.segment_nested import segment_nested
 from diffseg_core.segments import Segments
-from diffseg_core.settings import Borders, Evidence
+from diffseg_core.settings import CUT_POWER, FINEST, Borders, Evidence
 
 from ..batch.settings import NestedSettings
 from .attention_methods import Labels, SharedCapture
@@ -84,7 +83,7 @@ def by_hierarchy(kind: str, tree: NestedSettings, number: int) -> Segmentation:
             neighbours_only=tree.neighbours_only,
             contrast=tree.contrast,
             colour=tree.colour,
-            finest=tree.finest / 100.0,
+            finest=FINEST.checked_percent(tree.finest),
             evidence=EVIDENCE[kind],
         )
         return refine_edges(segments, image) if kind == REFINED else segments
@@ -99,4 +98,4 @@ def by_cutting(kind: str, threshold: float) -> Segmentation:
         kind: one of `BORDERS`.
         threshold: of the cuts.
     """
-    return lambda maps, image: segment_cut(maps, image, threshold, POWER, BORDERS[kind])
+    return lambda maps, image: segment_cut(maps, image, threshold, CUT_POWER.default, BORDERS[kind])

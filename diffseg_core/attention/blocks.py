@@ -62,10 +62,12 @@ def choose_blocks(choice: str, count: int, recommended: range | None = None) -> 
     return chosen
 
 
-def check_blocks(choice: str) -> None:
-    """Refuse a choice of blocks that no model could be asked for; see `choose_blocks`.
+def checked_blocks(choice: object) -> str:
+    """A choice of blocks as `plain_text` has it, once some model could be asked for it; see `choose_blocks`.
 
     Raises:
         InvalidSettingError: another text.
     """
-    choose_blocks(choice, 10_000)
+    text = checks.text(choice, "blocks")
+    choose_blocks(text, 10_000)
+    return text

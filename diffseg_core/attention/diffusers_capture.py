@@ -14,7 +14,7 @@ from ..images import as_images, finite_range
 from ..settings import KeepQueries, Resolutions
 from .accumulator import AttentionAccumulator
 from .blocks import RECOMMENDED
-from .capture_checks import check_capture
+from .capture_checks import checked_capture
 from .compiled import not_compiled
 from .diffusers_hooks import whole_model
 from .diffusers_latents import encode, latent_channels, vae_of
@@ -165,11 +165,11 @@ def capture_diffusers(
             that are not finite.
         CaptureError: an attention layer did not run, or not on the grid's tokens.
     """
-    check_capture(timestep, noise_seed, resolutions, blocks, remove_position, keep_queries, size)
-    backbone = backbone_of(pipeline, resolutions, blocks, keep_queries)
+    settings = checked_capture(timestep, noise_seed, resolutions, blocks, remove_position, keep_queries, size)
+    backbone = backbone_of(pipeline, settings.resolutions, settings.blocks, settings.keep_queries)
     vae, pixels = vae_of(pipeline), _to_pixels(image)
     image_size = GridSize(*pixels.shape[2:])
-    target = working_size(image_size, size or backbone.native_side, backbone.multiple)
+    target = working_size(image_size, settings.working_size or backbone.native_side, backbone.multiple)
     backbone.check(target)
     prompt = checked_prompt(
         pipeline,
@@ -183,17 +183,17 @@ def capture_diffusers(
         pixels = F.interpolate(pixels, size=tuple(target), mode="bilinear", antialias=True)
     latents = encode(vae, pixels.to(pipeline._execution_device))
     finite_range(latents, "latent that the VAE made of the image")
-    if noise_seed is not None:
-        generator = torch.Generator().manual_seed(noise_seed)
+    if settings.noise_seed is not None:
+        generator = torch.Generator().manual_seed(settings.noise_seed)
         noise = torch.randn(latents.shape, generator=generator).to(latents)
-        latents = backbone.noised(latents, noise, timestep)
+        latents = backbone.noised(latents, noise, settings.timestep)
     accumulator = AttentionAccumulator()
     with not_compiled(), whole_model(backbone.model):
-        backbone.gather(latents, timestep, prompt, target, accumulator)
+        backbone.gather(latents, settings.timestep, prompt, target, accumulator)
     return accumulator.finish(
         evidence=backbone.evidence,
-        remove_position=remove_position,
-        shown=None if keep_queries == "none" else backbone.shown(latents, timestep, target),
+        remove_position=settings.remove_position,
+        shown=None if settings.keep_queries == "none" else backbone.shown(latents, settings.timestep, target),
     )
 
 

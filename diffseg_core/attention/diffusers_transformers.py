@@ -10,12 +10,13 @@ import torch
 
 from ..errors import CaptureError
 from ..grid import GridSize
+from ..settings import NOISE_LEVEL
 from .blocks import Recommended
 from .diffusers_prompts import Encoding, Prompt
 
 PATCH = 2  # places of the latent to a token's side
 PIXELS = 16  # to a token's side
-LEVELS = 1000  # of noise: 0 is none, at 1000 there is nothing else
+LEVELS = int(NOISE_LEVEL.highest)  # of noise: 0 is none, at 1000 there is nothing else
 GUIDANCE = 3.5  # that a distilled Flux is told; what its pipeline has where nothing else is said
 
 

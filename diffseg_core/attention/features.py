@@ -9,9 +9,9 @@ import torch.nn.functional as F
 
 from ..errors import InvalidSettingError
 from ..grid import GridSize
+from ..settings import CUT_POWER
 from .maps import AttentionMaps
 
-POWER = 10.0  # of DiffCut: the higher, the more alike two places must be to count for one another
 CHUNK_VALUES = 2**24  # of an enlarged map
 
 
@@ -34,7 +34,7 @@ def directions(features: torch.Tensor) -> torch.Tensor:
     return F.normalize(features.flatten(1).T.float(), dim=1)
 
 
-def likeness(concepts: torch.Tensor, tokens: torch.Tensor, power: float = POWER) -> torch.Tensor:
+def likeness(concepts: torch.Tensor, tokens: torch.Tensor, power: float = CUT_POWER.default) -> torch.Tensor:
     """How like each token is to each concept, as probabilities over the tokens.
 
     DiffCut's affinity: the cosine, scaled to 0..1 over all pairs of tokens, to a power.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -11,6 +12,7 @@ import torch
 from ..errors import CaptureError, DiffSegError
 
 Key = TypeVar("Key")
+NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|bad_alloc", re.IGNORECASE)
 
 
 @contextmanager
@@ -47,4 +49,4 @@ def is_failure(error: BaseException) -> bool:
     if isinstance(error, DiffSegError | MemoryError | torch.cuda.OutOfMemoryError):
         return True
     # What CPUs and some devices run out of is a plain RuntimeError.
-    return isinstance(error, RuntimeError) and "memory" in str(error).lower()
+    return isinstance(error, RuntimeError) and NO_MEMORY.search(str(error)) is not None

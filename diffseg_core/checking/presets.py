@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeGuard, cast, get_args
 
-from ..attention.blocks import check_blocks
+from ..attention.blocks import checked_blocks
 from ..errors import InvalidSettingError
 from ..output.atomic_files import write_atomic
 from ..settings import Evidence, Resolutions
@@ -129,7 +129,7 @@ def _checked(name: str, values: Any) -> Preset:
     if blocks is not None:
         if not isinstance(blocks, str):
             raise InvalidSettingError(f"no text for the blocks of {name}, but {blocks!r:.40}")
-        check_blocks(blocks)
+        checked_blocks(blocks)
     return Preset(name, round(level), cast(Evidence, evidence), blocks, resolutions, threshold)
 
 

@@ -25,8 +25,9 @@ import torch
 from ..errors import InvalidSettingError
 from ..hierarchy import check_joins
 from ..images import finite_range
+from ..settings import CUT_THRESHOLD
 
-LIMIT = 0.9
+LIMIT: float = CUT_THRESHOLD.highest
 MOST = 400  # parts beyond the threshold; a part of a 32×32 grid then has 2 to 3 nodes on average
 THRESHOLDS = 100  # of an eigenvector, as in the paper
 SHORTENED = 0.99  # the share of its range in which they lie, as in the authors' code

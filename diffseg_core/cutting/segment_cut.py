@@ -60,9 +60,8 @@ def segment_cut(
     Raises:
         InvalidSettingError: a setting outside its range, no features, or images that do not fit the maps.
     """
-    CUT_THRESHOLD.checked(threshold)
-    CUT_POWER.checked(power)
-    CUT_BORDERS.checked(borders)
+    threshold, power = CUT_THRESHOLD.checked(threshold), CUT_POWER.checked(power)
+    borders = CUT_BORDERS.checked(borders)
     checked = as_images(images)
     matching = check_images(checked, maps.batch_size, checked.size, "attention")
     trees = []

@@ -40,7 +40,15 @@ def filter_segments(
     Raises:
         InvalidSettingError: a setting outside its range, or an index that no image has.
     """
-    _check_settings(smallest_area, largest_area, border, keep_largest, place)
+    smallest_area, largest_area = SMALLEST_AREA.checked(smallest_area), LARGEST_AREA.checked(largest_area)
+    keep_largest = KEEP_LARGEST.checked(keep_largest)
+    border, place = BORDER.checked(border), PLACE.checked(place)
+    if smallest_area > largest_area:
+        raise InvalidSettingError(
+            "Expected a smallest area that is not above the largest area, got "
+            f"{smallest_area * 100:g} and {largest_area * 100:g} percent of the image: no segment can "
+            "be both. Swap them."
+        )
     check_indices(segments, () if indices is None else indices)
     wanted = set() if indices is None else {int(index) for index in indices}
     # Areas are whole numbers of pixels: 0.7 percent of 1000 pixels must be 7 of them, not 6.999….
@@ -60,22 +68,6 @@ def filter_segments(
             kept = [_at_place(labels, kept, place)]
         chosen.append(kept)
     return segments.subset(chosen)
-
-
-def _check_settings(
-    smallest_area: float, largest_area: float, border: str, keep_largest: int, place: str
-) -> None:
-    SMALLEST_AREA.checked(smallest_area)
-    LARGEST_AREA.checked(largest_area)
-    KEEP_LARGEST.checked(keep_largest)
-    BORDER.checked(border)
-    PLACE.checked(place)
-    if smallest_area > largest_area:
-        raise InvalidSettingError(
-            "Expected a smallest area that is not above the largest area, got "
-            f"{smallest_area * 100:g} and {largest_area * 100:g} percent of the image: no segment can "
-            "be both. Swap them."
-        )
 
 
 def _on_edge(labels: npt.NDArray[np.int32]) -> set[int]:

@@ -109,15 +109,6 @@ def _quote(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def split_by_place(points: Iterable[Point], size: GridSize) -> tuple[list[Point], list[Point]]:
-    """The points that lie in an image of this size, and those that lie outside of it."""
-    inside: list[Point] = []
-    outside: list[Point] = []
-    for point in points:
-        (inside if point.lies_in(size) else outside).append(point)
-    return inside, outside
-
-
 def segments_under(labels: torch.Tensor, points: Sequence[Point]) -> list[int]:
     """The segments that the points name, each once, in ascending order.
 
@@ -128,7 +119,8 @@ def segments_under(labels: torch.Tensor, points: Sequence[Point]) -> list[int]:
         labels: int ``[H, W]``, −1 where no segment is.
         points: in pixels of the label map.
     """
-    inside, _ = split_by_place(points, GridSize(*labels.shape))
+    size = GridSize(*labels.shape)
+    inside = [point for point in points if point.lies_in(size)]
     if not inside:
         return []
     rows = torch.tensor([point.y for point in inside], device=labels.device)

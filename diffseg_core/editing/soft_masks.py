@@ -46,7 +46,7 @@ def soft_masks(
     Raises:
         InvalidSettingError: no such image, or images that do not fit the segments.
     """
-    labels = segments.labels_of(image_index)
+    labels, image_index = segments.labels_of(image_index), int(image_index)
     brightness = matching_images(images, segments)[image_index].to(labels.device).mean(-1)
     radius = max(1, round(reach_in_pixels(segments, image_index, None) / 2))
     guide = _Guide(brightness, radius, by=max(1, round(enlargement(segments.image_size))))

@@ -72,7 +72,13 @@ def segment(
     """
     size = checks.size(image_size, "an image")
     thresholds = _checked_thresholds(merge_threshold, merge_passes)
-    _check_settings(maps, anchors, refine, smallest_area)
+    anchors, refine = ANCHORS.checked(anchors), REFINEMENT.checked(refine)
+    smallest_area = SMALLEST_PIECE.checked(smallest_area)
+    if min(maps.grid) < 2:
+        raise InvalidSettingError(
+            f"Expected an attention grid of at least 2×2 places, got {maps.grid}. Capture the image at a "
+            "larger working size, or with all of the model's resolutions."
+        )
     tokens = anchor_tokens(maps.grid, min(anchors, *maps.grid))
     labels, proposals = [], []
     for image_index, attention in enumerate(maps.aggregate()):
@@ -107,14 +113,3 @@ def _checked_thresholds(threshold: object, passes: int) -> list[float]:
 def _without_array(value: object) -> object:
     """Python's own numbers and lists for those in a tensor or an array."""
     return value.tolist() if isinstance(value, torch.Tensor | np.ndarray) else value
-
-
-def _check_settings(maps: AttentionMaps, anchors: int, refine: str, smallest_area: float) -> None:
-    if min(maps.grid) < 2:
-        raise InvalidSettingError(
-            f"Expected an attention grid of at least 2×2 places, got {maps.grid}. Capture the image at a "
-            "larger working size, or with all of the model's resolutions."
-        )
-    ANCHORS.checked(anchors)
-    REFINEMENT.checked(refine)
-    SMALLEST_PIECE.checked(smallest_area)

@@ -86,7 +86,8 @@ def find_words(
         refinements: how often the scores are spread along the self-attention, 0..100.
 
     Raises:
-        InvalidSettingError: a setting outside its range, or images that are not the same.
+        InvalidSettingError: a setting outside its range, images that are not the same, or words that are not
+            attention to words.
         InvalidAttentionError: attention to the words that is not finite.
     """
     every = [
@@ -121,7 +122,10 @@ def find_words_in(
     Returns:
         masks, bool ``[lines, H, W]`` without the distractors, and what became of each of these lines.
     """
-    _check(segments, maps, words, threshold, background_offset)
+    _check(segments, maps, words)
+    threshold = WORD_THRESHOLD.checked(threshold)
+    background_offset = BACKGROUND_OFFSET.checked(background_offset)
+    refinements = WORD_REFINEMENTS.checked(refinements)
     wanted = [place for place, line in enumerate(words.lines) if not line.is_distractor]
     leaves, joins, areas = _leaves_of(segments, image_index)
     scores = _leaf_scores(maps, words, image_index, refinements, leaves, areas)
@@ -178,15 +182,11 @@ def _on_its_mask(word: FoundWord, mask: torch.Tensor, innermost: Point) -> Found
     return replace(word, area=float(mask.double().mean()), place=place if stays else innermost)
 
 
-def _check(
-    segments: Segments, maps: AttentionMaps, words: object, threshold: float, background_offset: float
-) -> None:
+def _check(segments: Segments, maps: AttentionMaps, words: object) -> None:
     if not isinstance(words, WordAttention):
         raise InvalidSettingError(
             f"Expected attention to the words, as read_words gives it, got {words!r:.60}."
         )
-    WORD_THRESHOLD.checked(threshold)
-    BACKGROUND_OFFSET.checked(background_offset)
     if segments.batch_size != maps.batch_size:
         raise InvalidSettingError(
             f"Expected segments and attention of the same images, got segments of {segments.batch_size} and "

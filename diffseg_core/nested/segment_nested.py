@@ -83,7 +83,14 @@ def segment_nested(
         >>> segment_nested(AttentionMaps({(4, 4): attention}), image, number=2).labels[0, :, 0].tolist()
         [0, 0, 1, 1]
     """
-    _check_settings(number, height, neighbours_only, contrast, colour, finest)
+    if number is not None and height is not None:
+        raise InvalidSettingError(
+            f"Expected a number of segments or a height to cut at, got both ({number}, {height})."
+        )
+    number = None if number is None else NUMBER.checked(number)
+    height = None if height is None else HEIGHT.checked(height)
+    neighbours_only = NEIGHBOURS_ONLY.checked(neighbours_only)
+    contrast, colour, finest = CONTRAST.checked(contrast), COLOUR.checked(colour), FINEST.checked(finest)
     chosen = chosen_evidence(evidence, maps)
     checked = as_images(images)
     matching = check_images(checked, maps.batch_size, checked.size, "attention")
@@ -140,25 +147,3 @@ def _resized(maps: torch.Tensor, grid: GridSize) -> torch.Tensor:
     """Maps ``[S, h, w]`` on another grid, each summing to 1 again."""
     resized = F.interpolate(maps[:, None], size=tuple(grid), mode="bilinear", align_corners=False)[:, 0]
     return resized / resized.sum((1, 2), keepdim=True)
-
-
-def _check_settings(
-    number: int | None,
-    height: float | None,
-    neighbours_only: bool,
-    contrast: float,
-    colour: float,
-    finest: float,
-) -> None:
-    if number is not None and height is not None:
-        raise InvalidSettingError(
-            f"Expected a number of segments or a height to cut at, got both ({number}, {height})."
-        )
-    if number is not None:
-        NUMBER.checked(number)
-    if height is not None:
-        HEIGHT.checked(height)
-    NEIGHBOURS_ONLY.checked(neighbours_only)
-    CONTRAST.checked(contrast)
-    COLOUR.checked(colour)
-    FINEST.checked(finest)

@@ -199,7 +199,8 @@ def class_number(text: str) -> int:
         >>> class_number("sky"), class_number("Automobile"), class_number("blind, screen")
         (2, 20, 63)
     """
-    entry = _plain(re.sub("[,;]", " ", checks.text(text, "the name of a class")))
+    text = checks.text(text, "the name of a class")
+    entry = _plain(re.sub("[,;]", " ", text))
     if entry in _BY_ENTRY:
         return _BY_ENTRY[entry]
     names = [_plain(name) for name in re.split("[,;]", text)]

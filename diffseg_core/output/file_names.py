@@ -32,6 +32,9 @@ def fill_in_dates(text: str, when: time.struct_time | None = None) -> str:
     Args:
         text: a prefix of file names.
         when: local time; now by default.
+
+    Raises:
+        InvalidSettingError: no text.
     """
     now = when or time.localtime()
     values = {"d": now.tm_mday, "M": now.tm_mon, "h": now.tm_hour, "m": now.tm_min, "s": now.tm_sec}
@@ -42,7 +45,7 @@ def fill_in_dates(text: str, when: time.struct_time | None = None) -> str:
             return {"yy": str(now.tm_year)[2:], "yyyy": str(now.tm_year)}.get(letters, letters)
         return str(values[letters[0]]).zfill(len(letters))
 
-    return DATE.sub(lambda date: DATE_PART.sub(write, date[1]), text)
+    return DATE.sub(lambda date: DATE_PART.sub(write, date[1]), checks.text(text, "a filename prefix"))
 
 
 def check_prefix(prefix: str) -> None:

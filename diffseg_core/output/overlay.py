@@ -66,9 +66,8 @@ def draw_overlay(
     Raises:
         InvalidSettingError: sizes or numbers of images that do not fit, or an opacity outside 0..1.
     """
-    OPACITY.checked(opacity)
-    DRAW_BORDERS.checked(borders)
-    DRAW_NUMBERS.checked(numbers)
+    opacity = OPACITY.checked(opacity)
+    borders, numbers = DRAW_BORDERS.checked(borders), DRAW_NUMBERS.checked(numbers)
     images = matching_images(image, segments).cpu()
     drawn = [
         _draw(

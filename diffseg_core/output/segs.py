@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .. import checks
 from ..grid import GridSize
 from ..images import matching_images
 from ..segments import Segments
@@ -63,6 +64,7 @@ def to_segs(
         InvalidSettingError: an image index or a crop factor out of range, or images that do not fit.
     """
     crop_factor = CROP_FACTOR.checked(crop_factor)
+    image_index = checks.position(image_index, segments.batch_size, "an image index", "images")
     count = len(segments.areas(image_index))
     labels = segments.labels[image_index].cpu().numpy()
     size = segments.image_size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -139,7 +139,9 @@ def parse_objects(value: Any, against: bool = False) -> dict[str, tuple[Prompt, 
     objects: dict[str, list[Prompt]] = {}
     for number, entry in enumerate(_entries(value)):
         prompt = _prompt({**entry, "label": 0} if against and isinstance(entry, Mapping) else entry, number)
-        name = entry.get("object", "")
+        if against and prompt.positive:
+            prompt = replace(prompt, positive=False)
+        name = entry.get("object", "") if isinstance(entry, Mapping) else ""
         if not isinstance(name, str):
             raise InvalidSettingError(
                 f"Expected the name of an object as text in prompt {number}, got {name!r:.40}."

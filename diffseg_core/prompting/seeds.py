@@ -33,8 +33,8 @@ class Seeds:
         self._beyond[leaves] = False
 
     def bound(self, outside: Bitmap) -> None:
-        """Fix what lies outside a box around the object against it, but for what is fixed for the object."""
-        leaves = np.flatnonzero(outside & ~self._positive)
+        """Fix what lies outside a box around the object against it, but for what is fixed already."""
+        leaves = np.flatnonzero(outside & self.free)
         self.add(leaves, False)
         self._beyond[leaves] = True
 

@@ -57,6 +57,7 @@ class GraphPage(FrontEnd):
     def show_picker(self) -> None:
         """Zoom to the node with the picker."""
         self.page.wait_for_function(f"() => {PICKER_NODE}")
+        self.page.wait_for_function("() => document.querySelectorAll('.diffseg-picker').length === 1")
         self.page.evaluate(FIT, MARGINS)
         self.page.evaluate(TWO_FRAMES)
         self.picker.wait_for(state="visible")

@@ -116,9 +116,11 @@ def defaults(node: Any) -> dict[str, Any]:
     }
 
 
-def never(setting: Any) -> Any:
-    """A value that the setting may not be, and that ComfyUI lets through where another node gives it."""
-    return setting.limits[1] * 2 + 1 if hasattr(setting, "limits") else "neither"
+def never(setting: Any) -> list[Any]:
+    """Values that the setting may not be, and that ComfyUI lets through where another node gives them."""
+    if not hasattr(setting, "limits"):
+        return ["neither", None, [1]]
+    return [setting.limits[1] * 2 + 1, float("nan"), str(setting.default), None, [setting.default]]
 
 
 def test_what_another_node_gives_is_refused_at_the_door(pack, nodes, complete, sd1):
@@ -129,17 +131,14 @@ def test_what_another_node_gives_is_refused_at_the_door(pack, nodes, complete, s
         for entry, name in BY_SETTING.items():
             node, _, port = entry.partition(".")
             setting = getattr(pack.diffseg_core.settings, name)
-            wrong = {**complete(node), **WHERE_IT_COUNTS.get(entry, {}), port: never(setting)}
-            runs.clear()
-            with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"^Expected {setting.what}"):
-                asyncio.run(as_run(nodes[node], wrong))
-            assert not runs, f"{entry}: the model ran"
+            for value in never(setting):
+                wrong = {**complete(node), **WHERE_IT_COUNTS.get(entry, {}), port: value}
+                runs.clear()
+                with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"^Expected {setting.what}"):
+                    nodes[node].execute(**wrong)
+                assert not runs, f"{entry}: the model ran"
     finally:
         hook.remove()
-
-
-async def as_run(node: Any, inputs: dict[str, Any]) -> Any:
-    return node.execute(**inputs)
 
 
 def test_texts_are_refused_before_anything_runs_and_when_another_node_gives_them(pack, nodes, complete):

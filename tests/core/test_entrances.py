@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from diffseg_tools.entrances import PAGE, RULES, SETTINGS, VALUES, page
@@ -15,13 +16,18 @@ from made_words import tree, within, words_at
 
 import diffseg_core
 from diffseg_core import AttentionMaps, InvalidAttentionError, InvalidSettingError, Segments, settings
+from diffseg_core.attention.blocks import checked_blocks
+from diffseg_core.attention.capture_checks import checked_capture
 from diffseg_core.checks import Choice, Number, Switch, position
+from diffseg_core.output.file_names import fill_in_dates
+from diffseg_core.output.segs import to_segs
 
 TOLD = {"on_image", "on_step"}  # callbacks
 OTHERS = {
     "segment_cut.leaves", "segment_nested.leaves", "Hierarchy", "GridSize", "Images", "Segments.names",
     "capture_diffusers.pipeline", "capture_diffusers.prompt_embeds", "capture_diffusers.pooled_prompt_embeds",
     "capture_diffusers.prompt_embeds_mask", "read_words.pipeline", "read_words.encoded",
+    "read_words.lines", "find_words.words",
     "as_images.name", "as_images.clamp",
 }  # fmt: skip
 """What programs pass on to each other; a person chooses none of it."""
@@ -142,6 +148,39 @@ def test_the_library_keeps_the_rule_at_its_door(row):
                 continue  # one for each pass
             told = refusal(at_door(function), **{parameter: value})
             assert told.startswith(f"Expected {setting.what}"), (entry, value, told)
+
+
+def test_the_library_takes_numbers_of_every_kind():
+    """A float without a fraction is a whole number, and a single number of NumPy or PyTorch is one."""
+    for row in SETTINGS:
+        setting = getattr(settings, row.name)
+        for function, _, parameter in (entry.partition(".") for entry in row.library):
+            if not isinstance(setting, Number) or function == "capture_diffusers":
+                continue
+            call, default = at_door(function), setting.default
+            for value in (
+                np.float64(default),
+                torch.tensor(default),
+                *([float(default)] if setting.whole else []),
+            ):
+                assert not refusal(call, **{parameter: value}), (parameter, value)
+    asked = checked_capture(300.0, np.int64(5), "all", " All ", torch.tensor(False), "none", 0.0)
+    assert asked == (300, 5, "all", " All ", False, "none", 0)
+    assert [type(value) for value in asked] == [int, int, str, str, bool, str, int]
+    for index in (0.0, np.int64(0), torch.tensor(0)):
+        assert len(HALVES.areas(index)) == len(HALVES.masks(index)) == 2
+        assert len(to_segs(HALVES, index)[1]) == len(diffseg_core.soft_masks(HALVES, SQUARE, index)) == 2
+
+
+def test_marks_that_nobody_sees_do_not_count_at_any_door():
+    assert diffseg_core.parse_indices("0,\u200b 2\ufeff") == (0, 2)
+    assert diffseg_core.parse_classes("\ufeff0 = car,\u200b automobile") == {0: "car"}
+    assert diffseg_core.parse_words("c\u200bup") == diffseg_core.parse_words("cup")
+    assert diffseg_core.parse_prompts('\ufeff[{"x": 1, "y": 2}]') == diffseg_core.parse_prompts(
+        '[{"x": 1, "y": 2}]'
+    )
+    assert checked_blocks("\ufeffall") == "all"
+    assert fill_in_dates("a\u200bb/c") == "ab/c"
 
 
 def test_every_value_is_refused_at_its_door():

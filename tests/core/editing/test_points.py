@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from diffseg_core import InvalidSettingError, Segments
-from diffseg_core.editing.points import Point, complement, parse_points, segments_under, split_by_place
-from diffseg_core.grid import GridSize
+from diffseg_core.editing.points import Point, complement, parse_points, segments_under
 from diffseg_core.images import matching_images
 
 LABELS = torch.tensor([[0, 0, 1, 1], [0, 0, 1, -1], [2, 2, 2, 2]], dtype=torch.int32)
@@ -78,14 +77,6 @@ def test_what_is_no_point_is_quoted(text, quoted):
 )
 def test_a_point_names_the_segment_under_it(points, segments):
     assert segments_under(LABELS, [Point(*point) for point in points]) == segments
-
-
-@pytest.mark.parametrize("point", [(4, 0), (0, 3), (-1, 0), (0, -1), (10**30, 0)])
-def test_a_point_beside_the_image_names_nothing(point):
-    points = [Point(0, 0), Point(*point), Point(2, 2)]
-    assert segments_under(LABELS, points) == [0, 2]
-    assert segments_under(LABELS, [Point(*point)]) == []
-    assert split_by_place(points, GridSize(3, 4)) == ([points[0], points[2]], [points[1]])
 
 
 def test_what_is_not_chosen_is_the_complement():

@@ -35,11 +35,11 @@ export class Seeds {
   }
 
   /**
-   * Fix what lies outside a box around the object against it, but for what is fixed for the object.
+   * Fix what lies outside a box around the object against it, but for what is fixed already.
    * @param {number[]} outside
    */
   bound(outside) {
-    const leaves = outside.filter((leaf) => !this.positive[leaf])
+    const leaves = outside.filter((leaf) => !this.positive[leaf] && !this.negative[leaf])
     this.add(leaves, false)
     for (const leaf of leaves) this.beyond[leaf] = 1
   }
