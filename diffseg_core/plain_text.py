@@ -16,7 +16,8 @@ UNSEEN = re.compile(
     "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
     f"|(?<!{_JOINED})[\u200c\u200d]|[\u200c\u200d](?!{_JOINED})"
 )
-SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+HALVES = re.compile("[\ud800-\udfff]")  # of a pair, alone: no letter
+SPACES = re.compile("[\x1c-\x1f\x85\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 
 
 def plain_text(text: str) -> str:
@@ -28,7 +29,7 @@ def plain_text(text: str) -> str:
     >>> plain_text("\ufeffred\u00a0cu\u200bp")
     'red cup'
     """
-    return SPACES.sub(" ", UNSEEN.sub("", unicodedata.normalize("NFC", text)))
+    return SPACES.sub(" ", UNSEEN.sub("", HALVES.sub("", unicodedata.normalize("NFC", text))))
 
 
 def read_plain_text(path: Path) -> str:

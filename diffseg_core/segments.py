@@ -180,8 +180,9 @@ class Segments(HostVisible):
         kept = [sorted(set(indices)) for indices in chosen]
         renumbered, trees = [], []
         for image_index, (indices, count) in enumerate(zip(kept, self._counts, strict=True)):
-            for index in indices[:1] + indices[-1:]:
-                checks.position(index, count, "an index", f"segments in image {image_index}")
+            for index in indices:
+                if type(index) is not int or not 0 <= index < count:
+                    checks.position(index, count, "an index", f"segments in image {image_index}")
             new = torch.full((count + 1,), -1, dtype=torch.int32, device=self.labels.device)
             new[indices] = torch.arange(len(indices), dtype=torch.int32, device=self.labels.device)
             labels = new[self.labels[image_index].long()]  # −1 takes the last entry, which is −1
@@ -257,8 +258,8 @@ def parse_indices(text: str) -> tuple[int, ...]:
     return tuple(sorted(indices))
 
 
-def check_indices(segments: Segments, indices: Iterable[int]) -> None:
-    """Refuse indices that no image of the batch has.
+def check_indices(segments: Segments, indices: Iterable[int]) -> set[int]:
+    """Indices of segments, each of which some image of the batch has.
 
     Raises:
         InvalidSettingError: naming the first of them, and what there is.
@@ -269,10 +270,12 @@ def check_indices(segments: Segments, indices: Iterable[int]) -> None:
             "them from a text."
         )
     where = "" if segments.batch_size == 1 else f" in the image with most of {segments.batch_size}"
-    for index in indices:
+    return {
         checks.position(
             index,
             max(segments.counts),
             "an index of a segment",
             f"segments{where} (DiffSeg Preview shows their numbers)",
         )
+        for index in indices
+    }

@@ -16,7 +16,7 @@ AS_JSON = {"DiffSegSelect": ("points", "more_points", "negative_points"), "DiffS
 """Inputs that hold JSON, by the type of the node."""
 AS_LINES = {"DiffSegFindWords": ("words",)}
 """Inputs that hold a text in each line."""
-SWITCHES = {"true": True, "false": False}
+SWITCHES = {"true": True, "false": False, True: True, False: False}
 
 Defaults = Mapping[str, Mapping[str, Any]]  # of each input that has one, by the type of the node
 
@@ -47,7 +47,7 @@ def with_widget_values(request: dict[str, Any], defaults: Defaults) -> dict[str,
 
     A link stays, and so does a value of the widget's own kind. ``null`` is what the input is when it is left
     alone; JSON becomes the text that the node then reads or refuses in words; ``"true"`` and ``"false"`` are
-    on and off.
+    on and off, and what is neither is refused, as are fractions of whole numbers.
 
     Args:
         request: as it came.
@@ -63,29 +63,39 @@ def with_widget_values(request: dict[str, Any], defaults: Defaults) -> dict[str,
     return request
 
 
-def _value(kind: str, name: str, value: Any, default: Any) -> Any:
-    if is_link(value):
-        return value
+class _NoSwitch(str):
+    """What is neither on nor off: ComfyUI, which would take any text for on, hears so when it converts it."""
+
+    def __bool__(self) -> bool:
+        raise ValueError(f"Expected true or false, got {str(self)!r:.60}.")
+
+
+def _value(kind: str, name: str, given: Any, default: Any) -> Any:
+    if is_link(given):
+        return given
+    value = (
+        given["__value__"] if isinstance(given, dict) and "__value__" in given else given
+    )  # a list, wrapped
     if name in AS_JSON.get(kind, ()):
-        return value if isinstance(value, str) else _as_json(value)
+        return value if isinstance(value, str) else json.dumps([] if value is None else value)
     if value is None:
         return default
-    if isinstance(default, bool) and isinstance(value, str):
-        return SWITCHES.get(value.strip().lower(), value)
-    if name in AS_LINES.get(kind, ()):
-        texts = _unwrapped(value)
-        if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
-            return "\n".join(texts)
+    if isinstance(default, bool):
+        text = value.strip().lower() if isinstance(value, str) else value
+        return SWITCHES.get(text, _NoSwitch(value)) if isinstance(text, str | bool) else _switched(value)
+    if isinstance(default, int | float):
+        # As text, which ComfyUI refuses to convert: it would take true for 1, and cut off a fraction.
+        is_cut = isinstance(default, int) and isinstance(value, float) and value % 1 != 0
+        return str(value) if isinstance(value, bool) or is_cut else value
+    if (
+        name in AS_LINES.get(kind, ())
+        and isinstance(value, list)
+        and all(isinstance(each, str) for each in value)
+    ):
+        return "\n".join(value)
     return value
 
 
-def _as_json(value: Any) -> str:
-    value = _unwrapped(value)
-    if value is None:
-        return "[]"
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _unwrapped(value: Any) -> Any:
-    """What is in the wrapping that ComfyUI's front end gives a list."""
-    return value["__value__"] if isinstance(value, dict) and "__value__" in value else value
+def _switched(value: Any) -> Any:
+    """0 and 1 are off and on, too."""
+    return bool(value) if isinstance(value, int) and value in (0, 1) else _NoSwitch(value)

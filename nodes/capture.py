@@ -203,7 +203,8 @@ class DiffSegCapture(io.ComfyNode):
         if preset is not None:
             timestep = preset.noise_level
             resolutions, blocks = preset.resolutions or resolutions, preset.blocks or blocks
-        seed = noise_seed if INPUT_MODE.checked(input_mode) == "noised latent" else None
+        is_noised = INPUT_MODE.checked(input_mode) == "noised latent"
+        seed = NOISE_SEED.checked(noise_seed) if is_noised else None
         asked = checked_capture(
             timestep, seed, resolutions, blocks, remove_position, keep_queries, working_size
         )

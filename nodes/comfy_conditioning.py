@@ -82,7 +82,7 @@ def acting_conditioning(
     Raises:
         InvalidSettingError: none or several act, one is for a part of the image, or it is another model's.
     """
-    given = [(tokens, _without_nothing(options)) for tokens, options in conditioning]
+    given = [(tokens, _without_nothing(options or {})) for tokens, options in conditioning]
     acting = [entry for entry in given if _acts(model, entry[1], sigma)]
     if len(acting) != 1:
         inactive = len(conditioning) - len(acting)
@@ -123,7 +123,7 @@ def _acts(model: ModelPatcher, options: dict[str, Any], sigma: torch.Tensor) -> 
     start, end = options.get("start_percent"), options.get("end_percent")
     if "clip_start_percent" in options:
         start = max(options["clip_start_percent"], start or 0.0)
-        end = min(options["clip_end_percent"], 1.0 if end is None else end)
+        end = min(options.get("clip_end_percent", 1.0), 1.0 if end is None else end)
     to_sigma = model.get_model_object("model_sampling").percent_to_sigma
     late_enough = start is None or not bool(sigma[0] > to_sigma(start))
     early_enough = end is None or not bool(sigma[0] < to_sigma(end))
@@ -157,7 +157,7 @@ def _covers(area: tuple[Any, ...], grid: GridSize) -> bool:
 
 def _check_tokens(model: ModelPatcher, tokens: Any) -> None:
     width = context_width(model)
-    if not isinstance(tokens, torch.Tensor) or tokens.ndim != 3:
+    if not isinstance(tokens, torch.Tensor) or tokens.ndim != 3 or not tokens.numel():
         got = "×".join(map(str, tokens.shape)) if isinstance(tokens, torch.Tensor) else type(tokens).__name__
         raise InvalidSettingError(f"Expected a conditioning of [batch, tokens, width], got {got}. {OWN_CLIP}")
     changed = model.model_options["transformer_options"].get("patches", {}).get("attn2_patch")

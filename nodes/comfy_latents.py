@@ -40,7 +40,11 @@ def read_latent(latent: dict[str, Any], latent_format: Any, pixels: int) -> Late
     Raises:
         InvalidSettingError: numbers or side information that the model cannot use.
     """
-    samples = latent["samples"]
+    samples = latent.get("samples")
+    if not isinstance(samples, torch.Tensor):
+        raise InvalidSettingError(
+            f"Expected a latent with samples as a tensor, got {type(samples).__name__}. Connect a LATENT."
+        )
     check_samples(samples, latent_format)
     ratio = latent.get("downscale_ratio_spacial")
     if ratio is not None and ratio != pixels:

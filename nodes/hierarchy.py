@@ -134,8 +134,8 @@ class DiffSegHierarchy(io.ComfyNode):
         segments = segment_nested(
             attention.maps,
             images,
-            number=number if cut == "number of segments" else None,
-            height=height if cut == "height" else None,
+            number=NUMBER.checked(number) if cut == "number of segments" else None,
+            height=HEIGHT.checked(height) if cut == "height" else None,
             neighbours_only=neighbours_only,
             contrast=contrast,
             colour=colour,

@@ -6,6 +6,7 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import Segments, refine_edges, soft_masks
+from ..diffseg_core.checks import position
 from ..diffseg_core.settings import REACH, SOFT
 from .inputs import checked_images, image_index_input, number_input, switch_input
 from .outputs import mask_batch
@@ -70,7 +71,8 @@ class DiffSegRefine(io.ComfyNode):
     def execute(
         cls, segments: Segments, image: torch.Tensor, reach: float, soft: bool, image_index: int
     ) -> io.NodeOutput:
-        segments.labels_of(image_index)  # refused before anything is done
+        # Refused before anything is done.
+        image_index = position(image_index, segments.batch_size, "an image index", "images")
         SOFT.checked(soft)
         images = checked_images(image)
         refined = refine_edges(

@@ -13,7 +13,7 @@ import torch
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
 
-from ..diffseg_core import Segments
+from ..diffseg_core import InvalidSettingError, Segments
 from ..diffseg_core.output.coco import image_id_of
 from ..diffseg_core.output.export import SegmentFiles, export_segments
 from ..diffseg_core.output.file_names import check_lengths, check_prefix, fill_in_dates
@@ -102,7 +102,14 @@ class DiffSegSave(io.ComfyNode):
             prefix = prefix.replace(f"%{name}%", "0" * length)
         place = Path(f"{os.path.normpath(prefix)}_00001")
         files = SegmentFiles(place.parent, place.name)
-        check_lengths(files.paths, Path(folder_paths.get_output_directory()))
+        output = Path(folder_paths.get_output_directory())
+        if Path(os.path.normpath(output / place)).is_relative_to(output):
+            check_lengths(files.paths, output)
+            return
+        raise InvalidSettingError(
+            f"Expected a filename prefix within the output folder, got {prefix!r}. Leave out what leads out "
+            "of it."
+        )
 
     @classmethod
     def _metadata(cls) -> dict[str, str]:

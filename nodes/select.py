@@ -9,6 +9,7 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import InvalidSettingError, Segments, parse_objects
+from ..diffseg_core.checks import position
 from ..diffseg_core.editing.points import Point, parse_points
 from ..diffseg_core.images import alpha_of, matching_images
 from ..diffseg_core.output.label_map import draw_label_map
@@ -161,7 +162,9 @@ class DiffSegSelect(io.ComfyNode):
         negative_points: Any = None,
         mode: Mode | None = None,
     ) -> bool | str:
-        """Refuse points and prompts that cannot be read before anything runs."""
+        """Refuse points, prompts and modes that cannot be read before anything runs."""
+        if mode is not None and (told := refusal(lambda: MODE.checked(mode))) is not True:
+            return told  # ComfyUI leaves it to a node that looks at it
         if mode == "object":
             objects = (points, False), (more_points, False), (negative_points, True)
             return refusal(lambda: lines_of([parse_objects(*each) for each in objects]))
@@ -191,7 +194,7 @@ class DiffSegSelect(io.ComfyNode):
         negative_points: Any = None,
     ) -> io.NodeOutput:
         """Masks of what is chosen, and what the picker shows."""
-        segments.labels_of(image_index)  # refused before anything is done
+        image_index = position(image_index, segments.batch_size, "an image index", "images")
         INVERT.checked(invert)
         GRANULARITY.checked(granularity)
         MODE.checked(mode)

@@ -12,12 +12,15 @@ from diffseg_core.checks import Number
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.settings import NUMBER
 
+WHOLE_TEXT = re.compile(r"[+-]?[0-9]+")
+NUMBER_TEXT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
+
 
 def whole(lowest: int, highest: int) -> Callable[[str], int]:
     """Whole numbers of a range, of what is the command's own."""
 
     def parse(text: str) -> int:
-        value = int(text) if re.fullmatch(r"\s*[+-]?[0-9]+\s*", text) else None
+        value = int(text) if WHOLE_TEXT.fullmatch(text.strip()) else None
         if value is None or not lowest <= value <= highest:
             raise argparse.ArgumentTypeError(
                 f"expected a whole number from {lowest} to {highest}, got {text!r}"
@@ -36,13 +39,9 @@ def entered(setting: Number) -> Callable[[str], Any]:
     """Numbers that a setting may be, a share in percent; refused in the setting's own words."""
 
     def parse(text: str) -> Any:
-        try:
-            value: Any = int(text)
-        except ValueError:
-            try:
-                value = float(text)
-            except ValueError:
-                value = text
+        value: Any = text
+        if NUMBER_TEXT.fullmatch(text.strip()):
+            value = int(text) if WHOLE_TEXT.fullmatch(text.strip()) else float(text)
         try:
             if not setting.is_share:
                 return setting.checked(value)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Literal, Protocol, TypeVar, cast
+from typing import Literal, Protocol, TypeVar, cast, get_args
 
 import torch
 
+from ..checks import either
 from ..errors import InvalidAttentionError
 from ..grid import GridSize
 from .aggregation import aggregate
@@ -78,6 +79,10 @@ class AttentionMaps:
         if features is not None:
             _check_features(features, self.batch_size, self.device)
         self.features = features
+        if evidence not in get_args(Evidence):
+            raise InvalidAttentionError(
+                f"Expected evidence to be {either(get_args(Evidence))}, got {evidence!r:.60}."
+            )
         self.evidence: Evidence = evidence
         self.queries = tuple(queries)
         self.shown = shown

@@ -49,8 +49,7 @@ def filter_segments(
             f"{smallest_area * 100:g} and {largest_area * 100:g} percent of the image: no segment can "
             "be both. Swap them."
         )
-    check_indices(segments, () if indices is None else indices)
-    wanted = set() if indices is None else {int(index) for index in indices}
+    wanted = check_indices(segments, () if indices is None else indices)
     # Areas are whole numbers of pixels: 0.7 percent of 1000 pixels must be 7 of them, not 6.999….
     least, most = (share * segments.image_size.tokens for share in (smallest_area, largest_area))
     chosen = []

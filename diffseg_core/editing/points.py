@@ -14,6 +14,7 @@ from ..grid import GridSize
 from ..plain_text import plain_text
 
 EXAMPLE = '[{"x": 120, "y": 80}]'
+FARTHEST = 1_000_000  # a coordinate of any image; as in web/picker/selection.mjs
 
 
 class Point(NamedTuple):
@@ -60,11 +61,13 @@ def read_json(text: str, what: str, example: str) -> Any:
     Raises:
         InvalidSettingError: text that is not JSON.
     """
-    text = plain_text(text)
-    if not text.strip():
+    text = plain_text(text).strip()
+    if not text:
         return None
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_no_number)
+    except InvalidSettingError:
+        raise
     except json.JSONDecodeError as error:
         around = text[max(0, error.pos - 20) : error.pos + 20]
         raise InvalidSettingError(
@@ -76,6 +79,12 @@ def read_json(text: str, what: str, example: str) -> Any:
             f"Expected {what} as JSON such as {example}, got a number or a nesting that is too long, in text "
             f"that begins with {text[:40]!r}. Mend it, or clear it to choose nothing."
         ) from None
+
+
+def _no_number(name: str) -> Any:
+    raise InvalidSettingError(
+        f"Expected numbers as JSON has them, got {name}. Mend it, or clear it to choose nothing."
+    )
 
 
 def read_point(entry: Any, number: int) -> Point:
@@ -95,13 +104,9 @@ def read_point(entry: Any, number: int) -> Point:
 
 
 def pixel_of(value: Any) -> int | None:
-    """The pixel that a coordinate lies in, or None for what is no finite number."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return None
-    try:
-        return math.floor(value) if math.isfinite(value) else None
-    except OverflowError:  # a whole number beyond every float
-        return None
+    """The pixel that a coordinate lies in, or None for what is no number, or beyond any image."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return math.floor(value) if is_number and -FARTHEST <= value <= FARTHEST else None
 
 
 def _quote(value: Any) -> str:

@@ -187,7 +187,7 @@ def _check_together(lines: Mapping[str, WordLine], noun: str) -> None:
             other = place_of.setdefault(word.text.casefold(), place)
             if other != place:
                 raise InvalidSettingError(
-                    f"Expected every word in one place, got {word.text!r} in {noun}{other} and {place}. "
+                    f"Expected every word once, got {word.text!r} in {noun}{other} and {place}. "
                     "Delete one of them."
                 )
     if len(lines) > MOST_LINES:

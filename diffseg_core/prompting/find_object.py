@@ -11,7 +11,7 @@ from ..errors import InvalidSettingError
 from ..images import matching_images
 from ..segments import Segments
 from .object_finder import ObjectFinder
-from .prompts import FIRST_OBJECT, Prompt, names_of, parse_objects, parse_prompts
+from .prompts import FIRST_OBJECT, Prompt, names_of, read_objects
 
 if TYPE_CHECKING:
     from ..images import ImageLike
@@ -59,8 +59,7 @@ def find_objects(
     Raises:
         InvalidSettingError: segments without a hierarchy, images that do not fit, or what is no prompt.
     """
-    by_name = objects if isinstance(objects, Mapping) else parse_objects(objects)
-    wanted = {name: parse_prompts(prompts) for name, prompts in by_name.items()}
+    wanted = read_objects(objects)
     if not segments.hierarchies:
         raise InvalidSettingError(
             "Expected segments with a hierarchy, to find objects in them, got segments without one. Take "

@@ -142,12 +142,29 @@ def parse_objects(value: Any, against: bool = False) -> dict[str, tuple[Prompt, 
         if against and prompt.positive:
             prompt = replace(prompt, positive=False)
         name = entry.get("object", "") if isinstance(entry, Mapping) else ""
-        if not isinstance(name, str):
-            raise InvalidSettingError(
-                f"Expected the name of an object as text in prompt {number}, got {name!r:.40}."
-            )
-        objects.setdefault(plain_text(name).strip() or FIRST_OBJECT, []).append(prompt)
+        objects.setdefault(_name(name, f" in prompt {number}"), []).append(prompt)
     return {name: tuple(prompts) for name, prompts in objects.items()}
+
+
+def read_objects(objects: Any) -> dict[str, tuple[Prompt, ...]]:
+    """The prompts of several objects, as `parse_objects` takes them, or by their names already.
+
+    Raises:
+        InvalidSettingError: what is no prompt, or no name.
+    """
+    if not isinstance(objects, Mapping):
+        return parse_objects(objects)
+    found: dict[str, tuple[Prompt, ...]] = {}
+    for given, prompts in objects.items():
+        name = _name(given)
+        found[name] = (*found.get(name, ()), *parse_prompts(prompts))
+    return found
+
+
+def _name(given: Any, where: str = "") -> str:
+    if not isinstance(given, str):
+        raise InvalidSettingError(f"Expected the name of an object as text{where}, got {given!r:.40}.")
+    return plain_text(given).strip() or FIRST_OBJECT
 
 
 def names_of(objects: Collection[str]) -> tuple[str, ...]:

@@ -76,6 +76,19 @@ def test_null_through_the_api_is_the_default_and_texts_switch(pack, nodes):
     hierarchy = {"1": {"class_type": "DiffSegHierarchy", "inputs": dict(sent)}}
     changed = api.with_widget_values({"prompt": hierarchy}, defaults)["prompt"]["1"]["inputs"]
     assert changed == {**sent, "neighbours_only": False}
+    for value, is_on in (("TRUE", True), (" false ", False), (1, True), (0, False), (True, True)):
+        sent = {"1": {"class_type": "DiffSegSelect", "inputs": {"invert": value}}}
+        assert api.with_widget_values({"prompt": sent}, defaults)["prompt"]["1"]["inputs"]["invert"] is is_on
+    for value in ("no", "0", 5, -1, float("nan"), {"__value__": "off"}):
+        sent = {"1": {"class_type": "DiffSegSelect", "inputs": {"invert": value}}}
+        changed = api.with_widget_values({"prompt": sent}, defaults)["prompt"]["1"]["inputs"]["invert"]
+        with pytest.raises(ValueError, match="Expected true or false, got"):
+            bool(changed)  # as ComfyUI converts it
+    for name, value in (("merge_passes", 2.9), ("merge_passes", True), ("merge_threshold", True)):
+        sent = {"1": {"class_type": "DiffSegSegment", "inputs": {name: value}}}
+        changed = api.with_widget_values({"prompt": sent}, defaults)["prompt"]["1"]["inputs"][name]
+        with pytest.raises(ValueError, match="literal|convert"):
+            (int if name == "merge_passes" else float)(changed)
     for words in (["cup, mug", "table", "!hand"], {"__value__": ["cup, mug", "table", "!hand"]}):
         asked = {"1": {"class_type": "DiffSegFindWords", "inputs": {"words": words}}}
         changed = api.with_widget_values({"prompt": asked}, defaults)["prompt"]["1"]["inputs"]
@@ -132,6 +145,8 @@ def test_what_another_node_gives_is_refused_at_the_door(pack, nodes, complete, s
             node, _, port = entry.partition(".")
             setting = getattr(pack.diffseg_core.settings, name)
             for value in never(setting):
+                if (name, value) in (("WORKING_SIZE", None), ("MERGE_THRESHOLD", [1.0])):
+                    continue  # the model's own, and one for each pass, as in the library
                 wrong = {**complete(node), **WHERE_IT_COUNTS.get(entry, {}), port: value}
                 runs.clear()
                 with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"^Expected {setting.what}"):

@@ -164,7 +164,7 @@ def test_a_linked_prefix_is_not_known_before_the_run(pack):
 
 
 def test_nothing_is_saved_outside_the_output_folder(save, segments, output):
-    with pytest.raises(Exception, match="outside the output folder"):
+    with pytest.raises(Exception, match="within the output folder"):
         save(segments, "../escaped")
     assert not (output.parent / "escaped_00001_labels.png").exists()
 

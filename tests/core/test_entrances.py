@@ -19,8 +19,10 @@ from diffseg_core import AttentionMaps, InvalidAttentionError, InvalidSettingErr
 from diffseg_core.attention.blocks import checked_blocks
 from diffseg_core.attention.capture_checks import checked_capture
 from diffseg_core.checks import Choice, Number, Switch, position
+from diffseg_core.editing.points import Point
 from diffseg_core.output.file_names import fill_in_dates
 from diffseg_core.output.segs import to_segs
+from diffseg_core.prompting.prompts import Click, parse_objects, read_objects
 
 TOLD = {"on_image", "on_step"}  # callbacks
 OTHERS = {
@@ -219,6 +221,16 @@ def test_what_is_none_of_its_kind_is_refused_and_named():
         ("1 image for segments of 1", lambda: diffseg_core.draw_overlay(torch.rand(2, 8, 8, 3), HALVES)),
     ]:
         assert refusal(call).startswith(f"Expected {told}"), (told, refusal(call))
+    every = torch.zeros(1, 2, 2, dtype=torch.int32)
+    every[0, 1] = torch.tensor([1, 2])
+    for indices in ([0, 0.5, 1], [0, 3], [-1]):
+        assert refusal(Segments(every, ()).subset, [indices]).startswith("Expected an index"), indices
+    assert diffseg_core.filter_segments(HALVES, indices=iter([1])).counts == [1]
+    assert list(read_objects({"a": [], "a\u200b": [{"x": 1, "y": 1}]})) == ["a"]
+    assert refusal(read_objects, {3: []}).startswith("Expected the name of an object as text")
+    assert parse_objects([Click(Point(1, 2))], against=True) == {"Object 1": (Click(Point(1, 2), False),)}
+    with pytest.raises(InvalidAttentionError, match="evidence to be 'attention', 'features' or 'both'"):
+        AttentionMaps({(1, 1): torch.ones(1, 1, 1)}, evidence="some")
     for wrong in ([maps()], {4: torch.ones(1, 16, 16)}):
         with pytest.raises(InvalidAttentionError, match="attention maps by their grids"):
             AttentionMaps(wrong)

@@ -3,6 +3,8 @@
 import { NO_SEGMENT } from './label_map.mjs'
 import { plainText } from './prompting/plain_text.mjs'
 
+const FARTHEST = 1_000_000 // a coordinate of any image, as in points.py of the core
+
 /** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
 /** @typedef {import('./label_map.mjs').Point} Point */
 
@@ -16,11 +18,19 @@ export function parsePoints(text) {
   if (!json) return []
   try {
     const points = JSON.parse(json) ?? []
-    const fit = Array.isArray(points) && points.every((p) => Number.isFinite(p?.x) && Number.isFinite(p?.y))
+    const fit = Array.isArray(points) && points.every((p) => isCoordinate(p?.x) && isCoordinate(p?.y))
     return fit ? points : null
   } catch {
     return null
   }
+}
+
+/**
+ * Whether a value can be a coordinate of an image.
+ * @param {unknown} value
+ */
+export function isCoordinate(value) {
+  return typeof value === 'number' && Math.abs(value) <= FARTHEST
 }
 
 /**

@@ -49,7 +49,7 @@ def test_a_line_goes_by_its_first_word():
         ("", "Expected words to look for, got none. Write one class a line, for example 'cup, mug"),
         (" ,\n!", "Expected words to look for, got none"),
         ("!hand\n!cup", "got only lines with !, which are never chosen"),
-        ("cup\ntable\nCup", "Expected every word in one line, got 'Cup' in lines 1 and 3. Delete one"),
+        ("cup\ntable\nCup", "Expected every word once, got 'Cup' in lines 1 and 3. Delete one"),
         ("cup\n\ntable, cup", "got 'cup' in lines 1 and 3"),
         ("cup\n!cup", "got 'cup' in lines 1 and 2"),
         ("(cup", r"got '\(cup' in line 1"),
@@ -122,7 +122,7 @@ def test_texts_of_the_same_words_are_one_line_to_look_for():
 def test_a_word_in_two_texts_is_refused_with_both_quoted():
     for texts in (["cup", "Cup, mug"], ["sky", "cup, mug", "table,CUP"], ["cup", "(cup:1.2)"]):
         *_, last = texts
-        with pytest.raises(InvalidSettingError, match="Expected every word in one line") as error:
+        with pytest.raises(InvalidSettingError, match="Expected every word once") as error:
             parse_each(texts)
         assert repr(last) in str(error.value)
         assert repr(texts[-2]) in str(error.value)

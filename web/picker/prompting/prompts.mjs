@@ -1,5 +1,6 @@
 /** What a person says of objects: clicks, boxes, strokes, each for one or against it, and words; as text and back. */
 
+import { isCoordinate } from '../selection.mjs'
 import { plainText } from './plain_text.mjs'
 
 /** @typedef {import('../hierarchy.mjs').Hierarchy} Hierarchy */
@@ -123,17 +124,17 @@ function isPrompt(prompt) {
   if (![0, 1, true, false].includes(label) || typeof object !== 'string') return false
   if ('box' in prompt) {
     const { box } = prompt
-    if (!Array.isArray(box) || box.length !== 4 || !box.every(Number.isFinite)) return false
+    if (!Array.isArray(box) || box.length !== 4 || !box.every(isCoordinate)) return false
     const [left, top, right, bottom] = box.map(Math.floor)
     return left < right && top < bottom
   }
   if ('stroke' in prompt) {
     const { stroke } = prompt
     if (!Array.isArray(stroke) || !stroke.length) return false
-    return stroke.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(Number.isFinite))
+    return stroke.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(isCoordinate))
   }
   if ('words' in prompt) return typeof prompt.words === 'string' && plainText(prompt.words).trim() !== '' && Boolean(label)
-  return Number.isInteger(size) && Number.isFinite(prompt.x) && Number.isFinite(prompt.y)
+  return Number.isInteger(size) && isCoordinate(size) && isCoordinate(prompt.x) && isCoordinate(prompt.y)
 }
 
 /**
