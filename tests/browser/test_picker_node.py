@@ -57,7 +57,7 @@ def add_fresh_node(graph: GraphPage) -> None:
     """Nothing but a node as a user adds it."""
     graph.page.evaluate(
         f"""() => {{
-            {APP}.rootGraph.clear()
+            for (const node of [...{APP}.rootGraph.nodes]) {APP}.rootGraph.remove(node)
             {APP}.rootGraph.add(window.LiteGraph.createNode('DiffSegSelect'))
         }}"""
     )
@@ -160,7 +160,11 @@ def test_a_pasted_node_has_the_buttons_of_its_mode(graph: GraphPage, object_info
     graph.load(workflows.picking_among_many(object_info, 9, side=97))
     graph.set_widget("DiffSegSelect", "mode", "object")
     graph.page.evaluate(
-        f"() => {{ {APP}.canvas.copyToClipboard([{PICKER_NODE}]); {APP}.canvas.pasteFromClipboard() }}"
+        f"""() => {{
+            {APP}.rootGraph.state.lastNodeId = 5000  // no node of an earlier run
+            {APP}.canvas.copyToClipboard([{PICKER_NODE}])
+            {APP}.canvas.pasteFromClipboard()
+        }}"""
     )
     pickers = graph.page.locator(".diffseg-picker")
     of_objects = "document.querySelectorAll('.diffseg-picker[data-mode=object]')"
