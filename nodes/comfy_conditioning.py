@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ UNCONNECTED = object()  # a connected clip may be None: that of a checkpoint wit
 EMPTY_PROMPT = "Connect clip alone, or a plain CLIP Text Encode with an empty prompt."
 OWN_CLIP = "Connect the CLIP that belongs to the model, or a CLIP Text Encode with it."
 MEANT = ("guidance",)  # None of it is a model without guidance, where without it there is some
+BOTH = {"clip_start_percent", "clip_end_percent"}  # of a scheduled CLIP
 SIZE_NUMBER = 256  # channels into which SDXL writes each number of the image's size
 SIZE_NUMBERS = ((comfy.model_base.SDXL, 6), (comfy.model_base.SDXLRefiner, 5))
 
@@ -111,11 +113,13 @@ def context_width(model: ModelPatcher) -> int | None:
 
 def _without_nothing(options: dict[str, Any]) -> dict[str, Any]:
     """The options that say something: not None and no empty list, such as `reference_latents` of no image."""
-    return {
+    said = {
         name: value
         for name, value in options.items()
         if (value is not None or name in MEANT) and not (isinstance(value, list | tuple | dict) and not value)
     }
+    # ComfyUI reads both where there is one.
+    return {"clip_start_percent": 0.0, "clip_end_percent": 1.0, **said} if BOTH & said.keys() else said
 
 
 def _acts(model: ModelPatcher, options: dict[str, Any], sigma: torch.Tensor) -> bool:
@@ -123,8 +127,12 @@ def _acts(model: ModelPatcher, options: dict[str, Any], sigma: torch.Tensor) -> 
     start, end = options.get("start_percent"), options.get("end_percent")
     if "clip_start_percent" in options:
         start = max(options["clip_start_percent"], start or 0.0)
-        end = min(options.get("clip_end_percent", 1.0), 1.0 if end is None else end)
+        end = min(options["clip_end_percent"], 1.0 if end is None else end)
     to_sigma = model.get_model_object("model_sampling").percent_to_sigma
+    if any(share is not None and math.isnan(share) for share in (start, end)):
+        raise InvalidSettingError(
+            f"Expected a conditioning for a part of the sampling, 0 to 1, got {start} to {end}. Set it anew."
+        )
     late_enough = start is None or not bool(sigma[0] > to_sigma(start))
     early_enough = end is None or not bool(sigma[0] < to_sigma(end))
     return late_enough and early_enough
@@ -160,6 +168,11 @@ def _check_tokens(model: ModelPatcher, tokens: Any) -> None:
     if not isinstance(tokens, torch.Tensor) or tokens.ndim != 3 or not tokens.numel():
         got = "×".join(map(str, tokens.shape)) if isinstance(tokens, torch.Tensor) else type(tokens).__name__
         raise InvalidSettingError(f"Expected a conditioning of [batch, tokens, width], got {got}. {OWN_CLIP}")
+    if len(tokens) > 1:
+        raise InvalidSettingError(
+            f"Expected a conditioning of one prompt for all images, got {len(tokens)}. Connect a CLIP Text "
+            "Encode of one, or clip instead of it."
+        )
     changed = model.model_options["transformer_options"].get("patches", {}).get("attn2_patch")
     if width is not None and tokens.shape[2] != width and not changed:
         raise InvalidSettingError(

@@ -53,12 +53,16 @@ def read_latent(latent: dict[str, Any], latent_format: Any, pixels: int) -> Late
             "made for this model, by its VAE."
         )
     batch_index = latent.get("batch_index")
-    if batch_index is not None and (len(batch_index) != len(samples) or min(batch_index) < 0):
+    if batch_index is not None and (
+        len(batch_index) != len(samples)
+        or not all(isinstance(place, int) and place >= 0 for place in batch_index)
+    ):
         raise InvalidSettingError(
             f"Expected a batch index of 0 or more for each of the {len(samples)} latents, got "
             f"{list(batch_index)}. Connect the latent before the node that changed its batch."
         )
     mask = latent.get("noise_mask")
+    mask = mask.float() if isinstance(mask, torch.Tensor) and mask.dtype == torch.bool else mask
     if mask is not None and (mask.ndim < 2 or not mask.numel() or not bool(torch.isfinite(mask).all())):
         shape = "×".join(str(length) for length in mask.shape)
         raise InvalidSettingError(

@@ -245,3 +245,18 @@ def test_context_windows_are_left_out(capture, sd1):
     maps = capture(sd1, model, latent)
     assert all(torch.equal(maps[grid], plain[grid]) for grid in plain)
     assert "context_handler" in model.model_options
+
+
+def test_a_conditioning_is_one_prompt_for_all_images(capture, sd1, error):
+    tokens = sd1.conditioning[0][0]
+    for wrong, message in (
+        ([[tokens.repeat(3, 1, 1), {}]], "one prompt for all images, got 3"),
+        ([[tokens[:0], {}]], r"\[batch, tokens, width\], got 0×"),
+        ([[tokens[:, :0], {}]], r"\[batch, tokens, width\], got 1×0×"),
+        ([[tokens, {"start_percent": float("nan")}]], "part of the sampling, 0 to 1, got nan"),
+    ):
+        with pytest.raises(error, match=message):
+            capture(sd1, conditioning=wrong)
+    plain = capture(sd1, conditioning=[[tokens, {}]])
+    for same in ([[tokens, None]], [[tokens, {"clip_start_percent": 0.0}]]):
+        assert all(torch.equal(plain[grid], capture(sd1, conditioning=same)[grid]) for grid in plain)

@@ -106,6 +106,9 @@ def inpainting_model() -> Any:
         ({"samples": samples(), "downscale_ratio_spacial": 16}, r"8 pixels to its side, got one made for 16"),
         ({"samples": samples(), "noise_mask": torch.zeros(16)}, r"noise mask to be.*got 16"),
         ({"samples": samples(), "noise_mask": torch.full((1, 8, 8), torch.nan)}, r"noise mask to be"),
+        ({"samples": samples(1), "batch_index": ["0"]}, r"batch index of 0 or more"),
+        ({"samples": None}, r"samples as a tensor, got NoneType"),
+        ({"noise_mask": torch.zeros(1, 8, 8)}, r"samples as a tensor, got NoneType"),
         ({"samples": torch.zeros(1, 4, 1, 16)}, r"at least 2×2 places, got 1×16 from a latent of 1×16"),
     ],
 )
