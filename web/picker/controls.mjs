@@ -1,5 +1,7 @@
 /** What lies around the image: the switch between segments and objects, the buttons, and what is said. */
 
+import { makeButton } from './button.mjs'
+
 /** @typedef {import('./host.mjs').Mode} Mode */
 /** @typedef {import('./texts.mjs').Texts} Texts */
 
@@ -23,7 +25,7 @@ export class Controls {
     this.switch = element('modes')
     this.switch.setAttribute('role', 'group')
     for (const mode of MODES) {
-      const button = this.#button(texts.mode[mode], texts.mode[`${mode}Tip`], () => switchTo(mode))
+      const button = makeButton(texts.mode[mode], texts.mode[`${mode}Tip`], () => switchTo(mode))
       button.dataset.mode = mode
       this.switch.append(button)
     }
@@ -32,7 +34,7 @@ export class Controls {
     /** @type {Record<string, HTMLButtonElement>} */
     this.buttons = {}
     for (const name of BUTTONS) {
-      const button = this.#button(texts.buttons[name], texts.tips[name], () => actions[name]())
+      const button = makeButton(texts.buttons[name], texts.tips[name], () => actions[name]())
       button.dataset.action = name
       this.buttons[name] = button
       this.bar.append(button)
@@ -76,20 +78,6 @@ export class Controls {
     const status = parts.join(' · ')
     this.status.textContent = status
     this.status.title = status // it may not all fit
-  }
-
-  /**
-   * @param {string} text
-   * @param {string} tip
-   * @param {() => void} press
-   */
-  #button(text, tip, press) {
-    const button = document.createElement('button')
-    button.type = 'button'
-    button.textContent = text
-    button.title = tip
-    button.addEventListener('click', press)
-    return button
   }
 }
 

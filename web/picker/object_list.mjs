@@ -1,5 +1,6 @@
 /** The objects under the image: which of them prompts go to, their names, one more and one less. */
 
+import { makeButton } from './button.mjs'
 import { hueOf } from './object_painter.mjs'
 import { plainText } from './prompting/plain_text.mjs'
 
@@ -44,7 +45,7 @@ export class ObjectList {
     if (state === this.shown) return // an input that is being typed in stays
     this.shown = state
     const chips = objects.map((object, index) => this.#chip(object, index, object.name === current, fixed))
-    const add = this.#button('+', this.texts.objects.add, () => this.actions.add())
+    const add = makeButton('+', this.texts.objects.add, () => this.actions.add())
     add.dataset.action = 'add'
     add.disabled = fixed
     this.element.replaceChildren(...chips, add)
@@ -62,7 +63,7 @@ export class ObjectList {
     chip.dataset.object = name
     const swatch = document.createElement('i')
     swatch.style.background = hueOf(index)
-    const select = this.#button(name, this.texts.objects.tip, () => this.actions.select(name))
+    const select = makeButton(name, this.texts.objects.tip, () => this.actions.select(name))
     select.dataset.action = 'select'
     select.setAttribute('aria-pressed', `${isCurrent}`)
     chip.append(swatch, select)
@@ -76,7 +77,7 @@ export class ObjectList {
       event.preventDefault()
       event.stopPropagation()
     })
-    const remove = this.#button('×', this.texts.objects.remove(name), () => this.actions.remove(name))
+    const remove = makeButton('×', this.texts.objects.remove(name), () => this.actions.remove(name))
     remove.dataset.action = 'remove'
     chip.append(remove)
     return chip
@@ -110,19 +111,5 @@ export class ObjectList {
     label.replaceWith(input)
     input.focus()
     input.select()
-  }
-
-  /**
-   * @param {string} text
-   * @param {string} tip
-   * @param {() => void} press
-   */
-  #button(text, tip, press) {
-    const button = document.createElement('button')
-    button.type = 'button'
-    button.textContent = text
-    button.title = tip
-    button.addEventListener('click', press)
-    return button
   }
 }
