@@ -145,7 +145,19 @@ def test_proposals_stay_with_their_segments():
         ([[1.0]], "as a tensor or a NumPy array of numbers, got list"),
         (np.array([["white"]]), "got an array of <U5"),
     ],
-    ids=["number", "image", "line", "5-d", "empty", "NaN", "8 bits", "8-bit array", "list", "texts"],
+    ids=[
+        "number",
+        "image",
+        "line",
+        "5-d",
+        "empty",
+        "NaN",
+        "8 bits",
+        "8-bit array",
+        "8-bit floats",
+        "list",
+        "texts",
+    ],
 )
 def test_a_mask_that_does_not_fit_is_refused_with_the_numbers(mask, words):
     with pytest.raises(InvalidSettingError, match=words):
