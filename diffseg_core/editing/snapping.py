@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from ..errors import InvalidSettingError
 from ..grid import GridSize
-from ..images import OVERSHOOT, finite_range
+from ..images import finite_range
 from ..segments import Segments
 from ..settings import COVERAGE
 
@@ -24,9 +24,9 @@ def snap(
     Args:
         segments: of one or more images.
         mask: ``[H, W]``, ``[B, H, W]``, ``[B, 1, H, W]`` or ``[B, H, W, 1]``, a tensor or an array; floats
-            in 0..1 (what resizing adds to these, less than 1, is clamped), bool, or integers of 0 and 1. One
-            mask serves all images. A soft mask counts by its values. A mask of another size is stretched to
-            that of the segments, bilinearly and antialiased, so that thin strokes are not lost.
+            in 0..1, which are clamped to that, bool, or integers of 0 and 1. One mask serves all images. A
+            soft mask counts by its values. A mask of another size is stretched
+            to that of the segments, bilinearly and antialiased, so that thin strokes are not lost.
         coverage: share of a segment's area, 0..1. A segment is kept where more than this is covered, and
             wherever all of it is.
 
@@ -35,7 +35,7 @@ def snap(
 
     Raises:
         InvalidSettingError: a mask of another type, shape or number, with values that are not finite or
-            beyond 0..1, or a coverage outside 0..1.
+            integers above 1, or a coverage outside 0..1.
     """
     coverage = COVERAGE.checked(coverage)
     masks = masks_for(segments, mask)
@@ -63,12 +63,10 @@ def masks_for(segments: Segments, mask: torch.Tensor | npt.NDArray[Any]) -> torc
     is_float = masks.is_floating_point()
     masks = masks.detach().float()
     lowest, highest = finite_range(masks, "mask")
-    beyond = OVERSHOOT if is_float else 0
-    if not -beyond <= lowest <= highest <= 1 + beyond:
-        kind = "floats from 0 to 1" if is_float else "integers of 0 and 1"
+    if not is_float and not 0 <= lowest <= highest <= 1:
         raise InvalidSettingError(
-            f"Expected {kind} in the mask, got {lowest:g} to {highest:g}. Divide it by what is white in it "
-            "(255 in 8 bits)."
+            f"Expected integers of 0 and 1 in the mask, got {lowest:g} to {highest:g}. Divide it by what is "
+            "white in it (255 in 8 bits)."
         )
     masks = masks.cpu().clamp(0, 1)
     size = segments.image_size
