@@ -65,4 +65,3 @@ def blocks(text: str) -> str:
         return checked_blocks(choice)
     except InvalidSettingError as error:
         raise argparse.ArgumentTypeError(f"{error}") from error
-    return choice
