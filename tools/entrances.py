@@ -269,7 +269,7 @@ COMFYUIS_OWN = {
 }
 """Inputs of ComfyUI's own types, by their name in every node, and where they are checked."""
 
-LEAVING = {
+WITHOUT_RULE = {
     "DiffSegCapture.settings": "presets",
     "DiffSegCheckModel.quick": "on or off, of the check alone",
 }

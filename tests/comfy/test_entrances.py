@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from diffseg_tools.entrances import COMFYUIS_OWN, LEAVING, RULES, SETTINGS, VALUES
+from diffseg_tools.entrances import COMFYUIS_OWN, RULES, SETTINGS, VALUES, WITHOUT_RULE
 
 ROWS = {entry: row for row in (*SETTINGS, *VALUES) for entry in row.nodes}
 BY_SETTING = {entry: row.name for row in SETTINGS for entry in row.nodes}
@@ -35,8 +35,8 @@ def inputs_of(nodes):
 def test_every_input_has_a_row_and_every_row_its_input(nodes):
     found = set(inputs_of(nodes))
     own = {entry for entry in found if entry.partition(".")[2] in COMFYUIS_OWN}
-    assert found - set(ROWS) - own - set(LEAVING) == set(), "without a row"
-    assert (set(ROWS) | set(LEAVING)) - found == set(), "of nothing"
+    assert found - set(ROWS) - own - set(WITHOUT_RULE) == set(), "without a row"
+    assert (set(ROWS) | set(WITHOUT_RULE)) - found == set(), "of nothing"
 
 
 def test_inputs_have_the_ranges_options_and_defaults_of_their_settings(pack, nodes):
