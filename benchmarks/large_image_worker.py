@@ -45,7 +45,7 @@ def steps(inputs: Path, image: Path, width: int, height: int, device: str) -> di
     images = torch.from_numpy(np.clip(enlarged / np.float32(255) + grain, 0, 1))[None]
     few = diffseg_core.segment(maps, (height, width), FEW)
     return {
-        "hierarchy": lambda **asked: diffseg_core.segment_nested(maps, images, **asked),
+        "hierarchy": lambda **asked: diffseg_core.segment_hierarchy(maps, images, **asked),
         "refine": lambda **asked: _refine_edges(diffseg_core)(few, images, **asked),
         "soft masks": lambda **asked: diffseg_core.soft_masks(few, images, **asked),
         "segment": lambda **asked: diffseg_core.segment(maps, (height, width), FEW, **asked),

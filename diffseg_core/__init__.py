@@ -5,9 +5,10 @@ Diffusion", CVPR 2024, arXiv 2308.12469.
 """
 
 from .attention.accumulator import AttentionAccumulator
-from .attention.diffusers_capture import capture_diffusers
 from .attention.maps import AttentionMaps
-from .cutting.segment_cut import segment_cut
+from .diffcut.segment_cut import segment_cut
+from .diffusers.capture import capture_diffusers
+from .diffusers.words import read_words
 from .editing.edge_refinement import refine_edges
 from .editing.filtering import filter_segments
 from .editing.snapping import snap
@@ -20,18 +21,17 @@ from .errors import (
     UnsupportedModelError,
 )
 from .grid import GridSize
-from .hierarchy import Hierarchy
+from .hierarchy.segment_hierarchy import segment_hierarchy
 from .images import Images, as_images
 from .merging.segment import segment
-from .naming.diffusers_words import read_words
-from .naming.find_words import find_words
-from .naming.words import parse_words
-from .nested.segment_nested import segment_nested
+from .objects.find_object import find_object, find_objects
+from .objects.prompts import parse_objects, parse_prompts
 from .output.label_map import draw_label_map, parse_classes
 from .output.overlay import draw_overlay
-from .prompting.find_object import find_object, find_objects
-from .prompting.prompts import parse_objects, parse_prompts
 from .segments import Segments, parse_indices
+from .tree import Hierarchy
+from .words.find_words import find_words
+from .words.lines import parse_words
 
 __version__ = "0.2.0"
 
@@ -64,7 +64,7 @@ __all__ = [
     "refine_edges",
     "segment",
     "segment_cut",
-    "segment_nested",
+    "segment_hierarchy",
     "snap",
     "soft_masks",
 ]

@@ -13,9 +13,9 @@ import torch
 from . import checks
 from .errors import InvalidSettingError
 from .grid import GridSize
-from .hierarchy import Hierarchy
 from .host_visible import HostVisible
 from .settings import NUMBER
+from .tree import Hierarchy
 
 if TYPE_CHECKING:
     from typing_extensions import Self

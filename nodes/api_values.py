@@ -10,7 +10,7 @@ from typing import Any
 from comfy_api.latest import io
 from comfy_execution.graph_utils import is_link
 
-from .comfy_running import server
+from .comfy.running import server
 
 AS_JSON = {"DiffSegSelect": ("points", "more_points", "negative_points"), "DiffSegObject": ("prompts",)}
 """Inputs that hold JSON, by the type of the node."""

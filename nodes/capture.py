@@ -23,9 +23,9 @@ from ..diffseg_core.settings import (
     InputMode,
     KeepQueries,
 )
-from . import comfy_capture
-from .comfy_conditioning import UNCONNECTED, checked_clip, empty_prompt
-from .comfy_latents import Latent, check_vae, encoded, read_latent
+from .comfy import capture as comfy_capture
+from .comfy.conditioning import UNCONNECTED, checked_clip, empty_prompt
+from .comfy.latents import Latent, check_vae, encoded, read_latent
 from .inputs import checked_images, choice_input, number_input, refusal, switch_input
 from .presets import presets_text, required_preset
 from .types import CATEGORY, Attention, CapturedAttention, Step

@@ -11,18 +11,18 @@ import folder_paths
 from comfy_api.latest import io, ui
 
 from ..diffseg_core import __version__
-from ..diffseg_core.checking.presets import preset_of, read_presets
-from ..diffseg_core.checking.record import as_json
-from ..diffseg_core.checking.report import as_text
-from ..diffseg_core.checking.results import CheckResults
-from ..diffseg_core.checking.run import Check, check_measured
-from ..diffseg_core.checking.sheet import draw_sheet
-from ..diffseg_core.checking.trials import plan_for
+from ..diffseg_core.benchmark.presets import preset_of, read_presets
+from ..diffseg_core.benchmark.record import as_json
+from ..diffseg_core.benchmark.report import as_text
+from ..diffseg_core.benchmark.results import CheckResults
+from ..diffseg_core.benchmark.run import Check, check_measured
+from ..diffseg_core.benchmark.sheet import draw_sheet
+from ..diffseg_core.benchmark.trials import plan_for
 from ..diffseg_core.output.atomic_files import write_atomic
-from . import comfy_capture
-from .comfy_check import CheckCapture
-from .comfy_conditioning import UNCONNECTED, checked_clip, empty_prompt
-from .comfy_running import server
+from .comfy import capture as comfy_capture
+from .comfy.check import CheckCapture
+from .comfy.conditioning import UNCONNECTED, checked_clip, empty_prompt
+from .comfy.running import server
 from .presets import keep_preset, presets_path
 from .progress import stop_if_interrupted
 from .types import CATEGORY

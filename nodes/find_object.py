@@ -8,8 +8,8 @@ import comfy.model_management
 import torch
 from comfy_api.latest import io
 
-from ..diffseg_core import find_objects, parse_objects, segment_nested
-from ..diffseg_core.prompting.prompts import told_outside, without_words
+from ..diffseg_core import find_objects, parse_objects, segment_hierarchy
+from ..diffseg_core.objects.prompts import told_outside, without_words
 from .inputs import images_of_capture, refusal
 from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
@@ -78,7 +78,7 @@ class DiffSegObject(io.ComfyNode):
         every = [prompt for each in objects.values() for prompt in each]
         if told := told_outside(every, images.size)[1]:
             logging.warning("DiffSeg Find Object: %s", told)
-        nested = segment_nested(
+        nested = segment_hierarchy(
             attention.maps,
             images,
             on_image=progress_over(attention.maps.batch_size),

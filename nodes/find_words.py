@@ -10,13 +10,13 @@ from comfy_api.latest import io, ui
 
 from ..diffseg_core import Segments
 from ..diffseg_core.images import matching_images
-from ..diffseg_core.naming.find_words import find_words
-from ..diffseg_core.naming.table import words_table
-from ..diffseg_core.naming.word_sheet import draw_word_sheet
-from ..diffseg_core.naming.words import parse_words
 from ..diffseg_core.output.label_map import draw_label_map
 from ..diffseg_core.settings import BACKGROUND_OFFSET, WORD_THRESHOLD
-from .comfy_words import read_words
+from ..diffseg_core.words.find_words import find_words
+from ..diffseg_core.words.lines import parse_words
+from ..diffseg_core.words.table import words_table
+from ..diffseg_core.words.word_sheet import draw_word_sheet
+from .comfy.words import read_words
 from .inputs import check_same_images, checked_images, number_input, refusal
 from .outputs import mask_batch
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType

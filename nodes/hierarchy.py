@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from comfy_api.latest import io, ui
 
-from ..diffseg_core import segment_nested
-from ..diffseg_core.nested.segment_nested import chosen_evidence
+from ..diffseg_core import segment_hierarchy
+from ..diffseg_core.hierarchy.segment_hierarchy import chosen_evidence
 from ..diffseg_core.settings import (
     COLOUR,
     CONTRAST,
@@ -131,7 +131,7 @@ class DiffSegHierarchy(io.ComfyNode):
     ) -> io.NodeOutput:
         CUT.checked(cut)
         images = images_of_capture(image, attention)
-        segments = segment_nested(
+        segments = segment_hierarchy(
             attention.maps,
             images,
             number=NUMBER.checked(number) if cut == "number of segments" else None,

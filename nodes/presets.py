@@ -7,7 +7,7 @@ from pathlib import Path
 import folder_paths
 
 from ..diffseg_core import InvalidSettingError
-from ..diffseg_core.checking.presets import Preset, read_presets, write_preset
+from ..diffseg_core.benchmark.presets import Preset, read_presets, write_preset
 
 FILE = "diffseg_presets.json"
 

@@ -10,21 +10,21 @@ from comfy_api.latest import io
 
 from ..diffseg_core import InvalidSettingError, Segments, parse_objects
 from ..diffseg_core.checks import position
-from ..diffseg_core.editing.points import Point, parse_points
 from ..diffseg_core.images import alpha_of, matching_images
+from ..diffseg_core.objects.points import Point, parse_points
+from ..diffseg_core.objects.prompts import Click
 from ..diffseg_core.output.label_map import draw_label_map
-from ..diffseg_core.prompting.prompts import Click
 from ..diffseg_core.settings import GRANULARITY, INVERT, MODE, Mode
-from . import shown_files
-from .choosing import at_granularity, chosen_segments, count_outside, found_objects, warn
-from .comfy_conditioning import UNCONNECTED
+from .comfy.conditioning import UNCONNECTED
 from .inputs import checked_images, choice_input, image_index_input, number_input, refusal, switch_input
-from .object_finders import finder_of
-from .object_prompts import as_json, connected_objects, united, without_blanks
 from .outputs import mask_batch
-from .picker_pictures import picker_pictures
-from .picker_view import VERSION
-from .prompted_words import lines_of, look_for, with_clicks, words_view
+from .picker import shown_files
+from .picker.finders import finder_of
+from .picker.pictures import picker_pictures
+from .picker.prompts import as_json, connected_objects, united, without_blanks
+from .picker.selection import at_granularity, chosen_segments, count_outside, found_objects, warn
+from .picker.view import VERSION
+from .picker.words import lines_of, look_for, with_clicks, words_view
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
 
 BoundingBox = io.Custom("BOUNDING_BOX")  # ComfyUI's own input is not in every release

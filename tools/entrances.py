@@ -87,18 +87,18 @@ SETTINGS = (
     _row("REFINEMENT", "segment.refine", "DiffSegSegment.refinement", "--refinement"),
     _row("SMALLEST_PIECE", "segment.smallest_area", "DiffSegSegment.smallest_area", "--smallest-area"),
     _row("CUT", nodes="DiffSegHierarchy.cut", note="number or height in the library and the command"),
-    _row("NUMBER", "segment_nested.number", "DiffSegHierarchy.number", "--granularity"),
-    _row("HEIGHT", "segment_nested.height", "DiffSegHierarchy.height", "--height"),
+    _row("NUMBER", "segment_hierarchy.number", "DiffSegHierarchy.number", "--granularity"),
+    _row("HEIGHT", "segment_hierarchy.height", "DiffSegHierarchy.height", "--height"),
     _row(
         "NEIGHBOURS_ONLY",
-        "segment_nested.neighbours_only",
+        "segment_hierarchy.neighbours_only",
         "DiffSegHierarchy.neighbours_only",
         "--neighbours-only",
     ),
-    _row("CONTRAST", "segment_nested.contrast", "DiffSegHierarchy.contrast", "--contrast"),
-    _row("COLOUR", "segment_nested.colour", "DiffSegHierarchy.colour", "--colour"),
-    _row("FINEST", "segment_nested.finest", "DiffSegHierarchy.finest", "--finest"),
-    _row("EVIDENCE", "segment_nested.evidence", "DiffSegHierarchy.evidence"),
+    _row("CONTRAST", "segment_hierarchy.contrast", "DiffSegHierarchy.contrast", "--contrast"),
+    _row("COLOUR", "segment_hierarchy.colour", "DiffSegHierarchy.colour", "--colour"),
+    _row("FINEST", "segment_hierarchy.finest", "DiffSegHierarchy.finest", "--finest"),
+    _row("EVIDENCE", "segment_hierarchy.evidence", "DiffSegHierarchy.evidence"),
     _row("CUT_THRESHOLD", "segment_cut.threshold", "DiffSegCut.threshold"),
     _row("CUT_POWER", "segment_cut.power", "DiffSegCut.power"),
     _row("CUT_BORDERS", "segment_cut.borders", "DiffSegCut.borders"),
@@ -141,7 +141,7 @@ VALUES = (
     ),
     _value(
         "points",
-        "editing.points.parse_points",
+        "objects.points.parse_points",
         "",
         "DiffSegSelect.points DiffSegSelect.more_points DiffSegSelect.negative_points",
         "",
@@ -152,7 +152,7 @@ VALUES = (
     ),
     _value(
         "prompts of objects",
-        "prompting.prompts.parse_objects",
+        "objects.prompts.parse_objects",
         "parse_objects.value parse_objects.against parse_prompts.value find_object.prompts "
         "find_objects.objects",
         "DiffSegObject.prompts",
@@ -165,7 +165,7 @@ VALUES = (
     ),
     _value(
         "words",
-        "naming.words.parse_words",
+        "words.lines.parse_words",
         "parse_words.text",
         "DiffSegFindWords.words",
         "--words",
@@ -217,7 +217,7 @@ VALUES = (
     _value(
         "image",
         "images.as_images",
-        "as_images.images capture_diffusers.image segment_nested.images segment_cut.images "
+        "as_images.images capture_diffusers.image segment_hierarchy.images segment_cut.images "
         "refine_edges.images  "
         "soft_masks.images draw_overlay.image find_object.images find_objects.images",
         "DiffSegCapture.image DiffSegHierarchy.image DiffSegCut.image DiffSegSelect.image "
@@ -236,7 +236,7 @@ VALUES = (
     _value(
         "attention",
         "attention.maps.AttentionMaps",
-        "AttentionMaps.maps segment.maps segment_nested.maps segment_cut.maps find_words.maps "
+        "AttentionMaps.maps segment.maps segment_hierarchy.maps segment_cut.maps find_words.maps "
         "read_words.maps",
         "DiffSegSegment.attention DiffSegHierarchy.attention DiffSegCut.attention DiffSegObject.attention "
         "DiffSegFindWords.attention DiffSegSelect.attention",
@@ -260,12 +260,12 @@ VALUES = (
 )
 
 COMFYUIS_OWN = {
-    "model": "nodes.comfy_capture.backbone_of",
-    "conditioning": "nodes.comfy_conditioning.acting_conditioning",
-    "clip": "nodes.comfy_conditioning.checked_clip",
-    "vae": "nodes.comfy_latents.check_vae",
-    "latent": "nodes.comfy_latents.read_latent",
-    "bounding_box": "nodes.object_prompts.connected_objects",
+    "model": "nodes.comfy.capture.backbone_of",
+    "conditioning": "nodes.comfy.conditioning.acting_conditioning",
+    "clip": "nodes.comfy.conditioning.checked_clip",
+    "vae": "nodes.comfy.latents.check_vae",
+    "latent": "nodes.comfy.latents.read_latent",
+    "bounding_box": "nodes.picker.prompts.connected_objects",
 }
 """Inputs of ComfyUI's own types, by their name in every node, and where they are checked."""
 
@@ -308,12 +308,12 @@ RULES = (
     Rule(
         "the same word twice",
         "refused with both quoted, within a text and among prompts",
-        ("diffseg_core.naming.words.parse_words",),
+        ("diffseg_core.words.lines.parse_words",),
     ),
     Rule(
         "outside the image",
         "does nothing, and is counted and told: on the node, in the log, and at the end of a run",
-        ("diffseg_core.prompting.prompts.told_outside",),
+        ("diffseg_core.objects.prompts.told_outside",),
     ),
     Rule(
         "values that are not finite",
@@ -348,7 +348,7 @@ RULES = (
     Rule(
         "a conditioning's options that say nothing",
         "are as if they were not there",
-        ("nodes.comfy_conditioning.acting_conditioning",),
+        ("nodes.comfy.conditioning.acting_conditioning",),
     ),
     Rule(
         "a model that cannot be captured",
@@ -358,12 +358,12 @@ RULES = (
     Rule(
         "a tree",
         "joins in order, each segment once, heights that never fall: refused where a tree is made",
-        ("diffseg_core.hierarchy.check_joins",),
+        ("diffseg_core.tree.check_joins",),
     ),
     Rule(
         "not found",
         "an empty mask of the image's size, and the node or the command says so",
-        ("diffseg_core.naming.find_words.FoundWord", "nodes.outputs.mask_batch"),
+        ("diffseg_core.words.find_words.FoundWord", "nodes.outputs.mask_batch"),
     ),
     Rule(
         "JSON itself, null and texts for switches through the API",
@@ -382,7 +382,7 @@ RULES = (
     Rule(
         "cached",
         "files that a cached result names and that are gone make its own node run again",
-        ("nodes.shown_files.losses",),
+        ("nodes.picker.shown_files.losses",),
     ),
     Rule(
         "interrupted",

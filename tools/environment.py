@@ -197,6 +197,7 @@ def _link_packages(venv: Path) -> None:
     links = {
         "diffseg_core": "diffseg_core",
         "diffseg_cli": "diffseg_cli",
+        "diffseg_eval": "diffseg_eval",
         "diffseg_tools": "tools",
         "diffseg_benchmarks": "benchmarks",
         "diffseg_pack/diffseg_core": "diffseg_core",

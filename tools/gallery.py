@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw
 from diffseg_cli.batch.image_reading import read_image
 from diffseg_cli.batch.segmenter import Segmenter, segment_maps
 from diffseg_cli.batch.settings import DEMO_CAPTURE, ModelChoice, NestedSettings, SegmentSettings
-from diffseg_core import find_object, parse_prompts, segment_nested
-from diffseg_core.prompting.prompts import Box, Click, Prompt
+from diffseg_core import find_object, parse_prompts, segment_hierarchy
+from diffseg_core.objects.prompts import Box, Click, Prompt
 
 from .drawing import mask_image, overlay_image
 
@@ -86,7 +86,7 @@ def objects(segmenter: Segmenter, folder: Path) -> Image.Image:
     for place, (name, entries) in enumerate(OBJECTS):
         (file,) = folder.glob(f"{name}.*")
         photograph, prompts = read_image(file), parse_prompts(entries)
-        nested = segment_nested(segmenter.capture(photograph), photograph)
+        nested = segment_hierarchy(segmenter.capture(photograph), photograph)
         mask = find_object(nested, photograph, prompts)[0].union()[0]
         dark = photograph.point(lambda value: value // 4)
         tile = Image.composite(photograph, dark, mask_image(mask))

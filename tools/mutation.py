@@ -32,16 +32,20 @@ EQUIVALENT = Path(__file__).with_name("mutation_equivalent.txt")
 
 GOLDEN = "test_golden_nested.py"
 MODULES = {
-    "hierarchy": ("nested/test_cuts.py", "nested/test_hierarchy.py"),
-    "nested/tree_building": ("nested/test_tree_building.py", "nested/test_hierarchy.py", GOLDEN),
-    "nested/segment_nested": ("nested/test_segment_nested.py", "nested/test_hierarchy.py", GOLDEN),
-    "image/boundary_contrast": ("image/test_boundary_contrast.py", "nested/test_tree_building.py"),
-    "image/colour_histograms": ("image/test_colour_histograms.py", "nested/test_hierarchy.py"),
+    "tree": ("hierarchy/test_cuts.py", "hierarchy/test_hierarchy.py"),
+    "hierarchy/tree_building": ("hierarchy/test_tree_building.py", "hierarchy/test_hierarchy.py", GOLDEN),
+    "hierarchy/segment_hierarchy": (
+        "hierarchy/test_segment_hierarchy.py",
+        "hierarchy/test_hierarchy.py",
+        GOLDEN,
+    ),
+    "image/boundary_contrast": ("image/test_boundary_contrast.py", "hierarchy/test_tree_building.py"),
+    "image/colour_histograms": ("image/test_colour_histograms.py", "hierarchy/test_hierarchy.py"),
     "image/smoothing": ("image/test_smoothing.py", GOLDEN),
     "image/watershed": ("image/test_watershed.py", "image/test_superpixels.py", GOLDEN),
     "image/pyramid": ("image/test_pyramid.py", "editing/test_large_images.py"),
-    "image/superpixels": ("image/test_superpixels.py", "nested/test_segment_nested.py", GOLDEN),
-    "editing/points": ("editing/test_points.py", "test_protocol.py"),
+    "image/superpixels": ("image/test_superpixels.py", "hierarchy/test_segment_hierarchy.py", GOLDEN),
+    "objects/points": ("objects/test_points.py", "test_protocol.py"),
     "editing/edge_refinement": (
         "editing/test_edge_terms.py",
         "editing/test_edge_refinement.py",
@@ -59,11 +63,11 @@ MODULES = {
     "merging/merge": ("merging/test_merge.py", "merging/test_segment.py", "test_golden.py"),
     "merging/suppression": ("merging/test_suppression.py", "merging/test_segment.py", "test_golden.py"),
     "attention/text": ("attention/test_text.py",),
-    "naming/words": ("naming/test_words.py",),
-    "naming/scores": ("naming/test_scores.py", "naming/test_find_words.py"),
-    "naming/leaf_means": ("naming/test_leaf_means.py",),
-    "naming/leaf_choice": ("naming/test_leaf_choice.py", "naming/test_find_words.py"),
-    "naming/find_words": ("naming/test_find_words.py",),
+    "words/lines": ("words/test_words.py",),
+    "words/scores": ("words/test_scores.py", "words/test_find_words.py"),
+    "words/leaf_means": ("words/test_leaf_means.py",),
+    "words/leaf_choice": ("words/test_leaf_choice.py", "words/test_find_words.py"),
+    "words/find_words": ("words/test_find_words.py",),
 }
 """Modules of the core, and the tests in tests/core that hold each, the quick ones first."""
 

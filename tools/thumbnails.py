@@ -21,18 +21,18 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 from diffseg_cli.batch.image_reading import read_image
 from diffseg_cli.batch.segmenter import Segmenter, segment_maps
 from diffseg_cli.batch.settings import DEMO_CAPTURE, DEMO_MERGE, ModelChoice, NestedSettings, SegmentSettings
-from diffseg_core import Segments, find_object, refine_edges, segment_cut, segment_nested, snap
+from diffseg_core import Segments, find_object, refine_edges, segment_cut, segment_hierarchy, snap
 from diffseg_core.attention.maps import AttentionMaps
-from diffseg_core.editing.points import Point, segments_under
+from diffseg_core.objects.points import Point, segments_under
+from diffseg_core.objects.prompts import Box, Click
 from diffseg_core.output.boxes import bounding_boxes
-from diffseg_core.prompting.prompts import Box, Click
 
 from .demo import DEMONSTRATIONS
 from .drawing import captioned, mask_image, overlay_image
 from .steps import ROOT
 
 QUALITY = 86
-PHOTOGRAPHS = ROOT / "diffseg_core" / "checking" / "photographs"
+PHOTOGRAPHS = ROOT / "diffseg_core" / "benchmark" / "photographs"
 FREE, BOUND = (24, 128, 92), (70, 74, 84)  # of the line on a thumbnail: needs no model, needs one
 MODELS = {"v1-5": "SD 1.5", "sd_xl": "SDXL", "flux1-dev": "Flux.1 dev"}  # by the beginning of a file's name
 LOADERS = ("CheckpointLoaderSimple", "UNETLoader")
@@ -152,7 +152,7 @@ def clicked_object(scene: Scene) -> Image.Image:
 def cuts(scene: Scene) -> Image.Image:
     """Normalised cuts of the features, and the tree of the same features."""
     cut = segment_cut(scene.maps, scene.photograph)
-    tree = segment_nested(scene.maps, scene.photograph, evidence="features")
+    tree = segment_hierarchy(scene.maps, scene.photograph, evidence="features")
     return _halves(scene.overlay(cut), scene.overlay(tree))
 
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import torch
 
-from diffseg_core.attention.diffusers_prompts import Prompt
-from diffseg_core.attention.diffusers_transformers import TRANSFORMERS
 from diffseg_core.attention.maps import AttentionMaps
-from diffseg_core.checking import trials
-from diffseg_core.checking.results import CheckedModel
-from diffseg_core.checking.words import Way, names_of, other_names
+from diffseg_core.benchmark import trials
+from diffseg_core.benchmark.results import CheckedModel
+from diffseg_core.benchmark.words import Way, names_of, other_names
+from diffseg_core.diffusers.prompts import Prompt
+from diffseg_core.diffusers.transformers import TRANSFORMERS
+from diffseg_core.diffusers.words import EncodedWords, encode_words, read_words
 from diffseg_core.errors import DiffSegError
-from diffseg_core.naming.diffusers_words import EncodedWords, encode_words, read_words
-from diffseg_core.naming.words import WordAttention, WordLine
+from diffseg_core.words.lines import WordAttention, WordLine
 
 from .segmenter import Segmenter, let_go_of_text_encoders
 from .settings import DEMO, CaptureSettings, ModelChoice

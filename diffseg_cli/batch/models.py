@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from diffseg_core.attention.diffusers_capture import backbone_of
-from diffseg_core.attention.diffusers_transformers import SUPPORTED_TRANSFORMERS, TRANSFORMERS, Transformer
-from diffseg_core.attention.diffusers_unet_inputs import check_channels
+from diffseg_core.diffusers.capture import backbone_of
+from diffseg_core.diffusers.transformers import SUPPORTED_TRANSFORMERS, TRANSFORMERS, Transformer
+from diffseg_core.diffusers.unet_inputs import check_channels
 from diffseg_core.errors import ANOTHER_MODEL, InvalidSettingError, UnsupportedModelError
 
 from .settings import DEMO, ModelChoice, Precision
 
 if TYPE_CHECKING:
-    from diffseg_core.attention.diffusers_capture import Pipeline
+    from diffseg_core.diffusers.capture import Pipeline
 
 Family = Literal["SD 1.x", "SD 2.x", "SDXL"]
 

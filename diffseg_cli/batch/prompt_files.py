@@ -7,8 +7,8 @@ from pathlib import Path
 
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.grid import GridSize
+from diffseg_core.objects.prompts import Prompt, names_of, parse_objects, told_outside, without_words
 from diffseg_core.plain_text import read_plain_text
-from diffseg_core.prompting.prompts import Prompt, names_of, parse_objects, told_outside, without_words
 from diffseg_core.segments import Segments
 
 

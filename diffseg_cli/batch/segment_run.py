@@ -26,9 +26,9 @@ import torch
 
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.images import as_images
-from diffseg_core.naming.find_words import FoundWords
 from diffseg_core.output.atomic_files import remove_leftovers
 from diffseg_core.output.export import export_segments
+from diffseg_core.words.find_words import FoundWords
 
 from .discovery import InputImage
 from .image_reading import read_image
@@ -52,7 +52,7 @@ class RunSettings:
         segment: as of DiffSeg Segment or DiffSeg Hierarchy.
         save_masks: whether each mask is written to a file of its own too.
         prompts: folder of ``NAME.json``, absolute, with the prompts of objects in each image, see
-            `diffseg_core.prompting.prompts`; None for segments of everything.
+            `diffseg_core.objects.prompts`; None for segments of everything.
         words: that are looked for in every image, with segments of a hierarchy; None for everything.
     """
 

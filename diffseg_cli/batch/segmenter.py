@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from diffseg_core.attention.diffusers_capture import backbone_of, capture_diffusers, encode_empty_prompt
-from diffseg_core.attention.diffusers_prompts import Prompt as Encoded
-from diffseg_core.attention.diffusers_prompts import has_text_encoders
 from diffseg_core.attention.maps import AttentionMaps
+from diffseg_core.diffusers.capture import backbone_of, capture_diffusers, encode_empty_prompt
+from diffseg_core.diffusers.prompts import Prompt as Encoded
+from diffseg_core.diffusers.prompts import has_text_encoders
+from diffseg_core.diffusers.words import check_text_encoders, encode_words, read_words
 from diffseg_core.editing.edge_refinement import refine_edges
+from diffseg_core.hierarchy.segment_hierarchy import segment_hierarchy
 from diffseg_core.images import Images, as_images
 from diffseg_core.merging.segment import segment
-from diffseg_core.naming.diffusers_words import check_text_encoders, encode_words, read_words
-from diffseg_core.naming.find_words import FoundWords, find_words, refine_found
-from diffseg_core.naming.words import WordAttention, WordLine
-from diffseg_core.nested.segment_nested import segment_nested
-from diffseg_core.prompting.find_object import find_objects
+from diffseg_core.objects.find_object import find_objects
 from diffseg_core.segments import Segments
 from diffseg_core.settings import FINEST, SMALLEST_PIECE
+from diffseg_core.words.find_words import FoundWords, find_words, refine_found
+from diffseg_core.words.lines import WordAttention, WordLine
 
 from .models import load_pipeline
 from .settings import (
@@ -35,9 +35,9 @@ from .settings import (
 )
 
 if TYPE_CHECKING:
-    from diffseg_core.attention.diffusers_capture import Pipeline
+    from diffseg_core.diffusers.capture import Pipeline
     from diffseg_core.images import ImageLike
-    from diffseg_core.prompting.prompts import Prompt
+    from diffseg_core.objects.prompts import Prompt
 
 KEPT_WORDS = 16
 """How many lists of words are kept as they were encoded; of T5-XXL one takes some 8 MB."""
@@ -205,7 +205,7 @@ def segment_maps(
 
 
 def _nested(maps: AttentionMaps, image: Images, settings: NestedSettings) -> Segments:
-    return segment_nested(
+    return segment_hierarchy(
         maps,
         image,
         number=settings.number,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import diffseg_core.settings as allowed
 from diffseg_core.attention.blocks import RECOMMENDED
 from diffseg_core.checks import Number, Setting
-from diffseg_core.naming.words import WordLine, parse_words
+from diffseg_core.words.lines import WordLine, parse_words
 
 DEMO = "demo"
 Precision = Literal["auto", "float32", "float16", "bfloat16"]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from diffseg_core import __version__
 from diffseg_core.errors import DiffSegError
 
-from ..commands import check, compare, evaluate, segment
+from . import check, compare, evaluate, segment
 
 REFUSED, INTERRUPTED = 2, 130
 

@@ -15,12 +15,12 @@ from diffseg_core.errors import InvalidSettingError
 from diffseg_core.settings import WORKING_SIZE
 
 from ..batch.settings import DEMO, DEMO_CAPTURE, DEMO_MERGE, CaptureSettings
-from ..commands import options
-from ..commands.argument_types import entered
+from . import options
+from .argument_types import entered
 from .progress import SECONDS_BETWEEN_LINES, progress_line
 
 if TYPE_CHECKING:
-    from diffseg_core.checking.results import CheckResults
+    from diffseg_core.benchmark.results import CheckResults
 
 DESCRIPTION = """\
 Runs a model over ten photographs that come with DiffSeg, at several noise levels and settings, and compares
@@ -90,9 +90,9 @@ def run(args: argparse.Namespace) -> int:
     """
     import torch
 
-    from diffseg_core.checking.presets import preset_of, read_presets, write_preset
-    from diffseg_core.checking.run import Check, check_measured
-    from diffseg_core.checking.trials import plan_for
+    from diffseg_core.benchmark.presets import preset_of, read_presets, write_preset
+    from diffseg_core.benchmark.run import Check, check_measured
+    from diffseg_core.benchmark.trials import plan_for
 
     from ..batch.check_capture import CheckCapture
 
@@ -147,9 +147,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _hand_out(results: CheckResults, args: argparse.Namespace) -> None:
     """Print the report, and write the files."""
-    from diffseg_core.checking.record import as_json
-    from diffseg_core.checking.report import as_text
-    from diffseg_core.checking.sheet import draw_sheet
+    from diffseg_core.benchmark.record import as_json
+    from diffseg_core.benchmark.report import as_text
+    from diffseg_core.benchmark.sheet import draw_sheet
 
     print(as_text(results, __version__))
     _write(args.out, as_json(results, __version__).encode())

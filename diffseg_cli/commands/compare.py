@@ -13,7 +13,7 @@ from diffseg_core.errors import InvalidSettingError
 from .extras import require_extra
 
 if TYPE_CHECKING:
-    from ..evaluation.comparison import Difference
+    from diffseg_eval.comparison import Difference
 
 DESCRIPTION = """\
 Compares runs of diffseg evaluate with the first one named, on the images that all have measured: the
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         DiffSegError: fewer than two, or runs that cannot be compared.
     """
     with require_extra():
-        from ..evaluation.comparison import compare, resolve_run_method, shared_images
+        from diffseg_eval.comparison import compare, resolve_run_method, shared_images
 
     if len(args.runs) < 2:
         raise InvalidSettingError(f"Expected two runs or more to compare, got {args.runs[0]} alone.")
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _table(differences: list[Difference]) -> str:
-    from ..evaluation.table import NOTHING, TITLES, markdown, metric_text
+    from diffseg_eval.table import NOTHING, TITLES, markdown, metric_text
 
     header = ["", "first", "other", "difference", "95 % interval", "better on", "worse on"]
     rows = []

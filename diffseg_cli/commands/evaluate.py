@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 from diffseg_core.errors import InvalidSettingError
 
 from ..batch.settings import DEMO
-from ..commands import options, word_options
+from . import options, word_options
 from .extras import require_extra
 from .sweep import segment_sweep
 
 if TYPE_CHECKING:
+    from diffseg_eval.evaluation_run import EvaluationSettings
+    from diffseg_eval.results import Results
+    from diffseg_eval.types import Dataset
+
     from ..batch.executor import Executor, Outcome
     from ..batch.settings import ModelChoice
-    from ..evaluation.evaluation_run import EvaluationSettings
-    from ..evaluation.results import Results
-    from ..evaluation.types import Dataset
 
 DESCRIPTION = """\
 Segments the images of a dataset by DiffSeg and by other methods, measures all against what people drew,
@@ -127,9 +128,9 @@ def run(args: argparse.Namespace) -> int:
     if args.dataset in (CLICKS, BOXES):
         return _evaluate_prompts(args)
     with require_extra():
-        from ..evaluation.evaluation_run import EvaluationWorkerFactory, prepare_run, record_folder
-        from ..evaluation.results import Results
-        from ..evaluation.results_file import write_results
+        from diffseg_eval.evaluation_run import EvaluationWorkerFactory, prepare_run, record_folder
+        from diffseg_eval.results import Results
+        from diffseg_eval.results_file import write_results
     from .progress import print_failures, show_progress
 
     executor = options.make_executor(args)
@@ -155,8 +156,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
     """Check all options against one another and against the dataset."""
-    from ..evaluation.evaluation_run import DatasetChoice, EvaluationSettings
-    from ..evaluation.method_choices import DEFAULT, parse_methods
+    from diffseg_eval.evaluation_run import DatasetChoice, EvaluationSettings
+    from diffseg_eval.method_choices import DEFAULT, parse_methods
 
     root = args.root.expanduser().resolve()
     choice = DatasetChoice(args.dataset, root, args.resolution, args.split, args.void)
@@ -180,7 +181,7 @@ def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
 
 def _check_words(args: argparse.Namespace, by_words: bool) -> None:
     """Whether there are words to look for, and a model that reads them, before it is loaded."""
-    from ..evaluation.class_words import class_lines
+    from diffseg_eval.class_words import class_lines
 
     if by_words:
         class_lines(args.dataset)
@@ -198,8 +199,8 @@ def _check_words(args: argparse.Namespace, by_words: bool) -> None:
 
 def _evaluate_prompts(args: argparse.Namespace) -> int:
     with require_extra():
-        from ..evaluation.datasets.objects import ObjectFolder
-        from ..evaluation.prompt_evaluation import evaluate_prompts, write_prompt_results
+        from diffseg_eval.datasets.objects import ObjectFolder
+        from diffseg_eval.prompt_evaluation import evaluate_prompts, write_prompt_results
     import torch
 
     from ..batch.segmenter import Segmenter
@@ -242,7 +243,7 @@ def _draw(
     results: Results, settings: EvaluationSettings, folder: Path, executor: Executor, args: argparse.Namespace
 ) -> list[Outcome]:
     """Draw the best and the worst images; returns the failures."""
-    from ..evaluation.comparison_images import ComparisonWorkerFactory, choose_comparison_images
+    from diffseg_eval.comparison_images import ComparisonWorkerFactory, choose_comparison_images
 
     chosen = choose_comparison_images(results, args.side_by_side, folder / SIDE_BY_SIDE)
     outcomes = list(executor.run(ComparisonWorkerFactory(settings, args.threads), chosen))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from diffseg_core.errors import InvalidSettingError
 
-from ..commands import options, word_options
+from . import options, word_options
 
 DESCRIPTION = """\
 Segments images, and writes for each a label map (NAME_labels.png, 16-bit grey: a segment's index + 1), an

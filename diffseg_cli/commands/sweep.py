@@ -10,7 +10,7 @@ from typing import NoReturn
 from diffseg_core.errors import InvalidSettingError
 
 from ..batch.settings import MergeSettings, NestedSettings, SegmentSettings
-from ..commands import options
+from . import options
 
 
 def segment_sweep(args: argparse.Namespace) -> dict[str, SegmentSettings]:

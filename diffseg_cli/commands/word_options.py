@@ -8,8 +8,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from diffseg_core.errors import InvalidSettingError
-from diffseg_core.naming.words import SEPARATORS
 from diffseg_core.plain_text import read_plain_text
+from diffseg_core.words.lines import SEPARATORS
 
 from ..batch.settings import DEMO, MergeSettings, WordSearch, WordSettings
 from .options import add_number, as_options, only_given

@@ -24,9 +24,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import InvalidSettingError
-from ..hierarchy import Hierarchy
 from ..images import Images, matching_images
 from ..segments import Segments
+from ..tree import Hierarchy
 from .atomic_files import staged_files
 from .boxes import bounding_boxes
 from .coco import categories_of, file_of, id_colours, image_entry, image_id_of, instances, panoptic

@@ -10,9 +10,9 @@ import torch
 
 from .. import checks
 from ..errors import InvalidSettingError
-from ..output import ade20k
 from ..segments import Segments, check_indices, parse_indices
 from ..settings import PALETTE, Palette
+from . import ade20k
 from .palette import choose_colours, colours_of
 from .poles import Pole, segment_poles
 

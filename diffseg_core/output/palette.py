@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..hierarchy import Hierarchy
 from ..segments import Segments
+from ..tree import Hierarchy
 from .poles import Pole, segment_poles
 
 COLOURS = 64

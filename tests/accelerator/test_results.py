@@ -85,7 +85,7 @@ def test_merging_gives_the_segments_of_the_cpu(pack, demo, on_cpu, device, refin
 
 def test_a_hierarchy_is_that_of_the_cpu(pack, demo, on_cpu, device):
     attention, photograph = demo
-    nested = pack.diffseg_core.segment_nested
+    nested = pack.diffseg_core.segment_hierarchy
     found = nested(attention.maps, photograph)
     expected = nested(on_cpu(attention.maps), photograph.cpu())
     tree, same = found.hierarchies[0], expected.hierarchies[0]
@@ -101,7 +101,7 @@ def test_a_hierarchy_is_that_of_the_cpu(pack, demo, on_cpu, device):
 def test_what_is_drawn_and_edited_is_the_same(pack, demo, device):
     core = pack.diffseg_core
     attention, photograph = demo
-    segments = core.segment_nested(attention.maps, photograph, number=12)
+    segments = core.segment_hierarchy(attention.maps, photograph, number=12)
     same, image = to_cpu(segments), photograph.cpu()
     for found, expected in (
         (core.draw_overlay(photograph, segments), core.draw_overlay(image, same)),

@@ -20,12 +20,12 @@ READ = ["SD3", "Flux dev", "Chroma", "Qwen-Image"]
 def reader(pack, model, latent, conditioning, seed=None):
     """How attention to a conditioning is read from a captured model, and the size of all its queries."""
     nodes = pack.nodes
-    backbone = nodes.comfy_capture.backbone_of(model)
-    maps = nodes.comfy_capture.capture(model, latent, conditioning, timestep=300, noise_seed=seed)
+    backbone = nodes.comfy.capture.backbone_of(model)
+    maps = nodes.comfy.capture.capture(model, latent, conditioning, timestep=300, noise_seed=seed)
     size = pack.diffseg_core.GridSize(*(side * backbone.latent_pixels for side in latent.shape[-2:]))
     step = nodes.types.Step(backbone.name, latent, 300, seed)
     captured = nodes.types.CapturedAttention(maps, size, step)
-    read = nodes.comfy_words._reader(model, backbone, captured, lambda done, total: None)
+    read = nodes.comfy.words._reader(model, backbone, captured, lambda done, total: None)
     return read, sum(each.queries.nbytes for each in maps.queries)
 
 

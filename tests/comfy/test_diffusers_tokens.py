@@ -217,7 +217,7 @@ def test_words_are_read_and_found_end_to_end(pack, reader, images):
     encoded = core.naming.diffusers_words.encode_words(reader, lines)
     again = core.read_words(reader, maps, lines, encoded)
     assert torch.equal(again.attention.maps, words.attention.maps)
-    found = core.find_words(core.segment_nested(maps, images.movedim(1, -1)), maps, words)
+    found = core.find_words(core.segment_hierarchy(maps, images.movedim(1, -1)), maps, words)
     assert [len(masks) for masks in found.masks] == [2, 2]
     with pytest.raises(
         core.InvalidSettingError, match=r"encoded \('cup, traffic light, hand'\), got 'table'"

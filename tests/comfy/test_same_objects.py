@@ -78,7 +78,7 @@ def test_the_picker_finds_what_the_node_gives(pack, tmp_path, name, monkeypatch)
     pixels = getattr(data, name)()[:, :, :3]
     image = torch.from_numpy(pixels.copy()).float()[None] / 255.0
     maps = core.AttentionMaps({(32, 32): attention_of(pixels, 32, generator)})
-    tree = core.segment_nested(maps, image).hierarchies[0]
+    tree = core.segment_hierarchy(maps, image).hierarchies[0]
     if name == "rocket":  # of a part of the image, as Filter Segments leaves it
         tree = core.Segments.of_hierarchies([tree], [12]).subset([[0, 2, 3, 5]]).hierarchies[0]
     finder = pack.diffseg_core.prompting.object_finder.ObjectFinder(

@@ -36,7 +36,7 @@ def nested(pack, image):
     apart = ((colours[:, :, None] - colours[:, None]) ** 2).sum(-1)
     attention = torch.exp(-apart / 0.05) + 1e-3
     maps = core.AttentionMaps({(CELLS, CELLS): attention / attention.sum(2, keepdim=True)})
-    return core.segment_nested(maps, image, number=3)
+    return core.segment_hierarchy(maps, image, number=3)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def attention(run_capture, model, sd1, photograph):
 
 @pytest.fixture
 def nested(pack, attention, photograph):
-    return pack.diffseg_core.segment_nested(attention.maps, photograph, number=6)
+    return pack.diffseg_core.segment_hierarchy(attention.maps, photograph, number=6)
 
 
 @pytest.fixture

@@ -232,7 +232,7 @@ def test_attention_of_another_architecture_or_without_its_latent_is_refused(pack
     model, clip = model_of("Flux dev"), clips("Flux dev")
     bare = nodes.types.CapturedAttention(maps, size)
     with pytest.raises(core.InvalidSettingError, match="with the latent .* capture again"):
-        nodes.comfy_words.read_words(model, clip, bare, lines)
+        nodes.comfy.words.read_words(model, clip, bare, lines)
     other = nodes.types.CapturedAttention(maps, size, nodes.types.Step("Chroma", tiny_latent("Chroma"), 300))
     with pytest.raises(core.InvalidSettingError, match=r"captured from Flux\.1, got from Chroma"):
-        nodes.comfy_words.read_words(model, clip, other, lines)
+        nodes.comfy.words.read_words(model, clip, other, lines)

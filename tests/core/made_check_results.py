@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from diffseg_core.checking.clicks import ClickCounts
-from diffseg_core.checking.measures import Measures
-from diffseg_core.checking.results import CaptureCost, CheckedModel, CheckResults, TrialResult
-from diffseg_core.checking.trials import CaptureSettings, Plan, Trial
+from diffseg_core.benchmark.clicks import ClickCounts
+from diffseg_core.benchmark.measures import Measures
+from diffseg_core.benchmark.results import CaptureCost, CheckedModel, CheckResults, TrialResult
+from diffseg_core.benchmark.trials import CaptureSettings, Plan, Trial
 
 PHOTOGRAPHS = ("cat", "coffee", "lake")
 MODEL = CheckedModel("SD15", 859_520_964, "float16", "cuda", False, "ComfyUI")

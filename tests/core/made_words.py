@@ -8,8 +8,8 @@ import torch
 
 from diffseg_core import AttentionMaps, GridSize, Segments
 from diffseg_core.attention.text import TextAttention
-from diffseg_core.hierarchy import Hierarchy
-from diffseg_core.naming.words import TokenPlaces, WordAttention, parse_words, prompt_of
+from diffseg_core.tree import Hierarchy
+from diffseg_core.words.lines import TokenPlaces, WordAttention, parse_words, prompt_of
 
 Levels = Mapping[str, torch.Tensor | float]
 """For each word how much of a place's attention each of its tokens has, ``[h, w]`` or one number."""

@@ -140,7 +140,7 @@ def demo_features(name: str) -> np.ndarray:
 
     from diffseg_cli.batch.models import load_pipeline
     from diffseg_cli.batch.settings import ModelChoice
-    from diffseg_core.attention.diffusers_capture import capture_diffusers
+    from diffseg_core.diffusers.capture import capture_diffusers
 
     pipeline = load_pipeline(ModelChoice(device="cpu", precision="float32"))
     found: list[torch.Tensor] = []

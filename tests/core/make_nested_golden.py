@@ -13,14 +13,14 @@ import json
 import numpy as np
 from golden_files import CUTS, FOLDER, PHOTOGRAPHS, nested_maps, photograph
 
-from diffseg_core import refine_edges, segment, segment_nested, soft_masks
+from diffseg_core import refine_edges, segment, segment_hierarchy, soft_masks
 
 
 def main() -> None:
     """Write one file for each photograph."""
     for name in PHOTOGRAPHS:
         maps, image = nested_maps(name), photograph(name)
-        segments = segment_nested(maps, image)
+        segments = segment_hierarchy(maps, image)
         tree = segments.hierarchies[0]
         cuts = {
             f"labels_{number or 'automatic'}": (

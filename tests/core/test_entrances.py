@@ -19,14 +19,14 @@ from diffseg_core import AttentionMaps, InvalidAttentionError, InvalidSettingErr
 from diffseg_core.attention.blocks import checked_blocks
 from diffseg_core.attention.capture_checks import checked_capture
 from diffseg_core.checks import Choice, Number, Switch, position
-from diffseg_core.editing.points import Point
+from diffseg_core.objects.points import Point
+from diffseg_core.objects.prompts import Click, parse_objects, read_objects
 from diffseg_core.output.file_names import fill_in_dates
 from diffseg_core.output.segs import to_segs
-from diffseg_core.prompting.prompts import Click, parse_objects, read_objects
 
 TOLD = {"on_image", "on_step"}  # callbacks
 OTHERS = {
-    "segment_cut.leaves", "segment_nested.leaves", "Hierarchy", "GridSize", "Images", "Segments.names",
+    "segment_cut.leaves", "segment_hierarchy.leaves", "Hierarchy", "GridSize", "Images", "Segments.names",
     "capture_diffusers.pipeline", "capture_diffusers.prompt_embeds", "capture_diffusers.pooled_prompt_embeds",
     "capture_diffusers.prompt_embeds_mask", "read_words.pipeline", "read_words.encoded",
     "read_words.lines", "find_words.words",
@@ -50,7 +50,7 @@ def at_door(function: str) -> Callable[..., Any]:
     scene = torch.zeros(4, 4, dtype=torch.int64)
     calls: dict[str, Callable[..., Any]] = {
         "segment": lambda **one: diffseg_core.segment(maps(), (8, 8), **{"anchors": 2, **one}),
-        "segment_nested": lambda **one: diffseg_core.segment_nested(maps(), SQUARE, **one),
+        "segment_hierarchy": lambda **one: diffseg_core.segment_hierarchy(maps(), SQUARE, **one),
         "segment_cut": lambda **one: diffseg_core.segment_cut(maps(), SQUARE, **one),
         "filter_segments": lambda **one: diffseg_core.filter_segments(HALVES, **one),
         "snap": lambda **one: diffseg_core.snap(HALVES, torch.ones(8, 8), **one),
@@ -196,7 +196,7 @@ def test_every_value_is_refused_at_its_door():
 
 def test_what_is_none_of_its_kind_is_refused_and_named():
     """A program's slips: texts and lists in the place of numbers, mappings and results."""
-    found = diffseg_core.segment_nested(maps(), SQUARE, number=2)
+    found = diffseg_core.segment_hierarchy(maps(), SQUARE, number=2)
     for told, call in [
         (
             "an index of a segment as",

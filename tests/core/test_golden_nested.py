@@ -11,7 +11,7 @@ import torch
 from golden_files import CUTS, FOLDER, PHOTOGRAPHS, nested_maps, photograph, read
 from scipy.optimize import linear_sum_assignment
 
-from diffseg_core import AttentionMaps, Segments, refine_edges, segment, segment_nested, soft_masks
+from diffseg_core import AttentionMaps, Segments, refine_edges, segment, segment_hierarchy, soft_masks
 
 SAME_PIXELS = 0.9995
 """Floats of other processors may move a pixel of a border here and there."""
@@ -26,7 +26,7 @@ def maps_of(name: str) -> AttentionMaps:
 
 @cache
 def nested(name: str) -> Segments:
-    return segment_nested(maps_of(name), photograph(name))
+    return segment_hierarchy(maps_of(name), photograph(name))
 
 
 @cache

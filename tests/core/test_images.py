@@ -14,7 +14,7 @@ from diffseg_core import (
     as_images,
     draw_overlay,
     refine_edges,
-    segment_nested,
+    segment_hierarchy,
     soft_masks,
 )
 from diffseg_core.images import alpha_of, finite_range, matching_images
@@ -193,7 +193,7 @@ def door_functions(segments: Segments, folder):
     attention = torch.full((1, 16, 16), 1 / 16)
     maps = AttentionMaps({(4, 4): attention})
     return {
-        "segment_nested": lambda given: segment_nested(maps, given, number=2).labels,
+        "segment_hierarchy": lambda given: segment_hierarchy(maps, given, number=2).labels,
         "refine_edges": lambda given: refine_edges(segments, given).labels,
         "soft_masks": lambda given: soft_masks(segments, given),
         "draw_overlay": lambda given: draw_overlay(given, segments),
@@ -209,7 +209,7 @@ def _exported(segments: Segments, given, folder) -> torch.Tensor:
         return torch.from_numpy(np.array(overlay))
 
 
-DOORS = ["segment_nested", "refine_edges", "soft_masks", "draw_overlay", "to_segs", "export_segments"]
+DOORS = ["segment_hierarchy", "refine_edges", "soft_masks", "draw_overlay", "to_segs", "export_segments"]
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -14,6 +14,7 @@ import pytest
 
 import diffseg_cli
 import diffseg_core
+import diffseg_eval
 
 CORE = Path(diffseg_core.__file__).parent
 COMMAND = Path(diffseg_cli.__file__).parent
@@ -28,7 +29,7 @@ def modules(package: Path) -> dict[str, Path]:
     return names
 
 
-CORE_MODULES, COMMAND_MODULES = modules(CORE), modules(COMMAND)
+CORE_MODULES, COMMAND_MODULES = modules(CORE), modules(COMMAND) | modules(Path(diffseg_eval.__file__).parent)
 RUNS = {"diffseg_cli.__main__"}  # when it is imported
 WITH_EXAMPLES = [
     name
@@ -36,10 +37,9 @@ WITH_EXAMPLES = [
     if name not in RUNS
     and any(test.examples for test in doctest.DocTestFinder().find(importlib.import_module(name)))
 ]
-ROOMS = ["errors", "plain_text", "grid", "checks", "settings", "host_visible", "hierarchy", "segments"]
-ROOMS += ["images"]
-ROOMS += ["attention", "image", "merging", "nested", "cutting", "editing", "prompting", "output"]
-ROOMS += ["naming", "checking"]
+ROOMS = ["errors", "plain_text", "grid", "checks", "settings", "host_visible", "tree", "segments", "images"]
+ROOMS += ["attention", "image", "merging", "hierarchy", "diffcut", "editing", "objects", "output", "words"]
+ROOMS += ["diffusers", "benchmark"]
 """From the first to the last: imports go from a later one to an earlier one."""
 HOSTS = ["comfy", "diffusers", "PIL", "scipy", "skimage", "sklearn", "transformers"]
 NEVER = {"pickle", "shelve", "marshal", "subprocess", "socket", "urllib", "requests", "ctypes"}
@@ -76,7 +76,13 @@ def imports(name: str, path: Path) -> set[str]:
             found |= {source, *(f"{source}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-    return found & {*CORE_MODULES, *COMMAND_MODULES} - {"diffseg_core", "diffseg_cli", name, package}
+    return found & {*CORE_MODULES, *COMMAND_MODULES} - {
+        "diffseg_core",
+        "diffseg_cli",
+        "diffseg_eval",
+        name,
+        package,
+    }
 
 
 @pytest.mark.parametrize("name", [name for name in CORE_MODULES if name != "diffseg_core"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from diffseg_core import InvalidSettingError, parse_words
-from diffseg_core.editing.points import parse_points
+from diffseg_core.objects.points import parse_points
 from diffseg_core.output.label_map import parse_classes
 from diffseg_core.plain_text import plain_text, read_plain_text
 

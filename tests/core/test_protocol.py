@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from diffseg_core import Hierarchy, InvalidSettingError, Segments, parse_objects
-from diffseg_core.editing.points import parse_points
-from diffseg_core.naming.words import parse_words
-from diffseg_core.prompting.prompts import Box, Click, Words
+from diffseg_core.objects.points import parse_points
+from diffseg_core.objects.prompts import Box, Click, Words
+from diffseg_core.words.lines import parse_words
 
 TABLES = Path(__file__).resolve().parents[1] / "protocol"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from diffseg_core import AttentionMaps, Segments, refine_edges, segment, segment_nested
+from diffseg_core import AttentionMaps, Segments, refine_edges, segment, segment_hierarchy
 
 SHAPES = {
     "1:1": ((16, 16), (256, 256)),
@@ -76,7 +76,7 @@ def test_nested_and_refined_segments_lie_on_the_images_edge(shape, shift):
     edge = size[1] // 2 + shift
     image = torch.where(torch.arange(size[1]) < edge, 0.2, 0.8)[None, None, :, None].expand(1, *size, 3)
     maps = half_and_half(grid, 0.5, across=True)
-    nested = segment_nested(maps, image, number=2)
+    nested = segment_hierarchy(maps, image, number=2)
     assert nested.image_size == size
     assert abs(place(nested, across=True) - edge) <= 0.5
     refined = refine_edges(segment(maps, size, merge_threshold=0.5, anchors=min(grid)), image)

@@ -22,6 +22,7 @@ NOT_SHIPPED = {
     "benchmarks",
     "docs",
     "diffseg_cli",
+    "diffseg_eval",
     ".ci",
     "Makefile",
     "CHANGELOG.md",
@@ -36,7 +37,8 @@ pack = import_pack(sys.argv[2].replace(".", "_x_"), Path(sys.argv[2]))  # the na
 extension = asyncio.run(pack.comfy_entrypoint())
 nodes = [node.define_schema().node_id for node in asyncio.run(extension.get_node_list())]
 imported = [module.__file__ for name, module in sys.modules.items() if name.startswith(pack.__name__ + ".")]
-doubled = [name for name in sys.modules if name.split(".")[0] in ("diffseg_core", "diffseg_cli")]
+ours = ("diffseg_core", "diffseg_cli", "diffseg_eval")
+doubled = [name for name in sys.modules if name.split(".")[0] in ours]
 print(json.dumps([nodes, imported, doubled, pack.WEB_DIRECTORY]))
 """
 

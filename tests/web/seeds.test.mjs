@@ -1,4 +1,4 @@
-/** What prompts fix of an object, as tests/core/prompting/test_seeds.py has it. */
+/** What prompts fix of an object, as tests/core/objects/test_seeds.py has it. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

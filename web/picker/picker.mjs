@@ -25,7 +25,7 @@ import { View } from './view.mjs'
 /** @typedef {import('./object_controls.mjs').LeftObjects} LeftObjects */
 /** @typedef {import('./prompting/prompts.mjs').Prompt} Prompt */
 
-const VERSION = 3 // of ../PROTOCOL.md, as in nodes/picker_view.py
+const VERSION = 3 // of ../PROTOCOL.md, as in nodes/picker/view.py
 
 /**
  * What a picker leaves to the one of the node that ComfyUI makes in the place of its own.

@@ -22,7 +22,7 @@ def project() -> dict:
 def test_every_package_is_in_a_wheel(project):
     found = {
         ".".join(file.parent.relative_to(REPOSITORY).parts)
-        for package in ("diffseg_core", "diffseg_cli")
+        for package in ("diffseg_core", "diffseg_cli", "diffseg_eval")
         for file in (REPOSITORY / package).rglob("__init__.py")
     }
     assert set(project["tool"]["setuptools"]["packages"]) == found | {"diffseg_cli.demo_model"}

@@ -36,7 +36,7 @@ from diffseg_cli.batch.settings import (
     SegmentSettings,
 )
 from diffseg_cli.errors import UnreadableImageError
-from diffseg_core import InvalidSettingError, segment, segment_nested
+from diffseg_core import InvalidSettingError, segment, segment_hierarchy
 
 # pycocotools has not yet followed numpy 2 here.
 reads_coco = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
@@ -236,11 +236,13 @@ def test_settings_of_a_hierarchy_decide_on_its_segments(segmenter, photograph):
         return segment_maps(maps, photograph, SegmentSettings(NestedSettings(**settings))).labels
 
     pixels = torch.from_numpy(np.array(photograph)).float()[None] / 255
-    usual = segment_nested(maps, pixels, number=9).labels
+    usual = segment_hierarchy(maps, pixels, number=9).labels
     assert torch.equal(labels(number=9), usual)
     for name, value in {"neighbours_only": False, "contrast": 2.0, "colour": 5.0, "finest": 2.0}.items():
         share = {name: value / 100 if name == "finest" else value}
-        assert torch.equal(labels(number=9, **{name: value}), segment_nested(maps, pixels, 9, **share).labels)
+        assert torch.equal(
+            labels(number=9, **{name: value}), segment_hierarchy(maps, pixels, 9, **share).labels
+        )
         assert not torch.equal(labels(number=9, **{name: value}), usual), name
     assert labels(height=20.0).max() == 0
 

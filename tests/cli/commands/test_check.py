@@ -16,11 +16,11 @@ from small_photographs import smaller
 from diffseg_cli.batch.check_capture import CheckCapture
 from diffseg_cli.batch.settings import DEMO_CAPTURE, CaptureSettings, ModelChoice
 from diffseg_cli.commands import main
-from diffseg_core.checking import run, sheet, trials
-from diffseg_core.checking.boxed_model import FILE, boxed_model
-from diffseg_core.checking.photographs import object_names, read_photographs
-from diffseg_core.checking.presets import read_presets
-from diffseg_core.checking.run import Check
+from diffseg_core.benchmark import run, sheet, trials
+from diffseg_core.benchmark.boxed_model import FILE, boxed_model
+from diffseg_core.benchmark.photographs import object_names, read_photographs
+from diffseg_core.benchmark.presets import read_presets
+from diffseg_core.benchmark.run import Check
 from diffseg_core.errors import CaptureError
 
 SMALL = ["--quick", "--limit", "2", "--working-size", "128"]
@@ -197,7 +197,7 @@ def test_a_whole_check_keeps_a_preset(capsys, monkeypatch, tmp_path):
         trials.CaptureSettings(25), (), thresholds=(0.63,), default_threshold=0.63, photographs=("coffee",)
     )
     monkeypatch.setattr(trials, "plan_for", lambda *args, **settings: plan)
-    monkeypatch.setattr("diffseg_core.checking.choice.MARGIN", -1.0)  # one photograph is not all of them
+    monkeypatch.setattr("diffseg_core.benchmark.choice.MARGIN", -1.0)  # one photograph is not all of them
     presets = tmp_path / "presets.json"
     assert main(["check", "--preset", str(presets)]) == 0
     assert "The preset of the model in the box is kept" in capsys.readouterr().out

@@ -26,7 +26,7 @@ from diffseg_cli.batch.settings import (
 from diffseg_cli.commands import main
 from diffseg_cli.commands.word_options import _in_lines
 from diffseg_core import InvalidSettingError, capture_diffusers, parse_words, read_words
-from diffseg_core.naming import leaf_choice
+from diffseg_core.words import leaf_choice
 
 ROOT = Path(__file__).resolve().parents[3]
 WIDTH = 16

@@ -14,7 +14,7 @@ from diffseg_core import (
     InvalidSettingError,
     Segments,
     refine_edges,
-    segment_nested,
+    segment_hierarchy,
     soft_masks,
 )
 
@@ -99,7 +99,7 @@ def test_pixels_of_no_segment_are_a_piece_like_any_other():
 
 def test_a_tree_goes_on_with_the_new_borders(attention):
     image = mosaic(64, 64)
-    segments = segment_nested(AttentionMaps({(8, 8): attention((8, 8))}), image, number=5)
+    segments = segment_hierarchy(AttentionMaps({(8, 8): attention((8, 8))}), image, number=5)
     shifted = replace(
         segments,
         labels=segments.labels.roll(3, 2),

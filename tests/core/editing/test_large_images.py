@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from diffseg_core import GridSize, Segments, refine_edges, segment_nested, soft_masks
+from diffseg_core import GridSize, Segments, refine_edges, segment_hierarchy, soft_masks
 from diffseg_core.editing import soft_masks as soft
 from diffseg_core.image.pyramid import sampled, sizes_up_to
 from diffseg_core.segments import order_by_area
@@ -97,7 +97,7 @@ def test_every_long_step_asks_whether_to_go_on(after, attention_maps):
     for work in (
         lambda stop: refine_edges(segments, image[None], on_step=stop),
         lambda stop: soft_masks(segments, image[None], on_step=stop),
-        lambda stop: segment_nested(attention_maps, image[None], on_step=stop),
+        lambda stop: segment_hierarchy(attention_maps, image[None], on_step=stop),
     ):
         with pytest.raises(StopError):
             work(stopper())

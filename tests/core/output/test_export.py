@@ -18,7 +18,7 @@ from pycocotools import mask as coco
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from diffseg_core import AttentionMaps, InvalidSettingError, Segments, draw_overlay, segment_nested
+from diffseg_core import AttentionMaps, InvalidSettingError, Segments, draw_overlay, segment_hierarchy
 from diffseg_core.output import export, poles
 from diffseg_core.output.coco import image_id_of
 from diffseg_core.output.export import SegmentFiles, export_segments
@@ -264,7 +264,7 @@ def test_each_image_of_a_batch_goes_with_its_own_segments(files):
 def test_the_tree_is_written_where_it_is_wanted(files, attention):
     maps = AttentionMaps({(8, 8): attention((8, 8), batch=2)})
     image = torch.cat((mosaic(64, 64), mosaic(64, 64, seed=1)))
-    segments = segment_nested(maps, image, number=4)
+    segments = segment_hierarchy(maps, image, number=4)
     export_segments(segments, 1, files, image, hierarchy=True)
     with np.load(files.hierarchy) as saved:
         leaves, joins = saved["leaves"], saved["joins"]

@@ -1,0 +1,262 @@
+"""Going through the plan: captures, segments, measures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Protocol
+
+import torch
+
+from ..attention.maps import AttentionMaps
+from ..diffcut.segment_cut import segment_cut
+from ..errors import CaptureError, DiffSegError
+from ..hierarchy.segment_hierarchy import segment_hierarchy
+from ..image.superpixels import superpixels
+from ..merging.segment import segment
+from ..objects.object_finder import ObjectFinder
+from ..segments import Segments
+from ..settings import FINEST
+from .choice import best_trial
+from .clicks import ClickCounts, count_clicks
+from .colours import colour_tree
+from .failures import by_model, noted
+from .measures import measure
+from .memory import peak_memory, reset_peak
+from .photographs import Photograph, read_photographs
+from .results import CaptureCost, CheckedModel, CheckResults, TrialResult
+from .trials import CaptureSettings, Plan, Trial, evidences_of
+from .words import WordReader, WordResult, WordTrial, measure_words, names_of, other_names, ways_of
+
+
+class Capture(Protocol):
+    """What a host does: run its model over one photograph."""
+
+    def __call__(self, image: torch.Tensor, settings: CaptureSettings) -> AttentionMaps:
+        """Capture an image, float32 ``[1, H, W, 3]`` in 0..1; the same tensor each time for a photograph."""
+
+
+class Check:
+    """One check of one model.
+
+    Args:
+        capture: runs the model.
+        model: what is said of it.
+        plan: what is tried.
+        device: that the model runs on.
+        on_step: called with the number of steps done, their total and what was done; what it raises ends the
+            check, as does what ``on_work`` raises.
+        on_work: called many times meanwhile.
+        read_words: reads words with the model; None where it cannot.
+        no_words: why it cannot, as the end of the sentence "Words were not measured: …".
+
+    Attributes:
+        results: what was found so far, also when the check was ended.
+    """
+
+    def __init__(
+        self,
+        capture: Capture,
+        model: CheckedModel,
+        plan: Plan,
+        device: torch.device,
+        on_step: Callable[[int, int, str], None] = lambda done, total, what: None,
+        on_work: Callable[[], None] = lambda: None,
+        read_words: WordReader | None = None,
+        no_words: str = "the model has no text encoder.",
+    ) -> None:
+        self.results = CheckResults(model, plan, no_words="" if read_words is not None else no_words)
+        self._capture = capture
+        self._plan = plan
+        self._device = device
+        self._on_step = on_step
+        self._on_work = on_work
+        self._read_words = read_words
+        self._ways = ways_of(model.is_transformer)
+        self._photographs = read_photographs(plan.photographs)
+        self._leaves: dict[str, torch.Tensor] = {}
+        passes = len(plan.captures) + len(plan.blocks) + 4  # the control, and clicks on it and two captures
+        if read_words is not None:
+            passes += 2  # words on the same two
+        self._done, self._total = 0, (passes + bool(plan.thresholds)) * len(plan.photographs)
+
+    @torch.inference_mode()
+    def run(self) -> CheckResults:
+        """Go through the plan. A setting at which the model fails is noted, and the rest is done.
+
+        Returns:
+            the results.
+        """
+        default, *others = self._plan.captures
+        self._try(default, sweeps=True)
+        trees = dict(self._colours())
+        for settings in others:
+            self._try(settings)
+        best = best_trial(self.results)
+        if best is not None:
+            for blocks in self._plan.blocks:
+                self._try(replace(best.capture, blocks=blocks))
+            best = best_trial(self.results)
+        if best is not None and best.capture != default and self._plan.thresholds:
+            self._try(best.capture, hierarchies=False, sweeps=True)
+        self._click(None, trees)
+        for trial in dict.fromkeys((self.results.default, best)):
+            if trial is not None and trial in self.results.finished("hierarchy"):
+                self._click(trial, {})
+        self.results.is_complete = True
+        self._on_step(self._total, self._total, "done")
+        return self.results
+
+    def _try(self, settings: CaptureSettings, hierarchies: bool = True, sweeps: bool = False) -> None:
+        """Capture every photograph at one setting, and measure segments of it."""
+        with noted(self.results.failures, settings):
+            for photograph in self._photographs:
+                maps = self._captured(photograph, settings)
+                for trial in self._trials(settings, maps, hierarchies, sweeps):
+                    self._measure(trial, photograph, maps)
+                self._step(f"noise level {settings.noise_level}, {photograph.name}")
+        kept = {self.results.default, best_trial(self.results)}
+        self.results.labels = {trial: each for trial, each in self.results.labels.items() if trial in kept}
+
+    def _trials(
+        self, settings: CaptureSettings, maps: AttentionMaps, hierarchies: bool, sweeps: bool
+    ) -> Iterator[Trial]:
+        evidences = evidences_of(maps)
+        if self.results.evidence is None:
+            self.results.evidence = evidences[0]
+        if hierarchies:
+            yield from (Trial(settings, "hierarchy", evidence) for evidence in evidences)
+        if sweeps:
+            yield from (Trial(settings, "merging", threshold=each) for each in self._plan.thresholds)
+            if maps.features is not None and hierarchies:
+                yield Trial(settings, "cut")
+
+    def _captured(self, photograph: Photograph, settings: CaptureSettings) -> AttentionMaps:
+        cost = self.results.costs.setdefault(settings, CaptureCost())
+        reset_peak(self._device)
+        started = time.perf_counter()
+        with by_model():
+            maps = self._capture(photograph.images.colours, settings)
+        cost.seconds += time.perf_counter() - started
+        cost.captured += 1
+        cost.peak_memory = max(filter(None, (cost.peak_memory, peak_memory(self._device))), default=None)
+        self._on_work()
+        return maps
+
+    def _measure(self, trial: Trial, photograph: Photograph, maps: AttentionMaps) -> None:
+        started = time.perf_counter()
+        labels = self._segments(trial, photograph, maps).labels[0].cpu().numpy()
+        result = self.results.trials.setdefault(trial, TrialResult(trial))
+        result.seconds += time.perf_counter() - started
+        result.measures[photograph.name] = measure(labels, photograph.truth)
+        if trial.method == "hierarchy":
+            self.results.labels.setdefault(trial, {})[photograph.name] = labels
+
+    def _segments(self, trial: Trial, photograph: Photograph, maps: AttentionMaps) -> Segments:
+        images = photograph.images
+        if trial.method == "merging":
+            assert trial.threshold is not None
+            return segment(maps, images.size, merge_threshold=trial.threshold, on_step=self._on_work)
+        if trial.method == "cut":
+            return segment_cut(maps, images, leaves=[self._leaves_of(photograph)], on_step=self._on_work)
+        return segment_hierarchy(
+            maps,
+            images,
+            evidence=trial.evidence or "automatic",
+            leaves=[self._leaves_of(photograph)],
+            on_step=self._on_work,
+        )
+
+    def _leaves_of(self, photograph: Photograph) -> torch.Tensor:
+        """The superpixels of a photograph, found once for all trees of it."""
+        if photograph.name not in self._leaves:
+            image = photograph.images.colours[0]
+            self._leaves[photograph.name] = superpixels(image, FINEST.default, on_step=self._on_work)
+        return self._leaves[photograph.name]
+
+    def _colours(self) -> Iterator[tuple[str, ObjectFinder]]:
+        for photograph in self._photographs:
+            image = photograph.images.colours[0]
+            tree = colour_tree(image, self._on_work)
+            cut = Segments.of_hierarchies([tree], [tree.automatic_number()])
+            self.results.colours[photograph.name] = measure(cut.labels[0].numpy(), photograph.truth)
+            self._step(f"colours alone, {photograph.name}")
+            yield photograph.name, ObjectFinder(tree, image, attention=False, on_step=self._on_work)
+
+    def _click(self, trial: Trial | None, finders: dict[str, ObjectFinder]) -> None:
+        counts = ClickCounts(self._plan.clicks)
+        self.results.clicks[trial] = counts
+        with nullcontext() if trial is None else noted(self.results.failures, trial.capture):
+            for photograph in self._photographs:
+                if trial is None:
+                    finder = finders[photograph.name]
+                else:
+                    maps = self._captured(photograph, trial.capture)
+                    segments = self._segments(trial, photograph, maps)
+                    self._words(trial.capture, photograph, segments, maps)
+                    finder = ObjectFinder(
+                        segments.hierarchies[0], photograph.images.colours[0], on_step=self._on_work
+                    )
+                counts.counts[photograph.name] = count_clicks(
+                    finder, photograph, self._plan.clicks, self._on_work
+                )
+                self._step(f"clicks, {photograph.name}")
+
+    def _words(
+        self, settings: CaptureSettings, photograph: Photograph, segments: Segments, maps: AttentionMaps
+    ) -> None:
+        """Look for the objects of a photograph by their names, once in each way.
+
+        Another tree of the same capture has the same maps of words: what was measured on the first stays. A
+        way that fails is given up, and the others go on.
+        """
+        if self._read_words is None:
+            return
+        for trial in (WordTrial(settings, way) for way in self._ways):
+            known = self.results.words.get(trial)
+            if trial in self.results.word_failures or (known and photograph.name in known.figures):
+                continue
+            with noted(self.results.word_failures, trial):
+                self._read(trial, photograph, segments, maps, self._read_words)
+            self._on_work()
+        self._step(f"words, {photograph.name}")
+
+    def _read(
+        self,
+        trial: WordTrial,
+        photograph: Photograph,
+        segments: Segments,
+        maps: AttentionMaps,
+        read: WordReader,
+    ) -> None:
+        image, lines = photograph.images.colours, (names_of(photograph.name), other_names(photograph.name))
+        started = time.perf_counter()
+        with by_model():
+            own, others = (read(image, trial.capture, maps, each, trial.way) for each in lines)
+        seconds = time.perf_counter() - started
+        figures = measure_words(photograph, segments, maps, own, others)
+        result = self.results.words.setdefault(trial, WordResult(trial))
+        result.seconds += seconds
+        result.figures[photograph.name] = figures
+
+    def _step(self, what: str) -> None:
+        self._done += 1
+        self._on_step(min(self._done, self._total), self._total, what)
+
+
+def check_measured(results: CheckResults) -> None:
+    """Refuse results without any figure of the model.
+
+    Raises:
+        DiffSegError: why the first capture failed.
+    """
+    if results.trials or not results.failures:
+        return
+    error = next(iter(results.failures.values()))
+    if isinstance(error, DiffSegError):
+        raise error
+    raise CaptureError(
+        f"Expected a model that can be captured, got {type(error).__name__}: {error}. Nothing was measured."
+    )

@@ -1,0 +1,1 @@
+"""The library's host: attention of diffusers pipelines."""

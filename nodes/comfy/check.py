@@ -1,0 +1,111 @@
+"""The captures of a check by ComfyUI, and what is said of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import comfy.model_management
+import torch
+
+from ...diffseg_core import AttentionMaps, GridSize, Images
+from ...diffseg_core.attention.working_size import working_size
+from ...diffseg_core.benchmark.results import CheckedModel
+from ...diffseg_core.benchmark.trials import CaptureSettings
+from ...diffseg_core.benchmark.words import Way
+from ...diffseg_core.words.lines import WordAttention, WordLine, prompt_of
+from ..types import CapturedAttention, Step
+from . import capture as comfy_capture
+from .latents import check_vae, encoded
+from .transformer_capture import TransformerCapture
+from .unet import UNetCapture
+from .word_tokens import tokenized
+from .words import read_words
+
+if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
+
+
+class CheckCapture:
+    """A MODEL that is captured at one noise level after the other, over images that are encoded once.
+
+    Args:
+        model: the MODEL; it is not changed.
+        vae: its VAE.
+        conditioning: CONDITIONING of which one entry acts.
+        clip: its CLIP, to read words with; None where there is none.
+
+    Raises:
+        UnsupportedModelError, InvalidSettingError: a model that cannot be captured, or another model's VAE.
+    """
+
+    def __init__(self, model: ModelPatcher, vae: Any, conditioning: list[Any], clip: Any = None) -> None:
+        self._model, self._vae, self._conditioning, self._clip = model, vae, conditioning, clip
+        self._backbone = comfy_capture.backbone_of(model)
+        self._latents: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        check_vae(vae, model.get_model_object("latent_format"))
+
+    def __call__(self, image: torch.Tensor, settings: CaptureSettings) -> AttentionMaps:
+        """Capture an image, float32 ``[1, H, W, 3]`` in 0..1."""
+        return self._captured(self._latent(image, settings), settings, self._conditioning)
+
+    def read_words(
+        self,
+        image: torch.Tensor,
+        settings: CaptureSettings,
+        maps: AttentionMaps,
+        lines: Sequence[WordLine],
+        way: Way,
+    ) -> WordAttention:
+        """Read words in an image that was captured, as a `WordReader`.
+
+        Raises:
+            UnsupportedModelError, InvalidSettingError, CaptureError: as of `comfy_words.read_words`.
+        """
+        latent = self._latent(image, settings)
+        if way == "second step" and isinstance(self._backbone, UNetCapture):
+            words = self._clip.encode_from_tokens_scheduled(tokenized(self._clip, prompt_of(lines)).given)
+            maps = self._captured(latent, settings, words)
+        side = self._backbone.latent_pixels
+        size = GridSize(latent.shape[-2] * side, latent.shape[-1] * side)
+        step = Step(self._backbone.name, latent, settings.noise_level, blocks=settings.blocks)
+        return read_words(self._model, self._clip, CapturedAttention(maps, size, step), lines)
+
+    @property
+    def model(self) -> CheckedModel:
+        """What is said of it."""
+        return CheckedModel(
+            architecture=comfy_capture.architecture_name(self._model),
+            parameters=comfy_capture.parameters_of(self._model),
+            dtype=str(self._model.model.get_dtype()).removeprefix("torch."),
+            device=comfy.model_management.get_torch_device().type,
+            is_transformer=isinstance(self._backbone, TransformerCapture),
+            host="ComfyUI",
+        )
+
+    def _captured(
+        self, latent: torch.Tensor, settings: CaptureSettings, conditioning: list[Any]
+    ) -> AttentionMaps:
+        return comfy_capture.capture(
+            self._model,
+            latent,
+            conditioning,
+            timestep=settings.noise_level,
+            noise_seed=None,
+            blocks=settings.blocks,
+            keep_queries="none" if self._clip is None else "automatic",
+        )
+
+    def _latent(self, image: torch.Tensor, settings: CaptureSettings) -> torch.Tensor:
+        if id(image) in self._latents:
+            return self._latents[id(image)][1]
+        size = GridSize(*image.shape[1:3])
+        target = working_size(size, self._backbone.native_side, self._backbone.multiple)
+        pixels = self._backbone.latent_pixels
+        grid = GridSize(target.height // pixels, target.width // pixels)
+        comfy_capture.checked_conditioning(
+            self._model, self._backbone, self._conditioning, settings.noise_level, grid
+        )  # before the VAE runs
+        latent = encoded(self._vae, Images(image), target)
+        self._latents[id(image)] = image, latent  # with the image its id stays its own
+        return latent

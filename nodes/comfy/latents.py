@@ -1,0 +1,170 @@
+"""What a LATENT holds beside its numbers, and whether a model can look at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ...diffseg_core import GridSize, Images, InvalidSettingError
+
+
+@dataclass(frozen=True)
+class Latent:
+    """A LATENT whose parts have been checked against each other."""
+
+    samples: torch.Tensor  # [B, C, h, w], or [B, C, 1, h, w]
+    batch_index: list[int] | None = None  # the place in its batch whose noise each is given
+    noise_mask: torch.Tensor | None = None  # as an inpainting model is shown it
+
+    @property
+    def grid(self) -> GridSize:
+        """Height and width of the latent."""
+        return grid_of(self.samples)
+
+
+def grid_of(samples: torch.Tensor) -> GridSize:
+    """Height and width of a latent, ``[B, C, h, w]`` or ``[B, C, 1, h, w]``."""
+    return GridSize(*samples.shape[-2:])
+
+
+def read_latent(latent: dict[str, Any], latent_format: Any, pixels: int) -> Latent:
+    """Check a LATENT, with the side information that ComfyUI's own sampling heeds.
+
+    Args:
+        latent: ComfyUI's LATENT.
+        latent_format: the model's, which says what latents it works on.
+        pixels: to their side.
+
+    Raises:
+        InvalidSettingError: numbers or side information that the model cannot use.
+    """
+    samples = latent.get("samples")
+    if not isinstance(samples, torch.Tensor):
+        raise InvalidSettingError(
+            f"Expected a latent with samples as a tensor, got {type(samples).__name__}. Connect a LATENT."
+        )
+    check_samples(samples, latent_format)
+    ratio = latent.get("downscale_ratio_spacial")
+    if ratio is not None and ratio != pixels:
+        raise InvalidSettingError(
+            f"Expected a latent with {pixels} pixels to its side, got one made for {ratio}. Use a latent "
+            "made for this model, by its VAE."
+        )
+    batch_index = latent.get("batch_index")
+    if batch_index is not None and (
+        len(batch_index) != len(samples)
+        or not all(isinstance(place, int) and place >= 0 for place in batch_index)
+    ):
+        raise InvalidSettingError(
+            f"Expected a batch index of 0 or more for each of the {len(samples)} latents, got "
+            f"{list(batch_index)}. Connect the latent before the node that changed its batch."
+        )
+    mask = latent.get("noise_mask")
+    mask = mask.float() if isinstance(mask, torch.Tensor) and mask.dtype == torch.bool else mask
+    if mask is not None and (mask.ndim < 2 or not mask.numel() or not bool(torch.isfinite(mask).all())):
+        shape = "×".join(str(length) for length in mask.shape)
+        raise InvalidSettingError(
+            f"Expected the latent's noise mask to be [batch, height, width] of finite numbers, got {shape}. "
+            "Connect a latent without it, or set it anew."
+        )
+    return Latent(samples, batch_index, mask)
+
+
+def check_samples(samples: torch.Tensor, latent_format: Any) -> None:
+    """Refuse a latent that the model cannot look at.
+
+    Args:
+        samples: of a LATENT.
+        latent_format: the model's, which says what latents it works on.
+
+    Raises:
+        InvalidSettingError: another shape than ``[B, channels, h, w]`` (or ``[B, channels, 1, h, w]``), or
+            values that are not finite.
+    """
+    channels, dimensions = latent_format.latent_channels, latent_format.latent_dimensions
+    nested = bool(getattr(samples, "is_nested", False))
+    shape = "a nested one" if nested else "×".join(str(length) for length in samples.shape)
+    if not nested and dimensions == 3 and samples.ndim == 5 and samples.shape[2] > 1:
+        raise InvalidSettingError(
+            f"Expected a latent of pictures, got {shape}, a video of {samples.shape[2]} frames. Encode the "
+            "pictures one at a time, or connect vae and image instead of latent."
+        )
+    frames = samples.ndim == 5 and dimensions == 3
+    if nested or not (samples.ndim == 4 or frames) or samples.shape[1] != channels or not samples.numel():
+        raise InvalidSettingError(
+            f"Expected a latent of [batch, {channels}, height, width] for this model, got {shape}. "
+            "Use the VAE that belongs to the model."
+        )
+    wrong = samples.numel() - int(torch.isfinite(samples).sum())
+    if wrong:
+        raise InvalidSettingError(
+            f"Expected a latent of finite numbers, got {wrong} of {samples.numel()} that are not a number or "
+            "infinite. A VAE in half precision gives these: run it in float32 (--fp32-vae), or connect "
+            "another latent."
+        )
+
+
+def check_attention_grid(tokens: GridSize, latent: GridSize, advice: str) -> None:
+    """Refuse a latent of which the model's attention would see a single row or column.
+
+    Args:
+        tokens: height and width of the finest attention.
+        latent: those of the latent.
+        advice: what to do.
+
+    Raises:
+        InvalidSettingError: a side of less than 2 tokens.
+    """
+    if min(tokens) < 2:
+        raise InvalidSettingError(
+            f"Expected a latent with an attention grid of at least 2×2 places, got {tokens} from a latent of "
+            f"{latent}. {advice}"
+        )
+
+
+def check_vae(vae: Any, latent_format: Any) -> None:
+    """Refuse the VAE of another model.
+
+    Args:
+        vae: a VAE.
+        latent_format: the model's, which says what latents it works on.
+
+    Raises:
+        InvalidSettingError: it has others.
+    """
+    channels, dimensions = latent_format.latent_channels, latent_format.latent_dimensions
+    if getattr(vae, "latent_dim", dimensions) != dimensions:
+        kinds = {2: "of images", 3: "of videos"}
+        raise InvalidSettingError(
+            f"Expected a VAE {kinds.get(dimensions, 'of another kind')} as the model has, got one "
+            f"{kinds.get(vae.latent_dim, 'of another kind')}. Connect the VAE that belongs to the model."
+        )
+    if vae.latent_channels != channels:
+        raise InvalidSettingError(
+            f"Expected a VAE of {channels} latent channels as the model has, got {vae.latent_channels}. "
+            "Connect the VAE that belongs to the model."
+        )
+
+
+def encoded(vae: Any, images: Images, size: GridSize) -> torch.Tensor:
+    """Images at their working size as a latent.
+
+    Args:
+        vae: the model's.
+        images: of any size.
+        size: their working size in pixels.
+
+    Returns:
+        ``[B, C, h, w]``; of a VAE of videos ``[B, C, 1, h, w]``, each image by itself.
+    """
+    pixels = images.colours
+    if size != images.size:
+        pixels = torch.nn.functional.interpolate(
+            pixels.movedim(-1, 1), size=tuple(size), mode="bilinear", antialias=True
+        ).movedim(1, -1)
+    pixels = pixels.clamp(0.0, 1.0)
+    # A VAE of videos takes a batch for the frames of one.
+    together = 1 if getattr(vae, "latent_dim", 2) == 3 else len(pixels)
+    return torch.cat([vae.encode(some) for some in pixels.split(together)])

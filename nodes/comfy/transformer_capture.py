@@ -1,0 +1,244 @@
+"""Capturing a diffusion transformer: its attention over the image, beside the model's own computation.
+
+The model's own attention gives the model's output, which is thus the same as without a capture, to the bit.
+The probabilities are computed once more from the same queries and keys, among the image's tokens alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ...diffseg_core import (
+    AttentionAccumulator,
+    CaptureError,
+    GridSize,
+    InvalidSettingError,
+    UnsupportedModelError,
+)
+from ...diffseg_core.attention.blocks import RECOMMENDED, choose_blocks
+from ...diffseg_core.attention.maps import Evidence
+from ...diffseg_core.attention.text import TextAccumulator
+from .attention_watch import AttentionWatch, EnoughError, exchanged
+from .forward import sigma_of_share
+from .gatherings import AmongTheImage, Gathering, ToTheText
+from .latents import check_attention_grid
+from .patches import patches_of
+from .transformers import Layer, Transformer, first_kind, layers_of, patch_of
+
+if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
+
+# With these the model is given further images, whose tokens stand beside or within those of the picture.
+FURTHER_IMAGES = (
+    "reference_latents",
+    "concat_latent_image",
+    "clip_vision_output",
+    "clip_vision_outputs",
+    "unclip_conditioning",
+    "time_dim_concat",
+    "context_latents",
+    "guiding_frame_index",
+)
+CHANGE_TOKENS = ("post_input", "attn1_patch")  # kinds of patches after which the image may lie elsewhere
+
+
+@dataclass(frozen=True)
+class TransformerCapture:
+    """How the attention of one diffusion transformer is captured; see `comfy_capture.Backbone`."""
+
+    row: Transformer
+    net: torch.nn.Module
+    latent_pixels: int  # to a latent's side
+    blocks: str = RECOMMENDED  # which to capture; see `choose_blocks`
+    stop_early: bool = True
+
+    @property
+    def name(self) -> str:
+        """Of the architecture."""
+        return self.row.name
+
+    @property
+    def native_side(self) -> int:
+        """Side in pixels of the square images that the model was trained on."""
+        return self.row.native_side
+
+    @property
+    def multiple(self) -> int:
+        """Pixels of a token: the sides of what it looks at are multiples."""
+        return self.latent_pixels * patch_of(self.row, self.net)
+
+    def sigma(self, model: ModelPatcher, level: int) -> torch.Tensor:
+        """The noise level σ ``[1]``."""
+        return sigma_of_share(model, level)
+
+    @property
+    def evidence(self) -> Evidence:
+        """What is better known to tell segments apart."""
+        return "attention"
+
+    def check(self, model: ModelPatcher, conditioning: list[Any], grid: GridSize) -> None:
+        """Refuse what would fail, or worse, be captured wrongly.
+
+        Raises:
+            UnsupportedModelError, InvalidSettingError: before the model runs.
+        """
+        self._chosen()
+        self._check_grid(grid)
+        options = model.model_options.get("transformer_options", {})
+        changing = [name for name in CHANGE_TOKENS if options.get("patches", {}).get(name)]
+        if changing:
+            raise UnsupportedModelError(
+                f"Expected a model without a patch of tokens ({', '.join(changing)}), which may add or drop "
+                "some (style reference, KV cache): connect the model before that patch."
+            )
+        if model.model_options.get("multigpu_clones"):
+            raise UnsupportedModelError(
+                "Expected a model on one device, got one that runs on several: connect the model before the "
+                "node that spreads it."
+            )
+        for tokens, extras in conditioning:
+            self._check_widths(model, tokens, extras)
+            given = [key for key in FURTHER_IMAGES if extras.get(key) is not None]
+            if given:
+                raise InvalidSettingError(
+                    f"Expected a conditioning of text, got one with further images ({', '.join(given)}): "
+                    "connect a plain CLIP Text Encode with an empty prompt."
+                )
+            missing = [key for key in self.row.needed if extras.get(key) is None]
+            if missing:
+                raise InvalidSettingError(
+                    f"Expected a conditioning for {self.name}, got one without {', '.join(missing)}: connect "
+                    "the CLIP that belongs to the model, or a CLIP Text Encode with it."
+                )
+
+    def _check_widths(self, model: ModelPatcher, tokens: torch.Tensor, extras: dict[str, Any]) -> None:
+        config = model.model.model_config.unet_config
+        pooled = extras.get("pooled_output")
+        given = [(config.get(self.row.text_width), tokens, "to a token")]
+        if isinstance(pooled, torch.Tensor):
+            given.append((config.get(self.row.pooled_width), pooled, "in the pooled output"))
+        for width, tensor, where in given:
+            if isinstance(width, int) and tensor.shape[-1] != width:
+                raise InvalidSettingError(
+                    f"Expected a conditioning of {width} numbers {where} as {self.name} has, got "
+                    f"{tensor.shape[-1]}. Connect the CLIP that belongs to the model."
+                )
+
+    def captured(
+        self,
+        clone: ModelPatcher,
+        batch: int,
+        grid: GridSize,
+        conditioning: list[Any],
+        accumulator: AttentionAccumulator,
+        on_layer: Callable[[int, int], None],
+    ) -> AbstractContextManager[None]:
+        """Patch the clone; while what is returned is open, a forward pass of it gathers what was chosen.
+
+        It ends with the last of that, unless patches of others are around the model: these must come to
+        their end, and may call it again. Hooks are on the model's modules only meanwhile.
+
+        Args:
+            clone: a MODEL whose options may be changed.
+            batch: number of images.
+            grid: height and width of the latent.
+            conditioning: the one that acts.
+            accumulator: gathers.
+            on_layer: called with the number of layers done and their total.
+
+        Raises:
+            CaptureError: at the end of the pass, where a chosen layer did not run.
+        """
+        chosen = self._chosen_layers()
+        tokens = self._tokens(grid)
+        gathering = AmongTheImage(accumulator, chosen[len(chosen) // 2], tokens)
+        return self._watched(clone, (batch, *grid), conditioning, chosen, gathering, on_layer)
+
+    def reading(
+        self,
+        clone: ModelPatcher,
+        batch: int,
+        grid: GridSize,
+        conditioning: list[Any],
+        accumulator: TextAccumulator,
+        on_layer: Callable[[int, int], None],
+    ) -> AbstractContextManager[None]:
+        """As `captured`, but gathered is the attention of the same blocks to the conditioning's tokens."""
+        chosen = [layer for layer in self._chosen_layers() if not layer.call]  # the rest is the image's alone
+        return self._watched(clone, (batch, *grid), conditioning, chosen, ToTheText(accumulator), on_layer)
+
+    def _watched(
+        self,
+        clone: ModelPatcher,
+        expected: tuple[int, ...],
+        conditioning: list[Any],
+        chosen: list[Layer],
+        gathering: Gathering,
+        on_layer: Callable[[int, int], None],
+    ) -> AbstractContextManager[None]:
+        tokens = self._tokens(GridSize(*expected[1:]))
+        watch = AttentionWatch(self.row, self.net, tokens, list(chosen), gathering)
+        watch.on_layer = lambda: on_layer(gathering.layers, len(chosen))
+        options = clone.model_options["transformer_options"]
+        watch.theirs = options.get("optimized_attention_override")
+        watch.stop_early = self.stop_early and watch.theirs is None and not patches_of(clone)
+        watch.expected, watch.text = expected, conditioning[0][0].shape[1]
+        options["optimized_attention_override"] = watch.attend
+        return self._forward_pass(watch)
+
+    @contextmanager
+    def _forward_pass(self, watch: AttentionWatch) -> Iterator[None]:
+        layers = layers_of(self.row, self.net)  # now that what patches exchange is in place
+        try:
+            with watch.watching(layers), exchanged(self.row.without_options, watch.attend):
+                yield
+        except EnoughError:
+            pass
+        if watch.pending:
+            raise CaptureError(
+                f"Expected {len(watch.chosen)} attention layers to run once, but {watch.pending[0]} did not "
+                f"({len(watch.pending)} missing). A compiled model, a patch that replaces whole blocks, or a "
+                "cache that skips them does this: connect the model without it."
+            )
+
+    def _chosen_layers(self) -> list[Layer]:
+        numbers = self._chosen()
+        return [layer for layer in layers_of(self.row, self.net) if layer.number in numbers]
+
+    def _tokens(self, latent: GridSize) -> GridSize:
+        patch = patch_of(self.row, self.net)
+        return GridSize(latent.height // patch, latent.width // patch)
+
+    def _chosen(self) -> set[int]:
+        every = layers_of(self.row, self.net)
+        count = 1 + max(layer.number for layer in every)
+        recommended = self.row.recommended
+        known = None if recommended is None else recommended.scaled(first_kind(self.row, self.net))
+        return choose_blocks(self.blocks, count, known)
+
+    def _check_grid(self, grid: GridSize) -> None:
+        patch = patch_of(self.row, self.net)
+        if grid.height % patch or grid.width % patch:
+            raise InvalidSettingError(
+                f"Expected a latent whose sides are multiples of {patch} ({self.multiple} pixels) for "
+                f"{self.name}, got {grid}: at its edges the model would see the opposite ones. Connect vae "
+                "and image instead of latent, or crop the image."
+            )
+        tokens = self._tokens(grid)
+        if min(grid) * self.latent_pixels < self.row.least_side:
+            raise InvalidSettingError(
+                f"Expected sides of at least {self.row.least_side} pixels for {self.name}, got "
+                f"{tokens.height * self.multiple}×{tokens.width * self.multiple}. Use a larger working size."
+            )
+        check_attention_grid(tokens, grid, "Use a larger image.")
+        most = getattr(self.net, self.row.largest_side, None) if self.row.largest_side else None
+        if most is not None and max(tokens) > most:
+            raise InvalidSettingError(
+                f"Expected sides of at most {most * self.multiple} pixels, which {self.name} knows, got "
+                f"{tokens.height * self.multiple}×{tokens.width * self.multiple}. Use a smaller working size."
+            )

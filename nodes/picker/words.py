@@ -1,0 +1,111 @@
+"""Words among the prompts of objects: looked for in the image, and a click put where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ...diffseg_core import InvalidSettingError, Segments
+from ...diffseg_core.objects.prompts import Click, Prompt, Words
+from ...diffseg_core.words.find_words import FoundWord, find_words_in
+from ...diffseg_core.words.lines import WordLine, parse_each
+from ..comfy.conditioning import UNCONNECTED
+from ..comfy.words import read_words
+from ..inputs import check_same_images
+from ..types import CapturedAttention
+from .prompts import Objects
+from .selection import warn
+
+Found = dict[str, FoundWord]  # by the text of the prompt
+
+
+def lines_of(objects: Iterable[Mapping[str, Sequence[Prompt]]]) -> dict[str, WordLine]:
+    """The words among prompts, each text once, as lines to look for.
+
+    Raises:
+        InvalidSettingError: words that cannot be read, that are not one line to look for, or one of them in
+            two lines.
+    """
+    return parse_each(text for prompts_of in objects for text in _texts(prompts_of))
+
+
+def look_for(
+    lines: Mapping[str, WordLine],
+    segments: Segments,
+    image_index: int,
+    attention: CapturedAttention | None,
+    model: Any,
+    clip: Any,
+) -> Found:
+    """Look for words in one image, all at once: they compete for its places.
+
+    Args:
+        lines: as of `lines_of`; of none, nothing is needed and nothing done.
+        segments: with a hierarchy.
+        image_index: of the image.
+        attention: that the segments come from, None where none is connected.
+        model: that the attention was captured from.
+        clip: of the model, or `UNCONNECTED`.
+
+    Raises:
+        InvalidSettingError: something is not connected, or attention of other images; further what
+            `read_words` raises.
+    """
+    if not lines:
+        return {}
+    plugs = {"attention": attention, "model": model, "clip": None if clip is UNCONNECTED else True}
+    missing = [name for name, plug in plugs.items() if plug is None]
+    if attention is None or missing:
+        raise InvalidSettingError(
+            f"Expected attention, model and clip to look for {_quoted(lines)}, got no "
+            f"{' and no '.join(missing)}. Connect the attention of DiffSeg Capture Attention, and the model "
+            "and clip of the checkpoint."
+        )
+    check_same_images(segments, attention)
+    every = tuple(dict.fromkeys(lines.values()))
+    words = read_words(model, clip, attention, every)
+    _, found = find_words_in(segments, attention.maps, words, image_index)
+    by_line = dict(zip(every, found, strict=True))
+    for text, line in lines.items():
+        if not _is_click(by_line[line]):
+            warn(f"{text!r} was not found in image {image_index}, best score {by_line[line].score:.2f}.")
+    return {text: by_line[line] for text, line in lines.items()}
+
+
+def with_clicks(objects: Mapping[str, Sequence[Prompt]], found: Found) -> Objects:
+    """The prompts with a click for each of the words that were found, and without the others."""
+    clicked = {name: tuple(_clicks(prompts, found)) for name, prompts in objects.items()}
+    return {name: prompts for name, prompts in clicked.items() if prompts}
+
+
+def words_view(found: Found) -> list[dict[str, Any]]:
+    """What the picker is told of each of the words, see `web/PROTOCOL.md`."""
+    return [
+        {
+            "text": text,
+            "found": _is_click(word),
+            "score": round(word.score, 4),
+            **(word.place._asdict() if word.place else {}),
+        }
+        for text, word in found.items()
+    ]
+
+
+def _texts(objects: Mapping[str, Sequence[Prompt]]) -> Iterator[str]:
+    return (each.text for prompts in objects.values() for each in prompts if isinstance(each, Words))
+
+
+def _is_click(word: FoundWord) -> bool:
+    return word.found and word.place is not None
+
+
+def _clicks(prompts: Sequence[Prompt], found: Found) -> Iterator[Prompt]:
+    for prompt in prompts:
+        if not isinstance(prompt, Words):
+            yield prompt
+        elif (place := found[prompt.text].place) is not None and found[prompt.text].found:
+            yield Click(place)
+
+
+def _quoted(texts: Iterable[str]) -> str:
+    return " and ".join(repr(text) for text in texts)

@@ -1,0 +1,147 @@
+"""Whole checks of made-up models, on small photographs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from made_check_results import MODEL
+from small_photographs import smaller
+
+from diffseg_core.attention.maps import AttentionMaps
+from diffseg_core.benchmark import run, sheet
+from diffseg_core.benchmark.choice import choose
+from diffseg_core.benchmark.photographs import read_photographs
+from diffseg_core.benchmark.presets import preset_of
+from diffseg_core.benchmark.record import as_json
+from diffseg_core.benchmark.report import as_text
+from diffseg_core.benchmark.run import Check, check_measured
+from diffseg_core.benchmark.trials import CaptureSettings, Plan
+from diffseg_core.errors import CaptureError
+
+GRID = 16
+NAMES = ("coffee", "lake", "harbour")
+PLAN = Plan(CaptureSettings(300), (100,), thresholds=(1.0,), photographs=NAMES, clicks=2)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def photographs(monkeypatch):
+    small = smaller(read_photographs(NAMES))
+    for module in (run, sheet):
+        monkeypatch.setattr(module, "read_photographs", lambda names: small)
+    return small
+
+
+def seen(truth) -> AttentionMaps:
+    """The attention of a model that sees the objects: every place looks at those of the same object."""
+    height, width = truth.shape
+    rows = (torch.arange(GRID) * 2 + 1) * height // (2 * GRID)
+    columns = (torch.arange(GRID) * 2 + 1) * width // (2 * GRID)
+    objects = torch.from_numpy(truth)[rows][:, columns].flatten()
+    alike = (objects[:, None] == objects[None]).float() + 0.001
+    return AttentionMaps({(GRID, GRID): (alike / alike.sum(1, keepdim=True))[None]})
+
+
+def blind(image: torch.Tensor, settings: CaptureSettings) -> AttentionMaps:
+    """The attention of a model that sees nothing."""
+    generator = torch.Generator().manual_seed(settings.noise_level)
+    logits = torch.randn(1, GRID**2, GRID**2, generator=generator)
+    return AttentionMaps({(GRID, GRID): logits.softmax(-1)})
+
+
+def test_a_model_that_sees_objects_is_better_than_colours_and_one_that_sees_nothing_is_not(photographs):
+    def sees(image, settings):
+        truth = next(each.truth for each in photographs if each.images.colours is image)
+        return seen(truth) if settings.noise_level == 100 else blind(image, settings)
+
+    steps = []
+    good = Check(sees, MODEL, PLAN, CPU, lambda *step: steps.append(step)).run()
+    assert choose(good).trial.capture.noise_level == 100
+    assert choose(good).beats_colours
+    assert preset_of(good).noise_level == 100
+    assert good.trials[choose(good).trial].mean.score > 0.75
+    assert good.clicks[choose(good).trial].means < good.clicks[good.default].means
+    assert [done for done, _, _ in steps] == sorted(done for done, _, _ in steps)
+    assert steps[-1][0] == steps[-1][1]
+    assert sheet.draw_sheet(good).shape == (1, 240, 960, 3)
+
+    poor = Check(blind, MODEL, PLAN, CPU).run()
+    assert not choose(poor).beats_colours
+    assert preset_of(poor) is None
+
+
+def test_blocks_of_a_transformer_are_tried_at_the_best_noise_level():
+    tried = []
+
+    def capture(image, settings):
+        tried.append((settings.noise_level, settings.blocks))
+        if settings.blocks == "all":
+            raise torch.OutOfMemoryError("too much")
+        return blind(image, settings)
+
+    plan = replace(PLAN, thresholds=(), blocks=("middle third", "all"))
+    results = Check(capture, replace(MODEL, is_transformer=True), plan, CPU).run()
+    best = choose(results).trial.capture
+    assert {blocks for level, blocks in tried if level == best.noise_level} >= {"middle third", "all"}
+    assert [settings.blocks for settings in results.failures] == ["all"]
+    assert results.is_complete
+    assert json.loads(as_json(results, "1"))["failures"][0]["error"] == "OutOfMemoryError"
+    assert "blocks all failed: too much" in as_text(results, "1")
+    check_measured(results)
+
+
+def test_what_was_measured_can_be_read_after_an_interrupt():
+    def stop(done, total, what):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    check = Check(blind, MODEL, PLAN, CPU, stop)
+    with pytest.raises(KeyboardInterrupt):
+        check.run()
+    assert [len(each.measures) for each in check.results.trials.values()] == [2, 2]
+    assert not check.results.is_complete
+    assert "ended before all was tried" in as_text(check.results, "1")
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "told"),
+    [
+        (CaptureError("Expected layers, got none."), CaptureError, "Expected layers, got none."),
+        (RuntimeError("no such kernel"), CaptureError, "got RuntimeError: no such kernel"),
+        (MemoryError("of 1 TB"), CaptureError, "got MemoryError: of 1 TB"),
+    ],
+)
+def test_a_model_that_never_serves_is_told(raised, kind, told):
+    def capture(image, settings):
+        raise raised
+
+    results = Check(capture, MODEL, PLAN, CPU).run()
+    assert len(results.failures) == 2
+    assert len(results.colours) == 3
+    with pytest.raises(kind, match=told):
+        check_measured(results)
+
+
+def test_an_error_of_ours_is_no_setting_that_fails(monkeypatch):
+    def check(raised, where):
+        def fails(*_, **__):
+            raise raised
+
+        with monkeypatch.context() as patch:
+            if where != "capture":
+                patch.setattr(f"diffseg_core.benchmark.run.{where}", fails)
+            return Check(fails if where == "capture" else blind, MODEL, PLAN, CPU).run()
+
+    for kind in (TypeError, AttributeError, KeyError, IndexError, ValueError, ZeroDivisionError):
+        with pytest.raises(kind, match="ours"):
+            check(kind("ours"), "capture")
+    for where in ("segment_hierarchy", "count_clicks"):
+        with pytest.raises(TypeError, match="ours"):
+            check(TypeError("ours"), where)
+    with pytest.raises(RuntimeError, match="shapes of ours"):
+        check(RuntimeError("shapes of ours"), "segment_hierarchy")
+    results = check(RuntimeError("DefaultCPUAllocator: can't allocate memory"), "segment_hierarchy")
+    assert list(results.failures) == list(PLAN.captures)

@@ -1,0 +1,391 @@
+"""What a check says of words: on made-up models that find objects by their names, and on ones that do not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from made_check_results import MODEL
+from small_photographs import smaller
+
+from diffseg_core.attention.maps import AttentionMaps
+from diffseg_core.attention.text import TextAttention
+from diffseg_core.benchmark import run
+from diffseg_core.benchmark.choice import best_trial
+from diffseg_core.benchmark.photographs import NAMES, object_names, read_photographs
+from diffseg_core.benchmark.record import as_json
+from diffseg_core.benchmark.report import as_text
+from diffseg_core.benchmark.results import CheckResults
+from diffseg_core.benchmark.run import Check, check_measured
+from diffseg_core.benchmark.trials import CaptureSettings, Plan
+from diffseg_core.benchmark.word_verdict import finds_by_words, gain_of_second_step
+from diffseg_core.benchmark.words import (
+    WAYS,
+    WordFigures,
+    WordMeans,
+    WordTrial,
+    area_under_curve,
+    measure_words,
+    names_of,
+    other_names,
+)
+from diffseg_core.errors import UnsupportedModelError
+from diffseg_core.grid import GridSize
+from diffseg_core.hierarchy.segment_hierarchy import segment_hierarchy
+from diffseg_core.words.lines import TokenPlaces, WordAttention
+
+GRID = 24
+PHOTOGRAPHS = ("coffee", "lake", "harbour", "taipei", "otter", "airplane")
+FEW = PHOTOGRAPHS[:2]
+DEFAULT = CaptureSettings(300)
+PLAN = Plan(DEFAULT, (300,), thresholds=(), photographs=PHOTOGRAPHS, clicks=1)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    return smaller(read_photographs(PHOTOGRAPHS))
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch, photographs):
+    monkeypatch.setattr(
+        run, "read_photographs", lambda names: [each for each in photographs if each.name in names]
+    )
+
+
+def coarse(truth) -> torch.Tensor:
+    """The object of each place of the grid, flat."""
+    height, width = truth.shape
+    rows = (torch.arange(GRID) * 2 + 1) * height // (2 * GRID)
+    columns = (torch.arange(GRID) * 2 + 1) * width // (2 * GRID)
+    return torch.from_numpy(truth)[rows][:, columns].flatten()
+
+
+def shown(photographs, image):
+    return next(each for each in photographs if each.images.colours is image)
+
+
+def capture_of(photographs):
+    """A capture whose places attend to those of the same object."""
+
+    def capture(image, settings):
+        objects = coarse(shown(photographs, image).truth)
+        alike = (objects[:, None] == objects[None]).float() + 0.001
+        return AttentionMaps({(GRID, GRID): (alike / alike.sum(1, keepdim=True))[None]})
+
+    return capture
+
+
+def attention(lines, maps: torch.Tensor) -> WordAttention:
+    """Attention to a start, a token for each line, "other objects" and "background": ``[places, tokens]``."""
+    count = len(lines)
+    places = TokenPlaces(tuple(((1 + each,),) for each in range(count)), (1 + count,), (2 + count,))
+    return WordAttention(tuple(lines), TextAttention(GridSize(GRID, GRID), maps[None]), places)
+
+
+def sees(photographs):
+    """A reader of a model that attends to an object's name where the object is."""
+
+    def read(image, settings, maps, lines, way):
+        photograph = shown(photographs, image)
+        objects = coarse(photograph.truth)
+        scores = torch.zeros(GRID**2, len(lines) + 3)
+        scores[:, 0] = 4.0  # most goes to the start, as in every model
+        for place, line in enumerate(lines, start=1):
+            if line.name in photograph.objects:
+                scores[objects == photograph.objects.index(line.name), place] = 3.0
+        scores[objects < 0, -1] = 3.0
+        return attention(lines, scores.softmax(1))
+
+    return read
+
+
+def blind(image, settings, maps, lines, way):
+    """A reader of a model with random weights: a word draws the same places in every photograph, smoothly."""
+    names = ["start", *(line.name for line in lines), "other objects", "background"]
+    coarse_maps = torch.stack(
+        [torch.randn(3, 3, generator=torch.Generator().manual_seed(sum(map(ord, name)))) for name in names]
+    )
+    smooth = F.interpolate(coarse_maps[None], size=(GRID, GRID), mode="bicubic")[0].flatten(1)
+    return attention(lines, (smooth.T * 3).softmax(1))
+
+
+def figures(*gains, names=None) -> dict[str, WordFigures]:
+    """Of as many photographs, each with objects of its own but where they are given."""
+    found = {}
+    for place, gain in enumerate(gains):
+        each = names[place] if names else (f"a{place}", f"b{place}")
+        means = WordMeans(0.5 + gain, 0.5, 0.4, 0.0, 0.0, 0.0)
+        found[str(place)] = WordFigures(means, dict.fromkeys(each, gain))
+    return found
+
+
+def test_the_area_under_the_curve_is_the_share_of_pairs_in_the_right_order():
+    values = np.array([[0.1, 0.4], [0.4, 0.9], [0.4, 0.2]])
+    mask = np.array([[False, True], [False, True], [False, False]])
+    # Inside .4 and .9, outside .1, .4, .4, .2: of 8 pairs 6 are right and 2 equal.
+    assert area_under_curve(values, mask) == (6 + 2 / 2) / 8
+    random = np.random.default_rng(0)
+    values, mask = random.integers(0, 9, 200) / 8, random.random(200) < 0.3
+    pairs = np.sign(values[mask][:, None] - values[~mask][None])
+    assert area_under_curve(values, mask) == pytest.approx((pairs.mean() + 1) / 2)
+    assert area_under_curve(np.zeros(200), mask) == 0.5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_names_are_as_many_and_none_of_the_photographs_own(name):
+    own, others = names_of(name), other_names(name)
+    assert [line.name for line in own] == list(object_names()[name])
+    assert len(own) == len(others) == len({line.name for line in others})
+    assert not {line.name for line in own} & {line.name for line in others}
+    assert other_names(name) == others
+
+
+def test_a_model_finds_by_words_when_its_own_words_are_better_by_more_than_chance_makes():
+    assert finds_by_words(figures(0.2, 0.3, 0.25, 0.3, 0.2, 0.25))
+    assert not finds_by_words(figures(0.09, 0.1, 0.09, 0.1, 0.09, 0.1))  # less than the margin
+    assert not finds_by_words(figures(*(-0.3,) * 6))
+    # Mean .12 with an error of .0529 over six photographs: 2.27 errors, and Student's limit is 2.571.
+    assert not finds_by_words(figures(0.22, 0.22, 0.22, 0.22, -0.08, -0.08))
+    assert finds_by_words(figures(*(0.22,) * 8, *(-0.08,) * 2))  # 0.16, and 4 errors
+
+
+def test_the_verdict_takes_a_name_once_however_often_its_object_is_shown():
+    """A model that happens to draw "sky" to where skies are has one lucky word, and not six."""
+    lucky = (0.4,) * 6 + (0.0,) * 2
+    own = [(f"a{place}",) for place in range(8)]
+    assert finds_by_words(figures(*lucky, names=own))
+    shared = [("sky",)] * 6 + own[6:]
+    assert not finds_by_words(figures(*lucky, names=shared))
+
+
+def test_few_photographs_are_no_ground_for_a_verdict():
+    assert finds_by_words(figures(*(0.4,) * 5)) is None
+    assert finds_by_words({}) is None
+    assert gain_of_second_step(figures(*(0.1,) * 5), figures(*(0.4,) * 5)) is None
+
+
+def test_a_second_step_is_better_by_more_than_chance_makes_or_not_at_all():
+    stored = figures(*(0.2,) * 6)
+    assert gain_of_second_step(stored, figures(*(0.3,) * 6)) == (pytest.approx(0.1), True)
+    assert gain_of_second_step(stored, figures(*(0.22,) * 6)) == (pytest.approx(0.02), False)
+    mean, is_clear = gain_of_second_step(stored, figures(0.5, 0.5, 0.0, 0.3, 0.1, 0.1))
+    assert mean == pytest.approx(0.05)
+    assert not is_clear
+
+
+def test_words_are_measured_on_their_own_object_on_the_others_and_where_they_are_absent(photographs):
+    """Harbour: building, water and sky fill it; the model takes water for sky and sky for water."""
+    harbour = next(each for each in photographs if each.name == "harbour")
+    own, others = names_of("harbour"), other_names("harbour")
+    truth = coarse(harbour.truth)
+    scores = torch.zeros(GRID**2, len(own) + 3)
+    for place, name in enumerate(("building", "sky", "water"), start=1):
+        scores[truth == harbour.objects.index(name), place] = 4.0
+    maps = capture_of(photographs)(harbour.images.colours, DEFAULT)
+    segments = segment_hierarchy(maps, harbour.images)
+    flat = torch.zeros(GRID**2, len(others) + 3)
+    found = measure_words(
+        harbour, segments, maps, attention(own, scores.softmax(1)), attention(others, flat.softmax(1))
+    )
+    assert list(found.gains) == ["building", "water", "sky"]
+    assert found.means.others == pytest.approx(0.5, abs=0.03)
+    assert found.gains["building"] > 0.4
+    assert found.gains["water"] < 0 > found.gains["sky"]
+    mean = np.mean(list(found.gains.values()))
+    assert found.means.auc - found.means.others == pytest.approx(mean)
+    # Of six pairs of an object and another's name two are right, water and sky; the other four are wrong.
+    assert 0.3 < found.means.swapped < 0.7
+    assert found.means.absent == 0
+
+
+def test_a_model_that_attends_to_names_finds_things_by_words(photographs):
+    steps = []
+    check = Check(
+        capture_of(photographs),
+        MODEL,
+        PLAN,
+        CPU,
+        lambda *step: steps.append(step),
+        read_words=sees(photographs),
+    )
+    results = check.run()
+    assert list(results.words) == [WordTrial(DEFAULT, way) for way in WAYS]
+    for result in results.words.values():
+        assert list(result.figures) == list(PHOTOGRAPHS)
+        assert result.mean.auc > 0.9
+        assert 0.3 < result.mean.others < 0.7
+        assert result.mean.swapped < 0.5
+        assert result.mean.iou > 0.5
+        assert result.mean.found > 0.7
+    assert steps[-1][0] == steps[-1][1]
+    assert sum(what.startswith("words, ") for _, _, what in steps) == len(PHOTOGRAPHS)
+    text = as_text(results, "1")
+    assert "noise level 300, stored queries" in text
+    assert "chance 0.50): the model finds things by words." in text
+    assert "The queries that a capture keeps are enough" in text
+    record = json.loads(as_json(results, "1"))
+    assert record["word_failures"] == []
+    first, second = record["words"]
+    assert (first["noise_level"], first["way"], first["finds"]) == (300, "stored queries", True)
+    assert (second["way"], second["finds"]) == ("second step", None)  # the node does not do that
+    assert {name: len(gains) for name, gains in first["gains"].items()} == {
+        name: len(object_names()[name]) for name in PHOTOGRAPHS
+    }
+    assert first["auc"] == pytest.approx(
+        np.mean([each[0] for each in first["by_photograph"].values()]), abs=1e-4
+    )
+
+
+@pytest.mark.slow
+def test_a_second_step_that_is_better_is_told(photographs):
+    def read(image, settings, maps, lines, way):
+        reader = sees(photographs) if way == "second step" else blind
+        return reader(image, settings, maps, lines, way)
+
+    results = Check(capture_of(photographs), MODEL, PLAN, CPU, read_words=read).run()
+    stored, second = (result.mean.auc for result in results.words.values())
+    assert second > stored + 0.1
+    text = " ".join(as_text(results, "1").split())
+    assert f"(noise level 300, stored queries): AUC {stored:.2f}" in text
+    assert "the model does not find things by words" in text  # in the way that the node has
+    assert f"better than the queries that a capture keeps, by {second - stored:.2f} of AUC" in text
+    assert [each["finds"] for each in json.loads(as_json(results, "1"))["words"]] == [False, None]
+
+
+@pytest.mark.slow
+def test_a_model_to_which_words_mean_nothing_is_said_not_to_find(photographs):
+    results = Check(capture_of(photographs), MODEL, PLAN, CPU, read_words=blind).run()
+    for result in results.words.values():
+        assert finds_by_words(result.figures) is False
+        assert abs(result.mean.auc - result.mean.others) < 0.2
+    text = as_text(results, "1")
+    assert "the model does not find things by words, as far as these photographs tell" in text
+    assert "are enough" not in text
+    assert json.loads(as_json(results, "1"))["words"][0]["finds"] is False
+
+
+@pytest.mark.slow
+def test_a_transformer_reads_words_in_a_second_step_alone(photographs):
+    model = replace(MODEL, is_transformer=True)
+    plan = replace(PLAN, noise_levels=())
+    results = Check(capture_of(photographs), model, plan, CPU, read_words=sees(photographs)).run()
+    assert [trial.way for trial in results.words] == ["second step"]
+    assert "the model finds things by words." in as_text(results, "1")
+    assert "are enough" not in as_text(results, "1")
+
+
+@pytest.mark.slow
+def test_words_are_read_at_the_default_and_at_the_chosen_settings(photographs):
+    def capture(image, settings):
+        if settings.noise_level == 100:
+            return capture_of(photographs)(image, settings)
+        random = torch.Generator().manual_seed(1)
+        return AttentionMaps({(GRID, GRID): torch.randn(1, GRID**2, GRID**2, generator=random).softmax(-1)})
+
+    plan = Plan(DEFAULT, (100, 200), thresholds=(), photographs=FEW, clicks=1)
+    results = Check(capture, MODEL, plan, CPU, read_words=sees(photographs)).run()
+    assert results.words_of_node == WordTrial(DEFAULT, "stored queries")
+    assert [(trial.capture.noise_level, trial.way) for trial in results.words] == [
+        (level, way) for level in (300, 100) for way in WAYS
+    ]
+
+
+@pytest.mark.slow
+def test_another_tree_of_the_same_capture_reads_no_words_again(photographs):
+    """The best evidence here is the features, which tell the objects; attention is noise."""
+
+    def capture(image, settings):
+        random = torch.Generator().manual_seed(1)
+        noise = torch.randn(1, GRID**2, GRID**2, generator=random).softmax(-1)
+        objects = coarse(shown(photographs, image).truth) + 1
+        features = F.one_hot(objects).T.unflatten(1, (GRID, GRID))[None] - 0.5
+        return AttentionMaps({(GRID, GRID): noise}, features.half())
+
+    def read(image, settings, maps, lines, way):
+        calls.append((lines, way))
+        return sees(photographs)(image, settings, maps, lines, way)
+
+    calls = []
+    plan = Plan(DEFAULT, (300,), thresholds=(), photographs=FEW, clicks=1)
+    results = Check(capture, MODEL, plan, CPU, read_words=read).run()
+    assert best_trial(results).capture == DEFAULT
+    assert best_trial(results) != results.default
+    assert len(calls) == len(set(calls)) == 2 * len(WAYS) * len(FEW)
+
+
+@pytest.mark.slow
+def test_why_words_were_not_measured_is_told(photographs):
+    plan = replace(PLAN, photographs=FEW)
+    results = Check(capture_of(photographs), MODEL, plan, CPU, no_words="no clip is connected.").run()
+    assert "Words were not measured: no clip is connected." in as_text(results, "1")
+    assert json.loads(as_json(results, "1"))["words"] == []
+
+    def fails(image, settings, maps, lines, way):
+        calls.append(way)
+        raise UnsupportedModelError("Expected /home/jane, got none.")
+
+    calls = []
+    results = Check(capture_of(photographs), MODEL, plan, CPU, read_words=fails).run()
+    check_measured(results)
+    assert results.is_complete
+    assert results.failures == {}
+    assert calls == list(WAYS)  # each once
+    text = as_text(results, "1")
+    for way in WAYS:
+        assert f"Words were not measured at noise level 300, {way}: Expected /home/jane" in text
+    text = as_json(results, "1")
+    assert json.loads(text)["word_failures"] == [
+        {"noise_level": 300, "way": way, "error": "UnsupportedModelError"} for way in WAYS
+    ]
+    assert "jane" not in text
+
+
+@pytest.mark.slow
+def test_a_second_step_that_fails_leaves_the_stored_queries_their_verdict(photographs):
+    def read(image, settings, maps, lines, way):
+        if way == "second step" and shown(photographs, image).name == "lake":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return sees(photographs)(image, settings, maps, lines, way)
+
+    results = Check(capture_of(photographs), MODEL, PLAN, CPU, read_words=read).run()
+    stored, second = results.words.values()
+    assert (len(stored.figures), len(second.figures)) == (len(PHOTOGRAPHS), 1)
+    text = as_text(results, "1")
+    verdict = text.index("the model finds things by words.")
+    failure = text.index("not measured to the end at noise level 300, second step: CUDA out of memory")
+    assert verdict < failure
+    assert "are enough" not in text
+    finds = [each["finds"] for each in json.loads(as_json(results, "1"))["words"]]
+    assert finds == [True, None]
+
+
+def test_few_photographs_are_said_to_be_too_few(photographs):
+    plan = replace(PLAN, photographs=FEW)
+    results = Check(capture_of(photographs), MODEL, plan, CPU, read_words=sees(photographs)).run()
+    text = as_text(results, "1")
+    assert "too few photographs to tell whether the model finds things by words" in text
+    assert "are enough" not in text
+    assert json.loads(as_json(results, "1"))["words"][0]["finds"] is None
+
+
+@pytest.mark.slow
+def test_a_check_that_was_ended_tells_what_it_has_of_words(photographs):
+    def stop(done, total, what):
+        if what.startswith("words, "):
+            raise KeyboardInterrupt
+
+    check = Check(capture_of(photographs), MODEL, PLAN, CPU, stop, read_words=sees(photographs))
+    with pytest.raises(KeyboardInterrupt):
+        check.run()
+    text = as_text(check.results, "1")
+    assert "stored queries (1 photographs)" in text
+    assert "finds things by words" not in text
+    first = json.loads(as_json(check.results, "1"))["words"][0]
+    assert (first["photographs"], first["finds"]) == (1, None)
+    assert as_text(CheckResults(MODEL, PLAN), "1").count("Words") == 0

@@ -1,0 +1,257 @@
+"""The record of an image, and the metrics of a set."""
+
+from __future__ import annotations
+
+import json
+from math import isnan
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffseg_core import DiffSegError
+from diffseg_eval.boundaries import boundary_of
+from diffseg_eval.measures import check_labels, measure
+from diffseg_eval.metrics import compute_metrics
+from diffseg_eval.sweep_metrics import sweep_metrics
+from diffseg_eval.types import VOID, AnnotatedImage
+
+EVERYTHING = frozenset({"classes", "segments", "annotators", "boundaries"})
+HALVES = np.array([[0, 0, 1, 1]] * 4, np.int32)
+QUARTER = np.array([[0, 1, 1, 1]] * 4, np.int32)
+
+
+def summarise(records, groups, classes=0):
+    """The metrics of a set as plain numbers."""
+    return {name: metric.overall for name, metric in compute_metrics(records, groups, classes).items()}
+
+
+def image(*people, classes=None):
+    height, width = people[0].shape
+    boundaries = tuple(boundary_of(truth) for truth in people)
+    return AnnotatedImage("a", Image.new("RGB", (width, height)), classes, people, boundaries)
+
+
+def random_records(seed, groups=EVERYTHING, images=7):
+    random = np.random.default_rng(seed)
+    records = []
+    for _ in range(images):
+        people = [np.kron(random.integers(0, 3, (4, 4)), np.ones((8, 8), np.int32)) for _ in range(2)]
+        labels = np.kron(random.integers(0, 4, (4, 4)), np.ones((8, 8), np.int32))
+        records.append(measure(image(*people, classes=people[0]), labels, groups))
+    return records
+
+
+def test_the_record_of_a_case_worked_by_hand():
+    # IoU of the halves 1/2 and 2/3, of the quarters 1. Boundaries are columns 1 and 0: a pixel apart, which
+    # is more than 0.0075 of this diagonal.
+    classes = np.where(HALVES == 0, 5, VOID)
+    record = measure(image(HALVES, QUARTER, classes=classes), QUARTER, EVERYTHING)
+    assert record.pop("variation_of_information") > 0
+    assert record == {
+        "segments": 2,
+        "table": [[VOID, 1, 8], [5, 0, 4], [5, 1, 4]],
+        "covering": pytest.approx((8 * 1 / 2 + 8 * 2 / 3 + 16) / 32),
+        "best_iou": pytest.approx((1 / 2 + 2 / 3 + 1 + 1) / 4),
+        "covered": pytest.approx(8 * 1 / 2 + 8 * 2 / 3 + 16),
+        "area": 32,
+        "rand_index": pytest.approx((rand_index_by_pairs(HALVES, QUARTER) + 1) / 2),
+        "matched_truth": 4,
+        "truth": 8,
+        "matched_prediction": 4,
+        "prediction": 4,
+    }
+
+
+def rand_index_by_pairs(one, other):
+    joined = [labels.ravel()[:, None] == labels.ravel()[None] for labels in (one, other)]
+    pairs = np.triu_indices(one.size, 1)
+    return (joined[0] == joined[1])[pairs].mean()
+
+
+@pytest.mark.parametrize(
+    ("group", "keys"),
+    [
+        ("classes", {"table"}),
+        ("segments", {"covering", "best_iou"}),
+        ("annotators", {"covered", "area", "rand_index", "variation_of_information"}),
+        ("boundaries", {"matched_truth", "truth", "matched_prediction", "prediction"}),
+    ],
+)
+def test_a_group_measures_its_own(group, keys):
+    record = measure(image(HALVES, classes=HALVES), QUARTER, frozenset({group}))
+    assert set(record) == {"segments", *keys}
+
+
+def test_records_and_their_figures_survive_json():
+    records = random_records(0)
+    again = json.loads(json.dumps(records, allow_nan=False))
+    assert again == records
+    assert summarise(again, EVERYTHING, 3) == summarise(records, EVERYTHING, 3)
+
+
+def test_numbers_that_cannot_have_been_counted_are_replaced():
+    annotated = image(HALVES, classes=HALVES)
+    huge = np.where(QUARTER == 0, 7, 256**3 - 1)
+    assert measure(annotated, huge, EVERYTHING) == measure(annotated, QUARTER, EVERYTHING)
+    kept = measure(annotated, np.where(QUARTER == 0, 2, 15), frozenset({"classes"}))
+    assert kept["table"] == [[0, 2, 4], [0, 15, 4], [1, 15, 8]]
+
+
+def test_numbers_of_classes_stay_as_they_are():
+    """Of a tiny image there may be more classes than pixels."""
+    labels = np.array([[150, 3], [3, 3]], np.int32)
+    truth = np.array([[7, 3], [3, 3]], np.int32)
+    annotated = image(truth, classes=truth)
+    record = measure(annotated, labels, frozenset({"classes"}), named=True)
+    assert record["named"]
+    assert sorted(record["table"]) == [[3, 3, 3], [7, 150, 1]]
+
+
+def test_an_image_without_annotated_pixels_adds_nothing_to_the_set():
+    groups = frozenset({"classes", "segments"})
+    void = np.full((4, 4), VOID, np.int32)
+    records = [
+        measure(image(HALVES, classes=HALVES), QUARTER, groups),
+        measure(image(void, classes=void), QUARTER, groups),
+    ]
+    assert records[1]["covering"] is None
+    assert summarise(records, groups, 2) == summarise(records[:1], groups, 2)
+    assert isnan(summarise(records[1:], groups, 2)["covering"])
+
+
+def test_names_of_the_figures_and_their_order():
+    assert list(summarise(random_records(1), EVERYTHING, 3)) == [
+        *("segments", "accuracy", "mean_iou", "accuracy_whole_set", "mean_iou_whole_set"),
+        *("covering", "best_iou", "rand_index", "variation_of_information"),
+        *("boundary_precision", "boundary_recall", "boundary_f"),
+    ]
+
+
+def test_figures_of_a_set_worked_by_hand():
+    keys = (
+        *("segments", "covered", "area", "rand_index", "variation_of_information"),
+        *("matched_truth", "truth", "matched_prediction", "prediction"),
+    )
+    values = [(2, 3.0, 4, 0.5, 1.0, 1, 4, 1, 1), (5, 9.0, 36, 0.7, 2.0, 2, 2, 2, 5)]
+    records = [dict(zip(keys, row, strict=True)) for row in values]
+    metrics = summarise(records, frozenset({"annotators", "boundaries"}))
+    assert metrics == pytest.approx(
+        {
+            "segments": 3.5,
+            "covering": 12 / 40,
+            "rand_index": 0.6,
+            "variation_of_information": 1.5,
+            "boundary_precision": 3 / 6,
+            "boundary_recall": 3 / 6,
+            "boundary_f": 0.5,
+        }
+    )
+
+
+def test_covering_of_one_persons_segments_is_the_mean_over_images():
+    records = [
+        {"segments": 1, "covering": 0.5, "best_iou": 0.4},
+        {"segments": 1, "covering": 1, "best_iou": 0},
+    ]
+    metrics = summarise(records, frozenset({"segments"}))
+    assert metrics == {"segments": 1, "covering": 0.75, "best_iou": 0.2}
+
+
+def test_without_any_boundary_the_figures_are_0():
+    record = {"segments": 1, "matched_truth": 0, "truth": 9, "matched_prediction": 0, "prediction": 0}
+    metrics = summarise([record], frozenset({"boundaries"}))
+    assert metrics == {"segments": 1, "boundary_precision": 0, "boundary_recall": 0, "boundary_f": 0}
+
+
+def test_a_resampled_set_is_the_set_of_those_images():
+    groups = EVERYTHING
+    records = random_records(2)
+    weights = np.array([[2, 0, 1, 0, 3, 1, 0], [1] * 7])
+    drawn = [record for record, times in zip(records, weights[0], strict=True) for _ in range(times)]
+    expected = summarise(drawn, groups, 3), summarise(records, groups, 3)
+    for name, metric in compute_metrics(records, groups, 3).items():
+        sample, whole = metric.resampled(weights)
+        assert whole == pytest.approx(expected[1][name])
+        if not name.endswith("whole_set"):  # which would be matched anew
+            assert sample == pytest.approx(expected[0][name])
+
+
+def boundary_record(matched, truth, right, predicted):
+    counts = {"matched_truth": matched, "truth": truth, "matched_prediction": right, "prediction": predicted}
+    return {"segments": 1, **counts}
+
+
+def test_a_sweep_has_a_best_setting_for_the_set_and_one_for_each_image():
+    # Pooled: "fine" finds 6 of 8 and is right in 6 of 12, F 2·.75·.5/1.25 = .6; "coarse" finds 4 of 8 and is
+    # right in 4 of 4, F 2/3. Alone, the first image is better "fine" (F 1 to 0), the second "coarse".
+    sweep = {
+        "fine": [boundary_record(4, 4, 4, 4), boundary_record(2, 4, 2, 8)],
+        "coarse": [boundary_record(0, 4, 0, 0), boundary_record(4, 4, 4, 4)],
+    }
+    found = sweep_metrics(sweep, frozenset({"boundaries"}))
+    assert list(found) == ["boundary_precision", "boundary_recall", "boundary_f"]
+    assert {metric.setting for metric in found.values()} == {"coarse"}
+    assert {name: metric.ods.overall for name, metric in found.items()} == pytest.approx(
+        {"boundary_precision": 1.0, "boundary_recall": 0.5, "boundary_f": 2 / 3}
+    )
+    assert [metric.ois.overall for metric in found.values()] == [1.0, 1.0, 1.0]
+
+
+def test_of_a_sweep_the_least_variation_of_information_is_best():
+    def records(*values):
+        rest = {"segments": 1, "covered": 1.0, "area": 2, "rand_index": 0.5}
+        return [{**rest, "variation_of_information": value} for value in values]
+
+    sweep = {"a": records(1.0, 3.0), "b": records(2.0, 1.0)}
+    found = sweep_metrics(sweep, frozenset({"annotators"}))["variation_of_information"]
+    assert found.setting == "b"
+    assert found.ods.overall == 1.5
+    assert found.ois.overall == 1.0
+
+
+def test_of_equally_good_settings_the_first_is_taken():
+    records = random_records(3)
+    found = sweep_metrics({"first": records, "second": records}, EVERYTHING, 3)
+    assert {metric.setting for metric in found.values()} == {"first"}
+    metrics = summarise(records, EVERYTHING, 3)
+    for name, metric in found.items():
+        assert metric.ods.overall == metric.ois.overall == metrics[name]
+
+
+def test_an_image_without_annotated_pixels_does_not_decide_a_sweep():
+    def records(*values):
+        return [{"segments": 1, "covering": value, "best_iou": value} for value in values]
+
+    found = sweep_metrics({"a": records(0.2, None), "b": records(0.4, None)}, frozenset({"segments"}))
+    assert found["covering"].setting == "b"
+    assert found["covering"].ois.overall == 0.4
+
+
+@pytest.mark.parametrize("sweep", [{}, {"a": [], "b": [{"segments": 1}]}], ids=["empty", "uneven"])
+def test_a_sweep_is_of_the_same_images(sweep):
+    with pytest.raises(DiffSegError, match="the same images at every setting"):
+        sweep_metrics(sweep, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.zeros((4, 5), int), r"height and width \(4, 4\), got \(4, 5\)"),
+        (np.zeros((4, 4)), "integer type, got float64"),
+        (np.zeros((4, 4), bool), "integer type, got bool"),
+        (np.full((4, 4), -1), "from 0 up, got -1"),
+    ],
+)
+def test_what_is_no_segmentation_is_refused(labels, message):
+    with pytest.raises(DiffSegError, match=message):
+        check_labels(labels, (4, 4))
+    with pytest.raises(DiffSegError, match=message):
+        measure(image(HALVES), labels, frozenset())
+
+
+@pytest.mark.parametrize("group", ["classes", "segments", "annotators", "boundaries"])
+def test_a_group_without_its_annotations_is_refused(group):
+    bare = AnnotatedImage("bare", Image.new("RGB", (4, 4)), None, ())
+    with pytest.raises(DiffSegError, match=r"in the annotations of bare, got none"):
+        measure(bare, HALVES, frozenset({group}))

@@ -1,0 +1,142 @@
+"""``diffseg evaluate clicks`` and ``boxes``: the protocol by hand, and the command on made-up photographs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffseg_cli.commands import main
+from diffseg_cli.errors import DatasetError
+from diffseg_core.benchmark.click_protocol import box_of, click_ious, clicks_needed, next_click, object_iou
+from diffseg_core.objects.points import Point
+from diffseg_core.objects.prompts import Box, Click
+from diffseg_eval.baselines import pixel_walker
+from diffseg_eval.datasets.objects import AnnotatedObject, ObjectFolder
+
+
+def truth(rows: list[str]) -> AnnotatedObject:
+    """ "#" is the object, "?" does not count."""
+    drawn = np.array([list(row) for row in rows])
+    image = Image.new("RGB", drawn.shape[::-1])
+    return AnnotatedObject("made", image, drawn == "#", drawn == "?")
+
+
+SQUARE = truth(["........", ".#####..", ".#####..", ".#####..", "........", "......??"])
+
+
+def test_the_first_click_is_the_middle_of_the_object():
+    nothing = np.zeros(SQUARE.mask.shape, bool)
+    assert next_click(nothing, SQUARE, nothing) == Click(Point(2, 2))  # the first of three
+
+
+def test_the_next_click_goes_to_the_larger_error_and_not_to_a_clicked_or_ignored_pixel():
+    everything = np.ones(SQUARE.mask.shape, bool)
+    nothing = np.zeros(SQUARE.mask.shape, bool)
+    click = next_click(everything, SQUARE, nothing)
+    assert not click.positive
+    assert not SQUARE.mask[click.point.y, click.point.x]
+    assert not SQUARE.ignored[click.point.y, click.point.x]
+    clicked = nothing.copy()
+    clicked[2, 2] = True
+    assert next_click(nothing, SQUARE, clicked).point == Point(3, 2)
+    # Equal errors: against the object.
+    one = truth(["#..", "...", "..."])
+    missing_and_more = np.array([[0, 0, 0], [0, 0, 0], [0, 0, 1]], bool)
+    assert next_click(missing_and_more, one, np.zeros((3, 3), bool)) == Click(Point(2, 2), False)
+
+
+def test_the_iou_leaves_ignored_pixels_out():
+    mask = SQUARE.mask.copy()
+    mask[5, 6:] = True
+    assert object_iou(mask, SQUARE) == 1
+    mask[0, 0] = True
+    assert object_iou(mask, SQUARE) == pytest.approx(15 / 16)
+
+
+def test_clicks_are_given_one_after_the_other_until_they_are_counted():
+    seen = []
+
+    def segmenter(clicks):
+        seen.append(list(clicks))
+        mask = SQUARE.mask.copy()
+        mask[:, : 4 - len(clicks)] = False
+        return mask
+
+    ious = click_ious(segmenter, SQUARE, clicks=4)
+    assert [len(clicks) for clicks in seen] == [1, 2, 3, 4]
+    assert ious == pytest.approx([0.6, 0.8, 1.0, 1.0])
+    assert [clicks_needed(ious, wanted) for wanted in (0.5, 0.8, 0.9, 1.1)] == [1, 2, 3, 4]
+
+
+def test_boxes_are_tight_or_larger_by_a_share_of_the_object():
+    assert box_of(SQUARE) == Box(1, 1, 6, 4)
+    assert box_of(SQUARE, 0.5) == Box(0, 0, 8, 5)
+
+
+def test_the_pixel_walker_finds_a_square_of_another_colour():
+    image = np.zeros((40, 60, 3), np.float32)
+    image[10:30, 20:40] = 1
+    clicks = [Click(Point(30, 20)), Click(Point(5, 5), False)]
+    mask = pixel_walker(image, clicks)
+    assert (mask == (image[..., 0] == 1)).mean() > 0.97
+    assert (pixel_walker(image, clicks[:1]) == (image[..., 0] == 1)).mean() > 0.97
+    assert not pixel_walker(image, clicks[1:]).any()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    generator = np.random.default_rng(0)
+    for name in ("images", "masks"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    for index in range(2):
+        mask = np.zeros((90, 120), np.uint8)
+        mask[20:70, 30 + 10 * index : 90] = 255
+        mask[70:72] = 128
+        photo = np.where(mask[..., None] == 255, (200, 60, 40), (40, 120, 160))
+        noise = generator.integers(-8, 9, photo.shape)
+        Image.fromarray((photo + noise).astype(np.uint8)).save(tmp_path / f"data/images/p{index}.png")
+        Image.fromarray(mask).save(tmp_path / f"data/masks/p{index}.png")
+    return tmp_path / "data"
+
+
+OPTIONS = ["--working-size", "64", "--threads", "1", "--device", "cpu"]
+
+
+@pytest.mark.parametrize("kind", ["clicks", "boxes"])
+def test_the_command_prints_a_table_and_keeps_every_image(kind, folder, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main(["evaluate", kind, "--root", str(folder), "--out", str(run), *OPTIONS]) == 0
+    table = capsys.readouterr().out
+    assert "2 images" in table
+    assert (run / "table.md").read_text().strip() == table.strip()
+    content = json.loads((run / "results.json").read_text())
+    assert [each["image"] for each in content["images"]] == ["p0", "p1"]
+    assert content["settings"]["working_size"] == 64
+    for each in content["images"]:
+        assert each["ious"]["object"][0] > 0.9
+        assert len(each["ious"]["object"]) == (20 if kind == "clicks" else 3)
+    assert ("the box itself" in table) == (kind == "boxes")
+
+
+def test_limit_and_skip_choose_images(folder, tmp_path):
+    run = tmp_path / "run"
+    main(["evaluate", "boxes", "--root", str(folder), "--out", str(run), "--skip", "1", *OPTIONS])
+    assert [each["image"] for each in json.loads((run / "results.json").read_text())["images"]] == ["p1"]
+
+
+def test_options_of_other_evaluations_are_refused(folder, tmp_path, capsys):
+    assert main(["evaluate", "clicks", "--root", str(folder), "--methods", "slic:4"]) == 2
+    assert "without --methods" in capsys.readouterr().err
+
+
+def test_a_mask_without_an_object_or_that_is_missing_is_named(folder):
+    Image.new("L", (120, 90)).save(folder / "masks/p0.png")
+    with pytest.raises(DatasetError, match="p0"):
+        ObjectFolder(folder).load("p0")
+    (folder / "masks/p1.png").unlink()
+    with pytest.raises(DatasetError, match="p1"):
+        ObjectFolder(folder)

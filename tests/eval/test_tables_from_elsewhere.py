@@ -1,0 +1,73 @@
+"""Tables that others made are here as they made them: each is held by a hash of what its source says."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from diffseg_core.output.ade20k import CLASSES, class_number
+from diffseg_eval.datasets import coco_object
+from diffseg_eval.datasets.cityscapes27 import FIRST_LABEL, LABEL_TO_CLASS
+from diffseg_eval.datasets.cityscapes27 import NAMES as CITYSCAPES_NAMES
+from diffseg_eval.datasets.coco27_classes import FINE_TO_COARSE, SUPERCATEGORIES, UNLABELLED
+from diffseg_eval.datasets.coco27_classes import NAMES as COCO27_NAMES
+from diffseg_eval.datasets.pascal import CONTEXT_NAMES, VOC_NAMES
+from diffseg_eval.types import VOID
+
+
+def digest(lines: Iterable[object]) -> str:
+    """SHA-256 of the lines in UTF-8 with a newline between two."""
+    return hashlib.sha256("\n".join(map(str, lines)).encode()).hexdigest()
+
+
+def numbered(table: Mapping[int, object]) -> list[str]:
+    return [f"{number} {each}" for number, each in sorted(table.items())]
+
+
+def test_ade20k_has_the_names_and_colours_of_the_scene_parsing_benchmark():
+    # CSAILVision/sceneparsing: last column of objectInfo150.txt at commit a8ba881 (the next one exchanges the
+    # first two words for a television; models and their annotators have these), and the rows "R G B" of
+    # `colors` in visualizationCode/color150.mat at commit e202229.
+    names = "83366761dd32a3a9d9562c8c067e512ee4c09c945a3497104df29d446098cf80"
+    colours = "7d6ac2551a6c668d4f4a9bf5902373c7892e7cb17cfadb743d4cb078580ac18c"
+    assert digest(name for name, _ in CLASSES) == names
+    assert digest(" ".join(map(str, colour)) for _, colour in CLASSES) == colours
+    assert class_number("picture") == class_number("painting") == 22
+
+
+def test_coco_stuff_has_the_numbers_and_names_of_its_authors():
+    # nightrome/cocostuff, labels.txt at commit 876a7db: "number name" without "unlabeled", and from 0 as in
+    # the pixel maps.
+    fine = {number: name for members in SUPERCATEGORIES.values() for number, name in members.items()}
+    assert digest(numbered(fine)) == "024a3bf8275632baa3fea9a311154b8b45772231e7fb46e21ad705445ecd9c80"
+
+
+def test_coco_stuff_27_is_made_of_it_as_in_diffseg():
+    # google/diffseg, data/coco/fine_to_coarse_dict.pickle at commit 77ea596 (janghyuncho/PiCIE has the same):
+    # number, index and name of the coarse class.
+    coarse = {fine: f"{each} {COCO27_NAMES[each]}" for fine, each in FINE_TO_COARSE.items() if each != VOID}
+    assert digest(numbered(coarse)) == "4ef577d76216fb4ab254b560705f9bdaad82d8e5dafe835b97898995214a4dc7"
+    assert {fine for fine, each in FINE_TO_COARSE.items() if each == VOID} == {UNLABELLED}
+
+
+def test_coco_object_is_made_of_it_as_in_diffcut():
+    # PaulCouairon/DiffCut, dataloader/coco/coco_object_mapping.pickle at commit aa16df4: number and class of
+    # the 80 things. The others have numbers from 80 on there, all of which its code counts as background.
+    things = {number: each for number, each in coco_object.CLASSES.items() if each != coco_object.BACKGROUND}
+    assert digest(numbered(things)) == "03d04f80c61d8ddf6056b190e1028942d31aaaef27d1b121aa925454a08b4e56"
+
+
+def test_cityscapes_has_the_labels_of_its_authors_and_the_classes_of_diffseg():
+    # mcordts/cityscapesScripts, cityscapesscripts/helpers/labels.py at commit 0bcc4a7: id and name from 7 on;
+    # google/diffseg, `label_dict` of data/cityscapes/cityscapes_data.py at commit 77ea596 without -1.
+    labels = dict(enumerate(CITYSCAPES_NAMES, FIRST_LABEL))
+    classes = {label: -1 if each == VOID else each for label, each in LABEL_TO_CLASS.items()}
+    assert digest(numbered(labels)) == "69f6c173ecb69208447d207bf22489610c3440ab6ecb89bdb187890cf183865e"
+    assert digest(numbered(classes)) == "15ff07a374bafcec0869ccece80ab9cd9db1e8f2a84ac9d9ba90e79c01978665"
+
+
+def test_pascal_has_the_classes_of_mmsegmentation():
+    # open-mmlab/mmsegmentation, mmseg/datasets: CLASSES of voc.py at commit 1d341e5 without the background,
+    # and those of PascalContextDataset59 in pascal_context.py at commit a5acc11.
+    assert digest(VOC_NAMES) == "7d877f185c807bc51b4cfb4f4202fc0b4e1c6724b782ba245fe36f8d254f0ad7"
+    assert digest(CONTEXT_NAMES) == "cd808465f06a16169edc25580073f0eda347e64f06cc1c2e24acd0b237f6497d"
