@@ -15,7 +15,7 @@ WORKERS ?= 2
 SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve setup browser lint test-fast test test-newest test-accelerator locales images
+.PHONY: help demo serve setup browser lint test-fast test test-all test-newest test-accelerator locales images
 .PHONY: entrances layout bench mutation package clean
 
 help:  ## Show this list
@@ -44,9 +44,14 @@ lint: setup  ## Check style and types
 
 test-fast: lint  ## Check style and types, and test the core
 	$(BIN)/python -m diffseg_tools.javascript test
-	$(SIDE_BY_SIDE) tests/core tests/cli tests/web -m "not slow"
+	$(SIDE_BY_SIDE) tests/core tests/cli tests/eval tests/web -m "not slow and not exhaustive"
 
-test: lint browser  ## Run every test, with ComfyUI 0.30.0 and 0.20.1 and in a browser
+test: lint browser  ## Run the tests, with ComfyUI 0.30.0 and 0.20.1 and in a browser
+	$(BIN)/python -m diffseg_tools.javascript test
+	$(SIDE_BY_SIDE) tests --ignore tests/browser -m "not exhaustive"
+	$(BIN)/pytest tests/browser -m "not exhaustive"
+
+test-all: lint browser  ## Run everything with everything, before a release
 	$(BIN)/python -m diffseg_tools.javascript test
 	$(SIDE_BY_SIDE) tests --ignore tests/browser
 	$(BIN)/pytest tests/browser
