@@ -108,7 +108,7 @@ def plain_step(model: Any, latent: torch.Tensor, conditioning: list[Any]) -> Non
 
 def compare_steps(device: str, pairs: int) -> CapturedStep:
     """Time both steps in turn. ComfyUI must be importable."""
-    capture = import_pack().nodes.comfy_capture.capture
+    capture = import_pack().nodes.comfy.capture.capture
     model = random_model(torch.device(device))
     latent = torch.randn(LATENT)
     conditioning = [[torch.randn(1, 77, 768), {}]]

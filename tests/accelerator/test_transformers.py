@@ -21,7 +21,7 @@ ROOM = 1024 * 2**20  # beside the maps: a chunk's scores and softmax, queries an
 
 
 def capture(pack, model, latent, conditioning, blocks="recommended"):
-    return pack.nodes.comfy_capture.capture(
+    return pack.nodes.comfy.capture.capture(
         model, latent, conditioning, timestep=300, noise_seed=None, blocks=blocks
     )
 
@@ -62,11 +62,11 @@ def test_the_cost_of_a_captured_step(pack, name, cuda, report):
         pytest.skip(f"{name} takes {real.gigabytes} GB of the accelerator's memory, and there are less")
     model, conditioning = real_model(name, cuda), real_conditioning(name)
     latent = torch.randn(real.latent, generator=torch.Generator().manual_seed(5))
-    backbone = pack.nodes.comfy_capture.backbone_of(model)
+    backbone = pack.nodes.comfy.capture.backbone_of(model)
     weights = sum(weight.nbytes for weight in model.model.diffusion_model.parameters())
 
     def plain():
-        pack.nodes.comfy_forward.denoise_once(
+        pack.nodes.comfy.forward.denoise_once(
             model, latent, conditioning, sigma=backbone.sigma(model, 300), noise_seed=None
         )
 

@@ -74,7 +74,7 @@ def test_what_new_words_cost_beside_a_capture(pack, name, cuda, report):
         synchronize(cuda)
         return time.perf_counter() - start, result
 
-    capture = pack.nodes.comfy_capture.capture
+    capture = pack.nodes.comfy.capture.capture
     whole = min(
         seconds(lambda: capture(model, latent, conditioning, timestep=300, noise_seed=None))[0]
         for _ in range(TIMES)

@@ -219,7 +219,7 @@ def capture(pack: ModuleType) -> Callable[..., Any]:
             latent = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(5))
         defaults = {"timestep": 300, "noise_seed": None, "resolutions": "all"}
         conditioning = settings.pop("conditioning", host.conditioning)
-        return pack.nodes.comfy_capture.capture(
+        return pack.nodes.comfy.capture.capture(
             model or host.model, latent, conditioning, **{**defaults, **settings}
         )
 

@@ -66,8 +66,8 @@ def main(directory: Path) -> None:
         if known(name):
             check_architecture(pack, name)
     clip = word_clip("SD 1")
-    lines = pack.diffseg_core.naming.words.parse_words("cup\ntraffic light")
-    words = pack.nodes.comfy_words.read_words(model, clip, captured, lines)
+    lines = pack.diffseg_core.words.lines.parse_words("cup\ntraffic light")
+    words = pack.nodes.comfy.words.read_words(model, clip, captured, lines)
     assert words.places.lines == (((4,),), ((6, 7),)), words.places
     assert words.attention.maps.shape == (2, words.attention.grid.tokens, 77)
     torch.testing.assert_close(words.attention.maps.sum(-1), torch.ones(2, words.attention.grid.tokens))

@@ -24,7 +24,7 @@ def node(pack, tmp_path, monkeypatch) -> Any:
     """The node, with folders of its own and a plan of seconds."""
     check_model = import_module(f"{pack.__name__}.nodes.check_model")
     run, sheet, photographs, trials = (
-        import_module(f"{pack.__name__}.diffseg_core.checking.{name}")
+        import_module(f"{pack.__name__}.diffseg_core.benchmark.{name}")
         for name in ("run", "sheet", "photographs", "trials")
     )
     for module in (run, sheet):
@@ -36,8 +36,8 @@ def node(pack, tmp_path, monkeypatch) -> Any:
     monkeypatch.setattr(trials, "QUICK_CLICKS", 2)
     monkeypatch.setattr(trials, "QUICK_PHOTOGRAPHS", ("coffee", "taipei"))
     for backbone in (
-        pack.nodes.comfy_unet.UNetCapture,
-        pack.nodes.comfy_transformer_capture.TransformerCapture,
+        pack.nodes.comfy.unet.UNetCapture,
+        pack.nodes.comfy.transformer_capture.TransformerCapture,
     ):
         monkeypatch.setattr(backbone, "native_side", 256)
     monkeypatch.setattr(folder_paths, "get_output_directory", lambda: str(tmp_path / "output"))
@@ -144,7 +144,7 @@ def test_a_random_transformer_is_no_better_than_colours(node, tmp_path):
 
 
 def test_an_interrupt_leaves_nothing(node, demo, tmp_path, monkeypatch):
-    check = import_module(f"{node.__module__.rpartition('.')[0]}.comfy_check")
+    check = import_module(f"{node.__module__.rpartition('.')[0]}.comfy.check")
     plain, calls = check.CheckCapture.__call__, []
 
     def capture(self: Any, image: torch.Tensor, settings: Any) -> Any:
@@ -172,7 +172,7 @@ def test_another_models_vae_and_damaged_presets_are_refused_before_the_work(pack
 
 def test_a_capture_takes_the_preset_of_its_architecture(pack, node, demo, tmp_path):
     presets = import_module(f"{pack.__name__}.nodes.presets")
-    kind = import_module(f"{pack.__name__}.diffseg_core.checking.presets").Preset
+    kind = import_module(f"{pack.__name__}.diffseg_core.benchmark.presets").Preset
     capture = pack.nodes.capture.DiffSegCapture
     given = {
         **demo,
@@ -184,7 +184,7 @@ def test_a_capture_takes_the_preset_of_its_architecture(pack, node, demo, tmp_pa
         "resolutions": "all",
     }
     del given["vae"]
-    name = pack.nodes.comfy_capture.architecture_name(demo["model"])
+    name = pack.nodes.comfy.capture.architecture_name(demo["model"])
     assert name == "SD15-1.7M"
     presets.keep_preset(kind("SD15", 900, "features", resolutions="finest"))  # not the demo model's
     before = capture.fingerprint_inputs(settings="preset")
@@ -205,7 +205,7 @@ def test_a_capture_takes_the_preset_of_its_architecture(pack, node, demo, tmp_pa
 
 def test_a_model_of_videos_latents_is_checked_with_the_vae_of_videos(pack):
     """As Qwen-Image has it; one of images has as many channels."""
-    check_capture = import_module(f"{pack.__name__}.nodes.comfy_check").CheckCapture
+    check_capture = import_module(f"{pack.__name__}.nodes.comfy.check").CheckCapture
     model, conditioning = tiny_model("Qwen-Image"), tiny_conditioning("Qwen-Image")
     vae = NoiseVAE()
     vae.latent_dim = 3

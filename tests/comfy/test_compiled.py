@@ -76,7 +76,7 @@ def test_a_compiled_model_is_captured_as_it_is_uncompiled(pack, sd1, make_model,
     model.add_patches({adapted: ("diff", (torch.ones_like(weights[adapted]) / 8,))})
 
     def capture(model: Any) -> tuple[list[torch.Tensor], int]:
-        maps = pack.nodes.comfy_capture.capture(
+        maps = pack.nodes.comfy.capture.capture(
             model, latent, conditioning, timestep=300, noise_seed=None, blocks="all"
         )
         return [*(maps[grid] for grid in maps), maps.features], len(maps.queries)
@@ -100,7 +100,7 @@ def test_a_compiled_model_is_captured_as_it_is_uncompiled(pack, sd1, make_model,
 def test_where_pytorch_is_too_old_to_run_it_uncompiled_a_compiled_model_is_refused(
     pack, sd1, capture, monkeypatch
 ):
-    monkeypatch.setattr(pack.nodes.comfy_capture, "RUNS_UNCOMPILED", False)
+    monkeypatch.setattr(pack.nodes.comfy.capture, "RUNS_UNCOMPILED", False)
     for way in ("a patch", "patches of parts"):
         model = sd1.model.clone()
         WAYS[way](model, ["diffusion_model.input_blocks.1.1.transformer_blocks.0"])

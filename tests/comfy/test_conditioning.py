@@ -107,7 +107,7 @@ def test_an_option_that_says_nothing_is_none(pack, sd1, name):
 
     def capture(options: dict[str, Any]) -> Any:
         conditioning = [[tokens, {**needed, **options}]]
-        return pack.nodes.comfy_capture.capture(model, latent, conditioning, timestep=300, noise_seed=None)
+        return pack.nodes.comfy.capture.capture(model, latent, conditioning, timestep=300, noise_seed=None)
 
     plain = capture({})
     for nothing in (None, [], ()):
@@ -122,7 +122,7 @@ def test_guidance_of_none_stays_what_it_is(pack):
     for options in ({}, {"guidance": 3.5}, {"guidance": None}):
         ((tokens, needed),) = tiny_conditioning("Flux dev")
         needed.pop("guidance", None)
-        maps = pack.nodes.comfy_capture.capture(
+        maps = pack.nodes.comfy.capture.capture(
             tiny_model("Flux dev"),
             tiny_latent("Flux dev"),
             [[tokens, {**needed, **options}]],

@@ -66,7 +66,7 @@ def test_a_cache_or_guidance_stands_aside_and_stays_as_it_was(pack, hosts, image
     def captured(pipeline: Any) -> Any:
         return pack.diffseg_core.capture_diffusers(pipeline, images[:1], size=64, **made.embeds)
 
-    core = pack.diffseg_core.attention.diffusers_capture
+    core = pack.diffseg_core.diffusers.capture
     text = core.Prompt(made.embeds["prompt_embeds"], made.embeds.get("pooled_prompt_embeds"))
     expected = captured(made.pipeline)
     of_text = core.read_text(made.pipeline, expected, text).maps
@@ -208,7 +208,7 @@ def test_what_of_a_prompt_is_not_given_is_that_of_the_empty_one(pack, images, mo
 
 def test_words_are_not_read_through_a_mask_that_hides_some_of_them(pack, images):
     pair = pair_of("Qwen-Image")
-    core = pack.diffseg_core.attention.diffusers_capture
+    core = pack.diffseg_core.diffusers.capture
     embeds = pair.embeds["prompt_embeds"]
     maps = core.capture_diffusers(pair.pipeline, images, size=SIDE, **pair.embeds)
     tokens = embeds.shape[1]

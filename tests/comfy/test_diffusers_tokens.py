@@ -82,13 +82,13 @@ def encoded_ids(pipeline: Any, name: str, text: str) -> tuple[list[tuple[Any, in
 
 
 def found_places(pack: Any, pipeline: Any, name: str, lines: Any, length: int) -> Any:
-    naming = pack.diffseg_core.naming
-    rows = pack.diffseg_core.attention.diffusers_transformers.TRANSFORMERS
-    encoding = pack.diffseg_core.attention.diffusers_prompts.Encoding(("text_encoder",), ("embeds",))
+    core = pack.diffseg_core
+    rows = pack.diffseg_core.diffusers.transformers.TRANSFORMERS
+    encoding = pack.diffseg_core.diffusers.prompts.Encoding(("text_encoder",), ("embeds",))
     for row in rows:
         if name != "SD" and row.name.startswith(name[:3]):
             encoding = row.encoding
-    return naming.diffusers_tokens.find_places(pipeline, encoding, naming.words.prompt_of(lines), length)
+    return core.diffusers.tokens.find_places(pipeline, encoding, core.words.lines.prompt_of(lines), length)
 
 
 def spoken(ids: list[tuple[Any, int]], places: tuple[int, ...]) -> list[str]:
@@ -169,7 +169,7 @@ def test_words_that_clip_has_no_room_for_are_all_read_by_t5(pack, pipeline_of):
 def test_words_beyond_clip_are_refused_where_t5_has_a_tokenizer_and_no_weights(pack, pipeline_of):
     words = [f"{word} {letter}" for letter in "abcde" for word in ("cat", "dog", "cow", "car", "bus", "cup")]
     lines = pack.diffseg_core.parse_words("\n".join(words))
-    errors = pack.diffseg_core.naming.diffusers_tokens.TooManyWordsError
+    errors = pack.diffseg_core.diffusers.tokens.TooManyWordsError
     with pytest.raises(errors, match="at most 75 tokens"):
         found_places(pack, pipeline_of("SD3 without T5's weights"), "SD3", lines, 77 + 256)
 
@@ -181,7 +181,7 @@ def test_a_pipeline_that_encodes_in_a_way_of_its_own_is_refused(pack, pipeline_o
 
 
 def test_a_word_without_tokens_is_refused(pack, pipeline_of):
-    words = pack.diffseg_core.naming.words
+    words = pack.diffseg_core.words.lines
     lines = (words.WordLine((words.Word("cup"),)), words.WordLine((words.Word("\u200b"),)))
     errors = pack.diffseg_core.InvalidSettingError
     with pytest.raises(errors, match=r"got '.u200b', of which it makes no token"):
@@ -214,7 +214,7 @@ def test_words_are_read_and_found_end_to_end(pack, reader, images):
     assert words.lines == lines
     assert words.attention.maps.shape == (2, words.attention.grid.tokens, 77)
     assert [[len(word) for word in line] for line in words.places.lines] == [[1, 1], [2], [1]]
-    encoded = core.naming.diffusers_words.encode_words(reader, lines)
+    encoded = core.diffusers.words.encode_words(reader, lines)
     again = core.read_words(reader, maps, lines, encoded)
     assert torch.equal(again.attention.maps, words.attention.maps)
     found = core.find_words(core.segment_hierarchy(maps, images.movedim(1, -1)), maps, words)
@@ -227,11 +227,11 @@ def test_words_are_read_and_found_end_to_end(pack, reader, images):
 
 def test_a_weight_moves_a_word_away_from_the_empty_prompt_and_nothing_else(pack, reader):
     core = pack.diffseg_core
-    encode = core.naming.diffusers_words.encode_words
+    encode = core.diffusers.words.encode_words
     plain_words = encode(reader, core.parse_words("cup, mug\ntable"))
     weighted = encode(reader, core.parse_words("cup, (mug:1.5)\n(table:0.5)"))
     assert weighted.places == plain_words.places
-    empty = core.attention.diffusers_capture.encode_empty_prompt(reader).embeds
+    empty = core.diffusers.capture.encode_empty_prompt(reader).embeds
     expected = plain_words.prompt.embeds.clone()
     for place, weight in ((6, 1.5), (8, 0.5)):
         expected[:, place] = empty[:, place] + (expected[:, place] - empty[:, place]) * weight
@@ -246,7 +246,7 @@ def test_a_textual_inversion_is_a_word_of_all_its_vectors(pack, reader, tmp_path
     with torch.inference_mode(False):
         reader.load_textual_inversion({name: learned}, token=name)
     lines = pack.diffseg_core.parse_words(f"cup\n{name}\ntable")
-    places = pack.diffseg_core.naming.diffusers_words.encode_words(reader, lines).places
+    places = pack.diffseg_core.diffusers.words.encode_words(reader, lines).places
     behind = 6 + vectors
     assert places.lines == (((4,),), (tuple(range(6, behind)),), ((behind + 1,),))
 
@@ -268,4 +268,4 @@ def test_a_tokenizer_that_changes_a_text_between_its_ends_is_refused_by_name(pac
 def test_a_pipeline_without_text_encoder_is_refused(pack, hosts):
     core = pack.diffseg_core
     with pytest.raises(core.InvalidSettingError, match=r"DiffusionPipeline without text_encoder\."):
-        core.naming.diffusers_words.encode_words(hosts("sd1").pipeline, core.parse_words("cup"))
+        core.diffusers.words.encode_words(hosts("sd1").pipeline, core.parse_words("cup"))

@@ -41,11 +41,11 @@ def captured(pack, images) -> Callable[..., Any]:
 @pytest.fixture
 def read(pack) -> Callable[..., Any]:
     """Read a text's embeddings, ``[1, T, d]``."""
-    core = pack.diffseg_core.attention
+    core = pack.diffseg_core
 
     def run(host: Any, maps: Any, embeds: torch.Tensor, pooled: torch.Tensor | None = None) -> Any:
-        return core.diffusers_capture.read_text(
-            host.pipeline, maps, core.diffusers_prompts.Prompt(embeds, pooled)
+        return core.diffusers.capture.read_text(
+            host.pipeline, maps, core.diffusers.prompts.Prompt(embeds, pooled)
         )
 
     return run

@@ -47,7 +47,7 @@ def test_other_architectures_are_refused_by_name(pack, capture, sd1, name, confi
     with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=message):
         capture(sd1, model)
     with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=message):
-        pack.nodes.comfy_capture.backbone_of(model)
+        pack.nodes.comfy.capture.backbone_of(model)
 
 
 def test_every_refusal_of_a_model_says_that_another_will_do(pack, sd1):
@@ -58,7 +58,7 @@ def test_every_refusal_of_a_model_says_that_another_will_do(pack, sd1):
         whole.model_config, whole.diffusion_model = config.__new__(config), torch.nn.Identity()
         model = comfy.model_patcher.ModelPatcher(whole, torch.device("cpu"), torch.device("cpu"))
         with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=rf"got .*\bIdentity\b.*{ending}"):
-            pack.nodes.comfy_capture.backbone_of(model)
+            pack.nodes.comfy.capture.backbone_of(model)
     with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=ending):
         pack.diffseg_core.capture_diffusers(SimpleNamespace(unet=torch.nn.Identity()), torch.rand(8, 8, 3))
 

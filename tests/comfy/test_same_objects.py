@@ -81,10 +81,10 @@ def test_the_picker_finds_what_the_node_gives(pack, tmp_path, name, monkeypatch)
     tree = core.segment_hierarchy(maps, image).hierarchies[0]
     if name == "rocket":  # of a part of the image, as Filter Segments leaves it
         tree = core.Segments.of_hierarchies([tree], [12]).subset([[0, 2, 3, 5]]).hierarchies[0]
-    finder = pack.diffseg_core.prompting.object_finder.ObjectFinder(
+    finder = pack.diffseg_core.objects.object_finder.ObjectFinder(
         tree, None if name == "coffee" else image[0]
     )
-    view = pack.nodes.picker_view
+    view = pack.nodes.picker.view
     files = {**view.picker_view(tree.leaves, image[0], tree.joins), **view.object_view(finder, tree.heights)}
     for key in ("ids", "graph", "colours"):
         shutil.copy(view.temporary_file(files[key]), tmp_path / f"{key}.png")

@@ -67,10 +67,10 @@ def looked_for(pack, nested, attention, model, clip):
     """What the words of these lines are found to be, in each image, by the steps of DiffSeg Find by Words."""
 
     def run(*lines: str) -> Any:
-        naming = pack.diffseg_core.naming
-        words = naming.words.parse_words("\n".join(lines))
-        read = pack.nodes.comfy_words.read_words(model, clip, attention, words)
-        return naming.find_words.find_words(nested, attention.maps, read).found
+        words_room = pack.diffseg_core.words
+        words = words_room.lines.parse_words("\n".join(lines))
+        read = pack.nodes.comfy.words.read_words(model, clip, attention, words)
+        return words_room.find_words.find_words(nested, attention.maps, read).found
 
     return run
 
@@ -147,7 +147,7 @@ def test_a_word_of_two_prompts_is_refused_with_both_wherever_they_come_from(pack
 
 
 def test_of_too_many_segments_to_show_only_their_number_is_told(pack, select, monkeypatch):
-    monkeypatch.setattr(pack.nodes.picker_view, "MAX_SEGMENTS", 1)
+    monkeypatch.setattr(pack.nodes.picker.view, "MAX_SEGMENTS", 1)
     output = select([{"words": FOUND}])
     (view,) = output.ui["diffseg_view"]
     assert "too_many" in view["pictures"]["0"]
@@ -168,7 +168,7 @@ def test_words_of_another_node_reach_the_picker_as_clicks(select, looked_for):
     "missing", [["attention"], ["clip"], ["model", "clip"], ["attention", "model", "clip"]]
 )
 def test_what_is_not_connected_is_said(pack, select, missing):
-    left_out = {"attention": None, "model": None, "clip": pack.nodes.comfy_conditioning.UNCONNECTED}
+    left_out = {"attention": None, "model": None, "clip": pack.nodes.comfy.conditioning.UNCONNECTED}
     named = "got no " + " and no ".join(missing)
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"look for 'sky', {named}. Connect"):
         select([{"words": "sky"}], **{name: left_out[name] for name in missing})

@@ -39,7 +39,7 @@ def entry(name: str) -> dict[str, str]:
 
 
 def test_a_run_replaces_what_the_last_one_named(pack, run):
-    files = pack.nodes.shown_files
+    files = pack.nodes.picker.shown_files
     run(prompt("a.png"))
     files.note("2", [entry("old")])
     run(prompt("a.png", seed=1))  # what comes after the node is not what its result follows from
@@ -53,7 +53,7 @@ def test_a_run_replaces_what_the_last_one_named(pack, run):
 
 
 def test_the_node_of_another_prompt_is_another(pack, run):
-    files = pack.nodes.shown_files
+    files = pack.nodes.picker.shown_files
     for image in ("b.png", "c.png"):
         run(prompt(image))
         files.note("2", [entry(image)])
@@ -64,7 +64,7 @@ def test_the_node_of_another_prompt_is_another(pack, run):
 
 
 def test_the_list_does_not_grow_without_end(pack, run):
-    files = pack.nodes.shown_files
+    files = pack.nodes.picker.shown_files
     for number in range(files.MOST + 20):
         run(prompt(f"{number}.png"))
         files.note("2", [{"filename": str(number), "subfolder": ""}])

@@ -18,7 +18,7 @@ def run(pack):
         given = {"timestep": 300, "noise_seed": None, "blocks": "all", **settings}
         latent = given.pop("latent", None)
         conditioning = given.pop("conditioning", None) or tiny_conditioning(name)
-        return pack.nodes.comfy_capture.capture(
+        return pack.nodes.comfy.capture.capture(
             tiny_model(name) if model is None else model,
             tiny_latent(name) if latent is None else latent,
             conditioning,

@@ -25,7 +25,7 @@ def capture_tiny(pack) -> Callable[..., Any]:
     def run(name: str, model: Any = None, **settings: Any) -> Any:
         latent = settings.pop("latent", None)
         conditioning = settings.pop("conditioning", None) or tiny_conditioning(name)
-        return pack.nodes.comfy_capture.capture(
+        return pack.nodes.comfy.capture.capture(
             model or tiny_model(name),
             tiny_latent(name) if latent is None else latent,
             conditioning,
@@ -37,7 +37,7 @@ def capture_tiny(pack) -> Callable[..., Any]:
 
 def test_every_supported_transformer_is_tried(pack):
     tried = {TINY[name].config for name in TINY}
-    for row in pack.nodes.comfy_transformers.TRANSFORMERS:
+    for row in pack.nodes.comfy.transformers.TRANSFORMERS:
         assert tried & set(row.configs), row.name
 
 
@@ -125,8 +125,8 @@ def test_the_model_is_as_it_was_after_an_error(pack, capture_tiny, name):
         raise RuntimeError("out of memory, say")
 
     model = tiny_model(name)
-    backbone = pack.nodes.comfy_capture.backbone_of(model)
-    last = list(pack.nodes.comfy_transformers.layers_of(backbone.row, backbone.net).values())[-1]
+    backbone = pack.nodes.comfy.capture.backbone_of(model)
+    last = list(pack.nodes.comfy.transformers.layers_of(backbone.row, backbone.net).values())[-1]
     with left_as_it_was(model), no_traces(model):
         hook = last.register_forward_pre_hook(fail)
         try:
@@ -196,7 +196,7 @@ def test_other_blocks_are_refused(pack, capture_tiny, choice):
 
 
 def test_recommended_blocks_of_the_released_models(pack):
-    rows = {row.name: row for row in pack.nodes.comfy_transformers.TRANSFORMERS}
+    rows = {row.name: row for row in pack.nodes.comfy.transformers.TRANSFORMERS}
     assert rows["SD3 and SD3.5"].recommended.scaled(24) == range(7, 10)
     assert rows["SD3 and SD3.5"].recommended.scaled(38) == range(11, 16)
     assert rows["Flux.1"].recommended.scaled(19) == range(12, 19)

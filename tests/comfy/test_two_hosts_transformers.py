@@ -58,7 +58,7 @@ def assert_same(one: Any, other: Any, atol: float = 1e-5) -> None:
 @pytest.mark.parametrize("noise_seed", [None, 7])
 @pytest.mark.parametrize("blocks", ["recommended", "all"])
 def test_both_captures_agree(pack, pair, captured, images, blocks, noise_seed):
-    ours = pack.nodes.comfy_capture.capture(
+    ours = pack.nodes.comfy.capture.capture(
         pair.model,
         pair.latents(images),
         pair.conditioning,
@@ -78,7 +78,7 @@ def test_both_captures_agree(pack, pair, captured, images, blocks, noise_seed):
 
 def test_both_captures_agree_on_odd_sides(pack, pair, captured, images):
     """In the first block: ComfyUI's Qwen-Image has the middle of an odd side one place before diffusers'."""
-    ours = pack.nodes.comfy_capture.capture(
+    ours = pack.nodes.comfy.capture.capture(
         pair.model,
         pair.latents(images, ODD_SIZE),
         pair.conditioning,
@@ -92,7 +92,7 @@ def test_both_captures_agree_on_odd_sides(pack, pair, captured, images):
 
 
 def test_both_captures_agree_without_position(pack, pair, captured, images):
-    ours = pack.nodes.comfy_capture.capture(
+    ours = pack.nodes.comfy.capture.capture(
         pair.model,
         pair.latents(images),
         pair.conditioning,

@@ -33,16 +33,16 @@ def node_capture(pack: Any, images: torch.Tensor, host: Any, **settings: Any) ->
 
 def read_in_comfyui(pack: Any, host: Any, attention: Any, conditioning: list[Any]) -> Any:
     """As Find by Words reads them, of a text that is encoded already."""
-    words = pack.nodes.comfy_words
+    words = pack.nodes.comfy.words
     step = attention.step
-    backbone = pack.nodes.comfy_capture.backbone_of(host.model, **({"blocks": step.blocks} if step else {}))
+    backbone = pack.nodes.comfy.capture.backbone_of(host.model, **({"blocks": step.blocks} if step else {}))
     return words._reader(host.model, backbone, attention, lambda done, total: None)(conditioning)
 
 
 def read_in_diffusers(pack: Any, host: Any, maps: Any, embeds: torch.Tensor, pooled: Any = None) -> Any:
-    core = pack.diffseg_core.attention
-    prompt = core.diffusers_prompts.Prompt(embeds, pooled)
-    return core.diffusers_capture.read_text(host.pipeline, maps, prompt)
+    core = pack.diffseg_core
+    prompt = core.diffusers.prompts.Prompt(embeds, pooled)
+    return core.diffusers.capture.read_text(host.pipeline, maps, prompt)
 
 
 @pytest.mark.parametrize("keep_queries", ["automatic", "all"])
@@ -66,7 +66,7 @@ def test_both_hosts_read_a_unets_attention_to_a_text(pack, host, images, keep_qu
 def test_both_hosts_show_a_transformer_the_words(pack, images, name, noise_seed):
     with torch.inference_mode(False):
         pair = make_pair(name)
-    capture = pack.nodes.comfy_capture
+    capture = pack.nodes.comfy.capture
     latents = pair.latents(images)
     settings = {"timestep": 300, "noise_seed": noise_seed, "blocks": "0-1"}
     ours = capture.capture(pair.model, latents, pair.conditioning, **settings)

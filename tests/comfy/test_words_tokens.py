@@ -35,7 +35,7 @@ def read(pack) -> Callable[..., Any]:
     """The places of a text's words, the tokens that were encoded, and the encoding."""
 
     def run(clip: Any, text: str, encoders: Any = None) -> Any:
-        words, tokens = pack.diffseg_core.naming.words, pack.nodes.comfy_word_tokens
+        words, tokens = pack.diffseg_core.words.lines, pack.nodes.comfy.word_tokens
         prompt = tokens.tokenized(clip, words.prompt_of(words.parse_words(text)))
         encoded = clip.encode_from_tokens_scheduled(prompt.given)[0][0]
         places = prompt.places(encoders or [list(prompt.encoders)], encoded.shape[1])
@@ -273,7 +273,7 @@ def test_sd3_without_any_encoder_is_refused(pack, clips, read):
 
 
 def test_another_number_of_tokens_than_the_tokenizer_counts_is_refused(pack, clips):
-    words, tokens = pack.diffseg_core.naming.words, pack.nodes.comfy_word_tokens
+    words, tokens = pack.diffseg_core.words.lines, pack.nodes.comfy.word_tokens
     prompt = tokens.tokenized(clips("SD 1"), words.prompt_of(words.parse_words("cup")))
     with pytest.raises(
         pack.diffseg_core.UnsupportedModelError, match="77 tokens .* got 78 from SD1ClipModel"
@@ -290,6 +290,6 @@ def test_longer_padding_of_t5_is_counted(clips, read):
 
 
 def test_every_kind_of_text_encoder_is_tried(pack):
-    read = {row.name for row in pack.nodes.comfy_transformers.TRANSFORMERS if row.encoders}
+    read = {row.name for row in pack.nodes.comfy.transformers.TRANSFORMERS if row.encoders}
     assert read == {"SD3 and SD3.5", "Flux.1", "Chroma", "Qwen-Image"}
     assert set(TARGETS) == {*OWN, "SD3", "Qwen-Image"}

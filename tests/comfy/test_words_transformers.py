@@ -57,15 +57,15 @@ def read(pack) -> Callable[..., Any]:
         name: str, clip: Any, model: Any = None, words: str = WORDS, images: int = 1, **named: Any
     ) -> Any:
         model = model or model_of(name)
-        module, types = pack.diffseg_core.naming.words, pack.nodes.types
+        module, types = pack.diffseg_core.words.lines, pack.nodes.types
         lines = module.parse_words(WORDS)
         samples = tiny_latent(name, images)
-        architecture = pack.nodes.comfy_capture.backbone_of(model).name
+        architecture = pack.nodes.comfy.capture.backbone_of(model).name
         step = types.Step(architecture, samples, 300, blocks=named.pop("blocks", "all"), **named)
         maps = pack.diffseg_core.AttentionMaps({(2, 2): torch.full((images, 4, 4), 0.25)})
         attention = types.CapturedAttention(maps, pack.diffseg_core.GridSize(64, 96), step)
-        found = pack.nodes.comfy_words.read_words(model, clip, attention, lines)
-        prompt = pack.nodes.comfy_word_tokens.tokenized(clip, module.prompt_of(lines))
+        found = pack.nodes.comfy.words.read_words(model, clip, attention, lines)
+        prompt = pack.nodes.comfy.word_tokens.tokenized(clip, module.prompt_of(lines))
         return found, clip.encode_from_tokens_scheduled(prompt.given)
 
     return run
@@ -221,12 +221,12 @@ def test_other_transformers_are_refused_by_name_before_anything_runs(pack, clips
         match=r"words can be read, got .*SD 1\.x.*Flux\.1, Chroma, Qwen",
     ) as refused:
         read(name, object(), tiny_model(name))
-    assert pack.nodes.comfy_capture.backbone_of(tiny_model(name)).name in str(refused.value)
+    assert pack.nodes.comfy.capture.backbone_of(tiny_model(name)).name in str(refused.value)
 
 
 def test_attention_of_another_architecture_or_without_its_latent_is_refused(pack, clips):
     core, nodes = pack.diffseg_core, pack.nodes
-    lines = core.naming.words.parse_words("cup")
+    lines = core.words.lines.parse_words("cup")
     maps = core.AttentionMaps({(2, 2): torch.full((1, 4, 4), 0.25)})
     size = core.GridSize(64, 96)
     model, clip = model_of("Flux dev"), clips("Flux dev")

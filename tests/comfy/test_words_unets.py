@@ -72,10 +72,10 @@ def captured(pack) -> Callable[..., Any]:
 
     def run(model: Any, conditioning: Any, samples: Any = None, **settings: Any) -> Any:
         samples = latent() if samples is None else samples
-        maps = pack.nodes.comfy_capture.capture(
+        maps = pack.nodes.comfy.capture.capture(
             model, samples, conditioning, timestep=300, noise_seed=None, **settings
         )
-        name = pack.nodes.comfy_capture.backbone_of(model).name
+        name = pack.nodes.comfy.capture.backbone_of(model).name
         types = pack.nodes.types
         return types.CapturedAttention(
             maps, pack.diffseg_core.GridSize(128, 192), types.Step(name, samples, 300)
@@ -87,8 +87,8 @@ def captured(pack) -> Callable[..., Any]:
 @pytest.fixture
 def read(pack) -> Callable[..., Any]:
     def run(model: Any, clip: Any, attention: Any, words: str = WORDS) -> Any:
-        lines = pack.diffseg_core.naming.words.parse_words(words)
-        return pack.nodes.comfy_words.read_words(model, clip, attention, lines)
+        lines = pack.diffseg_core.words.lines.parse_words(words)
+        return pack.nodes.comfy.words.read_words(model, clip, attention, lines)
 
     return run
 
@@ -98,7 +98,7 @@ def words_conditioning(pack) -> Callable[..., Any]:
     """The conditioning of the very prompt that words are made into."""
 
     def run(clip: Any, words: str = WORDS) -> Any:
-        module = pack.diffseg_core.naming.words
+        module = pack.diffseg_core.words.lines
         pieces = module.prompt_of(module.parse_words(words))
         text = "".join(f"({each.text}:1)" if each.is_content else each.text for each in pieces)
         return clip.encode_from_tokens_scheduled(clip.tokenize(text))
@@ -357,9 +357,9 @@ def test_reading_can_be_interrupted_between_layers(pack, clips, captured):
         assert total == len(KEPT["sd1"])
         comfy.model_management.interrupt_current_processing()
 
-    lines = pack.diffseg_core.naming.words.parse_words("cup")
+    lines = pack.diffseg_core.words.lines.parse_words("cup")
     with pytest.raises(comfy.model_management.InterruptProcessingException):
-        pack.nodes.comfy_words.read_words(model, clip, attention, lines, interrupt)
+        pack.nodes.comfy.words.read_words(model, clip, attention, lines, interrupt)
     assert done == [1]
 
 
@@ -539,7 +539,7 @@ def test_what_real_models_keep(pack, config, side, layers, kept, megabytes):
     real = UNetModel(**config, device="meta", operations=comfy.ops.disable_weight_init)
     grid = pack.diffseg_core.GridSize(side, side)
     chosen = {
-        keep: pack.nodes.comfy_queries.kept_layers(real, config is SDXL, grid, keep)
+        keep: pack.nodes.comfy.queries.kept_layers(real, config is SDXL, grid, keep)
         for keep in ("all", "automatic", "none")
     }
     assert [len(each) for each in chosen.values()] == [layers, kept, 0]

@@ -86,13 +86,13 @@ def plain_pass(
     pack: ModuleType, model: Any, latent: torch.Tensor, conditioning: Any, level: int = 300
 ) -> Any:
     """The model's own step at a noise level, nothing captured: its network's output, and the calls."""
-    comfy_capture, net = pack.nodes.comfy_capture, model.model.diffusion_model
+    comfy_capture, net = pack.nodes.comfy.capture, model.model.diffusion_model
     outputs: list[torch.Tensor] = []
     handle = net.register_forward_hook(lambda module, arguments, output: outputs.append(output.clone()))
     backbone = comfy_capture.backbone_of(model)
     try:
         with recorded(net) as calls:
-            pack.nodes.comfy_forward.denoise_once(
+            pack.nodes.comfy.forward.denoise_once(
                 model, latent, conditioning, sigma=backbone.sigma(model, level), noise_seed=None
             )
     finally:
@@ -105,7 +105,7 @@ def captured_output(
     pack: ModuleType, model: Any, latent: torch.Tensor, conditioning: Any, **settings: Any
 ) -> Any:
     """The network's output in a capture that does not stop early, and the maps."""
-    module = pack.nodes.comfy_capture
+    module = pack.nodes.comfy.capture
     outputs: list[torch.Tensor] = []
     net = model.model.diffusion_model
     handle = net.register_forward_hook(lambda module, arguments, output: outputs.append(output.clone()))
@@ -122,8 +122,8 @@ def captured_output(
 
 def calls_of(pack: ModuleType, model: Any, calls: list[Call]) -> dict[Any, Call]:
     """Of each layer that can be captured, its attention call."""
-    transformers = pack.nodes.comfy_transformers
-    backbone = pack.nodes.comfy_capture.backbone_of(model)
+    transformers = pack.nodes.comfy.transformers
+    backbone = pack.nodes.comfy.capture.backbone_of(model)
     paths = {module: name for name, module in backbone.net.named_modules()}
     found = {}
     for layer, module in transformers.layers_of(backbone.row, backbone.net).items():
@@ -143,8 +143,8 @@ def patched(latent: torch.Tensor, patch: int, line: int, column: int) -> torch.T
 def check_architecture(pack: ModuleType, name: str) -> None:
     """Output, probabilities, places and early stop of one tiny model."""
     model, latent, conditioning = tiny_model(name), tiny_latent(name), tiny_conditioning(name)
-    backbone = pack.nodes.comfy_capture.backbone_of(model)
-    patch = pack.nodes.comfy_transformers.patch_of(backbone.row, backbone.net)
+    backbone = pack.nodes.comfy.capture.backbone_of(model)
+    patch = pack.nodes.comfy.transformers.patch_of(backbone.row, backbone.net)
     height, width = latent.shape[-2] // patch, latent.shape[-1] // patch
     tokens = height * width
     output, calls = plain_pass(pack, model, latent, conditioning)
@@ -176,7 +176,7 @@ def check_architecture(pack: ModuleType, name: str) -> None:
     torch.testing.assert_close(maps[maps.grid], mean, rtol=2e-5, atol=1e-4 / tokens)
 
     one = {"timestep": 300, "noise_seed": None, "blocks": "0"}
-    early = pack.nodes.comfy_capture.capture(model, latent, conditioning, **one)
+    early = pack.nodes.comfy.capture.capture(model, latent, conditioning, **one)
     _, late = captured_output(pack, model, latent, conditioning, blocks="0")
     assert torch.equal(early[early.grid], late[late.grid])
     assert torch.equal(early.features, late.features)
