@@ -43,6 +43,9 @@ REFERENCE = """
 Aggregation and segmentation of the same attention maps, of a made-up scene, by
 [google/diffseg](https://github.com/google/diffseg) and by DiffSeg for ComfyUI: 64×64 grid, 16×16 anchors,
 3 passes, merge threshold 1.0, 512×512 labels.
+
+Theirs needs TensorFlow, Keras CV and scikit-learn, takes images of 512×512 with Stable Diffusion 1.4, and is
+set by a threshold alone; its borders are upsampled from the 64×64 grid.
 """
 NO_REFERENCE = """
 Not measured yet: set `DIFFSEG_REFERENCE` to a checkout of google/diffseg, and `DIFFSEG_REFERENCE_PYTHON` to a
