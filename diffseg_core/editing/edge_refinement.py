@@ -75,7 +75,7 @@ def refine_edges(
         if segments.hierarchies:
             tree = segments.hierarchies[image_index]
             moved = _moved_leaves(tree.leaves.cpu().numpy(), before, refined)
-            trees.append(tree.over(torch.from_numpy(moved).to(tree.leaves.device)))
+            trees.append(tree.restrict(torch.from_numpy(moved).to(tree.leaves.device)))
         after = torch.from_numpy(refined).to(segments.labels.device)
         ordered, order = order_by_area(after, torch.arange(segments.counts[image_index], device=after.device))
         if segments.proposals:
