@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..image.bounds import bounding_boxes, corners
 from ..tree import Hierarchy
 from .click_nodes import clicked_node, resized_click
 from .leaf_graph import LeafGraph
@@ -214,14 +215,8 @@ class ObjectFinder:
     @cached_property
     def _extents(self) -> Integers:
         """The bounding box of every leaf in cells: int64 ``[S, 4]``, x1, y1 and, exclusive, x2, y2."""
-        from scipy import ndimage
-
-        nowhere = (slice(self._shown.leaves.shape[0], 0), slice(self._shown.leaves.shape[1], 0))
-        found = ndimage.find_objects(self._shown.leaves + 1, max_label=len(self.graph.areas))
-        return np.array([
-            (across.start, down.start, across.stop, down.stop)
-            for down, across in (each or nowhere for each in found)
-        ])  # fmt: skip
+        boxes = bounding_boxes(self._shown.leaves, len(self.graph.areas))
+        return np.array([corners(box) for box in boxes])
 
     def _painted(self, chosen: Bitmap, prompts: Sequence[Placed], divided: Bitmap) -> Bitmap:
         """Leaves to pixels; those to be divided go to the clicks that are nearest in place and colour.

@@ -24,11 +24,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import InvalidSettingError
+from ..image.bounds import bounding_boxes
 from ..images import Images, matching_images
 from ..segments import Segments
 from ..tree import Hierarchy
 from .atomic_files import staged_files
-from .boxes import bounding_boxes
 from .coco import categories_of, file_of, id_colours, image_entry, image_id_of, instances, panoptic
 from .overlay import draw_overlay
 from .palette import colours_of
@@ -221,12 +221,12 @@ def annotate(
             "index": index,
             "category_id": numbers.get(names[index], 1),
             "area": area,
-            "bbox": [box.x1, box.y1, box.width, box.height],
+            "bbox": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
             "iscrowd": 0,
             "color": np.rint(colours[index] * 255).astype(int).tolist(),
             "segmentation": masks[index],
         }
-        for index, (area, box) in enumerate(zip(areas, boxes, strict=True))
+        for index, (area, (rows, columns)) in enumerate(zip(areas, boxes, strict=True))
     ]
     own = {
         "format": FORMAT,
