@@ -69,10 +69,10 @@ def colours_of(segments: Segments, image_index: int) -> npt.NDArray[np.float32]:
     """A colour for every segment of an image: float32 ``[K, 3]``, sRGB in 0..1.
 
     Segments of a hierarchy have the same colour at every granularity at which they are the same segment, see
-    `tree_colours`; others have colours that follow from their places, see `segment_colours`.
+    `tree_colours`; others have colours that follow from their places, see `choose_colours`.
     """
     if not segments.hierarchies:
-        return segment_colours(segment_poles(segments, image_index))
+        return PALETTE[choose_colours(segment_poles(segments, image_index))]
     key = (colours_of, image_index)
     if key not in segments.kept:
         segments.kept[key] = _colours_of_cut(segments.hierarchies[image_index], segments.counts[image_index])
@@ -131,24 +131,18 @@ def _first_pixels(tree: Hierarchy) -> tuple[list[int], list[int]]:
     return (first // width).tolist(), (first % width).tolist()
 
 
-def segment_colours(poles: Sequence[Pole]) -> npt.NDArray[np.float32]:
-    """A colour for every segment: float32 ``[K, 3]``, RGB in 0..1.
+def choose_colours(
+    poles: Sequence[Pole],
+    colours: int = COLOURS,
+    first: int = FIRST,
+    given: Mapping[int, int] | None = None,
+) -> list[int]:
+    """An index into a palette for every segment.
 
     A segment's colour follows from the place of its pole, so the same segment keeps its colour when
     other settings split or merge the rest of the image. Where a larger segment holds the colour
     already, the next one of a sequence that likewise follows from the place is taken; colours repeat
-    only in images of more than 64 segments.
-
-    Args:
-        poles: poles of inaccessibility, in descending order of the segments' area.
-    """
-    return PALETTE[choose_colours(poles, COLOURS, FIRST)]
-
-
-def choose_colours(
-    poles: Sequence[Pole], colours: int, first: int, given: Mapping[int, int] | None = None
-) -> list[int]:
-    """An index into a palette for every segment, from the place of its pole as in `segment_colours`.
+    only in images of more segments than the palette has colours.
 
     Args:
         poles: poles of inaccessibility, in descending order of the segments' area.
