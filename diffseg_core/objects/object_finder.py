@@ -25,11 +25,10 @@ from ..tree import Hierarchy
 from .click_nodes import clicked_node, resized_click
 from .leaf_graph import LeafGraph
 from .markov_maps import MarkovMaps
-from .network import potentials
+from .points import Point
 from .prompts import Box, Click, Placed, Prompt, Scribble, Stroke, split_by_place
 from .seeds import Seeds
-from .shapes import box_iou, line_pixels
-from .shown_pixels import Colours, ShownPixels
+from .shown_pixels import Colours, ShownPixels, line_pixels
 
 Numbers = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -163,13 +162,13 @@ class ObjectFinder:
             return seeds.applied_to((likely > 0.5).astype(np.float64))
         tie = MEMORY * graph.typical_degree * graph.areas / graph.areas.mean()
         wanted = (1.0 - NEW) * label + NEW * likely
-        found = potentials(graph.borders, graph.conductances, tie, tie * wanted, seeds.values)
+        found = graph.potentials(tie, tie * wanted, seeds.values)
         decided = (found > 0.5).astype(np.float64)
         return seeds.applied_to(np.maximum(label, decided) if positive else np.minimum(label, decided))
 
     def _box(self, box: Box, label: Numbers, seeds: Seeds) -> Numbers:
         graph = self.graph
-        (x1, y1), (x2, y2) = (self._shown.cell(point) for point in (box.first_pixel, box.last_pixel))
+        (x1, y1), (x2, y2) = map(self._shown.cell, (Point(box.x1, box.y1), Point(box.x2 - 1, box.y2 - 1)))
         x2, y2 = x2 + 1, y2 + 1
         share = self._shown.shares(x1, y1, x2, y2)
         if not share.any():
@@ -191,7 +190,7 @@ class ObjectFinder:
         seeds.bound(outside)
         strength = LIKENESS * graph.typical_degree
         for_it, against = strength * likely**2, strength * (1.0 - likely) ** 2
-        found = potentials(graph.borders, graph.conductances, for_it + against, for_it, seeds.values)
+        found = graph.potentials(for_it + against, for_it, seeds.values)
         drawn = np.array([x1, y1, x2, y2])
         filling = self._filling(drawn, found, ~outside)
         return seeds.applied_to(np.where(outside, 0.0, np.maximum(label, filling)))
@@ -250,6 +249,14 @@ class ObjectFinder:
         own = np.sqrt(graph.areas[chosen]).sum()
         kept = 2.0 * graph.conductances[chosen[graph.borders].all(1)].sum() + own
         return float(kept / (graph.degrees[chosen].sum() + own))
+
+
+def box_iou(first: Integers, second: Integers) -> float:
+    """Intersection over union of two boxes, int64 ``[4]`` each: x1, y1, x2, y2."""
+    sides = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
+    shared = int(np.maximum(sides, 0).prod())
+    whole = int((first[2:] - first[:2]).prod() + (second[2:] - second[:2]).prod()) - shared
+    return shared / whole
 
 
 def _likeness(distances: npt.NDArray[np.uint16], to: Integers) -> Numbers:

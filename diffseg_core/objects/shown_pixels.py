@@ -88,3 +88,10 @@ class Colours:
         y, x = np.asarray(rows, np.int64), np.asarray(columns, np.int64)
         found = self.values[_cell(y, height, h), _cell(x, width, w)]
         return found.astype(np.int64)
+
+
+def line_pixels(first: tuple[int, int], second: tuple[int, int]) -> Integers:
+    """The pixels of a straight line: int64 ``[n, 2]``, column and row. Halves go to the higher pixel."""
+    steps = max(abs(second[0] - first[0]), abs(second[1] - first[1]), 1)
+    start, along = np.array(first), np.subtract(second, first)
+    return start + (2 * np.arange(steps + 1)[:, None] * along + steps) // (2 * steps)
