@@ -21,7 +21,7 @@ from ..image.pyramid import reduced, sampled, sizes_up_to, upsample_labels
 from ..image.smoothing import smoothed
 from ..image.watershed import watershed
 from ..images import matching_images
-from ..merging.small_regions import connected_runs
+from ..merging.small_regions import connected_components
 from ..segments import Segments, order_by_area
 from ..settings import REACH
 
@@ -128,13 +128,10 @@ def _refined(labels: Labels, image: torch.Tensor, reach: float, on_step: Callabl
 
 def _with_what_vanished(refined: Labels, labels: Labels) -> Labels:
     """Give connected pieces back that lost all of their pixels, since a reduction had none of them."""
-    starts, pieces = connected_runs(labels)
+    pieces = connected_components(labels)
     kept = np.zeros(int(pieces.max()) + 1, dtype=bool)
-    kept[pieces[np.logical_or.reduceat((refined == labels).ravel(), starts)]] = True
-    if kept.all():
-        return refined
-    lost = np.repeat(~kept[pieces], np.diff(starts, append=labels.size)).reshape(labels.shape)
-    return np.where(lost, labels, refined)
+    kept[pieces[refined == labels]] = True
+    return refined if kept.all() else np.where(kept[pieces], refined, labels)
 
 
 def reach_in_pixels(segments: Segments, image_index: int, reach: float | None) -> float:
