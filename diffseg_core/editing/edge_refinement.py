@@ -22,7 +22,7 @@ from ..image.smoothing import smoothed
 from ..image.watershed import watershed
 from ..images import matching_images
 from ..merging.small_regions import connected_components
-from ..segments import Segments, order_by_area
+from ..segments import Segments
 from ..settings import REACH
 
 if TYPE_CHECKING:
@@ -68,24 +68,18 @@ def refine_edges(
         InvalidSettingError: a reach out of range, or images that do not fit the segments.
     """
     reach = None if reach is None else REACH.checked(reach) or None
-    labels, proposals, trees, names = [], [], [], []
+    labels, leaves = [], []
     for image_index, image in enumerate(matching_images(images, segments)):
         pixels = reach_in_pixels(segments, image_index, reach)
         before = segments.labels[image_index].cpu().numpy()
         refined = _refined(before, image, pixels, on_step)
         if segments.hierarchies:
-            tree = segments.hierarchies[image_index]
-            moved = _moved_leaves(tree.leaves.cpu().numpy(), before, refined)
-            trees.append(tree.restrict(torch.from_numpy(moved).to(tree.leaves.device)))
-        after = torch.from_numpy(refined).to(segments.labels.device)
-        ordered, order = order_by_area(after, torch.arange(segments.counts[image_index], device=after.device))
-        if segments.proposals:
-            proposals.append(segments.proposals[image_index][order])
-        if segments.names:
-            names.append(tuple(segments.names[image_index][index] for index in order.tolist()))
-        labels.append(ordered)
+            of_tree = segments.hierarchies[image_index].leaves
+            moved = _moved_leaves(of_tree.cpu().numpy(), before, refined)
+            leaves.append(torch.from_numpy(moved).to(of_tree.device))
+        labels.append(torch.from_numpy(refined).to(segments.labels.device))
         on_image(image_index + 1)
-    return Segments(torch.stack(labels), tuple(proposals), tuple(trees), tuple(names))
+    return segments.repainted(labels, leaves)
 
 
 def _moved_leaves(leaves: Labels, before: Labels, after: Labels) -> Labels:
