@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from ..errors import InvalidSettingError
 from ..image.bounds import bounding_boxes
 from ..images import Images, matching_images
 from ..segments import Segments
+from ..settings import OPACITY
 from ..tree import Hierarchy
 from .atomic_files import staged_files
 from .coco import Entry, categories_of, file_of, id_colours, image_id_of
@@ -142,7 +143,11 @@ def export_segments(
     if hierarchy and one.hierarchies:
         contents[files.hierarchy] = _npz(one.hierarchies[0])
     if masks:
-        contents |= {files.mask(index): _png(mask) for index, mask in enumerate(_bitmaps(one))}
+        labels = one.labels[0].numpy()
+        contents |= {
+            files.mask(index): _png(np.where(labels == index, np.uint8(255), np.uint8(0)))
+            for index in range(one.counts[0])
+        }
     _write(files, contents)
 
 
@@ -225,20 +230,10 @@ def _annotations(
 
 def _overlay(segments: Segments, image: Images | None) -> npt.NDArray[np.uint8]:
     """RGB of 8 bits, over one image; over none, the colours alone."""
-    if image is None:
-        plain = torch.full((1, *segments.image_size, 3), BACKGROUND)
-        drawn = draw_overlay(plain, segments, opacity=1.0)
-    else:
-        drawn = draw_overlay(image, segments)
+    over = torch.full((1, *segments.image_size, 3), BACKGROUND) if image is None else image
+    drawn = draw_overlay(over, segments, opacity=OPACITY.default if image else 1.0)
     rounded: npt.NDArray[np.uint8] = np.rint(drawn[0].numpy() * 255).astype(np.uint8)
     return rounded
-
-
-def _bitmaps(segments: Segments) -> Iterator[npt.NDArray[np.uint8]]:
-    """The masks of the one image, 0 and 255, one at a time."""
-    labels = segments.labels[0].numpy()
-    for index in range(segments.counts[0]):
-        yield np.where(labels == index, np.uint8(255), np.uint8(0))
 
 
 def _json(content: Mapping[str, Any]) -> bytes:
