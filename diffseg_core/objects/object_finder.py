@@ -119,7 +119,7 @@ class ObjectFinder:
             cells = np.concatenate(lines)
             within = ((cells >= 0) & (cells < self._shown.leaves.shape[::-1])).all(1)
             of = np.unique(cells[within], axis=0)
-            counts, extents = self._shown.crossed(of[:, 0], of[:, 1]), self._shown.counts
+            counts, extents = self._shown.counts_in((of[:, 1], of[:, 0])), self._shown.counts
         enough = (counts > CROSSED * extents) | (counts > CROSSED * len(of))
         return np.flatnonzero(enough & (counts > 0))
 
@@ -138,7 +138,7 @@ class ObjectFinder:
         else:
             return label  # there is nothing yet that it could be taken from
         if click.size:
-            # What the click takes: for the object, what it adds; against it, what it adds to the ground.
+            # What the click takes: for the object, what it adds; against it, what it adds to the background.
             sides = (label, changed) if click.positive else (1.0 - label, 1.0 - changed)
             before, after = (side > 0.5 for side in sides)
             taken = resized_click(self._tree.nodes, leaf, before, after, seeds.free, seeds.beyond, click.size)
