@@ -63,7 +63,7 @@ class Number:
         """A share that is given in percent: as the share.
 
         Raises:
-            InvalidSettingError: as of `checked`.
+            InvalidSettingError: see `checked`.
         """
         number: Any = _plain(value)
         return float(
@@ -130,9 +130,7 @@ class Choice(Generic[Option]):
             InvalidSettingError: it is none; the message has them all.
         """
         if not isinstance(value, str) or value not in self.options:
-            raise InvalidSettingError(
-                f"Expected {self.what} to be {either(self.options)}, got {value!r:.60}."
-            )
+            raise unexpected(f"{self.what} to be {either(self.options)}", value)
         return value
 
 
@@ -156,11 +154,16 @@ class Switch:
         """
         plain = _plain(value)
         if not isinstance(plain, int) or plain not in (0, 1):
-            raise InvalidSettingError(f"Expected {self.what} to be True or False, got {plain!r:.60}.")
+            raise unexpected(f"{self.what} to be True or False", plain)
         return bool(plain)
 
 
 Setting = Number | Choice[Any] | Switch
+
+
+def unexpected(expected: str, got: object, advice: str = "") -> InvalidSettingError:
+    """The refusal of a value, in the form of all: what was expected, what came, and what to do."""
+    return InvalidSettingError(f"Expected {expected}, got {got!r:.60}.{f' {advice}' if advice else ''}")
 
 
 def either(options: Iterable[str]) -> str:
@@ -192,7 +195,7 @@ def text(value: object, what: str) -> str:
         InvalidSettingError: anything else, None too.
     """
     if not isinstance(value, str):
-        raise InvalidSettingError(f"Expected {what} as text, got {value!r:.60}.")
+        raise unexpected(f"{what} as text", value)
     return plain_text(value)
 
 
@@ -226,6 +229,6 @@ def size(value: object, what: str) -> GridSize:
     """
     sides = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else []
     if len(sides) != 2:
-        raise InvalidSettingError(f"Expected the height and width of {what}, got {value!r:.60}.")
+        raise unexpected(f"the height and width of {what}", value)
     side = Number(f"a height and width of {what}", 1, 2**31 - 1, whole=True, unit="pixels")
     return GridSize(*map(side.checked, sides))

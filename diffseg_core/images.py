@@ -93,12 +93,10 @@ Divide values of 8 bits by 255, or pass them as uint8.
     """
     if isinstance(images, Images):
         return images
-    if isinstance(images, torch.Tensor):
-        return _of_tensor(images.detach(), name, clamp)
-    if isinstance(images, np.ndarray):
-        return _of_array(images, name, clamp)
+    if isinstance(images, torch.Tensor | np.ndarray):
+        return _of_values(images, name, clamp)
     if isinstance(images, Sequence) and not isinstance(images, str | bytes):
-        return _joined([as_images(each, name, clamp) for each in images], name)
+        return _joined([as_images(image, name, clamp) for image in images], name)
     from PIL import Image
 
     if isinstance(images, Image.Image):
@@ -127,8 +125,7 @@ def matching_images(image: ImageLike, segments: Segments, name: str = "image") -
 def alpha_of(image: ImageLike, segments: Segments, name: str = "image") -> torch.Tensor:
     """How opaque the images of the segments are: float32 ``[B, H, W]`` in 0..1, ones without alpha.
 
-    Args, Raises:
-        as of `matching_images`.
+    Arguments and errors are those of `matching_images`.
     """
     images = as_images(image, name)
     colours = matching_images(images, segments, name)
@@ -154,8 +151,9 @@ def check_images(
     """
     images = as_images(image, name)
     if images.size != size:
+        have = "have" if whose.endswith("s") else "has"
         raise InvalidSettingError(
-            f"Expected an image of {size} pixels as the {whose} {_have(whose)}, got {images.size}. "
+            f"Expected an image of {size} pixels as the {whose} {have}, got {images.size}. "
             "Connect the image that went into the capture."
         )
     if len(images) not in (1, batch_size):
@@ -228,7 +226,7 @@ def _of_pillow(image: Image, name: str) -> Images:
         raise InvalidSettingError(f"Expected pixels in the {name}, got {image.width}×{image.height}.")
     values = deep_grey(image, is_16_bit(image))
     if values is not None:
-        return _of_array(values, name, False)
+        return _of_values(values, name, False)
     has_alpha = image.mode in WITH_ALPHA or "transparency" in image.info
     try:
         converted = image.convert("RGBA" if has_alpha else "RGB")
@@ -236,29 +234,32 @@ def _of_pillow(image: Image, name: str) -> Images:
         raise InvalidSettingError(
             f"Expected the {name} in a mode that Pillow converts to RGB, got {image.mode} ({error})."
         ) from None
-    return _of_array(np.asarray(converted), name, False)
+    return _of_values(np.asarray(converted), name, False)
 
 
-def _of_array(values: npt.NDArray[Any], name: str, clamp: bool) -> Images:
-    white = _white(values.dtype.name, values.dtype.kind == "f", name)
-    _check_shape(values.shape, name)
-    floats = torch.from_numpy(np.require(values, np.float32, ["C", "W"]))
-    return _of_floats(floats, white, name, clamp)
-
-
-def _of_tensor(values: torch.Tensor, name: str, clamp: bool) -> Images:
-    white = _white(str(values.dtype).removeprefix("torch."), values.is_floating_point(), name)
-    _check_shape(values.shape, name)
-    return _of_floats(values.float(), white, name, clamp)
-
-
-def _white(type_name: str, is_float: bool, name: str) -> int:
-    """What is white in values of a type: 1 in floats."""
+def _of_values(values: torch.Tensor | npt.NDArray[Any], name: str, clamp: bool) -> Images:
+    if isinstance(values, torch.Tensor):
+        is_float, type_name = values.is_floating_point(), str(values.dtype).removeprefix("torch.")
+    else:
+        is_float, type_name = values.dtype.kind == "f", values.dtype.name
     if not is_float and type_name not in WHITES:
         raise InvalidSettingError(
             f"Expected the {name} in floats from 0 to 1, uint8 or uint16, got {type_name}: convert it."
         )
-    return 1 if is_float else WHITES[type_name]
+    _check_shape(values.shape, name)
+    if isinstance(values, np.ndarray):
+        values = torch.from_numpy(np.require(values, np.float32, ["C", "W"]))
+    values = values.detach().float()
+    if is_float:
+        values = _within_0_and_1(values, name, clamp)
+    else:
+        values = values.div_(WHITES[type_name])  # a copy already, as integers are not float32
+    if values.ndim == 2:
+        values = values[..., None]
+    if values.ndim == 3:
+        values = values[None]
+    alpha = values[..., 3] if values.shape[-1] == 4 else None
+    return Images(values[..., :3].expand(-1, -1, -1, 3), alpha)
 
 
 def _check_shape(shape: Sequence[int], name: str) -> None:
@@ -277,41 +278,28 @@ def _check_shape(shape: Sequence[int], name: str) -> None:
         )
 
 
-def _of_floats(values: torch.Tensor, white: int, name: str, clamp: bool) -> Images:
-    """From float32 of a checked shape; only what were floats before (white is 1) can be out of range."""
-    if white > 1:
-        values = values.div_(white)  # a copy already, as integers are not float32
-    else:
-        lowest, highest = finite_range(values, name)
-        beyond = OVERSHOOT if clamp else ROUNDING
-        if not -beyond <= lowest <= highest <= 1 + beyond:
-            advice = "Divide values of 8 bits by 255, or pass them as uint8."
-            raise InvalidSettingError(
-                f"Expected values from 0 to 1 in the {name}, got {lowest:g} to {highest:g}. {advice}"
-            )
-        if lowest < 0 or highest > 1:
-            values = values.clamp(0.0, 1.0)
-    if values.ndim == 2:
-        values = values[..., None]
-    if values.ndim == 3:
-        values = values[None]
-    alpha = values[..., 3] if values.shape[-1] == 4 else None
-    return Images(values[..., :3].expand(-1, -1, -1, 3), alpha)
+def _within_0_and_1(values: torch.Tensor, name: str, clamp: bool) -> torch.Tensor:
+    lowest, highest = finite_range(values, name)
+    beyond = OVERSHOOT if clamp else ROUNDING
+    if not -beyond <= lowest <= highest <= 1 + beyond:
+        raise InvalidSettingError(
+            f"Expected values from 0 to 1 in the {name}, got {lowest:g} to {highest:g}. "
+            "Divide values of 8 bits by 255, or pass them as uint8."
+        )
+    return values.clamp(0.0, 1.0) if lowest < 0 or highest > 1 else values
 
 
 def _joined(images: Sequence[Images], name: str) -> Images:
     """One after the other; opaque where only others have alpha."""
-    sizes = sorted({each.size for each in images})
+    sizes = sorted({image.size for image in images})
     if len(sizes) != 1:
         got = ", ".join(map(str, sizes)) or "none"
         raise InvalidSettingError(f"Expected one or more images of one size as the {name}, got {got}.")
-    alphas = [each.alpha for each in images]
-    if all(alpha is None for alpha in alphas):
-        return Images(torch.cat([each.colours for each in images]))
-    opaque = (each.colours.new_ones(each.colours.shape[:3]) for each in images)
-    alpha = torch.cat([ones if alpha is None else alpha for alpha, ones in zip(alphas, opaque, strict=True)])
-    return Images(torch.cat([each.colours for each in images]), alpha)
-
-
-def _have(whose: str) -> str:
-    return "have" if whose.endswith("s") else "has"
+    colours = torch.cat([image.colours for image in images])
+    if all(image.alpha is None for image in images):
+        return Images(colours)
+    alphas = (
+        image.colours.new_ones(image.colours.shape[:3]) if image.alpha is None else image.alpha
+        for image in images
+    )
+    return Images(colours, torch.cat([*alphas]))

@@ -133,15 +133,41 @@ class Segments(HostVisible):
             masks: for each image bool ``[K, H, W]``, K from 0.
             names: what each mask is called, "" for no name.
         """
-        labels, kept = [], []
-        for image_masks, given in zip(masks, names, strict=True):
+        labels = []
+        for image_masks in masks:
             painted = torch.full(image_masks.shape[1:], -1, dtype=torch.int32, device=image_masks.device)
             for index, mask in enumerate(image_masks):
                 painted[mask] = index
-            ordered, order = order_by_area(painted, torch.arange(len(image_masks), device=painted.device))
-            labels.append(ordered)
-            kept.append(tuple(given[index] for index in order.tolist()))
-        return cls(torch.stack(labels), (), (), tuple(kept) if any(any(each) for each in kept) else ())
+            labels.append(painted)
+        return cls(torch.stack(labels), (), (), tuple(map(tuple, names))).repainted(labels)
+
+    def repainted(
+        self, labels: Sequence[torch.Tensor], leaves: Sequence[torch.Tensor] | None = None
+    ) -> Segments:
+        """The same segments with other pixels, numbered anew by area; those without a pixel are left out.
+
+        Args:
+            labels: for each image int32 ``[H, W]``, in these segments' numbers, −1 where none is.
+            leaves: for each image those of its tree, see `Hierarchy.restrict`; by default as they are where a
+                segment is.
+        """
+        numbered, proposals, trees, names = [], [], [], []
+        for index, image_labels in enumerate(labels):
+            count = len(self.names[index]) if self.names else self._counts[index]
+            ordered, order = order_by_area(image_labels, torch.arange(count, device=image_labels.device))
+            numbered.append(ordered)
+            if self.proposals:
+                proposals.append(self.proposals[index][order])
+            if self.names:
+                names.append(tuple(self.names[index][place] for place in order.tolist()))
+            if self.hierarchies:
+                tree = self.hierarchies[index]
+                here = torch.where(ordered >= 0, tree.leaves, -1) if leaves is None else leaves[index]
+                trees.append(tree.restrict(here))
+        are_named = any(map(any, names))
+        return Segments(
+            torch.stack(numbered), tuple(proposals), tuple(trees), tuple(names) if are_named else ()
+        )
 
     def at_granularity(self, number: int) -> Segments:
         """The same images in ``number`` segments each, by another cut through their trees.
@@ -159,7 +185,7 @@ class Segments(HostVisible):
     def subset(self, chosen: Sequence[Sequence[int]]) -> Segments:
         """Keep some segments of every image, renumbered; the others' pixels belong to none.
 
-        The hierarchy goes on over the pixels that are kept: see `Hierarchy.over`.
+        The hierarchy goes on over the pixels that are kept: see `Hierarchy.restrict`.
 
         Args:
             chosen: per image the indices to keep, in any order. They do not decide the new numbers, which
@@ -177,22 +203,15 @@ class Segments(HostVisible):
             raise InvalidSettingError(
                 f"Expected indices for each of {self.batch_size} image(s), got them for {len(chosen)}."
             )
-        kept = [sorted(set(indices)) for indices in chosen]
-        renumbered, trees = [], []
-        for image_index, (indices, count) in enumerate(zip(kept, self._counts, strict=True)):
+        labels = []
+        for image_index, (indices, count) in enumerate(zip(chosen, self._counts, strict=True)):
             for index in indices:
                 if type(index) is not int or not 0 <= index < count:
                     checks.position(index, count, "an index", f"segments in image {image_index}")
-            new = torch.full((count + 1,), -1, dtype=torch.int32, device=self.labels.device)
-            new[indices] = torch.arange(len(indices), dtype=torch.int32, device=self.labels.device)
-            labels = new[self.labels[image_index].long()]  # −1 takes the last entry, which is −1
-            renumbered.append(labels)
-            if self.hierarchies:
-                tree = self.hierarchies[image_index]
-                trees.append(tree.over(torch.where(labels >= 0, tree.leaves, -1)))
-        proposals = (maps[indices] for maps, indices in zip(self.proposals, kept, strict=False))
-        names = (tuple(given[i] for i in indices) for given, indices in zip(self.names, kept, strict=False))
-        return Segments(torch.stack(renumbered), tuple(proposals), tuple(trees), tuple(names))
+            numbers = torch.full((count + 1,), -1, dtype=torch.int32)
+            numbers[list(indices)] = torch.tensor(indices, dtype=torch.int32)
+            labels.append(numbers.to(self.labels.device)[self.labels[image_index].long()])  # −1: the last
+        return self.repainted(labels)
 
     def labels_of(self, image_index: int) -> torch.Tensor:
         """The label map of one image: int32 ``[H, W]``.
@@ -265,17 +284,8 @@ def check_indices(segments: Segments, indices: Iterable[int]) -> set[int]:
         InvalidSettingError: naming the first of them, and what there is.
     """
     if isinstance(indices, str) or not isinstance(indices, Iterable):
-        raise InvalidSettingError(
-            f"Expected indices of segments as a list of numbers, got {indices!r:.60}. parse_indices reads "
-            "them from a text."
-        )
+        advice = "parse_indices reads them from a text."
+        raise checks.unexpected("indices of segments as a list of numbers", indices, advice)
     where = "" if segments.batch_size == 1 else f" in the image with most of {segments.batch_size}"
-    return {
-        checks.position(
-            index,
-            max(segments.counts),
-            "an index of a segment",
-            f"segments{where} (DiffSeg Preview shows their numbers)",
-        )
-        for index in indices
-    }
+    there_are, most = f"segments{where} (DiffSeg Preview shows their numbers)", max(segments.counts)
+    return {checks.position(index, most, "an index of a segment", there_are) for index in indices}

@@ -65,7 +65,6 @@ MODULES = {
     "attention/text": ("attention/test_text.py",),
     "words/lines": ("words/test_words.py",),
     "words/scores": ("words/test_scores.py", "words/test_find_words.py"),
-    "words/leaf_means": ("words/test_leaf_means.py",),
     "words/leaf_choice": ("words/test_leaf_choice.py", "words/test_find_words.py"),
     "words/find_words": ("words/test_find_words.py",),
 }

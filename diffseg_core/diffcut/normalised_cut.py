@@ -25,7 +25,7 @@ import torch
 from ..errors import InvalidSettingError
 from ..images import finite_range
 from ..settings import CUT_THRESHOLD
-from ..tree import check_joins
+from ..tree import TreeNodes, check_joins
 
 LIMIT: float = CUT_THRESHOLD.highest
 MOST = 400  # parts beyond the threshold; a part of a 32×32 grid then has 2 to 3 nodes on average
@@ -80,18 +80,9 @@ class CutTree:
 
         Returns:
             int64 ``[n]``, 0..K-1 in the order of the parts' first nodes.
-
-        Raises:
-            InvalidSettingError: a threshold below 0, or NaN.
         """
-        if not threshold >= 0:
-            raise InvalidSettingError(f"Expected a threshold from 0, got {threshold:g}.")
         joined = int((self.heights <= 1.0 - threshold).sum())
-        part = np.arange(self.count)
-        for first, second in self.joins[:joined][::-1].tolist():
-            part[second] = part[first]
-        names: Integers = np.unique(part, return_inverse=True)[1].astype(np.int64)
-        return names[self.parts]
+        return TreeNodes(self.joins, self.count).cut(self.count - joined)[1][self.parts]
 
 
 class _Cut(NamedTuple):
@@ -135,10 +126,14 @@ def recursive_cut(
         on_step: called before every search for a cut; what it raises ends the search.
 
     Raises:
-        InvalidSettingError: a setting outside its range, features of another shape or type, or features that
-            are not finite.
+        InvalidSettingError: features of another shape or type, or that are not finite.
     """
-    _check(features, power, threshold, limit)
+    if features.ndim != 2 or not features.numel() or not features.is_floating_point():
+        raise InvalidSettingError(
+            "Expected floating-point features [n, C] of at least one node and one channel, got "
+            f"{features.dtype} {list(features.shape)}."
+        )
+    finite_range(features.detach().cpu(), "features")
     affinity = _affinities(features, power)
     count = len(affinity)
     parts = np.zeros(count, dtype=np.int64)
@@ -161,23 +156,6 @@ def recursive_cut(
         for side in sides:
             search(side, cut.price)
     return _tree(parts, splits)
-
-
-def _check(features: torch.Tensor, power: float, threshold: float, limit: float) -> None:
-    if not (power > 0 and math.isfinite(power)):
-        raise InvalidSettingError(f"Expected a power above 0, got {power:g}.")
-    if not 0 < limit <= 1:
-        raise InvalidSettingError(f"Expected a limit above 0 and up to 1, got {limit:g}.")
-    if not 0 <= threshold <= limit:
-        raise InvalidSettingError(
-            f"Expected a threshold from 0 to the limit of {limit:g}, got {threshold:g}."
-        )
-    if features.ndim != 2 or not features.numel() or not features.is_floating_point():
-        raise InvalidSettingError(
-            "Expected floating-point features [n, C] of at least one node and one channel, got "
-            f"{features.dtype} {list(features.shape)}."
-        )
-    finite_range(features.detach().cpu(), "features")
 
 
 def _affinities(features: torch.Tensor, power: float) -> Matrix:

@@ -25,8 +25,8 @@ def snap(
         segments: of one or more images.
         mask: ``[H, W]``, ``[B, H, W]``, ``[B, 1, H, W]`` or ``[B, H, W, 1]``, a tensor or an array; floats
             in 0..1, which are clamped to that, bool, or integers of 0 and 1. One mask serves all images. A
-            soft mask counts by its values. A mask of another size is stretched
-            to that of the segments, bilinearly and antialiased, so that thin strokes are not lost.
+            soft mask counts by its values. A mask of another size is stretched to that of the segments,
+            bilinearly and antialiased, so that thin strokes are not lost.
         coverage: share of a segment's area, 0..1. A segment is kept where more than this is covered, and
             wherever all of it is.
 
@@ -54,14 +54,27 @@ def snap(
 
 def masks_for(segments: Segments, mask: torch.Tensor | npt.NDArray[Any]) -> torch.Tensor:
     """The mask as float32 ``[1 or B, H, W]`` in 0..1 at the segments' size."""
-    masks = _as_masks(mask)
+    if isinstance(mask, np.ndarray) and mask.dtype.kind in "biuf":
+        mask = torch.from_numpy(np.require(mask, mask.dtype.newbyteorder("="), ["C", "W"]))
+    if not isinstance(mask, torch.Tensor):
+        got = f"an array of {mask.dtype}" if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise InvalidSettingError(f"Expected the mask as a tensor or a NumPy array of numbers, got {got}.")
+    masks, shape, is_float = mask.detach(), tuple(mask.shape), mask.is_floating_point()
+    if masks.ndim == 2:
+        masks = masks[None]
+    elif masks.ndim == 4 and 1 in (shape[1], shape[3]):
+        masks = masks.squeeze(1 if shape[1] == 1 else 3)
+    if masks.ndim != 3 or masks.numel() == 0:
+        raise InvalidSettingError(
+            "Expected a mask of height×width, with or without a batch and one channel, got "
+            f"{'×'.join(map(str, shape))}. Make a mask of an image with Convert Image to Mask."
+        )
     if len(masks) not in (1, segments.batch_size):
         raise InvalidSettingError(
             f"Expected 1 or {segments.batch_size} masks for segments of {segments.batch_size} image(s), "
             f"got {len(masks)}."
         )
-    is_float = masks.is_floating_point()
-    masks = masks.detach().float()
+    masks = masks.float()
     lowest, highest = finite_range(masks, "mask")
     if not is_float and not 0 <= lowest <= highest <= 1:
         raise InvalidSettingError(
@@ -69,27 +82,7 @@ def masks_for(segments: Segments, mask: torch.Tensor | npt.NDArray[Any]) -> torc
             "white in it (255 in 8 bits)."
         )
     masks = masks.cpu().clamp(0, 1)
-    size = segments.image_size
-    if GridSize(*masks.shape[1:]) != size:
-        masks = F.interpolate(masks[:, None], tuple(size), mode="bilinear", antialias=True)[:, 0]
+    if GridSize(*masks.shape[1:]) != segments.image_size:
+        size = tuple(segments.image_size)
+        masks = F.interpolate(masks[:, None], size, mode="bilinear", antialias=True)[:, 0]
     return masks
-
-
-def _as_masks(mask: torch.Tensor | npt.NDArray[Any]) -> torch.Tensor:
-    """A mask of 2 to 4 dimensions as ``[B, H, W]``."""
-    if isinstance(mask, np.ndarray) and mask.dtype.kind in "biuf":
-        mask = torch.from_numpy(np.require(mask, mask.dtype.newbyteorder("="), ["C", "W"]))
-    if not isinstance(mask, torch.Tensor):
-        got = f"an array of {mask.dtype}" if isinstance(mask, np.ndarray) else type(mask).__name__
-        raise InvalidSettingError(f"Expected the mask as a tensor or a NumPy array of numbers, got {got}.")
-    shape = tuple(mask.shape)
-    if mask.ndim == 2:
-        mask = mask[None]
-    elif mask.ndim == 4 and 1 in (shape[1], shape[3]):
-        mask = mask.squeeze(1 if shape[1] == 1 else 3)
-    if mask.ndim != 3 or mask.numel() == 0:
-        raise InvalidSettingError(
-            "Expected a mask of height×width, with or without a batch and one channel, got "
-            f"{'×'.join(map(str, shape))}. Make a mask of an image with Convert Image to Mask."
-        )
-    return mask

@@ -73,53 +73,37 @@ def divergences_of_pairs(
 
     Args:
         features: float64 ``[S, f]``, above 0.
-        contrast: as of `ClosestPairs`.
+        contrast: as `ClosestPairs` takes it.
         on_step: called many times; what it raises ends the call.
     """
-    own = list(later(len(features), contrast))
+    count = len(features)
     if contrast is None:
-        found = np.empty(own[-1][0].stop)
-        for rows, columns, block in _blocks(features):
+        return divergences(features, on_step)[np.triu_indices(count, 1)]
+    apart = np.empty(len(contrast.pairs))
+    for leaf, (places, partners) in enumerate(later(count, contrast)):
+        if len(partners):
             on_step()
-            for leaf, values in zip(range(rows.start, rows.stop), block, strict=True):
-                first = max(columns.start, leaf + 1)
-                place = own[leaf][0].start + first - leaf - 1
-                found[place : place + columns.stop - first] = values[first - columns.start :]
-        return found
-    found = np.empty(len(contrast.pairs))
-    for leaf, (places, others) in enumerate(own):
-        if len(others):
-            on_step()
-            found[places] = divergences_from(features, others, leaf)[0]
-    return found
+            apart[places] = divergences_from(features, partners, leaf)[0]
+    return apart
 
 
 def divergences(features: Matrix, on_step: Callable[[], None] = lambda: None) -> Matrix:
     """½ Σ (p − q)(log p − log q) between all rows above 0: ``[S, S]``, symmetric to the bit."""
-    found = np.empty((len(features), len(features)))
-    for rows, columns, block in _blocks(features):
-        on_step()
-        found[rows.start : rows.stop, columns.start : columns.stop] = block
-        found[columns.start : columns.stop, rows.start : rows.stop] = block.T
-    return found
-
-
-def _blocks(features: Matrix) -> Iterator[tuple[range, range, Matrix]]:
-    """The divergences of some rows from some that are no earlier, by products of matrices.
-
-    Rounded, so that equals are equal. Each pair is worked out once.
-    """
-    bands = [range(start, min(start + BAND, len(features))) for start in range(0, len(features), BAND)]
+    apart = np.empty((len(features), len(features)))
+    bands = [slice(start, start + BAND) for start in range(0, len(features), BAND)]
     for place, rows in enumerate(bands):
-        ours, logs = features[rows.start : rows.stop], np.log(features[rows.start : rows.stop])
+        ours, logs = features[rows], np.log(features[rows])
         own = np.einsum("ij,ij->i", ours, logs)[:, None]
         for columns in bands[place:]:
-            theirs = features[columns.start : columns.stop]
+            on_step()
+            theirs = features[columns]
             their_logs = np.log(theirs)
             cross = ours @ their_logs.T
             cross = cross + (cross.T if columns is rows else logs @ theirs.T)
             block = 0.5 * (own + np.einsum("ij,ij->i", theirs, their_logs) - cross)
-            yield rows, columns, np.round(np.maximum(block, 0.0), DIGITS)
+            apart[rows, columns] = np.round(np.maximum(block, 0.0), DIGITS)  # so that equals are equal
+            apart[columns, rows] = apart[rows, columns].T
+    return apart
 
 
 @dataclass

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from ..attention.features import feature_maps, features_of
 from ..attention.maps import AttentionMaps
 from ..errors import InvalidSettingError
-from ..grid import GridSize
 from ..image.boundary_contrast import Contrast
 from ..image.colour_histograms import colour_histograms
 from ..image.smoothing import smoothed
@@ -105,13 +104,9 @@ def segment_hierarchy(
         leaf_maps = _leaf_maps(maps, index, chosen, pieces, on_step)
         trees.append(build_hierarchy(leaf_maps, pieces, borders, colours, colour, on_step))
         on_image(len(trees))
-    if number is not None:
-        numbers = [number] * len(trees)
-    elif height is not None:
-        numbers = [tree.number_at(height) for tree in trees]
-    else:
-        numbers = [tree.automatic_number() for tree in trees]
-    return Segments.of_hierarchies(trees, numbers)
+    if height is not None:
+        return Segments.of_hierarchies(trees, [tree.number_at(height) for tree in trees])
+    return Segments.of_hierarchies(trees, [number or tree.automatic_number() for tree in trees])
 
 
 def chosen_evidence(evidence: str, maps: AttentionMaps) -> str:
@@ -140,10 +135,5 @@ def _leaf_maps(
     of_attention = means.view(count, *maps.key_grid)
     if evidence == "attention":
         return of_attention
-    return (of_attention + _resized(of_features, maps.key_grid)) / 2.0
-
-
-def _resized(maps: torch.Tensor, grid: GridSize) -> torch.Tensor:
-    """Maps ``[S, h, w]`` on another grid, each summing to 1 again."""
-    resized = F.interpolate(maps[:, None], size=tuple(grid), mode="bilinear", align_corners=False)[:, 0]
-    return resized / resized.sum((1, 2), keepdim=True)
+    resized = F.interpolate(of_features[:, None], tuple(maps.key_grid), mode="bilinear")[:, 0]
+    return (of_attention + resized / resized.sum((1, 2), keepdim=True)) / 2.0

@@ -18,7 +18,7 @@ from ..image.boundary_contrast import Contrast
 from ..tree import Hierarchy
 from .closest_pairs import ClosestPairs, divergences_of_pairs
 
-FLOOR = 1e-12  # of probabilities, under the logarithm
+FLOOR = 1e-12  # of probabilities in float64, under the logarithm; the paper's method has float32's own
 ALIKE = 1e-6  # a usual divergence below this is one of equals, to rounding
 LEAVES = 128  # whose mean maps are worked out at a time
 

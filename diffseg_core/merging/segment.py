@@ -102,14 +102,9 @@ def segment(
 
 
 def _checked_thresholds(threshold: object, passes: int) -> list[float]:
-    given = _without_array(threshold)
+    given = threshold.tolist() if isinstance(threshold, torch.Tensor | np.ndarray) else threshold
     if not isinstance(given, Sequence) or isinstance(given, str):
         given = [given] * MERGE_PASSES.checked(passes)
     if not given:
         raise InvalidSettingError("Expected a merge threshold for at least one pass, got none.")
     return [MERGE_THRESHOLD.checked(value) for value in given]
-
-
-def _without_array(value: object) -> object:
-    """Python's own numbers and lists for those in a tensor or an array."""
-    return value.tolist() if isinstance(value, torch.Tensor | np.ndarray) else value

@@ -14,56 +14,21 @@ Labels = npt.NDArray[np.int32]
 def connected_components(labels: Labels) -> Labels:
     """Number the 4-connected pieces of equal label: int32 ``[H, W]``, 0..P-1 in reading order.
 
-    −1, where no segment is, is a label like the others, here and for small regions.
+    −1, where no segment is, is a label like the others, here and for small regions. Horizontal runs of equal
+    label are the nodes of a graph, and those that touch from row to row its edges.
     """
-    starts, pieces = connected_runs(labels)
-    return np.repeat(pieces, np.diff(starts, append=labels.size)).reshape(labels.shape)
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import connected_components as components_of
 
-
-def connected_runs(labels: Labels) -> tuple[npt.NDArray[np.int64], Labels]:
-    """Cut a label map into horizontal runs of equal label, and number their 4-connected pieces.
-
-    Runs are the nodes of a graph, and those that touch from row to row its edges; every node takes the
-    smallest number that it can reach.
-
-    Args:
-        labels: int32 ``[H, W]``.
-
-    Returns:
-        where in the flat map each run starts, int64 ``[R]``, and its piece, int32 ``[R]``, 0..P-1 in
-        reading order.
-    """
-    width = labels.shape[1]
     change = np.ones(labels.shape, dtype=bool)
     change[:, 1:] = labels[:, 1:] != labels[:, :-1]
-    starts = np.flatnonzero(change)
-    edges = _runs_that_touch(starts, labels.size, width)
-    label_of = labels.ravel()[starts]
-    edges = edges[:, label_of[edges[0]] == label_of[edges[1]]]
-    parent = np.arange(len(starts))
-    while True:
-        upper, lower = parent[edges[0]], parent[edges[1]]
-        apart = upper != lower
-        if not apart.any():
-            break
-        edges = edges[:, apart]
-        low, high = np.minimum(upper, lower)[apart], np.maximum(upper, lower)[apart]
-        np.minimum.at(parent, high, low)
-        while (parent[parent] != parent).any():
-            parent = parent[parent]
-    return starts, np.unique(parent, return_inverse=True)[1].reshape(-1).astype(np.int32)
-
-
-def _runs_that_touch(starts: npt.NDArray[np.int64], pixels: int, width: int) -> npt.NDArray[np.int64]:
-    """Every run and each of those below it in the next row, by their numbers: ``[2, E]``."""
-    below = starts + width
-    first = np.searchsorted(starts, below, side="right") - 1
-    last = np.searchsorted(starts, np.append(below[1:], pixels + width) - 1, side="right") - 1
-    above_others = below < pixels  # the last row's runs have none below
-    first, last = first[above_others], last[above_others]
-    many = last - first + 1
-    run = np.repeat(np.arange(len(first)), many)
-    return np.stack((run, np.arange(len(run)) - np.repeat(np.cumsum(many) - many, many) + first[run]))
+    run = (np.cumsum(change, dtype=np.int32) - 1).reshape(labels.shape)
+    upper, lower = run[:-1], run[1:]
+    same = labels[:-1] == labels[1:]
+    same[:, 1:] &= (change[:-1] | change[1:])[:, 1:]  # once for two runs
+    edges = np.ones(int(same.sum()), dtype=bool), (upper[same], lower[same])
+    pieces: Labels = components_of(csr_matrix(edges, shape=(run[-1, -1] + 1,) * 2), directed=False)[1]
+    return pieces.astype(np.int32)[run]
 
 
 def merge_small_regions(labels: Labels, smallest_area: int) -> Labels:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,7 @@ from ..hierarchy.closest_pairs import divergences
 from ..hierarchy.tree_building import ALIKE, FLOOR
 from ..image.boundary_contrast import Contrast
 from ..image.colour_histograms import colour_histograms
-from ..image.pyramid import resized, sampled, shown_size
+from ..image.pyramid import reduced, sampled, shown_size
 from ..image.smoothing import smoothed
 from ..tree import Hierarchy
 from .attention_chain import arrivals, attention_between, balanced_chain
@@ -33,6 +32,7 @@ SHARPNESS = 2.0  # how fast conductance falls with the divergence of two leaves,
 CONTRAST = 0.25  # power of a border's contrast in it
 MAX_PIXELS = 2**20  # that borders and colours are measured on; larger images are measured smaller
 STEP = 4096  # units of a difference of colour of 1
+DECIMALS = 9  # of potentials: more are the solver's, and the picker has another
 HIGHEST = 65535  # of a table of 16 bits
 
 
@@ -120,17 +120,31 @@ class LeafGraph:
         """The mean of them, 1 where no leaf has a border."""
         return float(self.degrees.sum()) / max(len(self.areas), 1) or 1.0
 
-    @cached_property
-    def around(self) -> list[tuple[Integers, Integers]]:
-        """Of each leaf the leaves beside it, and the borders with them."""
-        ends = np.concatenate((self.borders, self.borders[:, ::-1]))
-        numbers = np.tile(np.arange(len(self.borders)), 2)
-        order = np.lexsort((ends[:, 1], ends[:, 0]))
-        starts = np.searchsorted(ends[order, 0], np.arange(len(self.areas) + 1))
-        return [
-            (ends[order[start:stop], 1], numbers[order[start:stop]])
-            for start, stop in pairwise(starts.tolist())
-        ]
+    def potentials(self, ties: Matrix, drive: Matrix, fixed: Matrix) -> Matrix:
+        """What a random walker's chances are (Grady, 2006): a network of the conductances.
+
+        Solves ``(diag(degree + ties) − W) x = W x_fixed + drive``, W the conductances between leaves.
+
+        Args:
+            ties: ``[S]``, conductance of each leaf to sources.
+            drive: ``[S]``, current from those sources: tie times potential.
+            fixed: ``[S]``, potentials that are given; NaN where they are not.
+
+        Returns:
+            all potentials, ``[S]``, rounded to 9 decimals.
+        """
+        from scipy.sparse import csc_matrix, diags
+        from scipy.sparse.linalg import spsolve
+
+        free = np.isnan(fixed)
+        potentials = np.where(free, 0.0, fixed)
+        if free.any():
+            ends = tuple(np.concatenate((self.borders, self.borders[:, ::-1])).T)
+            weights = csc_matrix((np.tile(self.conductances, 2), ends), shape=(len(fixed), len(fixed)))
+            degrees = np.asarray(weights.sum(1)).ravel()
+            network = diags((degrees + ties)[free]) - weights[free][:, free]
+            potentials[free] = spsolve(csc_matrix(network), weights[free] @ potentials + drive[free])
+        return np.round(potentials, DECIMALS).astype(np.float64)
 
 
 def _measured(tree: Hierarchy, image: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor, float]:
@@ -148,7 +162,7 @@ def _measured(tree: Hierarchy, image: torch.Tensor | None) -> tuple[torch.Tensor
             size = full
         else:
             leaves = fewer
-    pixels = torch.zeros(*size, 3) if image is None else resized(image, size)
+    pixels = torch.zeros(*size, 3) if image is None else reduced(image, size)
     return leaves, smoothed(pixels), full.side / size.side
 
 

@@ -2,8 +2,8 @@
 
 A leaf's value is when attention from the clicked leaf arrives at it. Values are flooded from the clicked
 leaf: a leaf has the least that a path of touching leaves must cross to reach it, so that another thing that
-looks the same is far, with the ground between them. Each map's threshold is chosen by the map's steps along
-the border that it gives, weighted by the image's own.
+looks the same is far, with the background between them. Each map's threshold is chosen by the map's steps
+along the border that it gives, weighted by the image's own.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class MarkovMaps:
         """How much each leaf is like the positive leaves rather than the negative ones or neither: 0..1."""
         positive, negative = self._largest_of(positive), self._largest_of(negative)
         near = self._nearness(positive, negative)
-        far = np.minimum(self._nearness(negative, positive), 1.0)  # beyond every threshold is the ground
+        far = np.minimum(self._nearness(negative, positive), 1.0)  # beyond every threshold is the background
         return far / (near + far)
 
     def map(self, leaf: int) -> Integers:
@@ -52,8 +52,8 @@ class MarkovMaps:
         """Each leaf's value in its nearest map, of which 1 is the threshold."""
         nearest = np.full(len(self._graph.areas), NEVER)
         for leaf in own:
-            found = self.map(leaf)
-            nearest = np.minimum(nearest, found / self._threshold(found, own, other))
+            flooded = self.map(leaf)
+            nearest = np.minimum(nearest, flooded / self._threshold(flooded, own, other))
         return np.maximum(nearest, 1.0 / NEVER)
 
     def _flooded(self, leaf: int) -> Integers:
@@ -77,14 +77,15 @@ class MarkovMaps:
         graph, order = self._graph, np.argsort(values, kind="stable")
         places = np.empty_like(order)
         places[order] = np.arange(len(order))
-        limits = np.concatenate((places[list(other)], np.flatnonzero(self._within(order) >= self._largest)))
+        within = np.cumsum(graph.areas[order])  # pixels up to each leaf of the order, its own included
+        limits = np.concatenate((places[list(other)], np.flatnonzero(within >= self._largest)))
         stop = min(int(limits.min()) if len(limits) else len(order), len(order) - 1)
         # A border is that of what is inside from its first leaf's place to before its second one's.
         enter, leave = np.sort(places[graph.borders], axis=1).T
         weights = graph.steps * np.abs(np.diff(values[graph.borders], axis=1)[:, 0])
         lengths, steps = (
-            np.cumsum(np.bincount(enter, each, len(order)) - np.bincount(leave, each, len(order)))[:stop]
-            for each in (graph.lengths, weights)
+            np.cumsum(np.bincount(enter, weight, len(order)) - np.bincount(leave, weight, len(order)))[:stop]
+            for weight in (graph.lengths, weights)
         )
         held = np.cumsum(np.bincount(places[list(own)], minlength=len(order)))[:stop]
         worth = steps / np.maximum(lengths, 1) * held / len(own)
@@ -96,8 +97,3 @@ class MarkovMaps:
         nearest = min((int(values[leaf]) for leaf in other), default=int(values.max()) + 1)
         below = values[values < nearest]
         return max(float(below.max()) if below.size else 0.0, LEAST)
-
-    def _within(self, order: Integers) -> Integers:
-        """Pixels of the first leaves of an order, those of each included."""
-        found: Integers = np.cumsum(self._graph.areas[order])
-        return found

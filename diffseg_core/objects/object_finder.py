@@ -20,15 +20,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..image.bounds import bounding_boxes, corners
 from ..tree import Hierarchy
+from .click_nodes import clicked_node, resized_click
 from .leaf_graph import LeafGraph
 from .markov_maps import MarkovMaps
-from .network import potentials
+from .points import Point
 from .prompts import Box, Click, Placed, Prompt, Scribble, Stroke, split_by_place
 from .seeds import Seeds
-from .shapes import box_iou, line_pixels
-from .shown_pixels import Colours, ShownPixels
-from .tree_nodes import TreeNodes
+from .shown_pixels import Colours, ShownPixels, line_pixels
 
 Numbers = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -108,10 +108,6 @@ class ObjectFinder:
                 label = self._walk(label, seeds, prompt.positive)
         return FoundObject(self._painted(label > 0.5, placed, seeds.divided), self._score(label > 0.5))
 
-    @cached_property
-    def _nodes(self) -> TreeNodes:
-        return TreeNodes.of(self._tree)
-
     def leaves_under(self, prompt: Stroke | Scribble) -> Integers:
         """The leaves that a stroke or a scribble fixes."""
         if isinstance(prompt, Scribble):
@@ -123,7 +119,7 @@ class ObjectFinder:
             cells = np.concatenate(lines)
             within = ((cells >= 0) & (cells < self._shown.leaves.shape[::-1])).all(1)
             of = np.unique(cells[within], axis=0)
-            counts, extents = self._shown.crossed(of[:, 0], of[:, 1]), self._shown.counts
+            counts, extents = self._shown.counts_in((of[:, 1], of[:, 0])), self._shown.counts
         enough = (counts > CROSSED * extents) | (counts > CROSSED * len(of))
         return np.flatnonzero(enough & (counts > 0))
 
@@ -137,15 +133,15 @@ class ObjectFinder:
             changed = self._walk(label, seeds, click.positive)
         elif click.positive:
             changed = np.zeros_like(label)
-            changed[self._nodes.leaves(self._nodes.part(leaf, blocked))] = 1.0
+            changed[self._tree.nodes.leaves(clicked_node(self._tree, leaf, blocked))] = 1.0
             changed = seeds.applied_to(changed)
         else:
             return label  # there is nothing yet that it could be taken from
         if click.size:
-            # What the click takes: for the object, what it adds; against it, what it adds to the ground.
+            # What the click takes: for the object, what it adds; against it, what it adds to the background.
             sides = (label, changed) if click.positive else (1.0 - label, 1.0 - changed)
             before, after = (side > 0.5 for side in sides)
-            taken = self._nodes.resized(leaf, before, after, seeds.free, seeds.beyond, click.size)
+            taken = resized_click(self._tree.nodes, leaf, before, after, seeds.free, seeds.beyond, click.size)
             if click.positive:
                 seeds.release(taken)
             changed = seeds.applied_to((taken == click.positive).astype(np.float64))
@@ -166,13 +162,13 @@ class ObjectFinder:
             return seeds.applied_to((likely > 0.5).astype(np.float64))
         tie = MEMORY * graph.typical_degree * graph.areas / graph.areas.mean()
         wanted = (1.0 - NEW) * label + NEW * likely
-        found = potentials(graph.borders, graph.conductances, tie, tie * wanted, seeds.values)
+        found = graph.potentials(tie, tie * wanted, seeds.values)
         decided = (found > 0.5).astype(np.float64)
         return seeds.applied_to(np.maximum(label, decided) if positive else np.minimum(label, decided))
 
     def _box(self, box: Box, label: Numbers, seeds: Seeds) -> Numbers:
         graph = self.graph
-        (x1, y1), (x2, y2) = (self._shown.cell(point) for point in (box.first_pixel, box.last_pixel))
+        (x1, y1), (x2, y2) = map(self._shown.cell, (Point(box.x1, box.y1), Point(box.x2 - 1, box.y2 - 1)))
         x2, y2 = x2 + 1, y2 + 1
         share = self._shown.shares(x1, y1, x2, y2)
         if not share.any():
@@ -194,7 +190,7 @@ class ObjectFinder:
         seeds.bound(outside)
         strength = LIKENESS * graph.typical_degree
         for_it, against = strength * likely**2, strength * (1.0 - likely) ** 2
-        found = potentials(graph.borders, graph.conductances, for_it + against, for_it, seeds.values)
+        found = graph.potentials(for_it + against, for_it, seeds.values)
         drawn = np.array([x1, y1, x2, y2])
         filling = self._filling(drawn, found, ~outside)
         return seeds.applied_to(np.where(outside, 0.0, np.maximum(label, filling)))
@@ -218,14 +214,8 @@ class ObjectFinder:
     @cached_property
     def _extents(self) -> Integers:
         """The bounding box of every leaf in cells: int64 ``[S, 4]``, x1, y1 and, exclusive, x2, y2."""
-        from scipy import ndimage
-
-        nowhere = (slice(self._shown.leaves.shape[0], 0), slice(self._shown.leaves.shape[1], 0))
-        found = ndimage.find_objects(self._shown.leaves + 1, max_label=len(self.graph.areas))
-        return np.array([
-            (across.start, down.start, across.stop, down.stop)
-            for down, across in (each or nowhere for each in found)
-        ])  # fmt: skip
+        boxes = bounding_boxes(self._shown.leaves, len(self.graph.areas))
+        return np.array([corners(box) for box in boxes])
 
     def _painted(self, chosen: Bitmap, prompts: Sequence[Placed], divided: Bitmap) -> Bitmap:
         """Leaves to pixels; those to be divided go to the clicks that are nearest in place and colour.
@@ -259,6 +249,14 @@ class ObjectFinder:
         own = np.sqrt(graph.areas[chosen]).sum()
         kept = 2.0 * graph.conductances[chosen[graph.borders].all(1)].sum() + own
         return float(kept / (graph.degrees[chosen].sum() + own))
+
+
+def box_iou(first: Integers, second: Integers) -> float:
+    """Intersection over union of two boxes, int64 ``[4]`` each: x1, y1, x2, y2."""
+    sides = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
+    shared = int(np.maximum(sides, 0).prod())
+    whole = int((first[2:] - first[:2]).prod() + (second[2:] - second[:2]).prod()) - shared
+    return shared / whole
 
 
 def _likeness(distances: npt.NDArray[np.uint16], to: Integers) -> Numbers:

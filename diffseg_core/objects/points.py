@@ -64,27 +64,27 @@ def read_json(text: str, what: str, example: str) -> Any:
     text = plain_text(text).strip()
     if not text:
         return None
+    expected = f"Expected {what} as JSON such as {example}, got"
+    advice = "Mend it, or clear it to choose nothing."
+
+    def refuse(name: str) -> Any:
+        raise InvalidSettingError(f"Expected numbers as JSON has them, got {name}. {advice}")
+
     try:
-        return json.loads(text, parse_constant=_no_number)
+        return json.loads(text, parse_constant=refuse)
     except InvalidSettingError:
         raise
     except json.JSONDecodeError as error:
         around = text[max(0, error.pos - 20) : error.pos + 20]
         raise InvalidSettingError(
-            f"Expected {what} as JSON such as {example}, got text that is not JSON at character "
-            f"{error.pos} ({error.msg}), near {around!r}. Mend it, or clear it to choose nothing."
+            f"{expected} text that is not JSON at character {error.pos} ({error.msg}), near {around!r}. "
+            f"{advice}"
         ) from None
     except (ValueError, RecursionError):  # a number of thousands of digits, thousands of brackets
         raise InvalidSettingError(
-            f"Expected {what} as JSON such as {example}, got a number or a nesting that is too long, in text "
-            f"that begins with {text[:40]!r}. Mend it, or clear it to choose nothing."
+            f"{expected} a number or a nesting that is too long, in text that begins with {text[:40]!r}. "
+            f"{advice}"
         ) from None
-
-
-def _no_number(name: str) -> Any:
-    raise InvalidSettingError(
-        f"Expected numbers as JSON has them, got {name}. Mend it, or clear it to choose nothing."
-    )
 
 
 def read_point(entry: Any, number: int) -> Point:

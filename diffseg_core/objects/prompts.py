@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..checks import unexpected
 from ..errors import InvalidSettingError
 from ..grid import GridSize
 from ..plain_text import plain_text
@@ -48,16 +49,6 @@ class Box:
     x2: int
     y2: int
     positive: bool = True
-
-    @property
-    def first_pixel(self) -> Point:
-        """Its left upper pixel."""
-        return Point(self.x1, self.y1)
-
-    @property
-    def last_pixel(self) -> Point:
-        """Its right lower pixel."""
-        return Point(self.x2 - 1, self.y2 - 1)
 
 
 @dataclass(frozen=True)
@@ -123,7 +114,7 @@ def parse_objects(value: Any, against: bool = False) -> dict[str, tuple[Prompt, 
     """Read the prompts of several objects: as `parse_prompts`, each with the name of its ``object``.
 
     Args:
-        value: as of `parse_prompts`; prompts without a name are those of "Object 1".
+        value: as `parse_prompts` takes it; prompts without a name are those of "Object 1".
         against: with True all of them are against their object, whatever their labels say.
 
     Returns:
@@ -163,7 +154,7 @@ def read_objects(objects: Any) -> dict[str, tuple[Prompt, ...]]:
 
 def _name(given: Any, where: str = "") -> str:
     if not isinstance(given, str):
-        raise InvalidSettingError(f"Expected the name of an object as text{where}, got {given!r:.40}.")
+        raise unexpected(f"the name of an object as text{where}", given)
     return plain_text(given).strip() or FIRST_OBJECT
 
 
@@ -178,17 +169,21 @@ def without_words(objects: Mapping[str, tuple[Prompt, ...]]) -> Mapping[str, tup
     Raises:
         InvalidSettingError: words among the prompts.
     """
-    for prompt in (each for prompts in objects.values() for each in prompts):
-        if isinstance(prompt, Words):
-            raise _no_place(prompt)
+    for prompts in objects.values():
+        _placed(prompts)
     return objects
 
 
-def _no_place(words: Words) -> InvalidSettingError:
-    return InvalidSettingError(
-        f"Expected prompts at a place, got the words {words.text!r:.60}. Words are looked for by DiffSeg "
-        "Select Segments with attention, model and clip, and by DiffSeg Find by Words."
-    )
+def _placed(prompts: Iterable[Prompt]) -> list[Placed]:
+    placed: list[Placed] = []
+    for prompt in prompts:
+        if isinstance(prompt, Words):
+            raise InvalidSettingError(
+                f"Expected prompts at a place, got the words {prompt.text!r:.60}. Words are looked for by "
+                "DiffSeg Select Segments with attention, model and clip, and by DiffSeg Find by Words."
+            )
+        placed.append(prompt)
+    return placed
 
 
 def _entries(value: Any) -> Sequence[Any]:
@@ -197,7 +192,7 @@ def _entries(value: Any) -> Sequence[Any]:
     if value is None:
         return ()
     if not isinstance(value, (list, tuple)):
-        raise InvalidSettingError(f"Expected a list of prompts such as {EXAMPLE}, got {value!r:.60}.")
+        raise unexpected(f"a list of prompts such as {EXAMPLE}", value)
     return value
 
 
@@ -207,17 +202,9 @@ def split_by_place(prompts: Iterable[Prompt], size: GridSize) -> tuple[list[Plac
     Raises:
         InvalidSettingError: words among them, which lie nowhere.
     """
-    inside: list[Placed] = []
-    outside: list[Placed] = []
-    for prompt in prompts:
-        if isinstance(prompt, Words):
-            raise _no_place(prompt)
-        within = _within(prompt, size)
-        if within is None:
-            outside.append(prompt)
-        else:
-            inside.append(within)
-    return inside, outside
+    seen = [(prompt, _within(prompt, size)) for prompt in _placed(prompts)]
+    inside = [within for _, within in seen if within is not None]
+    return inside, [prompt for prompt, within in seen if within is None]
 
 
 def told_outside(prompts: Sequence[Prompt], size: GridSize, noun: str = "prompt") -> tuple[int, str]:
@@ -267,7 +254,7 @@ def _prompt(entry: Any, number: int) -> Prompt:
         raise _refused(entry, number)
     label = entry.get("label", 1)
     if label not in (0, 1, True, False):
-        raise InvalidSettingError(f"Expected a label of 1 or 0 in prompt {number}, got {label!r:.40}.")
+        raise unexpected(f"a label of 1 or 0 in prompt {number}", label)
     positive = bool(label)
     if "box" in entry:
         return _box(entry["box"], number, positive)
@@ -278,45 +265,38 @@ def _prompt(entry: Any, number: int) -> Prompt:
     size = entry.get("size", 0)
     steps = pixel_of(size)
     if steps is None or steps != size:
-        raise InvalidSettingError(
-            f"Expected a whole number for the size of prompt {number}, got {size!r:.40}."
-        )
+        raise unexpected(f"a whole number for the size of prompt {number}", size)
     return Click(read_point(entry, number), positive, steps)
 
 
 def _words(text: Any, number: int, positive: bool) -> Words:
     seen = plain_text(text).strip() if isinstance(text, str) else ""
     if not seen:
-        raise InvalidSettingError(f"Expected words as text in prompt {number}, got {text!r:.60}.")
+        raise unexpected(f"words as text in prompt {number}", text)
     if not positive:
-        raise InvalidSettingError(
-            f"Expected a label of 1 for the words {text!r:.60} in prompt {number}, got 0: words are for an "
-            "object."
-        )
+        expected = f"a label of 1 for the words {text!r:.60} in prompt {number}"
+        raise unexpected(expected, 0, "Prompts of words are for an object.")
     return Words(seen)
 
 
 def _box(corners: Any, number: int, positive: bool) -> Box:
     if not isinstance(corners, (list, tuple)) or len(corners) != 4:
-        raise InvalidSettingError(
-            f"Expected a box as [x1, y1, x2, y2] in prompt {number}, got {corners!r:.60}."
-        )
+        raise unexpected(f"a box as [x1, y1, x2, y2] in prompt {number}", corners)
     (x1, y1), (x2, y2) = _points([corners[:2], corners[2:]], number)
     if x1 >= x2 or y1 >= y2:
-        raise InvalidSettingError(
-            f"Expected a box of at least one pixel in prompt {number}, from its left upper corner to its "
-            f"right lower one, got {corners!r:.60}."
-        )
+        expected = f"a box of at least one pixel in prompt {number}"
+        raise unexpected(expected, corners, "It goes from its left upper corner to its right lower one.")
     return Box(x1, y1, x2, y2, positive)
 
 
 def _points(pairs: Any, number: int) -> tuple[Point, ...]:
-    if not isinstance(pairs, (list, tuple)) or not pairs:
-        raise _refused(pairs, number)
-    if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in pairs):
+    are_pairs = isinstance(pairs, (list, tuple)) and all(
+        isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in pairs
+    )
+    if not are_pairs or not pairs:
         raise _refused(pairs, number)
     return tuple(read_point({"x": x, "y": y}, number) for x, y in pairs)
 
 
 def _refused(entry: Any, number: int) -> InvalidSettingError:
-    return InvalidSettingError(f"Expected prompt {number} such as one of {EXAMPLE}, got {entry!r:.60}.")
+    return unexpected(f"prompt {number} such as one of {EXAMPLE}", entry)

@@ -41,11 +41,8 @@ class ShownPixels:
     def __init__(self, leaves: npt.NDArray[np.int32], count: int) -> None:
         self.size = GridSize(*leaves.shape)
         self.leaves = sampled(leaves, shown_size(self.size))
-        self.counts = self._counted(self.leaves, count)
-
-    @staticmethod
-    def _counted(leaves: npt.NDArray[np.int32], count: int) -> Integers:
-        return np.bincount(leaves[leaves >= 0], minlength=count)
+        self.counts = np.zeros(count, dtype=np.int64)
+        self.counts = self.counts_in(np.s_[:, :])
 
     def cell(self, point: Point) -> tuple[int, int]:
         """Column and row of the cell that a pixel lies in; those outside the image give cells outside."""
@@ -54,14 +51,12 @@ class ShownPixels:
 
     def shares(self, x1: int, y1: int, x2: int, y2: int) -> npt.NDArray[np.float64]:
         """How much of each leaf a box of cells covers, 0..1; ``x2`` and ``y2`` are exclusive."""
-        found: npt.NDArray[np.float64] = self._counted(
-            self.leaves[y1:y2, x1:x2], len(self.counts)
-        ) / np.maximum(self.counts, 1)
-        return found
+        shares: npt.NDArray[np.float64] = self.counts_in(np.s_[y1:y2, x1:x2]) / np.maximum(self.counts, 1)
+        return shares
 
-    def crossed(self, columns: Integers, rows: Integers) -> Integers:
-        """How many of some cells each leaf has: int64 ``[S]``."""
-        return self._counted(self.leaves[rows, columns], len(self.counts))
+    def counts_in(self, cells: tuple[slice, slice] | tuple[Integers, Integers]) -> Integers:
+        """How many of some cells, by rows and columns, each leaf has: int64 ``[S]``."""
+        return np.bincount(self.leaves[cells].ravel() + 1, minlength=len(self.counts) + 1)[1:]
 
 
 class Colours:
@@ -88,3 +83,10 @@ class Colours:
         y, x = np.asarray(rows, np.int64), np.asarray(columns, np.int64)
         found = self.values[_cell(y, height, h), _cell(x, width, w)]
         return found.astype(np.int64)
+
+
+def line_pixels(first: tuple[int, int], second: tuple[int, int]) -> Integers:
+    """The pixels of a straight line: int64 ``[n, 2]``, column and row. Halves go to the higher pixel."""
+    steps = max(abs(second[0] - first[0]), abs(second[1] - first[1]), 1)
+    start, along = np.array(first), np.subtract(second, first)
+    return start + (2 * np.arange(steps + 1)[:, None] * along + steps) // (2 * steps)

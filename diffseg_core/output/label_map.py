@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from .. import checks
@@ -14,7 +14,7 @@ from ..segments import Segments, check_indices, parse_indices
 from ..settings import PALETTE, Palette
 from . import ade20k
 from .palette import choose_colours, colours_of
-from .poles import Pole, segment_poles
+from .poles import segment_poles
 
 
 def parse_classes(text: str) -> dict[int, str]:
@@ -70,23 +70,26 @@ def draw_label_map(
     """
     classes = classes or {}
     if not isinstance(classes, Mapping):
-        raise InvalidSettingError(
-            f"Expected classes by the index of their segment, such as {{0: 'sky'}}, got {classes!r:.60}. "
-            "parse_classes reads them from a text."
-        )
+        expected = "classes by the index of their segment, such as {0: 'sky'}"
+        raise checks.unexpected(expected, classes, "parse_classes reads them from a text.")
     check_palette(palette, named=bool(classes))
     check_indices(segments, classes)
     numbers = {index: ade20k.class_number(name) for index, name in classes.items()}
+    # Two classes have the same colour; segments that are not named must not both take it.
+    different, place = np.unique(ade20k.COLOURS, axis=0, return_inverse=True)
     drawn = []
     for index, labels in enumerate(segments.labels.cpu().numpy()):
         if palette == "distinct":
             colours = colours_of(segments, index)
         else:
-            own = segments.names[index] if segments.names else ()
-            named = {place: ade20k.find_class(name) for place, name in enumerate(own) if name}
-            known = {place: number for place, number in named.items() if number is not None}
-            colours = _class_colours(segment_poles(segments, index), known | numbers)
-        drawn.append(_paint(labels, colours))
+            known: dict[int, int] = {}
+            for segment, name in enumerate(segments.names[index] if segments.names else ()):
+                with suppress(InvalidSettingError):
+                    known[segment] = ade20k.class_number(name)
+            given = {key: int(place.reshape(-1)[number]) for key, number in (known | numbers).items()}
+            poles = segment_poles(segments, index)
+            colours = different[choose_colours(poles, len(different), len(different), given)]
+        drawn.append(np.append(colours, np.zeros((1, 3), np.float32), axis=0)[labels])  # −1: the last, black
     return torch.from_numpy(np.stack(drawn))
 
 
@@ -102,17 +105,3 @@ def check_palette(palette: str, named: bool) -> None:
             f"Expected no classes with the palette {palette!r}, whose colours stand for none. "
             "Choose the palette ADE20K, or clear the classes."
         )
-
-
-def _class_colours(poles: Sequence[Pole], numbers: Mapping[int, int]) -> npt.NDArray[np.float32]:
-    """A colour of ADE20K for every segment, that of its class where a number is given: ``[K, 3]``."""
-    # Two classes have the same colour; segments that are not named must not both take it.
-    different, place = np.unique(ade20k.COLOURS, axis=0, return_inverse=True)
-    given = {index: int(place.reshape(-1)[number]) for index, number in numbers.items()}
-    return different[choose_colours(poles, len(different), len(different), given)]
-
-
-def _paint(labels: npt.NDArray[np.int32], colours: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The colour of every pixel's label: ``[H, W, 3]``."""
-    black = np.zeros((1, 3), dtype=np.float32)
-    return np.concatenate((colours, black))[labels]  # −1 takes the last

@@ -12,43 +12,20 @@ from diffseg_core.objects.points import Point, complement, parse_points, segment
 LABELS = torch.tensor([[0, 0, 1, 1], [0, 0, 1, -1], [2, 2, 2, 2]], dtype=torch.int32)
 
 
-@pytest.mark.parametrize(
-    "value",
-    [[{"x": 3, "y": 1}], ({"x": 3.2, "y": 1, "label": 1},), '[{"x": 3, "y": 1}]'],
-)
-def test_points_come_as_text_or_as_what_it_stands_for(value):
-    assert parse_points(value) == (Point(3, 1),)
+def test_points_come_as_text_or_as_what_it_stands_for():
+    for value in ([{"x": 3, "y": 1}], ({"x": 3.2, "y": 1, "label": 1},), '[{"x": 3, "y": 1}]'):
+        assert parse_points(value) == (Point(3, 1),)
+    for value in (None, "", [], ()):
+        assert parse_points(value) == ()
 
 
-def test_segments_come_in_ascending_order_and_once():
-    labels = torch.tensor([[40, 8, 136, 8]])
-    points = [Point(x, 0) for x in (0, 1, 2, 3, 0)]
-    assert segments_under(labels, points) == [8, 40, 136]
-
-
-@pytest.mark.parametrize("value", [None, "", [], ()])
-def test_nothing_is_no_point(value):
-    assert parse_points(value) == ()
-
-
-@pytest.mark.parametrize(
-    ("value", "quoted"),
-    [
+def test_what_is_no_point_is_quoted():
+    for value, quoted in (
         ({"x": 3, "y": 1}, 'got {"x": 3, "y": 1}. Put it in brackets'),
         (5, "Expected a list of points such as .* got 5"),
         ([torch.zeros(2)], r"got .*tensor\(\[0., 0.\]\).* as entry 0"),
         ("1" * 5000, "too long, in text that begins with '1111"),
         ("[" * 200_000, "Expected points as JSON"),
-    ],
-)
-def test_other_values_are_told_how_to_write_points(value, quoted):
-    with pytest.raises(InvalidSettingError, match=quoted):
-        parse_points(value)
-
-
-@pytest.mark.parametrize(
-    ("text", "quoted"),
-    [
         ('[{"x": 3, "y": 1}', "not JSON at character 17"),
         ("3, 1", "near '3, 1'"),
         ('{"x": 3, "y": 1}', 'Expected a list of points such as .* got {"x": 3, "y": 1}'),
@@ -57,26 +34,26 @@ def test_other_values_are_told_how_to_write_points(value, quoted):
         ('[{"x": "3", "y": 1}]', 'got {"x": "3", "y": 1} as entry 0'),
         ('[{"x": true, "y": 1}]', "got .*true.* as entry 0"),
         ('[{"x": NaN, "y": 1}]', "numbers as JSON has them, got NaN"),
-    ],
-)
-def test_what_is_no_point_is_quoted(text, quoted):
-    with pytest.raises(InvalidSettingError, match=quoted):
-        parse_points(text)
+    ):
+        with pytest.raises(InvalidSettingError, match=quoted):
+            parse_points(value)
 
 
-@pytest.mark.parametrize(
-    ("points", "segments"),
-    [
+def test_points_name_the_segments_under_them_in_ascending_order_and_once():
+    for points, segments in (
         ([], []),
         ([(0, 0)], [0]),
         ([(1, 1), (0, 0)], [0]),
         ([(3, 2), (2, 0), (0, 1)], [0, 1, 2]),
         ([(3, 1)], []),
         ([(3, 1), (3, 0)], [1]),
-    ],
-)
-def test_a_point_names_the_segment_under_it(points, segments):
-    assert segments_under(LABELS, [Point(*point) for point in points]) == segments
+    ):
+        assert segments_under(LABELS, [Point(*point) for point in points]) == segments
+    assert segments_under(torch.tensor([[40, 8, 136, 8]]), [Point(x, 0) for x in (0, 1, 2, 3, 0)]) == [
+        8,
+        40,
+        136,
+    ]
 
 
 def test_what_is_not_chosen_is_the_complement():

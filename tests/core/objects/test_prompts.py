@@ -12,14 +12,13 @@ from diffseg_core.objects.points import Point
 from diffseg_core.objects.prompts import Box, Click, Scribble, Stroke, Words, split_by_place, told_outside
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
+def test_prompts_are_read():
+    for value, expected in (
         ("", ()),
         ("null", ()),
         (None, ()),
         ([], ()),
-        ('[{"x": 3, "y": 4}]', (Click(Point(3, 4)),)),
+        ([{"x": 3, "y": 4}], (Click(Point(3, 4)),)),
         ([{"x": 3.7, "y": 4, "label": 0, "size": -2, "more": 1}], (Click(Point(3, 4), False, -2),)),
         ([{"box": [1, 2, 5, 6]}], (Box(1, 2, 5, 6),)),
         ([{"box": [1, 2, 5, 6], "label": 0}], (Box(1, 2, 5, 6, False),)),
@@ -29,17 +28,14 @@ from diffseg_core.objects.prompts import Box, Click, Scribble, Stroke, Words, sp
             [{"stroke": [[1, 2]], "label": 0}, {"x": 0, "y": 0}],
             (Stroke((Point(1, 2),), False), Click(Point(0, 0))),
         ),
-    ],
-)
-def test_prompts_are_read(value, expected):
-    assert parse_prompts(value) == expected
-    if isinstance(value, list):
-        assert parse_prompts(json.dumps(value)) == expected
+    ):
+        assert parse_prompts(value) == expected
+        if isinstance(value, list):
+            assert parse_prompts(json.dumps(value)) == expected
 
 
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
+def test_what_is_no_prompt_is_refused_with_what_was_wrong():
+    for value, words in (
         ('[{"x": 1', "not JSON"),
         ("7", "list of prompts"),
         ("[" * 100_000, "nesting that is too long"),
@@ -55,11 +51,9 @@ def test_prompts_are_read(value, expected):
         ([{"words": 7}], "words as text in prompt 0, got 7"),
         ([{"words": "hand", "label": 0}], "label of 1 for the words 'hand' in prompt 0"),
         ([{"stroke": [[1, 2, 3]]}], "prompt 0"),
-    ],
-)
-def test_what_is_no_prompt_is_refused_with_what_was_wrong(value, words):
-    with pytest.raises(InvalidSettingError, match=words):
-        parse_prompts(value)
+    ):
+        with pytest.raises(InvalidSettingError, match=words):
+            parse_prompts(value)
 
 
 SIZE = GridSize(8, 10)
