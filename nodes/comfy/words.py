@@ -27,7 +27,7 @@ from .queries import cross_attention_layers
 from .transformer_capture import TransformerCapture
 from .transformers import READ_TRANSFORMERS
 from .unet import SUPPORTED_UNETS, UNetCapture
-from .word_tokens import tokenized
+from .word_tokens import encode_pieces, find_places
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -69,10 +69,10 @@ def read_words(
     step = attention.step
     backbone = backbone_of(model, blocks=step.blocks if step else RECOMMENDED)
     read = _reader(model, backbone, attention, on_layer)
-    prompt = tokenized(clip, prompt_of(lines))
-    conditioning = clip.encode_from_tokens_scheduled(prompt.given)
-    encoders = backbone.row.encoders if isinstance(backbone, TransformerCapture) else [list(prompt.encoders)]
-    places = prompt.places(encoders, conditioning[0][0].shape[1])
+    pieces = prompt_of(lines)
+    conditioning = encode_pieces(clip, pieces)
+    encoders = backbone.row.encoders if isinstance(backbone, TransformerCapture) else None
+    places = find_places(clip, pieces, conditioning[0][0].shape[1], encoders)
     return WordAttention(tuple(lines), read(conditioning), places)
 
 
