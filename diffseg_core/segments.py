@@ -159,7 +159,7 @@ class Segments(HostVisible):
     def subset(self, chosen: Sequence[Sequence[int]]) -> Segments:
         """Keep some segments of every image, renumbered; the others' pixels belong to none.
 
-        The hierarchy goes on over the pixels that are kept: see `Hierarchy.over`.
+        The hierarchy goes on over the pixels that are kept: see `Hierarchy.restrict`.
 
         Args:
             chosen: per image the indices to keep, in any order. They do not decide the new numbers, which
@@ -189,7 +189,7 @@ class Segments(HostVisible):
             renumbered.append(labels)
             if self.hierarchies:
                 tree = self.hierarchies[image_index]
-                trees.append(tree.over(torch.where(labels >= 0, tree.leaves, -1)))
+                trees.append(tree.restrict(torch.where(labels >= 0, tree.leaves, -1)))
         proposals = (maps[indices] for maps, indices in zip(self.proposals, kept, strict=False))
         names = (tuple(given[i] for i in indices) for given, indices in zip(self.names, kept, strict=False))
         return Segments(torch.stack(renumbered), tuple(proposals), tuple(trees), tuple(names))

@@ -66,7 +66,6 @@ MODULES = {
     "words/lines": ("words/test_words.py",),
     "words/token_places": ("words/test_token_places.py",),
     "words/scores": ("words/test_scores.py", "words/test_find_words.py"),
-    "words/leaf_means": ("words/test_leaf_means.py",),
     "words/leaf_choice": ("words/test_leaf_choice.py", "words/test_find_words.py"),
     "words/find_words": ("words/test_find_words.py",),
 }

@@ -23,9 +23,9 @@ from diffseg_cli.batch.segmenter import Segmenter, segment_maps
 from diffseg_cli.batch.settings import DEMO_CAPTURE, DEMO_MERGE, ModelChoice, NestedSettings, SegmentSettings
 from diffseg_core import Segments, find_object, refine_edges, segment_cut, segment_hierarchy, snap
 from diffseg_core.attention.maps import AttentionMaps
+from diffseg_core.image.bounds import bounding_boxes, corners
 from diffseg_core.objects.points import Point, segments_under
 from diffseg_core.objects.prompts import Box, Click
-from diffseg_core.output.boxes import bounding_boxes
 
 from .demo import DEMONSTRATIONS
 from .drawing import captioned, mask_image, overlay_image
@@ -217,13 +217,16 @@ def detailer(scene: Scene) -> Image.Image:
     segments = scene.nested()
     labels = segments.labels[0].numpy()
     boxes = bounding_boxes(labels, segments.counts[0])
-    inner = [i for i, box in enumerate(boxes) if box.x1 > 0 and box.x2 < labels.shape[1]]
-    inner = [i for i in inner if boxes[i].y1 > 0 and boxes[i].y2 < labels.shape[0]][:3]
+    height, width = labels.shape
+    inner = [
+        index
+        for index, (rows, columns) in enumerate(boxes)
+        if rows.start > 0 and rows.stop < height and columns.start > 0 and columns.stop < width
+    ][:3]
     out = _outlined(scene.photograph, mask_image(segments.subset([inner]).union()[0]), [])
     draw = ImageDraw.Draw(out)
     for colour, index in zip(BOX_COLOURS, inner, strict=False):
-        box = boxes[index]
-        draw.rectangle([box.x1, box.y1, box.x2, box.y2], outline=colour, width=3)
+        draw.rectangle(corners(boxes[index]), outline=colour, width=3)
     return out
 
 

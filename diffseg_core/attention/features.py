@@ -13,6 +13,7 @@ from ..settings import CUT_POWER
 from .maps import AttentionMaps
 
 CHUNK_VALUES = 2**24  # of an enlarged map
+CHUNK_PIXELS = 2**22  # whose weights are worked out at a time, some 100 MB
 
 
 def features_of(maps: AttentionMaps) -> torch.Tensor:
@@ -81,8 +82,8 @@ def mean_over_leaves(values: torch.Tensor, grid: GridSize, leaves: torch.Tensor,
     Args:
         values: float32 ``[h*w, C]``.
         grid: h and w.
-        leaves: int ``[H, W]``, 0..count-1.
-        count: number of leaves.
+        leaves: int ``[H, W]``, 0..count-1, −1 for pixels that belong to none.
+        count: number of leaves; each has a pixel.
 
     Returns:
         float32 ``[count, C]``, on the device of ``values``.
@@ -90,13 +91,16 @@ def mean_over_leaves(values: torch.Tensor, grid: GridSize, leaves: torch.Tensor,
     device = values.device
     left, right, across = (part.to(device) for part in _between(leaves.shape[1], grid.width))
     above, below, down = (part.to(device)[:, None] for part in _between(leaves.shape[0], grid.height))
-    first = leaves.to(device).long() * grid.tokens
-    weights = torch.zeros(count * grid.tokens, device=device)
-    for lines, share_of_line in ((above, 1.0 - down), (below, down)):
-        for columns, share_of_column in ((left, 1.0 - across), (right, across)):
-            where = first + lines * grid.width + columns
-            weights.index_add_(0, where.flatten(), (share_of_line * share_of_column).flatten())
-    shares = weights.view(count, grid.tokens)
+    weights = torch.zeros((count + 1) * grid.tokens, device=device)  # the first row: of no leaf
+    step = max(1, CHUNK_PIXELS // leaves.shape[1])
+    for start in range(0, leaves.shape[0], step):
+        rows = slice(start, start + step)
+        first = (leaves[rows].to(device).long() + 1) * grid.tokens
+        for lines, share_of_line in ((above, 1.0 - down), (below, down)):
+            for columns, share_of_column in ((left, 1.0 - across), (right, across)):
+                where = first + lines[rows] * grid.width + columns
+                weights.index_add_(0, where.flatten(), (share_of_line[rows] * share_of_column).flatten())
+    shares = weights.view(count + 1, grid.tokens)[1:]
     return (shares / shares.sum(1, keepdim=True)) @ values
 
 

@@ -25,7 +25,7 @@ import torch
 from ..errors import InvalidSettingError
 from ..images import finite_range
 from ..settings import CUT_THRESHOLD
-from ..tree import check_joins
+from ..tree import TreeNodes, check_joins
 
 LIMIT: float = CUT_THRESHOLD.highest
 MOST = 400  # parts beyond the threshold; a part of a 32×32 grid then has 2 to 3 nodes on average
@@ -87,11 +87,7 @@ class CutTree:
         if not threshold >= 0:
             raise InvalidSettingError(f"Expected a threshold from 0, got {threshold:g}.")
         joined = int((self.heights <= 1.0 - threshold).sum())
-        part = np.arange(self.count)
-        for first, second in self.joins[:joined][::-1].tolist():
-            part[second] = part[first]
-        names: Integers = np.unique(part, return_inverse=True)[1].astype(np.int64)
-        return names[self.parts]
+        return TreeNodes(self.joins, self.count).cut(self.count - joined)[1][self.parts]
 
 
 class _Cut(NamedTuple):

@@ -104,7 +104,7 @@ def _hierarchy(
     everywhere = Hierarchy(
         finest.view(grid), torch.from_numpy(cut.joins), torch.from_numpy(cut.heights), maps
     )
-    return everywhere.over(found.int())  # parts that got no pixel fall away
+    return everywhere.restrict(found.int())  # parts that got no pixel fall away
 
 
 def _concepts(tokens: torch.Tensor, parts: torch.Tensor, count: int) -> torch.Tensor:

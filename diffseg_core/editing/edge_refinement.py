@@ -1,7 +1,7 @@
 """Borders that follow the image: segments grow anew from their markers, over what is alike.
 
 A segment's border is uncertain by about one token of the attention. What lies further inside is sure, and is
-kept; they grow over the strip between, over small differences first (see `superpixels.grow`), so that
+kept; they grow over the strip between, over small differences first (see `watershed`), so that
 segments meet where the image changes most.
 """
 
@@ -16,9 +16,10 @@ import numpy.typing as npt
 import torch
 
 from ..grid import GridSize
-from ..image.pyramid import climb, resized, sampled, sizes_up_to
+from ..image.bounds import bounding_boxes
+from ..image.pyramid import reduced, sampled, sizes_up_to, upsample_labels
 from ..image.smoothing import smoothed
-from ..image.watershed import grow
+from ..image.watershed import watershed
 from ..images import matching_images
 from ..merging.small_regions import connected_runs
 from ..segments import Segments, order_by_area
@@ -75,7 +76,7 @@ def refine_edges(
         if segments.hierarchies:
             tree = segments.hierarchies[image_index]
             moved = _moved_leaves(tree.leaves.cpu().numpy(), before, refined)
-            trees.append(tree.over(torch.from_numpy(moved).to(tree.leaves.device)))
+            trees.append(tree.restrict(torch.from_numpy(moved).to(tree.leaves.device)))
         after = torch.from_numpy(refined).to(segments.labels.device)
         ordered, order = order_by_area(after, torch.arange(segments.counts[image_index], device=after.device))
         if segments.proposals:
@@ -98,9 +99,7 @@ def _moved_leaves(leaves: Labels, before: Labels, after: Labels) -> Labels:
 
     moved = before != after
     out = np.where(after < 0, np.int32(-1), leaves)
-    for number, box in enumerate(ndimage.find_objects(after + 1)):
-        if box is None:
-            continue
+    for number, box in enumerate(bounding_boxes(after, int(after.max()) + 1)):
         here = after[box] == number
         gained, own = here & moved[box], here & ~moved[box]
         if not gained.any():
@@ -121,8 +120,8 @@ def _refined(labels: Labels, image: torch.Tensor, reach: float, on_step: Callabl
     on_step()
     markers = _markers(small, max(1.0, reach * first.side / full.side))
     on_step()
-    pieces = grow(markers, smoothed(resized(image, first), GRAIN), on_step)
-    pieces = climb(pieces, image, GRAIN, on_step=on_step)
+    pieces = watershed(markers, smoothed(reduced(image, first), GRAIN), on_step)
+    pieces = upsample_labels(pieces, image, GRAIN, on_step=on_step)
     pieces -= 1
     return pieces if first == full else _with_what_vanished(pieces, labels)
 
@@ -164,10 +163,10 @@ def _markers(labels: Labels, reach: float) -> Labels:
     core = distance > reach
     steps = math.ceil(reach)
     window = 2 * steps + 1
-    for number, box in enumerate(ndimage.find_objects(labels + 2)):
-        if box is None:
-            continue
+    for number, box in enumerate(bounding_boxes(labels + 1, int(labels.max()) + 2)):
         own = labels[box] == number - 1
+        if not own.any():
+            continue
         inner = core[box] & own
         # Thin parts: what no square of that size around the core reaches. Their middle is their core.
         thin = own & ~ndimage.maximum_filter(inner, window)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
+from ..image.bounds import Bounds, bounding_boxes
 from ..image.smoothing import enlargement
 from ..images import matching_images
 from ..segments import Segments
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from ..images import ImageLike
 
 SOFTNESS = 1e-3  # variance of brightness below which the guided filter smooths
-
-Box = tuple[slice, slice]
 
 
 def soft_masks(
@@ -68,26 +67,17 @@ def soft_masks(
     return masks
 
 
-def _boxes(labels: torch.Tensor, count: int, margin: int) -> dict[int, Box]:
+def _boxes(labels: torch.Tensor, count: int, margin: int) -> dict[int, Bounds]:
     """Where each segment is, and −1, with a margin: none for those that have no pixel."""
     height, width = labels.shape
-    index = labels.long() + 1
-    rows = torch.zeros(count + 1, height, dtype=torch.bool, device=labels.device)
-    rows[index, torch.arange(height, device=labels.device)[:, None]] = True
-    columns = torch.zeros(count + 1, width, dtype=torch.bool, device=labels.device)
-    columns[index, torch.arange(width, device=labels.device)] = True
-    ends = [
-        (axis.byte().argmax(1), axis.shape[1] - axis.flip(1).byte().argmax(1)) for axis in (rows, columns)
-    ]
-    top, bottom, left, right = (end.tolist() for axis in ends for end in axis)
-    present = rows.any(1).tolist()
+    boxes = bounding_boxes(labels.cpu().numpy() + 1, count + 1)
     return {
-        segment - 1: (
-            slice(max(0, top[segment] - margin), min(height, bottom[segment] + margin)),
-            slice(max(0, left[segment] - margin), min(width, right[segment] + margin)),
+        segment: (
+            slice(max(0, rows.start - margin), min(height, rows.stop + margin)),
+            slice(max(0, columns.start - margin), min(width, columns.stop + margin)),
         )
-        for segment in range(count + 1)
-        if present[segment]
+        for segment, (rows, columns) in enumerate(boxes, start=-1)
+        if rows.stop
     }
 
 
@@ -111,7 +101,7 @@ class _Guide:
         self._mean = self._average(self._brightness)
         self._variance = self._average(self._brightness**2) - self._mean**2
 
-    def filter(self, labels: torch.Tensor, segment: int, box: Box) -> tuple[torch.Tensor, Box]:
+    def filter(self, labels: torch.Tensor, segment: int, box: Bounds) -> tuple[torch.Tensor, Bounds]:
         """Filter a segment's mask.
 
         Args:
@@ -144,7 +134,7 @@ class _Guide:
             return values
         return F.avg_pool2d(values[None, None], self._by, ceil_mode=True, count_include_pad=False)[0, 0]
 
-    def _enlarged(self, values: torch.Tensor, box: Box) -> torch.Tensor:
+    def _enlarged(self, values: torch.Tensor, box: Bounds) -> torch.Tensor:
         if self._by == 1:
             return values
         large = F.interpolate(values[None, None], scale_factor=self._by, mode="bilinear")[0, 0]

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from ..grid import GridSize
 from .smoothing import SMOOTHING, enlargement, smoothed
-from .watershed import Labels, grow
+from .watershed import Labels, watershed
 
 # Of what is sent to a browser. JPEG ends at 65,500 pixels a side and browsers' canvases at 16,384; already
 # before that a person would wait for the files, and the browser's tab run out of memory.
@@ -36,7 +36,7 @@ def sizes_up_to(size: GridSize) -> list[GridSize]:
     return [*(GridSize(*(max(1, round(side / by)) for side in size)) for by in smaller), size]
 
 
-def resized(image: torch.Tensor, size: GridSize) -> torch.Tensor:
+def reduced(image: torch.Tensor, size: GridSize) -> torch.Tensor:
     """An image ``[H, W, 3]`` at a smaller size, float32 on the CPU."""
     planes = image.float().cpu().permute(2, 0, 1)[None]
     if GridSize(*planes.shape[2:]) != size:
@@ -69,7 +69,7 @@ def sampled(labels: Labels, size: GridSize) -> Labels:
     return labels.take(columns, axis=1).take(rows, axis=0)
 
 
-def climb(
+def upsample_labels(
     labels: Labels,
     image: torch.Tensor,
     deviation: float = SMOOTHING,
@@ -79,7 +79,7 @@ def climb(
     """Move borders that follow the edges of the smallest image to the edges of the image itself.
 
     At each larger size the pixels along borders are free, about two on each side, and the others grow over
-    them (see `watershed.grow`). Parts too thin to have anything else keep their pixels.
+    them (see `watershed`). Parts too thin to have anything else keep their pixels.
 
     Args:
         labels: int32 ``[h, w]`` ≥ 0, at the first of `sizes_up_to` the image's size.
@@ -97,10 +97,10 @@ def climb(
         if size == full and smooth is not None:
             larger = smooth
         else:
-            larger = smoothed(resized(image, size), deviation, on_step)
+            larger = smoothed(reduced(image, size), deviation, on_step)
         seeds = sampled(inner_pixels(labels), size)
         on_step()
-        labels = grow(seeds, larger, on_step)
+        labels = watershed(seeds, larger, on_step)
     return labels
 
 
@@ -115,7 +115,7 @@ def inner_pixels(labels: Labels) -> Labels:
     """
     from scipy import ndimage
 
-    core = inside(labels)
+    core = interior(labels)
     thin = ~ndimage.binary_dilation(core, np.ones((3, 3), dtype=bool))
     parts, _ = ndimage.label(thin)
     lost = np.ones(int(labels.max()) + 1, dtype=bool)
@@ -124,7 +124,7 @@ def inner_pixels(labels: Labels) -> Labels:
     return np.where(core | thin & kept, labels, np.int32(-1))
 
 
-def inside(labels: Labels) -> npt.NDArray[np.bool_]:
+def interior(labels: Labels) -> npt.NDArray[np.bool_]:
     """Which pixels have none but their own label among the eight around them."""
     inside = np.ones(labels.shape, dtype=bool)
     across = labels[:, 1:] == labels[:, :-1]

@@ -18,9 +18,9 @@ import numpy.typing as npt
 import torch
 
 from ..grid import GridSize
-from .pyramid import climb, inside, resized, sizes_up_to
+from .pyramid import interior, reduced, sizes_up_to, upsample_labels
 from .smoothing import smoothed
-from .watershed import Forest, Labels, edges_between, grow
+from .watershed import Forest, Labels, edges_between, watershed
 
 ALLOWANCE = 200 / 255  # "scale" of the paper at 512×512: coarse enough that a leaf is no grain of texture
 
@@ -49,13 +49,13 @@ def superpixels(
     """
     sizes = sizes_up_to(GridSize(*image.shape[:2]))
     smooth = smoothed(image, on_step=on_step) if smooth is None else smooth
-    first = smooth if len(sizes) == 1 else smoothed(resized(image, sizes[0]))
+    first = smooth if len(sizes) == 1 else smoothed(reduced(image, sizes[0]))
     pieces = _similar_pixels(first, smallest_area)
     on_step()
     seeds = np.where(_markers(pieces, math.ceil(smallest_area * pieces.size)), pieces, np.int32(-1))
     if not (seeds >= 0).any():
         seeds = pieces
-    pieces = climb(grow(seeds, first), image, smooth=smooth, on_step=on_step)
+    pieces = upsample_labels(watershed(seeds, first), image, smooth=smooth, on_step=on_step)
     on_step()
     pieces = _join_small(pieces, smooth, smallest_area)
     on_step()
@@ -105,6 +105,6 @@ def _markers(pieces: npt.NDArray[np.int32], smallest: int) -> npt.NDArray[np.boo
 
     An edge that is blurred over a few pixels makes strips of the colours between; they have no core.
     """
-    core = inside(pieces)
+    core = interior(pieces)
     enough = 2 * np.bincount(pieces[core], minlength=int(pieces.max()) + 1) >= smallest
     return core & enough[pieces]

@@ -23,7 +23,7 @@ Labels = npt.NDArray[np.int32]
 Weights = npt.NDArray[np.float32]
 
 
-def grow(seeds: Labels, image: torch.Tensor, on_step: Callable[[], None] = lambda: None) -> Labels:
+def watershed(seeds: Labels, image: torch.Tensor, on_step: Callable[[], None] = lambda: None) -> Labels:
     """Let seeds grow over an image until they meet, over small differences first.
 
     Every pixel goes to the seed that is reached over the least greatest difference: a minimum spanning

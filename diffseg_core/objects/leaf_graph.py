@@ -20,7 +20,7 @@ from ..hierarchy.closest_pairs import divergences
 from ..hierarchy.tree_building import ALIKE, FLOOR
 from ..image.boundary_contrast import Contrast
 from ..image.colour_histograms import colour_histograms
-from ..image.pyramid import resized, sampled, shown_size
+from ..image.pyramid import reduced, sampled, shown_size
 from ..image.smoothing import smoothed
 from ..tree import Hierarchy
 from .attention_chain import arrivals, attention_between, balanced_chain
@@ -148,7 +148,7 @@ def _measured(tree: Hierarchy, image: torch.Tensor | None) -> tuple[torch.Tensor
             size = full
         else:
             leaves = fewer
-    pixels = torch.zeros(*size, 3) if image is None else resized(image, size)
+    pixels = torch.zeros(*size, 3) if image is None else reduced(image, size)
     return leaves, smoothed(pixels), full.side / size.side
 
 

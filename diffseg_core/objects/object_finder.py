@@ -20,7 +20,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..image.bounds import bounding_boxes, corners
 from ..tree import Hierarchy
+from .click_nodes import clicked_node, resized_click
 from .leaf_graph import LeafGraph
 from .markov_maps import MarkovMaps
 from .network import potentials
@@ -28,7 +30,6 @@ from .prompts import Box, Click, Placed, Prompt, Scribble, Stroke, split_by_plac
 from .seeds import Seeds
 from .shapes import box_iou, line_pixels
 from .shown_pixels import Colours, ShownPixels
-from .tree_nodes import TreeNodes
 
 Numbers = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -108,10 +109,6 @@ class ObjectFinder:
                 label = self._walk(label, seeds, prompt.positive)
         return FoundObject(self._painted(label > 0.5, placed, seeds.divided), self._score(label > 0.5))
 
-    @cached_property
-    def _nodes(self) -> TreeNodes:
-        return TreeNodes.of(self._tree)
-
     def leaves_under(self, prompt: Stroke | Scribble) -> Integers:
         """The leaves that a stroke or a scribble fixes."""
         if isinstance(prompt, Scribble):
@@ -137,7 +134,7 @@ class ObjectFinder:
             changed = self._walk(label, seeds, click.positive)
         elif click.positive:
             changed = np.zeros_like(label)
-            changed[self._nodes.leaves(self._nodes.part(leaf, blocked))] = 1.0
+            changed[self._tree.nodes.leaves(clicked_node(self._tree, leaf, blocked))] = 1.0
             changed = seeds.applied_to(changed)
         else:
             return label  # there is nothing yet that it could be taken from
@@ -145,7 +142,7 @@ class ObjectFinder:
             # What the click takes: for the object, what it adds; against it, what it adds to the ground.
             sides = (label, changed) if click.positive else (1.0 - label, 1.0 - changed)
             before, after = (side > 0.5 for side in sides)
-            taken = self._nodes.resized(leaf, before, after, seeds.free, seeds.beyond, click.size)
+            taken = resized_click(self._tree.nodes, leaf, before, after, seeds.free, seeds.beyond, click.size)
             if click.positive:
                 seeds.release(taken)
             changed = seeds.applied_to((taken == click.positive).astype(np.float64))
@@ -218,14 +215,8 @@ class ObjectFinder:
     @cached_property
     def _extents(self) -> Integers:
         """The bounding box of every leaf in cells: int64 ``[S, 4]``, x1, y1 and, exclusive, x2, y2."""
-        from scipy import ndimage
-
-        nowhere = (slice(self._shown.leaves.shape[0], 0), slice(self._shown.leaves.shape[1], 0))
-        found = ndimage.find_objects(self._shown.leaves + 1, max_label=len(self.graph.areas))
-        return np.array([
-            (across.start, down.start, across.stop, down.stop)
-            for down, across in (each or nowhere for each in found)
-        ])  # fmt: skip
+        boxes = bounding_boxes(self._shown.leaves, len(self.graph.areas))
+        return np.array([corners(box) for box in boxes])
 
     def _painted(self, chosen: Bitmap, prompts: Sequence[Placed], divided: Bitmap) -> Bitmap:
         """Leaves to pixels; those to be divided go to the clicks that are nearest in place and colour.

@@ -11,7 +11,7 @@ image of their ids in colours, id = R + 256 G + 65536 B, 0 where no segment is; 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,6 @@ CATEGORY: dict[str, Any] = {"id": 1, "name": "segment", "supercategory": "segmen
 """The category of segments without a name; each name is one of its own after it."""
 
 INFO = {"description": "Segments from a diffusion model's self-attention, by DiffSeg", "version": "1"}
-PANOPTIC_KEYS = ("id", "category_id", "area", "bbox", "iscrowd")
 
 Entry = dict[str, Any]
 """What JSON can hold, by key."""
@@ -38,42 +37,6 @@ def id_colours(ids: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
 def image_id_of(name: str) -> int:
     """A number for an image that has none: from its name, the same at all times, 1 to 2³¹ − 1."""
     return zlib.crc32(name.encode()) & 0x7FFFFFFF or 1
-
-
-def image_entry(image_id: int, file_name: str, width: int, height: int) -> Entry:
-    """An entry of ``images``, the same in both formats."""
-    return {"id": image_id, "file_name": file_name, "width": width, "height": height}
-
-
-def instances(image_id: int, segments_info: Sequence[Mapping[str, Any]]) -> list[Entry]:
-    """The annotations of one image in the format of instances, one for each segment.
-
-    Args:
-        image_id: of the image.
-        segments_info: as in panoptic annotations, and ``segmentation`` with the run lengths of each.
-
-    Returns:
-        ``id`` is the segment's id in the image, and so is ``segment_id``, which stays where annotations of
-        many images are counted through.
-    """
-    keys = ("category_id", "area", "bbox", "iscrowd", "segmentation")
-    return [
-        {"id": segment["id"], "image_id": image_id, "segment_id": segment["id"]}
-        | {key: segment[key] for key in keys}
-        for segment in segments_info
-    ]
-
-
-def panoptic(image_id: int, file_name: str, segments_info: Sequence[Mapping[str, Any]]) -> Entry:
-    """The annotation of one image in the panoptic format.
-
-    Args:
-        image_id: of the image.
-        file_name: of the ids in colours.
-        segments_info: of its segments; what the format does not have is left out.
-    """
-    listed = [{key: segment[key] for key in PANOPTIC_KEYS} for segment in segments_info]
-    return {"image_id": image_id, "file_name": file_name, "segments_info": listed}
 
 
 def categories_of(names: Iterable[str]) -> list[Entry]:

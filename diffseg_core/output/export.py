@@ -13,7 +13,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +24,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import InvalidSettingError
+from ..image.bounds import bounding_boxes
 from ..images import Images, matching_images
 from ..segments import Segments
 from ..tree import Hierarchy
 from .atomic_files import staged_files
-from .boxes import bounding_boxes
-from .coco import categories_of, file_of, id_colours, image_entry, image_id_of, instances, panoptic
+from .coco import Entry, categories_of, file_of, id_colours, image_id_of
 from .overlay import draw_overlay
 from .palette import colours_of
 from .run_length import encode_labels
@@ -43,52 +43,30 @@ MASK_NAME = re.compile(r"\d{3,}\.png")
 BACKGROUND = 0.5  # of an overlay without image, where no segment is
 
 
-@dataclass(frozen=True)
 class SegmentFiles:
     """The files of one image, side by side in a folder.
 
-    Attributes:
+    Args:
         folder: where they are.
         name: what their names begin with.
+
+    Attributes:
+        label_map: the ids, 16-bit grey PNG.
+        overlay: the segments drawn over the image, RGB PNG.
+        colours: the ids in colours, RGB PNG as COCO's panoptic tools read it.
+        panoptic: COCO's panoptic annotation, which goes with the ids in colours, JSON.
+        annotation: the segments' facts, JSON as COCO's instances. Written last: with it, all are there.
+        paths: all of these, which are always written, in this order.
+        hierarchy: the segments' tree, NumPy's NPZ of its leaves, joins and heights, where it is wanted.
+        masks: folder of the masks' own files, where they are wanted.
     """
 
-    folder: Path
-    name: str
-
-    @property
-    def label_map(self) -> Path:
-        """The ids, 16-bit grey PNG."""
-        return self.folder / f"{self.name}_labels.png"
-
-    @property
-    def overlay(self) -> Path:
-        """The segments drawn over the image, RGB PNG."""
-        return self.folder / f"{self.name}_overlay.png"
-
-    @property
-    def colours(self) -> Path:
-        """The ids in colours, RGB PNG as COCO's panoptic tools read it."""
-        return self.folder / f"{self.name}_panoptic.png"
-
-    @property
-    def panoptic(self) -> Path:
-        """COCO's panoptic annotation, which goes with the ids in colours, JSON."""
-        return self.folder / f"{self.name}_panoptic.json"
-
-    @property
-    def annotation(self) -> Path:
-        """The segments' facts, JSON as COCO's instances. Written last: with it, all are there."""
-        return self.folder / f"{self.name}_segments.json"
-
-    @property
-    def hierarchy(self) -> Path:
-        """The segments' tree, NumPy's NPZ of its leaves, joins and heights, where it is wanted."""
-        return self.folder / f"{self.name}_hierarchy.npz"
-
-    @property
-    def masks(self) -> Path:
-        """Folder of the masks' own files, where they are wanted."""
-        return self.folder / f"{self.name}_masks"
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+        endings = ("labels.png", "overlay.png", "panoptic.png", "panoptic.json", "segments.json")
+        self.paths = tuple(folder / f"{name}_{ending}" for ending in endings)
+        self.label_map, self.overlay, self.colours, self.panoptic, self.annotation = self.paths
+        self.hierarchy, self.masks = folder / f"{name}_hierarchy.npz", folder / f"{name}_masks"
 
     def mask(self, index: int) -> Path:
         """The mask of one segment, 8-bit grey PNG of 0 and 255."""
@@ -97,11 +75,6 @@ class SegmentFiles:
     def existing_masks(self) -> list[Path]:
         """The masks' own files that are there."""
         return [path for path in self.masks.glob("*.png") if MASK_NAME.fullmatch(path.name)]
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """All that are always written, the annotation last."""
-        return self.label_map, self.overlay, self.colours, self.panoptic, self.annotation
 
     @property
     def complete(self) -> bool:
@@ -157,12 +130,13 @@ def export_segments(
         hierarchies=segments.hierarchies[here],
         names=segments.names[here],
     )
-    annotation = annotate(one, files, image_id=image_id, image_name=image_name)
+    number = image_id_of(files.name) if image_id is None else image_id
+    annotation, panoptic = _annotations(one, files, number, image_name or files.overlay.name)
     contents = {
         files.label_map: _png(ids),
         files.overlay: _png(_overlay(one, image), metadata),
         files.colours: _png(id_colours(ids)),
-        files.panoptic: _json(panoptic_of(annotation, files)),
+        files.panoptic: _json(panoptic),
         files.annotation: _json(annotation),
     }
     if hierarchy and one.hierarchies:
@@ -190,30 +164,26 @@ def id_pixels(labels: torch.Tensor) -> npt.NDArray[np.uint16]:
     return (labels.cpu().numpy() + 1).astype(np.uint16)
 
 
-def annotate(
-    segments: Segments,
-    files: SegmentFiles,
-    image_index: int = 0,
-    image_id: int | None = None,
-    image_name: str | None = None,
-) -> dict[str, Any]:
-    """What COCO's format of instances says of one image, and more on every segment.
+def _annotations(
+    segments: Segments, files: SegmentFiles, image_id: int, image_name: str
+) -> tuple[Entry, Entry]:
+    """What COCO's formats of instances and panoptic say of one image; with the first more on every segment.
 
     ``images``, ``annotations`` and ``categories`` are COCO's. ``segments_info`` lists the segments in
     descending order of area: ``id`` (their value in the label map), ``category_id`` (1, or that of
     the segment's name), ``area`` in pixels, ``bbox`` ``[x, y, width, height]`` and ``iscrowd`` 0. Beside
     these, ``index`` counts from 0 as everywhere in DiffSeg, ``segmentation`` is the mask as run lengths, and
-    ``color`` ``[r, g, b]`` in 0..255 the colour in the overlay.
+    ``color`` ``[r, g, b]`` in 0..255 the colour in the overlay. In the instances ``segment_id`` is the id in
+    the image, which stays where annotations of many images are counted through.
     """
-    areas = segments.areas(image_index).tolist()
-    labels = segments.labels[image_index].cpu().numpy()
-    colours = colours_of(segments, image_index)
+    areas = segments.areas().tolist()
+    labels = segments.labels[0].numpy()
+    colours = np.rint(colours_of(segments, 0) * 255).astype(int).tolist()
     boxes = bounding_boxes(labels, len(areas))
     masks = encode_labels(labels, len(areas))
-    names = segments.names[image_index] if segments.names else ("",) * len(areas)
+    names = segments.names[0] if segments.names else ("",) * len(areas)
     categories = categories_of(names)
-    numbers = {each["name"]: each["id"] for each in categories[1:]}
-    number = image_id_of(files.name) if image_id is None else image_id
+    numbers = {category["name"]: category["id"] for category in categories[1:]}
     height, width = segments.image_size
     segments_info = [
         {
@@ -221,31 +191,36 @@ def annotate(
             "index": index,
             "category_id": numbers.get(names[index], 1),
             "area": area,
-            "bbox": [box.x1, box.y1, box.width, box.height],
+            "bbox": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
             "iscrowd": 0,
-            "color": np.rint(colours[index] * 255).astype(int).tolist(),
+            "color": colours[index],
             "segmentation": masks[index],
         }
-        for index, (area, box) in enumerate(zip(areas, boxes, strict=True))
+        for index, (area, (rows, columns)) in enumerate(zip(areas, boxes, strict=True))
     ]
-    own = {
+    instances = [
+        {"id": segment["id"], "image_id": image_id, "segment_id": segment["id"]}
+        | {key: segment[key] for key in ("category_id", "area", "bbox", "iscrowd", "segmentation")}
+        for segment in segments_info
+    ]
+    keys = ("id", "category_id", "area", "bbox", "iscrowd")
+    panoptic = {
+        "image_id": image_id,
+        "file_name": files.colours.name,
+        "segments_info": [{key: segment[key] for key in keys} for segment in segments_info],
+    }
+    images = [{"id": image_id, "file_name": image_name, "width": width, "height": height}]
+    about = {
         "format": FORMAT,
         "version": VERSION,
-        "image_id": number,
+        "image_id": image_id,
         "file_name": files.label_map.name,
         "overlay_file_name": files.overlay.name,
         "width": width,
         "height": height,
         "segments_info": segments_info,
     }
-    entry = image_entry(number, image_name or files.overlay.name, width, height)
-    return own | file_of([entry], instances(number, segments_info), categories)
-
-
-def panoptic_of(annotation: Mapping[str, Any], files: SegmentFiles) -> dict[str, Any]:
-    """What COCO's panoptic format says of the image of an annotation that `annotate` gave."""
-    entry = panoptic(annotation["image_id"], files.colours.name, annotation["segments_info"])
-    return file_of(annotation["images"], [entry], annotation["categories"])
+    return about | file_of(images, instances, categories), file_of(images, [panoptic], categories)
 
 
 def _overlay(segments: Segments, image: Images | None) -> npt.NDArray[np.uint8]:

@@ -11,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path, PurePath
 
 from .. import checks
@@ -38,12 +39,11 @@ def fill_in_dates(text: str, when: time.struct_time | None = None) -> str:
     """
     now = when or time.localtime()
     values = {"d": now.tm_mday, "M": now.tm_mon, "h": now.tm_hour, "m": now.tm_min, "s": now.tm_sec}
+    filled_in = {letter * width: f"{value:0{width}}" for letter, value in values.items() for width in (1, 2)}
+    filled_in |= {"yy": str(now.tm_year)[2:], "yyyy": str(now.tm_year)}
 
     def write(part: re.Match[str]) -> str:
-        letters = part[0]
-        if letters[0] == "y":
-            return {"yy": str(now.tm_year)[2:], "yyyy": str(now.tm_year)}.get(letters, letters)
-        return str(values[letters[0]]).zfill(len(letters))
+        return filled_in.get(part[0], part[0])
 
     return DATE.sub(lambda date: DATE_PART.sub(write, date[1]), checks.text(text, "a filename prefix"))
 
@@ -83,28 +83,22 @@ def check_lengths(names: Iterable[str | PurePath], folder: Path) -> None:
     Raises:
         InvalidSettingError: a name, or that of a folder, is too long.
     """
+
+    def length(name: str) -> int:  # Windows counts UTF-16 units
+        return len(name.encode("utf-16-le")) // 2 if os.name == "nt" else len(name.encode())
+
     limit = name_limit(folder)
-    parts = [part for name in names for part in PurePath(name).parts]
-    longest = max(parts, key=name_length, default="")
-    length = name_length(longest)
-    if length > limit:
+    longest = max((part for name in names for part in PurePath(name).parts), key=length, default="")
+    if length(longest) > limit:
         raise InvalidSettingError(
             f"Expected names of at most {limit} bytes, which is what the file system of {folder} takes, got "
-            f"{length} in {longest}. Make the name shorter by {length - limit} or more."
+            f"{length(longest)} in {longest}. Make the name shorter by {length(longest) - limit} or more."
         )
-
-
-def name_length(name: str) -> int:
-    """As the file system counts: in UTF-16 units on Windows, in bytes of UTF-8 elsewhere."""
-    return len(name.encode("utf-16-le")) // 2 if os.name == "nt" else len(name.encode())
 
 
 def name_limit(folder: Path) -> int:
     """How long a name in a folder can be, whether the folder is there or not yet."""
-    if hasattr(os, "pathconf"):
-        for place in (folder, *folder.parents):
-            try:
-                return os.pathconf(place, "PC_NAME_MAX")
-            except (OSError, ValueError):
-                continue
+    for place in (folder, *folder.parents) if hasattr(os, "pathconf") else ():
+        with suppress(OSError, ValueError):
+            return os.pathconf(place, "PC_NAME_MAX")
     return DEFAULT_LIMIT

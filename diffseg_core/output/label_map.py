@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
@@ -82,11 +83,12 @@ def draw_label_map(
         if palette == "distinct":
             colours = colours_of(segments, index)
         else:
-            own = segments.names[index] if segments.names else ()
-            named = {place: ade20k.find_class(name) for place, name in enumerate(own) if name}
-            known = {place: number for place, number in named.items() if number is not None}
+            known: dict[int, int] = {}
+            for place, name in enumerate(segments.names[index] if segments.names else ()):
+                with suppress(InvalidSettingError):
+                    known[place] = ade20k.class_number(name)
             colours = _class_colours(segment_poles(segments, index), known | numbers)
-        drawn.append(_paint(labels, colours))
+        drawn.append(np.append(colours, np.zeros((1, 3), np.float32), axis=0)[labels])  # −1: the last, black
     return torch.from_numpy(np.stack(drawn))
 
 
@@ -110,9 +112,3 @@ def _class_colours(poles: Sequence[Pole], numbers: Mapping[int, int]) -> npt.NDA
     different, place = np.unique(ade20k.COLOURS, axis=0, return_inverse=True)
     given = {index: int(place.reshape(-1)[number]) for index, number in numbers.items()}
     return different[choose_colours(poles, len(different), len(different), given)]
-
-
-def _paint(labels: npt.NDArray[np.int32], colours: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The colour of every pixel's label: ``[H, W, 3]``."""
-    black = np.zeros((1, 3), dtype=np.float32)
-    return np.concatenate((colours, black))[labels]  # −1 takes the last

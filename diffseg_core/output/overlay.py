@@ -114,11 +114,11 @@ def border_sides(labels: npt.NDArray[np.integer], width: int) -> tuple[Bitmap, B
     line = np.zeros(labels.shape, dtype=bool)
     line[:, 1:] = labels[:, 1:] != labels[:, :-1]
     line[1:] |= labels[1:] != labels[:-1]
-    after = grow(line, 0, width - 1)
-    return after, grow(line, width, width - 1) & ~after
+    after = dilate(line, 0, width - 1)
+    return after, dilate(line, width, width - 1) & ~after
 
 
-def grow(mask: Bitmap, before: int, after: int) -> Bitmap:
+def dilate(mask: Bitmap, before: int, after: int) -> Bitmap:
     """The mask with ``before`` more pixels to the left and above, and ``after`` to the right and below."""
     grown = mask.copy()
     for axis in (0, 1):
@@ -148,7 +148,7 @@ def _write_number(out: npt.NDArray[np.float32], text: str, pole: Pole) -> None:
     top = int(np.clip(pole.y - glyph_height // 2, 0, height - glyph_height))
     left = int(np.clip(pole.x - glyph_width // 2, 0, width - glyph_width))
     window = out[top : top + glyph_height, left : left + glyph_width]
-    window[grow(glyphs, scale, scale)] = 0.05
+    window[dilate(glyphs, scale, scale)] = 0.05
     window[glyphs] = 1.0
 
 

@@ -69,10 +69,10 @@ def colours_of(segments: Segments, image_index: int) -> npt.NDArray[np.float32]:
     """A colour for every segment of an image: float32 ``[K, 3]``, sRGB in 0..1.
 
     Segments of a hierarchy have the same colour at every granularity at which they are the same segment, see
-    `tree_colours`; others have colours that follow from their places, see `segment_colours`.
+    `tree_colours`; others have colours that follow from their places, see `choose_colours`.
     """
     if not segments.hierarchies:
-        return segment_colours(segment_poles(segments, image_index))
+        return PALETTE[choose_colours(segment_poles(segments, image_index))]
     key = (colours_of, image_index)
     if key not in segments.kept:
         segments.kept[key] = _colours_of_cut(segments.hierarchies[image_index], segments.counts[image_index])
@@ -83,12 +83,10 @@ def colours_of(segments: Segments, image_index: int) -> npt.NDArray[np.float32]:
 def _colours_of_cut(tree: Hierarchy, count: int) -> npt.NDArray[np.float32]:
     if not count:
         return PALETTE[:0]
-    names, index = tree.members(count).unique(return_inverse=True)
-    areas = torch.zeros(len(names), dtype=torch.int64).index_add_(0, index, tree.areas.cpu())
-    by_area = names[areas.argsort(descending=True, stable=True)].tolist()  # as segments are numbered
-    carriers, _ = _carriers(tree, tree.count - count)
-    colours = tree_colours(tree)
-    return PALETTE[[colours[carriers[name]] for name in by_area]]
+    nodes, _ = tree.nodes.cut(count)
+    by_area = nodes[np.argsort(-tree.node_areas[nodes], kind="stable")]  # as segments are numbered
+    colours, carriers = tree_colours(tree), _carriers(tree)
+    return PALETTE[[colours[carriers[node]] for node in by_area]]
 
 
 def tree_colours(tree: Hierarchy) -> list[int]:
@@ -98,12 +96,15 @@ def tree_colours(tree: Hierarchy) -> list[int]:
     brings in one new colour: one that is not in use yet, told apart from that of the other part, and the
     first of those in a sequence that follows from the leaf's place. From the 65th segment on colours repeat.
     """
-    _, splits = _carriers(tree, tree.count - 1)
-    root = splits[-1][0] if splits else 0
+    carriers = _carriers(tree)
+    splits: list[tuple[int | None, int]] = [(None, carriers[-1])]
+    for join, (first, second) in reversed(list(enumerate(tree.nodes.children, start=tree.count))):
+        handed_on = carriers[join]
+        splits.append((handed_on, carriers[second] if carriers[first] == handed_on else carriers[first]))
     rows, columns = _first_pixels(tree)
     taken: set[int] = set()
     colours = [0] * tree.count
-    for larger, smaller in [(None, root), *reversed(splits)]:
+    for larger, smaller in splits:
         preferences = _preferences(Pole(columns[smaller], rows[smaller], 0.0), COLOURS, FIRST)
         beside = preferences if larger is None else [i for i in preferences if _ARE_APART[colours[larger], i]]
         free = [i for i in beside if i not in taken] or [i for i in preferences if i not in taken] or beside
@@ -112,16 +113,13 @@ def tree_colours(tree: Hierarchy) -> list[int]:
     return colours
 
 
-def _carriers(tree: Hierarchy, joined: int) -> tuple[list[int], list[tuple[int, int]]]:
-    """After some joins the leaf whose colour each segment carries, by its first leaf; and each join's two."""
-    carriers, areas = list(range(tree.count)), tree.areas.tolist()
-    pairs = []
-    for first, second in tree.joins[:joined].tolist():
-        larger, smaller = (first, second) if areas[first] >= areas[second] else (second, first)
-        pairs.append((carriers[larger], carriers[smaller]))
-        carriers[first] = carriers[larger]
-        areas[first] += areas[second]
-    return carriers, pairs
+def _carriers(tree: Hierarchy) -> list[int]:
+    """The leaf whose colour each node carries."""
+    larger = tree.nodes.folded(
+        zip(tree.areas.tolist(), range(tree.count), strict=True),
+        lambda one, other: (one[0] + other[0], one[1] if one[0] >= other[0] else other[1]),
+    )
+    return [leaf for _, leaf in larger]
 
 
 def _first_pixels(tree: Hierarchy) -> tuple[list[int], list[int]]:
@@ -133,24 +131,18 @@ def _first_pixels(tree: Hierarchy) -> tuple[list[int], list[int]]:
     return (first // width).tolist(), (first % width).tolist()
 
 
-def segment_colours(poles: Sequence[Pole]) -> npt.NDArray[np.float32]:
-    """A colour for every segment: float32 ``[K, 3]``, RGB in 0..1.
+def choose_colours(
+    poles: Sequence[Pole],
+    colours: int = COLOURS,
+    first: int = FIRST,
+    given: Mapping[int, int] | None = None,
+) -> list[int]:
+    """An index into a palette for every segment.
 
     A segment's colour follows from the place of its pole, so the same segment keeps its colour when
     other settings split or merge the rest of the image. Where a larger segment holds the colour
     already, the next one of a sequence that likewise follows from the place is taken; colours repeat
-    only in images of more than 64 segments.
-
-    Args:
-        poles: poles of inaccessibility, in descending order of the segments' area.
-    """
-    return PALETTE[choose_colours(poles, COLOURS, FIRST)]
-
-
-def choose_colours(
-    poles: Sequence[Pole], colours: int, first: int, given: Mapping[int, int] | None = None
-) -> list[int]:
-    """An index into a palette for every segment, from the place of its pole as in `segment_colours`.
+    only in images of more segments than the palette has colours.
 
     Args:
         poles: poles of inaccessibility, in descending order of the segments' area.

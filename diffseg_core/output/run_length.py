@@ -6,19 +6,17 @@ five bits, the lowest first, each a character from ``0`` to ``o``. This is what 
 and writes.
 
 >>> import numpy as np
->>> mask = np.array([[0, 1, 1], [0, 1, 0]], dtype=bool)
->>> encode(mask)
-{'size': [2, 3], 'counts': '231'}
+>>> encode_labels(np.array([[-1, 0, 0], [-1, 0, -1]]), 1)
+[{'size': [2, 3], 'counts': '231'}]
 """
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Bitmap = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 
 FIRST_CHARACTER = 48  # "0"
@@ -26,33 +24,15 @@ BITS = 5  # in one character; a sixth says whether another follows
 MAX_CHARACTERS = 7  # characters of a run length below 2³²
 
 
-class RunLengthMask(TypedDict):
-    """A mask as COCO has it in JSON.
-
-    Attributes:
-        size: height and width in pixels.
-        counts: the compressed run lengths.
-    """
-
-    size: list[int]
-    counts: str
-
-
-def encode(mask: Bitmap) -> RunLengthMask:
-    """One mask, bool ``[H, W]``, as run lengths."""
-    (encoded,) = encode_labels(np.where(mask, 0, -1), 1)
-    return encoded
-
-
-def encode_labels(labels: npt.NDArray[np.integer], count: int) -> list[RunLengthMask]:
-    """The masks of all segments of a label map, in one pass over its pixels.
+def encode_labels(labels: npt.NDArray[np.integer], count: int) -> list[dict[str, Any]]:
+    """The masks of all segments of a label map, as COCO has them in JSON, in one pass over its pixels.
 
     Args:
         labels: int ``[H, W]``; entries below 0 belong to no segment.
         count: K, the number of segments; every entry of the labels is below it.
 
     Returns:
-        The masks of segments 0..K-1; the same as ``encode(labels == index)`` for each.
+        for each of 0..K-1 ``size``, height and width in pixels, and ``counts``, the compressed run lengths.
     """
     size = list(labels.shape)
     lengths, per_segment = _run_lengths(labels.T.ravel(), count)

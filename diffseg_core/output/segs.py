@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from .. import checks
 from ..grid import GridSize
+from ..image.bounds import Bounds, bounding_boxes, corners
 from ..images import matching_images
 from ..segments import Segments
 from ..settings import CROP_FACTOR
-from .boxes import Box, bounding_boxes
 
 if TYPE_CHECKING:
     from ..images import ImageLike
@@ -74,41 +74,39 @@ def to_segs(
     found = []
     for index, box in enumerate(bounding_boxes(labels, count)):
         region = crop_region(box, size, crop_factor)
-        rows, columns = slice(region.y1, region.y2), slice(region.x1, region.x2)
         found.append(
             SEG(
-                cropped_image=None if pixels is None else pixels[:, rows, columns],
-                cropped_mask=(labels[rows, columns] == index).astype(np.float32),
+                cropped_image=None if pixels is None else pixels[0][region][None],
+                cropped_mask=(labels[region] == index).astype(np.float32),
                 confidence=1.0,
-                crop_region=list(region),
-                bbox=list(box),
+                crop_region=corners(region),
+                bbox=corners(box),
                 label=segments.name(image_index, index),
             )
         )
     return (size.height, size.width), found
 
 
-def crop_region(box: Box, size: GridSize, crop_factor: float) -> Box:
+def crop_region(box: Bounds, size: GridSize, crop_factor: float) -> Bounds:
     """The box enlarged around its centre and moved, or where it is too large cut, to lie in the image.
 
     The Impact Pack's rule, whose rounding may leave out the edge of a box of few pixels; here the region
     always holds the box.
 
-    >>> crop_region(Box(10, 20, 40, 50), GridSize(100, 200), 2.0)
-    Box(x1=0, y1=5, x2=60, y2=65)
+    >>> crop_region((slice(20, 50), slice(10, 40)), GridSize(100, 200), 2.0)
+    (slice(5, 65, None), slice(0, 60, None))
     """
-    x1, x2 = _enlarge(box.x1, box.x2, size.width, crop_factor)
-    y1, y2 = _enlarge(box.y1, box.y2, size.height, crop_factor)
-    return Box(x1, y1, x2, y2)
+    rows, columns = (_enlarged(side, limit, crop_factor) for side, limit in zip(box, size, strict=True))
+    return rows, columns
 
 
-def _enlarge(start: int, end: int, limit: int, crop_factor: float) -> tuple[int, int]:
-    length = (end - start) * crop_factor
-    first = int((start + end - length) / 2)
+def _enlarged(side: slice, limit: int, crop_factor: float) -> slice:
+    length = (side.stop - side.start) * crop_factor
+    first = int((side.start + side.stop - length) / 2)
     if first < 0:
         first, last = 0, int(min(limit, length))
     elif first + length > limit:
         first, last = int(max(0, limit - length)), limit
     else:
         last = int(first + length)
-    return min(first, start), max(last, end)
+    return slice(min(first, side.start), max(last, side.stop))

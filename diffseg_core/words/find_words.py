@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..attention.features import mean_over_leaves
 from ..attention.maps import AttentionMaps
 from ..editing.edge_refinement import refine_edges
 from ..errors import InvalidSettingError
@@ -17,7 +18,6 @@ from ..output.poles import poles_of_inaccessibility, segment_poles
 from ..segments import Segments
 from ..settings import BACKGROUND_OFFSET, WORD_REFINEMENTS, WORD_THRESHOLD
 from .leaf_choice import LeafScores, choose_leaves
-from .leaf_means import leaf_means
 from .lines import WordAttention
 from .scores import word_maps
 
@@ -216,7 +216,8 @@ def _leaf_scores(
     of_image = word_maps(maps, words, image_index, refinements)
     every = [of_image.shares, of_image.background[None]]
     every += [of_image.unspread, of_image.attention, of_image.evidence]
-    means = leaf_means(torch.cat(every), leaves, len(areas)).cpu().double().numpy()
+    values = torch.cat(every).flatten(1).T
+    means = mean_over_leaves(values, maps.grid, leaves, len(areas)).cpu().double().numpy()
     scores, unspread, attention, evidence = np.split(means, 4, axis=1)
     return LeafScores(
         scores[:, :-1],

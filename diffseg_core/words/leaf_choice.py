@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from ..tree import TreeNodes
 
 Numbers = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.bool_]
@@ -153,21 +156,22 @@ def best_nodes(worth: Numbers, joins: npt.NDArray[np.int64]) -> Bits:
         worth: of each leaf, ``[S]``; below 0 for one that should not be taken.
         joins: the tree's, ``[S-1, 2]``: a segment goes by its first leaf.
     """
-    sums = worth.tolist()
-    best = [max(value - NODE_COST, 0.0) for value in sums]
-    nodes = [[leaf] if value > 0 else [] for leaf, value in enumerate(best)]  # whose leaves are taken
-    members = [[leaf] for leaf in range(len(sums))]
-    most, largest = max(sums), [int(worth.argmax())]
-    for first, second in joins.tolist():
-        sums[first] += sums[second]
-        members[first] += members[second]
-        if sums[first] > most:
-            most, largest = sums[first], members[first][:]
+    nodes = TreeNodes(joins, len(worth))
+    sums = nodes.folded(worth.tolist(), operator.add)
+    best = [max(value - NODE_COST, 0.0) for value in worth.tolist()]
+    is_whole = [True] * len(best)  # whether a node is taken as one, and not what is best within
+    for (first, second), value in zip(nodes.children, sums[len(worth) :], strict=True):
         apart = best[first] + best[second]
-        whole = sums[first] - NODE_COST
-        best[first] = max(whole, apart)
-        nodes[first] = members[first][:] if whole > apart else nodes[first] + nodes[second]
-    taken = np.zeros(len(sums), dtype=bool)
-    root = int(joins[-1, 0]) if len(joins) else 0
-    taken[nodes[root] or (largest if most > 0 else [])] = True
+        best.append(max(value - NODE_COST, apart))
+        is_whole.append(value - NODE_COST > apart)
+    taken = np.zeros(len(worth), dtype=bool)
+    waiting = [len(sums) - 1]
+    while waiting:
+        node = waiting.pop()
+        if not is_whole[node]:
+            waiting += nodes.children[node - len(worth)]
+        elif best[node] > 0:
+            taken[nodes.leaves(node)] = True
+    if not taken.any() and max(sums) > 0:
+        taken[nodes.leaves(int(np.argmax(sums)))] = True
     return taken

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from device_use import queued_only
 
 from diffseg_core.attention.features import bands, directions, feature_maps, likeness, mean_over_leaves
 from diffseg_core.grid import GridSize
@@ -25,12 +26,21 @@ def test_bands_are_pytorchs_bilinear_enlargement(monkeypatch, size, values):
     torch.testing.assert_close(found, expected)
 
 
-def test_means_over_leaves_are_those_of_their_pixels():
-    tokens, grid = drawn(12, 5), GridSize(3, 4)
-    leaves = torch.randint(0, 6, (10, 12), generator=torch.Generator().manual_seed(2)).int()
-    pixels = torch.cat([band for _, band in bands(tokens, grid, GridSize(10, 12))])
-    expected = torch.stack([pixels[leaves.flatten() == leaf].mean(0) for leaf in range(6)])
-    torch.testing.assert_close(mean_over_leaves(tokens, grid, leaves, 6), expected)
+@pytest.mark.parametrize("chunk", [2**22, 1], ids=["at once", "line by line"])
+def test_means_over_leaves_are_those_of_their_pixels(monkeypatch, chunk):
+    monkeypatch.setattr("diffseg_core.attention.features.CHUNK_PIXELS", chunk)
+    generator = torch.Generator().manual_seed(2)
+    for grid, size in (((3, 4), (10, 12)), ((5, 7), (33, 50)), ((1, 4), (6, 9)), ((9, 9), (4, 5))):
+        tokens = drawn(grid[0] * grid[1], 5)
+        leaves = torch.randint(-1, 6, size, generator=generator).int()
+        leaves.view(-1)[:6] = torch.arange(6)  # none without a pixel
+        whole = tokens.double().T.reshape(1, 5, *grid)
+        pixels = F.interpolate(whole, size=size, mode="bilinear", align_corners=False)[0]
+        expected = torch.stack([pixels[:, leaves == leaf].mean(1) for leaf in range(6)])
+        with queued_only():
+            means = mean_over_leaves(tokens, GridSize(*grid), leaves, 6)
+        torch.testing.assert_close(means.double(), expected, atol=1e-6, rtol=1e-5)
+    assert mean_over_leaves(drawn(16, 3), GridSize(4, 4), torch.full((8, 8), -1), 0).shape == (0, 3)
 
 
 def test_likeness_is_the_papers_affinity_as_probabilities():

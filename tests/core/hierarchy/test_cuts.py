@@ -95,18 +95,32 @@ def test_a_join_exactly_at_the_height_has_happened():
     ]
 
 
-def test_members_go_by_their_first_leaf():
+def test_the_nodes_are_the_leaves_and_the_joins_in_order():
+    found = tree([10, 20, 30, 140], [(0, 1), (0, 2), (0, 3)], [1.0, 5.0, 6.0])
+    nodes = found.nodes
+    assert nodes.children == [(0, 1), (4, 2), (5, 3)]
+    assert nodes.parents.tolist() == [4, 4, 5, 6, 5, 6, -1]
+    assert found.node_areas.tolist() == [10, 20, 30, 140, 30, 60, 200]
+    leaves = [sorted(nodes.leaves(node).tolist()) for node in (0, 4, 5, 6)]
+    assert leaves == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3]]
+    assert nodes.upwards(1) == [1, 4, 5, 6]
+    assert nodes.folded([3, 1, 2, 0], min) == [3, 1, 2, 0, 1, 1, 0]
+    for number, left in enumerate([[6], [5, 3], [4, 2, 3], [0, 1, 2, 3], [0, 1, 2, 3]], start=1):
+        assert nodes.cut(number)[0].tolist() == left
+
+
+def test_the_segments_of_a_cut_go_by_their_first_leaves():
     found = tree([1] * 6, [(2, 4), (1, 5), (1, 2), (0, 3), (0, 1)])
     expected = {
         6: [0, 1, 2, 3, 4, 5],
-        5: [0, 1, 2, 3, 2, 5],
+        5: [0, 1, 2, 3, 2, 4],
         4: [0, 1, 2, 3, 2, 1],
-        3: [0, 1, 1, 3, 1, 1],
+        3: [0, 1, 1, 2, 1, 1],
         2: [0, 1, 1, 0, 1, 1],
         1: [0, 0, 0, 0, 0, 0],
     }
-    assert {number: found.members(number).tolist() for number in expected} == expected
-    assert found.members(7).tolist() == expected[6]
+    assert {number: found.nodes.cut(number)[1].tolist() for number in expected} == expected
+    assert found.nodes.cut(7)[1].tolist() == expected[6]
 
 
 def test_a_cut_numbers_segments_by_first_leaves_and_averages_maps_by_pixels():
@@ -123,8 +137,7 @@ def test_a_cut_numbers_segments_by_first_leaves_and_averages_maps_by_pixels():
     assert torch.equal(found.cut(9)[0], found.leaves)
 
 
-@pytest.mark.parametrize("number", [0, -3])
-def test_a_cut_into_less_than_one_segment_is_refused(number):
-    for cut in (tree([1, 1], [(0, 1)]).cut, tree([1, 1], [(0, 1)]).members):
+def test_a_cut_into_less_than_one_segment_is_refused():
+    for number in (0, -3):
         with pytest.raises(InvalidSettingError, match=f"at least 1 segment, got {number}"):
-            cut(number)
+            tree([1, 1], [(0, 1)]).cut(number)

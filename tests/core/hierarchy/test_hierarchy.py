@@ -21,18 +21,23 @@ def tree(attention):
     return segment_hierarchy(AttentionMaps({(12, 16): attention((12, 16))}), mosaic(96, 128)).hierarchies[0]
 
 
+def members(tree, number):
+    """The segment of every leaf."""
+    return torch.from_numpy(tree.nodes.cut(number)[1])
+
+
 def partition(tree, number):
-    return tree.members(number)[tree.leaves.long()]
+    return members(tree, number)[tree.leaves.long()]
 
 
 def test_every_cut_has_the_number_and_coarser_ones_are_unions_of_finer_ones(tree):
     assert tree.count > 20
     for number in range(1, tree.count):
-        coarse, fine = tree.members(number), tree.members(number + 1)
+        coarse, fine = members(tree, number), members(tree, number + 1)
         assert len(coarse.unique()) == number
         assert len(torch.stack((coarse, fine)).unique(dim=1)[0]) == number + 1  # each fine one in one coarse
-    assert torch.equal(tree.members(tree.count), torch.arange(tree.count))
-    assert torch.equal(tree.members(10**6), tree.members(tree.count))
+    assert torch.equal(members(tree, tree.count), torch.arange(tree.count))
+    assert torch.equal(members(tree, 10**6), members(tree, tree.count))
 
 
 def test_heights_never_fall_and_a_cut_at_a_height_is_one_by_number(tree):
@@ -164,11 +169,11 @@ def test_joins_of_which_one_side_is_left_fall_away():
     tree = Hierarchy(
         leaves, torch.tensor([[1, 2], [0, 1], [0, 3]]), torch.tensor([1.0, 2.0, 3.0]), torch.rand(4, 2, 2)
     )
-    left = tree.over(torch.tensor([[-1, -1, 2, 3]]))
+    left = tree.restrict(torch.tensor([[-1, -1, 2, 3]]))
     assert left.leaves.tolist() == [[-1, -1, 0, 1]]
     assert (left.joins.tolist(), left.heights.tolist()) == ([[0, 1]], [3.0])
     assert torch.equal(left.maps, tree.maps[2:])
-    assert tree.over(leaves).joins.tolist() == tree.joins.tolist()
+    assert tree.restrict(leaves).joins.tolist() == tree.joins.tolist()
 
 
 def test_what_is_no_tree_is_refused_where_it_is_made():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from diffseg_core import GridSize
-from diffseg_core.image.pyramid import climb, inner_pixels, inside, resized, sampled, sizes_up_to
+from diffseg_core.image.pyramid import inner_pixels, interior, reduced, sampled, sizes_up_to, upsample_labels
 from diffseg_core.image.smoothing import smoothed
 
 
@@ -40,7 +40,7 @@ def test_a_pixel_has_the_label_that_its_centre_lies_in():
 
 def test_a_smaller_image_is_the_mean_of_its_pixels_and_not_a_sample():
     fine = ((torch.arange(60)[:, None] + torch.arange(80)) % 2).double()  # a chequerboard
-    small = resized(fine[..., None].expand(60, 80, 3), GridSize(15, 20))
+    small = reduced(fine[..., None].expand(60, 80, 3), GridSize(15, 20))
     assert small.dtype == torch.float32
     assert small.shape == (15, 20, 3)
     torch.testing.assert_close(small, torch.full_like(small, 0.5), atol=0.02, rtol=0)
@@ -49,9 +49,9 @@ def test_a_smaller_image_is_the_mean_of_its_pixels_and_not_a_sample():
 def test_the_pixels_inside_have_only_their_own_label_around_them():
     labels = np.zeros((5, 7), dtype=np.int32)
     labels[:, 4:] = 1
-    assert inside(labels).astype(int).tolist() == [[1, 1, 1, 0, 0, 1, 1]] * 5
+    assert interior(labels).astype(int).tolist() == [[1, 1, 1, 0, 0, 1, 1]] * 5
     labels[0, 0] = 2  # its diagonal neighbour is not inside any more
-    assert inside(labels).astype(int).tolist()[:3] == [
+    assert interior(labels).astype(int).tolist()[:3] == [
         [0, 0, 1, 0, 0, 1, 1],
         [0, 0, 1, 0, 0, 1, 1],
         [1, 1, 1, 0, 0, 1, 1],
@@ -78,7 +78,7 @@ def test_a_label_of_one_pixel_stays():
 
 def test_an_image_of_the_usual_size_is_left_as_it_is():
     labels = np.arange(6, dtype=np.int32).reshape(2, 3)
-    assert climb(labels, torch.rand(2, 3, 3)) is labels
+    assert upsample_labels(labels, torch.rand(2, 3, 3)) is labels
 
 
 @pytest.mark.parametrize("size", [(900, 700), (1500, 1600)], ids=str)
@@ -92,7 +92,7 @@ def test_a_border_climbs_onto_the_edge_at_full_size(size):
     labels = np.zeros(small, dtype=np.int32)
     labels[:, small.width // 2 :] = 1
     labels[3:5, 3:9] = 2  # thin, and without any edge: it stays about where it is
-    found = climb(labels, image)
+    found = upsample_labels(labels, image)
     rows = slice(height // 8, None)
     assert (found[rows, :edge] == 0).all()
     assert (found[rows, edge:] == 1).all()
@@ -106,8 +106,8 @@ def test_an_image_smoothed_already_serves_its_own_size_alone():
     small = sizes_up_to(GridSize(1500, 1500))[0]
     labels = np.zeros(small, dtype=np.int32)
     labels[:, 200:] = 1
-    expected = climb(labels, image)
-    assert (climb(labels, image, smooth=smoothed(image)) == expected).all()
+    expected = upsample_labels(labels, image)
+    assert (upsample_labels(labels, image, smooth=smoothed(image)) == expected).all()
 
 
 def test_what_the_caller_raises_ends_the_climb():
@@ -116,12 +116,12 @@ def test_what_the_caller_raises_ends_the_climb():
 
     labels = np.zeros(sizes_up_to(GridSize(700, 700))[0], dtype=np.int32)
     with pytest.raises(KeyboardInterrupt):
-        climb(labels, torch.rand(700, 700, 3), on_step=stop)
+        upsample_labels(labels, torch.rand(700, 700, 3), on_step=stop)
 
 
 def test_a_smaller_image_has_the_means_of_the_larger():
     image = torch.rand(8, 12, 3)
     means = image.view(4, 2, 6, 2, 3).mean((1, 3))
-    assert (resized(image, GridSize(4, 6)) - means).abs().mean() < 0.1
+    assert (reduced(image, GridSize(4, 6)) - means).abs().mean() < 0.1
     flat = torch.full((9, 9, 3), 0.4)
-    torch.testing.assert_close(resized(flat, GridSize(2, 5)), torch.full((2, 5, 3), 0.4))
+    torch.testing.assert_close(reduced(flat, GridSize(2, 5)), torch.full((2, 5, 3), 0.4))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffseg_core.image.watershed import Forest, grow
+from diffseg_core.image.watershed import Forest, watershed
 from diffseg_core.merging.small_regions import connected_components
 
 
@@ -41,7 +41,7 @@ def test_every_pixel_goes_to_a_seed_that_is_reached_over_the_least_greatest_diff
     seeds = np.full((12, 17), -1, dtype=np.int32)
     places = generator.choice(12 * 17, 9, replace=False)
     seeds.ravel()[places] = np.arange(9) // 2  # most have two places
-    grown = grow(seeds, torch.from_numpy(image))
+    grown = watershed(seeds, torch.from_numpy(image))
     reached = np.stack([greatest_on_the_way(image, seeds == number) for number in range(5)])
     own = np.take_along_axis(reached, grown[None].astype(int), 0)[0]
     np.testing.assert_allclose(own, reached.min(0), rtol=1e-6)
@@ -54,21 +54,21 @@ def test_every_pixel_goes_to_a_seed_that_is_reached_over_the_least_greatest_diff
 
 def test_borders_lie_at_the_greatest_step_though_the_sum_of_small_ones_is_greater():
     image = greys([[0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.65]])
-    assert grow(seeds_of([[0, -1, -1, -1, -1, -1, -1, 1]]), image).tolist() == [[0, 0, 0, 0, 0, 0, 1, 1]]
+    assert watershed(seeds_of([[0, -1, -1, -1, -1, -1, -1, 1]]), image).tolist() == [[0, 0, 0, 0, 0, 0, 1, 1]]
 
 
 def test_a_seed_reaches_around_a_corner_and_not_across_one():
     image = greys([[0.0, 0.0, 0.9], [0.9, 0.0, 0.9], [0.9, 0.9, 0.0]])
     seeds = seeds_of([[0, -1, -1], [1, -1, 2], [-1, -1, 3]])
-    assert grow(seeds, image).tolist() == [[0, 0, 2], [1, 0, 2], [1, 1, 3]]
+    assert watershed(seeds, image).tolist() == [[0, 0, 2], [1, 0, 2], [1, 1, 3]]
 
 
 def test_a_step_in_any_one_colour_is_seen():
     for channel in range(3):
         image = torch.full((1, 4, 3), 0.5)
         image[0, 2:, channel] = 0.6
-        assert grow(seeds_of([[0, -1, -1, 1]]), image).tolist() == [[0, 0, 1, 1]]
-        assert grow(seeds_of([[0], [-1], [-1], [1]]), image.transpose(0, 1)).tolist() == [
+        assert watershed(seeds_of([[0, -1, -1, 1]]), image).tolist() == [[0, 0, 1, 1]]
+        assert watershed(seeds_of([[0], [-1], [-1], [1]]), image.transpose(0, 1)).tolist() == [
             [0],
             [0],
             [1],
@@ -78,7 +78,7 @@ def test_a_step_in_any_one_colour_is_seen():
 
 def test_seeds_stay_as_they_are():
     seeds = seeds_of([[3, 3], [0, 3]])
-    grown = grow(seeds, torch.rand(2, 2, 3))
+    grown = watershed(seeds, torch.rand(2, 2, 3))
     assert np.array_equal(grown, seeds)
     grown[0, 0] = 9
     assert seeds[0, 0] == 3
@@ -87,7 +87,7 @@ def test_seeds_stay_as_they_are():
 def test_one_seed_fills_the_image():
     seeds = np.full((9, 11), -1, dtype=np.int32)
     seeds[4, 4] = 6
-    assert (grow(seeds, torch.rand(9, 11, 3)) == 6).all()
+    assert (watershed(seeds, torch.rand(9, 11, 3)) == 6).all()
 
 
 @pytest.mark.parametrize(("weight", "joined"), [(0.25, True), (0.2500001, False)])

@@ -231,7 +231,7 @@ def test_a_large_image_is_measured_smaller_unless_a_leaf_is_missed(nested, monke
     full = LeafGraph.of(tree, image)
     monkeypatch.setattr(leaf_graph, "MAX_PIXELS", (SIZE // 2) ** 2)
     large = [leaf for leaf in range(tree.count) if full.areas[leaf] > 100]
-    some = tree.over(torch.where(torch.isin(tree.leaves, torch.tensor(large)), tree.leaves, -1))
+    some = tree.restrict(torch.where(torch.isin(tree.leaves, torch.tensor(large)), tree.leaves, -1))
     smaller = LeafGraph.of(some, image)
     monkeypatch.undo()
     expected = LeafGraph.of(some, image)

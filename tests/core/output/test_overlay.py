@@ -8,7 +8,7 @@ import torch
 
 from diffseg_core import InvalidSettingError, Segments, draw_overlay
 from diffseg_core.output.overlay import border_sides
-from diffseg_core.output.palette import PALETTE, segment_colours
+from diffseg_core.output.palette import PALETTE, choose_colours
 from diffseg_core.output.poles import poles_of_inaccessibility
 from diffseg_core.segments import order_by_area
 
@@ -39,18 +39,18 @@ def image(batch: int = 1, side: int = 64, channels: int = 3) -> torch.Tensor:
 def mask_colours(labels: np.ndarray) -> dict[bytes, tuple[float, ...]]:
     """Colour by mask, so that segmentations with other numbers can be compared."""
     ordered = by_area(labels).numpy()
-    colours = segment_colours(poles_of_inaccessibility(ordered))
+    colours = PALETTE[choose_colours(poles_of_inaccessibility(ordered))]
     return {(ordered == index).tobytes(): tuple(colour) for index, colour in enumerate(colours.tolist())}
 
 
 @pytest.mark.parametrize("count", [2, 5, 8])
 def test_up_to_64_segments_all_have_different_colours(count):
-    colours = segment_colours(poles_of_inaccessibility(tiles(256, count)))
+    colours = PALETTE[choose_colours(poles_of_inaccessibility(tiles(256, count)))]
     assert len(np.unique(colours, axis=0)) == count * count
 
 
 def test_more_than_64_segments_have_colours_too():
-    colours = segment_colours(poles_of_inaccessibility(tiles(256, 10)))
+    colours = PALETTE[choose_colours(poles_of_inaccessibility(tiles(256, 10)))]
     assert colours.shape == (100, 3)
     assert len(np.unique(colours, axis=0)) == len(PALETTE)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from diffseg_core import GridSize, InvalidSettingError, Segments
-from diffseg_core.output.boxes import Box, bounding_boxes
+from diffseg_core.image.bounds import bounding_boxes, corners
 from diffseg_core.output.segs import SEG, crop_region, to_segs
 
 FIELDS = (
@@ -84,9 +84,9 @@ def test_boxes_and_regions_are_lists_of_plain_integers_with_exclusive_ends():
     assert found[1].bbox == [30, 20, 45, 40]
     assert found[1].crop_region == [22, 10, 52, 50]
     for seg in found:
-        for corners in (seg.bbox, seg.crop_region):
-            assert isinstance(corners, list)
-            assert all(type(corner) is int for corner in corners)
+        for box in (seg.bbox, seg.crop_region):
+            assert isinstance(box, list)
+            assert all(type(corner) is int for corner in box)
         assert type(seg.confidence) is float
         assert seg.confidence == 1.0
         assert seg.control_net_wrapper is None
@@ -126,36 +126,31 @@ def test_an_image_without_any_segment_gives_an_empty_list():
     assert to_segs(nothing, images=image()) == ((60, 90), [])
 
 
-@pytest.mark.parametrize(
-    ("box", "factor", "expected"),
-    [
-        (Box(30, 20, 40, 30), 1.0, (30, 20, 40, 30)),
-        (Box(30, 20, 40, 30), 3.0, (20, 10, 50, 40)),
-        (Box(0, 20, 10, 30), 3.0, (0, 10, 30, 40)),  # moved in from the left
-        (Box(80, 50, 90, 60), 3.0, (60, 30, 90, 60)),  # moved in from the lower right
-        (Box(5, 5, 85, 55), 3.0, (0, 0, 90, 60)),  # larger than the image
-        (Box(1, 1, 2, 2), 1.2, (0, 0, 2, 2)),  # rounding alone would leave out the box
-    ],
-)
-def test_the_crop_region_is_the_box_enlarged_and_kept_in_the_image(box, factor, expected):
-    assert crop_region(box, GridSize(60, 90), factor) == expected
+def test_the_crop_region_is_the_box_enlarged_and_kept_in_the_image():
+    for (x1, y1, x2, y2), factor, expected in (
+        ((30, 20, 40, 30), 1.0, [30, 20, 40, 30]),
+        ((30, 20, 40, 30), 3.0, [20, 10, 50, 40]),
+        ((0, 20, 10, 30), 3.0, [0, 10, 30, 40]),  # moved in from the left
+        ((80, 50, 90, 60), 3.0, [60, 30, 90, 60]),  # moved in from the lower right
+        ((5, 5, 85, 55), 3.0, [0, 0, 90, 60]),  # larger than the image
+        ((1, 1, 2, 2), 1.2, [0, 0, 2, 2]),  # rounding alone would leave out the box
+    ):
+        assert corners(crop_region((slice(y1, y2), slice(x1, x2)), GridSize(60, 90), factor)) == expected
 
 
 def test_every_box_lies_in_its_crop_region_and_that_in_the_image():
     random = np.random.default_rng(0)
     size = GridSize(60, 90)
     for _ in range(2000):
-        x1, x2 = sorted(random.choice(size.width + 1, 2, replace=False).tolist())
-        y1, y2 = sorted(random.choice(size.height + 1, 2, replace=False).tolist())
-        region = crop_region(Box(x1, y1, x2, y2), size, random.uniform(1, 4))
-        assert 0 <= region.x1 <= x1 < x2 <= region.x2 <= size.width
-        assert 0 <= region.y1 <= y1 < y2 <= region.y2 <= size.height
+        box = tuple(slice(*sorted(random.choice(side + 1, 2, replace=False).tolist())) for side in size)
+        for side, region, limit in zip(box, crop_region(box, size, random.uniform(1, 4)), size, strict=True):
+            assert 0 <= region.start <= side.start < side.stop <= region.stop <= limit
 
 
 def test_bounding_boxes_leave_out_what_is_in_no_segment():
     labels = np.array([[-1, 0, 1], [-1, 0, -1]])
-    assert bounding_boxes(labels, 2) == [Box(1, 0, 2, 2), Box(2, 0, 3, 1)]
-    assert (Box(1, 0, 2, 2).width, Box(1, 0, 2, 2).height) == (1, 2)
+    assert [corners(box) for box in bounding_boxes(labels, 2)] == [[1, 0, 2, 2], [2, 0, 3, 1]]
+    assert labels[bounding_boxes(labels, 3)[2]].size == 0  # without a pixel
 
 
 def test_what_does_not_fit_is_refused_with_the_numbers():

@@ -1,4 +1,4 @@
-/** A hierarchy seen as nodes: every segment that is there at some granularity (tree_nodes.py of the core). */
+/** A hierarchy seen as nodes: every segment that is there at some granularity (TreeNodes of the core's tree.py). */
 
 /** @typedef {import('../hierarchy.mjs').Hierarchy} Hierarchy */
 
