@@ -14,7 +14,6 @@ from ..diffseg_core.output.label_map import draw_label_map
 from ..diffseg_core.settings import BACKGROUND_OFFSET, WORD_THRESHOLD
 from ..diffseg_core.words.find_words import find_words
 from ..diffseg_core.words.lines import parse_words
-from ..diffseg_core.words.table import words_table
 from .comfy.words import read_words
 from .inputs import check_same_images, checked_images, number_input, refusal
 from .outputs import mask_batch
@@ -139,7 +138,7 @@ class DiffSegFindWords(io.ComfyNode):
             threshold=threshold,
             background_offset=background_offset,
         )
-        table = words_table(found)
+        table = found.table()
         overlay = draw_overlay(shown, found.segments)
         return io.NodeOutput(
             found.segments.union().to(comfy.model_management.intermediate_device()),

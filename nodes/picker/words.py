@@ -64,7 +64,7 @@ def look_for(
     check_same_images(segments, attention)
     every = tuple(dict.fromkeys(lines.values()))
     words = read_words(model, clip, attention, every)
-    _, found = find_words_in(segments, attention.maps, words, image_index)
+    found = find_words_in(segments, attention.maps, words, image_index)
     by_line = dict(zip(every, found, strict=True))
     for text, line in lines.items():
         if not _is_click(by_line[line]):
