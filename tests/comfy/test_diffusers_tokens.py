@@ -88,7 +88,7 @@ def found_places(pack: Any, pipeline: Any, name: str, lines: Any, length: int) -
     for row in rows:
         if name != "SD" and row.name.startswith(name[:3]):
             encoding = row.encoding
-    return core.diffusers.tokens.find_places(pipeline, encoding, core.words.lines.prompt_of(lines), length)
+    return core.diffusers.words.find_places(pipeline, encoding, core.words.lines.prompt_of(lines), length)
 
 
 def spoken(ids: list[tuple[Any, int]], places: tuple[int, ...]) -> list[str]:
