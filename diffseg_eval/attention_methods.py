@@ -14,11 +14,11 @@ from skimage.color import rgb2lab
 from diffseg_cli.batch.segmenter import Segmenter, segment_maps
 from diffseg_cli.batch.settings import SegmentSettings
 from diffseg_core.attention.maps import AttentionMaps
-from diffseg_core.diffusers.tokens import TooManyWordsError
 from diffseg_core.grid import GridSize
 from diffseg_core.merging.kmeans import kmeans
 from diffseg_core.merging.suppression import suppress
 from diffseg_core.words.lines import WordAttention, WordLine
+from diffseg_core.words.token_places import TooManyWordsError
 
 from .kmeans_plus_plus import kmeans_plus_plus
 from .types import VOID, AnnotatedImage

@@ -12,10 +12,10 @@ import torch
 from diffseg_cli.batch.segmenter import segment_maps
 from diffseg_cli.batch.settings import NestedSettings, SegmentSettings, WordSettings
 from diffseg_core.attention.text import TextAttention
-from diffseg_core.diffusers.tokens import TooManyWordsError
 from diffseg_core.images import as_images
 from diffseg_core.words.find_words import find_words
 from diffseg_core.words.lines import TokenPlaces, WordAttention, WordLine
+from diffseg_core.words.token_places import TooManyWordsError
 
 from .attention_methods import Labels, SharedCapture
 from .types import VOID, AnnotatedImage

@@ -8,14 +8,12 @@ import comfy.model_management
 import torch
 from comfy_api.latest import io, ui
 
-from ..diffseg_core import Segments
+from ..diffseg_core import Segments, draw_overlay
 from ..diffseg_core.images import matching_images
 from ..diffseg_core.output.label_map import draw_label_map
 from ..diffseg_core.settings import BACKGROUND_OFFSET, WORD_THRESHOLD
 from ..diffseg_core.words.find_words import find_words
 from ..diffseg_core.words.lines import parse_words
-from ..diffseg_core.words.table import words_table
-from ..diffseg_core.words.word_sheet import draw_word_sheet
 from .comfy.words import read_words
 from .inputs import check_same_images, checked_images, number_input, refusal
 from .outputs import mask_batch
@@ -140,12 +138,12 @@ class DiffSegFindWords(io.ComfyNode):
             threshold=threshold,
             background_offset=background_offset,
         )
-        sheet = draw_word_sheet(shown, found)
-        every = torch.cat(found.masks).float()
+        table = found.table()
+        overlay = draw_overlay(shown, found.segments)
         return io.NodeOutput(
             found.segments.union().to(comfy.model_management.intermediate_device()),
-            mask_batch(every, segments.image_size),
+            mask_batch(torch.cat(found.masks).float(), segments.image_size),
             found.segments,
-            words_table(found),
-            ui=ui.PreviewImage(sheet, cls=cls),
+            table,
+            ui={**ui.PreviewImage(overlay, cls=cls).as_dict(), **ui.PreviewText(table).as_dict()},
         )

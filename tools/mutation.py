@@ -64,6 +64,7 @@ MODULES = {
     "merging/suppression": ("merging/test_suppression.py", "merging/test_segment.py", "test_golden.py"),
     "attention/text": ("attention/test_text.py",),
     "words/lines": ("words/test_words.py",),
+    "words/token_places": ("words/test_token_places.py",),
     "words/scores": ("words/test_scores.py", "words/test_find_words.py"),
     "words/leaf_choice": ("words/test_leaf_choice.py", "words/test_find_words.py"),
     "words/find_words": ("words/test_find_words.py",),

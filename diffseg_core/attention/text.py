@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from ..errors import CaptureError
 from ..grid import GridSize
 from ..settings import KeepQueries
+from .key_pooling import pool_keys
 
 Part = Literal["down", "middle", "up"]
 """Of a UNet."""
@@ -70,8 +71,8 @@ class TextAttention:
         return self.maps.shape[2]
 
 
-def layers_for_text(layers: Sequence[tuple[Part, int]], of_sdxl: bool) -> list[int]:
-    """Which cross-attention layers of a UNet tell best what the text says of a place.
+def layers_for_text(layers: Sequence[tuple[Part, int]], is_sdxl: bool) -> list[int]:
+    """Which cross-attention layers of a UNet are most informative of what the text says of a place.
 
     Of SD 1.x and 2.x those at the latent halved once and twice (32² and 16² of images of 512), which iSeg and
     FastSeg found to matter; of a UNet without both, its two coarsest levels. Of SDXL's class those of the up
@@ -79,17 +80,17 @@ def layers_for_text(layers: Sequence[tuple[Part, int]], of_sdxl: bool) -> list[i
 
     Args:
         layers: part of the UNet, and how often the latent was halved there, of each layer in running order.
-        of_sdxl: whether the UNet is of SDXL's class.
+        is_sdxl: whether the UNet is of SDXL's class.
 
     Returns:
         places in ``layers``, ascending; none where the UNet has no such layer.
 
-    >>> layers_for_text([("down", 0), ("down", 1), ("middle", 2), ("up", 1), ("up", 0)], of_sdxl=False)
+    >>> layers_for_text([("down", 0), ("down", 1), ("middle", 2), ("up", 1), ("up", 0)], is_sdxl=False)
     [0, 1, 3, 4]
     """
-    parts = ("up",) if of_sdxl else ("down", "up")
+    parts = ("up",) if is_sdxl else ("down", "up")
     levels = sorted({level for part, level in layers if part in parts})
-    chosen = levels[-1:] if of_sdxl else [1, 2] if {1, 2} <= set(levels) else levels[-2:]
+    chosen = levels[-1:] if is_sdxl else [1, 2] if {1, 2} <= set(levels) else levels[-2:]
     return [place for place, (part, level) in enumerate(layers) if part in parts and level in chosen]
 
 
@@ -135,27 +136,33 @@ def attention_to_text(queries: Sequence[LayerQueries], keys: Mapping[str, torch.
         raise CaptureError(NO_QUERIES)
     sums: dict[GridSize, torch.Tensor] = {}
     layers: dict[GridSize, int] = {}
-    for each in queries:
-        mean = _layer_attention(each, keys[each.layer]) if each.layer in keys else None
-        if mean is None:
-            raise CaptureError(f"Expected keys of the text for {each.layer}, got none.")
-        sums[each.grid] = mean if each.grid not in sums else sums[each.grid].add_(mean)
-        layers[each.grid] = layers.get(each.grid, 0) + 1
-    finest, *others = sorted(sums, key=lambda grid: -grid.tokens)
-    coarse = COARSE if others else 0.0
-    weights = {grid: coarse * layers[grid] / sum(layers[other] for other in others) for grid in others}
+    for layer in queries:
+        if layer.layer not in keys:
+            raise CaptureError(f"Expected keys of the text for {layer.layer}, got none.")
+        mean = _layer_attention(layer, keys[layer.layer])
+        sums[layer.grid] = mean if layer.grid not in sums else sums[layer.grid].add_(mean)
+        layers[layer.grid] = layers.get(layer.grid, 0) + 1
+    finest, *coarser = sorted(sums, key=lambda grid: -grid.tokens)
+    coarse = COARSE if coarser else 0.0
+    weights = {grid: coarse * layers[grid] / sum(layers[other] for other in coarser) for grid in coarser}
     weights[finest] = 1.0 - coarse
-    maps = [resized(sums[grid] / layers[grid], grid, finest) * weight for grid, weight in weights.items()]
+    maps = []
+    for grid, weight in weights.items():
+        images = (sums[grid] / layers[grid]).transpose(1, 2).unflatten(2, tuple(grid))
+        maps.append(on_grid(images, finest).flatten(2).transpose(1, 2) * weight)
     return TextAttention(finest, torch.stack(maps).sum(0))
 
 
-def resized(maps: torch.Tensor, grid: GridSize, target: GridSize) -> torch.Tensor:
-    """Maps ``[B, h*w, T]`` on another grid, bilinearly."""
-    if grid == target:
+def on_grid(maps: torch.Tensor, target: GridSize) -> torch.Tensor:
+    """Maps ``[B, n, h, w]`` on another grid: means of its cells where it is coarser, bilinear where finer."""
+    grid = GridSize(*maps.shape[2:])
+    coarser = GridSize(min(grid.height, target.height), min(grid.width, target.width))
+    if coarser != grid:
+        sums = pool_keys(maps.flatten(0, 1).flatten(1).contiguous(), grid, coarser)
+        maps = (sums * (coarser.tokens / grid.tokens)).view(*maps.shape[:2], *coarser)
+    if coarser == target:
         return maps
-    images = maps.transpose(1, 2).unflatten(2, tuple(grid))
-    larger = F.interpolate(images, size=tuple(target), mode="bilinear", align_corners=False)
-    return larger.flatten(2).transpose(1, 2)
+    return F.interpolate(maps, size=tuple(target), mode="bilinear", align_corners=False)
 
 
 class TextAccumulator:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..attention.maps import AttentionMaps
-from ..errors import CaptureError, InvalidSettingError
+from ..errors import CaptureError, InvalidSettingError, UnsupportedModelError
 from ..images import finite_range
 from ..words.lines import Piece, TokenPlaces, WordAttention, WordLine, prompt_of
+from ..words.token_places import EncoderTokens, piece_spans, places_of_words
 from .capture import backbone_of, read_text
 from .prompts import Encoding, Prompt, encode_text, has_text_encoders
-from .tokens import find_places
 
 if TYPE_CHECKING:
     from .capture import Pipeline
@@ -56,15 +58,11 @@ def encode_words(pipeline: Pipeline, lines: Sequence[WordLine]) -> EncodedWords:
     prompt = encode_text(pipeline, encoding, "".join(piece.text for piece in pieces))
     finite_range(prompt.embeds, "prompt's embedding")
     places = find_places(pipeline, encoding, pieces, prompt.embeds.shape[1])
-    return EncodedWords(tuple(lines), _weighted(pipeline, encoding, prompt, pieces, places), places)
+    return EncodedWords(tuple(lines), _weighted(pipeline, encoding, prompt, lines, places), places)
 
 
 def check_text_encoders(pipeline: Any, encoding: Encoding) -> None:
-    """Refuse a pipeline that cannot read words.
-
-    Raises:
-        InvalidSettingError: it has no text encoder.
-    """
+    """Refuse a pipeline without text encoder, by an `InvalidSettingError`."""
     if not has_text_encoders(pipeline, encoding):
         missing = [name for name in encoding.encoders if getattr(pipeline, name, None) is None]
         raise InvalidSettingError(
@@ -80,8 +78,8 @@ def read_words(
     """How much the places of captured images attend to words that come after the capture.
 
     Of a UNet the kept queries meet the keys of the words, and the model does not run. A transformer (SD3,
-    Flux.1, Qwen-Image) is shown the same once more, with the words as the prompt, which takes as long as the
-    capture.
+    Flux.1, Qwen-Image) runs on the same inputs once more, with the words as the prompt, which takes as long
+    as the capture.
 
     Args:
         pipeline: that the attention was captured from, with its text encoders unless the words are encoded.
@@ -90,7 +88,7 @@ def read_words(
         encoded: the same words, as `encode_words` gave them for this pipeline.
 
     Raises:
-        UnsupportedModelError, InvalidSettingError: as of `encode_words`.
+        UnsupportedModelError, InvalidSettingError: see `encode_words`.
         CaptureError: attention that was captured from another model, or with keep_queries "none".
 
     Example:
@@ -101,9 +99,8 @@ def read_words(
     if encoded is None:
         encoded = encode_words(pipeline, lines)
     elif encoded.lines != tuple(lines):
-        raise InvalidSettingError(
-            f"Expected the words that are encoded ({_names(encoded.lines)}), got {_names(lines)}."
-        )
+        names = (", ".join(line.name for line in some) for some in (encoded.lines, lines))
+        raise InvalidSettingError("Expected the words that are encoded ({!r}), got {!r}.".format(*names))
     attention = read_text(pipeline, maps, encoded.prompt)
     tokens = encoded.prompt.embeds.shape[1]
     if attention.tokens != tokens:
@@ -114,23 +111,95 @@ def read_words(
     return WordAttention(encoded.lines, attention, encoded.places)
 
 
-def _names(lines: Sequence[WordLine]) -> str:
-    return repr(", ".join(line.name for line in lines))
-
-
 def _weighted(
-    pipeline: Any, encoding: Encoding, prompt: Prompt, pieces: Sequence[Piece], places: TokenPlaces
+    pipeline: Any, encoding: Encoding, prompt: Prompt, lines: Sequence[WordLine], places: TokenPlaces
 ) -> Prompt:
     """The prompt with the weights of its words."""
-    words = [piece for piece in pieces if piece.line is not None]
-    stretches = [tokens for line in places.lines for tokens in line]
-    if all(piece.weight == 1.0 for piece in words):
+    weights = torch.ones(prompt.embeds.shape[1])
+    words = chain(*(line.synonyms for line in lines))
+    for word, tokens in zip(words, chain(*places.lines), strict=True):
+        weights[list(tokens)] = word.weight
+    if bool((weights == 1.0).all()):
         return prompt
     empty = encode_text(pipeline, encoding, "").embeds.to(prompt.embeds)
     if empty.shape != prompt.embeds.shape:
         return prompt  # not filled up to one length: there is no token of the empty prompt for each
-    weights = torch.ones(prompt.embeds.shape[1])
-    for piece, tokens in zip(words, stretches, strict=True):
-        weights[list(tokens)] = piece.weight
     weights = weights.to(prompt.embeds)[None, :, None]
     return prompt._replace(embeds=(prompt.embeds - empty) * weights + empty)
+
+
+def find_places(pipeline: Any, encoding: Encoding, pieces: Sequence[Piece], length: int) -> TokenPlaces:
+    """Where the words lie; see `places_of_words`.
+
+    Args:
+        pipeline: with its tokenizers.
+        encoding: how it encodes a prompt.
+        pieces: of the prompt; their texts together are the prompt.
+        length: number of tokens of the encoded prompt.
+
+    Raises:
+        TooManyWordsError: words that do not fit.
+        InvalidSettingError: words that have no tokens.
+        UnsupportedModelError: a pipeline that encodes a prompt to another number of tokens.
+    """
+    encoders: list[EncoderTokens] = []
+    expected = 0
+    if hasattr(pipeline, "prompt_template_encode"):  # of Qwen-Image, around the prompt; its head is cut off
+        template = pipeline.prompt_template_encode.split("{}")
+        cut = pipeline.prompt_template_encode_start_idx
+        places, _, count = _read(pipeline, pipeline.tokenizer, pieces, -cut, *template)
+        expected = min(count - cut, _longest(pipeline))
+        encoders.append(EncoderTokens(places, 0, expected))
+    for name in () if encoders else encoding.tokenizers:
+        tokenizer = getattr(pipeline, name, None)
+        if tokenizer is None or getattr(pipeline, name.replace("tokenizer", "text_encoder"), None) is None:
+            expected = length  # SD3 without T5, for which there are zeros
+            continue
+        places, first, _ = _read(pipeline, tokenizer, pieces, expected)
+        if name == "tokenizer":
+            expected += int(getattr(pipeline, "tokenizer_max_length", tokenizer.model_max_length))
+        else:
+            expected += _longest(pipeline)
+        encoders.append(EncoderTokens(places, first, expected - 1))  # the last token ends the text
+    if expected != length or not encoders:
+        raise UnsupportedModelError(
+            f"Expected {type(pipeline).__name__} to encode a prompt to {expected} tokens, got {length}. What "
+            "encodes prompts in another way does this: pass a pipeline of diffusers itself."
+        )
+    return places_of_words(pieces, encoders)
+
+
+def _longest(pipeline: Any) -> int:
+    """To how many tokens the pipeline fills up or cuts off what its T5 or Qwen reads."""
+    return int(inspect.signature(pipeline.encode_prompt).parameters["max_sequence_length"].default)
+
+
+def _read(
+    pipeline: Any, tokenizer: Any, pieces: Sequence[Piece], moved: int, before: str = "", behind: str = ""
+) -> tuple[tuple[tuple[int, ...], ...], int, int]:
+    """One tokenizer's tokens of a prompt between two texts, their places moved by some.
+
+    Returns:
+        the places of each piece's tokens, that of the first token of the whole text, and the number of tokens
+        with those that stand before and behind it.
+    """
+
+    def tokenize(text: str, with_ends: bool = False) -> list[int]:
+        if hasattr(pipeline, "maybe_convert_prompt"):  # several vectors of one textual inversion
+            text = pipeline.maybe_convert_prompt(text, tokenizer)
+        tokens: list[int] = tokenizer(text, add_special_tokens=with_ends, verbose=False).input_ids
+        return tokens
+
+    around = [Piece(before), *pieces, Piece(behind)]
+    text = "".join(piece.text for piece in around)
+    alone, whole = tokenize(text), tokenize(text, with_ends=True)
+    starts = range(len(whole) - len(alone) + 1)
+    first = next((start for start in starts if whole[start : start + len(alone)] == alone), None)
+    if first is None:
+        raise UnsupportedModelError(
+            "Expected a tokenizer that puts tokens only before and behind those of a text, got one that "
+            "makes others of it. Pass a pipeline with the tokenizers of its model."
+        )
+    spans = piece_spans(around, tokenize)[1:-1]
+    places = tuple(tuple(moved + first + token for token in span) for span in spans)
+    return places, moved + first, len(whole)

@@ -1,4 +1,4 @@
-"""The preview of a segmentation: colours, outlined borders and a number in each segment."""
+"""The preview of a segmentation: colours, outlined borders and a number or a name in each segment."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ DIGITS = (
 
 CELLS_HIGH = 7  # a digit with its dark edge
 BORDER = 1400  # pixels of the longer side for each pixel of a border's lines
+LETTERS = 22  # lines of names that the shorter side has room for
+LEAST_LETTERS = 12  # pixels
 NUMBER = 256  # pixels of the shorter side for each pixel of a digit's cells, at most
 LINE = 0.75  # how light and how dark a border's lines are
 
@@ -58,7 +60,8 @@ def draw_overlay(
         opacity: of the colours, 0..1.
         borders: draw a thin line along segment borders, light on one side and dark on the other, so that it
             shows on any ground.
-        numbers: write each segment's index at its pole of inaccessibility, where it has room for it.
+        numbers: write each segment's index at its pole of inaccessibility, where it has room for it; or its
+            name, in full, if it has one.
 
     Returns:
         float32 ``[B, H, W, 3]`` in 0..1, on the CPU.
@@ -75,6 +78,7 @@ def draw_overlay(
             labels.numpy(),
             colours_of(segments, index) if opacity else None,
             segment_poles(segments, index) if numbers else (),
+            segments.names[index] if segments.names else (),
             opacity,
             borders,
         )
@@ -88,6 +92,7 @@ def _draw(
     labels: npt.NDArray[np.int32],
     colours: npt.NDArray[np.float32] | None,
     poles: Sequence[Pole],
+    names: Sequence[str],
     opacity: float,
     borders: bool,
 ) -> npt.NDArray[np.float32]:
@@ -101,7 +106,10 @@ def _draw(
         out[light] = out[light] * (1 - LINE) + LINE
         out[dark] *= 1 - LINE
     for index, pole in enumerate(poles):
-        _write_number(out, str(index), pole)
+        if names and names[index]:
+            _write_name(out, names[index], pole)
+        else:
+            _write_number(out, str(index), pole)
     return out
 
 
@@ -150,6 +158,24 @@ def _write_number(out: npt.NDArray[np.float32], text: str, pole: Pole) -> None:
     window = out[top : top + glyph_height, left : left + glyph_width]
     window[dilate(glyphs, scale, scale)] = 0.05
     window[glyphs] = 1.0
+
+
+def _write_name(out: npt.NDArray[np.float32], name: str, pole: Pole) -> None:
+    """White letters with a dark edge, as near to the pole as the whole name lies in the image."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    height, width, _ = out.shape
+    size = max(LEAST_LETTERS, round(min(height, width) / LETTERS))
+    font, edge = ImageFont.load_default(size), max(1, size // 8)
+    left, top, right, bottom = (round(side) for side in font.getbbox(name, stroke_width=edge))
+    y = max(0, min(pole.y - (bottom - top) // 2, height - (bottom - top)))
+    x = max(0, min(pole.x - (right - left) // 2, width - (right - left)))
+    window = out[y : y + bottom - top, x : x + right - left]
+    for shade, stroke in ((0.05, edge), (1.0, 0)):
+        letters = Image.new("L", (window.shape[1], window.shape[0]))
+        ImageDraw.Draw(letters).text((-left, -top), name, 255, font, stroke_width=stroke)
+        cover = np.asarray(letters, dtype=np.float32)[..., None] / 255.0
+        window[:] = window * (1.0 - cover) + shade * cover
 
 
 def _digit(digit: str) -> Bitmap:

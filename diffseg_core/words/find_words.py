@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ from .scores import word_maps
 if TYPE_CHECKING:
     from ..images import ImageLike
 
+HEADINGS = ("word", "score", "area", "place")
+
 
 @dataclass(frozen=True, eq=False)
 class FoundWord:
@@ -32,8 +35,8 @@ class FoundWord:
     Attributes:
         name: the line's first word.
         found: whether a segment was found.
-        score: 0..1, the word's share of the attention to the words in the leaf of its place, before
-            self-attention spreads it.
+        score: 0..1, the word's share of the attention to the words in the leaf of its place (raw, before
+            self-attention spreads it).
         area: share of the image that was found, 0..1.
         place: the pixel to click on for it; where the score is highest if the word was not found. None in an
             image without segments.
@@ -60,6 +63,32 @@ class FoundWords:
     segments: Segments
     masks: tuple[torch.Tensor, ...]
     found: tuple[tuple[FoundWord, ...], ...]
+
+    def table(self) -> str:
+        """A line for each word: score, share of the image and where to click, or that it was not found.
+
+        Where there are several images, each line begins with its image's number.
+
+        Example:
+            >>> nothing = Segments(torch.full((1, 2, 2), -1), ())
+            >>> cup = FoundWord("cup", True, 0.834, 0.124, Point(120, 80))
+            >>> hand = FoundWord("hand", False, 0.31, 0.0, Point(4, 5))
+            >>> print(FoundWords(nothing, (), ((cup, hand),)).table())
+            word  score    area  place
+            cup    0.83  12.4 %  120, 80
+            hand: not found, best 0.31
+        """
+        of_words = [word for words in self.found for word in words]
+        cells = [HEADINGS, *(_cells(word) for word in of_words if word.found)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        several = len(self.found) > 1
+        lines = [("image  " if several else "") + _line(HEADINGS, widths)] if len(cells) > 1 else []
+        for image_index, words in enumerate(self.found):
+            for word in words:
+                missed = f"{word.name}: not found, best {word.score:.2f}"
+                row = _line(_cells(word), widths) if word.found else missed
+                lines.append((f"{image_index:<5}  " if several else "") + row)
+        return "\n".join(lines)
 
 
 def find_words(
@@ -90,59 +119,25 @@ def find_words(
             attention to words.
         InvalidAttentionError: attention to the words that is not finite.
     """
-    every = [
-        find_words_in(
-            segments,
-            maps,
-            words,
-            image_index,
-            threshold=threshold,
-            background_offset=background_offset,
-            refinements=refinements,
-        )
-        for image_index in range(segments.batch_size)
-    ]
-    masks, found = zip(*every, strict=True)
+    settings = (
+        WORD_THRESHOLD.checked(threshold),
+        BACKGROUND_OFFSET.checked(background_offset),
+        WORD_REFINEMENTS.checked(refinements),
+    )
+    images = range(segments.batch_size)
+    _check(segments, maps, words)
+    masks, found = zip(*(_find(segments, maps, words, index, *settings) for index in images), strict=True)
     names = [line.name for line in words.lines if not line.is_distractor]
     return FoundWords(Segments.of_masks(masks, [names] * len(masks)), masks, found)
 
 
 def find_words_in(
-    segments: Segments,
-    maps: AttentionMaps,
-    words: WordAttention,
-    image_index: int,
-    *,
-    threshold: float = WORD_THRESHOLD.default,
-    background_offset: float = BACKGROUND_OFFSET.default,
-    refinements: int = WORD_REFINEMENTS.default,
-) -> tuple[torch.Tensor, tuple[FoundWord, ...]]:
-    """Find the words in one image of several; see `find_words`.
-
-    Returns:
-        masks, bool ``[lines, H, W]`` without the distractors, and what became of each of these lines.
-    """
+    segments: Segments, maps: AttentionMaps, words: WordAttention, image_index: int
+) -> tuple[FoundWord, ...]:
+    """What becomes of each line but the distractors in one image of several; see `find_words`."""
     _check(segments, maps, words)
-    threshold = WORD_THRESHOLD.checked(threshold)
-    background_offset = BACKGROUND_OFFSET.checked(background_offset)
-    refinements = WORD_REFINEMENTS.checked(refinements)
-    wanted = [place for place, line in enumerate(words.lines) if not line.is_distractor]
-    leaves, joins, areas = _leaves_of(segments, image_index)
-    scores = _leaf_scores(maps, words, image_index, refinements, leaves, areas)
-    owner = choose_leaves(scores, joins, threshold, background_offset)
-    highest, places = _places(leaves, scores.scores[:, wanted], owner[:, None] == wanted)
-    painted = torch.from_numpy(np.append(owner, -1)).to(leaves.device)[leaves.long()]  # −1: the last
-    found = tuple(
-        FoundWord(
-            words.lines[line].name,
-            bool((owner == line).any()),
-            0.0 if leaf is None else float(scores.unspread[leaf, line]),
-            float(scores.areas[owner == line].sum()),
-            place,
-        )
-        for line, leaf, place in zip(wanted, highest, places, strict=True)
-    )
-    return torch.stack([painted == line for line in wanted]), found
+    settings = WORD_THRESHOLD.default, BACKGROUND_OFFSET.default, WORD_REFINEMENTS.default
+    return _find(segments, maps, words, image_index, *settings)[1]
 
 
 def refine_found(found: FoundWords, images: ImageLike) -> FoundWords:
@@ -160,26 +155,21 @@ def refine_found(found: FoundWords, images: ImageLike) -> FoundWords:
         InvalidSettingError: images that do not fit.
     """
     segments = refine_edges(found.segments, images)
-    masks, every = [], []
+    masks, refined = [], []
     for image_index, words in enumerate(found.found):
         names = segments.names[image_index] if segments.names else ()
-        numbers = [names.index(word.name) if word.found else None for word in words]
+        numbers = [names.index(word.name) if word.found else -2 for word in words]  # −1: no segment's pixels
         labels, poles = segments.labels_of(image_index), segment_poles(segments, image_index)
-        own = torch.tensor([-2 if number is None else number for number in numbers], device=labels.device)
-        masks.append(labels == own[:, None, None])
-        every.append(
-            tuple(
-                word if number is None else _on_its_mask(word, mask, Point(poles[number].x, poles[number].y))
-                for word, number, mask in zip(words, numbers, masks[-1], strict=True)
-            )
-        )
-    return FoundWords(segments, tuple(masks), tuple(every))
-
-
-def _on_its_mask(word: FoundWord, mask: torch.Tensor, innermost: Point) -> FoundWord:
-    place = word.place
-    stays = place is not None and bool(mask[place.y, place.x])
-    return replace(word, area=float(mask.double().mean()), place=place if stays else innermost)
+        masks.append(labels == torch.tensor(numbers, device=labels.device)[:, None, None])
+        words_here = []
+        for word, number, mask in zip(words, numbers, masks[-1], strict=True):
+            if word.found:
+                stays = word.place is not None and bool(mask[word.place.y, word.place.x])
+                place = word.place if stays else Point(poles[number].x, poles[number].y)
+                word = replace(word, area=float(mask.double().mean()), place=place)
+            words_here.append(word)
+        refined.append(tuple(words_here))
+    return FoundWords(segments, tuple(masks), tuple(refined))
 
 
 def _check(segments: Segments, maps: AttentionMaps, words: object) -> None:
@@ -194,55 +184,64 @@ def _check(segments: Segments, maps: AttentionMaps, words: object) -> None:
         )
 
 
-def _leaves_of(
-    segments: Segments, image_index: int
-) -> tuple[torch.Tensor, npt.NDArray[np.int64] | None, torch.Tensor]:
-    """The leaves of one image ``[H, W]``, the joins of its tree if it has one, and the leaves' pixels."""
-    if not segments.hierarchies:
-        return segments.labels_of(image_index), None, segments.areas(image_index)
-    tree = segments.hierarchies[image_index]
-    return tree.leaves, tree.joins.cpu().numpy(), tree.areas
-
-
-def _leaf_scores(
+def _find(
+    segments: Segments,
     maps: AttentionMaps,
     words: WordAttention,
     image_index: int,
+    threshold: float,
+    background_offset: float,
     refinements: int,
-    leaves: torch.Tensor,
-    areas: torch.Tensor,
-) -> LeafScores:
-    """What the leaves of one image score."""
+) -> tuple[torch.Tensor, tuple[FoundWord, ...]]:
+    """The masks, bool ``[lines, H, W]``, and what became of each line, both without the distractors."""
+    tree = segments.hierarchies[image_index] if segments.hierarchies else None
+    leaves = segments.labels_of(image_index) if tree is None else tree.leaves
+    areas = segments.areas(image_index) if tree is None else tree.areas
+    joins = None if tree is None else tree.joins.cpu().numpy()
     of_image = word_maps(maps, words, image_index, refinements)
-    every = [of_image.shares, of_image.background[None]]
-    every += [of_image.unspread, of_image.attention, of_image.evidence]
-    values = torch.cat(every).flatten(1).T
-    means = mean_over_leaves(values, maps.grid, leaves, len(areas)).cpu().double().numpy()
-    scores, unspread, attention, evidence = np.split(means, 4, axis=1)
-    return LeafScores(
-        scores[:, :-1],
-        scores[:, -1],
-        unspread,
-        attention,
-        evidence,
-        areas.cpu().double().numpy() / leaves.numel(),
-        np.array([line.is_distractor for line in words.lines]),
-        of_image.competitors,
+    four = (of_image.scores, of_image.raw_scores, of_image.attention, of_image.joint_scores)
+    means = mean_over_leaves(torch.cat(four).flatten(1).T, maps.grid, leaves, len(areas))
+    spread, raw, attention, joint = np.split(means.cpu().double().numpy(), 4, axis=1)
+    is_distractor = np.array([line.is_distractor for line in words.lines])
+    shares = areas.cpu().double().numpy() / leaves.numel()
+    scores = LeafScores(spread, raw, attention, joint, shares, is_distractor, of_image.competitors)
+    owner = choose_leaves(scores, joins, threshold, background_offset)
+    wanted = np.flatnonzero(~scores.is_distractor)
+    is_taken = owner[:, None] == wanted
+    highest, places = _places(leaves, scores.scores[:, wanted], is_taken)
+    painted = torch.from_numpy(np.append(owner, -1)).to(leaves.device)[leaves.long()]  # −1: the last
+    found = tuple(
+        FoundWord(
+            words.lines[line].name,
+            bool(taken.any()),
+            0.0 if place is None else float(scores.raw_scores[leaf, line]),
+            float(scores.areas[taken].sum()),
+            place,
+        )
+        for line, taken, leaf, place in zip(wanted, is_taken.T, highest, places, strict=True)
     )
+    return torch.stack([painted == line for line in wanted.tolist()]), found
 
 
 def _places(
-    leaves: torch.Tensor, scores: npt.NDArray[np.float64], is_own: npt.NDArray[np.bool_]
-) -> tuple[list[int | None], list[Point | None]]:
+    leaves: torch.Tensor, scores: npt.NDArray[np.float64], is_taken: npt.NDArray[np.bool_]
+) -> tuple[list[int], list[Point | None]]:
     """For every line its highest leaf, of its own or of all if it has none, and the innermost pixel there."""
     if not len(scores):
-        return [None] * scores.shape[1], [None] * scores.shape[1]
-    has_none = ~is_own.any(0)
-    highest = np.where(is_own | has_none, scores, -1.0).argmax(0)
-    number = {leaf: place for place, leaf in enumerate(dict.fromkeys(highest.tolist()))}
+        return [-1] * scores.shape[1], [None] * scores.shape[1]
+    highest = np.where(is_taken | ~is_taken.any(0), scores, -1.0).argmax(0)
+    of_lines, number = np.unique(highest, return_inverse=True)
     lookup = np.full(len(scores) + 1, -1)  # −1 takes the last entry
-    lookup[list(number)] = list(number.values())
+    lookup[of_lines] = range(len(of_lines))
     poles = poles_of_inaccessibility(lookup[leaves.cpu().numpy()])
-    places: list[Point | None] = []
-    places += [Point(poles[number[leaf]].x, poles[number[leaf]].y) for leaf in highest.tolist()]
-    return highest.tolist(), places
+    return highest.tolist(), [Point(poles[leaf].x, poles[leaf].y) for leaf in number.tolist()]
+
+
+def _cells(word: FoundWord) -> tuple[str, ...]:
+    place = "" if word.place is None else f"{word.place.x}, {word.place.y}"
+    return word.name, f"{word.score:.2f}", f"{100 * word.area:.1f} %", place
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    name, score, area, place = cells
+    return f"{name:<{widths[0]}}  {score:>{widths[1]}}  {area:>{widths[2]}}  {place}".rstrip()

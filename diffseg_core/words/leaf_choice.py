@@ -16,9 +16,9 @@ Bits = npt.NDArray[np.bool_]
 TINY = np.finfo(np.float64).tiny
 
 FOUND_RATIO = 1.75
-"""A word is there if its evidence in the part where it is high has so many times that of the rest …"""
-DRAWN_RATIO = 1.2
-"""… and it draws there so many times the attention that it draws in the rest;"""
+"""A word is there if its joint score in the part where it is high is so many times that in the rest …"""
+ATTENTION_RATIO = 1.2
+"""… and its attention there so many times that in the rest;"""
 MAJORITY = 0.5
 """or if half of the image gives it more than this of what all words get: what fills the image has no rest."""
 NODE_COST = 0.001
@@ -31,22 +31,19 @@ class LeafScores:
     """What one image's leaves are by the words: means over their pixels of what `WordMaps` has.
 
     Attributes:
-        scores: float64 ``[S, lines]``, 0..1: each line's share.
-        background: float64 ``[S]``, 0..1: of "background".
-        unspread: float64 ``[S, lines + 1]``, 0..1: the shares, the background's last, before self-attention
-            spreads them.
-        attention: float64 ``[S, lines + 1]``, 0..1: what lines and background draw of all attention.
-        evidence: float64 ``[S, lines + 1]``, 0..1: attention times share.
+        scores: float64 ``[S, lines + 1]``, 0..1: of each line and, last, of "background"; so the next three.
+        raw_scores: the scores before self-attention spreads them.
+        attention: the share of all attention.
+        joint_scores: attention times raw score, spread.
         areas: float64 ``[S]``: of the leaves, as shares of the image.
         is_distractor: bool ``[lines]``.
         competitors: how many shares make up the whole.
     """
 
     scores: Numbers
-    background: Numbers
-    unspread: Numbers
+    raw_scores: Numbers
     attention: Numbers
-    evidence: Numbers
+    joint_scores: Numbers
     areas: Numbers
     is_distractor: Bits
     competitors: int
@@ -58,7 +55,7 @@ def choose_leaves(
     """The line whose word each leaf is, −1 for none: int64 ``[S]``.
 
     A line that `is_present` says is not there takes nothing. The others' scores are brought to 0..1, see
-    `normalised`, so that words that draw much attention and words that draw little are alike. A leaf is worth
+    `normalised`, so that words that have much attention and words that have little are alike. A leaf is worth
     its margin to a line: the least of what it is above the threshold, above every other line, and above the
     background and the distractors. These count for no more than their share is beside the line's own: they
     have a highest leaf, too, and may be far weaker there. With a tree each line takes the nodes that are
@@ -74,43 +71,42 @@ def choose_leaves(
     owner = np.full(len(leaves.areas), -1)
     if not len(owner):
         return owner
-    scores = np.concatenate([leaves.scores, leaves.background[:, None]], axis=1)
-    present = is_present(leaves)
+    scores, present = leaves.scores, is_present(leaves)
     heights = normalised(scores, leaves.competitors) * present
     low, high = _range(scores, leaves.competitors)
     never_chosen = np.append(leaves.is_distractor, True)
     best = np.full(len(owner), -np.inf)
     wanted = np.flatnonzero(~never_chosen & present)
     for line in wanted:
-        own, others = heights[:, line], wanted[wanted != line]
+        height, rivals = heights[:, line], wanted[wanted != line]
         beside = (scores[:, never_chosen] - low[line]) / (high - low)[line]
         against = np.minimum(heights[:, never_chosen], beside).max(1).clip(0) + background_offset
-        yields = (heights[:, others] == own[:, None]) & (scores[:, others] < scores[:, [line]])
-        above = np.where(yields, 0.0, heights[:, others]).max(1, initial=0.0)
-        margins = own - np.maximum(np.maximum(threshold, above), against)
+        yields = (heights[:, rivals] == height[:, None]) & (scores[:, rivals] < scores[:, [line]])
+        above = np.where(yields, 0.0, heights[:, rivals]).max(1, initial=0.0)
+        margins = height - np.maximum(np.maximum(threshold, above), against)
         taken = margins > 0 if joins is None else best_nodes(margins * leaves.areas, joins)
-        taken &= own > best
+        taken &= height > best
         owner[taken] = line
-        best[taken] = own[taken]
+        best[taken] = height[taken]
     return owner
 
 
 def is_present(leaves: LeafScores) -> Bits:
     """Whether the word of each line, and the background, is in the image at all: bool ``[lines + 1]``.
 
-    It is if the leaves fall into two parts by its evidence, of which one has far more than the other and
-    draws more attention too (each by its area: the split that leaves least variance within, Otsu's); or if
-    most of the image is more its own than all the others' together: what fills the image cannot stand out.
-    Bringing a word to 0..1 that is not there would invent it.
+    It is if the leaves fall into two parts by its joint score, of which one has far more than the other and
+    more attention too (each by its area: the split that leaves least variance within, Otsu's); or if its
+    share exceeds one half in most of the image: what fills the image cannot stand out. Bringing a word to
+    0..1 that is not there would invent it.
     """
-    inside = _upper_part(leaves.evidence, leaves.areas)
+    inside = _upper_part(leaves.joint_scores, leaves.areas)
     weights = [leaves.areas[:, None] * part for part in (inside, ~inside)]
     ratios = []
-    for values in (leaves.evidence, leaves.attention):
+    for values in (leaves.joint_scores, leaves.attention):
         upper, lower = ((values * part).sum(0) / part.sum(0).clip(TINY) for part in weights)
         ratios.append(upper / lower.clip(TINY))
-    stands_out = inside.any(0) & (ratios[0] > FOUND_RATIO) & (ratios[1] > DRAWN_RATIO)
-    of_most = (leaves.areas[:, None] * (leaves.unspread > MAJORITY)).sum(0) > leaves.areas.sum() / 2
+    stands_out = inside.any(0) & (ratios[0] > FOUND_RATIO) & (ratios[1] > ATTENTION_RATIO)
+    of_most = (leaves.areas[:, None] * (leaves.raw_scores > MAJORITY)).sum(0) > leaves.areas.sum() / 2
     return stands_out | of_most
 
 
@@ -133,7 +129,7 @@ def _upper_part(values: Numbers, areas: Numbers) -> Bits:
 def normalised(scores: Numbers, competitors: int) -> Numbers:
     """Each line's scores from 0, its lowest leaf or, if less, an equal share, to 1, its highest leaf.
 
-    The equal share keeps the parts of what fills the whole image from being told apart by small differences.
+    The equal share keeps small differences in what fills the whole image small.
     """
     low, high = _range(scores, competitors)
     return (scores - low) / (high - low)

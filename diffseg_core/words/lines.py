@@ -87,15 +87,11 @@ class TokenPlaces:
     @classmethod
     def of(cls, pieces: Sequence[Piece], places: Sequence[tuple[int, ...]]) -> TokenPlaces:
         """By the places of the tokens of each piece of a prompt."""
+        both = list(zip(pieces, places, strict=True))
         count = 1 + max((piece.line for piece in pieces if piece.line is not None), default=-1)
-        lines: list[list[tuple[int, ...]]] = [[] for _ in range(count)]
-        further: dict[str, tuple[int, ...]] = {}
-        for piece, own in zip(pieces, places, strict=True):
-            if piece.line is not None:
-                lines[piece.line].append(own)
-            elif piece.is_content:
-                further[piece.text] = own
-        return cls(tuple(map(tuple, lines)), further.get(OTHERS, ()), further.get(BACKGROUND, ()))
+        lines = (tuple(tokens for piece, tokens in both if piece.line == line) for line in range(count))
+        further = {piece.text: tokens for piece, tokens in both if piece.is_content and piece.line is None}
+        return cls(tuple(lines), further.get(OTHERS, ()), further.get(BACKGROUND, ()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,11 +126,9 @@ def parse_words(text: str) -> tuple[WordLine, ...]:
         >>> [line.name for line in parse_words("cup, mug\ntable\n!hand")]
         ['cup', 'table', 'hand']
     """
-    read = (
-        _read_line(line, number)
-        for number, line in enumerate(checks.text(text, "words").splitlines(), start=1)
-    )
-    lines = {str(number): line for number, line in enumerate(read, start=1) if line.synonyms}
+    texts = enumerate(checks.text(text, "words").splitlines(), start=1)
+    read = {str(number): _read_line(line, number) for number, line in texts}
+    lines = {number: line for number, line in read.items() if line.synonyms}
     _check_together(lines, "lines ")
     if all(line.is_distractor for line in lines.values()):
         got = "only lines with !, which are never chosen" if lines else "none"
@@ -158,14 +152,14 @@ def parse_each(texts: Iterable[str]) -> dict[str, WordLine]:
     first: dict[WordLine, str] = {}
     lines: dict[str, WordLine] = {}
     for text in dict.fromkeys(texts):
-        found = parse_words(text)
-        if len(found) != 1:
+        line, *more = parse_words(text)
+        if more:
             raise InvalidSettingError(
                 "Expected the words of a prompt as one line to look for, such as 'cup, mug', got "
                 f"{text!r:.60}."
             )
-        same = frozenset(Word(word.text.casefold(), word.weight) for word in found[0].synonyms)
-        lines[text] = by_words.setdefault(same, found[0])
+        same = frozenset(Word(word.text.casefold(), word.weight) for word in line.synonyms)
+        lines[text] = by_words.setdefault(same, line)
         first.setdefault(lines[text], text)
     _check_together({repr(text): line for line, text in first.items()}, "")
     return lines
@@ -210,41 +204,36 @@ def _read_line(text: str, number: int) -> WordLine:
 
 def _read_word(entry: str, number: int) -> Word:
     """One synonym, with its weight if it has one."""
+
+    def refusal(expected: str, hint: str = "") -> InvalidSettingError:
+        return InvalidSettingError(f"Expected {expected}, got {entry!r} in line {number}.{hint}")
+
     if entry[:1] in MARKS:
-        raise InvalidSettingError(
-            f"Expected ! at the beginning of a line, got {entry!r} in line {number}. It holds for the whole "
-            "line: write the word in a line of its own."
+        raise refusal(
+            "! at the beginning of a line",
+            " It holds for the whole line: write the word in a line of its own.",
         )
     match = re.fullmatch(r"\(((?:[^()\\]|\\.)*)\)", entry)
     inside = entry if match is None else match[1]
     if re.search(r"[()]", re.sub(r"\\.", "", inside)):
-        raise InvalidSettingError(
-            f"Expected brackets around a whole word, once, as in (cup:1.3), got {entry!r} in line {number}. "
-            r"Write \( and \) for brackets that belong to the word."
+        raise refusal(
+            "brackets around a whole word, once, as in (cup:1.3)",
+            r" Write \( and \) for brackets that belong to the word.",
         )
-    weight = 1.0
-    if match is not None:
-        name, colon, given = inside.rpartition(":")
-        weight = BRACKETS_WEIGHT
-        if colon and name.strip().casefold() != "embedding":
-            inside, weight = name, _read_weight(given, entry, number)
+    weight = 1.0 if match is None else BRACKETS_WEIGHT
+    name, colon, number_text = inside.rpartition(":")
+    if match is not None and colon and name.strip().casefold() != "embedding":
+        inside = name
+        try:
+            weight = float(number_text)
+        except ValueError:
+            weight = math.nan
+        if not 0 < weight <= MOST_WEIGHT:
+            raise refusal(f"a weight above 0 and up to {MOST_WEIGHT:g}, as in (cup:1.3)")
     word = " ".join(re.sub(r"\\([()\\])", r"\1", inside).split())
     if not word:
-        raise InvalidSettingError(f"Expected a word in the brackets, got {entry!r} in line {number}.")
+        raise refusal("a word in the brackets")
     return Word(word, weight)
-
-
-def _read_weight(given: str, entry: str, number: int) -> float:
-    try:
-        weight = float(given)
-    except ValueError:
-        weight = math.nan
-    if not 0 < weight <= MOST_WEIGHT:
-        raise InvalidSettingError(
-            f"Expected a weight above 0 and up to {MOST_WEIGHT:g}, as in (cup:1.3), got {entry!r} in line "
-            f"{number}."
-        )
-    return weight
 
 
 def prompt_of(lines: Sequence[WordLine]) -> tuple[Piece, ...]:

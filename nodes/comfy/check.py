@@ -19,7 +19,7 @@ from . import capture as comfy_capture
 from .latents import check_vae, encoded
 from .transformer_capture import TransformerCapture
 from .unet import UNetCapture
-from .word_tokens import tokenized
+from .word_tokens import encode_pieces
 from .words import read_words
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class CheckCapture:
         """
         latent = self._latent(image, settings)
         if way == "second step" and isinstance(self._backbone, UNetCapture):
-            words = self._clip.encode_from_tokens_scheduled(tokenized(self._clip, prompt_of(lines)).given)
+            words = encode_pieces(self._clip, prompt_of(lines))
             maps = self._captured(latent, settings, words)
         side = self._backbone.latent_pixels
         size = GridSize(latent.shape[-2] * side, latent.shape[-1] * side)

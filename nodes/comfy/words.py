@@ -27,7 +27,7 @@ from .queries import cross_attention_layers
 from .transformer_capture import TransformerCapture
 from .transformers import READ_TRANSFORMERS
 from .unet import SUPPORTED_UNETS, UNetCapture
-from .word_tokens import tokenized
+from .word_tokens import encode_pieces, find_places
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -46,7 +46,7 @@ def read_words(
 
     Of a UNet, by the queries that the capture kept and the keys that its layers make of the words, with LoRA
     and the like: nothing else of the model runs, and what patches of other nodes do to the text (attn2_patch)
-    is left out. A model in which text and image run together (SD3, Flux.1, Chroma, Qwen-Image) is shown the
+    is left out. A model in which text and image run together (SD3, Flux.1, Chroma, Qwen-Image) runs on the
     captured latent once more, with the words, as far as the last of the captured blocks.
 
     Args:
@@ -69,10 +69,10 @@ def read_words(
     step = attention.step
     backbone = backbone_of(model, blocks=step.blocks if step else RECOMMENDED)
     read = _reader(model, backbone, attention, on_layer)
-    prompt = tokenized(clip, prompt_of(lines))
-    conditioning = clip.encode_from_tokens_scheduled(prompt.given)
-    encoders = backbone.row.encoders if isinstance(backbone, TransformerCapture) else [list(prompt.encoders)]
-    places = prompt.places(encoders, conditioning[0][0].shape[1])
+    pieces = prompt_of(lines)
+    conditioning = encode_pieces(clip, pieces)
+    encoders = backbone.row.encoders if isinstance(backbone, TransformerCapture) else None
+    places = find_places(clip, pieces, conditioning[0][0].shape[1], encoders)
     return WordAttention(tuple(lines), read(conditioning), places)
 
 
@@ -123,19 +123,15 @@ def _key_projections(unet: UNetModel, queries: Sequence[LayerQueries]) -> dict[s
         InvalidSettingError: the queries are another model's.
     """
     layers = {layer.name: layer for layer in cross_attention_layers(unet)}
-    found = {}
-    for each in queries:
-        layer = layers.get(each.layer)
-        width = each.queries.shape[2]
-        own = None if layer is None else (layer.heads, layer.width)
-        if layer is None or own != (each.heads, width):
-            has = "none" if own is None else f"{own[0]} heads and {own[1]} numbers"
+    for kept in queries:
+        layer, expected = layers.get(kept.layer), (kept.heads, kept.queries.shape[2])
+        if layer is None or (layer.heads, layer.width) != expected:
+            has = "none" if layer is None else f"{layer.heads} heads and {layer.width} numbers"
             raise InvalidSettingError(
-                f"Expected a model with {each.heads} heads and {width} numbers at its layer {each.layer}, as "
-                f"the captured one has, got {has}. {SAME_MODEL}"
+                f"Expected a model with {expected[0]} heads and {expected[1]} numbers at its layer "
+                f"{kept.layer}, as the captured one has, got {has}. {SAME_MODEL}"
             )
-        found[each.layer] = layer.attention.to_k
-    return found
+    return {kept.layer: layers[kept.layer].attention.to_k for kept in queries}
 
 
 def _keys(

@@ -64,7 +64,7 @@ def look_for(
     check_same_images(segments, attention)
     every = tuple(dict.fromkeys(lines.values()))
     words = read_words(model, clip, attention, every)
-    _, found = find_words_in(segments, attention.maps, words, image_index)
+    found = find_words_in(segments, attention.maps, words, image_index)
     by_line = dict(zip(every, found, strict=True))
     for text, line in lines.items():
         if not _is_click(by_line[line]):
@@ -79,7 +79,7 @@ def with_clicks(objects: Mapping[str, Sequence[Prompt]], found: Found) -> Object
 
 
 def words_view(found: Found) -> list[dict[str, Any]]:
-    """What the picker is told of each of the words, see `web/PROTOCOL.md`."""
+    """What the picker gets of each of the words, see `web/PROTOCOL.md`."""
     return [
         {
             "text": text,
@@ -92,7 +92,7 @@ def words_view(found: Found) -> list[dict[str, Any]]:
 
 
 def _texts(objects: Mapping[str, Sequence[Prompt]]) -> Iterator[str]:
-    return (each.text for prompts in objects.values() for each in prompts if isinstance(each, Words))
+    return (prompt.text for prompts in objects.values() for prompt in prompts if isinstance(prompt, Words))
 
 
 def _is_click(word: FoundWord) -> bool:

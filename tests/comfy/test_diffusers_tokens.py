@@ -88,7 +88,7 @@ def found_places(pack: Any, pipeline: Any, name: str, lines: Any, length: int) -
     for row in rows:
         if name != "SD" and row.name.startswith(name[:3]):
             encoding = row.encoding
-    return core.diffusers.tokens.find_places(pipeline, encoding, core.words.lines.prompt_of(lines), length)
+    return core.diffusers.words.find_places(pipeline, encoding, core.words.lines.prompt_of(lines), length)
 
 
 def spoken(ids: list[tuple[Any, int]], places: tuple[int, ...]) -> list[str]:
@@ -169,7 +169,7 @@ def test_words_that_clip_has_no_room_for_are_all_read_by_t5(pack, pipeline_of):
 def test_words_beyond_clip_are_refused_where_t5_has_a_tokenizer_and_no_weights(pack, pipeline_of):
     words = [f"{word} {letter}" for letter in "abcde" for word in ("cat", "dog", "cow", "car", "bus", "cup")]
     lines = pack.diffseg_core.parse_words("\n".join(words))
-    errors = pack.diffseg_core.diffusers.tokens.TooManyWordsError
+    errors = pack.diffseg_core.words.token_places.TooManyWordsError
     with pytest.raises(errors, match="at most 75 tokens"):
         found_places(pack, pipeline_of("SD3 without T5's weights"), "SD3", lines, 77 + 256)
 

@@ -53,7 +53,8 @@ def test_there_is_a_mask_for_each_line_of_each_image_and_one_for_all_together(ru
 def test_the_image_is_for_the_eye_alone(run):
     with_image, without = run(), run(image=None)
     assert torch.equal(with_image[1], without[1])
-    assert len(without.ui.as_dict()["images"]) == 2
+    assert len(without.ui["images"]) == 2
+    assert without.ui["text"] == (without[3],)
 
 
 def test_segments_without_a_tree_are_taken_whole(pack, run):

@@ -36,10 +36,21 @@ def read(pack) -> Callable[..., Any]:
 
     def run(clip: Any, text: str, encoders: Any = None) -> Any:
         words, tokens = pack.diffseg_core.words.lines, pack.nodes.comfy.word_tokens
-        prompt = tokens.tokenized(clip, words.prompt_of(words.parse_words(text)))
-        encoded = clip.encode_from_tokens_scheduled(prompt.given)[0][0]
-        places = prompt.places(encoders or [list(prompt.encoders)], encoded.shape[1])
-        return places, prompt.given, encoded
+        pieces = words.prompt_of(words.parse_words(text))
+        given = {}
+
+        class Heard:
+            """The CLIP, whose tokens are remembered as they are encoded."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(clip, name)
+
+            def encode_from_tokens_scheduled(self, tokens: Any) -> Any:
+                given.update(tokens)
+                return clip.encode_from_tokens_scheduled(tokens)
+
+        encoded = tokens.encode_pieces(Heard(), pieces)[0][0]
+        return tokens.find_places(clip, pieces, encoded.shape[1], encoders), given, encoded
 
     return run
 
@@ -201,13 +212,13 @@ def test_vectors_for_another_encoder_shift_no_place(pack, read, tmp_path):
 
 def test_an_embedding_that_is_not_there_is_named(pack, read, tmp_path):
     clip = word_clip("SD 1", tmp_path)
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="“embedding:nosuch”, of which it knows"):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="'embedding:nosuch', of which it"):
         read(clip, "embedding:nosuch")
 
 
 @pytest.mark.parametrize("name", ["Flux", "Chroma"])
 def test_a_word_that_the_encoder_has_no_token_for_is_named(pack, clips, read, name):
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="“🦒”, of which it knows nothing"):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="'🦒', of which it makes no token"):
         read(clips(name), "cup\n🦒", ENCODERS[name])
 
 
@@ -274,11 +285,11 @@ def test_sd3_without_any_encoder_is_refused(pack, clips, read):
 
 def test_another_number_of_tokens_than_the_tokenizer_counts_is_refused(pack, clips):
     words, tokens = pack.diffseg_core.words.lines, pack.nodes.comfy.word_tokens
-    prompt = tokens.tokenized(clips("SD 1"), words.prompt_of(words.parse_words("cup")))
+    pieces = words.prompt_of(words.parse_words("cup"))
     with pytest.raises(
         pack.diffseg_core.UnsupportedModelError, match="77 tokens .* got 78 from SD1ClipModel"
     ):
-        prompt.places([["l"]], 78)
+        tokens.find_places(clips("SD 1"), pieces, 78)
 
 
 def test_longer_padding_of_t5_is_counted(clips, read):

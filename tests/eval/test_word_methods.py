@@ -18,9 +18,9 @@ from diffseg_cli.batch.settings import CaptureSettings, ModelChoice, NestedSetti
 from diffseg_cli.commands import main
 from diffseg_core import AttentionMaps, InvalidSettingError
 from diffseg_core.attention.text import TextAttention
-from diffseg_core.diffusers.tokens import TooManyWordsError
 from diffseg_core.grid import GridSize
 from diffseg_core.words.lines import TokenPlaces, Word, WordAttention, WordLine, parse_words, prompt_of
+from diffseg_core.words.token_places import TooManyWordsError
 from diffseg_eval.attention_methods import SharedCapture
 from diffseg_eval.class_words import CLASS_WORDS, class_lines
 from diffseg_eval.datasets import open_dataset

@@ -94,9 +94,9 @@ def test_each_line_has_a_mask_and_one_that_is_not_found_says_so(server: ComfySer
     assert heading.split() == ["word", "score", "area", "place"]
     assert row.startswith(FOUND)
     assert sentence.startswith(f"{MISSED}: not found, best 0.")
-    (sheet,) = images_of(server, outputs["4"]["images"])
-    assert sheet.shape[1] == union.shape[1]
-    assert sheet.shape[0] > union.shape[0], "bars are below the image"
+    (overlay,) = images_of(server, outputs["4"]["images"])
+    assert overlay.shape[:2] == union.shape[:2]
+    assert outputs["4"]["text"] == outputs["5"]["text"]
 
 
 def test_new_words_leave_the_capture_and_the_hierarchy_cached(server: ComfyServer, prompt: Prompt) -> None:

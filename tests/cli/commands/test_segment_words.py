@@ -121,7 +121,7 @@ def names(annotations: dict) -> list[str]:
 def test_what_words_mean_is_written_with_their_names(folder, model, capsys, monkeypatch):
     """A random model finds nothing, so less is asked of it; the library says what, and the files the same."""
     monkeypatch.setattr(leaf_choice, "FOUND_RATIO", 1.0)
-    monkeypatch.setattr(leaf_choice, "DRAWN_RATIO", 1.0)
+    monkeypatch.setattr(leaf_choice, "ATTENTION_RATIO", 1.0)
     lines = "cup, mug\ntable\n!hand"
     assert run(folder, model, "cup|mug, table, !hand", "--words-threshold", "0.3") == 0
     printed = capsys.readouterr().out

@@ -148,7 +148,7 @@ def test_keys_of_another_model_are_refused(shape):
 
 
 @pytest.mark.parametrize(
-    ("levels", "of_sdxl", "chosen"),
+    ("levels", "is_sdxl", "chosen"),
     [
         ([0, 1, 2, 3], False, [1, 2]),
         ([0, 1, 2], False, [1, 2]),
@@ -158,12 +158,12 @@ def test_keys_of_another_model_are_refused(shape):
         ([1, 2], True, [2]),
     ],
 )
-def test_queries_are_kept_at_the_levels_that_tell_most(levels, of_sdxl, chosen):
+def test_queries_are_kept_at_the_levels_that_tell_most(levels, is_sdxl, chosen):
     layers = [("down", level) for level in levels] + [("middle", max(levels))]
     layers += [("up", level) for level in reversed(levels)]
-    parts = {"up"} if of_sdxl else {"down", "up"}
+    parts = {"up"} if is_sdxl else {"down", "up"}
     expected = [place for place, (part, level) in enumerate(layers) if part in parts and level in chosen]
-    assert layers_for_text(layers, of_sdxl) == expected
+    assert layers_for_text(layers, is_sdxl) == expected
 
 
 def test_no_queries_are_kept_where_none_are_wanted():

@@ -178,6 +178,27 @@ def test_numbers_of_small_segments_stay_inside_them():
         assert not beside.any(), side
 
 
+def test_segments_with_names_show_these_in_full():
+    labels = np.full((120, 200), -1, dtype=np.int32)
+    labels[40:60, 190:] = 0
+    plain = torch.full((1, 120, 200, 3), 0.4)
+
+    def inked(*names: str) -> np.ndarray:
+        segments = Segments(torch.from_numpy(labels)[None], (), (), (names,))
+        drawn = draw_overlay(plain, segments, opacity=0, borders=False)[0].numpy()
+        assert drawn.min() < 0.1
+        assert drawn.max() > 0.95
+        return (drawn != 0.4).any(2).nonzero()
+
+    (_, short), (rows, long) = inked("i"), inked("umbrella")
+    assert short.min() > 185
+    assert long.min() < 160
+    assert long.max() < 200
+    assert 35 < rows.min() < rows.max() < 60
+    _, cut = inked("umbrella " * 10)  # wider than the image
+    assert cut.min() == 0
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200), (200, 2)], ids=str)
 def test_numbers_fit_into_the_smallest_images(shape):
     drawn = draw_overlay(torch.rand(1, *shape, 3), segments_of(np.zeros(shape, dtype=np.int32)))

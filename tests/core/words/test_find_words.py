@@ -18,7 +18,7 @@ from diffseg_core import (
 )
 from diffseg_core.benchmark.photographs import read_photographs
 from diffseg_core.objects.points import Point
-from diffseg_core.words.find_words import FoundWords, find_words, refine_found
+from diffseg_core.words.find_words import FoundWord, FoundWords, find_words, refine_found
 from diffseg_core.words.lines import parse_words, prompt_of
 
 # A cup of two parts on a table, beside a spoon; 4 is the wall behind.
@@ -375,3 +375,29 @@ def test_attention_that_is_not_finite_is_refused():
     words.attention.maps[0, 3] = float("nan")
     with pytest.raises(InvalidAttentionError, match="NaN or infinite"):
         find_words(tree(PIXELS, JOINS), within(SCENE), words)
+
+
+def table(*images: tuple[FoundWord, ...]) -> list[str]:
+    nothing = torch.full((len(images), 2, 2), -1, dtype=torch.int32)
+    return FoundWords(Segments(nothing, ()), (), images).table().splitlines()
+
+
+def test_the_table_has_a_line_for_each_word_in_its_order():
+    cup = FoundWord("cup", True, 0.834, 0.1239, Point(120, 80))
+    wide = FoundWord("long dining table", True, 1.0, 0.4, Point(3, 200))
+    hand = FoundWord("hand", False, 0.312, 0.0, Point(4, 5))
+    assert table((wide, hand, cup, FoundWord("sky", False, 0.0, 0.0, None))) == [
+        "word               score    area  place",
+        "long dining table   1.00  40.0 %  3, 200",
+        "hand: not found, best 0.31",
+        "cup                 0.83  12.4 %  120, 80",
+        "sky: not found, best 0.00",
+    ]
+    assert table((cup, hand), (hand, cup)) == [  # several images are numbered
+        "image  word  score    area  place",
+        "0      cup    0.83  12.4 %  120, 80",
+        "0      hand: not found, best 0.31",
+        "1      hand: not found, best 0.31",
+        "1      cup    0.83  12.4 %  120, 80",
+    ]
+    assert table((hand,)) == ["hand: not found, best 0.31"]

@@ -36,17 +36,14 @@ def leaf_scores(
     attention = 0.1 * shares if attention is None else attention
     lines = shares.shape[1] - 1
     is_distractor = np.isin(np.arange(lines), distractors)
-    evidence = attention * shares
-    return LeafScores(
-        shares[:, :-1], shares[:, -1], shares, attention, evidence, areas, is_distractor, lines + 2
-    )
+    return LeafScores(shares, shares, attention, attention * shares, areas, is_distractor, lines + 2)
 
 
 def present(shares: np.ndarray, attention: np.ndarray | None = None, areas: np.ndarray = QUARTERS) -> bool:
     """Whether the only line, which has these shares and this attention, is there."""
     nothing = np.zeros_like(shares)
-    drawn = None if attention is None else np.hstack([attention, nothing])
-    return bool(is_present(leaf_scores(np.hstack([shares, nothing]), drawn, areas))[0])
+    mass = None if attention is None else np.hstack([attention, nothing])
+    return bool(is_present(leaf_scores(np.hstack([shares, nothing]), mass, areas))[0])
 
 
 @pytest.mark.parametrize("area", [0.02, 0.05, 0.3, 0.45, 0.5, 0.55, 0.7, 0.9, 0.98])
@@ -56,20 +53,20 @@ def test_a_word_is_there_if_it_stands_out_from_the_rest_however_much_of_the_imag
     assert not present(column(0.12, 0.11, 0.1, 0.1), areas=areas)
 
 
-def test_a_word_stands_out_by_its_evidence_from_a_ratio_on():
-    # Attention is a tenth of the share, so the evidence has the square of its ratio.
+def test_a_word_stands_out_by_its_joint_score_from_a_ratio_on():
+    # Attention is a tenth of the share, so the joint score has the square of its ratio.
     ratio = FOUND_RATIO**0.5
     assert present(column(0.1 * ratio + 0.001, 0.1, 0.1, 0.1))
     assert not present(column(0.1 * ratio - 0.001, 0.1, 0.1, 0.1))
 
 
-def test_a_large_share_where_nothing_draws_attention_is_not_a_word():
+def test_a_large_share_where_nothing_has_attention_is_not_a_word():
     shares = column(0.9, 0.1, 0.1, 0.1)
     assert not present(shares, column(0.0119, 0.01, 0.01, 0.01))
     assert present(shares, column(0.0121, 0.01, 0.01, 0.01))
 
 
-def test_attention_that_all_words_draw_alike_is_not_a_word():
+def test_attention_that_all_words_have_alike_is_not_a_word():
     assert not present(column(0.05, 0.2, 0.2, 0.2), column(0.03, 0.01, 0.01, 0.01))
 
 
@@ -100,7 +97,7 @@ def variance_between(values: np.ndarray, areas: np.ndarray, part: list[int]) -> 
     return areas[part].sum() * areas[rest].sum() * (means[0] - means[1]) ** 2
 
 
-def test_words_are_told_to_be_there_one_by_one():
+def test_each_word_is_present_or_absent_by_itself():
     shares = np.array([[0.9, 0.2, 0], [0.1, 0.2, 0], [0.1, 0.2, 0], [0.1, 0.2, 0]])
     assert is_present(leaf_scores(shares)).tolist() == [True, False, False]
 
@@ -193,7 +190,7 @@ def test_each_leaf_is_the_highest_words():
     assert choice(scores) == [0, 0, 1, -1, -1]
 
 
-def test_words_that_draw_little_attention_are_as_good_as_those_that_draw_much():
+def test_words_of_little_attention_are_as_good_as_those_of_much():
     scores = [[0.9, 0.01], [0.3, 0.08], [0.1, 0.01], [0.1, 0.01], [0.1, 0.01]]
     assert choice(scores) == [0, 1, -1, -1, -1]
 
