@@ -62,7 +62,8 @@ class DatasetChoice:
 
     def open(self) -> Dataset:
         """Find the dataset's files; raises as `open_dataset` does."""
-        return open_dataset(self.name, self.root, self.resolution, self.split, self.void)
+        options = {"resolution": self.resolution, "split": self.split, "void": self.void}
+        return open_dataset(self.name, self.root, **options)
 
 
 @dataclass(frozen=True)

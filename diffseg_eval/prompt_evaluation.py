@@ -21,7 +21,7 @@ from diffseg_core.objects.prompts import Click
 from diffseg_core.output.atomic_files import write_atomic
 
 from .baselines import pixel_walker
-from .datasets.objects import AnnotatedObject, ObjectFolder
+from .datasets.folder import AnnotatedObject, ObjectFolder
 from .table import markdown
 
 CLICKS, BOXES = "clicks", "boxes"

@@ -199,7 +199,7 @@ def _check_words(args: argparse.Namespace, by_words: bool) -> None:
 
 def _evaluate_prompts(args: argparse.Namespace) -> int:
     with require_extra():
-        from diffseg_eval.datasets.objects import ObjectFolder
+        from diffseg_eval.datasets.folder import ObjectFolder
         from diffseg_eval.prompt_evaluation import evaluate_prompts, write_prompt_results
     import torch
 

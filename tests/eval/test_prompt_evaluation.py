@@ -15,7 +15,7 @@ from diffseg_core.benchmark.click_protocol import box_of, click_ious, clicks_nee
 from diffseg_core.objects.points import Point
 from diffseg_core.objects.prompts import Box, Click
 from diffseg_eval.baselines import pixel_walker
-from diffseg_eval.datasets.objects import AnnotatedObject, ObjectFolder
+from diffseg_eval.datasets.folder import AnnotatedObject, ObjectFolder
 
 
 def truth(rows: list[str]) -> AnnotatedObject:
