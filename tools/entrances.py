@@ -270,7 +270,6 @@ COMFYUIS_OWN = {
 """Inputs of ComfyUI's own types, by their name in every node, and where they are checked."""
 
 WITHOUT_RULE = {
-    "DiffSegCapture.settings": "presets",
     "DiffSegCheckModel.quick": "on or off, of the check alone",
 }
 """Inputs without a rule of their own, and why."""

@@ -21,7 +21,7 @@ from diffseg_core.words.lines import WordAttention, WordLine
 from .segmenter import Segmenter, let_go_of_text_encoders
 from .settings import DEMO, CaptureSettings, ModelChoice
 
-# The names under which presets are kept, as ComfyUI has them, by the width of the text that the UNet reads.
+# The architectures' names as ComfyUI has them, by the width of the text that the UNet reads.
 UNETS = {768: "SD15", 1024: "SD20", 2048: "SDXL"}
 WHOLE_SDXL = 2_000_000_000  # parameters; its small relatives have fewer
 BOXED = "the model in the box"

@@ -51,13 +51,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--sheet", type=Path, metavar="FILE", help="also draw the photographs with the segments found (PNG)"
     )
     parser.add_argument(
-        "--preset",
-        type=Path,
-        metavar="FILE",
-        help="also keep what suits the model in a file of presets, such as diffseg_presets.json in ComfyUI's "
-        "user folder; not by a quick check, and not of a model that is no better than colours alone",
-    )
-    parser.add_argument(
         "--quick",
         action="store_true",
         help="four photographs and few settings, to see whether all goes well",
@@ -90,7 +83,6 @@ def run(args: argparse.Namespace) -> int:
     """
     import torch
 
-    from diffseg_core.benchmark.presets import preset_of, read_presets, write_preset
     from diffseg_core.benchmark.run import Check, check_measured
     from diffseg_core.benchmark.trials import plan_for
 
@@ -98,8 +90,6 @@ def run(args: argparse.Namespace) -> int:
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    if args.preset is not None:
-        read_presets(args.preset)  # a damaged file is told before the work
     for path in filter(None, (args.out, args.sheet)):
         if path.is_dir():
             raise InvalidSettingError(f"Expected a file to write, got the folder {path}: name a file in it.")
@@ -138,10 +128,6 @@ def run(args: argparse.Namespace) -> int:
         print("diffseg: interrupted; the record holds what was measured until then", file=sys.stderr)
         return status
     check_measured(results)
-    preset = preset_of(results)
-    if args.preset is not None and preset is not None:
-        write_preset(args.preset, preset)
-        print(f"The preset of {preset.architecture} is kept in {args.preset}.")
     return SOME_FAILED if results.failures else DONE
 
 

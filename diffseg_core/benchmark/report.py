@@ -84,7 +84,11 @@ def _verdict(results: CheckResults) -> str:
     choice = choose(results)
     if choice is None:
         return "Nothing was measured on all photographs: no settings can be chosen."
-    words = f"Of what was tried, {_hierarchy(choice.trial, results)} suits this model in DiffSeg Hierarchy"
+    words = (
+        f"Of what was tried, {_hierarchy(choice.trial, results)} suits this model.\nSet the "
+        f"{_capture(choice.trial.capture, results)} in DiffSeg Capture Attention, the evidence in DiffSeg "
+        "Hierarchy"
+    )
     if choice.merge_threshold is not None:
         words += f", and a merge threshold of {choice.merge_threshold:g} in DiffSeg Segment"
     words += "."
@@ -99,7 +103,7 @@ def _verdict(results: CheckResults) -> str:
     elif choice.beats_colours:
         words += "\nThe model is better than colours alone."
     if results.plan.is_quick:
-        words += "\nFew photographs say little, and no preset is kept: run the whole check for that."
+        words += "\nFew photographs say little: run the whole check before you go by it."
     return words
 
 

@@ -20,7 +20,7 @@ class CheckedModel:
     """What is said of the model: nothing that tells whose it is, or where it lies.
 
     Attributes:
-        architecture: by which presets are kept.
+        architecture: its name.
         parameters: how many.
         dtype: of its weights, as PyTorch calls it, without "torch.".
         device: the kind: "cpu", "cuda" and so on.

@@ -19,7 +19,6 @@ from diffseg_cli.commands import main
 from diffseg_core.benchmark import run, sheet, trials
 from diffseg_core.benchmark.boxed_model import FILE, boxed_model
 from diffseg_core.benchmark.photographs import object_names, read_photographs
-from diffseg_core.benchmark.presets import read_presets
 from diffseg_core.benchmark.run import Check
 from diffseg_core.errors import CaptureError
 
@@ -51,8 +50,7 @@ def random_weights(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], None
 
 @pytest.mark.usefixtures("few")
 def test_a_quick_check_prints_a_report_and_leaves_a_record_and_a_sheet(capsys, tmp_path):
-    presets = tmp_path / "presets.json"
-    assert main(["check", *SMALL, "--sheet", "sheet.png", "--preset", str(presets)]) == 0
+    assert main(["check", *SMALL, "--sheet", "sheet.png"]) == 0
     text = capsys.readouterr().out
     assert "A quick check of the model in the box (1.7 million parameters, float32 on cpu)" in text
     for row in ("this model, chosen settings", "this model, default settings", "colours alone"):
@@ -75,7 +73,6 @@ def test_a_quick_check_prints_a_report_and_leaves_a_record_and_a_sheet(capsys, t
         assert 0 < each["score"] < 1
     with Image.open(tmp_path / "sheet.png") as drawn:
         assert drawn.size == (640, 240)
-    assert not presets.exists()  # a quick check keeps none
 
 
 @pytest.mark.slow
@@ -190,28 +187,9 @@ def test_what_was_measured_outlives_an_interrupt(capsys, monkeypatch, tmp_path):
     assert record["chosen"]["noise_level"] == 25
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("few")
-def test_a_whole_check_keeps_a_preset(capsys, monkeypatch, tmp_path):
-    plan = trials.Plan(
-        trials.CaptureSettings(25), (), thresholds=(0.63,), default_threshold=0.63, photographs=("coffee",)
-    )
-    monkeypatch.setattr(trials, "plan_for", lambda *args, **settings: plan)
-    monkeypatch.setattr("diffseg_core.benchmark.choice.MARGIN", -1.0)  # one photograph is not all of them
-    presets = tmp_path / "presets.json"
-    assert main(["check", "--preset", str(presets)]) == 0
-    assert "The preset of the model in the box is kept" in capsys.readouterr().out
-    kept = read_presets(presets)["the model in the box"]
-    assert (kept.noise_level, kept.resolutions, kept.merge_threshold) == (25, "all", 0.63)
-
-
-def test_wrong_models_and_damaged_presets_are_told_before_the_work(capsys, tmp_path):
+def test_wrong_models_and_folders_for_files_are_told_before_the_work(capsys, tmp_path):
     assert main(["check", "--model", "no/such/model"]) == 2
     assert "no such file" in capsys.readouterr().err
-    damaged = tmp_path / "presets.json"
-    damaged.write_text("{")
-    assert main(["check", "--preset", str(damaged)]) == 2
-    assert "Mend the file" in capsys.readouterr().err
     assert main(["check", "--out", str(tmp_path)]) == 2
     assert "name a file in it" in capsys.readouterr().err
 

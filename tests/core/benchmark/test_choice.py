@@ -7,7 +7,6 @@ from made_check_results import PHOTOGRAPHS, hierarchy, made_results, measures, m
 
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.benchmark.choice import MARGIN, TIE, beats, best_trial, choose
-from diffseg_core.benchmark.presets import preset_of
 from diffseg_core.benchmark.report import as_text
 from diffseg_core.benchmark.trials import (
     BLOCKS,
@@ -68,15 +67,6 @@ def test_no_better_than_colours_is_said_plainly():
     assert "The model is better than colours alone." in as_text(good, "1.2.3")
     unknown = made_results({DEFAULT: 0.5}, colours=None)
     assert "colours alone" not in as_text(unknown, "1.2.3")
-
-
-def test_presets_are_of_whole_checks_of_models_that_serve():
-    found = preset_of(made_results({DEFAULT: 0.5, hierarchy(100, "both"): 0.6, merging(100, 0.8): 0.5}))
-    assert (found.architecture, found.noise_level, found.evidence) == ("SD15", 100, "both")
-    assert (found.blocks, found.resolutions, found.merge_threshold) == (None, "all", 0.8)
-    assert preset_of(made_results({DEFAULT: 0.41}, colours=0.4)) is None
-    assert preset_of(made_results({DEFAULT: 0.5}, complete=False)) is None
-    assert preset_of(made_results({})) is None
 
 
 def test_plans_suit_the_kind_of_model():

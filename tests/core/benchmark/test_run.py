@@ -14,7 +14,6 @@ from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.benchmark import run, sheet
 from diffseg_core.benchmark.choice import choose
 from diffseg_core.benchmark.photographs import read_photographs
-from diffseg_core.benchmark.presets import preset_of
 from diffseg_core.benchmark.record import as_json
 from diffseg_core.benchmark.report import as_text
 from diffseg_core.benchmark.run import Check, check_measured
@@ -61,7 +60,6 @@ def test_a_model_that_sees_objects_is_better_than_colours_and_one_that_sees_noth
     good = Check(sees, MODEL, PLAN, CPU, lambda *step: steps.append(step)).run()
     assert choose(good).trial.capture.noise_level == 100
     assert choose(good).beats_colours
-    assert preset_of(good).noise_level == 100
     assert good.trials[choose(good).trial].mean.score > 0.75
     assert good.clicks[choose(good).trial].means < good.clicks[good.default].means
     assert [done for done, _, _ in steps] == sorted(done for done, _, _ in steps)
@@ -70,7 +68,6 @@ def test_a_model_that_sees_objects_is_better_than_colours_and_one_that_sees_noth
 
     poor = Check(blind, MODEL, PLAN, CPU).run()
     assert not choose(poor).beats_colours
-    assert preset_of(poor) is None
 
 
 def test_blocks_of_a_transformer_are_tried_at_the_best_noise_level():
