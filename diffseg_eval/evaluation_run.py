@@ -25,14 +25,11 @@ from diffseg_cli.batch.settings import (
     NestedSettings,
     SegmentSettings,
     WordSettings,
-    read_earlier,
-    with_capture,
 )
 from diffseg_core.errors import InvalidSettingError
 
 from .attention_methods import SharedCapture
 from .datasets import open_dataset
-from .earlier_names import method_today
 from .human_agreement import measure_human_agreement
 from .measures import measure
 from .method_choices import MethodChoice
@@ -203,7 +200,7 @@ def prepare_run(
     """
     records = record_folder(folder)
     try:
-        before = _settings_before(folder)
+        before = read_run_manifest(folder / RUN_FILE, FORMAT, VERSION)
         if before is None and records.path.exists():
             raise InvalidSettingError(
                 f"Expected {RUN_FILE} beside {records.path}: it says with what settings those were made. "
@@ -222,14 +219,3 @@ def prepare_run(
     except OSError as error:
         raise InvalidSettingError(f"Expected a folder that can be written, got {folder}: {error}.") from error
     return [image for image in images if not records.has(image)]
-
-
-def _settings_before(folder: Path) -> dict[str, Any] | None:
-    """The settings of an earlier run as they would be kept now; None if there was none."""
-    found = read_run_manifest(folder / RUN_FILE, FORMAT, VERSION)
-    if found is None:
-        return None
-    before = {**with_capture(found), "methods": list(map(method_today, found["methods"]))}
-    if "diffseg" in before:
-        before["diffseg"] = {name: read_earlier(each) for name, each in before["diffseg"].items()}
-    return before

@@ -17,7 +17,6 @@ import torch
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.output.atomic_files import write_atomic
 
-from .earlier_names import measure_today
 from .evaluation_run import FORMAT, RESULTS_FILE, VERSION, EvaluationSettings
 from .results import Results
 from .table import results_table
@@ -109,7 +108,7 @@ def read_run(folder: Path) -> MeasuredRun:
         content = json.loads(path.read_text(encoding="utf-8"))
         if (content["format"], content["version"]) != (FORMAT, VERSION):
             raise ValueError(f"{content['format']} of version {content['version']}")
-        groups = frozenset(map(measure_today, content["measures"]))
+        groups = frozenset(content["measures"])
         return MeasuredRun(folder, content["dataset"], groups, tuple(content["pictures"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidSettingError(

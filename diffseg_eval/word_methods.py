@@ -76,7 +76,7 @@ class WordMethod:
             segments,
             maps,
             words,
-            threshold=self.words.threshold,
+            threshold=self.words.words_threshold,
             background_offset=self.words.background_offset,
         )
         masks: npt.NDArray[np.bool_] = found.masks[0].cpu().numpy()

@@ -79,7 +79,6 @@ SETTINGS = (
         "REMOVE_POSITION",
         "capture_diffusers.remove_position",
         "DiffSegCapture.remove_position",
-        "--remove-position",
     ),
     _row("MERGE_THRESHOLD", "segment.merge_threshold", "DiffSegSegment.merge_threshold", "--merge-threshold"),
     _row("MERGE_PASSES", "segment.merge_passes", "DiffSegSegment.merge_passes", "--merge-passes"),

@@ -18,7 +18,7 @@ from diffseg_core.diffusers.words import EncodedWords, encode_words, read_words
 from diffseg_core.errors import DiffSegError
 from diffseg_core.words.lines import WordAttention, WordLine
 
-from .segmenter import Segmenter, let_go_of_text_encoders
+from .segmenter import Segmenter, free_text_encoders
 from .settings import DEMO, CaptureSettings, ModelChoice
 
 # The architectures' names as ComfyUI has them, by the width of the text that the UNet reads.
@@ -53,7 +53,7 @@ class CheckCapture(Segmenter):
         self.no_words = "" if self.reads_words else NO_TEXT_ENCODER
 
     def encode_words(self, photographs: Sequence[str]) -> None:
-        """Encode the words of some photographs, and let go of the text encoders.
+        """Encode the words of some photographs, and free the text encoders' memory.
 
         Where that fails, `no_words` says why: the rest can be checked all the same.
         """
@@ -65,7 +65,7 @@ class CheckCapture(Segmenter):
             self.no_words = str(error)
         except FOREIGN as error:
             self.no_words = f"{type(error).__name__}: {error}"
-        let_go_of_text_encoders(self._pipeline)
+        free_text_encoders(self._pipeline)
 
     def __call__(self, image: torch.Tensor, settings: trials.CaptureSettings) -> AttentionMaps:
         """Capture an image, float32 ``[1, H, W, 3]`` in 0..1."""

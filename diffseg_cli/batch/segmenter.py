@@ -81,7 +81,7 @@ class Segmenter:
             self._encode(tuple(words))
         self._prompt = _empty_prompt(self._pipeline)
         if not further_words:
-            let_go_of_text_encoders(self._pipeline)
+            free_text_encoders(self._pipeline)
 
     @property
     def reads_words(self) -> bool:
@@ -109,7 +109,6 @@ class Segmenter:
             size=self._capture.working_size,
             resolutions=self._capture.resolutions,
             blocks=self._capture.blocks,
-            remove_position=self._capture.remove_position,
             keep_queries="automatic" if self._reads_words else "none",
             prompt_embeds=shown.embeds,
             pooled_prompt_embeds=shown.pooled,
@@ -148,7 +147,7 @@ class Segmenter:
             segments,
             maps,
             self.read_words(maps, words.lines),
-            threshold=words.settings.threshold,
+            threshold=words.settings.words_threshold,
             background_offset=words.settings.background_offset,
         )
         return refine_found(found, checked) if settings.refine_edges else found
@@ -236,7 +235,7 @@ def _empty_prompt(pipeline: Pipeline) -> Encoded:
     return encode_empty_prompt(pipeline)
 
 
-def let_go_of_text_encoders(pipeline: Pipeline) -> None:
+def free_text_encoders(pipeline: Pipeline) -> None:
     """Give their memory back; words that were encoded before can still be read."""
     for name in ("text_encoder", "text_encoder_2", "text_encoder_3"):
         if hasattr(pipeline, name):

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from diffseg_core import __version__
 from diffseg_core.errors import InvalidSettingError
-from diffseg_core.settings import WORKING_SIZE
 
 from ..batch.settings import DEMO, DEMO_CAPTURE, DEMO_MERGE, CaptureSettings
 from . import options
-from .argument_types import entered
 from .progress import SECONDS_BETWEEN_LINES, progress_line
 
 if TYPE_CHECKING:
@@ -61,13 +59,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="N",
         help="at most so many photographs, as a quick check",
     )
-    parser.add_argument(
-        "--working-size",
-        type=entered(WORKING_SIZE),
-        metavar="PIXELS",
-        help="side of a square of the area at which the model works (the model's own; demo model "
-        f"{DEMO_CAPTURE.working_size})",
-    )
+    working_size = [option for option in options.CAPTURE if option.name == "working_size"]
+    options.add_settings(parser, working_size, CaptureSettings(), DEMO_CAPTURE)
     options.add_model_options(parser)
     parser.set_defaults(run=run)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from diffseg_core.errors import InvalidSettingError
 
 from ..batch.settings import DEMO
-from . import options, word_options
+from . import options
 from .extras import require_extra
 from .sweep import segment_sweep
 
@@ -109,9 +109,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     options.add_model_options(parser)
     options.add_capture_options(parser)
     options.add_segment_options(parser)
-    word_options.add_word_settings(
-        parser.add_argument_group("words", "as of the node DiffSeg Find by Words, of words and words-all")
-    )
+    options.add_word_options(parser, ", of words and words-all")
     options.add_executor_options(parser)
     parser.set_defaults(run=run)
 
@@ -174,7 +172,7 @@ def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
         options.model_choice(args),
         options.capture_settings(args),
         tuple(segment_sweep(args).items()),
-        word_options.word_settings(args),
+        options.word_settings(args),
     )
     return dataset, settings
 

@@ -135,31 +135,6 @@ def test_a_run_that_was_stopped_gives_the_same_as_one_that_was_not(folder: Path,
         assert results_of(whole)[key] == results_of(parts)[key]
 
 
-def test_a_run_from_before_its_methods_were_renamed_goes_on(tmp_path: Path) -> None:
-    made_datasets.make_bsds500(tmp_path / "data")
-    run, names = tmp_path / "run", ["human", "kmeans-oracle", "hierarchy-refined:3", "diffseg-refined"]
-    options = ["--methods", ",".join(names), *MODEL]
-    evaluate("bsds500", tmp_path / "data", run, *options, "--limit", "1")
-    renamed = {
-        "human": "people",
-        "annotators": "people",
-        "kmeans-oracle": "kmeans-true",
-        "hierarchy-refined:3": "refined-hierarchy:3",
-        "diffseg-refined": "refined",
-    }
-    files = [run / "evaluation.json", run / "results.json", *(run / "pictures").rglob("*.json")]
-    for path in files:
-        text = path.read_text()
-        for today, before in renamed.items():
-            text = text.replace(f'"{today}"', f'"{before}"')
-        path.write_text(text)
-    first_written = files[-1].stat().st_mtime_ns
-    assert main(["compare", f"{run}:human", f"{run}:kmeans-oracle"]) == 0
-    assert evaluate("bsds500", tmp_path / "data", run, *options, "--limit", "1") == 0
-    assert files[-1].stat().st_mtime_ns == first_written
-    assert {row["method"] for row in csv_of(run)} == set(names)
-
-
 def test_other_settings_need_another_folder_or_overwrite(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -254,34 +229,3 @@ def test_a_run_has_a_folder_of_its_own_name(
     monkeypatch.chdir(tmp_path)
     assert main(["evaluate", "folder", "--root", str(folder), "--methods", "grid:2"]) == 0
     assert (tmp_path / "runs/folder-demo/results.json").exists()
-
-
-def test_a_run_from_before_settings_of_a_hierarchy_were_kept_goes_on(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    options = ["--methods", "diffseg", "--sweep", "granularity=4,auto", "--limit", "1", *MODEL]
-    assert evaluate("folder", folder, tmp_path / "run", *options) == 0
-    run_manifest = tmp_path / "run/evaluation.json"
-    kept = json.loads(run_manifest.read_text())
-    now = kept["settings"]["diffseg"]
-    assert [each["granularity"] for each in now.values()] == [4, 0]
-    merging = {
-        "merge_threshold": 0.63,
-        "merge_passes": 3,
-        "anchors": 16,
-        "refinement": "none",
-        "smallest_area": 2.0,
-    }
-    before = {
-        name: {**merging, "granularity": each["granularity"], "refine_edges": False}
-        for name, each in now.items()
-    }
-    run_manifest.write_text(json.dumps({**kept, "settings": {**kept["settings"], "diffseg": before}}))
-    (record,) = (tmp_path / "run/pictures").glob("*.json")
-    written = record.stat().st_mtime_ns
-    assert evaluate("folder", folder, tmp_path / "run", *options) == 0
-    assert record.stat().st_mtime_ns == written
-    assert json.loads(run_manifest.read_text()) == kept
-    finer = ["--granularity", "auto", "--finest", "1"]
-    assert evaluate("folder", folder, tmp_path / "run", *options, *finer) == 2
-    assert "'finest': 1.0" in capsys.readouterr().err
