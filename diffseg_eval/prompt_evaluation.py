@@ -22,13 +22,13 @@ from diffseg_core.output.atomic_files import write_atomic
 
 from .baselines import pixel_walker
 from .datasets.folder import AnnotatedObject, ObjectFolder
-from .table import markdown
+from .results import markdown
 
 CLICKS, BOXES = "clicks", "boxes"
 OBJECT, COLOURS, PIXELS, ITSELF = "object", "colours alone", "pixel walker", "the box itself"
 LARGER = (0.0, 0.1, 0.2)  # by how much of the object's extent a box is moved out
 WANTED = (0.85, 0.9)
-SHOWN = (1, 3, 5)  # clicks after which the IoU is told
+SHOWN = (1, 3, 5)  # clicks after which the table has the IoU
 
 Records = list[dict[str, Any]]
 

@@ -14,13 +14,12 @@ import numpy.typing as npt
 from ..errors import InvalidSettingError
 from ..grid import GridSize
 from ..images import Images, as_images
+from .contingency import VOID
 from .outlines import Bitmap, mask_of
 
 FOLDER = Path(__file__).parent / "photographs"
 OUTLINES = "objects.json"
 NAMES = ("cat", "otter", "astronaut", "airplane", "coffee", "taipei", "path", "lake", "grapes", "harbour")
-UNKNOWN = -1
-"""The label of pixels that are not annotated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +30,7 @@ class Photograph:
         name: one of `NAMES`.
         images: itself, one image of at most 640 pixels to a side.
         objects: what the objects are called.
-        truth: int64 ``[H, W]``: the number of the object in ``objects``, `UNKNOWN` where there is none.
+        truth: int64 ``[H, W]``: the number of the object in ``objects``, `VOID` where there is none.
     """
 
     name: str
@@ -93,10 +92,10 @@ def _outlines(folder: Path) -> dict[str, Any]:
 
 
 def _photograph(name: str, images: Images, objects: list[dict[str, list[list[list[float]]]]]) -> Photograph:
-    truth = np.full(images.size, UNKNOWN, np.int64)
+    truth = np.full(images.size, VOID, np.int64)
     for index, each in enumerate(objects):
         mask = mask_of(each["polygons"], each.get("holes", []), GridSize(*images.size))
-        truth[mask & (truth == UNKNOWN)] = index
+        truth[mask & (truth == VOID)] = index
     return Photograph(name, images, tuple(str(each["name"]) for each in objects), truth)
 
 
