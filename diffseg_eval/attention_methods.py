@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,12 @@ from diffseg_cli.batch.settings import NestedSettings, SegmentSettings
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.diffcut.segment_cut import segment_cut
 from diffseg_core.diffusers.tokens import TooManyWordsError
-from diffseg_core.editing.edge_refinement import refine_edges
 from diffseg_core.grid import GridSize
-from diffseg_core.hierarchy.segment_hierarchy import segment_hierarchy
 from diffseg_core.images import as_images
 from diffseg_core.merging.kmeans import kmeans
 from diffseg_core.merging.suppression import suppress
 from diffseg_core.segments import Segments
-from diffseg_core.settings import CUT_POWER, FINEST, Borders, Evidence
+from diffseg_core.settings import CUT_POWER, Borders, Evidence
 from diffseg_core.words.lines import WordAttention, WordLine
 
 from .types import VOID, AnnotatedImage
@@ -97,22 +96,8 @@ def by_hierarchy(
         number: of segments; 0 for the tree's own choice.
         refine: whether borders are moved to the image's edges.
     """
-
-    def segmentation(image: AnnotatedImage) -> Labels:
-        pixels = as_images(image.pixels)
-        segments = segment_hierarchy(
-            capture.of(image),
-            pixels,
-            number=int(number) or None,
-            neighbours_only=tree.neighbours_only,
-            contrast=tree.contrast,
-            colour=tree.colour,
-            finest=FINEST.checked_percent(tree.finest),
-            evidence=evidence,
-        )
-        return _labels(refine_edges(segments, pixels) if refine else segments)
-
-    return segmentation
+    settings = SegmentSettings(replace(tree, number=int(number) or None), refine)
+    return lambda image: _labels(segment_maps(capture.of(image), image.pixels, settings, evidence=evidence))
 
 
 def by_cut(capture: SharedCapture, borders: Borders, threshold: float) -> Segmentation:

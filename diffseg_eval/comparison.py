@@ -125,7 +125,8 @@ def compare(
         InvalidSettingError: an image was measured at different sizes.
         DatasetError: a record is missing or damaged.
     """
-    records = [_read(run_method, images) for run_method in (first, other)]
+    both = (first, other)
+    records = [[record_folder(one.run.folder).read(image) for image in images] for one in both]
     for one, two in zip(*records, strict=True):
         if one.size != two.size:
             raise InvalidSettingError(
@@ -138,7 +139,7 @@ def compare(
             run_method.run.groups,
             run_method.run.classes,
         )
-        for run_method, rows in zip((first, other), records, strict=True)
+        for run_method, rows in zip(both, records, strict=True)
     ]
     pairs = {
         name: (one, metrics[1][name])
@@ -191,11 +192,6 @@ def _intervals(
         low, high = np.nanpercentile(np.concatenate(blocks), LEVELS)
         intervals[name] = (float(low), float(high))
     return intervals
-
-
-def _read(run_method: RunMethod, images: Sequence[str]) -> list[ImageRecord]:
-    records = record_folder(run_method.run.folder)
-    return [records.read(image) for image in images]
 
 
 def _describe(run: MeasuredRun) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from diffseg_cli.batch.segmenter import Segmenter
-from diffseg_core.benchmark.click_protocol import Bitmap, box_of, click_ious, clicks_needed, object_iou
+from diffseg_core.benchmark.clicks import Bitmap, box_of, click_ious, clicks_needed, object_iou
 from diffseg_core.benchmark.colours import colour_tree
 from diffseg_core.hierarchy.segment_hierarchy import segment_hierarchy
 from diffseg_core.images import as_images

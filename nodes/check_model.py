@@ -11,12 +11,11 @@ import folder_paths
 from comfy_api.latest import io, ui
 
 from ..diffseg_core import __version__
-from ..diffseg_core.benchmark.record import as_json
+from ..diffseg_core.benchmark.record import as_json, record
 from ..diffseg_core.benchmark.report import as_text
-from ..diffseg_core.benchmark.results import CheckResults
 from ..diffseg_core.benchmark.run import Check, check_measured
 from ..diffseg_core.benchmark.sheet import draw_sheet
-from ..diffseg_core.benchmark.trials import plan_for
+from ..diffseg_core.benchmark.trials import CheckResults, plan_for
 from ..diffseg_core.output.atomic_files import write_atomic
 from .comfy import capture as comfy_capture
 from .comfy.check import CheckCapture
@@ -132,5 +131,5 @@ def _save(results: CheckResults) -> str:
     )
     while (file := Path(folder) / f"{name}_{counter:05}_.json").exists():
         counter += 1
-    write_atomic(file, as_json(results, __version__).encode())
+    write_atomic(file, as_json(record(results, __version__)).encode())
     return (Path(subfolder) / file.name).as_posix()

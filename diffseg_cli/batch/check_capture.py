@@ -10,8 +10,8 @@ import torch
 
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.benchmark import trials
-from diffseg_core.benchmark.results import CheckedModel
-from diffseg_core.benchmark.words import Way, names_of, other_names
+from diffseg_core.benchmark.trials import CheckedModel, Source
+from diffseg_core.benchmark.words import names_of, other_names
 from diffseg_core.diffusers.prompts import Prompt
 from diffseg_core.diffusers.transformers import TRANSFORMERS
 from diffseg_core.diffusers.words import EncodedWords, encode_words, read_words
@@ -24,7 +24,7 @@ from .settings import DEMO, CaptureSettings, ModelChoice
 # The architectures' names as ComfyUI has them, by the width of the text that the UNet reads.
 UNETS = {768: "SD15", 1024: "SD20", 2048: "SDXL"}
 WHOLE_SDXL = 2_000_000_000  # parameters; its small relatives have fewer
-BOXED = "the model in the box"
+DEMO_MODEL = "the demo model"
 NO_TEXT_ENCODER = "the model has no text encoder."
 # What tokenizers and text encoders of others raise on words. The check goes on without, and says what it was.
 FOREIGN = (AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
@@ -77,7 +77,7 @@ class CheckCapture(Segmenter):
         settings: trials.CaptureSettings,
         maps: AttentionMaps,
         lines: Sequence[WordLine],
-        way: Way,
+        source: Source,
     ) -> WordAttention:
         """Read words that are encoded in an image that was captured, as a `WordReader`.
 
@@ -85,7 +85,7 @@ class CheckCapture(Segmenter):
             InvalidSettingError, CaptureError: as of `read_words`.
         """
         encoded = self._encoded[tuple(lines)]
-        if way == "second step" and getattr(self._pipeline, "unet", None) is not None:
+        if source == "second step" and getattr(self._pipeline, "unet", None) is not None:
             maps = self._captured(image, settings, encoded.prompt)
         return read_words(self._pipeline, maps, lines, encoded)
 
@@ -101,8 +101,9 @@ class CheckCapture(Segmenter):
         unet = getattr(self._pipeline, "unet", None)
         net: Any = self._pipeline.transformer if unet is None else unet
         parameters = sum(each.numel() for each in net.parameters())
+        name = _architecture(net, unet is not None, parameters)
         return CheckedModel(
-            architecture=BOXED if self._name == DEMO else _architecture(net, unet is not None, parameters),
+            architecture=name if self._name != DEMO else DEMO_MODEL,
             parameters=parameters,
             dtype=str(net.dtype).removeprefix("torch."),
             device=self.device.type,

@@ -16,18 +16,17 @@ from diffseg_core.diffusers.prompts import has_text_encoders
 from diffseg_core.diffusers.words import check_text_encoders, encode_words, read_words
 from diffseg_core.editing.edge_refinement import refine_edges
 from diffseg_core.hierarchy.segment_hierarchy import segment_hierarchy
-from diffseg_core.images import Images, as_images
+from diffseg_core.images import as_images
 from diffseg_core.merging.segment import segment
 from diffseg_core.objects.find_object import find_objects
 from diffseg_core.segments import Segments
-from diffseg_core.settings import FINEST, SMALLEST_PIECE
+from diffseg_core.settings import FINEST, SMALLEST_PIECE, Evidence
 from diffseg_core.words.find_words import FoundWords, find_words, refine_found
 from diffseg_core.words.lines import WordAttention, WordLine
 
 from .models import load_pipeline
 from .settings import (
     CaptureSettings,
-    MergeSettings,
     ModelChoice,
     NestedSettings,
     SegmentSettings,
@@ -178,6 +177,7 @@ def segment_maps(
     image: ImageLike,
     settings: SegmentSettings,
     objects: Mapping[str, Sequence[Prompt]] | None = None,
+    evidence: Evidence = "automatic",
 ) -> Segments:
     """Segments of captured attention; to try several settings on one capture.
 
@@ -188,44 +188,39 @@ def segment_maps(
         maps: the captured attention.
         image: that of the capture; the label map has its size.
         settings: as of DiffSeg Segment or DiffSeg Hierarchy; areas in percent.
-        objects: as of `Segmenter.segment`.
+        objects: see `Segmenter.segment`.
+        evidence: of a hierarchy, what tells segments apart.
 
     Raises:
-        InvalidSettingError: a setting outside its range.
+        InvalidSettingError: a setting outside its range, or features as evidence where there are none.
     """
     checked = as_images(image)
-    if isinstance(settings.method, NestedSettings):
-        segments = _nested(maps, checked, settings.method)
+    method = settings.method
+    if isinstance(method, NestedSettings):
+        segments = segment_hierarchy(
+            maps,
+            checked,
+            number=method.number,
+            height=method.height,
+            neighbours_only=method.neighbours_only,
+            contrast=method.contrast,
+            colour=method.colour,
+            finest=FINEST.checked_percent(method.finest),
+            evidence=evidence,
+        )
     else:
-        segments = _merged(maps, checked, settings.method)
+        segments = segment(
+            maps,
+            checked.size,
+            merge_threshold=method.merge_threshold,
+            merge_passes=method.merge_passes,
+            anchors=method.anchors,
+            refine=method.refinement,
+            smallest_area=SMALLEST_PIECE.checked_percent(method.smallest_area),
+        )
     if objects is not None:
         segments, _ = find_objects(segments, checked, objects)
     return refine_edges(segments, checked) if settings.refine_edges else segments
-
-
-def _nested(maps: AttentionMaps, image: Images, settings: NestedSettings) -> Segments:
-    return segment_hierarchy(
-        maps,
-        image,
-        number=settings.number,
-        height=settings.height,
-        neighbours_only=settings.neighbours_only,
-        contrast=settings.contrast,
-        colour=settings.colour,
-        finest=FINEST.checked_percent(settings.finest),
-    )
-
-
-def _merged(maps: AttentionMaps, image: Images, settings: MergeSettings) -> Segments:
-    return segment(
-        maps,
-        image.size,
-        merge_threshold=settings.merge_threshold,
-        merge_passes=settings.merge_passes,
-        anchors=settings.anchors,
-        refine=settings.refinement,
-        smallest_area=SMALLEST_PIECE.checked_percent(settings.smallest_area),
-    )
 
 
 def _empty_prompt(pipeline: Pipeline) -> Encoded:

@@ -5,24 +5,23 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from diffseg_core import __version__
 from diffseg_core.errors import InvalidSettingError
 
 from ..batch.settings import DEMO, DEMO_CAPTURE, DEMO_MERGE, CaptureSettings
 from . import options
-from .progress import SECONDS_BETWEEN_LINES, progress_line
+from .progress import Progress
 
 if TYPE_CHECKING:
-    from diffseg_core.benchmark.results import CheckResults
+    from diffseg_core.benchmark.trials import CheckResults
 
 DESCRIPTION = """\
 Runs a model over ten photographs that come with DiffSeg, at several noise levels and settings, and compares
-the segments with objects that people drew there: beside those of the small model in the box, and of colours
+the segments with objects that people drew there: beside those of the demo model, and of colours
 alone, which any model should beat. Says which settings suit the model.
 
 The record (--out) can be attached to an issue: it has figures, times, memory, the versions of DiffSeg and
@@ -100,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     if args.limit is not None:
         plan = replace(plan, photographs=plan.photographs[: args.limit], is_quick=True)
     capture.encode_words(plan.photographs)
-    progress = _Progress()
+    progress = Progress("steps")
     check = Check(
         capture,
         capture.model,
@@ -126,12 +125,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _hand_out(results: CheckResults, args: argparse.Namespace) -> None:
     """Print the report, and write the files."""
-    from diffseg_core.benchmark.record import as_json
+    from diffseg_core.benchmark.record import as_json, record
     from diffseg_core.benchmark.report import as_text
     from diffseg_core.benchmark.sheet import draw_sheet
 
     print(as_text(results, __version__))
-    _write(args.out, as_json(results, __version__).encode())
+    _write(args.out, as_json(record(results, __version__)).encode())
     print(f"The record is in {args.out}: attach it to an issue to tell others how this model does.")
     if args.sheet is not None and results.labels:
         from PIL import Image
@@ -151,33 +150,3 @@ def _write(path: Path, content: bytes) -> None:
         raise InvalidSettingError(
             f"Expected a file that can be written, got {path}: {error.strerror}. Choose another."
         ) from error
-
-
-class _Progress:
-    """On standard error: a bar on a terminal, a line now and then elsewhere."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None  # tqdm's
-        self._started = self._written = 0.0
-
-    def __call__(self, done: int, total: int, what: str) -> None:
-        if sys.stderr.isatty():
-            if self._bar is None:
-                from tqdm import tqdm
-
-                self._bar = tqdm(total=total, unit=" steps", dynamic_ncols=True)
-            self._bar.set_postfix_str(what, refresh=False)
-            self._bar.update(done - self._bar.n)
-            return
-        now = time.monotonic()
-        if not self._started:
-            self._started = self._written = now
-        elif now - self._written >= SECONDS_BETWEEN_LINES and done < total:
-            line = progress_line(done, total, now - self._started, "steps")
-            print(f"{line}: {what}", file=sys.stderr, flush=True)
-            self._written = now
-
-    def close(self) -> None:
-        """Leave the bar where it is."""
-        if self._bar is not None:
-            self._bar.close()

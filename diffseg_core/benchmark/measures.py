@@ -8,8 +8,8 @@ left out of both maps first.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,7 @@ import numpy.typing as npt
 from ..errors import InvalidSettingError
 from .contingency import VOID, Labels, sparse_contingency
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-Numbers = TypeVar("Numbers", bound="DataclassInstance")
+Numbers = TypeVar("Numbers", bound=tuple[Any, ...])
 Areas = npt.NDArray[np.int64]
 
 
@@ -82,8 +79,7 @@ class Overlaps:
         return float((self.true_areas * self.best_ious).sum())
 
 
-@dataclass(frozen=True)
-class Measures:
+class Measures(NamedTuple):
     """Of one photograph, or the means over several; all but ``segments`` 0..1 and better when higher.
 
     Attributes:
@@ -137,8 +133,7 @@ def _sum_by(groups: Areas, pixels: Areas) -> Areas:
     return sums
 
 
-def mean_of(measures: Iterable[Numbers]) -> Numbers:
-    """The means over photographs, each counting the same; at least one, of a dataclass of numbers."""
-    every = list(measures)
-    means = np.mean([astuple(each) for each in every], axis=0)
-    return type(every[0])(*(float(mean) for mean in means))
+def mean_of(figures: Iterable[Numbers]) -> Numbers:
+    """The means over photographs, each counting the same; at least one, of a named tuple of numbers."""
+    rows = list(figures)
+    return type(rows[0])(*np.mean(rows, axis=0).tolist())

@@ -110,7 +110,7 @@ def test_words_are_read_where_a_clip_is_connected(pack, node, sd1, tmp_path):
     record = json.loads((tmp_path / "output" / "DiffSeg" / "check_00001_.json").read_text())
     assert record["word_failures"] == []
     stored, second = record["words"][:2]
-    assert (stored["way"], second["way"]) == ("stored queries", "second step")
+    assert (stored["source"], second["source"]) == ("stored queries", "second step")
     assert stored["noise_level"] == second["noise_level"] == record["default"]["noise_level"]
     assert stored["by_photograph"] != second["by_photograph"]  # the words were the second step's prompt
     for each in record["words"]:
@@ -137,7 +137,7 @@ def test_a_random_transformer_is_no_better_than_colours(node, tmp_path):
     assert {each["method"] for each in record["trials"]} <= {"hierarchy", "cut"}
     assert TINY["Flux dev"].config not in record["model"]
     assert record["word_failures"] == []
-    assert {each["way"] for each in record["words"]} == {"second step"}
+    assert {each["source"] for each in record["words"]} == {"second step"}
     assert not any(each["finds"] for each in record["words"])
 
 

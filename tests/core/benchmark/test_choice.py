@@ -6,7 +6,6 @@ import torch
 from made_check_results import PHOTOGRAPHS, hierarchy, made_results, measures, merging
 
 from diffseg_core.attention.maps import AttentionMaps
-from diffseg_core.benchmark.choice import MARGIN, TIE, beats, best_trial, choose
 from diffseg_core.benchmark.report import as_text
 from diffseg_core.benchmark.trials import (
     BLOCKS,
@@ -16,6 +15,7 @@ from diffseg_core.benchmark.trials import (
     evidences_of,
     plan_for,
 )
+from diffseg_core.benchmark.verdicts import MARGIN, TIE, beats, best_trial, choose
 
 DEFAULT = hierarchy(300)
 
@@ -32,9 +32,9 @@ def test_the_default_settings_stay_in_a_tie():
 
 def test_what_was_not_made_on_all_photographs_is_not_chosen():
     results = made_results({DEFAULT: 0.5, hierarchy(100): 0.9})
-    del results.trials[hierarchy(100)].measures["cat"]
+    del results.trials[hierarchy(100)].figures["cat"]
     assert best_trial(results) == DEFAULT
-    del results.trials[DEFAULT].measures["cat"]
+    del results.trials[DEFAULT].figures["cat"]
     assert best_trial(results) is None
     assert choose(results) is None
 
