@@ -15,7 +15,7 @@ from statistics import median
 
 from scipy.optimize import linear_sum_assignment
 
-from diffseg_eval.contingency import contingency
+from diffseg_core.benchmark.contingency import contingency
 
 from .segmentation_worker import WorkerSettings
 from .synthetic import Scene

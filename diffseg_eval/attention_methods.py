@@ -1,9 +1,16 @@
-"""Methods on the attention of one captured step: DiffSeg itself, and simpler uses of the same attention."""
+"""Methods on the attention of one captured step: DiffSeg itself, trees, cuts, and k-means.
+
+``diffcut`` is the method of Couairon et al. ("DiffCut", NeurIPS 2024) with the settings of its code:
+affinities to the power 10, and each pixel with the part whose concept is nearest. It is without PAMR, a step
+after it with which its figures were published. The model and its features are those of the capture.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,22 +19,24 @@ import torch.nn.functional as F
 from skimage.color import rgb2lab
 
 from diffseg_cli.batch.segmenter import Segmenter, segment_maps
-from diffseg_cli.batch.settings import SegmentSettings
+from diffseg_cli.batch.settings import NestedSettings, SegmentSettings
 from diffseg_core.attention.maps import AttentionMaps
+from diffseg_core.diffcut.segment_cut import segment_cut
 from diffseg_core.grid import GridSize
+from diffseg_core.images import as_images
 from diffseg_core.merging.kmeans import kmeans
 from diffseg_core.merging.suppression import suppress
+from diffseg_core.segments import Segments
+from diffseg_core.settings import CUT_POWER, Borders, Evidence
 from diffseg_core.words.lines import WordAttention, WordLine
 from diffseg_core.words.token_places import TooManyWordsError
 
-from .kmeans_plus_plus import kmeans_plus_plus
 from .types import VOID, AnnotatedImage
 
-DEFAULT_CLUSTERS = 6
-"""What ``kmeans`` uses when no number is given: about as many classes as an image of COCO-Stuff-27 shows."""
-
-Labels = npt.NDArray[np.int32]
-"""Segment numbers from 0 up, ``[H, W]``."""
+Labels = npt.NDArray[Any]
+"""Segment numbers from 0 up, integers ``[H, W]`` of the image's size."""
+Segmentation = Callable[[AnnotatedImage], Labels]
+"""A method at one setting. The annotations are for methods that are given something of the truth."""
 ClusterCount = Callable[[AnnotatedImage], int]
 """How many clusters an image gets."""
 Clustering = Callable[[AnnotatedImage, AttentionMaps, int], torch.Tensor]
@@ -70,53 +79,43 @@ class SharedCapture:
             raise
 
 
-@dataclass(frozen=True)
-class DiffSegMethod:
-    """DiffSeg at one or more settings: one capture, many segmentations.
+def by_settings(capture: SharedCapture, settings: SegmentSettings) -> Segmentation:
+    """DiffSeg, or the hierarchy's cut, as one sets them."""
+    return lambda image: _labels(segment_maps(capture.of(image), image.pixels, settings))
 
-    Attributes:
-        name: of its row.
-        capture: shared with other methods.
-        settings: by the name under which each is recorded.
+
+def by_hierarchy(
+    capture: SharedCapture, evidence: Evidence, tree: NestedSettings, number: float, refine: bool = False
+) -> Segmentation:
+    """A cut of the hierarchy.
+
+    Args:
+        capture: of the model; with features, where they are evidence.
+        evidence: what tells segments apart, whatever is best for the model, so that rows compare.
+        tree: how it is built.
+        number: of segments; 0 for the tree's own choice.
+        refine: whether borders are moved to the image's edges.
     """
-
-    name: str
-    capture: SharedCapture
-    settings: Mapping[str, SegmentSettings]
-
-    def segment(self, image: AnnotatedImage) -> dict[str, Labels]:
-        """The image's labels at every setting."""
-        maps = self.capture.of(image)
-        return {
-            setting: segment_maps(maps, image.pixels, chosen).labels[0].cpu().numpy()
-            for setting, chosen in self.settings.items()
-        }
+    settings = SegmentSettings(replace(tree, number=int(number) or None), refine)
+    return lambda image: _labels(segment_maps(capture.of(image), image.pixels, settings, evidence=evidence))
 
 
-@dataclass(frozen=True)
-class ClusterMethod:
-    """K-means on the attention's grid, in place of anchors and merging.
+def by_cut(capture: SharedCapture, borders: Borders, threshold: float) -> Segmentation:
+    """The recursive normalised cut of features."""
+    return lambda image: _labels(
+        segment_cut(capture.of(image), as_images(image.pixels), threshold, CUT_POWER.default, borders)
+    )
 
-    Attributes:
-        name: of its row.
-        capture: shared with other methods.
-        clustering: `attention_clusters` or `colour_clusters`.
-        counts: how many clusters, by the name of the setting.
-    """
 
-    name: str
-    capture: SharedCapture
-    clustering: Clustering
-    counts: Mapping[str, ClusterCount]
+def by_clusters(capture: SharedCapture, clustering: Clustering, count: ClusterCount) -> Segmentation:
+    """K-means on the attention's grid, in place of anchors and merging."""
 
-    def segment(self, image: AnnotatedImage) -> dict[str, Labels]:
-        """The image's labels at every setting."""
-        maps = self.capture.of(image)
-        labels = {}
-        for setting, count in self.counts.items():
-            proposals = self.clustering(image, maps, count(image))
-            labels[setting] = suppress(proposals, _size(image)).cpu().numpy()
-        return labels
+    def segmentation(image: AnnotatedImage) -> Labels:
+        proposals = clustering(image, capture.of(image), count(image))
+        size = GridSize(image.pixels.height, image.pixels.width)
+        return np.asarray(suppress(proposals, size).cpu().numpy())
+
+    return segmentation
 
 
 def attention_clusters(image: AnnotatedImage, maps: AttentionMaps, clusters: int) -> torch.Tensor:
@@ -140,11 +139,6 @@ def colour_clusters(image: AnnotatedImage, maps: AttentionMaps, clusters: int) -
     return F.one_hot(nearest, len(centres)).T.float().reshape(-1, *maps.grid)
 
 
-def constant(clusters: int) -> ClusterCount:
-    """The same number for every image."""
-    return lambda image: clusters
-
-
 def true_count(image: AnnotatedImage) -> int:
     """How many classes a person sees in the image; without classes, segments (mean over the people)."""
     maps = image.segments if image.classes is None else (image.classes,)
@@ -152,5 +146,36 @@ def true_count(image: AnnotatedImage) -> int:
     return max(1, round(float(np.mean(counts))))
 
 
-def _size(image: AnnotatedImage) -> GridSize:
-    return GridSize(image.pixels.height, image.pixels.width)
+def kmeans_plus_plus(features: torch.Tensor, clusters: int) -> torch.Tensor:
+    """Greedy k-means++ (Arthur and Vassilvitskii, 2007), as scikit-learn's ``KMeans`` starts; deterministic.
+
+    Each next centre is the best of 2 + ln K features drawn with probability proportional to the squared
+    distance to the nearest centre so far.
+
+    Args:
+        features: float32 ``[n, d]``.
+        clusters: K ≥ 1.
+
+    Returns:
+        float32 ``[K, d]``, rows of the features; fewer where fewer are different.
+    """
+
+    def distances(index: int) -> npt.NDArray[np.float64]:
+        squares: npt.NDArray[np.float64] = (features - features[index]).square().sum(1).double().cpu().numpy()
+        return squares
+
+    random = np.random.default_rng(0)
+    candidates = 2 + int(math.log(clusters))
+    chosen = [int(random.integers(len(features)))]
+    nearest = distances(chosen[0])  # [n]
+    while len(chosen) < min(clusters, len(features)) and nearest.max() > 0:
+        drawn = random.choice(len(features), size=candidates, p=nearest / nearest.sum())
+        reached = [np.minimum(nearest, distances(index)) for index in drawn]
+        best = int(np.argmin([left.sum() for left in reached]))
+        chosen.append(int(drawn[best]))
+        nearest = reached[best]
+    return features[chosen]
+
+
+def _labels(segments: Segments) -> Labels:
+    return np.asarray(segments.labels[0].cpu().numpy())

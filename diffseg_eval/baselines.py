@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,67 +13,52 @@ from diffseg_core.benchmark.colours import colour_tree
 from diffseg_core.images import as_images
 from diffseg_core.objects.prompts import Click
 
+from .attention_methods import Labels, Segmentation
 from .types import AnnotatedImage
-
-Photo = npt.NDArray[np.uint8]
-"""RGB pixels 0..255, ``[H, W, 3]``."""
-Labels = npt.NDArray[np.int64]
-"""Segment numbers from 0 up, ``[H, W]``."""
-Baseline = Callable[[Photo], Labels]
 
 WALKED = 160  # pixels of the longer side on which a random walker walks
 
 
-@dataclass(frozen=True)
-class PixelMethod:
-    """A method that looks at the pixels alone.
+def regular_grid(side: int) -> Segmentation:
+    """``side`` by ``side`` rectangles of equal size, numbered row by row; the whole image for 1."""
 
-    Attributes:
-        name: of its row.
-        baselines: what makes the labels, by the name of the setting.
-    """
+    def segmentation(image: AnnotatedImage) -> Labels:
+        rows = np.arange(image.pixels.height) * side // image.pixels.height
+        columns = np.arange(image.pixels.width) * side // image.pixels.width
+        return np.asarray(rows[:, None] * side + columns[None, :])
 
-    name: str
-    baselines: Mapping[str, Baseline]
-
-    def segment(self, image: AnnotatedImage) -> dict[str, npt.NDArray[np.int64]]:
-        """The image's labels at every setting."""
-        photo = np.array(image.pixels)
-        return {setting: baseline(photo) for setting, baseline in self.baselines.items()}
+    return segmentation
 
 
-def one_segment(photo: Photo) -> Labels:
-    """The whole image as one segment."""
-    return np.zeros(photo.shape[:2], np.int64)
-
-
-def regular_grid(photo: Photo, side: int) -> Labels:
-    """``side`` by ``side`` rectangles of equal size, numbered row by row."""
-    height, width = photo.shape[:2]
-    rows = np.arange(height) * side // height
-    columns = np.arange(width) * side // width
-    labels: Labels = rows[:, None] * side + columns[None, :]
-    return labels
-
-
-def slic_superpixels(photo: Photo, segments: int) -> Labels:
+def slic_superpixels(segments: int) -> Segmentation:
     """SLIC (Achanta et al., 2012): k-means over colour and place, about ``segments`` connected regions."""
-    labels = slic(photo, n_segments=segments, compactness=10.0, start_label=0)
-    return np.asarray(labels, np.int64)
+    return lambda image: np.asarray(
+        slic(np.array(image.pixels), n_segments=segments, compactness=10.0, start_label=0)
+    )
 
 
-def colour_hierarchy(photo: Photo, number: int) -> Labels:
+def felzenszwalb_regions(scale: float, sigma: float = 0.8, min_size: int = 200) -> Segmentation:
+    """Felzenszwalb and Huttenlocher's graph segmentation (2004); a larger ``scale`` gives larger regions."""
+    return lambda image: np.asarray(
+        felzenszwalb(np.array(image.pixels), scale=scale, sigma=sigma, min_size=min_size)
+    )
+
+
+def colour_hierarchy(number: int) -> Segmentation:
     """The tree of `segment_hierarchy` without attention: the same superpixels and contrasts, colours alone.
 
     What this reaches is not the model's merit.
 
     Args:
-        photo: the image.
         number: of segments; 0 for the tree's own choice.
     """
-    tree = colour_tree(as_images(photo).colours[0])
-    labels, _ = tree.cut(number or tree.automatic_number())
-    return labels.numpy().astype(np.int64)
+
+    def segmentation(image: AnnotatedImage) -> Labels:
+        tree = colour_tree(as_images(np.array(image.pixels)).colours[0])
+        labels, _ = tree.cut(number or tree.automatic_number())
+        return np.asarray(labels.numpy())
+
+    return segmentation
 
 
 def pixel_walker(image: npt.NDArray[np.float32], clicks: Sequence[Click]) -> npt.NDArray[np.bool_]:
@@ -101,9 +85,3 @@ def pixel_walker(image: npt.NDArray[np.float32], clicks: Sequence[Click]) -> npt
     rows, columns = np.arange(height) * size[0] // height, np.arange(width) * size[1] // width
     mask: npt.NDArray[np.bool_] = labels[rows[:, None], columns] == 1
     return mask
-
-
-def felzenszwalb_regions(photo: Photo, scale: float, sigma: float = 0.8, min_size: int = 200) -> Labels:
-    """Felzenszwalb and Huttenlocher's graph segmentation (2004); a larger ``scale`` gives larger regions."""
-    labels = felzenszwalb(photo, scale=scale, sigma=sigma, min_size=min_size)
-    return np.asarray(labels, np.int64)

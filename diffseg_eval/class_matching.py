@@ -12,12 +12,20 @@ are added over the images, and::
 
 A class that is absent still takes a segment where one is left over, which counts as its false positives.
 
-Two ways of matching, whose metrics do not compare with one another:
+Four ways of matching, whose metrics do not compare with one another:
 
 - once **per image**, as DiffSeg (Tian et al., 2024, and google/diffseg) does. Every image names its
   segments anew with the truth in sight: an oracle.
 - once for the **whole set**, as PiCIE (Cho et al., 2021) and STEGO (Hamilton et al., 2022) do. It asks that a
   segment's number mean the same in every image, which methods that segment images one by one do not give.
+- per image **before a background**, as DiffCut (Couairon et al., 2024, ``eval_diffcut.py``) does: an oracle
+  too. An image is cut into more pieces of background than there are names for; so many may be background, and
+  one is each object. The segments are matched with the classes of objects alone, on the pixels of objects; a
+  segment given to no class which the image shows becomes background, however much of an object it covers, and
+  all of these are merged into one (a class that the image shows may be given a segment that it does not meet,
+  where two lie in one segment; that one is not merged). What there is now is matched once more, with the
+  background as a class among the others. The authors count what nobody annotated as background.
+- **none**, where a method says the classes' names itself.
 """
 
 from __future__ import annotations
@@ -30,7 +38,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from .contingency import Table, as_sparse, dense_contingency
+from diffseg_core.benchmark.contingency import Table, as_sparse, dense_contingency
+from diffseg_core.errors import InvalidSettingError
 
 Counts = npt.NDArray[Any]
 """Pixels of each class, ``[..., C]``, whole numbers in any dtype."""
@@ -126,6 +135,67 @@ def match_whole_set(tables: Sequence[npt.ArrayLike], classes: int) -> ClassMatch
     for table in images:
         total[:, : table.shape[1]] += table
     return _count(images, [_match(total)] * len(images), classes)
+
+
+def match_with_background(tables: Sequence[npt.ArrayLike], classes: int) -> ClassMatching:
+    """Match every image for itself, what is no object's merged.
+
+    Args:
+        tables: of each image, ``[[class, segment, pixels], …]``.
+        classes: C, of which the last, C - 1, is the background.
+
+    Raises:
+        InvalidSettingError: a class beyond C - 1, or no class but the background.
+    """
+    if classes < 2:
+        raise InvalidSettingError(f"Expected a class beside the background, got {classes} in all.")
+    return match_per_image([merge_background(table, classes) for table in tables], classes)
+
+
+def merge_background(table: npt.ArrayLike, classes: int) -> Table:
+    """The table of an image with one segment in place of those that are no object's.
+
+    Args:
+        table: ``[[class, segment, pixels], …]``.
+        classes: C, of which the last is the background.
+
+    Returns:
+        int64 ``[E, 3]``: segments that are an object's under their numbers, all others under the number after
+        the image's last.
+
+    Raises:
+        InvalidSettingError: a class beyond C - 1.
+    """
+    sparse = as_sparse(table)
+    background = classes - 1
+    merged = int(sparse[:, 1].max(initial=-1)) + 1
+    dense = dense_contingency(sparse, classes, max(background, merged))[:background]
+    objects = _match(dense)[dense.any(axis=1)]
+    renamed = np.where(np.isin(sparse[:, 1], objects), sparse[:, 1], merged)
+    keys, places = np.unique(np.stack((sparse[:, 0], renamed), axis=1), axis=0, return_inverse=True)
+    pixels = np.zeros(len(keys), np.int64)
+    np.add.at(pixels, places.ravel(), sparse[:, 2])
+    return np.column_stack((keys, pixels))
+
+
+def count_named(tables: Sequence[npt.ArrayLike], classes: int) -> ClassMatching:
+    """Count the pixels of every class, as the field does: summed over the set, mean IoU over its classes.
+
+    Args:
+        tables: of each image, ``[[class, predicted class, pixels], …]``. A predicted class of C stands for
+            pixels without a name, in a dataset without background: they are right for no class, and a miss
+            of the one that is there.
+        classes: C, the background included where the dataset has one.
+
+    Raises:
+        InvalidSettingError: a class beyond C - 1, or a predicted one beyond C.
+    """
+    counts = np.zeros((3, len(tables), classes), np.int64)
+    for image, table in enumerate(tables):
+        dense = dense_contingency(table, classes, classes + 1)
+        right = dense.diagonal()
+        counts[:, image] = right, dense.sum(axis=1) - right, dense[:, :classes].sum(axis=0) - right
+    return ClassMatching(*counts)
 
 
 def _dense(table: npt.ArrayLike, classes: int) -> Table:

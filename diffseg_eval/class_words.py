@@ -13,9 +13,7 @@ from diffseg_core.errors import InvalidSettingError
 from diffseg_core.output.ade20k import NAMES as ADE20K_NAMES
 from diffseg_core.words.lines import Word, WordLine
 
-from .datasets.cityscapes27 import NAMES as CITYSCAPES_NAMES
-from .datasets.coco_object import NAMES as OBJECT_NAMES
-from .datasets.pascal import CONTEXT_NAMES, VOC_NAMES
+from .datasets.classes import CITYSCAPES_NAMES, CONTEXT_NAMES, OBJECT_NAMES, VOC_NAMES
 
 BACKGROUND = "background"
 WRITTEN: Mapping[str, str] = {

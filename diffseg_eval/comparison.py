@@ -17,11 +17,10 @@ import numpy as np
 
 from diffseg_core.errors import InvalidSettingError
 
-from .evaluation_run import record_folder
 from .metrics import LOWER_IS_BETTER, Metric, compute_metrics
 from .records import ImageRecord
-from .results import RowName
-from .results_file import MeasuredRun, read_run
+from .results import NOTHING, TITLES, MeasuredRun, RowName, markdown, metric_text, read_run, row_names
+from .run import record_folder
 
 RESAMPLES, SEED = 10_000, 0
 LEVELS = (2.5, 97.5)  # percent
@@ -34,7 +33,7 @@ class Difference:
     """One metric of two methods on the same images.
 
     Attributes:
-        metric: its name, as of `metrics.compute_metrics`.
+        metric: its name, see `metrics.compute_metrics`.
         first, other: of each method, on all images.
         difference: other − first.
         low, high: the interval of the difference.
@@ -80,20 +79,14 @@ def resolve_run_method(text: str) -> RunMethod:
     splits = [(":".join(pieces[:cut]), ":".join(pieces[cut:])) for cut in range(len(pieces), 0, -1)]
     folder, name = next(((path, rest) for path, rest in splits if Path(path).is_dir()), (text, ""))
     run = read_run(Path(folder))
-    rows = [
-        RowName(method, setting)
-        for method, settings in record_folder(run.folder).read(run.images[0]).rows.items()
-        for setting in settings
-    ]
-    found = [row for row in rows if str(row) == name]
-    if not name:
-        found = [row for row in rows if row.method == rows[0].method]
-    if len(found) != 1:
+    rows = row_names(record_folder(run.folder).read(run.images[0]))
+    named = [row for row in rows if (str(row) == name if name else row.method == rows[0].method)]
+    if len(named) != 1:
         raise InvalidSettingError(
             f"Expected one of the methods of {folder}, written as {folder}:METHOD, got {text!r}. "
             f"There are {', '.join(map(str, rows))}."
         )
-    return RunMethod(run, found[0])
+    return RunMethod(run, named[0])
 
 
 def shared_images(run_methods: Sequence[RunMethod]) -> list[str]:
@@ -132,7 +125,8 @@ def compare(
         InvalidSettingError: an image was measured at different sizes.
         DatasetError: a record is missing or damaged.
     """
-    records = [_read(run_method, images) for run_method in (first, other)]
+    both = (first, other)
+    records = [[record_folder(one.run.folder).read(image) for image in images] for one in both]
     for one, two in zip(*records, strict=True):
         if one.size != two.size:
             raise InvalidSettingError(
@@ -145,7 +139,7 @@ def compare(
             run_method.run.groups,
             run_method.run.classes,
         )
-        for run_method, rows in zip((first, other), records, strict=True)
+        for run_method, rows in zip(both, records, strict=True)
     ]
     pairs = {
         name: (one, metrics[1][name])
@@ -154,6 +148,21 @@ def compare(
     }
     intervals = _intervals(pairs, len(images), resamples)
     return [_difference(name, *pair, intervals[name]) for name, pair in pairs.items()]
+
+
+def difference_table(differences: Sequence[Difference]) -> str:
+    """A row for each metric, in Markdown."""
+    header = ["", "first", "other", "difference", "95 % interval", "better on", "worse on"]
+    rows = []
+    for one in differences:
+        numbers = [metric_text(one.metric, value) for value in (one.first, one.other)]
+        low, high, difference = (
+            ("+" if value > 0 else "") + metric_text(one.metric, value)
+            for value in (one.low, one.high, one.difference)
+        )
+        shares = [NOTHING if share is None else f"{share:.0%}" for share in (one.better, one.worse)]
+        rows.append([TITLES[one.metric], *numbers, difference, f"{low} … {high}", *shares])
+    return markdown(header, rows)
 
 
 def _difference(name: str, first: Metric, other: Metric, interval: tuple[float, float]) -> Difference:
@@ -183,11 +192,6 @@ def _intervals(
         low, high = np.nanpercentile(np.concatenate(blocks), LEVELS)
         intervals[name] = (float(low), float(high))
     return intervals
-
-
-def _read(run_method: RunMethod, images: Sequence[str]) -> list[ImageRecord]:
-    records = record_folder(run_method.run.folder)
-    return [records.read(image) for image in images]
 
 
 def _describe(run: MeasuredRun) -> str:

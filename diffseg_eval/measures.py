@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from diffseg_cli.errors import DatasetError
+from diffseg_core.benchmark.contingency import Labels, sparse_contingency
+from diffseg_core.benchmark.measures import Areas, Overlaps
 from diffseg_core.errors import InvalidSettingError
 
 from .boundaries import boundary_of, count_boundaries
-from .contingency import Labels, sparse_contingency
-from .regions import (
-    Overlaps,
-    covering,
-    mean_best_iou,
-    mean_variation_of_information,
-    probabilistic_rand_index,
-)
 from .types import AnnotatedImage, Measure
 
 Measurements = Mapping[str, Any]
@@ -97,22 +91,67 @@ def check_labels(labels: Labels, shape: tuple[int, int]) -> None:
         )
 
 
+def covering(overlaps: Sequence[Overlaps]) -> float:
+    """Of all people's area, what the best segments cover: ``sum_R |R| max_S IoU(R, S) / sum_R |R|``.
+
+    Args:
+        overlaps: of the prediction with each person's truth.
+
+    Returns:
+        0..1; NaN where nothing is annotated.
+    """
+    area = sum(overlap.area for overlap in overlaps)
+    return sum(overlap.covered for overlap in overlaps) / area if area else float("nan")
+
+
+def mean_best_iou(overlaps: Sequence[Overlaps]) -> float:
+    """Mean best IoU of all people's true segments, each counting the same: 0..1; NaN where there is none."""
+    ious = np.concatenate([overlap.best_ious for overlap in overlaps])
+    return float(ious.mean()) if ious.size else float("nan")
+
+
+def rand_index(overlaps: Overlaps) -> float:
+    """Share of the pairs of pixels that both maps join or both maps part, 0..1; NaN without a pair.
+
+    Its mean over people is the probabilistic Rand index (Unnikrishnan et al., 2007).
+    """
+    pairs = overlaps.area * (overlaps.area - 1) // 2
+    if pairs == 0:
+        return float("nan")
+    joined_in_one = (_sum_of_squares(overlaps.true_areas) + _sum_of_squares(overlaps.predicted_areas)) / 2
+    return 1 - (joined_in_one - _sum_of_squares(overlaps.pixels)) / pairs
+
+
+def variation_of_information(overlaps: Overlaps) -> float:
+    """``H(truth | prediction) + H(prediction | truth)`` in bits; 0 for equal maps (Meilă, 2005)."""
+    if overlaps.area == 0:
+        return float("nan")
+    in_true = overlaps.pixels / overlaps.true_areas[overlaps.rows]
+    in_predicted = overlaps.pixels / overlaps.predicted_areas[overlaps.columns]
+    information = np.log2(in_true) + np.log2(in_predicted)
+    return 0.0 - float((overlaps.pixels / overlaps.area * information).sum())
+
+
 def _measure_regions(
     image: AnnotatedImage, labels: Labels, groups: frozenset[Measure]
 ) -> dict[str, float | int | None]:
     if not image.segments:
         raise _not_annotated(image, "segments")
     overlaps = [Overlaps.of(truth, labels) for truth in image.segments]
-    found: dict[str, float | int | None] = {}
+    measured: dict[str, float | int | None] = {}
     if "segments" in groups:
-        found["covering"] = _or_none(covering(overlaps))
-        found["best_iou"] = _or_none(mean_best_iou(overlaps))
+        measured["covering"] = _or_none(covering(overlaps))
+        measured["best_iou"] = _or_none(mean_best_iou(overlaps))
     if "annotators" in groups:
-        found["covered"] = sum(overlap.covered for overlap in overlaps)
-        found["area"] = sum(overlap.area for overlap in overlaps)
-        found["rand_index"] = _or_none(probabilistic_rand_index(overlaps))
-        found["variation_of_information"] = _or_none(mean_variation_of_information(overlaps))
-    return found
+        measured["covered"] = sum(overlap.covered for overlap in overlaps)
+        measured["area"] = sum(overlap.area for overlap in overlaps)
+        for name, of in (("rand_index", rand_index), ("variation_of_information", variation_of_information)):
+            measured[name] = _or_none(float(np.mean([of(overlap) for overlap in overlaps])))
+    return measured
+
+
+def _sum_of_squares(areas: Areas) -> int:
+    return int((areas**2).sum())
 
 
 def _or_none(value: float) -> float | None:

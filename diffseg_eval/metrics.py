@@ -3,12 +3,10 @@
 `compute_metrics` turns the records of a set into its metrics, by name and in this order:
 
 - ``segments``: mean number of segments;
-- of "classes": ``accuracy`` and ``mean_iou`` with every image matched for itself, ``accuracy_whole_set``
-  and ``mean_iou_whole_set`` with one matching for the set;
-- of "background": ``accuracy_background`` and ``mean_iou_background``, with every image matched for itself
-  and what is no object's merged, see `background_matching`;
-- of a method by words, whose labels are classes: ``accuracy_named`` and ``mean_iou_named``, without any
-  matching, see `named_classes`;
+- of classes, by each way of matching that is measured (see `class_matching`), accuracy and mean IoU:
+  ``accuracy``, ``mean_iou`` (every image for itself) and ``accuracy_whole_set``, ``mean_iou_whole_set`` of
+  "classes"; ``accuracy_background``, ``mean_iou_background`` of "background"; ``accuracy_named`` and
+  ``mean_iou_named`` of a method whose labels are classes;
 - of "segments" or "annotators": ``covering``, the mean over the images, or of several people's segments the
   covered share of all images' area;
 - of "segments": ``best_iou``, the mean over the images;
@@ -30,10 +28,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .background_matching import match_with_background
-from .class_matching import ClassMatching, accuracy, match_per_image, match_whole_set, mean_iou
+from .class_matching import (
+    accuracy,
+    count_named,
+    match_per_image,
+    match_whole_set,
+    match_with_background,
+    mean_iou,
+)
 from .measures import NAMED, Measurements
-from .named_classes import count_named
 from .types import Measure
 
 Values = npt.NDArray[np.float64]
@@ -89,38 +92,34 @@ def compute_metrics(
 
     The metrics with one matching for the set keep that matching in every resampled set.
     """
-    found = {"segments": _mean(records, "segments")}
-    if "classes" in groups:
-        tables = [record["table"] for record in records]
-        for ending, matching in (
-            ("", match_per_image(tables, classes)),
-            ("_whole_set", match_whole_set(tables, classes)),
-        ):
-            counts = _class_counts(matching)
-            found["accuracy" + ending] = Metric(counts, partial(_accuracy, classes=classes))
-            found["mean_iou" + ending] = Metric(counts, partial(_mean_iou, classes=classes))
-    if "background" in groups:
-        counts = _class_counts(match_with_background([record["table"] for record in records], classes))
-        found["accuracy_background"] = Metric(counts, partial(_accuracy, classes=classes))
-        found["mean_iou_background"] = Metric(counts, partial(_mean_iou, classes=classes))
-    if records and all(record.get(NAMED) for record in records):
-        counts = _class_counts(count_named([record["table"] for record in records], classes))
-        found["accuracy_named"] = Metric(counts, partial(_accuracy, classes=classes))
-        found["mean_iou_named"] = Metric(counts, partial(_mean_iou, classes=classes))
+    is_named = bool(records) and all(record.get(NAMED) for record in records)
+    metrics = {"segments": _mean(records, "segments")}
+    for ending, matched, is_measured in (
+        ("", match_per_image, "classes" in groups),
+        ("_whole_set", match_whole_set, "classes" in groups),
+        ("_background", match_with_background, "background" in groups),
+        ("_named", count_named, is_named),
+    ):
+        if is_measured:
+            matching = matched([record["table"] for record in records], classes)
+            counts = (matching.true_positives, matching.false_negatives, matching.false_positives)
+            counted = np.concatenate(counts, axis=1).astype(np.float64)  # [N, 3 C]
+            metrics["accuracy" + ending] = Metric(counted, partial(_accuracy, classes=classes))
+            metrics["mean_iou" + ending] = Metric(counted, partial(_mean_iou, classes=classes))
     if "annotators" in groups:
-        found["covering"] = Metric(_columns(records, "covered", "area"), _ratio)
+        metrics["covering"] = Metric(_columns(records, "covered", "area"), _ratio)
     elif "segments" in groups:
-        found["covering"] = _mean(records, "covering")
+        metrics["covering"] = _mean(records, "covering")
     if "segments" in groups:
-        found["best_iou"] = _mean(records, "best_iou")
+        metrics["best_iou"] = _mean(records, "best_iou")
     if "annotators" in groups:
-        found |= {name: _mean(records, name) for name in ("rand_index", "variation_of_information")}
+        metrics |= {name: _mean(records, name) for name in ("rand_index", "variation_of_information")}
     if "boundaries" in groups:
-        counts = _columns(records, "matched_truth", "truth", "matched_prediction", "prediction")
-        found["boundary_precision"] = Metric(counts, _precision)
-        found["boundary_recall"] = Metric(counts, _recall)
-        found["boundary_f"] = Metric(counts, _f_measure)
-    return found
+        counts_of = _columns(records, "matched_truth", "truth", "matched_prediction", "prediction")
+        metrics["boundary_precision"] = Metric(counts_of, _precision)
+        metrics["boundary_recall"] = Metric(counts_of, _recall)
+        metrics["boundary_f"] = Metric(counts_of, _f_measure)
+    return metrics
 
 
 def _mean(records: Sequence[Measurements], key: str) -> Metric:
@@ -132,12 +131,6 @@ def _mean(records: Sequence[Measurements], key: str) -> Metric:
 
 def _columns(records: Sequence[Measurements], *keys: str) -> Values:
     return np.array([[record[key] for key in keys] for record in records], np.float64).reshape(-1, len(keys))
-
-
-def _class_counts(matching: ClassMatching) -> Values:
-    """``[N, 3 C]``: true positives, false negatives, false positives."""
-    counts = (matching.true_positives, matching.false_negatives, matching.false_positives)
-    return np.concatenate(counts, axis=1).astype(np.float64)
 
 
 def _accuracy(sums: Values, classes: int) -> Values:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from diffseg_cli.batch.segmenter import Segmenter
-from diffseg_core.benchmark.click_protocol import Bitmap, box_of, click_ious, clicks_needed, object_iou
+from diffseg_core.benchmark.clicks import Bitmap, box_of, click_ious, clicks_needed, object_iou
 from diffseg_core.benchmark.colours import colour_tree
 from diffseg_core.hierarchy.segment_hierarchy import segment_hierarchy
 from diffseg_core.images import as_images
@@ -21,14 +21,14 @@ from diffseg_core.objects.prompts import Click
 from diffseg_core.output.atomic_files import write_atomic
 
 from .baselines import pixel_walker
-from .datasets.objects import AnnotatedObject, ObjectFolder
-from .table import markdown
+from .datasets.folder import AnnotatedObject, ObjectFolder
+from .results import markdown
 
 CLICKS, BOXES = "clicks", "boxes"
 OBJECT, COLOURS, PIXELS, ITSELF = "object", "colours alone", "pixel walker", "the box itself"
 LARGER = (0.0, 0.1, 0.2)  # by how much of the object's extent a box is moved out
 WANTED = (0.85, 0.9)
-SHOWN = (1, 3, 5)  # clicks after which the IoU is told
+SHOWN = (1, 3, 5)  # clicks after which the table has the IoU
 
 Records = list[dict[str, Any]]
 

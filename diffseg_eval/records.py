@@ -11,7 +11,6 @@ from typing import Any
 from diffseg_cli.errors import DatasetError
 from diffseg_core.output.atomic_files import remove_leftovers, write_atomic
 
-from .earlier_names import method_today
 from .measures import Measurements
 
 
@@ -71,8 +70,6 @@ class RecordFolder:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             height, width = content.pop("size")
             content["image"] = content.pop("picture")
-            for part in ("rows", "seconds"):
-                content[part] = {method_today(name): found for name, found in content[part].items()}
             return ImageRecord(size=(height, width), **content)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DatasetError(

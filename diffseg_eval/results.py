@@ -1,34 +1,68 @@
-"""What the records of a run make: metrics of the set, as numbers and as files."""
+"""What the records of a run make: metrics of the set, as a table and as files, and read again."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import math
-from collections.abc import Mapping, Sequence
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import cached_property
-from typing import Any
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
-from .measures import Measurements
+from diffseg_core.errors import InvalidSettingError
+from diffseg_core.output.atomic_files import write_atomic
+
 from .metrics import Metric, compute_metrics
 from .records import ImageRecord
-from .sweep_metrics import SweepMetric, sweep_metrics
-from .types import Measure
+from .run import FORMAT, RESULTS_FILE, VERSION, EvaluationSettings
+from .types import Dataset, Measure
 
-MEAN_IOU_NAMED = "mean_iou_named"
+CSV_FILE, TABLE_FILE = "pictures.csv", "table.md"
+PACKAGES = ("diffseg", "torch", "numpy", "scipy", "scikit-image", "pillow", "diffusers")
+TITLES = {
+    "segments": "segments",
+    "accuracy": "ACC",
+    "mean_iou": "mIoU",
+    "accuracy_whole_set": "ACC, one matching",
+    "mean_iou_whole_set": "mIoU, one matching",
+    "accuracy_background": "ACC, background merged",
+    "mean_iou_background": "mIoU, background merged",
+    "accuracy_named": "ACC by name",
+    "mean_iou_named": "mIoU by name",
+    "covering": "covering",
+    "best_iou": "best IoU",
+    "rand_index": "Rand index",
+    "variation_of_information": "VI (bits, lower is better)",
+    "boundary_precision": "boundary P",
+    "boundary_recall": "boundary R",
+    "boundary_f": "boundary F",
+}
+NOTHING = "–"
+NOTES = {
+    "mean_iou": "ACC and mIoU match segments to classes image by image, with the truth in sight, as "
+    'DiffSeg\'s paper does; "one matching" is that of PiCIE and STEGO, and the two do not compare.',
+    "mean_iou_background": "Background merged: every image is matched with the truth in sight, and the "
+    "segments that are no object's are its background, as in DiffCut's code.",
+    "mean_iou_named": "By name: every pixel has the class whose words were found there, and nothing is "
+    "matched; what no word names is background, or wrong where the dataset has no background. words knows "
+    "which classes each image shows; words-all looks for all of the dataset's.",
+}
+"""What one must know of a column."""
+ORACLE_NOTE = "-oracle: given the true number of classes or segments of each image."
 
 
-@dataclass(frozen=True)
-class RowName:
-    """A row of the results: a method at one setting.
-
-    Attributes:
-        method: its name.
-        setting: "" where there is only one.
-    """
+class RowName(NamedTuple):
+    """A row of the results: a method, and its setting, which is "" where there is only one."""
 
     method: str
     setting: str
@@ -54,70 +88,39 @@ class Results:
     @cached_property
     def rows(self) -> dict[RowName, dict[str, Metric]]:
         """The metrics of every method at every setting, by name: the same names in each row."""
-        found = {
-            row: compute_metrics(self._measured(row), self.groups, self.classes) for row in self._row_names()
+        measured = {
+            row: compute_metrics(
+                [record.rows[row.method][row.setting] for record in self.records], self.groups, self.classes
+            )
+            for row in row_names(self.records[0])
         }
-        every = max(found.values(), key=len)  # methods by words have metrics that the others have not
+        names = max(measured.values(), key=len)  # methods by words have metrics that the others have not
         absent = Metric.nothing(len(self.records))
-        return {row: {name: metrics.get(name, absent) for name in every} for row, metrics in found.items()}
-
-    @cached_property
-    def sweeps(self) -> dict[str, dict[str, SweepMetric]]:
-        """The metrics of every method with several settings, by name."""
-        found = {}
-        for method, settings in self.records[0].rows.items():
-            if len(settings) > 1:
-                sweep = {setting: self._measured(RowName(method, setting)) for setting in settings}
-                found[method] = sweep_metrics(sweep, self.groups, self.classes)
-        return found
+        return {row: {name: metrics.get(name, absent) for name in names} for row, metrics in measured.items()}
 
     @property
     def metrics(self) -> list[str]:
         """The names of the metrics, in order."""
         return list(next(iter(self.rows.values())))
 
-    @property
-    def main_metric(self) -> str:
-        """By which images are ranked: mean IoU of the classes, or the covering of the segments.
-
-        Where the first method is one by words, that of the classes by name.
-        """
-        first = next(iter(self.rows.values())) if self.records else {}
-        if MEAN_IOU_NAMED in first and not math.isnan(first[MEAN_IOU_NAMED].overall):
-            return MEAN_IOU_NAMED
-        for group, metric in (("classes", "mean_iou"), ("background", "mean_iou_background")):
-            if group in self.groups:
-                return metric
-        return "covering"
-
     def seconds(self, method: str) -> float:
-        """Mean time of one segmentation; NaN of what is no computation."""
-        times = [record.seconds[method] for record in self.records if method in record.seconds]
-        return float(np.mean(times)) if times else math.nan
+        """Mean time of one segmentation."""
+        return float(np.mean([record.seconds[method] for record in self.records]))
 
-    def as_json(self) -> dict[str, Any]:
-        """The metrics of the set; null where there is nothing to measure."""
-        rows = [
+    def as_json(self) -> list[dict[str, Any]]:
+        """The rows of the set; null where there is nothing to measure."""
+        return [
             {
                 "method": row.method,
                 "setting": row.setting,
-                "metrics": {name: number(metric.overall) for name, metric in metrics.items()},
-                "seconds": number(self.seconds(row.method)),
+                "metrics": {
+                    name: None if math.isnan(metric.overall) else metric.overall
+                    for name, metric in metrics.items()
+                },
+                "seconds": self.seconds(row.method),
             }
             for row, metrics in self.rows.items()
         ]
-        sweeps = {
-            method: {
-                name: {
-                    "setting": metric.setting,
-                    "ods": number(metric.ods.overall),
-                    "ois": number(metric.ois.overall),
-                }
-                for name, metric in metrics.items()
-            }
-            for method, metrics in self.sweeps.items()
-        }
-        return {"rows": rows, "sweeps": sweeps}
 
     def as_csv(self) -> str:
         """The metrics of every image alone: a line for each image, method and setting.
@@ -135,28 +138,149 @@ class Results:
         for index, record in enumerate(self.records):
             for row, of_row in values.items():
                 cells = ["" if math.isnan(value) else f"{value:.8g}" for value in of_row[index]]
-                writer.writerow([record.image, row.method, row.setting, *cells])
+                writer.writerow([record.image, *row, *cells])
         return text.getvalue()
 
-    def _row_names(self) -> list[RowName]:
-        return [
-            RowName(method, setting) for method, found in self.records[0].rows.items() for setting in found
+    def as_table(self) -> str:
+        """A row for every method and setting, and below what one must know of it, in Markdown."""
+        lines = [
+            [
+                str(row),
+                *(metric_text(name, metric.overall) for name, metric in metrics.items()),
+                f"{self.seconds(row.method):.3f}",
+            ]
+            for row, metrics in self.rows.items()
         ]
-
-    def _measured(self, row: RowName) -> list[Measurements]:
-        return [record.rows[row.method][row.setting] for record in self.records]
-
-
-def number(value: float) -> float | None:
-    """JSON has no NaN."""
-    return None if math.isnan(value) else value
+        notes = [note for name, note in NOTES.items() if name in self.metrics]
+        if any(row.method.endswith("-oracle") for row in self.rows):
+            notes.append(ORACLE_NOTE)
+        header = ["method", *(TITLES[name] for name in self.metrics), "s/image"]
+        return "\n\n".join([markdown(header, lines), *notes])
 
 
-def best_rows(results: Results) -> dict[str, RowName]:
-    """One row of every method: of a sweep the setting at which the main metric is best for the set."""
-    rows = {}
-    for row in results.rows:
-        sweep: Mapping[str, SweepMetric] | None = results.sweeps.get(row.method)
-        setting = sweep[results.main_metric].setting if sweep else row.setting
-        rows[row.method] = RowName(row.method, setting)
-    return rows
+def row_names(record: ImageRecord) -> list[RowName]:
+    """The rows that a record has."""
+    return [RowName(method, setting) for method, settings in record.rows.items() for setting in settings]
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column is text and whose others are numbers.
+
+    >>> print(markdown(["a", "b"], [["x", "1"]]))
+    | a | b |
+    | --- | ---: |
+    | x | 1 |
+    """
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows])
+
+
+def metric_text(name: str, value: float) -> str:
+    """A metric to three decimals, a number of segments to one."""
+    if math.isnan(value):
+        return NOTHING
+    return f"{value:.1f}" if name == "segments" else f"{value:.3f}"
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """What a finished run says of itself.
+
+    Attributes:
+        folder: of the run.
+        dataset: name of its dataset, its ``void`` value, and the names of its classes.
+        groups: what was measured.
+        images: names of those that are in the results, in order.
+    """
+
+    folder: Path
+    dataset: Mapping[str, Any]
+    groups: frozenset[Measure]
+    images: tuple[str, ...]
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return len(self.dataset["class_names"])
+
+
+def write_results(
+    folder: Path,
+    results: Results,
+    settings: EvaluationSettings,
+    dataset: Dataset,
+    missing: Sequence[str] = (),
+) -> str:
+    """Write ``results.json``, ``pictures.csv`` and ``table.md``.
+
+    Args:
+        folder: of the run.
+        results: of the images that were measured.
+        settings: of the run.
+        dataset: of which the images are.
+        missing: names of images that should have been measured too.
+
+    Returns:
+        the table with a line on the images above it, as in ``table.md``.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    total = len(results.records) + len(missing)
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "dataset": {
+            "name": settings.dataset.name,
+            "void": settings.dataset.void,
+            "class_names": list(dataset.class_names),
+        },
+        "measures": sorted(results.groups),
+        "settings": settings.to_dict(),
+        "pictures": [record.image for record in results.records],
+        "missing": list(missing),
+        "rows": results.as_json(),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": {package: _version(package) for package in PACKAGES},
+        "machine": {  # where this was put together; on a cluster the images may have been measured elsewhere
+            "system": platform.platform(),
+            "python": platform.python_version(),
+            "cpus": os.cpu_count(),
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        },
+    }
+    lacking = f" of {total:,}; {len(missing):,} failed" if missing else ""
+    heading = f"{settings.dataset.name}, {len(results.records):,} images{lacking}"
+    text = f"{heading}\n\n{results.as_table()}\n"
+    write_atomic(folder / CSV_FILE, results.as_csv().encode())
+    write_atomic(folder / TABLE_FILE, text.encode())
+    write_atomic(folder / RESULTS_FILE, (json.dumps(content, indent=1) + "\n").encode())
+    return text
+
+
+def read_run(folder: Path) -> MeasuredRun:
+    """What a run measured.
+
+    Raises:
+        InvalidSettingError: the folder is no run's, or the run is not finished.
+    """
+    path = folder / RESULTS_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if (content["format"], content["version"]) != (FORMAT, VERSION):
+            raise ValueError(f"{content['format']} of version {content['version']}")
+        groups = frozenset(content["measures"])
+        return MeasuredRun(folder, content["dataset"], groups, tuple(content["pictures"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidSettingError(
+            f"Expected the results of diffseg evaluate in {path}, got {error!r}. A run has them when it is "
+            "finished; the same command finishes it."
+        ) from error
+
+
+def _version(package: str) -> str | None:
+    """None of what is not installed as a package, such as DiffSeg in a clone."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

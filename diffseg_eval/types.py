@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-VOID = -1
-"""Not annotated: left out of every measure."""
+from diffseg_core.benchmark.contingency import VOID as VOID
 
 LabelMap = npt.NDArray[np.int32]
 """``[H, W]``, labels from 0 up, `VOID` where there is none."""
@@ -20,7 +19,7 @@ Measure = Literal["classes", "background", "segments", "annotators", "boundaries
 """A group of measures that a dataset's annotations allow.
 
 - "classes": accuracy and mean IoU of classes, with both matchings;
-- "background": the same where the last class is the background, by the matching of `background_matching`;
+- "background": the same where the last class is the background, by `match_with_background`;
 - "segments": covering and mean best IoU of the true segments;
 - "annotators": covering, Rand index and variation of information against several people's segmentations;
 - "boundaries": precision, recall and F of boundaries.
@@ -70,27 +69,5 @@ class Dataset(Protocol):
 
         Raises:
             DatasetError: a file is missing or not what it should be; says which, and where to get it.
-        """
-        ...
-
-
-class Method(Protocol):
-    """Anything that gives segmentations of an image."""
-
-    @property
-    def name(self) -> str:
-        """Of its row, such as "SLIC 8"."""
-        ...
-
-    def segment(self, image: AnnotatedImage) -> dict[str, npt.NDArray[Any]]:
-        """Segment one image at one or more settings.
-
-        Args:
-            image: its annotations are for methods that are told something of the truth (the true number
-                of segments, another person's segmentation); all others look at the image alone.
-
-        Returns:
-            integer labels from 0 up, ``[H, W]`` of the image's size, by the name of the setting, which is ""
-            where there is only one. A sweep has the same names in the same order for every image.
         """
         ...

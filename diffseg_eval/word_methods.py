@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from diffseg_cli.batch.segmenter import segment_maps
@@ -17,70 +15,55 @@ from diffseg_core.words.find_words import find_words
 from diffseg_core.words.lines import TokenPlaces, WordAttention, WordLine
 from diffseg_core.words.token_places import TooManyWordsError
 
-from .attention_methods import Labels, SharedCapture
-from .types import VOID, AnnotatedImage
+from .attention_methods import Labels, Segmentation, SharedCapture
+from .types import AnnotatedImage
 
 Read = Callable[[Sequence[WordLine]], WordAttention]
 """From words to attention to them."""
 
 
-@dataclass(frozen=True)
-class WordMethod:
-    """DiffSeg Find Words with the names of classes.
+def by_words(
+    capture: SharedCapture,
+    lines: Sequence[WordLine],
+    knows_classes: bool,
+    words: WordSettings,
+    tree: NestedSettings,
+) -> Segmentation:
+    """DiffSeg Find by Words with the names of classes: the class of every pixel.
 
-    Attributes:
-        name: of its row.
-        capture: shared with other methods; of a model that reads words.
-        lines: a line for each class but the background, in the dataset's order.
-        is_told: whether it looks for the classes alone that a person sees in the image.
+    Where no word was found it is the number of lines, which is the background's in a dataset that has one,
+    and no class's in another.
+
+    Args:
+        capture: of a model that reads words.
+        lines: one for each class but the background, in the dataset's order.
+        knows_classes: whether it looks for the classes alone that a person sees in the image.
         words: the settings.
         tree: of which segments it chooses.
     """
 
-    name: str
-    capture: SharedCapture
-    lines: tuple[WordLine, ...]
-    is_told: bool
-    words: WordSettings
-    tree: NestedSettings
-
-    def segment(self, image: AnnotatedImage) -> dict[str, Labels]:
-        """The class of every pixel; where no word was found, the number of lines.
-
-        That is the background's in a dataset that has one, and no class's in another.
-        """
-        nothing = len(self.lines)
-        labels = np.full((image.pixels.height, image.pixels.width), nothing, np.int32)
-        wanted = self._wanted(image)
-        if wanted:
-            for each, mask in zip(wanted, self._masks(image, wanted), strict=True):
-                labels[mask] = each
-        return {"": labels}
-
-    def _wanted(self, image: AnnotatedImage) -> list[int]:
-        """The classes to look for, ascending."""
-        every = range(len(self.lines))
-        if not self.is_told or image.classes is None:
-            return list(every)
-        seen = set(np.unique(image.classes[image.classes != VOID]).tolist())
-        return [each for each in every if each in seen]
-
-    def _masks(self, image: AnnotatedImage, wanted: Sequence[int]) -> npt.NDArray[np.bool_]:
-        """Bool ``[classes, H, W]``; no two share a pixel."""
-        maps = self.capture.of(image)
-        words = read_in_parts(
-            lambda lines: self.capture.read(image, lines), [self.lines[each] for each in wanted]
-        )
-        segments = segment_maps(maps, as_images(image.pixels), SegmentSettings(self.tree))
+    def segmentation(image: AnnotatedImage) -> Labels:
+        labels = np.full((image.pixels.height, image.pixels.width), len(lines), np.int32)
+        wanted = list(range(len(lines)))
+        if knows_classes and image.classes is not None:
+            wanted = [index for index in np.unique(image.classes).tolist() if 0 <= index < len(lines)]
+        if not wanted:
+            return labels
+        maps = capture.of(image)
+        attention = read_in_parts(lambda part: capture.read(image, part), [lines[index] for index in wanted])
+        segments = segment_maps(maps, as_images(image.pixels), SegmentSettings(tree))
         found = find_words(
             segments,
             maps,
-            words,
-            threshold=self.words.threshold,
-            background_offset=self.words.background_offset,
+            attention,
+            threshold=words.words_threshold,
+            background_offset=words.background_offset,
         )
-        masks: npt.NDArray[np.bool_] = found.masks[0].cpu().numpy()
-        return masks
+        for index, mask in zip(wanted, found.masks[0].cpu().numpy(), strict=True):
+            labels[mask] = index
+        return labels
+
+    return segmentation
 
 
 def read_in_parts(read: Read, lines: Sequence[WordLine]) -> WordAttention:

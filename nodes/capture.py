@@ -27,10 +27,7 @@ from .comfy import capture as comfy_capture
 from .comfy.conditioning import UNCONNECTED, checked_clip, empty_prompt
 from .comfy.latents import Latent, check_vae, encoded, read_latent
 from .inputs import checked_images, choice_input, number_input, refusal, switch_input
-from .presets import presets_text, required_preset
 from .types import CATEGORY, Attention, CapturedAttention, Step
-
-AS_SET, PRESET = "as set", "preset"
 
 
 class DiffSegCapture(io.ComfyNode):
@@ -138,16 +135,6 @@ class DiffSegCapture(io.ComfyNode):
                     optional=True,
                     advanced=True,
                 ),
-                io.Combo.Input(
-                    "settings",
-                    options=[AS_SET, PRESET],
-                    default=AS_SET,
-                    optional=True,
-                    tooltip="preset: noise level, blocks or resolutions, and the hierarchy's automatic "
-                    "evidence are those that DiffSeg Check Model found to suit this architecture, "
-                    "whatever is set here. Run that node once with the model.",
-                    advanced=True,
-                ),
                 choice_input(
                     "keep_queries",
                     KEEP_QUERIES,
@@ -170,11 +157,6 @@ class DiffSegCapture(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, settings: str = AS_SET, **_: Any) -> str:
-        """With a preset, the presets: another check may have changed them."""
-        return presets_text() if settings == PRESET else ""
-
-    @classmethod
     def validate_inputs(cls, blocks: str = RECOMMENDED) -> bool | str:
         """Refuse blocks that cannot be read before anything runs."""
         return refusal(lambda: checked_blocks(blocks))
@@ -195,14 +177,9 @@ class DiffSegCapture(io.ComfyNode):
         clip: Any = UNCONNECTED,
         blocks: str = RECOMMENDED,
         remove_position: bool = False,
-        settings: str = AS_SET,
         keep_queries: KeepQueries = "automatic",
     ) -> io.NodeOutput:
         """Encode the image where there is one, capture, and hand on the maps with the image's size."""
-        preset = required_preset(comfy_capture.architecture_name(model)) if settings == PRESET else None
-        if preset is not None:
-            timestep = preset.noise_level
-            resolutions, blocks = preset.resolutions or resolutions, preset.blocks or blocks
         is_noised = INPUT_MODE.checked(input_mode) == "noised latent"
         seed = NOISE_SEED.checked(noise_seed) if is_noised else None
         asked = checked_capture(
@@ -254,8 +231,6 @@ class DiffSegCapture(io.ComfyNode):
             noise_mask=step.noise_mask,
             on_layer=lambda done, total: progress.update_absolute(done, total),
         )
-        if preset is not None and preset.evidence != "automatic":
-            maps.evidence = preset.evidence
         return io.NodeOutput(CapturedAttention(maps, image_size, step))
 
 

@@ -11,19 +11,16 @@ import folder_paths
 from comfy_api.latest import io, ui
 
 from ..diffseg_core import __version__
-from ..diffseg_core.benchmark.presets import preset_of, read_presets
-from ..diffseg_core.benchmark.record import as_json
+from ..diffseg_core.benchmark.record import as_json, record
 from ..diffseg_core.benchmark.report import as_text
-from ..diffseg_core.benchmark.results import CheckResults
 from ..diffseg_core.benchmark.run import Check, check_measured
 from ..diffseg_core.benchmark.sheet import draw_sheet
-from ..diffseg_core.benchmark.trials import plan_for
+from ..diffseg_core.benchmark.trials import CheckResults, plan_for
 from ..diffseg_core.output.atomic_files import write_atomic
 from .comfy import capture as comfy_capture
 from .comfy.check import CheckCapture
 from .comfy.conditioning import UNCONNECTED, checked_clip, empty_prompt
 from .comfy.running import server
-from .presets import keep_preset, presets_path
 from .progress import stop_if_interrupted
 from .types import CATEGORY
 
@@ -42,11 +39,11 @@ class DiffSegCheckModel(io.ComfyNode):
             description=(
                 "Measures how well the loaded model segments ten photographs that come with this pack, "
                 "beside the demo model and colours alone, and says which noise level, evidence, blocks and "
-                "merge threshold suit it. Writes the figures to the output folder as JSON, without names or "
-                "paths, to be attached to an issue, and keeps a preset for the model's architecture. Takes "
-                "minutes: the model runs some ninety times."
+                "merge threshold suit it, to be set in the other nodes. Writes the figures to the output "
+                "folder as JSON, without names or paths, to be attached to an issue. Takes minutes: the "
+                "model runs some ninety times."
             ),
-            search_aliases=["benchmark", "quality", "calibrate", "best settings", "preset", "diffseg"],
+            search_aliases=["benchmark", "quality", "calibrate", "best settings", "diffseg"],
             inputs=[
                 io.Model.Input(
                     "model", tooltip="Any model that DiffSeg Capture Attention takes. It is not changed."
@@ -68,8 +65,7 @@ class DiffSegCheckModel(io.ComfyNode):
                 io.Boolean.Input(
                     "quick",
                     default=False,
-                    tooltip="Four photographs and few settings, to see whether all goes well. It keeps no "
-                    "preset.",
+                    tooltip="Four photographs and few settings, to see whether all goes well.",
                 ),
             ],
             outputs=[
@@ -92,7 +88,6 @@ class DiffSegCheckModel(io.ComfyNode):
         clip: Any = UNCONNECTED,
         conditioning: list[Any] | None = None,
     ) -> io.NodeOutput:
-        read_presets(presets_path())  # a damaged file is told before the work
         if conditioning is None:
             name = comfy_capture.backbone_of(model).name
             conditioning = empty_prompt(model, name, checked_clip(clip))
@@ -116,10 +111,6 @@ class DiffSegCheckModel(io.ComfyNode):
         ).run()
         check_measured(results)
         report = as_text(results, __version__) + f"\nThe record is in the output folder: {_save(results)}\n"
-        preset = preset_of(results)
-        if preset is not None:
-            keep_preset(preset)
-            report += f"The preset of {preset.architecture} is kept.\n"
         cls._tell(report)
         sheet = draw_sheet(results)
         shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **ui.PreviewText(report).as_dict()}
@@ -140,5 +131,5 @@ def _save(results: CheckResults) -> str:
     )
     while (file := Path(folder) / f"{name}_{counter:05}_.json").exists():
         counter += 1
-    write_atomic(file, as_json(results, __version__).encode())
+    write_atomic(file, as_json(record(results, __version__)).encode())
     return (Path(subfolder) / file.name).as_posix()

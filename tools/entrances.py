@@ -79,7 +79,6 @@ SETTINGS = (
         "REMOVE_POSITION",
         "capture_diffusers.remove_position",
         "DiffSegCapture.remove_position",
-        "--remove-position",
     ),
     _row("MERGE_THRESHOLD", "segment.merge_threshold", "DiffSegSegment.merge_threshold", "--merge-threshold"),
     _row("MERGE_PASSES", "segment.merge_passes", "DiffSegSegment.merge_passes", "--merge-passes"),
@@ -270,7 +269,6 @@ COMFYUIS_OWN = {
 """Inputs of ComfyUI's own types, by their name in every node, and where they are checked."""
 
 WITHOUT_RULE = {
-    "DiffSegCapture.settings": "presets",
     "DiffSegCheckModel.quick": "on or off, of the check alone",
 }
 """Inputs without a rule of their own, and why."""

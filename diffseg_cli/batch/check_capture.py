@@ -10,21 +10,21 @@ import torch
 
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.benchmark import trials
-from diffseg_core.benchmark.results import CheckedModel
-from diffseg_core.benchmark.words import Way, names_of, other_names
+from diffseg_core.benchmark.trials import CheckedModel, Source
+from diffseg_core.benchmark.words import names_of, other_names
 from diffseg_core.diffusers.prompts import Prompt
 from diffseg_core.diffusers.transformers import TRANSFORMERS
 from diffseg_core.diffusers.words import EncodedWords, encode_words, read_words
 from diffseg_core.errors import DiffSegError
 from diffseg_core.words.lines import WordAttention, WordLine
 
-from .segmenter import Segmenter, let_go_of_text_encoders
+from .segmenter import Segmenter, free_text_encoders
 from .settings import DEMO, CaptureSettings, ModelChoice
 
-# The names under which presets are kept, as ComfyUI has them, by the width of the text that the UNet reads.
+# The architectures' names as ComfyUI has them, by the width of the text that the UNet reads.
 UNETS = {768: "SD15", 1024: "SD20", 2048: "SDXL"}
 WHOLE_SDXL = 2_000_000_000  # parameters; its small relatives have fewer
-BOXED = "the model in the box"
+DEMO_MODEL = "the demo model"
 NO_TEXT_ENCODER = "the model has no text encoder."
 # What tokenizers and text encoders of others raise on words. The check goes on without, and says what it was.
 FOREIGN = (AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
@@ -53,7 +53,7 @@ class CheckCapture(Segmenter):
         self.no_words = "" if self.reads_words else NO_TEXT_ENCODER
 
     def encode_words(self, photographs: Sequence[str]) -> None:
-        """Encode the words of some photographs, and let go of the text encoders.
+        """Encode the words of some photographs, and free the text encoders' memory.
 
         Where that fails, `no_words` says why: the rest can be checked all the same.
         """
@@ -65,7 +65,7 @@ class CheckCapture(Segmenter):
             self.no_words = str(error)
         except FOREIGN as error:
             self.no_words = f"{type(error).__name__}: {error}"
-        let_go_of_text_encoders(self._pipeline)
+        free_text_encoders(self._pipeline)
 
     def __call__(self, image: torch.Tensor, settings: trials.CaptureSettings) -> AttentionMaps:
         """Capture an image, float32 ``[1, H, W, 3]`` in 0..1."""
@@ -77,7 +77,7 @@ class CheckCapture(Segmenter):
         settings: trials.CaptureSettings,
         maps: AttentionMaps,
         lines: Sequence[WordLine],
-        way: Way,
+        source: Source,
     ) -> WordAttention:
         """Read words that are encoded in an image that was captured, as a `WordReader`.
 
@@ -85,7 +85,7 @@ class CheckCapture(Segmenter):
             InvalidSettingError, CaptureError: as of `read_words`.
         """
         encoded = self._encoded[tuple(lines)]
-        if way == "second step" and getattr(self._pipeline, "unet", None) is not None:
+        if source == "second step" and getattr(self._pipeline, "unet", None) is not None:
             maps = self._captured(image, settings, encoded.prompt)
         return read_words(self._pipeline, maps, lines, encoded)
 
@@ -101,8 +101,9 @@ class CheckCapture(Segmenter):
         unet = getattr(self._pipeline, "unet", None)
         net: Any = self._pipeline.transformer if unet is None else unet
         parameters = sum(each.numel() for each in net.parameters())
+        name = _architecture(net, unet is not None, parameters)
         return CheckedModel(
-            architecture=BOXED if self._name == DEMO else _architecture(net, unet is not None, parameters),
+            architecture=name if self._name != DEMO else DEMO_MODEL,
             parameters=parameters,
             dtype=str(net.dtype).removeprefix("torch."),
             device=self.device.type,

@@ -24,10 +24,8 @@ from typing import Any, Generic
 from diffseg_core.errors import InvalidSettingError
 
 from ..errors import ExecutorError
-from .executor import Outcome, Task, Worker
-from .local_executor import attempt
-from .ray_cluster import connected, import_ray, package_path
-from .resources import WorkerPlan, plan_workers
+from .executor import Outcome, Task, Worker, attempt
+from .ray_cluster import WorkerPlan, connected, import_ray, package_path, plan_workers
 
 MAX_CRASHES = 3  # of workers at one task, or for each worker before it was ready
 READY_TIMEOUT = 60.0  # seconds without any worker until people are told

@@ -36,7 +36,7 @@ from .joint_files import forget_joint_files, write_joint_files
 from .prompt_files import check_places, not_found, prompts_path, read_prompts
 from .run_manifest import describe_changes, read_image_names, read_run_manifest, write_run_manifest
 from .segmenter import Segmenter
-from .settings import CaptureSettings, ModelChoice, SegmentSettings, WordSearch, read_earlier
+from .settings import CaptureSettings, ModelChoice, SegmentSettings, WordSearch
 
 RUN_FILE = "diffseg.json"
 FORMAT, VERSION = "diffseg-run", 1
@@ -233,8 +233,7 @@ def _not_writable(out: Path, error: OSError) -> InvalidSettingError:
 
 def _check_settings(images: Sequence[InputImage], out: Path, settings: RunSettings, overwrite: bool) -> None:
     """Segments of different settings must not come to lie side by side."""
-    found, now = read_run_manifest(out / RUN_FILE, FORMAT, VERSION), settings.to_dict()
-    before = None if found is None else read_earlier(found)
+    before, now = read_run_manifest(out / RUN_FILE, FORMAT, VERSION), settings.to_dict()
     if before == now:
         return
     if overwrite:

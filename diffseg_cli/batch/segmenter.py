@@ -16,18 +16,17 @@ from diffseg_core.diffusers.prompts import has_text_encoders
 from diffseg_core.diffusers.words import check_text_encoders, encode_words, read_words
 from diffseg_core.editing.edge_refinement import refine_edges
 from diffseg_core.hierarchy.segment_hierarchy import segment_hierarchy
-from diffseg_core.images import Images, as_images
+from diffseg_core.images import as_images
 from diffseg_core.merging.segment import segment
 from diffseg_core.objects.find_object import find_objects
 from diffseg_core.segments import Segments
-from diffseg_core.settings import FINEST, SMALLEST_PIECE
+from diffseg_core.settings import FINEST, SMALLEST_PIECE, Evidence
 from diffseg_core.words.find_words import FoundWords, find_words, refine_found
 from diffseg_core.words.lines import WordAttention, WordLine
 
 from .models import load_pipeline
 from .settings import (
     CaptureSettings,
-    MergeSettings,
     ModelChoice,
     NestedSettings,
     SegmentSettings,
@@ -81,7 +80,7 @@ class Segmenter:
             self._encode(tuple(words))
         self._prompt = _empty_prompt(self._pipeline)
         if not further_words:
-            let_go_of_text_encoders(self._pipeline)
+            free_text_encoders(self._pipeline)
 
     @property
     def reads_words(self) -> bool:
@@ -109,7 +108,6 @@ class Segmenter:
             size=self._capture.working_size,
             resolutions=self._capture.resolutions,
             blocks=self._capture.blocks,
-            remove_position=self._capture.remove_position,
             keep_queries="automatic" if self._reads_words else "none",
             prompt_embeds=shown.embeds,
             pooled_prompt_embeds=shown.pooled,
@@ -148,7 +146,7 @@ class Segmenter:
             segments,
             maps,
             self.read_words(maps, words.lines),
-            threshold=words.settings.threshold,
+            threshold=words.settings.words_threshold,
             background_offset=words.settings.background_offset,
         )
         return refine_found(found, checked) if settings.refine_edges else found
@@ -179,6 +177,7 @@ def segment_maps(
     image: ImageLike,
     settings: SegmentSettings,
     objects: Mapping[str, Sequence[Prompt]] | None = None,
+    evidence: Evidence = "automatic",
 ) -> Segments:
     """Segments of captured attention; to try several settings on one capture.
 
@@ -189,44 +188,39 @@ def segment_maps(
         maps: the captured attention.
         image: that of the capture; the label map has its size.
         settings: as of DiffSeg Segment or DiffSeg Hierarchy; areas in percent.
-        objects: as of `Segmenter.segment`.
+        objects: see `Segmenter.segment`.
+        evidence: of a hierarchy, what tells segments apart.
 
     Raises:
-        InvalidSettingError: a setting outside its range.
+        InvalidSettingError: a setting outside its range, or features as evidence where there are none.
     """
     checked = as_images(image)
-    if isinstance(settings.method, NestedSettings):
-        segments = _nested(maps, checked, settings.method)
+    method = settings.method
+    if isinstance(method, NestedSettings):
+        segments = segment_hierarchy(
+            maps,
+            checked,
+            number=method.number,
+            height=method.height,
+            neighbours_only=method.neighbours_only,
+            contrast=method.contrast,
+            colour=method.colour,
+            finest=FINEST.checked_percent(method.finest),
+            evidence=evidence,
+        )
     else:
-        segments = _merged(maps, checked, settings.method)
+        segments = segment(
+            maps,
+            checked.size,
+            merge_threshold=method.merge_threshold,
+            merge_passes=method.merge_passes,
+            anchors=method.anchors,
+            refine=method.refinement,
+            smallest_area=SMALLEST_PIECE.checked_percent(method.smallest_area),
+        )
     if objects is not None:
         segments, _ = find_objects(segments, checked, objects)
     return refine_edges(segments, checked) if settings.refine_edges else segments
-
-
-def _nested(maps: AttentionMaps, image: Images, settings: NestedSettings) -> Segments:
-    return segment_hierarchy(
-        maps,
-        image,
-        number=settings.number,
-        height=settings.height,
-        neighbours_only=settings.neighbours_only,
-        contrast=settings.contrast,
-        colour=settings.colour,
-        finest=FINEST.checked_percent(settings.finest),
-    )
-
-
-def _merged(maps: AttentionMaps, image: Images, settings: MergeSettings) -> Segments:
-    return segment(
-        maps,
-        image.size,
-        merge_threshold=settings.merge_threshold,
-        merge_passes=settings.merge_passes,
-        anchors=settings.anchors,
-        refine=settings.refinement,
-        smallest_area=SMALLEST_PIECE.checked_percent(settings.smallest_area),
-    )
 
 
 def _empty_prompt(pipeline: Pipeline) -> Encoded:
@@ -236,7 +230,7 @@ def _empty_prompt(pipeline: Pipeline) -> Encoded:
     return encode_empty_prompt(pipeline)
 
 
-def let_go_of_text_encoders(pipeline: Pipeline) -> None:
+def free_text_encoders(pipeline: Pipeline) -> None:
     """Give their memory back; words that were encoded before can still be read."""
     for name in ("text_encoder", "text_encoder_2", "text_encoder_3"):
         if hasattr(pipeline, name):

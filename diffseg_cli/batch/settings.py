@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import diffseg_core.settings as allowed
 from diffseg_core.attention.blocks import RECOMMENDED
-from diffseg_core.checks import Number, Setting
 from diffseg_core.words.lines import WordLine, parse_words
 
 DEMO = "demo"
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
-
-
-def of(setting: Setting, **default: Any) -> Any:
-    """The field of a setting, see `setting_of`: with its default, or another; shares are in percent."""
-    usual = setting.entered_default if isinstance(setting, Number) else setting.default
-    return field(default=default.get("default", usual), metadata={"setting": setting})
-
-
-def setting_of(settings: type[Any], name: str) -> Any:
-    """What a field of this class may be."""
-    return next(each for each in fields(settings) if each.name == name).metadata["setting"]
 
 
 @dataclass(frozen=True)
@@ -53,15 +40,13 @@ class CaptureSettings:
         working_size: side in pixels of a square of the area at which the model works; 0 is its native one.
         resolutions: of a Stable Diffusion model's attention resolutions, which to keep.
         blocks: of a transformer's blocks (SD3, Flux.1, Qwen-Image), which to keep.
-        remove_position: whether to take out of the attention what depends on displacement alone.
     """
 
-    timestep: int = of(allowed.NOISE_LEVEL)
-    noise_seed: int | None = of(allowed.NOISE_SEED, default=None)
-    working_size: int = of(allowed.WORKING_SIZE)
-    resolutions: allowed.Resolutions = of(allowed.RESOLUTIONS)  # noqa: RUF009
+    timestep: int = allowed.NOISE_LEVEL.default
+    noise_seed: int | None = None
+    working_size: int = allowed.WORKING_SIZE.default
+    resolutions: allowed.Resolutions = allowed.RESOLUTIONS.default
     blocks: str = RECOMMENDED
-    remove_position: bool = of(allowed.REMOVE_POSITION)
 
 
 @dataclass(frozen=True)
@@ -76,11 +61,11 @@ class MergeSettings:
         smallest_area: percent of the image.
     """
 
-    merge_threshold: float = of(allowed.MERGE_THRESHOLD)
-    merge_passes: int = of(allowed.MERGE_PASSES)
-    anchors: int = of(allowed.ANCHORS)
-    refinement: allowed.Refinement = of(allowed.REFINEMENT)  # noqa: RUF009
-    smallest_area: float = of(allowed.SMALLEST_PIECE)
+    merge_threshold: float = allowed.MERGE_THRESHOLD.default
+    merge_passes: int = allowed.MERGE_PASSES.default
+    anchors: int = allowed.ANCHORS.default
+    refinement: allowed.Refinement = allowed.REFINEMENT.default
+    smallest_area: float = allowed.SMALLEST_PIECE.entered_default
 
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the folder of a run; no granularity tells them from a hierarchy's."""
@@ -100,12 +85,12 @@ class NestedSettings:
         finest: percent of the image that the finest segments have at least.
     """
 
-    number: int | None = of(allowed.NUMBER, default=None)
-    height: float | None = of(allowed.HEIGHT, default=None)
-    neighbours_only: bool = of(allowed.NEIGHBOURS_ONLY)
-    contrast: float = of(allowed.CONTRAST)
-    colour: float = of(allowed.COLOUR)
-    finest: float = of(allowed.FINEST)
+    number: int | None = None
+    height: float | None = None
+    neighbours_only: bool = allowed.NEIGHBOURS_ONLY.default
+    contrast: float = allowed.CONTRAST.default
+    colour: float = allowed.COLOUR.default
+    finest: float = allowed.FINEST.entered_default
 
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the folder of a run: the number as ``granularity``, 0 for none."""
@@ -135,16 +120,16 @@ class WordSettings:
     """The settings of DiffSeg Find by Words, under the same names.
 
     Attributes:
-        threshold: of a word's own range of scores.
+        words_threshold: of a word's own range of scores.
         background_offset: added to what the background scores.
     """
 
-    threshold: float = of(allowed.WORD_THRESHOLD)
-    background_offset: float = of(allowed.BACKGROUND_OFFSET)
+    words_threshold: float = allowed.WORD_THRESHOLD.default
+    background_offset: float = allowed.BACKGROUND_OFFSET.default
 
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the folder of a run."""
-        return {"words_threshold": self.threshold, "background_offset": self.background_offset}
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -173,27 +158,6 @@ class WordSearch:
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the folder of a run."""
         return {"words": self.words, **self.settings.to_dict()}
-
-
-def with_capture(before: Mapping[str, Any]) -> dict[str, Any]:
-    """The kept settings of a run, with those of its capture that could not be chosen when they were kept."""
-    later = ("blocks", "remove_position") if "timestep" in before else ()
-    return {**{name: getattr(CaptureSettings(), name) for name in later}, **before}
-
-
-def read_earlier(before: Mapping[str, Any]) -> dict[str, Any]:
-    """The kept settings of a run, as they would be kept now; what else is among them stays.
-
-    Segments of a hierarchy were once kept together with settings of merging, which did not count, and
-    without the settings of the tree, which were the defaults; ``save_masks`` was called ``mask_files``.
-    """
-    before = {"save_masks" if name == "mask_files" else name: value for name, value in before.items()}
-    before = with_capture(before)
-    if before.get("granularity") is None or "neighbours_only" in before:
-        return before
-    merging = {field.name for field in fields(MergeSettings)}
-    known = {name: value for name, value in before.items() if name not in merging}
-    return {**NestedSettings().to_dict(), **known}
 
 
 DEMO_CAPTURE = CaptureSettings(timestep=25, working_size=384)

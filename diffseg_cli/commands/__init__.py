@@ -1,4 +1,4 @@
-"""The command ``diffseg``: parsing of options and printing; the work is done by `batch` and `evaluation`."""
+"""The command ``diffseg``: options and printing; the work is done by `batch`, and by `diffseg_eval`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from diffseg_core import __version__
 from diffseg_core.errors import DiffSegError
 
-from . import check, compare, evaluate, segment
+from . import check, segment
+from .extras import evaluation_command
 
 REFUSED, INTERRUPTED = 2, 130
 
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"diffseg {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (segment, evaluate, compare, check):
+    for command in (segment, *map(evaluation_command, ("evaluate", "compare")), check):
         command.add_parser(commands)
     args = parser.parse_args(argv)
     try:

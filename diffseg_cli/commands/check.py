@@ -5,26 +5,23 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from diffseg_core import __version__
 from diffseg_core.errors import InvalidSettingError
-from diffseg_core.settings import WORKING_SIZE
 
 from ..batch.settings import DEMO, DEMO_CAPTURE, DEMO_MERGE, CaptureSettings
 from . import options
-from .argument_types import entered
-from .progress import SECONDS_BETWEEN_LINES, progress_line
+from .progress import Progress
 
 if TYPE_CHECKING:
-    from diffseg_core.benchmark.results import CheckResults
+    from diffseg_core.benchmark.trials import CheckResults
 
 DESCRIPTION = """\
 Runs a model over ten photographs that come with DiffSeg, at several noise levels and settings, and compares
-the segments with objects that people drew there: beside those of the small model in the box, and of colours
+the segments with objects that people drew there: beside those of the demo model, and of colours
 alone, which any model should beat. Says which settings suit the model.
 
 The record (--out) can be attached to an issue: it has figures, times, memory, the versions of DiffSeg and
@@ -51,13 +48,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--sheet", type=Path, metavar="FILE", help="also draw the photographs with the segments found (PNG)"
     )
     parser.add_argument(
-        "--preset",
-        type=Path,
-        metavar="FILE",
-        help="also keep what suits the model in a file of presets, such as diffseg_presets.json in ComfyUI's "
-        "user folder; not by a quick check, and not of a model that is no better than colours alone",
-    )
-    parser.add_argument(
         "--quick",
         action="store_true",
         help="four photographs and few settings, to see whether all goes well",
@@ -68,13 +58,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="N",
         help="at most so many photographs, as a quick check",
     )
-    parser.add_argument(
-        "--working-size",
-        type=entered(WORKING_SIZE),
-        metavar="PIXELS",
-        help="side of a square of the area at which the model works (the model's own; demo model "
-        f"{DEMO_CAPTURE.working_size})",
-    )
+    working_size = [option for option in options.CAPTURE if option.name == "working_size"]
+    options.add_settings(parser, working_size, CaptureSettings(), DEMO_CAPTURE)
     options.add_model_options(parser)
     parser.set_defaults(run=run)
 
@@ -90,7 +75,6 @@ def run(args: argparse.Namespace) -> int:
     """
     import torch
 
-    from diffseg_core.benchmark.presets import preset_of, read_presets, write_preset
     from diffseg_core.benchmark.run import Check, check_measured
     from diffseg_core.benchmark.trials import plan_for
 
@@ -98,8 +82,6 @@ def run(args: argparse.Namespace) -> int:
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    if args.preset is not None:
-        read_presets(args.preset)  # a damaged file is told before the work
     for path in filter(None, (args.out, args.sheet)):
         if path.is_dir():
             raise InvalidSettingError(f"Expected a file to write, got the folder {path}: name a file in it.")
@@ -117,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     if args.limit is not None:
         plan = replace(plan, photographs=plan.photographs[: args.limit], is_quick=True)
     capture.encode_words(plan.photographs)
-    progress = _Progress()
+    progress = Progress("steps")
     check = Check(
         capture,
         capture.model,
@@ -138,21 +120,17 @@ def run(args: argparse.Namespace) -> int:
         print("diffseg: interrupted; the record holds what was measured until then", file=sys.stderr)
         return status
     check_measured(results)
-    preset = preset_of(results)
-    if args.preset is not None and preset is not None:
-        write_preset(args.preset, preset)
-        print(f"The preset of {preset.architecture} is kept in {args.preset}.")
     return SOME_FAILED if results.failures else DONE
 
 
 def _hand_out(results: CheckResults, args: argparse.Namespace) -> None:
     """Print the report, and write the files."""
-    from diffseg_core.benchmark.record import as_json
+    from diffseg_core.benchmark.record import as_json, record
     from diffseg_core.benchmark.report import as_text
     from diffseg_core.benchmark.sheet import draw_sheet
 
     print(as_text(results, __version__))
-    _write(args.out, as_json(results, __version__).encode())
+    _write(args.out, as_json(record(results, __version__)).encode())
     print(f"The record is in {args.out}: attach it to an issue to tell others how this model does.")
     if args.sheet is not None and results.labels:
         from PIL import Image
@@ -172,33 +150,3 @@ def _write(path: Path, content: bytes) -> None:
         raise InvalidSettingError(
             f"Expected a file that can be written, got {path}: {error.strerror}. Choose another."
         ) from error
-
-
-class _Progress:
-    """On standard error: a bar on a terminal, a line now and then elsewhere."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None  # tqdm's
-        self._started = self._written = 0.0
-
-    def __call__(self, done: int, total: int, what: str) -> None:
-        if sys.stderr.isatty():
-            if self._bar is None:
-                from tqdm import tqdm
-
-                self._bar = tqdm(total=total, unit=" steps", dynamic_ncols=True)
-            self._bar.set_postfix_str(what, refresh=False)
-            self._bar.update(done - self._bar.n)
-            return
-        now = time.monotonic()
-        if not self._started:
-            self._started = self._written = now
-        elif now - self._written >= SECONDS_BETWEEN_LINES and done < total:
-            line = progress_line(done, total, now - self._started, "steps")
-            print(f"{line}: {what}", file=sys.stderr, flush=True)
-            self._written = now
-
-    def close(self) -> None:
-        """Leave the bar where it is."""
-        if self._bar is not None:
-            self._bar.close()

@@ -1,22 +1,27 @@
 """Options that several commands share, and the settings that are read from them.
 
-The names and ranges of capture and segmentation are those of the nodes. What is not given is what suits the
-model: the demo model has settings of its own, all others have the paper's.
+An option of a setting is a row: its range, options and default are those of `diffseg_core.settings`, as the
+nodes' are. What is not given is what suits the model: the demo model has settings of its own, all others have
+the paper's.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
+import diffseg_core.settings as allowed
+from diffseg_core.attention.blocks import MIDDLE_THIRD, checked_blocks
+from diffseg_core.checks import Choice, Number, Setting
 from diffseg_core.errors import InvalidSettingError
-from diffseg_core.settings import NOISE_SEED, REFINEMENT, RESOLUTIONS, WORKING_SIZE
+from diffseg_core.plain_text import read_plain_text
+from diffseg_core.words.lines import SEPARATORS
 
-from ..batch.executor import Executor
-from ..batch.local_executor import LocalExecutor
+from ..batch.executor import Executor, LocalExecutor
 from ..batch.settings import (
     DEMO,
     DEMO_CAPTURE,
@@ -27,14 +32,157 @@ from ..batch.settings import (
     NestedSettings,
     Precision,
     SegmentSettings,
+    WordSearch,
     WordSettings,
-    setting_of,
 )
-from .argument_types import blocks, entered, granularity, hyphenated
-from .argument_types import whole as whole
 
-CLEAN, NOISED = "clean", "noised"
+NOISED = "noised"
 RAY_ADDRESS = re.compile(r"auto|local|(\w+://)?[^\s/]+:\d+")
+WHOLE_TEXT = re.compile(r"[+-]?[0-9]+")
+NUMBER_TEXT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
+NO_TEXT_ENCODER = (
+    "Expected a model with a text encoder {0}, got the demo model, which has none. Choose one of Stable "
+    "Diffusion, SDXL, SD3, Flux.1 or Qwen-Image with --model."
+)
+
+
+class Option(NamedTuple):
+    """How a setting is asked for: by ``--name``, with a metavariable where it is a number."""
+
+    name: str
+    setting: Setting
+    text: str
+    metavar: str = ""
+
+
+CAPTURE = (
+    Option("timestep", allowed.NOISE_LEVEL, "the noise level that the model is given", "N"),
+    Option("noise_seed", allowed.NOISE_SEED, "of the noise of a noised input", "N"),
+    Option(
+        "working_size",
+        allowed.WORKING_SIZE,
+        "side of a square of the area at which the model works, from 64; 0 is the model's own size",
+        "PIXELS",
+    ),
+    Option("resolutions", allowed.RESOLUTIONS, "of a Stable Diffusion model, its attention resolutions"),
+)
+MERGE = (
+    Option("merge_threshold", allowed.MERGE_THRESHOLD, "higher gives fewer segments", "NATS"),
+    Option("merge_passes", allowed.MERGE_PASSES, "how often maps are merged", "N"),
+    Option(
+        "anchors",
+        allowed.ANCHORS,
+        "starting points per side of a grid; at most the shorter side of an image's attention grid",
+        "N",
+    ),
+    Option("refinement", allowed.REFINEMENT, "of the merged maps"),
+    Option(
+        "smallest_area",
+        allowed.SMALLEST_PIECE,
+        "of the image; connected pieces smaller than this join a neighbour",
+        "PERCENT",
+    ),
+)
+TREE = (
+    Option("height", allowed.HEIGHT, "how different two segments may be and still join", "NATS"),
+    Option(
+        "neighbours_only",
+        allowed.NEIGHBOURS_ONLY,
+        "join only what has a common border, or things of one kind wherever they are",
+    ),
+    Option("contrast", allowed.CONTRAST, "how much contrast keeps neighbours apart", "X"),
+    Option("colour", allowed.COLOUR, "how much colours count beside the attention", "X"),
+    Option("finest", allowed.FINEST, "of the image; area of the finest segments", "PERCENT"),
+)
+WORDS = (
+    Option("words_threshold", allowed.WORD_THRESHOLD, "of a word's own range; lower takes more", "X"),
+    Option(
+        "background_offset",
+        allowed.BACKGROUND_OFFSET,
+        "added to the background's scores; higher takes less",
+        "X",
+    ),
+)
+TREE_ALONE = [option.name for option in TREE if option.name != "height"]
+
+
+def add_settings(
+    group: argparse._ArgumentGroup | argparse.ArgumentParser,
+    options: Iterable[Option],
+    usual: Any,
+    demo: Any = None,
+) -> None:
+    """Add the options of settings, whose help has range and default; what is not given is None.
+
+    Args:
+        group: to which they are added.
+        options: one for each setting.
+        usual: settings with the defaults as attributes.
+        demo: those of the demo model, where they differ.
+    """
+    for name, setting, text, metavar in options:
+        default, other = getattr(usual, name), getattr(demo or usual, name)
+        kinds: dict[str, Any] = {}
+        if isinstance(setting, Number):
+            kinds = {"type": entered(setting), "metavar": metavar}
+            text += ", {:g}..{:g}".format(*setting.limits)
+        elif isinstance(setting, Choice):
+            kinds = {"type": hyphenated, "choices": [hyphenated(choice) for choice in setting.options]}
+        else:
+            kinds = {"action": argparse.BooleanOptionalAction}
+        if default is not None and not isinstance(default, bool):
+            text += f" ({default})" if default == other else f" ({default}; demo model {other})"
+        group.add_argument(f"--{name.replace('_', '-')}", help=text, default=None, **kinds)
+
+
+def whole(lowest: int, highest: int) -> Callable[[str], int]:
+    """The type of an option of the command's own: whole numbers of a range."""
+
+    def parse(text: str) -> int:
+        value = int(text) if WHOLE_TEXT.fullmatch(text.strip()) else None
+        if value is None or not lowest <= value <= highest:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number from {lowest} to {highest}, got {text!r}"
+            )
+        return value
+
+    return parse
+
+
+def entered(setting: Number) -> Callable[[str], Any]:
+    """Numbers that a setting may be, a share in percent; refused in the setting's own words."""
+
+    def parse(text: str) -> Any:
+        value: Any = text
+        if NUMBER_TEXT.fullmatch(text.strip()):
+            value = int(text) if WHOLE_TEXT.fullmatch(text.strip()) else float(text)
+        try:
+            if not setting.is_share:
+                return setting.checked(value)
+            setting.checked_percent(value)
+        except InvalidSettingError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return float(value)
+
+    return parse
+
+
+def hyphenated(text: str) -> str:
+    """A choice of several words."""
+    return text.replace(" ", "-")
+
+
+def granularity(text: str) -> int:
+    """A number of segments; 0 stands for "auto"."""
+    return 0 if text == "auto" else int(entered(allowed.NUMBER)(text))
+
+
+def blocks(text: str) -> str:
+    """Which of a transformer's blocks; see `choose_blocks`."""
+    try:
+        return checked_blocks(text.replace(hyphenated(MIDDLE_THIRD), MIDDLE_THIRD))
+    except InvalidSettingError as error:
+        raise argparse.ArgumentTypeError(f"{error}") from error
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -65,28 +213,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 def add_capture_options(parser: argparse.ArgumentParser) -> None:
     """As of DiffSeg Capture Attention: read them with `capture_settings`."""
     group = parser.add_argument_group("capture", "as of the node DiffSeg Capture Attention")
-    add_number(group, CaptureSettings, "timestep", "N", "the noise level that the model is told")
     group.add_argument(
         "--input-mode",
-        choices=(CLEAN, NOISED),
+        choices=("clean", NOISED),
         help="clean (default): the model sees the image itself; noised: the level's noise is added",
     )
-    group.add_argument(
-        "--noise-seed", type=entered(NOISE_SEED), metavar="N", help="of the noise of a noised input (0)"
-    )
-    group.add_argument(
-        "--working-size",
-        type=entered(WORKING_SIZE),
-        metavar="PIXELS",
-        help="side of a square of the area at which the model works, from 64; 0 is the model's own size "
-        f"({_defaults('working_size')})",
-    )
-    group.add_argument(
-        "--resolutions",
-        type=hyphenated,
-        choices=[hyphenated(choice) for choice in RESOLUTIONS.options],
-        help="of a Stable Diffusion model, which of its attention resolutions to keep (all)",
-    )
+    add_settings(group, CAPTURE, CaptureSettings(), DEMO_CAPTURE)
     group.add_argument(
         "--blocks",
         type=blocks,
@@ -94,72 +226,33 @@ def add_capture_options(parser: argparse.ArgumentParser) -> None:
         help="of a transformer (SD3, Flux.1, Qwen-Image), which of its blocks to keep: recommended "
         '(default), middle-third, all, or numbers from 0 as in "7-9, 12"',
     )
-    group.add_argument(
-        "--remove-position",
-        action="store_const",
-        const=True,
-        help="take out of the attention what only depends on how two places lie to each other; an experiment",
-    )
 
 
 def add_segment_options(parser: argparse.ArgumentParser) -> None:
     """As of DiffSeg Segment and DiffSeg Hierarchy: read them with `segment_settings`."""
     group = parser.add_argument_group("segmentation", "as of the node DiffSeg Segment")
-    add_number(group, MergeSettings, "merge_threshold", "NATS", "higher gives fewer segments")
-    add_number(group, MergeSettings, "merge_passes", "N", "how often maps are merged")
-    add_number(
-        group,
-        MergeSettings,
-        "anchors",
-        "N",
-        "starting points per side of a grid; at most the shorter side of an image's attention grid",
-    )
-    group.add_argument("--refinement", choices=REFINEMENT.options, help="none (default) or kmeans")
-    add_number(
-        group,
-        MergeSettings,
-        "smallest_area",
-        "PERCENT",
-        "of the image; connected pieces smaller than this join a neighbour",
-    )
+    add_settings(group, MERGE, MergeSettings(), DEMO_MERGE)
     group.add_argument(
         "--refine-edges",
         action="store_const",
         const=True,
         help="move borders to the image's edges, as the node DiffSeg Refine Edges does",
     )
-    nested = parser.add_argument_group(
+    group = parser.add_argument_group(
         "nested segments",
         "as of the node DiffSeg Hierarchy, in place of the above; with --granularity or --height",
     )
-    nested.add_argument(
+    group.add_argument(
         "--granularity", type=granularity, metavar="N|auto", help="how many in each image, or auto"
     )
-    add_number(nested, NestedSettings, "height", "NATS", "how different two segments may be and still join")
-    nested.add_argument(
-        "--neighbours-only",
-        action=argparse.BooleanOptionalAction,
-        help="join only what has a common border (default), or things of one kind wherever they are",
-    )
-    add_number(nested, NestedSettings, "contrast", "X", "how much contrast keeps neighbours apart")
-    add_number(nested, NestedSettings, "colour", "X", "how much colours count beside the attention")
-    add_number(nested, NestedSettings, "finest", "PERCENT", "of the image; area of the finest segments")
+    add_settings(group, TREE, NestedSettings())
 
 
-def add_number(
-    group: argparse._ArgumentGroup,
-    settings: type[Any],
-    name: str,
-    metavar: str,
-    text: str,
-    option: str | None = None,
-) -> None:
-    """The option of a setting that has a range, which its help tells with its default."""
-    kind = entered(setting_of(settings, name))
-    lowest, highest = setting_of(settings, name).limits
-    default = _defaults(name)
-    text = f"{text}, {lowest:g}..{highest:g}" + (f" ({default})" if default else "")
-    group.add_argument(f"--{(option or name).replace('_', '-')}", type=kind, metavar=metavar, help=text)
+def add_word_options(parser: argparse.ArgumentParser, note: str = "") -> argparse._ArgumentGroup:
+    """How things are found by words: read them with `word_settings`."""
+    group = parser.add_argument_group("words", f"as of the node DiffSeg Find by Words{note}")
+    add_settings(group, WORDS, WordSettings())
+    return group
 
 
 def add_executor_options(parser: argparse.ArgumentParser) -> None:
@@ -196,13 +289,12 @@ def capture_settings(args: argparse.Namespace) -> CaptureSettings:
             f"Expected --input-mode {NOISED} together with --noise-seed {args.noise_seed}: "
             "a clean input has no noise."
         )
-    base = DEMO_CAPTURE if args.model == DEMO else CaptureSettings()
-    given = {name: getattr(args, name) for name in ("timestep", "working_size", "blocks", "remove_position")}
+    given = only_given(args, "timestep", "noise_seed", "working_size", "resolutions", "blocks")
     if args.input_mode == NOISED:
-        given["noise_seed"] = args.noise_seed or 0
-    if args.resolutions is not None:
-        given["resolutions"] = args.resolutions.replace("-", " ")
-    return replace(base, **only_given(given))
+        given.setdefault("noise_seed", 0)
+    if "resolutions" in given:
+        given["resolutions"] = given["resolutions"].replace("-", " ")
+    return replace(DEMO_CAPTURE if args.model == DEMO else CaptureSettings(), **given)
 
 
 def segment_settings(args: argparse.Namespace) -> SegmentSettings:
@@ -211,15 +303,13 @@ def segment_settings(args: argparse.Namespace) -> SegmentSettings:
     Raises:
         InvalidSettingError: options of one way to segment together with those of the other, or two cuts.
     """
-    merged = only_given({each.name: getattr(args, each.name) for each in fields(MergeSettings)})
-    names = [each.name for each in fields(NestedSettings) if each.name not in ("number", "height")]
-    nested = only_given({name: getattr(args, name) for name in names})
-    cut = only_given({name: getattr(args, name) for name in ("granularity", "height")})
+    merged = only_given(args, *(option.name for option in MERGE))
+    tree, cut = only_given(args, *TREE_ALONE), only_given(args, "granularity", "height")
     method: MergeSettings | NestedSettings
     if not cut:
-        if nested:
+        if tree:
             raise InvalidSettingError(
-                f"Expected --granularity or --height together with {as_options(nested)}, which counts for "
+                f"Expected --granularity or --height together with {as_options(tree)}, which counts for "
                 "nested segments only, got neither. Add --granularity auto, or leave it out."
             )
         method = replace(DEMO_MERGE if args.model == DEMO else MergeSettings(), **merged)
@@ -229,8 +319,57 @@ def segment_settings(args: argparse.Namespace) -> SegmentSettings:
             "--granularity or --height, for merged ones neither."
         )
     else:
-        method = NestedSettings(cut.get("granularity") or None, cut.get("height"), **nested)
+        method = NestedSettings(cut.get("granularity") or None, cut.get("height"), **tree)
     return SegmentSettings(method, refine_edges=bool(args.refine_edges))
+
+
+def word_settings(args: argparse.Namespace) -> WordSettings:
+    """What is given, over the defaults."""
+    return WordSettings(**only_given(args, *(option.name for option in WORDS)))
+
+
+def word_search(args: argparse.Namespace) -> WordSearch | None:
+    """What is looked for by ``--words``; None where none are given.
+
+    Raises:
+        InvalidSettingError: words that cannot be read, settings of words without any, words for a model
+            that cannot read them, or together with settings of segments that they have no use for.
+    """
+    if args.words is None:
+        given = only_given(args, *(option.name for option in WORDS))
+        if given:
+            raise InvalidSettingError(f"Expected --words together with {as_options(given)}, got none.")
+        return None
+    if args.model == DEMO:
+        raise InvalidSettingError(NO_TEXT_ENCODER.format("together with --words"))
+    given = only_given(args, *(option.name for option in MERGE), "granularity", "height")
+    if given:
+        raise InvalidSettingError(
+            f"Expected --words alone, got {as_options(given)} too: words take parts of a hierarchy, however "
+            "it is cut. Leave one of them out."
+        )
+    return WordSearch(in_lines(args.words), word_settings(args))
+
+
+def in_lines(given: str) -> str:
+    """A class in each line, of a file or a text; in one line commas stand between classes, | within them.
+
+    Raises:
+        InvalidSettingError: a file that cannot be read.
+    """
+    if given.lower().endswith(".txt") and "\n" not in given:
+        is_one_entry = re.search(SEPARATORS, given) is None and "|" not in given
+        try:
+            path = Path(given).expanduser()
+            if path.is_file() or is_one_entry:
+                return read_plain_text(path)
+        except InvalidSettingError:
+            raise
+        except (OSError, ValueError, RuntimeError) as error:  # the last of an unknown home
+            raise InvalidSettingError(
+                f"Expected words in the file {given}, which cannot be read: {error}."
+            ) from error
+    return given if "\n" in given else re.sub(SEPARATORS, "\n", given).replace("|", ",")
 
 
 def make_executor(args: argparse.Namespace) -> Executor:
@@ -255,9 +394,9 @@ def make_executor(args: argparse.Namespace) -> Executor:
     )
 
 
-def only_given(values: dict[str, Any]) -> dict[str, Any]:
-    """Options that are not given have no value."""
-    return {name: value for name, value in values.items() if value is not None}
+def only_given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """The values of options that are given: the others are None."""
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
 def as_options(values: dict[str, Any]) -> str:
@@ -270,15 +409,3 @@ def as_options(values: dict[str, Any]) -> str:
         else:
             words.append(f"--{option} {'auto' if name == 'granularity' and not value else value}")
     return " ".join(words)
-
-
-def _defaults(name: str) -> str:
-    """The default of a setting, and that of the demo model where it has another; empty if there is none."""
-    same = [(each, each) for each in (NestedSettings(), WordSettings())]
-    for usual, demo in ((CaptureSettings(), DEMO_CAPTURE), (MergeSettings(), DEMO_MERGE), *same):
-        if hasattr(usual, name):
-            value, other = getattr(usual, name), getattr(demo, name)
-            if value is None:
-                return ""
-            return f"{value:g}" if value == other else f"{value:g}; demo model {other:g}"
-    raise AttributeError(name)

@@ -5,28 +5,57 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ..batch.executor import Outcome
 
 SECONDS_BETWEEN_LINES = 30.0
 
 
-def show_progress(outcomes: Iterator[Outcome], total: int, noun: str = "images") -> Iterator[Outcome]:
-    """Hand on the outcomes of an executor, and show how many there are, the rate and the time left."""
-    if sys.stderr.isatty():
-        from tqdm import tqdm
+class Progress:
+    """A bar on a terminal, else a line now and then, from the second thing that is done on.
 
-        yield from tqdm(outcomes, total=total, unit=f" {noun}", dynamic_ncols=True)
-        return
-    first = written = 0.0
-    for done, outcome in enumerate(outcomes, start=1):
+    Args:
+        noun: what things are.
+    """
+
+    def __init__(self, noun: str) -> None:
+        self._noun = noun
+        self._bar: Any = None  # tqdm's
+        self._first: float | None = None
+        self._written = 0.0
+
+    def __call__(self, done: int, total: int, what: str = "") -> None:
+        """Say how many are done, the rate and the time left."""
+        if sys.stderr.isatty():
+            if self._bar is None:
+                from tqdm import tqdm
+
+                self._bar = tqdm(total=total, unit=f" {self._noun}", dynamic_ncols=True)
+            self._bar.set_postfix_str(what, refresh=False)
+            self._bar.update(done - self._bar.n)
+            return
         now = time.monotonic()
-        if done == 1:
-            first = written = now  # before it the model was loaded
-        elif now - written >= SECONDS_BETWEEN_LINES and done < total:
-            print(progress_line(done, total, now - first, noun), file=sys.stderr, flush=True)
-            written = now
+        if self._first is None:
+            self._first = self._written = now  # before it the model was loaded
+        elif now - self._written >= SECONDS_BETWEEN_LINES and done < total:
+            line = progress_line(done, total, now - self._first, self._noun)
+            print(f"{line}: {what}" if what else line, file=sys.stderr, flush=True)
+            self._written = now
+
+    def close(self) -> None:
+        """Leave the bar where it is."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def show_progress(outcomes: Iterator[Outcome], total: int, noun: str = "images") -> Iterator[Outcome]:
+    """Hand on the outcomes of an executor, and show how far it has come."""
+    progress = Progress(noun)
+    for done, outcome in enumerate(outcomes, start=1):
+        progress(done, total)
         yield outcome
+    progress.close()
 
 
 def progress_line(done: int, total: int, seconds: float, noun: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from diffseg_core.errors import InvalidSettingError
 
-from . import options, word_options
+from . import options
 
 DESCRIPTION = """\
 Segments images, and writes for each a label map (NAME_labels.png, 16-bit grey: a segment's index + 1), an
@@ -47,7 +47,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     options.add_model_options(parser)
     options.add_capture_options(parser)
     options.add_segment_options(parser)
-    word_options.add_word_options(parser)
+    options.add_word_options(parser).add_argument(
+        "--words",
+        metavar="WORDS",
+        help="find what these mean in each image, by the model's own attention to text: classes as in \"cup, "
+        'table", words of one class as in "cup|mug, table", !hand for what is never chosen, (cup:1.3) for a '
+        "word's weight, which Qwen-Image leaves out; or a file (.txt) with a line for each class and commas "
+        "between words of one class",
+    )
     options.add_executor_options(parser)
     parser.set_defaults(run=run)
 
@@ -70,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     prompts = None if args.prompts is None else args.prompts.expanduser().resolve()
     if prompts is not None and not prompts.is_dir():
         raise InvalidSettingError(f"Expected a folder of prompts after --prompts, got {args.prompts}.")
-    words = word_options.word_search(args)
+    words = options.word_search(args)
     if words is not None and prompts is not None:
         raise InvalidSettingError("Expected --words or --prompts, got both. Leave one of them out.")
     if (prompts is not None or words is not None) and args.height is None and args.granularity is None:

@@ -1,75 +1,114 @@
-"""How many clicks an object takes, by simulated clicks on the objects that were drawn."""
+"""The protocol of interactive segmentation: clicks at the middle of the largest error, and boxes.
+
+As in the literature (f-BRS: Sofiiuk et al., CVPR 2020): the Euclidean distance transforms of what is missing
+and of what is too much, padded by 1, without ignored and clicked pixels; the click goes to the higher of the
+two maxima, positive where what is missing has it strictly, at its first pixel in row order.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from ..objects.object_finder import ObjectFinder
-from ..objects.prompts import Click
-from .click_protocol import Bitmap, click_ious, clicks_needed
-from .photographs import Photograph
+from ..objects.points import Point
+from ..objects.prompts import Box, Click
 
+Bitmap = npt.NDArray[np.bool_]
+ClickMethod = Callable[[Sequence[Click]], Bitmap]
+
+MAX_CLICKS = 20
 WANTED = (0.85, 0.9)
 """The IoUs that are to be reached."""
 
 
-@dataclass(frozen=True, eq=False)
-class ObjectTruth:
-    """One object; all that is not it counts, annotated or not, as it does for a person who wants it.
+class Truth(Protocol):
+    """An object that a person drew."""
 
-    Attributes:
-        mask: bool ``[H, W]``.
-        ignored: bool ``[H, W]``, all False.
-    """
+    @property
+    def mask(self) -> Bitmap:
+        """The object: bool ``[H, W]``, with at least one pixel."""
+
+    @property
+    def ignored(self) -> Bitmap:
+        """Pixels that do not count: bool ``[H, W]``."""
+
+
+class ObjectTruth(NamedTuple):
+    """One such object, see `Truth`."""
 
     mask: Bitmap
     ignored: Bitmap
 
 
-@dataclass
-class ClickCounts:
-    """How many clicks each object took.
-
-    Attributes:
-        most: after which no more were made; an object that would take more counts as this many.
-        counts: by the photograph's name, for each object the clicks to each of `WANTED`.
-    """
-
-    most: int
-    counts: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
-
-    @property
-    def means(self) -> tuple[float, ...]:
-        """Over all objects, for each of `WANTED`; not a number where there is none yet."""
-        every = [each for counts in self.counts.values() for each in counts]
-        return tuple(np.mean(every, axis=0).tolist()) if every else (float("nan"),) * len(WANTED)
-
-
-def count_clicks(
-    finder: ObjectFinder, photograph: Photograph, most: int, on_click: Callable[[], None] = lambda: None
-) -> list[tuple[int, ...]]:
-    """Click every object of a photograph until it is found.
+def click_ious(
+    method: ClickMethod, truth: Truth, clicks: int = MAX_CLICKS, enough: float = np.inf
+) -> list[float]:
+    """The IoU after each of so many clicks.
 
     Args:
-        finder: of this photograph.
-        photograph: with its objects.
-        most: clicks for each.
-        on_click: called before each click; what it raises ends the call.
-
-    Returns:
-        for each object the clicks to each of `WANTED`, at most ``most``.
+        method: gives the mask of all clicks so far.
+        truth: the object.
+        clicks: how many.
+        enough: an IoU at which no further click is made.
     """
+    mask = np.zeros(truth.mask.shape, dtype=bool)
+    clicked = np.zeros(truth.mask.shape, dtype=bool)
+    clicks_so_far: list[Click] = []
+    ious: list[float] = []
+    while len(ious) < clicks and max(ious, default=0.0) < enough:
+        click = next_click(mask, truth, clicked)
+        clicked[click.point.y, click.point.x] = True
+        clicks_so_far.append(click)
+        mask = method(clicks_so_far)
+        ious.append(object_iou(mask, truth))
+    return ious
 
-    def found(clicks: Sequence[Click]) -> Bitmap:
-        on_click()
-        return finder.find(clicks).mask
 
-    counts = []
-    for index in range(len(photograph.objects)):
-        mask = photograph.mask(index)
-        ious = click_ious(found, ObjectTruth(mask, np.zeros_like(mask)), most, max(WANTED))
-        counts.append(tuple(clicks_needed(ious, wanted, most) for wanted in WANTED))
-    return counts
+def next_click(mask: Bitmap, truth: Truth, clicked: Bitmap) -> Click:
+    """Where a person corrects a mask next, after the clicks at ``clicked``."""
+    from scipy import ndimage
+
+    missing = truth.mask & ~mask & ~truth.ignored
+    too_much = mask & ~truth.mask & ~truth.ignored
+    depths = [
+        ndimage.distance_transform_edt(np.pad(error, 1))[1:-1, 1:-1] * ~clicked
+        for error in (missing, too_much)
+    ]
+    positive = bool(depths[0].max() > depths[1].max())
+    y, x = np.unravel_index(int(depths[0 if positive else 1].argmax()), mask.shape)
+    return Click(Point(int(x), int(y)), positive)
+
+
+def clicks_needed(ious: Sequence[float], wanted: float, clicks: int | None = None) -> int:
+    """The first click after which the IoU is reached; all of them where it never is (NoC).
+
+    Args:
+        ious: after each click.
+        wanted: the IoU.
+        clicks: how many are all of them; as many as there are IoUs if None.
+    """
+    most = len(ious) if clicks is None else clicks
+    return next((count for count, iou in enumerate(ious, start=1) if iou >= wanted), most)
+
+
+def object_iou(mask: Bitmap, truth: Truth) -> float:
+    """Of the pixels that count, those in both over those in either: 0..1."""
+    counted = mask & ~truth.ignored
+    whole = (counted | truth.mask).sum()
+    return float((counted & truth.mask).sum() / whole)
+
+
+def box_of(truth: Truth, larger: float = 0.0) -> Box:
+    """The box of the object, each side moved out by a share of its extent, as far as the image goes."""
+    rows, columns = np.nonzero(truth.mask)
+    height, width = truth.mask.shape
+    down, across = int(larger * (rows.max() - rows.min())), int(larger * (columns.max() - columns.min()))
+    return Box(
+        max(0, int(columns.min()) - across),
+        max(0, int(rows.min()) - down),
+        min(width, int(columns.max()) + 1 + across),
+        min(height, int(rows.max()) + 1 + down),
+    )

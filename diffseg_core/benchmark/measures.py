@@ -1,25 +1,85 @@
-"""How well the segments of a photograph agree with the objects that a person drew in it."""
+"""How well predicted segments agree with true ones, each a set of pixels without a name.
+
+Covering, as of the Berkeley segmentation benchmark (Arbelaez et al., "Contour Detection and Hierarchical
+Image Segmentation", 2011, section 2.3, and its code), and its relatives. Pixels that are not annotated are
+left out of both maps first.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidSettingError
-from .photographs import UNKNOWN
+from .contingency import VOID, Labels, sparse_contingency
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-Numbers = TypeVar("Numbers", bound="DataclassInstance")
+Numbers = TypeVar("Numbers", bound=tuple[Any, ...])
+Areas = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Measures:
+@dataclass(frozen=True, eq=False)
+class Overlaps:
+    """Where the segments of one truth and of one prediction meet.
+
+    Attributes:
+        true_areas: int64 ``[T]``, pixels of each true segment, none of them 0.
+        predicted_areas: int64 ``[P]``, pixels of each predicted segment that are annotated, none of them 0.
+        rows, columns: int64 ``[E]``, the true and the predicted segment of each pair that meets.
+        pixels: int64 ``[E]``, the size of the pair's intersection.
+    """
+
+    true_areas: Areas
+    predicted_areas: Areas
+    rows: Areas
+    columns: Areas
+    pixels: Areas
+
+    @classmethod
+    def of(cls, truth: Labels, prediction: Labels) -> Overlaps:
+        """Measure two label maps.
+
+        Args:
+            truth: labels from 0 up however large, `VOID` where nothing is annotated.
+            prediction: labels from 0 up however large, of the same shape.
+
+        Raises:
+            InvalidSettingError: the shapes differ, a dtype is not an integer one, or a label is negative.
+        """
+        sparse = sparse_contingency(truth, prediction)
+        labels, segments, pixels = sparse[sparse[:, 0] != VOID].T
+        _, rows = np.unique(labels, return_inverse=True)
+        _, columns = np.unique(segments, return_inverse=True)
+        return cls(_sum_by(rows, pixels), _sum_by(columns, pixels), rows, columns, pixels)
+
+    @property
+    def area(self) -> int:
+        """Annotated pixels."""
+        return int(self.pixels.sum())
+
+    @property
+    def ious(self) -> npt.NDArray[np.float64]:
+        """``[E]``: ``|R ∩ S| / |R ∪ S|`` of each pair that meets, in 0..1."""
+        union = self.true_areas[self.rows] + self.predicted_areas[self.columns] - self.pixels
+        return np.asarray(self.pixels / union, np.float64)
+
+    @property
+    def best_ious(self) -> npt.NDArray[np.float64]:
+        """``[T]``: the highest IoU of each true segment with any predicted one, in 0..1."""
+        best = np.zeros(self.true_areas.shape)
+        np.maximum.at(best, self.rows, self.ious)
+        return best
+
+    @property
+    def covered(self) -> float:
+        """``sum_R |R| max_S IoU(R, S)`` in pixels; divided by `area` it is the covering."""
+        return float((self.true_areas * self.best_ious).sum())
+
+
+class Measures(NamedTuple):
     """Of one photograph, or the means over several; all but ``segments`` 0..1 and better when higher.
 
     Attributes:
@@ -42,41 +102,38 @@ class Measures:
 
 
 def measure(labels: npt.NDArray[np.integer], truth: npt.NDArray[np.integer]) -> Measures:
-    """Compare segments with objects on the pixels that are annotated.
+    """Compare the segments of a photograph with its objects, on the pixels that are annotated.
 
     Args:
         labels: ``[H, W]``, segments from 0 up.
-        truth: ``[H, W]``, objects from 0 up, `UNKNOWN` where nothing is annotated; at least one object.
+        truth: ``[H, W]``, objects from 0 up, `VOID` where nothing is annotated; at least one object.
 
     Raises:
-        InvalidSettingError: shapes that differ, a negative segment, or no object.
+        InvalidSettingError: as of `Overlaps.of`, or no object.
     """
     from scipy.optimize import linear_sum_assignment
 
-    if labels.shape != truth.shape or labels.min() < 0 or truth.max() < 0:
-        raise InvalidSettingError(
-            f"Expected segments from 0 up and objects of one size, got {labels.shape} and {truth.shape}, "
-            f"from {labels.min()} and up to {truth.max()}."
-        )
-    segments, numbered = np.unique(labels, return_inverse=True)
-    annotated = truth != UNKNOWN
-    objects, within = np.unique(truth[annotated], return_inverse=True)
-    pairs = within * len(segments) + numbered.reshape(labels.shape)[annotated]
-    shared = np.bincount(pairs, minlength=len(objects) * len(segments)).reshape(len(objects), -1)
-    areas = shared.sum(1)
-    ious = shared / (areas[:, None] + shared.sum(0) - shared)
-    best = ious.max(1)
-    matched = ious[linear_sum_assignment(ious, maximize=True)]
+    overlaps = Overlaps.of(truth, labels)
+    objects = len(overlaps.true_areas)
+    if not objects:
+        raise InvalidSettingError("Expected a truth with at least one object, got none.")
+    ious = np.zeros((objects, len(overlaps.predicted_areas)))
+    ious[overlaps.rows, overlaps.columns] = overlaps.ious
     return Measures(
-        covering=float((areas * best).sum() / areas.sum()),
-        best_iou=float(best.mean()),
-        mean_iou=float(matched.sum() / len(objects)),
-        segments=float(len(segments)),
+        covering=overlaps.covered / overlaps.area,
+        best_iou=float(overlaps.best_ious.mean()),
+        mean_iou=float(ious[linear_sum_assignment(ious, maximize=True)].sum() / objects),
+        segments=float(len(np.unique(labels))),
     )
 
 
-def mean_of(measures: Iterable[Numbers]) -> Numbers:
-    """The means over photographs, each counting the same; at least one, of a dataclass of numbers."""
-    every = list(measures)
-    means = np.mean([astuple(each) for each in every], axis=0)
-    return type(every[0])(*(float(mean) for mean in means))
+def _sum_by(groups: Areas, pixels: Areas) -> Areas:
+    sums = np.zeros(int(groups.max(initial=-1)) + 1, np.int64)
+    np.add.at(sums, groups, pixels)
+    return sums
+
+
+def mean_of(figures: Iterable[Numbers]) -> Numbers:
+    """The means over photographs, each counting the same; at least one, of a named tuple of numbers."""
+    rows = list(figures)
+    return type(rows[0])(*np.mean(rows, axis=0).tolist())

@@ -1,29 +1,19 @@
-"""A check in words and a table, for people."""
+"""A check in words and tables, for people: the rows of its record, what suits the model, and what failed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from .boxed_model import boxed_model
-from .choice import choose
-from .clicks import ClickCounts
-from .measures import Measures, mean_of
-from .results import CheckResults, TrialResult
-from .trials import CaptureSettings, Trial
-from .word_verdict import finds_by_words, gain_of_second_step
-from .words import WordResult, WordTrial
+from .record import Entry, capture_entry, demo_model_entries, record, trial_entry
+from .trials import CheckResults, Trial
+from .verdicts import choose, finds_by_words, gain_of_second_step
 
-Row = tuple[str, ...]
-HEADER: Row = ("", "covering", "best IoU", "mean IoU", "segments", "clicks to 85 %", "to 90 %")
-TRIED: Row = ("", "covering", "best IoU", "mean IoU", "segments", "s/photograph")
-BY_WORDS: Row = (
-    "",
-    "AUC",
-    "other words' AUC",
-    "swapped words' AUC",
-    "IoU",
-    "found",
-    "absent words found",
+Cells = tuple[str, ...]
+HEADER: Cells = ("", "covering", "best IoU", "mean IoU", "segments", "clicks to 85 %", "to 90 %")
+TRIED: Cells = (*HEADER[:5], "s/photograph")
+BY_WORDS: Cells = (
+    *("", "AUC", "other words' AUC", "swapped words' AUC", "IoU", "found", "absent words found"),
     "s/photograph",
 )
 MISSING = "–"
@@ -36,16 +26,31 @@ def as_text(results: CheckResults, diffseg_version: str) -> str:
         results: of a check, or of one that was ended.
         diffseg_version: of the package.
     """
-    parts = [_title(results, diffseg_version), _comparison(results), _verdict(results), *_words(results)]
-    tried = _tried(results)
-    if tried:
-        parts.append(f"Everything tried\n{tried}")
-    failed = [
-        f"{_capture(settings, results)} failed: {error}" for settings, error in results.failures.items()
-    ]
-    if failed:
-        parts.append("\n".join(failed))
+    content = record(results, diffseg_version)
+    tried = [TRIED, *(_trial_row(entry, content) for entry in content["trials"])]
+    parts = [_title(results, diffseg_version), _comparison(results, content), _verdict(results)]
+    parts += _words(results, content)
+    if len(tried) > 1:
+        parts.append(f"Everything tried\n{_table(tried)}")
+    if results.failures:
+        parts.append(
+            "\n".join(
+                f"{label(capture_entry(settings, results))} failed: {error}"
+                for settings, error in results.failures.items()
+            )
+        )
     return "\n\n".join(parts) + "\n"
+
+
+def label(entry: Mapping[str, Any]) -> str:
+    """A trial or a capture of a record, in words."""
+    words = [f"noise level {entry['noise_level']}"]
+    words += [f"blocks {entry['blocks']}"] if "blocks" in entry else []
+    words += [f"evidence {entry['evidence']}"] if "evidence" in entry else []
+    words += [f"merge threshold {entry['threshold']:g}"] if "threshold" in entry else []
+    words += ["normalised cuts"] if entry.get("method") == "cut" else []
+    words += [entry["source"]] if "source" in entry else []
+    return ", ".join(words)
 
 
 def _title(results: CheckResults, diffseg_version: str) -> str:
@@ -58,25 +63,28 @@ def _title(results: CheckResults, diffseg_version: str) -> str:
     )
 
 
-def _comparison(results: CheckResults) -> str:
-    """The model beside the one in the box and the control."""
-    rows: list[Row] = [HEADER]
-    choice = choose(results)
-    if choice is not None:
-        trials = {"this model, chosen settings": choice.trial}
+def _comparison(results: CheckResults, content: Entry) -> str:
+    """The model beside the demo model and the control."""
+    entries = {_key(entry): entry for entry in content["trials"]}
+    clicks = {_key(entry): [entry["to_85"], entry["to_90"]] for entry in content["clicks"]}
+    rows: list[Cells] = [HEADER]
+
+    def add(name: str, entry: Entry, counted: Sequence[float | None]) -> None:
+        cells = (MISSING if mean is None else f"{mean:.1f}" for mean in counted)
+        rows.append((name, *_figures(entry), *cells))
+
+    nothing = [None, None]
+    if content["chosen"] is not None:
+        chosen, default = _key(content["chosen"]), _key(content["default"])
+        add("this model, chosen settings", entries[chosen], clicks.get(chosen, nothing))
         if results.default in results.finished("hierarchy"):
-            trials["this model, default settings"] = results.default
-        for name, trial in trials.items():
-            rows.append(_row(name, results.trials[trial].measures.values(), results.clicks.get(trial)))
-    elif results.trials:
-        first = next(iter(results.trials.values()))
-        name = f"this model, {len(first.measures)} photograph(s)"
-        rows.append(_row(name, first.measures.values(), None))
-    boxed = boxed_model(results.plan.photographs, results.plan.clicks)
-    if boxed is not None:
-        rows.append(_row("the model in the box", boxed.measures.values(), boxed.clicks))
+            add("this model, default settings", entries[default], clicks.get(default, nothing))
+    elif entries:
+        first = next(iter(entries.values()))
+        add(f"this model, {len(first['by_photograph'])} photograph(s)", first, nothing)
+    add("the demo model", *demo_model_entries(results.plan.photographs, results.plan.clicks))
     if len(results.colours) == len(results.plan.photographs):
-        rows.append(_row("colours alone", results.colours.values(), results.clicks.get(None)))
+        add("colours alone", content["colours"], clicks.get(_key({"method": "colours"}), nothing))
     return _table(rows)
 
 
@@ -84,7 +92,11 @@ def _verdict(results: CheckResults) -> str:
     choice = choose(results)
     if choice is None:
         return "Nothing was measured on all photographs: no settings can be chosen."
-    words = f"Of what was tried, {_hierarchy(choice.trial, results)} suits this model in DiffSeg Hierarchy"
+    words = (
+        f"Of what was tried, {label(trial_entry(choice.trial, results))} suits this model.\nSet the "
+        f"{label(capture_entry(choice.trial.capture, results))} in DiffSeg Capture Attention, the evidence "
+        "in DiffSeg Hierarchy"
+    )
     if choice.merge_threshold is not None:
         words += f", and a merge threshold of {choice.merge_threshold:g} in DiffSeg Segment"
     words += "."
@@ -99,47 +111,48 @@ def _verdict(results: CheckResults) -> str:
     elif choice.beats_colours:
         words += "\nThe model is better than colours alone."
     if results.plan.is_quick:
-        words += "\nFew photographs say little, and no preset is kept: run the whole check for that."
+        words += "\nFew photographs say little: run the whole check before you go by it."
     return words
 
 
-def _words(results: CheckResults) -> list[str]:
+def _words(results: CheckResults, content: Entry) -> list[str]:
     """What finds the objects by their names, whether the node does, and what failed."""
     parts = []
-    if results.words:
-        rows = [BY_WORDS, *(_word_row(each, results) for each in results.words.values())]
+    if content["words"]:
+        rows = [BY_WORDS, *(_word_row(entry, content) for entry in content["words"])]
         parts.append(f"Objects by their names, in the attention to text\n{_table(rows)}")
-        if results.words_of_node in results.finished_words:
+        if results.words_of_node in results.finished("words"):
             parts.append(_word_verdict(results))
     elif results.no_words:
         parts.append(f"Words were not measured: {results.no_words}")
     failed = []
     for trial, error in results.word_failures.items():
-        far = " to the end" if trial in results.words else ""
-        failed.append(f"Words were not measured{far} at {_word_trial(trial, results)}: {error}")
-    if failed:
-        parts.append("\n".join(failed))
-    return parts
+        far = " to the end" if trial in results.trials else ""
+        failed.append(f"Words were not measured{far} at {label(trial_entry(trial, results))}: {error}")
+    return [*parts, "\n".join(failed)] if failed else parts
 
 
 def _word_verdict(results: CheckResults) -> str:
-    """Of what the node does; other ways and captures are not chosen by what they are judged by."""
-    trial, finished = results.words_of_node, results.finished_words
-    mean, figures = finished[trial].mean, finished[trial].figures
-    text = (
-        f"Words, as DiffSeg Find by Words reads them ({_word_trial(trial, results)}): AUC {mean.auc:.2f} "
-        f"(other words {mean.others:.2f}, chance 0.50): "
+    """Of what the node does; other sources and captures are not chosen by what they are judged by."""
+    trial, finished = results.words_of_node, results.finished("words")
+    row, finds = finished[trial], finds_by_words(finished[trial].gains)
+    auc, others = (
+        sum(getattr(figures, name) for figures in row.figures.values()) / len(row.figures)
+        for name in ("auc", "others")
     )
-    finds = finds_by_words(figures)
+    text = (
+        f"Words, as DiffSeg Find by Words reads them ({label(trial_entry(trial, results))}): AUC {auc:.2f} "
+        f"(other words {others:.2f}, chance 0.50): "
+    )
     if finds is None:
         return f"{text}too few photographs to tell whether the model finds things by words."
     if finds:
         text += "the model finds things by words."
     else:
         text += "the model does not find things by words, as far as these photographs tell."
-    second = finished.get(WordTrial(trial.capture, "second step"))
-    gain = None if second is None else gain_of_second_step(figures, second.figures)
-    if trial.way == "second step" or gain is None:
+    second = finished.get(Trial(trial.capture, "words", source="second step"))
+    gain = None if second is None else gain_of_second_step(row.figures, second.figures)
+    if trial.source == "second step" or gain is None:
         return text
     if gain.is_clear:
         return (
@@ -154,64 +167,44 @@ def _word_verdict(results: CheckResults) -> str:
     return text
 
 
-def _word_trial(trial: WordTrial, results: CheckResults) -> str:
-    return f"{_capture(trial.capture, results)}, {trial.way}"
+def _word_row(entry: Entry, content: Entry) -> Cells:
+    figures = (f"{entry[name]:.3f}" for name in ("auc", "others", "swapped", "iou"))
+    shares = (f"{entry[name]:.0%}" for name in ("found", "absent"))
+    seconds = entry["seconds"] / entry["photographs"]
+    return (_partly(entry, content), *figures, *shares, f"{seconds:.1f}")
 
 
-def _word_row(result: WordResult, results: CheckResults) -> Row:
-    mean, count = result.mean, len(result.figures)
-    partly = "" if count == len(results.plan.photographs) else f" ({count} photographs)"
-    figures = (f"{value:.3f}" for value in (mean.auc, mean.others, mean.swapped, mean.iou))
-    shares = (f"{value:.0%}" for value in (mean.found, mean.absent))
-    name = f"{_word_trial(result.trial, results)}{partly}"
-    return (name, *figures, *shares, f"{result.seconds / count:.1f}")
+def _trial_row(entry: Entry, content: Entry) -> Cells:
+    capture = next(
+        each
+        for each in content["captures"]
+        if all(each.get(name) == entry.get(name) for name in ("noise_level", "blocks"))
+    )
+    seconds = entry["seconds"] / len(entry["by_photograph"])
+    seconds += capture["seconds"] / max(1, capture["photographs"])
+    return (_partly(entry, content), *_figures(entry), f"{seconds:.1f}")
 
 
-def _tried(results: CheckResults) -> str:
-    rows: list[Row] = [TRIED]
-    for each in results.trials.values():
-        if each.measures:
-            rows.append(_trial_row(each, results))
-    return _table(rows) if len(rows) > 1 else ""
+def _partly(entry: Entry, content: Entry) -> str:
+    count = len(entry["by_photograph"])
+    return label(entry) + ("" if count == len(content["photographs"]) else f" ({count} photographs)")
 
 
-def _trial_row(result: TrialResult, results: CheckResults) -> Row:
-    trial, count = result.trial, len(result.measures)
-    if trial.method == "merging":
-        name = f"{_capture(trial.capture, results)}, merge threshold {trial.threshold:g}"
-    elif trial.method == "cut":
-        name = f"{_capture(trial.capture, results)}, normalised cuts"
-    else:
-        name = _hierarchy(trial, results)
-    partly = "" if count == len(results.plan.photographs) else f" ({count} photographs)"
-    cost = results.costs[trial.capture]
-    seconds = result.seconds / count + cost.seconds / max(1, cost.captured)
-    return (name + partly, *_figures(result.measures.values()), f"{seconds:.1f}")
+def _figures(entry: Entry) -> Cells:
+    return (
+        *(f"{entry[name]:.3f}" for name in ("covering", "best_iou", "mean_iou")),
+        f"{entry['segments']:.0f}",
+    )
 
 
-def _hierarchy(trial: Trial, results: CheckResults) -> str:
-    return f"{_capture(trial.capture, results)}, evidence {trial.evidence}"
+def _key(entry: Mapping[str, Any]) -> Cells:
+    """What tells trials of a record apart."""
+    return tuple(
+        str(entry.get(name)) for name in ("noise_level", "blocks", "method", "evidence", "threshold")
+    )
 
 
-def _capture(settings: CaptureSettings, results: CheckResults) -> str:
-    blocks = f", blocks {settings.blocks}" if results.model.is_transformer else ""
-    return f"noise level {settings.noise_level}{blocks}"
-
-
-def _row(name: str, measures: Iterable[Measures], clicks: ClickCounts | None) -> Row:
-    counted = (MISSING, MISSING)
-    if clicks is not None and clicks.counts:
-        first, second = clicks.means
-        counted = f"{first:.1f}", f"{second:.1f}"
-    return (name, *_figures(measures), *counted)
-
-
-def _figures(measures: Iterable[Measures]) -> Row:
-    mean = mean_of(measures)
-    return f"{mean.covering:.3f}", f"{mean.best_iou:.3f}", f"{mean.mean_iou:.3f}", f"{mean.segments:.0f}"
-
-
-def _table(rows: Sequence[Row]) -> str:
+def _table(rows: Sequence[Cells]) -> str:
     first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
     lines = []
     for row in rows:

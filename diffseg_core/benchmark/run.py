@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from ..attention.maps import AttentionMaps
@@ -17,18 +19,26 @@ from ..hierarchy.segment_hierarchy import segment_hierarchy
 from ..image.superpixels import superpixels
 from ..merging.segment import segment
 from ..objects.object_finder import ObjectFinder
+from ..objects.prompts import Click
 from ..segments import Segments
 from ..settings import FINEST
-from .choice import best_trial
-from .clicks import ClickCounts, count_clicks
+from .clicks import WANTED, ObjectTruth, click_ious, clicks_needed
 from .colours import colour_tree
 from .failures import by_model, noted
 from .measures import measure
-from .memory import peak_memory, reset_peak
-from .photographs import Photograph, read_photographs
-from .results import CaptureCost, CheckedModel, CheckResults, TrialResult
-from .trials import CaptureSettings, Plan, Trial, evidences_of
-from .words import WordReader, WordResult, WordTrial, measure_words, names_of, other_names, ways_of
+from .photographs import Bitmap, Photograph, read_photographs
+from .trials import (
+    CaptureSettings,
+    CheckedModel,
+    CheckResults,
+    Plan,
+    Row,
+    Trial,
+    evidences_of,
+    sources_of,
+)
+from .verdicts import best_trial
+from .words import WordReader, measure_words, names_of, other_names
 
 
 class Capture(Protocol):
@@ -74,7 +84,7 @@ class Check:
         self._on_step = on_step
         self._on_work = on_work
         self._read_words = read_words
-        self._ways = ways_of(model.is_transformer)
+        self._sources = sources_of(model.is_transformer)
         self._photographs = read_photographs(plan.photographs)
         self._leaves: dict[str, torch.Tensor] = {}
         passes = len(plan.captures) + len(plan.blocks) + 4  # the control, and clicks on it and two captures
@@ -134,23 +144,23 @@ class Check:
                 yield Trial(settings, "cut")
 
     def _captured(self, photograph: Photograph, settings: CaptureSettings) -> AttentionMaps:
-        cost = self.results.costs.setdefault(settings, CaptureCost())
-        reset_peak(self._device)
+        row = self.results.captures.setdefault(settings, Row())
+        _reset_peak(self._device)
         started = time.perf_counter()
         with by_model():
             maps = self._capture(photograph.images.colours, settings)
-        cost.seconds += time.perf_counter() - started
-        cost.captured += 1
-        cost.peak_memory = max(filter(None, (cost.peak_memory, peak_memory(self._device))), default=None)
+        row.seconds += time.perf_counter() - started
+        row.times += 1
+        row.peak_memory = max(filter(None, (row.peak_memory, _peak_memory(self._device))), default=None)
         self._on_work()
         return maps
 
     def _measure(self, trial: Trial, photograph: Photograph, maps: AttentionMaps) -> None:
         started = time.perf_counter()
         labels = self._segments(trial, photograph, maps).labels[0].cpu().numpy()
-        result = self.results.trials.setdefault(trial, TrialResult(trial))
-        result.seconds += time.perf_counter() - started
-        result.measures[photograph.name] = measure(labels, photograph.truth)
+        row = self.results.trials.setdefault(trial, Row())
+        row.seconds += time.perf_counter() - started
+        row.figures[photograph.name] = measure(labels, photograph.truth)
         if trial.method == "hierarchy":
             self.results.labels.setdefault(trial, {})[photograph.name] = labels
 
@@ -186,8 +196,7 @@ class Check:
             yield photograph.name, ObjectFinder(tree, image, attention=False, on_step=self._on_work)
 
     def _click(self, trial: Trial | None, finders: dict[str, ObjectFinder]) -> None:
-        counts = ClickCounts(self._plan.clicks)
-        self.results.clicks[trial] = counts
+        counts = self.results.clicks.setdefault(trial, {})
         with nullcontext() if trial is None else noted(self.results.failures, trial.capture):
             for photograph in self._photographs:
                 if trial is None:
@@ -196,54 +205,71 @@ class Check:
                     maps = self._captured(photograph, trial.capture)
                     segments = self._segments(trial, photograph, maps)
                     self._words(trial.capture, photograph, segments, maps)
-                    finder = ObjectFinder(
-                        segments.hierarchies[0], photograph.images.colours[0], on_step=self._on_work
-                    )
-                counts.counts[photograph.name] = count_clicks(
-                    finder, photograph, self._plan.clicks, self._on_work
-                )
+                    image = photograph.images.colours[0]
+                    finder = ObjectFinder(segments.hierarchies[0], image, on_step=self._on_work)
+                counts[photograph.name] = count_clicks(finder, photograph, self._plan.clicks, self._on_work)
                 self._step(f"clicks, {photograph.name}")
 
     def _words(
         self, settings: CaptureSettings, photograph: Photograph, segments: Segments, maps: AttentionMaps
     ) -> None:
-        """Look for the objects of a photograph by their names, once in each way.
+        """Look for the objects of a photograph by their names, once by each source.
 
         Another tree of the same capture has the same maps of words: what was measured on the first stays. A
-        way that fails is given up, and the others go on.
+        source that fails is given up, and the others go on.
         """
         if self._read_words is None:
             return
-        for trial in (WordTrial(settings, way) for way in self._ways):
-            known = self.results.words.get(trial)
-            if trial in self.results.word_failures or (known and photograph.name in known.figures):
+        image, lines = photograph.images.colours, (names_of(photograph.name), other_names(photograph.name))
+        for source in self._sources:
+            trial = Trial(settings, "words", source=source)
+            known = self.results.trials.get(trial, Row())
+            if trial in self.results.word_failures or photograph.name in known.figures:
                 continue
             with noted(self.results.word_failures, trial):
-                self._read(trial, photograph, segments, maps, self._read_words)
+                started = time.perf_counter()
+                with by_model():
+                    own, others = (self._read_words(image, settings, maps, each, source) for each in lines)
+                seconds = time.perf_counter() - started
+                figures, gains = measure_words(photograph, segments, maps, own, others)
+                row = self.results.trials.setdefault(trial, Row())
+                row.seconds += seconds
+                row.figures[photograph.name], row.gains[photograph.name] = figures, gains
             self._on_work()
         self._step(f"words, {photograph.name}")
-
-    def _read(
-        self,
-        trial: WordTrial,
-        photograph: Photograph,
-        segments: Segments,
-        maps: AttentionMaps,
-        read: WordReader,
-    ) -> None:
-        image, lines = photograph.images.colours, (names_of(photograph.name), other_names(photograph.name))
-        started = time.perf_counter()
-        with by_model():
-            own, others = (read(image, trial.capture, maps, each, trial.way) for each in lines)
-        seconds = time.perf_counter() - started
-        figures = measure_words(photograph, segments, maps, own, others)
-        result = self.results.words.setdefault(trial, WordResult(trial))
-        result.seconds += seconds
-        result.figures[photograph.name] = figures
 
     def _step(self, what: str) -> None:
         self._done += 1
         self._on_step(min(self._done, self._total), self._total, what)
+
+
+def count_clicks(
+    finder: ObjectFinder, photograph: Photograph, most: int, on_click: Callable[[], None] = lambda: None
+) -> list[tuple[int, ...]]:
+    """Click every object of a photograph until it is found, by the protocol of `clicks`.
+
+    All that is not the object counts, annotated or not, as it does for a person who wants it.
+
+    Args:
+        finder: of this photograph.
+        photograph: with its objects.
+        most: clicks for each.
+        on_click: called before each click; what it raises ends the call.
+
+    Returns:
+        for each object the clicks to each of `WANTED`, at most ``most``.
+    """
+
+    def mask_at(clicks: Sequence[Click]) -> Bitmap:
+        on_click()
+        return finder.find(clicks).mask
+
+    counts = []
+    for index in range(len(photograph.objects)):
+        mask = photograph.mask(index)
+        ious = click_ious(mask_at, ObjectTruth(mask, np.zeros_like(mask)), most, max(WANTED))
+        counts.append(tuple(clicks_needed(ious, wanted, most) for wanted in WANTED))
+    return counts
 
 
 def check_measured(results: CheckResults) -> None:
@@ -260,3 +286,21 @@ def check_measured(results: CheckResults) -> None:
     raise CaptureError(
         f"Expected a model that can be captured, got {type(error).__name__}: {error}. Nothing was measured."
     )
+
+
+def _reset_peak(device: torch.device) -> None:
+    """Begin to count memory anew, where the accelerator can."""
+    if device.type in ("cuda", "xpu"):
+        getattr(torch, device.type).reset_peak_memory_stats(device)
+
+
+def _peak_memory(device: torch.device) -> int | None:
+    """Bytes in use at most: of PyTorch on an accelerator, else of the process since it began; or unknown."""
+    if device.type in ("cuda", "xpu"):
+        return int(getattr(torch, device.type).max_memory_allocated(device))
+    if device.type != "cpu" or sys.platform == "win32":
+        return None
+    import resource
+
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(kilobytes if sys.platform == "darwin" else kilobytes * 1024)

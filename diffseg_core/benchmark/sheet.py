@@ -11,12 +11,12 @@ import torch.nn.functional as F
 
 from ..output.overlay import draw_overlay
 from ..segments import Segments
-from .choice import best_trial
 from .photographs import Photograph, read_photographs
-from .results import CheckResults
+from .trials import CheckResults
+from .verdicts import best_trial
 
 COLUMNS, TILE = 5, (240, 320)  # height and width in pixels
-GROUND = 0.13  # grey
+BACKGROUND = 0.13  # grey
 
 
 def draw_sheet(results: CheckResults) -> torch.Tensor:
@@ -32,9 +32,9 @@ def draw_sheet(results: CheckResults) -> torch.Tensor:
         _tile(photograph, labels[photograph.name])
         for photograph in read_photographs(results.plan.photographs)
         if photograph.name in labels
-    ] or [torch.full((*TILE, 3), GROUND)]
+    ] or [torch.full((*TILE, 3), BACKGROUND)]
     columns = min(COLUMNS, len(tiles))
-    tiles += [torch.full((*TILE, 3), GROUND)] * (-len(tiles) % columns)
+    tiles += [torch.full((*TILE, 3), BACKGROUND)] * (-len(tiles) % columns)
     rows = [torch.cat(tiles[first : first + columns], dim=1) for first in range(0, len(tiles), columns)]
     return torch.cat(rows)[None]
 
@@ -46,7 +46,7 @@ def _tile(photograph: Photograph, labels: npt.NDArray[Any]) -> torch.Tensor:
     scale = min(TILE[0] / height, TILE[1] / width)
     size = max(1, round(height * scale)), max(1, round(width * scale))
     small = F.interpolate(drawn, size=size, mode="bilinear", antialias=True)[0].movedim(0, -1)
-    tile = torch.full((*TILE, 3), GROUND)
+    tile = torch.full((*TILE, 3), BACKGROUND)
     top, left = (TILE[0] - size[0]) // 2, (TILE[1] - size[1]) // 2
     tile[top : top + size[0], left : left + size[1]] = small.clamp(0.0, 1.0)
     return tile

@@ -1,17 +1,25 @@
-"""What is tried on a model: captures, and ways to make segments of each."""
+"""What is tried on a model, and what was found so far: rows that `record` and `report` write out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from ..attention.blocks import ALL, MIDDLE_THIRD, RECOMMENDED
 from ..attention.maps import AttentionMaps
 from ..settings import Evidence
+from .measures import Measures
 from .photographs import NAMES
 
-Method = Literal["hierarchy", "merging", "cut"]
-"""As of DiffSeg Hierarchy with its automatic cut, of DiffSeg Segment, and of DiffCut."""
+Source = Literal["stored queries", "second step"]
+"""Whose queries meet words: those of the step with the empty prompt, which are kept, or those of one more
+step with the words themselves as the prompt. A joint transformer has the second alone."""
+Method = Literal["hierarchy", "merging", "cut", "words"]
+"""DiffSeg Hierarchy's automatic cut, DiffSeg Segment, DiffCut, or the reading of words."""
 
 NOISE_LEVELS = (50, 100, 200, 300, 500)
 THRESHOLDS = (0.3, 0.45, 0.63, 0.8, 1.0, 1.3)
@@ -27,7 +35,7 @@ class CaptureSettings:
     """How the attention of a photograph is captured.
 
     Attributes:
-        noise_level: 0..1000, that the model is told: a UNet's timestep, a transformer's share of noise in
+        noise_level: 0..1000, that the model is given: a UNet's timestep, a transformer's share of noise in
             thousandths.
         blocks: of a transformer, which of its blocks; see `choose_blocks`. A UNet has all its resolutions
             captured.
@@ -39,19 +47,21 @@ class CaptureSettings:
 
 @dataclass(frozen=True)
 class Trial:
-    """A capture, and how segments are made of it.
+    """A capture, and what is made of it.
 
     Attributes:
         capture: its settings.
         method: one of `Method`.
         evidence: of a hierarchy what tells segments apart: "attention", "features" or "both"; else None.
         threshold: of merging in nats; else None.
+        source: of words whose queries; else None.
     """
 
     capture: CaptureSettings
     method: Method
     evidence: Evidence | None = None
     threshold: float | None = None
+    source: Source | None = None
 
 
 @dataclass(frozen=True)
@@ -100,26 +110,122 @@ def plan_for(
         default_threshold: the merge threshold likewise.
     """
     plan = Plan(CaptureSettings(default_level), default_threshold=default_threshold)
-    if default_threshold not in plan.thresholds:
-        plan = replace(plan, thresholds=tuple(sorted((*plan.thresholds, default_threshold))))
     if quick:
-        thresholds = tuple(sorted({*QUICK_THRESHOLDS, default_threshold}))
         plan = replace(
             plan,
             noise_levels=QUICK_LEVELS,
-            thresholds=thresholds,
+            thresholds=QUICK_THRESHOLDS,
             photographs=QUICK_PHOTOGRAPHS,
             clicks=QUICK_CLICKS,
             is_quick=True,
         )
     if is_transformer:
-        plan = replace(plan, thresholds=(), blocks=BLOCKS[:1] if quick else BLOCKS)
-    return plan
+        return replace(plan, thresholds=(), blocks=BLOCKS[:1] if quick else BLOCKS)
+    return replace(plan, thresholds=tuple(sorted({*plan.thresholds, default_threshold})))
 
 
 def evidences_of(maps: AttentionMaps) -> tuple[Evidence, ...]:
     """What there is to tell segments apart, what DiffSeg Hierarchy takes by itself first."""
     if maps.features is None:
         return ("attention",)
-    every: tuple[Evidence, ...] = (maps.evidence, "attention", "features", "both")
-    return tuple(dict.fromkeys(every))
+    all_three: tuple[Evidence, ...] = (maps.evidence, "attention", "features", "both")
+    return tuple(dict.fromkeys(all_three))
+
+
+def sources_of(is_transformer: bool) -> tuple[Source, ...]:
+    """The sources that a model has; that of DiffSeg Find by Words stands first."""
+    return ("second step",) if is_transformer else ("stored queries", "second step")
+
+
+class CheckedModel(NamedTuple):
+    """What is said of the model: nothing that tells whose it is, or where it lies.
+
+    Attributes:
+        architecture: its name.
+        parameters: how many.
+        dtype: of its weights, as PyTorch calls it, without "torch.".
+        device: the kind: "cpu", "cuda" and so on.
+        is_transformer: or else a UNet.
+        host: "ComfyUI" or "diffusers".
+    """
+
+    architecture: str
+    parameters: int
+    dtype: str
+    device: str
+    is_transformer: bool
+    host: str
+
+
+@dataclass
+class Row:
+    """What was measured of one trial, or of captures at one setting.
+
+    Attributes:
+        figures: by the photograph's name: `Measures` of segments, `WordFigures` of words; none of captures.
+        seconds: all together.
+        times: of captures, how many were made.
+        gains: of words, by the photograph's and the object's name: by how much its own name finds it better.
+        peak_memory: of captures, bytes of the accelerator during them or of the process up to then; None if
+            unknown.
+    """
+
+    figures: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    times: int = 0
+    gains: dict[str, Mapping[str, float]] = field(default_factory=dict)
+    peak_memory: int | None = None
+
+
+@dataclass
+class CheckResults:
+    """All rows; the check fills them in, and they can be read at any time.
+
+    Attributes:
+        model: what is said of it.
+        plan: what was to be tried.
+        trials: of segments and of words, in the order in which they were begun.
+        colours: of the tree by colours alone, by the photograph's name.
+        clicks: by ``None`` for colours alone, else by the trial whose tree they were made on, and by the
+            photograph's name: for each object the clicks to each of `clicks.WANTED`.
+        no_words: why words were not measured, as the end of a sentence; "" where they are.
+        captures: what captures took, by their settings; a photograph may be captured more than once.
+        failures: why captures failed, by their settings.
+        word_failures: why reading words failed.
+        labels: int32 ``[H, W]`` of the segments of the default and of the best settings so far, by the trial
+            and the photograph's name.
+        evidence: what DiffSeg Hierarchy takes by itself; None before the first capture.
+        is_complete: whether the plan was gone through to its end.
+    """
+
+    model: CheckedModel
+    plan: Plan
+    trials: dict[Trial, Row] = field(default_factory=dict)
+    colours: dict[str, Measures] = field(default_factory=dict)
+    clicks: dict[Trial | None, dict[str, list[tuple[int, ...]]]] = field(default_factory=dict)
+    no_words: str = ""
+    captures: dict[CaptureSettings, Row] = field(default_factory=dict)
+    failures: dict[CaptureSettings, BaseException] = field(default_factory=dict)
+    word_failures: dict[Trial, BaseException] = field(default_factory=dict)
+    labels: dict[Trial, dict[str, npt.NDArray[np.int32]]] = field(default_factory=dict)
+    evidence: Evidence | None = None
+    is_complete: bool = False
+
+    @property
+    def default(self) -> Trial:
+        """The hierarchy that a person has without a check."""
+        return Trial(self.plan.default, "hierarchy", self.evidence or "attention")
+
+    @property
+    def words_of_node(self) -> Trial:
+        """The trial of words that does what DiffSeg Find by Words does, by which the model is judged."""
+        return Trial(self.plan.default, "words", source=sources_of(self.model.is_transformer)[0])
+
+    def of(self, method: str) -> dict[Trial, Row]:
+        """The trials of a method."""
+        return {trial: row for trial, row in self.trials.items() if trial.method == method}
+
+    def finished(self, method: str) -> dict[Trial, Row]:
+        """Those that were made on all photographs of the plan."""
+        photographs = len(self.plan.photographs)
+        return {trial: row for trial, row in self.of(method).items() if len(row.figures) == photographs}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol, get_args
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,24 +15,12 @@ from ..segments import Segments
 from ..words.find_words import find_words
 from ..words.lines import Word, WordAttention, WordLine
 from ..words.scores import word_maps
-from .measures import mean_of
-from .outlines import Bitmap
-from .photographs import NAMES, Photograph, object_names
-from .trials import CaptureSettings
-
-Way = Literal["stored queries", "second step"]
-"""Whose queries meet the words: those of the step with the empty prompt, which are kept, or those of one more
-step with the words themselves as the prompt. A joint transformer has the second way alone."""
-WAYS: tuple[Way, ...] = get_args(Way)
-
-
-def ways_of(is_transformer: bool) -> tuple[Way, ...]:
-    """The ways that a model has; what DiffSeg Find by Words does stands first."""
-    return WAYS[1:] if is_transformer else WAYS
+from .photographs import NAMES, Bitmap, Photograph, object_names
+from .trials import CaptureSettings, Source
 
 
 class WordReader(Protocol):
-    """What a host does of a model with a text encoder: tell what its attention pays to words."""
+    """What a host does of a model with a text encoder: say what its attention pays to words."""
 
     def __call__(
         self,
@@ -41,26 +28,12 @@ class WordReader(Protocol):
         settings: CaptureSettings,
         maps: AttentionMaps,
         lines: Sequence[WordLine],
-        way: Way,
+        source: Source,
     ) -> WordAttention:
         """Read words in an image, float32 ``[1, H, W, 3]`` in 0..1, of which ``maps`` were captured."""
 
 
-@dataclass(frozen=True)
-class WordTrial:
-    """What words were read of.
-
-    Attributes:
-        capture: the settings of the empty prompt's step, of which the masks are too.
-        way: one of `WAYS`.
-    """
-
-    capture: CaptureSettings
-    way: Way
-
-
-@dataclass(frozen=True)
-class WordMeans:
+class WordFigures(NamedTuple):
     """Means over the objects of one photograph, or over photographs of these means; all 0..1.
 
     Attributes:
@@ -82,39 +55,6 @@ class WordMeans:
     iou: float
     found: float
     absent: float
-
-
-@dataclass(frozen=True)
-class WordFigures:
-    """What was measured in one photograph.
-
-    Attributes:
-        means: over its objects.
-        gains: by the object's name how much higher ``auc`` is than ``others``, for it alone.
-    """
-
-    means: WordMeans
-    gains: Mapping[str, float]
-
-
-@dataclass
-class WordResult:
-    """One trial on the photographs that it was made on.
-
-    Attributes:
-        trial: which.
-        figures: by the photograph's name.
-        seconds: of reading both prompts, all photographs together.
-    """
-
-    trial: WordTrial
-    figures: dict[str, WordFigures] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    @property
-    def mean(self) -> WordMeans:
-        """Over the photographs, each counting the same; at least one."""
-        return mean_of(each.means for each in self.figures.values())
 
 
 def names_of(photograph: str) -> tuple[WordLine, ...]:
@@ -140,7 +80,7 @@ def measure_words(
     maps: AttentionMaps,
     own: WordAttention,
     others: WordAttention,
-) -> WordFigures:
+) -> tuple[WordFigures, dict[str, float]]:
     """Compare the maps and masks of words with the objects of a photograph.
 
     Args:
@@ -149,6 +89,10 @@ def measure_words(
         maps: of the photograph, with the empty prompt.
         own: attention to the words of `names_of`.
         others: to those of `other_names`.
+
+    Returns:
+        the means over the objects, and by the object's name how much higher ``auc`` is than ``others`` for
+        it alone.
     """
     count = len(photograph.objects)
     masks = [photograph.mask(index) for index in range(count)]
@@ -156,7 +100,7 @@ def measure_words(
     wrong = _curves(photograph, word_maps(maps, others).shares, masks)
     found, absent = find_words(segments, maps, own), find_words(segments, maps, others)
     bitmaps = found.masks[0].cpu().numpy()
-    means = WordMeans(
+    means = WordFigures(
         auc=float(np.diagonal(right).mean()),
         others=float(wrong.mean()),
         swapped=float(right[~np.eye(count, dtype=bool)].mean()),
@@ -165,7 +109,7 @@ def measure_words(
         absent=float(np.mean([each.found for each in absent.found[0]])),
     )
     gains = np.diagonal(right) - wrong.mean(axis=0)
-    return WordFigures(means, dict(zip(photograph.objects, gains.tolist(), strict=True)))
+    return means, dict(zip(photograph.objects, gains.tolist(), strict=True))
 
 
 def area_under_curve(values: npt.NDArray[np.floating], mask: Bitmap) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,9 @@ from scipy.io import loadmat
 from diffseg_core.errors import InvalidSettingError
 
 from ..types import AnnotatedImage, Measure
-from .label_io import consecutive_labels, read_annotated_image, require_size
-from .layout import Source, visible_files
+from .files import Source, consecutive_labels, visible_files
 
-Split = Literal["train", "val", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
+SPLITS = ("train", "val", "test")
 DATA_FOLDERS = ("BSR/BSDS500/data", "BSDS500/data", "data", "")
 
 SOURCE = Source(
@@ -33,7 +31,7 @@ class Bsds500:
     Args:
         root: the unpacked download, a folder inside it down to ``data``, or a folder with ``images/*.jpg``
             and ``groundTruth/*.mat``.
-        split: "train", "val" or "test". None is "val", or all of a folder without splits.
+        split: one of `SPLITS`. None is "val", or all of a folder without splits.
 
     Raises:
         DatasetError: there are no photographs, or an annotation is missing.
@@ -43,21 +41,19 @@ class Bsds500:
     measures: frozenset[Measure] = frozenset({"annotators", "boundaries"})
     class_names: tuple[str, ...] = ()
 
-    def __init__(self, root: str | Path, split: Split | None = None) -> None:
+    def __init__(self, root: Path, split: str | None = None) -> None:
         if split is not None and split not in SPLITS:
             raise InvalidSettingError(f"Expected a split of {', '.join(SPLITS)}, got {split!r}.")
         folders = [f"{data}/images/{split or 'val'}".lstrip("/") for data in DATA_FOLDERS]
         if split is None:
             folders.append("images")
-        self._images = SOURCE.find_folder(Path(root), folders, "*.jpg")
-        is_flat = self._images.name == "images"
-        self._truths = (
-            self._images.parent / "groundTruth"
-            if is_flat
-            else self._images.parents[1] / "groundTruth" / self._images.name
-        )
+        self._images = SOURCE.find_folder(root, folders, "*.jpg")
+        if self._images.name == "images":
+            self._truths = self._images.parent / "groundTruth"
+        else:
+            self._truths = self._images.parents[1] / "groundTruth" / self._images.name
         self.names = tuple(path.stem for path in visible_files(self._images, "*.jpg"))
-        SOURCE.require_files(self._truth(name) for name in self.names)
+        SOURCE.require_files(self._truths / f"{name}.mat" for name in self.names)
 
     def load(self, name: str) -> AnnotatedImage:
         """Read one image by its number, such as "101085", and everybody's segments and boundaries.
@@ -65,17 +61,14 @@ class Bsds500:
         Raises:
             DatasetError: a file cannot be read, or sizes differ.
         """
-        image = read_annotated_image(self._images / f"{name}.jpg", SOURCE)
-        path = self._truth(name)
+        image = SOURCE.read_image(self._images / f"{name}.jpg")
+        path = self._truths / f"{name}.mat"
         people = _read_people(path)
         for drawn in (drawn for person in people for drawn in person):
-            require_size(drawn, image, path, SOURCE)
+            SOURCE.require_size(drawn, image, path)
         segments = tuple(consecutive_labels(segmentation.astype(np.int32)) for segmentation, _ in people)
         boundaries = tuple(drawn.astype(np.bool_) for _, drawn in people)
         return AnnotatedImage(name, image, None, segments, boundaries)
-
-    def _truth(self, name: str) -> Path:
-        return self._truths / f"{name}.mat"
 
 
 def _read_people(path: Path) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:

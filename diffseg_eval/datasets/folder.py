@@ -1,34 +1,34 @@
-"""A person's own images with label maps, in two folders."""
+"""A person's own images: with label maps, or with the mask of one object each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+from PIL import Image
 
 from diffseg_core.errors import InvalidSettingError
 
 from ..types import VOID, AnnotatedImage, Measure
-from .label_io import (
-    GREY,
-    consecutive_labels,
-    label_kind,
-    read_annotated_image,
-    read_labels,
-    require_size,
-    to_classes,
-)
-from .layout import Source, visible_files
+from .files import GREY, Source, consecutive_labels, visible_files
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 LARGEST_VALUE = 256**3 - 1
+OBJECT, IGNORED = 255, 128
 
 SOURCE = Source(
     "A folder",
     f"ROOT/images/NAME ({', '.join(IMAGE_ENDINGS)}) and ROOT/labels/NAME.png (grey of 8 or 16 bits, "
     "palette indices, or RGB with id = R + 256 G + 65536 B), under the same names and of the same size",
     "Any annotation tool that saves one value for each class or segment makes such label maps.",
+)
+OF_OBJECTS = Source(
+    "A folder of objects",
+    "ROOT/images/NAME (PNG, JPEG …) and ROOT/masks/NAME.png (8-bit grey: 0, 255 the object, 128 not counted)",
+    "GrabCut's photographs are one; any masks of your own will do.",
 )
 
 
@@ -53,27 +53,22 @@ class Folder:
         InvalidSettingError: a void value outside 0..16777215.
     """
 
-    measures: frozenset[Measure]
-    class_names: Sequence[str]
+    measures: frozenset[Measure] = frozenset({"segments"})
+    class_names: Sequence[str] = ()
 
-    def __init__(self, root: str | Path, void: int | None = None) -> None:
+    def __init__(self, root: Path, void: int | None = None) -> None:
         if void is not None and not 0 <= void <= LARGEST_VALUE:
             raise InvalidSettingError(f"Expected a void value in 0..{LARGEST_VALUE}, got {void}.")
-        root = Path(root)
-        SOURCE.require_root(root)
         self._void = void
-        self._images = images_by_name(root / "images")
-        self._labels = root / "labels"
-        self.names = tuple(sorted(self._images))
-        SOURCE.require_files(self._label(name) for name in self.names)
-        self._kind = label_kind(self._label(self.names[0]), SOURCE)
-        values = self._values()
-        annotated = [value for value in values if value != void]
+        self._images, self._labels = _images_beside(root, "labels", SOURCE)
+        self.names = tuple(self._labels)
+        self._kind = SOURCE.label_kind(self._labels[self.names[0]])
+        values: set[int] = set()
+        for path in self._labels.values():
+            values.update(np.unique(SOURCE.read_labels(path, self._kind)).tolist())
+        annotated = sorted(values - {void})
         if not annotated:
-            raise SOURCE.error(f"Expected other values than {void}, which is void, in {self._labels}/*.png.")
-
-        self.measures = frozenset({"segments"})
-        self.class_names = ()
+            raise SOURCE.error(f"Expected other values than {void}, which is void, in {root}/labels/*.png.")
         self._classes: dict[int, int] = {}
         if self._kind == GREY:
             self.measures |= {"classes"}
@@ -89,37 +84,69 @@ class Folder:
         """
         if name not in self._images:
             raise SOURCE.error(f"Expected the name of one of {len(self.names)} images, got {name!r}.")
-        image = read_annotated_image(self._images[name], SOURCE)
-        path = self._label(name)
-        values = read_labels(path, self._kind, SOURCE)
-        require_size(values, image, path, SOURCE)
-        classes = to_classes(values, self._classes, path, SOURCE) if self._classes else None
+        image, path = SOURCE.read_image(self._images[name]), self._labels[name]
+        values = SOURCE.read_labels(path, self._kind, image)
+        classes = SOURCE.to_classes(values, self._classes, path) if self._classes else None
         return AnnotatedImage(name, image, classes, (consecutive_labels(values, self._void),))
 
-    def _label(self, name: str) -> Path:
-        return self._labels / f"{name}.png"
 
-    def _values(self) -> list[int]:
-        """Every value that occurs in a label map, ascending."""
-        found: set[int] = set()
-        for name in self.names:
-            found.update(np.unique(read_labels(self._label(name), self._kind, SOURCE)).tolist())
-        return sorted(found)
+@dataclass(frozen=True, eq=False)
+class AnnotatedObject:
+    """An image with one object.
+
+    Attributes:
+        name: unique in its dataset.
+        pixels: mode RGB.
+        mask: bool ``[H, W]``, the object.
+        ignored: bool ``[H, W]``, pixels that do not count.
+    """
+
+    name: str
+    pixels: Image.Image
+    mask: npt.NDArray[np.bool_]
+    ignored: npt.NDArray[np.bool_]
 
 
-def images_by_name(folder: Path) -> dict[str, Path]:
-    """The images of a folder by their names without the ending.
+class ObjectFolder:
+    """One object in each image, as GrabCut's photographs have them.
+
+    Args:
+        root: holds ``images/NAME.jpg`` (or another ending) and ``masks/NAME.png``.
 
     Raises:
-        DatasetError: none, or two of one name.
+        DatasetError: files are missing.
     """
+
+    def __init__(self, root: Path) -> None:
+        self._images, self._masks = _images_beside(root, "masks", OF_OBJECTS)
+        self.names = tuple(self._masks)
+
+    def load(self, name: str) -> AnnotatedObject:
+        """Read one image.
+
+        Raises:
+            DatasetError: a file cannot be read, sizes differ, or the mask has no object.
+        """
+        image, path = OF_OBJECTS.read_image(self._images[name]), self._masks[name]
+        values = OF_OBJECTS.read_labels(path, GREY, image)
+        mask = values == OBJECT
+        if not mask.any():
+            raise OF_OBJECTS.error(f"Expected pixels of {OBJECT}, the object, in {path}, found none.")
+        return AnnotatedObject(name, image, mask, values == IGNORED)
+
+
+def _images_beside(root: Path, annotations: str, source: Source) -> tuple[dict[str, Path], dict[str, Path]]:
+    """The images of ``images/`` and the PNGs of another folder, by the images' sorted names."""
+    source.require_root(root)
     images: dict[str, Path] = {}
-    for path in visible_files(folder, "*"):
+    for path in visible_files(root / "images", "*"):
         if path.suffix.lower() not in IMAGE_ENDINGS:
             continue
         if path.stem in images:
-            raise SOURCE.error(f"Expected one image of every name, got {images[path.stem]} and {path}.")
+            raise source.error(f"Expected one image of every name, got {images[path.stem]} and {path}.")
         images[path.stem] = path
     if not images:
-        raise SOURCE.error(f"Expected images in {folder}, found none.")
-    return images
+        raise source.error(f"Expected images in {root / 'images'}, found none.")
+    beside = {name: root / annotations / f"{name}.png" for name in sorted(images)}
+    source.require_files(beside.values())
+    return images, beside

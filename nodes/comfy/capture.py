@@ -138,7 +138,7 @@ def backbone_of(
 
 
 def architecture_name(model: ModelPatcher) -> str:
-    """By which presets are kept: the architecture's; with the size of a model far smaller than its kind.
+    """The architecture's name; with the size of a model far smaller than its kind.
 
     So what suits DiffSeg Demo Model, which is built as SD 1.5 is, is not taken for what suits SD 1.5.
 

@@ -10,9 +10,7 @@ import torch
 
 from ...diffseg_core import AttentionMaps, GridSize, Images
 from ...diffseg_core.attention.working_size import working_size
-from ...diffseg_core.benchmark.results import CheckedModel
-from ...diffseg_core.benchmark.trials import CaptureSettings
-from ...diffseg_core.benchmark.words import Way
+from ...diffseg_core.benchmark.trials import CaptureSettings, CheckedModel, Source
 from ...diffseg_core.words.lines import WordAttention, WordLine, prompt_of
 from ..types import CapturedAttention, Step
 from . import capture as comfy_capture
@@ -55,7 +53,7 @@ class CheckCapture:
         settings: CaptureSettings,
         maps: AttentionMaps,
         lines: Sequence[WordLine],
-        way: Way,
+        source: Source,
     ) -> WordAttention:
         """Read words in an image that was captured, as a `WordReader`.
 
@@ -63,7 +61,7 @@ class CheckCapture:
             UnsupportedModelError, InvalidSettingError, CaptureError: as of `comfy_words.read_words`.
         """
         latent = self._latent(image, settings)
-        if way == "second step" and isinstance(self._backbone, UNetCapture):
+        if source == "second step" and isinstance(self._backbone, UNetCapture):
             words = encode_pieces(self._clip, prompt_of(lines))
             maps = self._captured(latent, settings, words)
         side = self._backbone.latent_pixels

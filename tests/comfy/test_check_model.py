@@ -41,7 +41,6 @@ def node(pack, tmp_path, monkeypatch) -> Any:
     ):
         monkeypatch.setattr(backbone, "native_side", 256)
     monkeypatch.setattr(folder_paths, "get_output_directory", lambda: str(tmp_path / "output"))
-    monkeypatch.setattr(folder_paths, "get_user_directory", lambda: str(tmp_path / "user"))
     return check_model.DiffSegCheckModel
 
 
@@ -101,7 +100,6 @@ def test_the_demo_model_is_checked(node, demo, tmp_path, monkeypatch):
     assert record["failures"] == []
     assert str(tmp_path) not in text
     assert "/" not in text
-    assert not (tmp_path / "user").exists()  # a quick check keeps no preset
 
 
 def test_words_are_read_where_a_clip_is_connected(pack, node, sd1, tmp_path):
@@ -112,7 +110,7 @@ def test_words_are_read_where_a_clip_is_connected(pack, node, sd1, tmp_path):
     record = json.loads((tmp_path / "output" / "DiffSeg" / "check_00001_.json").read_text())
     assert record["word_failures"] == []
     stored, second = record["words"][:2]
-    assert (stored["way"], second["way"]) == ("stored queries", "second step")
+    assert (stored["source"], second["source"]) == ("stored queries", "second step")
     assert stored["noise_level"] == second["noise_level"] == record["default"]["noise_level"]
     assert stored["by_photograph"] != second["by_photograph"]  # the words were the second step's prompt
     for each in record["words"]:
@@ -139,7 +137,7 @@ def test_a_random_transformer_is_no_better_than_colours(node, tmp_path):
     assert {each["method"] for each in record["trials"]} <= {"hierarchy", "cut"}
     assert TINY["Flux dev"].config not in record["model"]
     assert record["word_failures"] == []
-    assert {each["way"] for each in record["words"]} == {"second step"}
+    assert {each["source"] for each in record["words"]} == {"second step"}
     assert not any(each["finds"] for each in record["words"])
 
 
@@ -158,49 +156,11 @@ def test_an_interrupt_leaves_nothing(node, demo, tmp_path, monkeypatch):
         node.execute(**demo, quick=True)
     assert len(calls) == 2
     assert files(tmp_path / "output") == []
-    assert not (tmp_path / "user").exists()
 
 
-def test_another_models_vae_and_damaged_presets_are_refused_before_the_work(pack, node, demo, tmp_path):
+def test_another_models_vae_is_refused_before_the_work(pack, node, demo):
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match="VAE of 4 latent channels"):
         node.execute(**{**demo, "vae": NoiseVAE()}, quick=True)
-    (tmp_path / "user").mkdir()
-    (tmp_path / "user" / "diffseg_presets.json").write_text("[]")
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Mend the file"):
-        node.execute(**demo, quick=True)
-
-
-def test_a_capture_takes_the_preset_of_its_architecture(pack, node, demo, tmp_path):
-    presets = import_module(f"{pack.__name__}.nodes.presets")
-    kind = import_module(f"{pack.__name__}.diffseg_core.benchmark.presets").Preset
-    capture = pack.nodes.capture.DiffSegCapture
-    given = {
-        **demo,
-        "latent": {"samples": torch.randn(1, 4, 16, 16)},
-        "timestep": 300,
-        "input_mode": "clean latent",
-        "noise_seed": 0,
-        "working_size": 0,
-        "resolutions": "all",
-    }
-    del given["vae"]
-    name = pack.nodes.comfy.capture.architecture_name(demo["model"])
-    assert name == "SD15-1.7M"
-    presets.keep_preset(kind("SD15", 900, "features", resolutions="finest"))  # not the demo model's
-    before = capture.fingerprint_inputs(settings="preset")
-    with pytest.raises(
-        pack.diffseg_core.InvalidSettingError, match=r"preset for SD15-1.7M, got none \(.* SD15\)"
-    ):
-        capture.execute(**given, settings="preset")
-    presets.keep_preset(kind(name, 50, "both", resolutions="finest", merge_threshold=0.8))
-    assert presets.presets_path() == tmp_path / "user" / "diffseg_presets.json"
-    assert capture.fingerprint_inputs(settings="preset") != before
-    assert capture.fingerprint_inputs(settings="as set") == capture.fingerprint_inputs()
-    found = capture.execute(**given, settings="preset")[0].maps
-    expected = capture.execute(**{**given, "timestep": 50, "resolutions": "finest"})[0].maps
-    assert found.grids == expected.grids == (expected.grid,)
-    assert torch.equal(found[found.grid], expected[expected.grid])
-    assert (found.evidence, expected.evidence) == ("both", "attention")
 
 
 def test_a_model_of_videos_latents_is_checked_with_the_vae_of_videos(pack):

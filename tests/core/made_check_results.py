@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from diffseg_core.benchmark.clicks import ClickCounts
 from diffseg_core.benchmark.measures import Measures
-from diffseg_core.benchmark.results import CaptureCost, CheckedModel, CheckResults, TrialResult
-from diffseg_core.benchmark.trials import CaptureSettings, Plan, Trial
+from diffseg_core.benchmark.trials import CaptureSettings, CheckedModel, CheckResults, Plan, Row, Trial
 
 PHOTOGRAPHS = ("cat", "coffee", "lake")
 MODEL = CheckedModel("SD15", 859_520_964, "float16", "cuda", False, "ComfyUI")
@@ -36,9 +34,9 @@ def made_results(
     results = CheckResults(MODEL, plan, evidence="attention", is_complete=complete)
     for trial, score in scores.items():
         found = {name: measures(score) for name in plan.photographs}
-        results.trials[trial] = TrialResult(trial, found, 1.5)
-        results.costs[trial.capture] = CaptureCost(len(plan.photographs), 3.0, 2**30)
+        results.trials[trial] = Row(found, 1.5)
+        results.captures[trial.capture] = Row({}, 3.0, len(plan.photographs), peak_memory=2**30)
     if colours is not None:
         results.colours = {name: measures(colours) for name in plan.photographs}
-        results.clicks[None] = ClickCounts(10, {name: [(6, 10), (2, 4)] for name in plan.photographs})
+        results.clicks[None] = {name: [(6, 10), (2, 4)] for name in plan.photographs}
     return results

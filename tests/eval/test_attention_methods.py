@@ -19,17 +19,15 @@ from diffseg_cli.batch.settings import (
 )
 from diffseg_core import AttentionMaps
 from diffseg_eval.attention_methods import (
-    ClusterMethod,
-    DiffSegMethod,
     SharedCapture,
     attention_clusters,
+    by_clusters,
+    by_settings,
     colour_clusters,
-    constant,
+    kmeans_plus_plus,
     true_count,
 )
-from diffseg_eval.kmeans_plus_plus import kmeans_plus_plus
-from diffseg_eval.method_choices import parse_methods
-from diffseg_eval.methods import make_methods
+from diffseg_eval.methods import make_methods, parse_methods
 from diffseg_eval.types import VOID, AnnotatedImage
 
 CAPTURE = CaptureSettings(timestep=25, working_size=64)
@@ -72,29 +70,25 @@ def left_and_right() -> AnnotatedImage:
 
 def test_methods_share_one_capture_of_an_image(segmenter: CountingSegmenter) -> None:
     shared = SharedCapture(segmenter)
-    settings = {
-        name: SegmentSettings(MergeSettings(threshold))
-        for name, threshold in (("loose", 5.0), ("tight", 0.01))
-    }
+    tight = SegmentSettings(MergeSettings(0.01))
     methods = [
-        DiffSegMethod("diffseg", shared, settings),
-        ClusterMethod("kmeans:3", shared, attention_clusters, {"": constant(3)}),
-        ClusterMethod("colour-kmeans:3", shared, colour_clusters, {"": constant(3)}),
+        by_settings(shared, SegmentSettings(MergeSettings(5.0))),
+        by_settings(shared, tight),
+        by_clusters(shared, attention_clusters, lambda image: 3),
+        by_clusters(shared, colour_clusters, lambda image: 3),
     ]
     first, second = noisy_image(1), noisy_image(2)
     before = segmenter.captures
-    rows = [method.segment(first) for method in methods]
+    loose_labels, tight_labels, *clusters = [method(first) for method in methods]
     assert segmenter.captures == before + 1
-    methods[0].segment(second)
+    methods[0](second)
     assert segmenter.captures == before + 2
 
-    assert list(rows[0]) == ["loose", "tight"]
-    assert rows[0]["loose"].max() < rows[0]["tight"].max()
-    expected = segmenter.segment(first.pixels, settings["tight"]).labels[0].numpy()
-    assert np.array_equal(rows[0]["tight"], expected)
-    for row in rows[1:]:
-        assert row[""].shape == (64, 96)
-        assert np.unique(row[""]).tolist() == [0, 1, 2]
+    assert loose_labels.max() < tight_labels.max()
+    assert np.array_equal(tight_labels, segmenter.segment(first.pixels, tight).labels[0].numpy())
+    for labels in clusters:
+        assert labels.shape == (64, 96)
+        assert np.unique(labels).tolist() == [0, 1, 2]
 
 
 def test_clusters_of_attention_are_the_parts_that_attend_alike() -> None:
@@ -155,7 +149,7 @@ def test_the_hierarchy_is_built_with_the_settings_of_the_tree() -> None:
     capture = CaptureSettings(timestep=25, working_size=128)
 
     def labels(**settings: float) -> np.ndarray:
-        tree = {"": SegmentSettings(NestedSettings(**settings))}
+        tree = SegmentSettings(NestedSettings(**settings))
         (method,), _ = make_methods(parse_methods("hierarchy:9"), ModelChoice(device="cpu"), capture, tree)
         return method.segment(AnnotatedImage("cup", image, None, ()))[""]
 
@@ -167,7 +161,7 @@ def test_the_hierarchy_is_built_with_the_settings_of_the_tree() -> None:
 def test_merged_refined_and_nested_segments_are_four_methods() -> None:
     chosen = parse_methods("diffseg,diffseg-refined,hierarchy:5,hierarchy-refined:5")
     capture = CaptureSettings(timestep=25, working_size=128)
-    methods, _ = make_methods(chosen, ModelChoice(device="cpu"), capture, {"": DEMO_SEGMENT})
+    methods, _ = make_methods(chosen, ModelChoice(device="cpu"), capture, DEMO_SEGMENT)
     image = Image.open(demo_model_folder() / "photograph.jpg").convert("RGB").resize((180, 120))
     photograph = AnnotatedImage("cup", image, None, ())
     rows = [method.segment(photograph)[""] for method in methods]

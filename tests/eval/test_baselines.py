@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffseg_cli.batch.settings import CaptureSettings, ModelChoice
+from diffseg_cli.batch.settings import CaptureSettings, ModelChoice, SegmentSettings
 from diffseg_core.errors import InvalidSettingError
-from diffseg_eval.method_choices import parse_methods
-from diffseg_eval.methods import make_methods
+from diffseg_eval.methods import make_methods, parse_methods
 from diffseg_eval.types import AnnotatedImage
 
 
@@ -19,7 +18,9 @@ def image() -> AnnotatedImage:
 
 
 def labels_of(methods: str) -> dict[str, np.ndarray]:
-    (method,), capture = make_methods(parse_methods(methods), ModelChoice(), CaptureSettings(), {})
+    (method,), capture = make_methods(
+        parse_methods(methods), ModelChoice(), CaptureSettings(), SegmentSettings()
+    )
     assert capture is None  # no model is loaded for pixels
     return method.segment(image())
 
@@ -39,7 +40,7 @@ def test_labels_fit_the_image_and_count_from_zero(method: str) -> None:
     assert (labels.max() == 0) == (method == "one-segment")
 
 
-def test_a_sweep_has_a_setting_for_each_number() -> None:
+def test_several_numbers_have_a_setting_for_each_number() -> None:
     labels = labels_of("grid:2,4")
     assert {setting: int(found.max()) for setting, found in labels.items()} == {"2": 3, "4": 15}
 
@@ -65,11 +66,6 @@ def test_names_and_settings_of_methods(text: str, names: list[str], settings: li
     assert [choice.settings for choice in choices] == settings
 
 
-def test_all_methods_are_those_that_the_data_set_allows() -> None:
-    alone = [choice.name for choice in parse_methods("all", annotators=False)]
-    assert [choice.name for choice in parse_methods("all")] == [*alone, "human"]
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -90,8 +86,3 @@ def test_all_methods_are_those_that_the_data_set_allows() -> None:
 def test_methods_that_are_not_there_are_refused(text: str, message: str) -> None:
     with pytest.raises(InvalidSettingError, match=message):
         parse_methods(text)
-
-
-def test_people_need_a_data_set_of_several() -> None:
-    with pytest.raises(InvalidSettingError, match="several people"):
-        parse_methods("human", annotators=False)

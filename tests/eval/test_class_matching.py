@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from diffseg_core import DiffSegError
+from diffseg_core.benchmark.contingency import contingency, dense_contingency, sparse_contingency
 from diffseg_eval.class_matching import match_per_image, match_whole_set, mean_iou
-from diffseg_eval.contingency import contingency, dense_contingency, sparse_contingency
 from diffseg_eval.types import VOID
 
 # What google/diffseg (commit 77ea59657da1be832c89e48085e04b97952e2a36) itself gives for `golden_images`:

@@ -13,10 +13,9 @@ import pytest
 from diffseg_cli.commands import main
 from diffseg_core.errors import InvalidSettingError
 from diffseg_eval.comparison import Difference, RunMethod, compare, resolve_run_method, shared_images
-from diffseg_eval.evaluation_run import record_folder
 from diffseg_eval.records import ImageRecord
-from diffseg_eval.results import RowName
-from diffseg_eval.results_file import MeasuredRun
+from diffseg_eval.results import MeasuredRun, RowName
+from diffseg_eval.run import record_folder
 from diffseg_eval.types import Measure
 
 DATASET = {"name": "folder", "void": None, "class_names": []}

@@ -22,7 +22,8 @@ from scipy.io import savemat
 
 from diffseg_cli.errors import DatasetError
 from diffseg_eval.datasets import open_dataset
-from diffseg_eval.datasets.coco27_classes import FINE_TO_COARSE, NAMES
+from diffseg_eval.datasets.classes import COCO27_NAMES as NAMES
+from diffseg_eval.datasets.classes import FINE_TO_COARSE
 from diffseg_eval.types import VOID
 
 

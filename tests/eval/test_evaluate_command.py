@@ -8,7 +8,6 @@ from pathlib import Path
 
 import made_datasets
 import pytest
-from PIL import Image
 
 from diffseg_cli.commands import main
 
@@ -42,20 +41,15 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("dataset", made_datasets.MAKERS)
 def test_every_data_set_is_measured_by_every_method(dataset: str, tmp_path: Path) -> None:
     names = made_datasets.MAKERS[dataset](tmp_path / "data")
-    sweep = ["--methods", "all", "--sweep", "merge_threshold=0.3,0.63", "--limit", "1", "--anchors", "8"]
+    options = ["--methods", "all", "--limit", "1", "--anchors", "8"]
     size = [] if dataset in ("folder", "bsds500") else ["--resolution", "64"]
-    assert evaluate(dataset, tmp_path / "data", tmp_path / "run", *sweep, *size, *MODEL) == 0
+    assert evaluate(dataset, tmp_path / "data", tmp_path / "run", *options, *size, *MODEL) == 0
     results = results_of(tmp_path / "run")
     assert results["pictures"] == names[:1]
     methods = {row["method"] for row in results["rows"]}
     assert {"diffseg", "kmeans:6", "kmeans-oracle", "colour-kmeans:6", "felzenszwalb"} < methods
-    assert ("human" in methods) == (dataset == "bsds500")
     assert results["settings"]["working_size"] == 64
-    swept = results["settings"]["diffseg"]
-    assert {name: (one["merge_threshold"], one["anchors"]) for name, one in swept.items()} == {
-        "merge_threshold=0.3": (0.3, 8),
-        "merge_threshold=0.63": (0.63, 8),
-    }
+    assert results["settings"]["diffseg"]["anchors"] == 8
 
 
 def test_figures_of_one_segment_are_those_worked_by_hand(folder: Path, tmp_path: Path) -> None:
@@ -78,7 +72,7 @@ def test_figures_of_one_segment_are_those_worked_by_hand(folder: Path, tmp_path:
     assert float(second["covering"]) == pytest.approx((34**2 + 26**2) / 60**2)
 
 
-def test_table_has_a_row_for_each_setting_and_two_for_a_sweep(
+def test_table_has_a_row_for_each_setting(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evaluate("folder", folder, tmp_path / "run", "--methods", "one-segment,grid:2,4", "--void", "255")
@@ -87,32 +81,10 @@ def test_table_has_a_row_for_each_setting_and_two_for_a_sweep(
     cells = {
         line.split("|")[1].strip(): line.split("|")[2:-1] for line in printed.splitlines() if "|" in line
     }
-    assert [name for name in cells if name.startswith("grid")] == [
-        "grid:2",
-        "grid:4",
-        "grid, best for the set (ODS)",
-        "grid, best for each image (OIS)",
-    ]
+    assert [name for name in cells if name.startswith("grid")] == ["grid:2", "grid:4"]
     header = [cell.strip() for cell in cells["method"]]
     accuracy = figures_of(tmp_path / "run", "grid", "2")["accuracy"]
     assert cells["grid:2"][header.index("ACC")].strip() == f"{accuracy:.3f}"
-    assert cells["grid, best for the set (ODS)"][header.index("ACC")].strip() == f"{accuracy:.3f}"
-    assert cells["grid, best for the set (ODS)"][header.index("segments")].strip() == "–"
-    sweep = results_of(tmp_path / "run")["sweeps"]["grid"]["accuracy"]
-    assert sweep["setting"] == "2"
-    assert sweep["ods"] == accuracy <= sweep["ois"]
-
-
-def test_people_are_measured_against_the_others(tmp_path: Path) -> None:
-    made_datasets.make_bsds500(tmp_path / "data")
-    evaluate("bsds500", tmp_path / "data", tmp_path / "run", "--methods", "human", "--limit", "1")
-    # One drew left and right, 1080 pixels each, and the band, 240; the other left and right, 1200 each.
-    metrics = figures_of(tmp_path / "run", "human")
-    assert metrics["segments"] == 2.5
-    covered_by_first = 2400 * 1080 / 1200
-    covered_by_second = 2160 * 1080 / 1200 + 240 * 120 / (1200 + 120)
-    assert metrics["covering"] == pytest.approx((covered_by_first + covered_by_second) / 4800)
-    assert results_of(tmp_path / "run")["rows"][0]["seconds"] is None
 
 
 def test_a_run_that_was_stopped_gives_the_same_as_one_that_was_not(folder: Path, tmp_path: Path) -> None:
@@ -131,33 +103,8 @@ def test_a_run_that_was_stopped_gives_the_same_as_one_that_was_not(folder: Path,
     ]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert (whole / "pictures.csv").read_bytes() == (parts / "pictures.csv").read_bytes()
-    for key in ("settings", "pictures", "sweeps"):
+    for key in ("settings", "pictures"):
         assert results_of(whole)[key] == results_of(parts)[key]
-
-
-def test_a_run_from_before_its_methods_were_renamed_goes_on(tmp_path: Path) -> None:
-    made_datasets.make_bsds500(tmp_path / "data")
-    run, names = tmp_path / "run", ["human", "kmeans-oracle", "hierarchy-refined:3", "diffseg-refined"]
-    options = ["--methods", ",".join(names), *MODEL]
-    evaluate("bsds500", tmp_path / "data", run, *options, "--limit", "1")
-    renamed = {
-        "human": "people",
-        "annotators": "people",
-        "kmeans-oracle": "kmeans-true",
-        "hierarchy-refined:3": "refined-hierarchy:3",
-        "diffseg-refined": "refined",
-    }
-    files = [run / "evaluation.json", run / "results.json", *(run / "pictures").rglob("*.json")]
-    for path in files:
-        text = path.read_text()
-        for today, before in renamed.items():
-            text = text.replace(f'"{today}"', f'"{before}"')
-        path.write_text(text)
-    first_written = files[-1].stat().st_mtime_ns
-    assert main(["compare", f"{run}:human", f"{run}:kmeans-oracle"]) == 0
-    assert evaluate("bsds500", tmp_path / "data", run, *options, "--limit", "1") == 0
-    assert files[-1].stat().st_mtime_ns == first_written
-    assert {row["method"] for row in csv_of(run)} == set(names)
 
 
 def test_other_settings_need_another_folder_or_overwrite(
@@ -198,44 +145,12 @@ def test_a_damaged_image_is_named_and_left_out(
     assert [row["picture"] for row in csv_of(tmp_path / "run")] == ["made_0", "made_2"]
 
 
-def test_images_show_the_best_and_the_worst_beside_the_truth(folder: Path, tmp_path: Path) -> None:
-    options = [
-        "--methods",
-        "grid:2,one-segment,slic:2,4,felzenszwalb",
-        "--void",
-        "255",
-        "--side-by-side",
-        "1",
-    ]
-    assert evaluate("folder", folder, tmp_path / "run", *options) == 0
-    by_figure = sorted(
-        (float(row["mean_iou"]), row["picture"])
-        for row in csv_of(tmp_path / "run")
-        if row["method"] == "grid:2"
-    )
-    (best,) = (tmp_path / "run/side_by_side").glob("best_*.jpg")
-    (worst,) = (tmp_path / "run/side_by_side").glob("worst_*.jpg")
-    assert best.stem == f"best_01_{by_figure[-1][1]}"
-    assert worst.stem == f"worst_01_{by_figure[0][1]}"
-    panels = 5  # image, truth and three methods
-    with Image.open(best) as drawn:
-        assert drawn.width == panels * 60 + (panels - 1) * 6
-        assert drawn.height > 40
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--methods", "sam"], "got 'sam'"),
-        (["--methods", "human"], "several people"),
-        (["--methods", "grid", "--sweep", "anchors=4,8"], "diffseg among the methods"),
         (["--methods", "grid", "--skip", "3"], "--skip below the dataset's 3 images"),
         (["--methods", "grid", "--split", "val"], "no split for folder"),
-        (["--sweep", "anchors=1,8"], "from 2 to 128, got 1."),
-        (["--sweep", "merge_threshold=0.3,high"], "got 'high'"),
-        (["--sweep", "refinement=twice"], "'twice'"),
-        (["--sweep", "threshold=1"], "merge_threshold, merge_passes"),
-        (["--sweep", "merge-threshold"], "merge_threshold, merge_passes"),
         (["--methods", "grid", "--workers", "2"], "--ray"),
         (["--model", "no/such/model.safetensors"], "no such file"),
     ],
@@ -254,34 +169,3 @@ def test_a_run_has_a_folder_of_its_own_name(
     monkeypatch.chdir(tmp_path)
     assert main(["evaluate", "folder", "--root", str(folder), "--methods", "grid:2"]) == 0
     assert (tmp_path / "runs/folder-demo/results.json").exists()
-
-
-def test_a_run_from_before_settings_of_a_hierarchy_were_kept_goes_on(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    options = ["--methods", "diffseg", "--sweep", "granularity=4,auto", "--limit", "1", *MODEL]
-    assert evaluate("folder", folder, tmp_path / "run", *options) == 0
-    run_manifest = tmp_path / "run/evaluation.json"
-    kept = json.loads(run_manifest.read_text())
-    now = kept["settings"]["diffseg"]
-    assert [each["granularity"] for each in now.values()] == [4, 0]
-    merging = {
-        "merge_threshold": 0.63,
-        "merge_passes": 3,
-        "anchors": 16,
-        "refinement": "none",
-        "smallest_area": 2.0,
-    }
-    before = {
-        name: {**merging, "granularity": each["granularity"], "refine_edges": False}
-        for name, each in now.items()
-    }
-    run_manifest.write_text(json.dumps({**kept, "settings": {**kept["settings"], "diffseg": before}}))
-    (record,) = (tmp_path / "run/pictures").glob("*.json")
-    written = record.stat().st_mtime_ns
-    assert evaluate("folder", folder, tmp_path / "run", *options) == 0
-    assert record.stat().st_mtime_ns == written
-    assert json.loads(run_manifest.read_text()) == kept
-    finer = ["--granularity", "auto", "--finest", "1"]
-    assert evaluate("folder", folder, tmp_path / "run", *options, *finer) == 2
-    assert "'finest': 1.0" in capsys.readouterr().err

@@ -8,15 +8,13 @@ import torch
 from PIL import Image
 
 from diffseg_cli.batch.models import demo_model_folder
-from diffseg_cli.batch.settings import CaptureSettings, ModelChoice, NestedSettings
+from diffseg_cli.batch.settings import CaptureSettings, ModelChoice, NestedSettings, SegmentSettings
 from diffseg_core import AttentionMaps
 from diffseg_core.attention.maps import Evidence
 from diffseg_core.diffcut.segment_cut import segment_cut
 from diffseg_core.errors import InvalidSettingError
 from diffseg_eval.attention_methods import SharedCapture
-from diffseg_eval.feature_methods import EVIDENCE, MapsMethod, by_cutting, by_hierarchy
-from diffseg_eval.method_choices import parse_methods
-from diffseg_eval.methods import make_methods
+from diffseg_eval.methods import BY_NAME, Context, make_methods, parse_methods
 from diffseg_eval.types import AnnotatedImage
 
 GRID = 8
@@ -54,9 +52,8 @@ def quarters() -> AnnotatedImage:
 
 def labels_of(maps: AttentionMaps, kind: str, number: float = 2) -> np.ndarray:
     shared = SharedCapture(GivenCapture(maps))  # type: ignore[arg-type]
-    tree = NestedSettings(contrast=0.0, colour=0.0)
-    segmentation = by_hierarchy(kind, tree, int(number)) if kind in EVIDENCE else by_cutting(kind, number)
-    return MapsMethod(kind, shared, {"": segmentation}).segment(quarters())[""]
+    tree = SegmentSettings(NestedSettings(contrast=0.0, colour=0.0))
+    return BY_NAME[kind].make(Context(shared, tree), number)(quarters())
 
 
 def is_of_halves(labels: np.ndarray, axis: int) -> bool:
@@ -92,7 +89,9 @@ def test_hierarchy_needs_no_features() -> None:
 
 def test_the_rows_of_the_demo_model_differ_and_diffcut_is_the_papers() -> None:
     capture = CaptureSettings(timestep=25, working_size=128)
-    methods, shared = make_methods(parse_methods(NAMES), ModelChoice(device="cpu"), capture, {})
+    methods, shared = make_methods(
+        parse_methods(NAMES), ModelChoice(device="cpu"), capture, SegmentSettings()
+    )
     assert shared is not None
     image = Image.open(demo_model_folder() / "photograph.jpg").convert("RGB").resize((180, 120))
     photograph = AnnotatedImage("cup", image, None, ())
@@ -108,9 +107,11 @@ def test_the_rows_of_the_demo_model_differ_and_diffcut_is_the_papers() -> None:
     assert np.array_equal(rows["diffcut:0.5"], expected.labels[0].numpy())
 
 
-def test_a_sweep_of_thresholds_gives_more_segments_at_higher_ones() -> None:
+def test_thresholds_give_more_segments_at_higher_ones() -> None:
     capture = CaptureSettings(timestep=25, working_size=128)
-    (method,), _ = make_methods(parse_methods("diffcut:0.2,0.5,0.8"), ModelChoice(device="cpu"), capture, {})
+    (method,), _ = make_methods(
+        parse_methods("diffcut:0.2,0.5,0.8"), ModelChoice(device="cpu"), capture, SegmentSettings()
+    )
     image = Image.open(demo_model_folder() / "photograph.jpg").convert("RGB").resize((180, 120))
     row = method.segment(AnnotatedImage("cup", image, None, ()))
     counts = [int(labels.max()) for labels in row.values()]

@@ -13,7 +13,6 @@ from diffseg_core import DiffSegError
 from diffseg_eval.boundaries import boundary_of
 from diffseg_eval.measures import check_labels, measure
 from diffseg_eval.metrics import compute_metrics
-from diffseg_eval.sweep_metrics import sweep_metrics
 from diffseg_eval.types import VOID, AnnotatedImage
 
 EVERYTHING = frozenset({"classes", "segments", "annotators", "boundaries"})
@@ -175,63 +174,6 @@ def test_a_resampled_set_is_the_set_of_those_images():
         assert whole == pytest.approx(expected[1][name])
         if not name.endswith("whole_set"):  # which would be matched anew
             assert sample == pytest.approx(expected[0][name])
-
-
-def boundary_record(matched, truth, right, predicted):
-    counts = {"matched_truth": matched, "truth": truth, "matched_prediction": right, "prediction": predicted}
-    return {"segments": 1, **counts}
-
-
-def test_a_sweep_has_a_best_setting_for_the_set_and_one_for_each_image():
-    # Pooled: "fine" finds 6 of 8 and is right in 6 of 12, F 2·.75·.5/1.25 = .6; "coarse" finds 4 of 8 and is
-    # right in 4 of 4, F 2/3. Alone, the first image is better "fine" (F 1 to 0), the second "coarse".
-    sweep = {
-        "fine": [boundary_record(4, 4, 4, 4), boundary_record(2, 4, 2, 8)],
-        "coarse": [boundary_record(0, 4, 0, 0), boundary_record(4, 4, 4, 4)],
-    }
-    found = sweep_metrics(sweep, frozenset({"boundaries"}))
-    assert list(found) == ["boundary_precision", "boundary_recall", "boundary_f"]
-    assert {metric.setting for metric in found.values()} == {"coarse"}
-    assert {name: metric.ods.overall for name, metric in found.items()} == pytest.approx(
-        {"boundary_precision": 1.0, "boundary_recall": 0.5, "boundary_f": 2 / 3}
-    )
-    assert [metric.ois.overall for metric in found.values()] == [1.0, 1.0, 1.0]
-
-
-def test_of_a_sweep_the_least_variation_of_information_is_best():
-    def records(*values):
-        rest = {"segments": 1, "covered": 1.0, "area": 2, "rand_index": 0.5}
-        return [{**rest, "variation_of_information": value} for value in values]
-
-    sweep = {"a": records(1.0, 3.0), "b": records(2.0, 1.0)}
-    found = sweep_metrics(sweep, frozenset({"annotators"}))["variation_of_information"]
-    assert found.setting == "b"
-    assert found.ods.overall == 1.5
-    assert found.ois.overall == 1.0
-
-
-def test_of_equally_good_settings_the_first_is_taken():
-    records = random_records(3)
-    found = sweep_metrics({"first": records, "second": records}, EVERYTHING, 3)
-    assert {metric.setting for metric in found.values()} == {"first"}
-    metrics = summarise(records, EVERYTHING, 3)
-    for name, metric in found.items():
-        assert metric.ods.overall == metric.ois.overall == metrics[name]
-
-
-def test_an_image_without_annotated_pixels_does_not_decide_a_sweep():
-    def records(*values):
-        return [{"segments": 1, "covering": value, "best_iou": value} for value in values]
-
-    found = sweep_metrics({"a": records(0.2, None), "b": records(0.4, None)}, frozenset({"segments"}))
-    assert found["covering"].setting == "b"
-    assert found["covering"].ois.overall == 0.4
-
-
-@pytest.mark.parametrize("sweep", [{}, {"a": [], "b": [{"segments": 1}]}], ids=["empty", "uneven"])
-def test_a_sweep_is_of_the_same_images(sweep):
-    with pytest.raises(DiffSegError, match="the same images at every setting"):
-        sweep_metrics(sweep, frozenset())
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,9 @@ from PIL import Image
 
 from diffseg_cli.errors import DatasetError
 from diffseg_eval.datasets import open_dataset
-from diffseg_eval.datasets.coco_object import CLASSES, NAMES
-from diffseg_eval.datasets.pascal import CONTEXT_NAMES, VOC_NAMES
+from diffseg_eval.datasets.classes import CONTEXT_NAMES, VOC_NAMES
+from diffseg_eval.datasets.classes import OBJECT_CLASSES as CLASSES
+from diffseg_eval.datasets.classes import OBJECT_NAMES as NAMES
 
 SIDE = 39  # of DiffCut's square in a made image: nothing is resized
 BASES = ["VOCdevkit/{}/", "{}/", ""]

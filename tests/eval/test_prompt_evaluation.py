@@ -11,11 +11,11 @@ from PIL import Image
 
 from diffseg_cli.commands import main
 from diffseg_cli.errors import DatasetError
-from diffseg_core.benchmark.click_protocol import box_of, click_ious, clicks_needed, next_click, object_iou
+from diffseg_core.benchmark.clicks import box_of, click_ious, clicks_needed, next_click, object_iou
 from diffseg_core.objects.points import Point
 from diffseg_core.objects.prompts import Box, Click
 from diffseg_eval.baselines import pixel_walker
-from diffseg_eval.datasets.objects import AnnotatedObject, ObjectFolder
+from diffseg_eval.datasets.folder import AnnotatedObject, ObjectFolder
 
 
 def truth(rows: list[str]) -> AnnotatedObject:

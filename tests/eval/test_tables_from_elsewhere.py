@@ -6,12 +6,19 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 from diffseg_core.output.ade20k import CLASSES, class_number
-from diffseg_eval.datasets import coco_object
-from diffseg_eval.datasets.cityscapes27 import FIRST_LABEL, LABEL_TO_CLASS
-from diffseg_eval.datasets.cityscapes27 import NAMES as CITYSCAPES_NAMES
-from diffseg_eval.datasets.coco27_classes import FINE_TO_COARSE, SUPERCATEGORIES, UNLABELLED
-from diffseg_eval.datasets.coco27_classes import NAMES as COCO27_NAMES
-from diffseg_eval.datasets.pascal import CONTEXT_NAMES, VOC_NAMES
+from diffseg_eval.datasets.classes import (
+    CITYSCAPES_CLASSES,
+    CITYSCAPES_NAMES,
+    COCO27_NAMES,
+    CONTEXT_NAMES,
+    FINE_TO_COARSE,
+    FIRST_LABEL,
+    OBJECT_CLASSES,
+    OBJECT_NAMES,
+    SUPERCATEGORIES,
+    UNLABELLED,
+    VOC_NAMES,
+)
 from diffseg_eval.types import VOID
 
 
@@ -53,7 +60,7 @@ def test_coco_stuff_27_is_made_of_it_as_in_diffseg():
 def test_coco_object_is_made_of_it_as_in_diffcut():
     # PaulCouairon/DiffCut, dataloader/coco/coco_object_mapping.pickle at commit aa16df4: number and class of
     # the 80 things. The others have numbers from 80 on there, all of which its code counts as background.
-    things = {number: each for number, each in coco_object.CLASSES.items() if each != coco_object.BACKGROUND}
+    things = {number: each for number, each in OBJECT_CLASSES.items() if each != len(OBJECT_NAMES) - 1}
     assert digest(numbered(things)) == "03d04f80c61d8ddf6056b190e1028942d31aaaef27d1b121aa925454a08b4e56"
 
 
@@ -61,7 +68,7 @@ def test_cityscapes_has_the_labels_of_its_authors_and_the_classes_of_diffseg():
     # mcordts/cityscapesScripts, cityscapesscripts/helpers/labels.py at commit 0bcc4a7: id and name from 7 on;
     # google/diffseg, `label_dict` of data/cityscapes/cityscapes_data.py at commit 77ea596 without -1.
     labels = dict(enumerate(CITYSCAPES_NAMES, FIRST_LABEL))
-    classes = {label: -1 if each == VOID else each for label, each in LABEL_TO_CLASS.items()}
+    classes = {label: -1 if each == VOID else each for label, each in CITYSCAPES_CLASSES.items()}
     assert digest(numbered(labels)) == "69f6c173ecb69208447d207bf22489610c3440ab6ecb89bdb187890cf183865e"
     assert digest(numbered(classes)) == "15ff07a374bafcec0869ccece80ab9cd9db1e8f2a84ac9d9ba90e79c01978665"
 

@@ -21,15 +21,15 @@ from diffseg_core.attention.text import TextAttention
 from diffseg_core.grid import GridSize
 from diffseg_core.words.lines import TokenPlaces, Word, WordAttention, WordLine, parse_words, prompt_of
 from diffseg_core.words.token_places import TooManyWordsError
-from diffseg_eval.attention_methods import SharedCapture
+from diffseg_eval.attention_methods import Segmentation, SharedCapture
+from diffseg_eval.class_matching import count_named
 from diffseg_eval.class_words import CLASS_WORDS, class_lines
 from diffseg_eval.datasets import open_dataset
 from diffseg_eval.measures import NAMED
-from diffseg_eval.method_choices import parse_methods
+from diffseg_eval.methods import parse_methods
 from diffseg_eval.metrics import compute_metrics
-from diffseg_eval.named_classes import count_named
 from diffseg_eval.types import VOID, AnnotatedImage
-from diffseg_eval.word_methods import WordMethod, joined, read_in_parts
+from diffseg_eval.word_methods import by_words, joined, read_in_parts
 
 GRID, SIDE = 16, 64
 COUNTS = {"voc": 20, "context": 59, "coco-object": 80, "cityscapes27": 27, "ade20k": 150}
@@ -100,11 +100,6 @@ def test_a_dataset_without_names_is_refused():
 def test_all_methods_are_those_that_every_model_has():
     kinds = {choice.kind for choice in parse_methods("all")}
     assert not kinds & {"words", "words-all"}
-    assert [choice.is_by_words for choice in parse_methods("words,words-all,hierarchy")] == [
-        True,
-        True,
-        False,
-    ]
     with pytest.raises(InvalidSettingError, match="no number for the method words"):
         parse_methods("words:5")
 
@@ -152,8 +147,8 @@ def quartered(classes: list[int]) -> AnnotatedImage:
     return AnnotatedImage("made", Image.fromarray(colours[numbers]), truth, ())
 
 
-def method(capture: MadeCapture, lines: tuple[WordLine, ...], told: bool) -> WordMethod:
-    return WordMethod("words", capture, lines, told, WordSettings(), NestedSettings())  # type: ignore[arg-type]
+def method(capture: MadeCapture, lines: tuple[WordLine, ...], told: bool) -> Segmentation:
+    return by_words(capture, lines, told, WordSettings(), NestedSettings())  # type: ignore[arg-type]
 
 
 LINES = lines_of("boat", "cow", "dog", "cup", "sofa")
@@ -163,7 +158,7 @@ LINES = lines_of("boat", "cow", "dog", "cup", "sofa")
 def test_pixels_have_the_class_whose_word_is_found_there(told: bool):
     image = quartered([1, 5, 3, 3])  # cow, background, cup, cup
     capture = MadeCapture({"cow": 0, "cup": 2})
-    labels = method(capture, LINES, told).segment(image)[""]
+    labels = method(capture, LINES, told)(image)
     expected = np.array([[1, 5], [3, 5]]).repeat(SIDE // 2, 0).repeat(SIDE // 2, 1)
     assert (labels == expected).mean() > 0.97
     assert labels.dtype == np.int32
@@ -173,19 +168,19 @@ def test_pixels_have_the_class_whose_word_is_found_there(told: bool):
 def test_an_image_of_background_alone_needs_no_model():
     image = quartered([5, 5, VOID, 5])
     capture = MadeCapture({})
-    assert (method(capture, LINES, True).segment(image)[""] == 5).all()
+    assert (method(capture, LINES, True)(image) == 5).all()
     assert capture.asked == []
 
 
 def test_too_many_words_for_one_prompt_are_read_in_parts():
     image = quartered([1, 5, 3, 3])
     capture = MadeCapture({"cow": 0, "cup": 2}, most=2)
-    labels = method(capture, LINES, False).segment(image)[""]
+    labels = method(capture, LINES, False)(image)
     assert capture.asked == [["boat", "cow"], ["dog"], ["cup", "sofa"]]
-    whole = method(MadeCapture({"cow": 0, "cup": 2}), LINES, False).segment(image)[""]
+    whole = method(MadeCapture({"cow": 0, "cup": 2}), LINES, False)(image)
     assert (labels == whole).mean() > 0.97
     with pytest.raises(TooManyWordsError, match="Expected 0 words"):
-        method(MadeCapture({}, most=0), LINES, False).segment(image)
+        method(MadeCapture({}, most=0), LINES, False)(image)
 
 
 def test_words_that_are_refused_for_another_reason_are_not_tried_in_parts():
@@ -233,7 +228,7 @@ def test_a_random_model_is_measured_from_end_to_end(dataset: str, model: Path, t
     options = ["--model", str(model), "--working-size", "128", "--resolution", "64", "--limit", "2"]
     methods = ["--methods", "words,words-all,one-segment", "--words-threshold", "0.3"]
     run = tmp_path / "run"
-    assert evaluate(dataset, tmp_path / "data", run, *options, *methods, "--side-by-side", "1") == 0
+    assert evaluate(dataset, tmp_path / "data", run, *options, *methods) == 0
     results = json.loads((run / "results.json").read_text())
     assert results["pictures"] == names[:2]
     assert results["settings"]["words_threshold"] == 0.3
@@ -250,7 +245,6 @@ def test_a_random_model_is_measured_from_end_to_end(dataset: str, model: Path, t
     classes = {line[0] for line in told["table"]}
     nothing = COUNTS[dataset]
     assert {line[1] for line in told["table"]} <= classes | {nothing}  # no class that is not in the image
-    assert len(list((run / "side_by_side").glob("*.jpg"))) == 2
     assert main(["compare", f"{run}:words", f"{run}:words-all"]) == 0
     assert "mIoU by name" in capsys.readouterr().out
     assert main(["compare", f"{run}:words", f"{run}:one-segment"]) == 0
@@ -272,7 +266,7 @@ def test_what_does_not_fit_is_tried_once(model: Path):
     lines = class_lines("cityscapes27")
     for _ in range(2):
         image = quartered([1, 5, 3, 3])
-        WordMethod("words-all", capture, lines, False, WordSettings(), NestedSettings()).segment(image)
+        by_words(capture, lines, False, WordSettings(), NestedSettings())(image)
     assert encoded.count(27) == 1
     assert encoded[-2:] == [14, 13]
 

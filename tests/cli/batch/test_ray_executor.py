@@ -21,8 +21,7 @@ import torch
 from PIL import Image
 
 from diffseg_cli.batch.discovery import find_images
-from diffseg_cli.batch.executor import Executor
-from diffseg_cli.batch.local_executor import LocalExecutor
+from diffseg_cli.batch.executor import Executor, LocalExecutor
 from diffseg_cli.batch.ray_cluster import connected, import_ray
 from diffseg_cli.batch.ray_executor import RayExecutor
 from diffseg_cli.batch.segment_run import RunSettings, SegmentWorkerFactory, finish_run, prepare_run

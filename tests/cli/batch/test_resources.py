@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from diffseg_cli.batch.resources import WorkerPlan, plan_workers
+from diffseg_cli.batch.ray_cluster import WorkerPlan, plan_workers
 
 
 def machine(cpus: float, gpus: float = 0) -> dict[str, float]:

@@ -17,8 +17,8 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from diffseg_cli.batch.discovery import InputImage, find_images
+from diffseg_cli.batch.executor import LocalExecutor
 from diffseg_cli.batch.image_reading import read_image
-from diffseg_cli.batch.local_executor import LocalExecutor
 from diffseg_cli.batch.models import demo_model_folder
 from diffseg_cli.batch.segment_run import (
     RunSettings,
@@ -187,46 +187,6 @@ def test_other_settings_in_the_same_folder_are_refused(images, out, settings, di
     with pytest.raises(InvalidSettingError, match=f"got others: {difference}. Choose another --out, or --ov"):
         prepare_run(images, out, settings)
     assert prepare_run(images, out, replace(SETTINGS, model=ModelChoice(device="cpu"))) == images
-
-
-BEFORE = {
-    "model": "demo",
-    "precision": "auto",
-    "timestep": 25,
-    "noise_seed": None,
-    "working_size": 64,
-    "resolutions": "all",
-    "merge_threshold": 0.3,
-    "merge_passes": 3,
-    "anchors": 16,
-    "refinement": "none",
-    "smallest_area": 0.0,
-    "granularity": None,
-    "refine_edges": False,
-    "mask_files": False,
-}
-"""The settings in the folder of a run, as they were kept when merging and hierarchies shared one value."""
-
-
-@pytest.mark.parametrize(
-    ("granularity", "method"),
-    [(None, MergeSettings(0.3)), (0, NestedSettings()), (12, NestedSettings(12))],
-    ids=["merged", "automatic", "twelve"],
-)
-def test_a_run_from_before_goes_on(images, out, granularity, method):
-    out.mkdir()
-    kept = {"format": "diffseg-run", "version": 1, "settings": {**BEFORE, "granularity": granularity}}
-    (out / "diffseg.json").write_text(json.dumps(kept))
-    settings = replace(SETTINGS, segment=SegmentSettings(method))
-    assert prepare_run(images, out, settings) == images
-    assert json.loads((out / "diffseg.json").read_text())["settings"] == settings.to_dict()
-    if granularity is None:
-        today = {"save_masks" if name == "mask_files" else name: value for name, value in BEFORE.items()}
-        assert settings.to_dict() == {**today, "blocks": "recommended", "remove_position": False}
-    finer = SegmentSettings(NestedSettings(13, finest=0.03))
-    (out / "diffseg.json").write_text(json.dumps(kept))
-    with pytest.raises(InvalidSettingError, match=rf"granularity {granularity} there, 13 now"):
-        prepare_run(images, out, replace(SETTINGS, segment=finer))
 
 
 def test_settings_of_a_hierarchy_decide_on_its_segments(segmenter, photograph):

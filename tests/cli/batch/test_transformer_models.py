@@ -17,7 +17,7 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokeni
 
 from diffseg_cli.batch.models import find_precision, load_pipeline
 from diffseg_cli.batch.segmenter import Segmenter
-from diffseg_cli.batch.settings import CaptureSettings, ModelChoice, with_capture
+from diffseg_cli.batch.settings import CaptureSettings, ModelChoice
 from diffseg_core import InvalidSettingError, UnsupportedModelError, capture_diffusers
 
 WORDS = {"<|startoftext|>": 0, "<|endoftext|>": 1, "a</w>": 2}
@@ -88,12 +88,12 @@ def folder(pipeline: StableDiffusion3Pipeline, tmp_path_factory: pytest.TempPath
 
 def test_a_transformer_is_captured_with_its_settings(pipeline, folder):
     image = Image.new("RGB", (70, 50), "red")
-    settings = CaptureSettings(working_size=128, timestep=1000, blocks="1-2", remove_position=True)
+    settings = CaptureSettings(working_size=128, timestep=1000, blocks="1-2")
     segmenter = Segmenter(ModelChoice(str(folder), device="cpu"), settings)
     assert type(segmenter._pipeline) is StableDiffusion3Pipeline
     assert segmenter._pipeline.text_encoder is segmenter._pipeline.text_encoder_2 is None
     found = segmenter.capture(image)
-    expected = capture_diffusers(pipeline, image, size=128, timestep=1000, blocks="1-2", remove_position=True)
+    expected = capture_diffusers(pipeline, image, size=128, timestep=1000, blocks="1-2")
     assert found.grids == expected.grids == ((7, 9),)
     torch.testing.assert_close(found[found.grid], expected[expected.grid])
     other = capture_diffusers(pipeline, image, size=128, timestep=1000, blocks="0")
@@ -118,10 +118,3 @@ def test_half_precision_is_the_models_own():
     assert find_precision("auto", accelerator, torch.bfloat16) == torch.bfloat16
     assert find_precision("auto", accelerator) == torch.float16
     assert find_precision("float16", accelerator, torch.bfloat16) == torch.float16
-
-
-def test_a_run_from_before_there_were_blocks_has_their_defaults():
-    now = {"timestep": 300, "blocks": "recommended", "remove_position": False}
-    assert with_capture({"timestep": 300}) == now
-    assert with_capture({**now, "blocks": "7-9"})["blocks"] == "7-9"
-    assert with_capture({"dataset": "folder"}) == {"dataset": "folder"}  # without a model

@@ -17,9 +17,8 @@ from diffseg_cli.batch.check_capture import CheckCapture
 from diffseg_cli.batch.settings import DEMO_CAPTURE, CaptureSettings, ModelChoice
 from diffseg_cli.commands import main
 from diffseg_core.benchmark import run, sheet, trials
-from diffseg_core.benchmark.boxed_model import FILE, boxed_model
 from diffseg_core.benchmark.photographs import object_names, read_photographs
-from diffseg_core.benchmark.presets import read_presets
+from diffseg_core.benchmark.record import DEMO_MODEL, click_means, demo_model_entries
 from diffseg_core.benchmark.run import Check
 from diffseg_core.errors import CaptureError
 
@@ -39,7 +38,7 @@ def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def random_weights(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], None]) -> None:
-    """Have commands load the model in the box with other weights."""
+    """Have commands load the demo model with other weights."""
     plain = CheckCapture.__init__
 
     def make(self: CheckCapture, *args: Any) -> None:
@@ -51,10 +50,9 @@ def random_weights(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], None
 
 @pytest.mark.usefixtures("few")
 def test_a_quick_check_prints_a_report_and_leaves_a_record_and_a_sheet(capsys, tmp_path):
-    presets = tmp_path / "presets.json"
-    assert main(["check", *SMALL, "--sheet", "sheet.png", "--preset", str(presets)]) == 0
+    assert main(["check", *SMALL, "--sheet", "sheet.png"]) == 0
     text = capsys.readouterr().out
-    assert "A quick check of the model in the box (1.7 million parameters, float32 on cpu)" in text
+    assert "A quick check of the demo model (1.7 million parameters, float32 on cpu)" in text
     for row in ("this model, chosen settings", "this model, default settings", "colours alone"):
         assert row in text
     assert "Words were not measured: the model has no text encoder." in text
@@ -75,7 +73,6 @@ def test_a_quick_check_prints_a_report_and_leaves_a_record_and_a_sheet(capsys, t
         assert 0 < each["score"] < 1
     with Image.open(tmp_path / "sheet.png") as drawn:
         assert drawn.size == (640, 240)
-    assert not presets.exists()  # a quick check keeps none
 
 
 @pytest.mark.slow
@@ -88,14 +85,14 @@ def test_words_are_measured_of_a_model_with_a_text_encoder(capsys, monkeypatch, 
     text = capsys.readouterr().out
     record = json.loads((tmp_path / "diffseg-check.json").read_text())
     assert record["word_failures"] == []
-    ways = {each["way"] for each in record["words"]}
+    ways = {each["source"] for each in record["words"]}
     assert ways == {"stored queries", "second step"}
     for each in record["words"]:
         assert each["photographs"] == 4
         assert each["finds"] is None
         assert abs(each["auc"] - each["others"]) < 0.1
     stored, second = (
-        next(each for each in record["words"] if each["way"] == way)
+        next(each for each in record["words"] if each["source"] == way)
         for way in ("stored queries", "second step")
     )
     assert stored["by_photograph"] != second["by_photograph"]  # the words were the second step's prompt
@@ -190,46 +187,24 @@ def test_what_was_measured_outlives_an_interrupt(capsys, monkeypatch, tmp_path):
     assert record["chosen"]["noise_level"] == 25
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("few")
-def test_a_whole_check_keeps_a_preset(capsys, monkeypatch, tmp_path):
-    plan = trials.Plan(
-        trials.CaptureSettings(25), (), thresholds=(0.63,), default_threshold=0.63, photographs=("coffee",)
-    )
-    monkeypatch.setattr(trials, "plan_for", lambda *args, **settings: plan)
-    monkeypatch.setattr("diffseg_core.benchmark.choice.MARGIN", -1.0)  # one photograph is not all of them
-    presets = tmp_path / "presets.json"
-    assert main(["check", "--preset", str(presets)]) == 0
-    assert "The preset of the model in the box is kept" in capsys.readouterr().out
-    kept = read_presets(presets)["the model in the box"]
-    assert (kept.noise_level, kept.resolutions, kept.merge_threshold) == (25, "all", 0.63)
-
-
-def test_wrong_models_and_damaged_presets_are_told_before_the_work(capsys, tmp_path):
+def test_wrong_models_and_folders_for_files_are_told_before_the_work(capsys, tmp_path):
     assert main(["check", "--model", "no/such/model"]) == 2
     assert "no such file" in capsys.readouterr().err
-    damaged = tmp_path / "presets.json"
-    damaged.write_text("{")
-    assert main(["check", "--preset", str(damaged)]) == 2
-    assert "Mend the file" in capsys.readouterr().err
     assert main(["check", "--out", str(tmp_path)]) == 2
     assert "name a file in it" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_the_kept_figures_of_the_model_in_the_box_are_made_again():
-    chosen = json.loads(FILE.read_text())["chosen"]
+    chosen = json.loads(DEMO_MODEL.read_text())["chosen"]
     capture = CheckCapture(ModelChoice(device="cpu"), DEMO_CAPTURE)
     plan = trials.Plan(
         trials.CaptureSettings(chosen["noise_level"]), (), thresholds=(), photographs=("coffee",), clicks=3
     )
     results = Check(capture, capture.model, plan, capture.device).run()
     trial = trials.Trial(plan.default, "hierarchy", chosen["evidence"])
-    kept = boxed_model(plan.photographs, plan.clicks)
-    assert kept is not None
-    found = results.trials[trial].measures["coffee"]
-    for name, value in vars(kept.measures["coffee"]).items():
+    entry, clicks = demo_model_entries(plan.photographs, plan.clicks)
+    kept, found = entry["by_photograph"]["coffee"], results.trials[trial].figures["coffee"]
+    for name, value in kept._asdict().items():
         assert getattr(found, name) == pytest.approx(value, abs=1.0 if name == "segments" else 0.01)
-    clicks = results.clicks[trial].counts["coffee"]
-    for mine, theirs in zip(clicks, kept.clicks.counts["coffee"], strict=True):
-        assert mine == pytest.approx(theirs, abs=1)
+    assert click_means(results.clicks[trial].values()) == pytest.approx(clicks, abs=1)

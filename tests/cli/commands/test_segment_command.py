@@ -141,7 +141,7 @@ def test_every_option_is_a_setting(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = "--timestep 7 --input-mode noised --noise-seed 3 --working-size 64 --resolutions finest-two "
     options += "--merge-threshold 0.5 --merge-passes 2 --anchors 4 --refinement kmeans --smallest-area 1.5 "
-    options += "--refine-edges --precision bfloat16 --save-masks --blocks middle-third --remove-position"
+    options += "--refine-edges --precision bfloat16 --save-masks --blocks middle-third"
     assert kept_settings(*options.split()) == {
         "model": "demo",
         "precision": "bfloat16",
@@ -150,7 +150,6 @@ def test_every_option_is_a_setting(tmp_path, monkeypatch):
         "working_size": 64,
         "resolutions": "finest two",
         "blocks": "middle third",
-        "remove_position": True,
         "merge_threshold": 0.5,
         "merge_passes": 2,
         "anchors": 4,

@@ -24,7 +24,7 @@ from diffseg_cli.batch.settings import (
     WordSettings,
 )
 from diffseg_cli.commands import main
-from diffseg_cli.commands.word_options import _in_lines
+from diffseg_cli.commands.options import in_lines
 from diffseg_core import InvalidSettingError, capture_diffusers, parse_words, read_words
 from diffseg_core.words import leaf_choice
 
@@ -127,7 +127,7 @@ def test_what_words_mean_is_written_with_their_names(folder, model, capsys, monk
     printed = capsys.readouterr().out
     settings = CaptureSettings(working_size=128)
     segmenter = Segmenter(ModelChoice(str(model), "cpu"), settings, parse_words(lines))
-    search = WordSearch(lines, WordSettings(threshold=0.3))
+    search = WordSearch(lines, WordSettings(words_threshold=0.3))
     every = []
     for name in ("cup", "mirrored"):
         image = Image.open(folder / f"pics/{name}.png")
@@ -212,7 +212,7 @@ def test_words_that_do_not_go_are_refused(folder, model, capsys, options, messag
 
 def test_words_are_read_as_they_are_meant(tmp_path, monkeypatch):
     def read(given: str) -> list[list[str]]:
-        return [[word.text for word in line.synonyms] for line in parse_words(_in_lines(given))]
+        return [[word.text for word in line.synonyms] for line in parse_words(in_lines(given))]
 
     assert read("cup, table") == [["cup"], ["table"]]
     assert read("cup|mug, dining table") == [["cup", "mug"], ["dining table"]]
@@ -229,12 +229,12 @@ def test_words_are_read_as_they_are_meant(tmp_path, monkeypatch):
     path.write_bytes("cup\n".encode("utf-16-le"))
     with pytest.raises(InvalidSettingError, match=r"Expected text in UTF-8 in .*words\.txt"):
         read(str(path))
-    weighted = parse_words(_in_lines("(cup:1.3), !hand"))
+    weighted = parse_words(in_lines("(cup:1.3), !hand"))
     assert weighted[0].synonyms[0].weight == 1.3
     assert weighted[1].is_distractor
 
 
-def test_the_text_encoder_is_let_go_of_once_the_words_are_encoded(pipeline, model):
+def test_the_text_encoder_is_freed_once_the_words_are_encoded(pipeline, model):
     lines = parse_words("cup\ntable")
     segmenter = Segmenter(ModelChoice(str(model), "cpu"), CaptureSettings(working_size=128), lines)
     assert segmenter._pipeline.text_encoder is None

@@ -6,8 +6,6 @@ import torch
 from made_check_results import PHOTOGRAPHS, hierarchy, made_results, measures, merging
 
 from diffseg_core.attention.maps import AttentionMaps
-from diffseg_core.benchmark.choice import MARGIN, TIE, beats, best_trial, choose
-from diffseg_core.benchmark.presets import preset_of
 from diffseg_core.benchmark.report import as_text
 from diffseg_core.benchmark.trials import (
     BLOCKS,
@@ -17,6 +15,7 @@ from diffseg_core.benchmark.trials import (
     evidences_of,
     plan_for,
 )
+from diffseg_core.benchmark.verdicts import MARGIN, TIE, beats, best_trial, choose
 
 DEFAULT = hierarchy(300)
 
@@ -33,9 +32,9 @@ def test_the_default_settings_stay_in_a_tie():
 
 def test_what_was_not_made_on_all_photographs_is_not_chosen():
     results = made_results({DEFAULT: 0.5, hierarchy(100): 0.9})
-    del results.trials[hierarchy(100)].measures["cat"]
+    del results.trials[hierarchy(100)].figures["cat"]
     assert best_trial(results) == DEFAULT
-    del results.trials[DEFAULT].measures["cat"]
+    del results.trials[DEFAULT].figures["cat"]
     assert best_trial(results) is None
     assert choose(results) is None
 
@@ -68,15 +67,6 @@ def test_no_better_than_colours_is_said_plainly():
     assert "The model is better than colours alone." in as_text(good, "1.2.3")
     unknown = made_results({DEFAULT: 0.5}, colours=None)
     assert "colours alone" not in as_text(unknown, "1.2.3")
-
-
-def test_presets_are_of_whole_checks_of_models_that_serve():
-    found = preset_of(made_results({DEFAULT: 0.5, hierarchy(100, "both"): 0.6, merging(100, 0.8): 0.5}))
-    assert (found.architecture, found.noise_level, found.evidence) == ("SD15", 100, "both")
-    assert (found.blocks, found.resolutions, found.merge_threshold) == (None, "all", 0.8)
-    assert preset_of(made_results({DEFAULT: 0.41}, colours=0.4)) is None
-    assert preset_of(made_results({DEFAULT: 0.5}, complete=False)) is None
-    assert preset_of(made_results({})) is None
 
 
 def test_plans_suit_the_kind_of_model():

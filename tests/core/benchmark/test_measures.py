@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from diffseg_core.benchmark.clicks import count_clicks
+from diffseg_core.benchmark.contingency import VOID
 from diffseg_core.benchmark.measures import Measures, mean_of, measure
-from diffseg_core.benchmark.photographs import UNKNOWN, Photograph
+from diffseg_core.benchmark.photographs import Photograph
+from diffseg_core.benchmark.run import count_clicks
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.images import Images
 
@@ -37,7 +38,7 @@ def test_segments_are_given_out_so_that_the_sum_is_largest():
 
 
 def test_pixels_that_are_not_annotated_do_not_count():
-    truth = np.array([[0, 0, UNKNOWN, UNKNOWN, 1, 1]])
+    truth = np.array([[0, 0, VOID, VOID, 1, 1]])
     one, other = np.array([[0, 0, 0, 0, 1, 1]]), np.array([[0, 0, 7, 9, 1, 1]])
     for labels in (one, other):
         found = measure(labels, truth)
@@ -51,12 +52,12 @@ def test_fewer_segments_than_objects_leave_some_without():
 
 
 def test_what_cannot_be_compared_is_refused():
-    with pytest.raises(InvalidSettingError, match="of one size"):
+    with pytest.raises(InvalidSettingError, match="of the truth's shape"):
         measure(np.zeros((2, 2), int), TRUTH)
-    with pytest.raises(InvalidSettingError, match="from 0 up"):
+    with pytest.raises(InvalidSettingError, match="of 0 or more in the prediction"):
         measure(TRUTH - 1, TRUTH)
-    with pytest.raises(InvalidSettingError, match="objects"):
-        measure(TRUTH, np.full_like(TRUTH, UNKNOWN))
+    with pytest.raises(InvalidSettingError, match="at least one object"):
+        measure(TRUTH, np.full_like(TRUTH, VOID))
 
 
 def test_means_are_over_photographs():
@@ -75,7 +76,7 @@ class Finder:
 
 
 def test_clicks_are_counted_until_the_object_is_found():
-    truth = np.full((8, 8), UNKNOWN)
+    truth = np.full((8, 8), VOID)
     truth[2:6] = 0  # four rows: a click each
     truth[7, :2] = 1  # a quarter of its row: never
     photograph = Photograph("made", Images(torch.zeros(1, 8, 8, 3)), ("rows", "corner"), truth)

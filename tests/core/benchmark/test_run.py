@@ -12,13 +12,13 @@ from small_photographs import smaller
 
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.benchmark import run, sheet
-from diffseg_core.benchmark.choice import choose
+from diffseg_core.benchmark.measures import mean_of
 from diffseg_core.benchmark.photographs import read_photographs
-from diffseg_core.benchmark.presets import preset_of
-from diffseg_core.benchmark.record import as_json
+from diffseg_core.benchmark.record import as_json, click_means, record
 from diffseg_core.benchmark.report import as_text
 from diffseg_core.benchmark.run import Check, check_measured
 from diffseg_core.benchmark.trials import CaptureSettings, Plan
+from diffseg_core.benchmark.verdicts import choose
 from diffseg_core.errors import CaptureError
 
 GRID = 16
@@ -61,16 +61,17 @@ def test_a_model_that_sees_objects_is_better_than_colours_and_one_that_sees_noth
     good = Check(sees, MODEL, PLAN, CPU, lambda *step: steps.append(step)).run()
     assert choose(good).trial.capture.noise_level == 100
     assert choose(good).beats_colours
-    assert preset_of(good).noise_level == 100
-    assert good.trials[choose(good).trial].mean.score > 0.75
-    assert good.clicks[choose(good).trial].means < good.clicks[good.default].means
+    assert mean_of(good.trials[choose(good).trial].figures.values()).score > 0.75
+    chosen, default = (
+        click_means(good.clicks[trial].values()) for trial in (choose(good).trial, good.default)
+    )
+    assert chosen < default
     assert [done for done, _, _ in steps] == sorted(done for done, _, _ in steps)
     assert steps[-1][0] == steps[-1][1]
     assert sheet.draw_sheet(good).shape == (1, 240, 960, 3)
 
     poor = Check(blind, MODEL, PLAN, CPU).run()
     assert not choose(poor).beats_colours
-    assert preset_of(poor) is None
 
 
 def test_blocks_of_a_transformer_are_tried_at_the_best_noise_level():
@@ -83,12 +84,12 @@ def test_blocks_of_a_transformer_are_tried_at_the_best_noise_level():
         return blind(image, settings)
 
     plan = replace(PLAN, thresholds=(), blocks=("middle third", "all"))
-    results = Check(capture, replace(MODEL, is_transformer=True), plan, CPU).run()
+    results = Check(capture, MODEL._replace(is_transformer=True), plan, CPU).run()
     best = choose(results).trial.capture
     assert {blocks for level, blocks in tried if level == best.noise_level} >= {"middle third", "all"}
     assert [settings.blocks for settings in results.failures] == ["all"]
     assert results.is_complete
-    assert json.loads(as_json(results, "1"))["failures"][0]["error"] == "OutOfMemoryError"
+    assert json.loads(as_json(record(results, "1")))["failures"][0]["error"] == "OutOfMemoryError"
     assert "blocks all failed: too much" in as_text(results, "1")
     check_measured(results)
 
@@ -101,7 +102,7 @@ def test_what_was_measured_can_be_read_after_an_interrupt():
     check = Check(blind, MODEL, PLAN, CPU, stop)
     with pytest.raises(KeyboardInterrupt):
         check.run()
-    assert [len(each.measures) for each in check.results.trials.values()] == [2, 2]
+    assert [len(each.figures) for each in check.results.trials.values()] == [2, 2]
     assert not check.results.is_complete
     assert "ended before all was tried" in as_text(check.results, "1")
 

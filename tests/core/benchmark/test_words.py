@@ -15,19 +15,15 @@ from small_photographs import smaller
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.attention.text import TextAttention
 from diffseg_core.benchmark import run
-from diffseg_core.benchmark.choice import best_trial
+from diffseg_core.benchmark.measures import mean_of
 from diffseg_core.benchmark.photographs import NAMES, object_names, read_photographs
-from diffseg_core.benchmark.record import as_json
+from diffseg_core.benchmark.record import as_json, record
 from diffseg_core.benchmark.report import as_text
-from diffseg_core.benchmark.results import CheckResults
 from diffseg_core.benchmark.run import Check, check_measured
-from diffseg_core.benchmark.trials import CaptureSettings, Plan
-from diffseg_core.benchmark.word_verdict import finds_by_words, gain_of_second_step
+from diffseg_core.benchmark.trials import CaptureSettings, CheckResults, Plan, Trial, sources_of
+from diffseg_core.benchmark.verdicts import best_trial, finds_by_words, gain_of_second_step
 from diffseg_core.benchmark.words import (
-    WAYS,
     WordFigures,
-    WordMeans,
-    WordTrial,
     area_under_curve,
     measure_words,
     names_of,
@@ -39,6 +35,7 @@ from diffseg_core.hierarchy.segment_hierarchy import segment_hierarchy
 from diffseg_core.words.lines import TokenPlaces, WordAttention
 
 GRID = 24
+SOURCES = sources_of(is_transformer=False)
 PHOTOGRAPHS = ("coffee", "lake", "harbour", "taipei", "otter", "airplane")
 FEW = PHOTOGRAPHS[:2]
 DEFAULT = CaptureSettings(300)
@@ -91,7 +88,7 @@ def attention(lines, maps: torch.Tensor) -> WordAttention:
 def sees(photographs):
     """A reader of a model that attends to an object's name where the object is."""
 
-    def read(image, settings, maps, lines, way):
+    def read(image, settings, maps, lines, source):
         photograph = shown(photographs, image)
         objects = coarse(photograph.truth)
         scores = torch.zeros(GRID**2, len(lines) + 3)
@@ -105,7 +102,7 @@ def sees(photographs):
     return read
 
 
-def blind(image, settings, maps, lines, way):
+def blind(image, settings, maps, lines, source):
     """A reader of a model with random weights: a word draws the same places in every photograph, smoothly."""
     names = ["start", *(line.name for line in lines), "other objects", "background"]
     coarse_maps = torch.stack(
@@ -115,14 +112,16 @@ def blind(image, settings, maps, lines, way):
     return attention(lines, (smooth.T * 3).softmax(1))
 
 
-def figures(*gains, names=None) -> dict[str, WordFigures]:
+def gains_of(*gains, names=None) -> dict[str, dict[str, float]]:
     """Of as many photographs, each with objects of its own but where they are given."""
-    found = {}
-    for place, gain in enumerate(gains):
-        each = names[place] if names else (f"a{place}", f"b{place}")
-        means = WordMeans(0.5 + gain, 0.5, 0.4, 0.0, 0.0, 0.0)
-        found[str(place)] = WordFigures(means, dict.fromkeys(each, gain))
-    return found
+    return {
+        str(place): dict.fromkeys(names[place] if names else (f"a{place}", f"b{place}"), gain)
+        for place, gain in enumerate(gains)
+    }
+
+
+def figures(*gains) -> dict[str, WordFigures]:
+    return {str(place): WordFigures(0.5 + gain, 0.5, 0.4, 0.0, 0.0, 0.0) for place, gain in enumerate(gains)}
 
 
 def test_the_area_under_the_curve_is_the_share_of_pairs_in_the_right_order():
@@ -147,25 +146,25 @@ def test_other_names_are_as_many_and_none_of_the_photographs_own(name):
 
 
 def test_a_model_finds_by_words_when_its_own_words_are_better_by_more_than_chance_makes():
-    assert finds_by_words(figures(0.2, 0.3, 0.25, 0.3, 0.2, 0.25))
-    assert not finds_by_words(figures(0.09, 0.1, 0.09, 0.1, 0.09, 0.1))  # less than the margin
-    assert not finds_by_words(figures(*(-0.3,) * 6))
+    assert finds_by_words(gains_of(0.2, 0.3, 0.25, 0.3, 0.2, 0.25))
+    assert not finds_by_words(gains_of(0.09, 0.1, 0.09, 0.1, 0.09, 0.1))  # less than the margin
+    assert not finds_by_words(gains_of(*(-0.3,) * 6))
     # Mean .12 with an error of .0529 over six photographs: 2.27 errors, and Student's limit is 2.571.
-    assert not finds_by_words(figures(0.22, 0.22, 0.22, 0.22, -0.08, -0.08))
-    assert finds_by_words(figures(*(0.22,) * 8, *(-0.08,) * 2))  # 0.16, and 4 errors
+    assert not finds_by_words(gains_of(0.22, 0.22, 0.22, 0.22, -0.08, -0.08))
+    assert finds_by_words(gains_of(*(0.22,) * 8, *(-0.08,) * 2))  # 0.16, and 4 errors
 
 
 def test_the_verdict_takes_a_name_once_however_often_its_object_is_shown():
     """A model that happens to draw "sky" to where skies are has one lucky word, and not six."""
     lucky = (0.4,) * 6 + (0.0,) * 2
     own = [(f"a{place}",) for place in range(8)]
-    assert finds_by_words(figures(*lucky, names=own))
+    assert finds_by_words(gains_of(*lucky, names=own))
     shared = [("sky",)] * 6 + own[6:]
-    assert not finds_by_words(figures(*lucky, names=shared))
+    assert not finds_by_words(gains_of(*lucky, names=shared))
 
 
 def test_few_photographs_are_no_ground_for_a_verdict():
-    assert finds_by_words(figures(*(0.4,) * 5)) is None
+    assert finds_by_words(gains_of(*(0.4,) * 5)) is None
     assert finds_by_words({}) is None
     assert gain_of_second_step(figures(*(0.1,) * 5), figures(*(0.4,) * 5)) is None
 
@@ -190,18 +189,18 @@ def test_words_are_measured_on_their_own_object_on_the_others_and_where_they_are
     maps = capture_of(photographs)(harbour.images.colours, DEFAULT)
     segments = segment_hierarchy(maps, harbour.images)
     flat = torch.zeros(GRID**2, len(others) + 3)
-    found = measure_words(
+    found, gains = measure_words(
         harbour, segments, maps, attention(own, scores.softmax(1)), attention(others, flat.softmax(1))
     )
-    assert list(found.gains) == ["building", "water", "sky"]
-    assert found.means.others == pytest.approx(0.5, abs=0.03)
-    assert found.gains["building"] > 0.4
-    assert found.gains["water"] < 0 > found.gains["sky"]
-    mean = np.mean(list(found.gains.values()))
-    assert found.means.auc - found.means.others == pytest.approx(mean)
+    assert list(gains) == ["building", "water", "sky"]
+    assert found.others == pytest.approx(0.5, abs=0.03)
+    assert gains["building"] > 0.4
+    assert gains["water"] < 0 > gains["sky"]
+    mean = np.mean(list(gains.values()))
+    assert found.auc - found.others == pytest.approx(mean)
     # Of six pairs of an object and another's name two are right, water and sky; the other four are wrong.
-    assert 0.3 < found.means.swapped < 0.7
-    assert found.means.absent == 0
+    assert 0.3 < found.swapped < 0.7
+    assert found.absent == 0
 
 
 def test_a_model_that_attends_to_names_finds_things_by_words(photographs):
@@ -215,25 +214,25 @@ def test_a_model_that_attends_to_names_finds_things_by_words(photographs):
         read_words=sees(photographs),
     )
     results = check.run()
-    assert list(results.words) == [WordTrial(DEFAULT, way) for way in WAYS]
-    for result in results.words.values():
+    assert list(results.of("words")) == [Trial(DEFAULT, "words", source=source) for source in SOURCES]
+    for result in results.of("words").values():
         assert list(result.figures) == list(PHOTOGRAPHS)
-        assert result.mean.auc > 0.9
-        assert 0.3 < result.mean.others < 0.7
-        assert result.mean.swapped < 0.5
-        assert result.mean.iou > 0.5
-        assert result.mean.found > 0.7
+        assert mean_of(result.figures.values()).auc > 0.9
+        assert 0.3 < mean_of(result.figures.values()).others < 0.7
+        assert mean_of(result.figures.values()).swapped < 0.5
+        assert mean_of(result.figures.values()).iou > 0.5
+        assert mean_of(result.figures.values()).found > 0.7
     assert steps[-1][0] == steps[-1][1]
     assert sum(what.startswith("words, ") for _, _, what in steps) == len(PHOTOGRAPHS)
     text = as_text(results, "1")
     assert "noise level 300, stored queries" in text
     assert "chance 0.50): the model finds things by words." in text
     assert "The queries that a capture keeps are enough" in text
-    record = json.loads(as_json(results, "1"))
-    assert record["word_failures"] == []
-    first, second = record["words"]
-    assert (first["noise_level"], first["way"], first["finds"]) == (300, "stored queries", True)
-    assert (second["way"], second["finds"]) == ("second step", None)  # the node does not do that
+    content = json.loads(as_json(record(results, "1")))
+    assert content["word_failures"] == []
+    first, second = content["words"]
+    assert (first["noise_level"], first["source"], first["finds"]) == (300, "stored queries", True)
+    assert (second["source"], second["finds"]) == ("second step", None)  # the node does not do that
     assert {name: len(gains) for name, gains in first["gains"].items()} == {
         name: len(object_names()[name]) for name in PHOTOGRAPHS
     }
@@ -244,38 +243,38 @@ def test_a_model_that_attends_to_names_finds_things_by_words(photographs):
 
 @pytest.mark.slow
 def test_a_second_step_that_is_better_is_told(photographs):
-    def read(image, settings, maps, lines, way):
-        reader = sees(photographs) if way == "second step" else blind
-        return reader(image, settings, maps, lines, way)
+    def read(image, settings, maps, lines, source):
+        reader = sees(photographs) if source == "second step" else blind
+        return reader(image, settings, maps, lines, source)
 
     results = Check(capture_of(photographs), MODEL, PLAN, CPU, read_words=read).run()
-    stored, second = (result.mean.auc for result in results.words.values())
+    stored, second = (mean_of(result.figures.values()).auc for result in results.of("words").values())
     assert second > stored + 0.1
     text = " ".join(as_text(results, "1").split())
     assert f"(noise level 300, stored queries): AUC {stored:.2f}" in text
     assert "the model does not find things by words" in text  # in the way that the node has
     assert f"better than the queries that a capture keeps, by {second - stored:.2f} of AUC" in text
-    assert [each["finds"] for each in json.loads(as_json(results, "1"))["words"]] == [False, None]
+    assert [each["finds"] for each in json.loads(as_json(record(results, "1")))["words"]] == [False, None]
 
 
 @pytest.mark.slow
 def test_a_model_to_which_words_mean_nothing_is_said_not_to_find(photographs):
     results = Check(capture_of(photographs), MODEL, PLAN, CPU, read_words=blind).run()
-    for result in results.words.values():
-        assert finds_by_words(result.figures) is False
-        assert abs(result.mean.auc - result.mean.others) < 0.2
+    for result in results.of("words").values():
+        assert finds_by_words(result.gains) is False
+        assert abs(mean_of(result.figures.values()).auc - mean_of(result.figures.values()).others) < 0.2
     text = as_text(results, "1")
     assert "the model does not find things by words, as far as these photographs tell" in text
     assert "are enough" not in text
-    assert json.loads(as_json(results, "1"))["words"][0]["finds"] is False
+    assert json.loads(as_json(record(results, "1")))["words"][0]["finds"] is False
 
 
 @pytest.mark.slow
 def test_a_transformer_reads_words_in_a_second_step_alone(photographs):
-    model = replace(MODEL, is_transformer=True)
+    model = MODEL._replace(is_transformer=True)
     plan = replace(PLAN, noise_levels=())
     results = Check(capture_of(photographs), model, plan, CPU, read_words=sees(photographs)).run()
-    assert [trial.way for trial in results.words] == ["second step"]
+    assert [trial.source for trial in results.of("words")] == ["second step"]
     assert "the model finds things by words." in as_text(results, "1")
     assert "are enough" not in as_text(results, "1")
 
@@ -290,9 +289,9 @@ def test_words_are_read_at_the_default_and_at_the_chosen_settings(photographs):
 
     plan = Plan(DEFAULT, (100, 200), thresholds=(), photographs=FEW, clicks=1)
     results = Check(capture, MODEL, plan, CPU, read_words=sees(photographs)).run()
-    assert results.words_of_node == WordTrial(DEFAULT, "stored queries")
-    assert [(trial.capture.noise_level, trial.way) for trial in results.words] == [
-        (level, way) for level in (300, 100) for way in WAYS
+    assert results.words_of_node == Trial(DEFAULT, "words", source="stored queries")
+    assert [(trial.capture.noise_level, trial.source) for trial in results.of("words")] == [
+        (level, source) for level in (300, 100) for source in SOURCES
     ]
 
 
@@ -307,16 +306,16 @@ def test_another_tree_of_the_same_capture_reads_no_words_again(photographs):
         features = F.one_hot(objects).T.unflatten(1, (GRID, GRID))[None] - 0.5
         return AttentionMaps({(GRID, GRID): noise}, features.half())
 
-    def read(image, settings, maps, lines, way):
-        calls.append((lines, way))
-        return sees(photographs)(image, settings, maps, lines, way)
+    def read(image, settings, maps, lines, source):
+        calls.append((lines, source))
+        return sees(photographs)(image, settings, maps, lines, source)
 
     calls = []
     plan = Plan(DEFAULT, (300,), thresholds=(), photographs=FEW, clicks=1)
     results = Check(capture, MODEL, plan, CPU, read_words=read).run()
     assert best_trial(results).capture == DEFAULT
     assert best_trial(results) != results.default
-    assert len(calls) == len(set(calls)) == 2 * len(WAYS) * len(FEW)
+    assert len(calls) == len(set(calls)) == 2 * len(SOURCES) * len(FEW)
 
 
 @pytest.mark.slow
@@ -324,10 +323,10 @@ def test_why_words_were_not_measured_is_told(photographs):
     plan = replace(PLAN, photographs=FEW)
     results = Check(capture_of(photographs), MODEL, plan, CPU, no_words="no clip is connected.").run()
     assert "Words were not measured: no clip is connected." in as_text(results, "1")
-    assert json.loads(as_json(results, "1"))["words"] == []
+    assert json.loads(as_json(record(results, "1")))["words"] == []
 
-    def fails(image, settings, maps, lines, way):
-        calls.append(way)
+    def fails(image, settings, maps, lines, source):
+        calls.append(source)
         raise UnsupportedModelError("Expected /home/jane, got none.")
 
     calls = []
@@ -335,33 +334,34 @@ def test_why_words_were_not_measured_is_told(photographs):
     check_measured(results)
     assert results.is_complete
     assert results.failures == {}
-    assert calls == list(WAYS)  # each once
+    assert calls == list(SOURCES)  # each once
     text = as_text(results, "1")
-    for way in WAYS:
-        assert f"Words were not measured at noise level 300, {way}: Expected /home/jane" in text
-    text = as_json(results, "1")
+    for source in SOURCES:
+        assert f"Words were not measured at noise level 300, {source}: Expected /home/jane" in text
+    text = as_json(record(results, "1"))
     assert json.loads(text)["word_failures"] == [
-        {"noise_level": 300, "way": way, "error": "UnsupportedModelError"} for way in WAYS
+        {"noise_level": 300, "method": "words", "source": source, "error": "UnsupportedModelError"}
+        for source in SOURCES
     ]
     assert "jane" not in text
 
 
 @pytest.mark.slow
 def test_a_second_step_that_fails_leaves_the_stored_queries_their_verdict(photographs):
-    def read(image, settings, maps, lines, way):
-        if way == "second step" and shown(photographs, image).name == "lake":
+    def read(image, settings, maps, lines, source):
+        if source == "second step" and shown(photographs, image).name == "lake":
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return sees(photographs)(image, settings, maps, lines, way)
+        return sees(photographs)(image, settings, maps, lines, source)
 
     results = Check(capture_of(photographs), MODEL, PLAN, CPU, read_words=read).run()
-    stored, second = results.words.values()
+    stored, second = results.of("words").values()
     assert (len(stored.figures), len(second.figures)) == (len(PHOTOGRAPHS), 1)
     text = as_text(results, "1")
     verdict = text.index("the model finds things by words.")
     failure = text.index("not measured to the end at noise level 300, second step: CUDA out of memory")
     assert verdict < failure
     assert "are enough" not in text
-    finds = [each["finds"] for each in json.loads(as_json(results, "1"))["words"]]
+    finds = [each["finds"] for each in json.loads(as_json(record(results, "1")))["words"]]
     assert finds == [True, None]
 
 
@@ -371,7 +371,7 @@ def test_few_photographs_are_said_to_be_too_few(photographs):
     text = as_text(results, "1")
     assert "too few photographs to tell whether the model finds things by words" in text
     assert "are enough" not in text
-    assert json.loads(as_json(results, "1"))["words"][0]["finds"] is None
+    assert json.loads(as_json(record(results, "1")))["words"][0]["finds"] is None
 
 
 @pytest.mark.slow
@@ -386,6 +386,6 @@ def test_a_check_that_was_ended_tells_what_it_has_of_words(photographs):
     text = as_text(check.results, "1")
     assert "stored queries (1 photographs)" in text
     assert "finds things by words" not in text
-    first = json.loads(as_json(check.results, "1"))["words"][0]
+    first = json.loads(as_json(record(check.results, "1")))["words"][0]
     assert (first["photographs"], first["finds"]) == (1, None)
     assert as_text(CheckResults(MODEL, PLAN), "1").count("Words") == 0

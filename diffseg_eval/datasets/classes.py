@@ -1,16 +1,25 @@
-"""COCO-Stuff-27: the 182 classes of COCO-Stuff by their supercategories, which are the benchmark's classes.
+"""The classes of the datasets: their names in order, and which value of a label map stands for which.
 
-The supercategories of COCO-Stuff's hierarchy (Caesar et al., "COCO-Stuff: Thing and Stuff Classes in
-Context", CVPR 2018), in the order of PiCIE and DiffSeg: 12 of things, then 15 of stuff. Numbers are values in
-the pixel maps of COCO-Stuff.
+A value that is not in a dataset's table is refused, and `VOID` is what nobody annotated. Whose tables these
+are, and at which commit, is held by ``tests/eval/test_tables_from_elsewhere.py``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from diffseg_core.output.ade20k import NAMES as ADE20K_NAMES
+
 from ..types import VOID
 
+
+def _from(first: int, names: Sequence[str]) -> dict[int, int]:
+    """Classes 0, 1, 2 … of values from ``first`` on."""
+    return {first + index: index for index in range(len(names))}
+
+
 # fmt: off
-SUPERCATEGORIES: dict[str, dict[int, str]] = {
+SUPERCATEGORIES: Mapping[str, Mapping[int, str]] = {
     "electronic-things": {
         71: "tv", 72: "laptop", 73: "mouse", 74: "remote", 75: "keyboard", 76: "cell phone",
     },
@@ -90,14 +99,63 @@ SUPERCATEGORIES: dict[str, dict[int, str]] = {
     "water-stuff": {119: "fog", 147: "river", 154: "sea", 177: "water-other", 178: "waterdrops"},
 }
 # fmt: on
-"""Number and name of every fine class, by supercategory."""
+"""COCO-Stuff's hierarchy (Caesar et al., CVPR 2018): value and name of every fine class, by supercategory.
 
-NAMES = tuple(SUPERCATEGORIES)
-"""The 27 classes."""
-
+The supercategories, in the order of PiCIE and DiffSeg (12 of things, then 15 of stuff), are COCO-Stuff-27."""
+COCO27_NAMES = tuple(SUPERCATEGORIES)
 UNLABELLED = 255
-
 FINE_TO_COARSE = {UNLABELLED: VOID} | {
     fine: coarse for coarse, members in enumerate(SUPERCATEGORIES.values()) for fine in members
 }
-"""The class of every value in a pixel map."""
+COCO27_CLASSES = {UNLABELLED: VOID} | _from(0, COCO27_NAMES)
+"""Of label maps that hold the 27 classes themselves."""
+
+BACKGROUND = "background"
+NOT_OF_COCO = frozenset({11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90})
+"""Things of COCO-Stuff's list that nobody annotated in COCO's release of 2017."""
+LAST_THING, LAST_STUFF = 90, 181
+THINGS = {
+    value: name
+    for members in SUPERCATEGORIES.values()
+    for value, name in sorted(members.items())
+    if value <= LAST_THING and value not in NOT_OF_COCO
+}
+"""Value and name of COCO's 80 things."""
+OBJECT_NAMES = (*(THINGS[value] for value in sorted(THINGS)), BACKGROUND)
+OBJECT_CLASSES = {value: index for index, value in enumerate(sorted(THINGS))} | dict.fromkeys(
+    (*range(LAST_THING + 1, LAST_STUFF + 1), UNLABELLED), len(THINGS)
+)
+"""As DiffCut's code has them: all stuff, and what nobody annotated, is background."""
+
+CITYSCAPES_NAMES = (
+    *("road", "sidewalk", "parking", "rail track"),
+    *("building", "wall", "fence", "guard rail", "bridge", "tunnel"),
+    *("pole", "polegroup", "traffic light", "traffic sign"),
+    *("vegetation", "terrain", "sky"),
+    *("person", "rider"),
+    *("car", "truck", "bus", "caravan", "trailer", "train", "motorcycle", "bicycle"),
+)
+"""Cityscapes' labels 7..33; those before (unlabeled, ego vehicle … ground) are not annotated."""
+FIRST_LABEL = 7
+CITYSCAPES_CLASSES = dict.fromkeys(range(FIRST_LABEL), VOID) | _from(FIRST_LABEL, CITYSCAPES_NAMES)
+
+VOC_NAMES = (
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train"),
+    "tvmonitor",
+)
+CONTEXT_NAMES = (
+    *("aeroplane", "bag", "bed", "bedclothes", "bench", "bicycle", "bird", "boat", "book", "bottle"),
+    *("building", "bus", "cabinet", "car", "cat", "ceiling", "chair", "cloth", "computer", "cow"),
+    *("cup", "curtain", "dog", "door", "fence", "floor", "flower", "food", "grass", "ground"),
+    *("horse", "keyboard", "light", "motorbike", "mountain", "mouse", "person", "plate", "platform"),
+    *("pottedplant", "road", "rock", "sheep", "shelves", "sidewalk", "sign", "sky", "snow", "sofa"),
+    *("table", "track", "train", "tree", "truck", "tvmonitor", "wall", "water", "window", "wood"),
+)
+"""As MMSegmentation numbers them."""
+BORDER = 255
+VOC_CLASSES = _from(1, VOC_NAMES) | dict.fromkeys((0, BORDER), len(VOC_NAMES))
+"""The borders around objects, which nobody annotated, are background as in DiffCut's code."""
+CONTEXT_CLASSES = _from(1, CONTEXT_NAMES) | {0: len(CONTEXT_NAMES)}
+
+ADE20K_CLASSES = {0: VOID} | _from(1, ADE20K_NAMES)

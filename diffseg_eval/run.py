@@ -5,7 +5,6 @@ The folder of a run::
     evaluation.json     the settings; a run with others is refused
     pictures/NAME.json  what was measured of each image, see `records`
     results.json, pictures.csv, table.md    what that makes, see `results`
-    side_by_side/       images to look at, see `side_by_side`
 """
 
 from __future__ import annotations
@@ -25,20 +24,14 @@ from diffseg_cli.batch.settings import (
     NestedSettings,
     SegmentSettings,
     WordSettings,
-    read_earlier,
-    with_capture,
 )
 from diffseg_core.errors import InvalidSettingError
 
-from .attention_methods import SharedCapture
 from .datasets import open_dataset
-from .earlier_names import method_today
-from .human_agreement import measure_human_agreement
 from .measures import measure
-from .method_choices import MethodChoice
-from .methods import make_methods, tree_settings
+from .methods import MethodChoice, make_methods, tree_settings
 from .records import ImageRecord, RecordFolder
-from .types import AnnotatedImage, Dataset, Method
+from .types import Dataset
 
 RUN_FILE, RESULTS_FILE = "evaluation.json", "results.json"
 FORMAT, VERSION = "diffseg-evaluation", 1
@@ -60,9 +53,14 @@ class DatasetChoice:
     split: str | None = None
     void: int | None = None
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """By name, None among them."""
+        return {"resolution": self.resolution, "split": self.split, "void": self.void}
+
     def open(self) -> Dataset:
         """Find the dataset's files; raises as `open_dataset` does."""
-        return open_dataset(self.name, self.root, self.resolution, self.split, self.void)
+        return open_dataset(self.name, self.root, **self.options)
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class EvaluationSettings:
         methods: by what; no name twice.
         model: whose attention; on what device it runs may change from one run to the next.
         capture: how it is captured.
-        segment: DiffSeg's settings, with the name under which each is recorded.
+        segment: DiffSeg's settings.
         words: of the methods by words.
     """
 
@@ -82,30 +80,22 @@ class EvaluationSettings:
     methods: tuple[MethodChoice, ...]
     model: ModelChoice
     capture: CaptureSettings
-    segment: tuple[tuple[str, SegmentSettings], ...]
+    segment: SegmentSettings
     words: WordSettings = field(default_factory=WordSettings)
 
     def to_dict(self) -> dict[str, Any]:
-        """By name, as they are kept in the run's folder; of the model only where a method needs it."""
-        dataset = {name: value for name, value in vars(self.dataset).items() if name not in ("name", "root")}
-        kept = {"dataset": self.dataset.name, **dataset, "methods": [method.text for method in self.methods]}
-        if any(method.needs_model for method in self.methods):
+        """By name, as they are kept in the run's folder: those that count for a method."""
+        groups = {method.group for method in self.methods}
+        methods = [method.text for method in self.methods]
+        kept = {"dataset": self.dataset.name, **self.dataset.options, "methods": methods}
+        if groups - {"pixels"}:
             kept |= {"model": self.model.model, "precision": self.model.precision, **asdict(self.capture)}
-        if any(method.is_diffseg for method in self.methods):
-            kept["diffseg"] = {name: settings.to_dict() for name, settings in self.segment}
-        tree = tree_settings(dict(self.segment))
-        by_words = any(method.is_by_words for method in self.methods)
-        has_tree = by_words or any(method.cuts_a_tree for method in self.methods)
-        if has_tree and tree != NestedSettings():
+        if "diffseg" in groups:
+            kept["diffseg"] = self.segment.to_dict()
+        tree = tree_settings(self.segment)
+        if groups & {"tree", "words"} and tree != NestedSettings():
             kept["tree"] = tree.to_dict()
-        if by_words:
-            kept |= self.words.to_dict()
-        return kept
-
-    def make_methods(self) -> tuple[list[Method], SharedCapture | None]:
-        """The methods that look at images, and the capture that some share; loads the model if one does."""
-        settings = dict(self.segment)
-        return make_methods(self.methods, self.model, self.capture, settings, self.dataset.name, self.words)
+        return {**kept, **(self.words.to_dict() if "words" in groups else {})}
 
 
 @dataclass(frozen=True)
@@ -138,10 +128,17 @@ class EvaluationWorker:
     """
 
     def __init__(self, settings: EvaluationSettings, folder: Path) -> None:
-        self._settings = settings
         self._records = record_folder(folder)
         self._dataset = settings.dataset.open()
-        self._methods, self._capture = settings.make_methods()
+        self._choices = settings.methods
+        self._methods, self._capture = make_methods(
+            settings.methods,
+            settings.model,
+            settings.capture,
+            settings.segment,
+            settings.dataset.name,
+            settings.words,
+        )
 
     def __call__(self, name: str) -> None:
         """Measure one image, and write its record.
@@ -153,29 +150,20 @@ class EvaluationWorker:
         image = self._dataset.load(name)
         rows: dict[str, dict[str, Any]] = {}
         seconds = {}
-        shared = self._capture_seconds(image)
-        by_name = {method.name: method for method in self._methods}
-        for choice in self._settings.methods:
-            if not choice.looks_at_image:
-                rows[choice.name] = {"": measure_human_agreement(image, self._dataset.measures)}
-                continue
-            start = time.perf_counter()
-            labels = by_name[choice.name].segment(image)
-            elapsed = (time.perf_counter() - start) / len(labels)
-            seconds[choice.name] = elapsed + (shared if choice.needs_model else 0.0)
-            rows[choice.name] = {
-                setting: measure(image, found, self._dataset.measures, choice.is_by_words)
-                for setting, found in labels.items()
-            }
-        size = (image.pixels.height, image.pixels.width)
-        self._records.write(ImageRecord(name, size, rows, seconds))
-
-    def _capture_seconds(self, image: AnnotatedImage) -> float:
-        """Capture the attention for the methods that use it; the time that it takes."""
         start = time.perf_counter()
         if self._capture is not None:
             self._capture.of(image).aggregate()
-        return time.perf_counter() - start
+        shared = time.perf_counter() - start
+        for choice, method in zip(self._choices, self._methods, strict=True):
+            start = time.perf_counter()
+            labels = method.segment(image)
+            elapsed = (time.perf_counter() - start) / len(labels)
+            seconds[choice.name] = elapsed + (0.0 if choice.group == "pixels" else shared)
+            rows[choice.name] = {
+                setting: measure(image, at_setting, self._dataset.measures, choice.group == "words")
+                for setting, at_setting in labels.items()
+            }
+        self._records.write(ImageRecord(name, (image.pixels.height, image.pixels.width), rows, seconds))
 
 
 def record_folder(folder: Path) -> RecordFolder:
@@ -202,7 +190,7 @@ def prepare_run(
     """
     records = record_folder(folder)
     try:
-        before = _settings_before(folder)
+        before = read_run_manifest(folder / RUN_FILE, FORMAT, VERSION)
         if before is None and records.path.exists():
             raise InvalidSettingError(
                 f"Expected {RUN_FILE} beside {records.path}: it says with what settings those were made. "
@@ -221,14 +209,3 @@ def prepare_run(
     except OSError as error:
         raise InvalidSettingError(f"Expected a folder that can be written, got {folder}: {error}.") from error
     return [image for image in images if not records.has(image)]
-
-
-def _settings_before(folder: Path) -> dict[str, Any] | None:
-    """The settings of an earlier run as they would be kept now; None if there was none."""
-    found = read_run_manifest(folder / RUN_FILE, FORMAT, VERSION)
-    if found is None:
-        return None
-    before = {**with_capture(found), "methods": list(map(method_today, found["methods"]))}
-    if "diffseg" in before:
-        before["diffseg"] = {name: read_earlier(each) for name, each in before["diffseg"].items()}
-    return before

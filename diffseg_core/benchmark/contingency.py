@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from diffseg_core.errors import InvalidSettingError
+from ..errors import InvalidSettingError
 
-from .types import VOID
+VOID = -1
+"""The label of what is not annotated: left out of every measure."""
 
 Labels = npt.NDArray[Any]
 """Labels of any integer dtype and any one shape."""

@@ -6,14 +6,9 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from diffseg_cli.commands.extras import require_extra
 from diffseg_core.errors import InvalidSettingError
-
-from .extras import require_extra
-
-if TYPE_CHECKING:
-    from diffseg_eval.comparison import Difference
 
 DESCRIPTION = """\
 Compares runs of diffseg evaluate with the first one named, on the images that all have measured: the
@@ -50,36 +45,22 @@ def run(args: argparse.Namespace) -> int:
         DiffSegError: fewer than two, or runs that cannot be compared.
     """
     with require_extra():
-        from diffseg_eval.comparison import compare, resolve_run_method, shared_images
+        from .comparison import compare, difference_table, resolve_run_method, shared_images
 
     if len(args.runs) < 2:
         raise InvalidSettingError(f"Expected two runs or more to compare, got {args.runs[0]} alone.")
     first, *others = map(resolve_run_method, args.runs)
     images = shared_images([first, *others])
-    found = []
+    comparisons = []
     for other in others:
         differences = compare(first, other, images)
-        print(f"{other} against {first}, {len(images):,} images\n\n{_table(differences)}\n")
-        found.append({"other": str(other), "metrics": [asdict(difference) for difference in differences]})
-    if args.json is not None:
-        _write(args.json, {"first": str(first), "pictures": images, "comparisons": found})
-    return 0
-
-
-def _table(differences: list[Difference]) -> str:
-    from diffseg_eval.table import NOTHING, TITLES, markdown, metric_text
-
-    header = ["", "first", "other", "difference", "95 % interval", "better on", "worse on"]
-    rows = []
-    for one in differences:
-        numbers = [metric_text(one.metric, value) for value in (one.first, one.other)]
-        low, high, difference = (
-            ("+" if value > 0 else "") + metric_text(one.metric, value)
-            for value in (one.low, one.high, one.difference)
+        print(f"{other} against {first}, {len(images):,} images\n\n{difference_table(differences)}\n")
+        comparisons.append(
+            {"other": str(other), "metrics": [asdict(difference) for difference in differences]}
         )
-        shares = [NOTHING if share is None else f"{share:.0%}" for share in (one.better, one.worse)]
-        rows.append([TITLES[one.metric], *numbers, difference, f"{low} … {high}", *shares])
-    return markdown(header, rows)
+    if args.json is not None:
+        _write(args.json, {"first": str(first), "pictures": images, "comparisons": comparisons})
+    return 0
 
 
 def _write(path: Path, content: object) -> None:

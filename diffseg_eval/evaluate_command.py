@@ -10,20 +10,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diffseg_cli.batch.settings import DEMO, ModelChoice
+from diffseg_cli.commands import options
+from diffseg_cli.commands.extras import require_extra
 from diffseg_core.errors import InvalidSettingError
 
-from ..batch.settings import DEMO
-from . import options, word_options
-from .extras import require_extra
-from .sweep import segment_sweep
-
 if TYPE_CHECKING:
-    from diffseg_eval.evaluation_run import EvaluationSettings
-    from diffseg_eval.results import Results
-    from diffseg_eval.types import Dataset
-
-    from ..batch.executor import Executor, Outcome
-    from ..batch.settings import ModelChoice
+    from .run import EvaluationSettings
+    from .types import Dataset
 
 DESCRIPTION = """\
 Segments the images of a dataset by DiffSeg and by other methods, measures all against what people drew,
@@ -43,18 +37,17 @@ diffseg-refined and hierarchy-refined (both with DiffSeg Refine Edges); features
 (on the model's features in place of its attention, and on both); colour-hierarchy (on neither); diffcut (the
 recursive normalised cut of features; diffcut:0.7 has another threshold than the paper's 0.5) and cut (the
 same, with borders along the image's edges); kmeans (on the same attention; kmeans:6 has k fixed, as the
-paper's K-Means-C) and kmeans-oracle (told the true number of classes, its K-Means-S); colour-kmeans and
+paper's K-Means-C) and kmeans-oracle (given the true number of classes, its K-Means-S); colour-kmeans and
 colour-kmeans-oracle (the same on colours, without attention); one-segment, grid:3, slic:8, felzenszwalb:800;
-human (the annotators of bsds500, against one another); or all. Besides, of a model with a text encoder, on
-voc, context, coco-object, cityscapes27 and ade20k: words (of the node DiffSeg Find by Words, told the names
+or all. Besides, of a model with a text encoder, on
+voc, context, coco-object, cityscapes27 and ade20k: words (of the node DiffSeg Find by Words, given the names
 of the classes in each image) and words-all (with those of all classes); their mIoU by name matches nothing.
-slic:8,16,32 is a sweep: a row each, and the best of them for the set (ODS) and for each image (OIS).
+slic:8,16,32 has a row for each number.
 
 A run that was stopped goes on where it stopped, by the same command, also with a larger --limit. Its folder
 has results.json, pictures.csv (every image, method and setting) and table.md.
 """
 DEFAULT_RUNS = Path("runs")
-SIDE_BY_SIDE, SHOWN = "side_by_side", 20
 CLICKS, BOXES = "clicks", "boxes"
 
 
@@ -73,20 +66,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--overwrite", action="store_true", help="forget an earlier run in the folder")
     parser.add_argument("--methods", metavar="NAME,NAME…", help="which methods, see above")
-    parser.add_argument(
-        "--sweep",
-        metavar="SETTING=VALUE,VALUE…",
-        help="run diffseg at several values of one setting, such as merge_threshold=0.3,0.45,0.63",
-    )
-    parser.add_argument(
-        "--side-by-side",
-        type=options.whole(1, 100_000),
-        nargs="?",
-        const=SHOWN,
-        metavar="N",
-        help=f"also draw the N best and the N worst images ({SHOWN}) of the first method, side by side "
-        "with the truth and up to two other methods",
-    )
     group = parser.add_argument_group("dataset")
     group.add_argument("--limit", type=options.whole(1, 10**9), metavar="N", help="at most so many images")
     group.add_argument(
@@ -109,9 +88,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     options.add_model_options(parser)
     options.add_capture_options(parser)
     options.add_segment_options(parser)
-    word_options.add_word_settings(
-        parser.add_argument_group("words", "as of the node DiffSeg Find by Words, of words and words-all")
-    )
+    options.add_word_options(parser, ", of words and words-all")
     options.add_executor_options(parser)
     parser.set_defaults(run=run)
 
@@ -128,15 +105,14 @@ def run(args: argparse.Namespace) -> int:
     if args.dataset in (CLICKS, BOXES):
         return _evaluate_prompts(args)
     with require_extra():
-        from diffseg_eval.evaluation_run import EvaluationWorkerFactory, prepare_run, record_folder
-        from diffseg_eval.results import Results
-        from diffseg_eval.results_file import write_results
-    from .progress import print_failures, show_progress
+        from .results import Results, write_results
+        from .run import EvaluationWorkerFactory, prepare_run, record_folder
+    from diffseg_cli.commands.progress import print_failures, show_progress
 
     executor = options.make_executor(args)
     dataset, settings = _open(args)
     images = _images(dataset.names, args.skip, args.limit)
-    folder = (args.out or _default_folder(settings)).expanduser().resolve()
+    folder = _folder(args, settings.model)
     remaining = prepare_run(folder, settings, images, args.overwrite)
     outcomes = executor.run(EvaluationWorkerFactory(settings, folder, args.threads), remaining)
     failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
@@ -148,48 +124,39 @@ def run(args: argparse.Namespace) -> int:
     if measured:
         results = Results(measured, dataset.measures, len(dataset.class_names))
         print(write_results(folder, results, settings, dataset, sorted(missing)))
-        if args.side_by_side is not None:
-            failures += _draw(results, settings, folder, executor, args)
     print_failures(failures, len(images))
     return 1 if failures else 0
 
 
 def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
     """Check all options against one another and against the dataset."""
-    from diffseg_eval.evaluation_run import DatasetChoice, EvaluationSettings
-    from diffseg_eval.method_choices import DEFAULT, parse_methods
+    from .methods import DEFAULT, parse_methods
+    from .run import DatasetChoice, EvaluationSettings
 
     root = args.root.expanduser().resolve()
     choice = DatasetChoice(args.dataset, root, args.resolution, args.split, args.void)
     dataset = choice.open()
-    methods = parse_methods(args.methods or DEFAULT, annotators="annotators" in dataset.measures)
-    if args.side_by_side is not None and not any(method.looks_at_image for method in methods):
-        raise InvalidSettingError("Expected a method that segments images, to draw some --side-by-side.")
-    if args.sweep is not None and not any(method.is_diffseg for method in methods):
-        raise InvalidSettingError(f"Expected diffseg among the methods to sweep {args.sweep}.")
-    _check_words(args, any(method.is_by_words for method in methods))
+    methods = parse_methods(args.methods or DEFAULT)
+    _check_words(args, any(method.group == "words" for method in methods))
     settings = EvaluationSettings(
         choice,
         methods,
         options.model_choice(args),
         options.capture_settings(args),
-        tuple(segment_sweep(args).items()),
-        word_options.word_settings(args),
+        options.segment_settings(args),
+        options.word_settings(args),
     )
     return dataset, settings
 
 
 def _check_words(args: argparse.Namespace, by_words: bool) -> None:
     """Whether there are words to look for, and a model that reads them, before it is loaded."""
-    from diffseg_eval.class_words import class_lines
+    from .class_words import class_lines
 
     if by_words:
         class_lines(args.dataset)
         if args.model == DEMO:
-            raise InvalidSettingError(
-                "Expected a model with a text encoder for the methods by words, got the demo model, which "
-                "has none. Choose one of Stable Diffusion, SDXL, SD3, Flux.1 or Qwen-Image with --model."
-            )
+            raise InvalidSettingError(options.NO_TEXT_ENCODER.format("for the methods by words"))
     elif args.words_threshold is not None or args.background_offset is not None:
         raise InvalidSettingError(
             "Expected words or words-all among the methods for --words-threshold and --background-offset, "
@@ -199,18 +166,18 @@ def _check_words(args: argparse.Namespace, by_words: bool) -> None:
 
 def _evaluate_prompts(args: argparse.Namespace) -> int:
     with require_extra():
-        from diffseg_eval.datasets.objects import ObjectFolder
-        from diffseg_eval.prompt_evaluation import evaluate_prompts, write_prompt_results
+        from .datasets.folder import ObjectFolder
+        from .prompt_evaluation import evaluate_prompts, write_prompt_results
     import torch
 
-    from ..batch.segmenter import Segmenter
+    from diffseg_cli.batch.segmenter import Segmenter
 
-    if args.methods is not None or args.sweep is not None or args.ray is not None:
-        raise InvalidSettingError(f"Expected {args.dataset} without --methods, --sweep and --ray.")
+    if args.methods is not None or args.ray is not None:
+        raise InvalidSettingError(f"Expected {args.dataset} without --methods and --ray.")
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     model, capture = options.model_choice(args), options.capture_settings(args)
-    folder = (args.out or _folder_of(args.dataset, model)).expanduser().resolve()
+    folder = _folder(args, model)
     images = ObjectFolder(args.root.expanduser().resolve())
     names = _images(images.names, args.skip, args.limit)
     records = []
@@ -229,23 +196,9 @@ def _images(names: Sequence[str], skip: int, limit: int | None) -> Sequence[str]
     return chosen
 
 
-def _default_folder(settings: EvaluationSettings) -> Path:
-    return _folder_of(settings.dataset.name, settings.model)
-
-
-def _folder_of(dataset: str, choice: ModelChoice) -> Path:
-    """``runs/DATASET-MODEL``, with the last part of a path or an id for the model."""
+def _folder(args: argparse.Namespace, choice: ModelChoice) -> Path:
+    """``--out``, or ``runs/DATASET-MODEL`` with the last part of a path or an id for the model."""
     model = Path(choice.model).name.removesuffix(".safetensors").removesuffix(".ckpt")
-    return DEFAULT_RUNS / f"{dataset}-{re.sub(r'[^A-Za-z0-9._-]+', '_', model)}"
-
-
-def _draw(
-    results: Results, settings: EvaluationSettings, folder: Path, executor: Executor, args: argparse.Namespace
-) -> list[Outcome]:
-    """Draw the best and the worst images; returns the failures."""
-    from diffseg_eval.comparison_images import ComparisonWorkerFactory, choose_comparison_images
-
-    chosen = choose_comparison_images(results, args.side_by_side, folder / SIDE_BY_SIDE)
-    outcomes = list(executor.run(ComparisonWorkerFactory(settings, args.threads), chosen))
-    print(f"{len(chosen):,} images side by side in {folder / SIDE_BY_SIDE}")
-    return [outcome for outcome in outcomes if outcome.error is not None]
+    usual = DEFAULT_RUNS / f"{args.dataset}-{re.sub(r'[^A-Za-z0-9._-]+', '_', model)}"
+    folder: Path = args.out or usual
+    return folder.expanduser().resolve()

@@ -1,0 +1,159 @@
+"""Which of the settings that were tried suit the model, whether it is of any use, and whether words are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .measures import Measures, mean_of
+from .trials import CheckResults, Row, Trial
+from .words import WordFigures
+
+TIE = 0.01
+"""By this much of the score other settings must be better than the default ones to be chosen: ten photographs
+do not tell smaller differences."""
+MARGIN, ERRORS = 0.02, 2.0
+"""By this much the model's own score must be above that of colours alone, and by so many standard errors of
+the difference over the photographs. The margin is greater than `TIE`, as the best of many settings is
+compared; the errors keep a model with random weights, which may be better on one photograph, from passing."""
+FEWEST = 6
+"""Of fewer photographs nothing is said of words: models of random weights pass too often on them."""
+WORD_MARGIN = 0.1
+"""By this much the area under the curve of the objects' own names must be above that of others."""
+ENOUGH = 0.03
+"""Stored queries do where a second step's area under the curve is not clearly higher by more than this."""
+LEVEL = 0.975
+"""How much of Student's distribution lies below `student_errors`."""
+
+
+class Choice(NamedTuple):
+    """What suits the model.
+
+    Attributes:
+        trial: the capture and the hierarchy's evidence.
+        merge_threshold: for DiffSeg Segment at that capture; None where it was not tried.
+        beats_colours: whether the model adds anything; None where colours alone were not measured yet.
+    """
+
+    trial: Trial
+    merge_threshold: float | None
+    beats_colours: bool | None
+
+
+class Gain(NamedTuple):
+    """What a second step has over stored queries."""
+
+    mean: float  # of the area under the curve, over photographs
+    is_clear: bool  # more than `ENOUGH`, and more than chance makes
+
+
+def best_trial(results: CheckResults) -> Trial | None:
+    """The hierarchy with the best score of those that were made on all photographs; None before the first.
+
+    The default one is kept unless another is better by `TIE`.
+    """
+    return _best(results.finished("hierarchy"), results.default)
+
+
+def choose(results: CheckResults) -> Choice | None:
+    """Choose by what was measured so far; None before anything was measured on all photographs."""
+    trial = best_trial(results)
+    if trial is None:
+        return None
+    merging = results.finished("merging")
+    merged = {each: row for each, row in merging.items() if each.capture == trial.capture}
+    usual = Trial(trial.capture, "merging", threshold=results.plan.default_threshold)
+    merge = _best(merged, usual)
+    beaten = beats(results.trials[trial].figures, results.colours)
+    return Choice(trial, None if merge is None else merge.threshold, beaten)
+
+
+def beats(model: Mapping[str, Measures], colours: Mapping[str, Measures]) -> bool | None:
+    """Whether a model is better than colours alone, see `MARGIN`.
+
+    Args:
+        model, colours: of the same photographs, by their names.
+
+    Returns:
+        None where colours alone were not measured on all of them.
+    """
+    if not model.keys() <= colours.keys():
+        return None
+    return clearly_above([model[name].score - colours[name].score for name in model], MARGIN, ERRORS)
+
+
+def finds_by_words(gains: Mapping[str, Mapping[str, float]]) -> bool | None:
+    """Whether the objects' own names find them better than others do, by `WORD_MARGIN` and more than chance.
+
+    Chance is Student's, over photographs and over names, and both must be passed. Objects of one photograph
+    depend on one another, as they share a prompt and the other words; objects of one name depend on one
+    another in all photographs, as a random model that happens to draw "sky" to the top does it everywhere: a
+    name counts once, with the mean over its objects.
+
+    Args:
+        gains: by the photograph's and the object's name.
+
+    Returns:
+        None for fewer than `FEWEST` photographs.
+    """
+    if len(gains) < FEWEST:
+        return None
+    by_name: dict[str, list[float]] = {}
+    for of_objects in gains.values():
+        for name, gain in of_objects.items():
+            by_name.setdefault(name, []).append(gain)
+    over_photographs = [float(np.mean(list(of_objects.values()))) for of_objects in gains.values()]
+    over_names = [float(np.mean(of_name)) for of_name in by_name.values()]
+    return all(
+        clearly_above(means, WORD_MARGIN, student_errors(len(means)))
+        for means in (over_photographs, over_names)
+    )
+
+
+def gain_of_second_step(stored: Mapping[str, WordFigures], second: Mapping[str, WordFigures]) -> Gain | None:
+    """Compare the two sources, photograph by photograph.
+
+    Args:
+        stored, second: of the same photographs, by their names.
+
+    Returns:
+        None for fewer than `FEWEST` photographs.
+    """
+    if len(stored) < FEWEST:
+        return None
+    gains = [second[name].auc - stored[name].auc for name in stored]
+    return Gain(float(np.mean(gains)), clearly_above(gains, ENOUGH, student_errors(len(gains))))
+
+
+def clearly_above(differences: Sequence[float], margin: float, errors: float) -> bool:
+    """Whether the mean is above a margin, and above so many of its standard errors.
+
+    Args:
+        differences: at least one; of a single one the error is unknown, and only the margin counts.
+        margin: that the mean must exceed.
+        errors: how many standard errors it must exceed.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+    return bool(values.mean() > max(margin, errors * error))
+
+
+def student_errors(count: int) -> float:
+    """How many standard errors a mean of chance differences exceeds in 2.5 of 100 cases, by Student's t.
+
+    Args:
+        count: of the differences; at least two.
+    """
+    from scipy.special import stdtrit
+
+    return float(stdtrit(count - 1, LEVEL))
+
+
+def _best(rows: Mapping[Trial, Row], usual: Trial) -> Trial | None:
+    if not rows:
+        return None
+    scores = {trial: mean_of(row.figures.values()).score for trial, row in rows.items()}
+    best = max(scores, key=lambda trial: scores[trial])  # the first of equals
+    return usual if usual in scores and scores[best] < scores[usual] + TIE else best

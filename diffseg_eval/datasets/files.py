@@ -1,0 +1,185 @@
+"""A dataset's files: found before anything is run on them, and read, or refused with what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from diffseg_cli.errors import DatasetError
+from diffseg_core.errors import InvalidSettingError
+from diffseg_core.plain_text import read_plain_text
+
+from ..types import VOID, LabelMap
+
+GREY = frozenset({"1", "L", "P"})
+"""Pillow's modes of label files with one value of at most 8 bits per pixel; of a palette, the index."""
+DEEP_GREY = frozenset({"I", "I;16", "I;16B"})
+"""One value of 16 bits per pixel."""
+COLOUR = frozenset({"RGB"})
+"""An id in the colours, as in COCO's panoptic format: R + 256 G + 65536 B."""
+
+KINDS = {GREY: "8-bit grey or palette indices", DEEP_GREY: "16-bit grey", COLOUR: "RGB"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a dataset comes from, for every error about its files. All methods raise `DatasetError`.
+
+    Attributes:
+        name: of the dataset, human-readable.
+        layout: its files below the root folder.
+        download: where to get it, in whole sentences.
+    """
+
+    name: str
+    layout: str
+    download: str
+
+    def error(self, problem: str) -> DatasetError:
+        """The problem, in whole sentences, with the layout that is expected and where to get the files."""
+        return DatasetError(f"{problem}\n{self.name} is read as {self.layout}.\n{self.download}")
+
+    def find_folder(self, root: Path, candidates: Sequence[str], pattern: str) -> Path:
+        """The first of the folders below the root ("" for itself) that holds a file of that pattern."""
+        self.require_root(root)
+        folders = [root / candidate for candidate in candidates]
+        for folder in folders:
+            if visible_files(folder, pattern):
+                return folder
+        raise self.error(f"Expected {pattern} in {' or '.join(map(str, folders))}, found none.")
+
+    def require_root(self, root: Path) -> None:
+        """Refuse a root that is no folder."""
+        if not root.is_dir():
+            raise self.error(f"Expected the folder of {self.name} in {root}, which is no folder.")
+
+    def require_files(self, paths: Iterable[Path]) -> None:
+        """Refuse a dataset that lacks one of these files. Lists each folder once, for slow disks."""
+        present: dict[Path, set[str]] = {}
+        missing = []
+        for path in paths:
+            folder = path.parent
+            if folder not in present:
+                present[folder] = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+            if path.name not in present[folder]:
+                missing.append(path)
+        if missing:
+            others = f", and {len(missing) - 1} other files" if len(missing) > 1 else ""
+            raise self.error(f"Expected {missing[0]}, which is missing{others}.")
+
+    def read_list(self, path: Path) -> tuple[str, ...]:
+        """The names of photographs in a file, one a line, each once."""
+        try:
+            names = tuple(read_plain_text(path).split())
+        except FileNotFoundError:
+            raise self.error(f"Expected {path}, which is missing.") from None
+        except (OSError, InvalidSettingError) as error:
+            raise self.error(f"Expected names in {path}, which cannot be read: {error}.") from error
+        if not names or len(set(names)) < len(names):
+            raise self.error(
+                f"Expected the names of photographs in {path}, each once, "
+                f"got {len(names)}, of which {len(set(names))} differ."
+            )
+        return names
+
+    def read_image(self, path: Path) -> Image.Image:
+        """An image as 8-bit RGB, in the orientation of its pixels.
+
+        A camera's orientation tag is not followed: annotations lie on the pixels as they are stored.
+        """
+        image = self._open(path)
+        if image.mode.startswith(("I", "F")):
+            raise self.error(f"Expected an image of 8 bits per channel in {path}, got mode {image.mode}.")
+        return image.convert("RGB")
+
+    def label_kind(self, path: Path) -> frozenset[str]:
+        """How a file holds labels: GREY, DEEP_GREY or COLOUR."""
+        mode = self._open(path).mode
+        for kind in KINDS:
+            if mode in kind:
+                return kind
+        raise self.error(f"Expected labels as {', '.join(KINDS.values())} in {path}, got mode {mode}.")
+
+    def read_labels(self, path: Path, kind: frozenset[str], image: Image.Image | None = None) -> LabelMap:
+        """The values of a label file, ``[H, W]`` from 0 up; of COLOUR, the ids.
+
+        Args:
+            path: of a PNG.
+            kind: GREY, DEEP_GREY or COLOUR.
+            image: whose size it must have.
+        """
+        opened = self._open(path)
+        if opened.mode not in kind:
+            raise self.error(f"Expected labels as {KINDS[kind]} in {path}, got mode {opened.mode}.")
+        values = np.array(opened).astype(np.int32)
+        if kind == COLOUR:
+            values = values @ np.array([1, 256, 256**2], np.int32)
+        if image is not None:
+            self.require_size(values, image, path)
+        return values
+
+    def require_size(self, labels: npt.NDArray[Any], image: Image.Image, path: Path) -> None:
+        """Refuse an annotation that is not of its image's size."""
+        if labels.shape != (image.height, image.width):
+            expected = f"{image.width}×{image.height} pixels, its image's size"
+            got = "×".join(map(str, labels.shape[::-1]))
+            raise self.error(f"Expected an annotation of {expected}, in {path}, got {got}.")
+
+    def to_classes(self, values: LabelMap, table: Mapping[int, int], path: Path) -> LabelMap:
+        """Classes of the values in a file.
+
+        Args:
+            values: ``[H, W]``, 0..255.
+            table: the class of every value that may be there, `VOID` included.
+            path: of the file.
+        """
+        unexpected = sorted(set(np.unique(values).tolist()) - table.keys())
+        if unexpected:
+            allowed = _as_ranges(sorted(table))
+            raise self.error(f"Expected values {allowed} in {path}, got {_as_ranges(unexpected)}.")
+        lookup = np.full(256, VOID, np.int32)
+        lookup[list(table)] = list(table.values())
+        return lookup[values]
+
+    def _open(self, path: Path) -> Image.Image:
+        try:
+            with Image.open(path) as file:
+                file.load()
+                return file.copy()
+        except FileNotFoundError:
+            raise self.error(f"Expected {path}, which is missing.") from None
+        except (OSError, SyntaxError) as error:  # Pillow tells of some damaged files by SyntaxError.
+            raise self.error(f"Expected an image in {path}, which cannot be read: {error}.") from error
+
+
+def consecutive_labels(values: LabelMap, void: int | None = None) -> LabelMap:
+    """The same regions under 0, 1, 2 … in ascending order of their values; `VOID` where the value is void.
+
+    >>> import numpy as np
+    >>> consecutive_labels(np.array([[300, 0, 7]], np.int32), void=0)
+    array([[ 1, -1,  0]], dtype=int32)
+    """
+    is_annotated = np.ones(values.shape, np.bool_) if void is None else values != void
+    labels = np.full(values.shape, VOID, np.int32)
+    labels[is_annotated] = np.unique(values[is_annotated], return_inverse=True)[1]
+    return labels
+
+
+def visible_files(folder: Path, pattern: str) -> list[Path]:
+    """The files of that pattern in order, without hidden ones such as macOS leaves beside the others."""
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+
+
+def _as_ranges(values: list[int]) -> str:
+    """Ascending numbers, human-readable: "0..33, 255"."""
+    starts = [value for value in values if value - 1 not in values]
+    ends = [value for value in values if value + 1 not in values]
+    return ", ".join(
+        str(start) if start == end else f"{start}..{end}" for start, end in zip(starts, ends, strict=True)
+    )
