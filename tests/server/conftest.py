@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +12,20 @@ import pytest
 from diffseg_tools.comfyui import ComfyServer
 from diffseg_tools.environment import NEWEST, OLDEST, Installation, comfyui_directory
 
+TESTS = Path(__file__).resolve().parents[1]
+
 
 def serve(version: str, base_directory: Path) -> Iterator[ComfyServer]:
-    """Start that release with the pack as its only custom node."""
+    """Start that release with the pack, and with the nodes of the tests: tiny models, and one that reads."""
     directory = comfyui_directory(version)
     if not (directory / "main.py").is_file():
         pytest.fail(
             f"ComfyUI {version} is not in {directory}. Run `make test`, which fetches it.", pytrace=False
         )
+    custom_nodes = base_directory / "custom_nodes"
+    shutil.copytree(TESTS / "server" / "tiny_models", custom_nodes / "TinyModels")
+    shutil.copy(TESTS / "comfy" / "transformer_models.py", custom_nodes / "TinyModels")
+    shutil.copy(TESTS / "browser" / "word_model.py", custom_nodes)
     with ComfyServer(Installation(directory, Path(sys.executable)), base_directory) as server:
         yield server
 
