@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import exhaustive_but
 from diffseg_tools.comfyui import ComfyServer
 from diffseg_tools.environment import NEWEST, OLDEST, Installation, comfyui_directory
 
@@ -42,13 +43,24 @@ def comfy_server_oldest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Co
     yield from serve(OLDEST, tmp_path_factory.mktemp("comfyui_oldest"))
 
 
-@pytest.fixture(params=[NEWEST, OLDEST])
-def any_comfy_server(request: pytest.FixtureRequest) -> ComfyServer:
-    """Each of the two releases in turn."""
+def server_of(request: pytest.FixtureRequest) -> ComfyServer:
+    """Of the release that is the fixture's parameter."""
     server: ComfyServer = request.getfixturevalue(
         "comfy_server" if request.param == NEWEST else "comfy_server_oldest"
     )
     return server
+
+
+@pytest.fixture(params=[NEWEST, OLDEST])
+def any_comfy_server(request: pytest.FixtureRequest) -> ComfyServer:
+    """Each of the two releases in turn."""
+    return server_of(request)
+
+
+@pytest.fixture(params=exhaustive_but([NEWEST], [NEWEST, OLDEST]))
+def mostly_newest_server(request: pytest.FixtureRequest) -> ComfyServer:
+    """The newest release, and exhaustively the oldest: for what ComfyUI's own nodes make of ours."""
+    return server_of(request)
 
 
 @pytest.fixture
