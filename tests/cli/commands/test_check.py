@@ -191,6 +191,7 @@ def test_what_was_measured_outlives_an_interrupt(capsys, monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("few")
 def test_a_whole_check_keeps_a_preset(capsys, monkeypatch, tmp_path):
     plan = trials.Plan(
@@ -217,6 +218,7 @@ def test_wrong_models_and_damaged_presets_are_told_before_the_work(capsys, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_kept_figures_of_the_model_in_the_box_are_made_again():
     chosen = json.loads(FILE.read_text())["chosen"]
     capture = CheckCapture(ModelChoice(device="cpu"), DEMO_CAPTURE)
