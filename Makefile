@@ -12,7 +12,8 @@ NEWEST_BIN := .cache/venv-newest/$(notdir $(BIN))
 
 # Files of tests side by side, each in one thread. The browser's have the machine for themselves: they measure.
 WORKERS ?= 2
-SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
+SLOWEST = --durations=25 --durations-min=1
+SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile $(SLOWEST)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve setup browser lint test-fast test test-all test-newest test-accelerator locales images
@@ -49,12 +50,12 @@ test-fast: lint  ## Check style and types, and test the core
 test: lint browser  ## Run the tests, with ComfyUI 0.30.0 and 0.20.1 and in a browser
 	$(BIN)/python -m diffseg_tools.javascript test
 	$(SIDE_BY_SIDE) tests --ignore tests/browser -m "not exhaustive"
-	$(BIN)/pytest tests/browser -m "not exhaustive"
+	$(BIN)/pytest tests/browser -m "not exhaustive" $(SLOWEST)
 
 test-all: lint browser  ## Run everything with everything, before a release
 	$(BIN)/python -m diffseg_tools.javascript test
 	$(SIDE_BY_SIDE) tests --ignore tests/browser
-	$(BIN)/pytest tests/browser
+	$(BIN)/pytest tests/browser $(SLOWEST)
 
 test-accelerator: setup  ## Test captures on this machine's accelerator, if it has one
 	$(BIN)/pytest tests/accelerator

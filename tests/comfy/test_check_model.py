@@ -119,6 +119,7 @@ def test_words_are_read_where_a_clip_is_connected(pack, node, sd1, tmp_path):
     assert "too few photographs to tell whether the model finds things by words" in report
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not known("Flux dev"), reason="this ComfyUI has no Flux")
 def test_a_random_transformer_is_no_better_than_colours(node, tmp_path):
     output = node.execute(

@@ -14,6 +14,7 @@ from typing import Any
 import diffusers
 import pytest
 import torch
+from cases import exhaustive_but
 from transformer_pairs import FLUX_DIFFUSERS, MODELS, ODD_SIDE, ODD_SIZE, SIDE, Pair, make_pair
 
 
@@ -37,6 +38,12 @@ def pair(request: pytest.FixtureRequest, pairs: Callable[[str], Pair]) -> Pair:
     return pairs(request.param)
 
 
+@pytest.fixture(params=exhaustive_but(["SD3", "Flux dev", "Qwen-Image, masked text"], MODELS))
+def kind_of_pair(request: pytest.FixtureRequest, pairs: Callable[[str], Pair]) -> Pair:
+    """One of each kind, for what does not depend on the variant; exhaustively all of them."""
+    return pairs(request.param)
+
+
 @pytest.fixture
 def captured(pack, images) -> Callable[..., Any]:
     """Capture a pair's pipeline, with its usual settings unless told otherwise."""
@@ -55,8 +62,7 @@ def assert_same(one: Any, other: Any, atol: float = 1e-5) -> None:
     torch.testing.assert_close(one[one.grid], other[other.grid], rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize("noise_seed", [None, 7])
-@pytest.mark.parametrize("blocks", ["recommended", "all"])
+@pytest.mark.parametrize(("blocks", "noise_seed"), [("recommended", None), ("all", 7)])
 def test_both_captures_agree(pack, pair, captured, images, blocks, noise_seed):
     ours = pack.nodes.comfy.capture.capture(
         pair.model,
@@ -148,14 +154,16 @@ def to_the_end(pack, monkeypatch) -> None:
     monkeypatch.setattr(module, "backbone_of", lambda *given: replace(chosen(*given), stop_early=False))
 
 
-def test_the_models_output_is_its_own_to_the_bit(pair, captured, to_the_end):
+def test_the_models_output_is_its_own_to_the_bit(kind_of_pair, captured, to_the_end):
+    pair = kind_of_pair
     with seen_by(pair.transformer) as calls, outputs_of([pair.transformer]) as outputs:
         captured(pair, blocks="all", noise_seed=1)
     ((named,), (output,)) = calls, outputs
     assert torch.equal(output[0], pair.transformer(**named)[0])
 
 
-def test_the_step_ends_with_the_last_wanted_block(pair, captured):
+def test_the_step_ends_with_the_last_wanted_block(kind_of_pair, captured):
+    pair = kind_of_pair
     with outputs_of(pair.attentions) as outputs:
         captured(pair, blocks="0")
     second = getattr(pair.transformer.transformer_blocks[0], "attn2", None)
@@ -171,13 +179,16 @@ def state(pair: Pair) -> Any:
     return dict(pair.transformer.attn_processors), hooks, torch.random.get_rng_state().tolist()
 
 
-def test_the_pipeline_is_as_before(pair, captured):
+def test_the_pipeline_is_as_before(kind_of_pair, captured):
+    pair = kind_of_pair
     before = state(pair)
     captured(pair, noise_seed=3)
     assert state(pair) == before
 
 
-def test_the_pipeline_is_as_before_after_an_error(pair, captured):
+def test_the_pipeline_is_as_before_after_an_error(kind_of_pair, captured):
+    pair = kind_of_pair
+
     def fail(*_: Any) -> None:
         raise RuntimeError("out of memory, say")
 
@@ -208,10 +219,10 @@ def test_the_noise_level_is_the_share_of_noise(pairs, captured, images, level, n
     torch.testing.assert_close(named["hidden_states"], expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("level", [-1, 1001])
-def test_noise_levels_out_of_range_are_refused(pack, pair, captured, level):
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"from 0 to 1000, got {level}"):
-        captured(pair, timestep=level)
+def test_noise_levels_out_of_range_are_refused(pack, pairs, captured):
+    for level in (-1, 1001):
+        with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"from 0 to 1000, got {level}"):
+            captured(pairs("SD3"), timestep=level)
 
 
 @pytest.mark.parametrize("level", [999, 1000])
@@ -223,10 +234,10 @@ def test_a_unet_knows_999_timesteps(pack, sd1, images, level):
     torch.testing.assert_close(outputs[0], sd1.pipeline.unet.time_proj(torch.tensor([999, 999])))
 
 
-@pytest.mark.parametrize("blocks", ["some", "3-4", ""])
-def test_blocks_that_the_model_does_not_have_are_refused(pack, pair, captured, blocks):
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Expected blocks"):
-        captured(pair, blocks=blocks)
+def test_blocks_that_the_model_does_not_have_are_refused(pack, pairs, captured):
+    for blocks in ("some", "3-4", ""):
+        with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Expected blocks"):
+            captured(pairs("SD3"), blocks=blocks)
 
 
 def test_a_pipeline_without_text_encoder_needs_embeddings(pack, pair, images):
@@ -345,7 +356,8 @@ def test_a_compiled_transformer_is_captured(pairs, captured, part):
         torch.compiler.reset()
 
 
-def test_half_precision_is_captured(pair, captured):
+def test_half_precision_is_captured(kind_of_pair, captured):
+    pair = kind_of_pair
     half = replace_transformer(pair, copy.deepcopy(pair.transformer).to(torch.bfloat16))
     rough, exact = captured(half, blocks="0", timestep=500), captured(pair, blocks="0", timestep=500)
     assert rough[rough.grid].dtype == torch.float32

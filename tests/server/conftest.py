@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import exhaustive_but
 from diffseg_tools.comfyui import ComfyServer
 from diffseg_tools.environment import NEWEST, OLDEST, Installation, comfyui_directory
 
+TESTS = Path(__file__).resolve().parents[1]
+
 
 def serve(version: str, base_directory: Path) -> Iterator[ComfyServer]:
-    """Start that release with the pack as its only custom node."""
+    """Start that release with the pack, and with the nodes of the tests: tiny models, and one that reads."""
     directory = comfyui_directory(version)
     if not (directory / "main.py").is_file():
         pytest.fail(
             f"ComfyUI {version} is not in {directory}. Run `make test`, which fetches it.", pytrace=False
         )
+    custom_nodes = base_directory / "custom_nodes"
+    shutil.copytree(TESTS / "server" / "tiny_models", custom_nodes / "TinyModels")
+    shutil.copy(TESTS / "comfy" / "transformer_models.py", custom_nodes / "TinyModels")
+    shutil.copy(TESTS / "browser" / "word_model.py", custom_nodes)
     with ComfyServer(Installation(directory, Path(sys.executable)), base_directory) as server:
         yield server
 
@@ -35,13 +43,24 @@ def comfy_server_oldest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Co
     yield from serve(OLDEST, tmp_path_factory.mktemp("comfyui_oldest"))
 
 
-@pytest.fixture(params=[NEWEST, OLDEST])
-def any_comfy_server(request: pytest.FixtureRequest) -> ComfyServer:
-    """Each of the two releases in turn."""
+def server_of(request: pytest.FixtureRequest) -> ComfyServer:
+    """Of the release that is the fixture's parameter."""
     server: ComfyServer = request.getfixturevalue(
         "comfy_server" if request.param == NEWEST else "comfy_server_oldest"
     )
     return server
+
+
+@pytest.fixture(params=[NEWEST, OLDEST])
+def any_comfy_server(request: pytest.FixtureRequest) -> ComfyServer:
+    """Each of the two releases in turn."""
+    return server_of(request)
+
+
+@pytest.fixture(params=exhaustive_but([NEWEST], [NEWEST, OLDEST]))
+def mostly_newest_server(request: pytest.FixtureRequest) -> ComfyServer:
+    """The newest release, and exhaustively the oldest: for what ComfyUI's own nodes make of ours."""
+    return server_of(request)
 
 
 @pytest.fixture

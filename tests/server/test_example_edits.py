@@ -36,6 +36,11 @@ Pixels = np.ndarray
 
 
 @pytest.fixture
+def any_comfy_server(mostly_newest_server: ComfyServer) -> ComfyServer:
+    return mostly_newest_server
+
+
+@pytest.fixture
 def photograph() -> Pixels:
     with Image.open(PHOTOGRAPH) as image:
         return np.asarray(image.convert("RGB"))

@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from diffseg_tools.comfyui import ComfyRunError, ComfyServer
-from diffseg_tools.environment import NEWEST, OLDEST, Installation, comfyui_directory
 from diffseg_tools.workflow import to_prompt
 from PIL import Image, ImageFilter
 
@@ -26,17 +22,10 @@ FOUND, MISSED = "cup", "moon"  # by the model of word_model.py, in the demo mode
 Prompt = dict[str, Any]
 
 
-@pytest.fixture(scope="module", params=[NEWEST, OLDEST])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
+@pytest.fixture
+def server(any_comfy_server: ComfyServer) -> ComfyServer:
     """A ComfyUI with the pack and a model that reads words."""
-    directory = comfyui_directory(request.param)
-    if not (directory / "main.py").is_file():
-        pytest.fail(f"ComfyUI {request.param} is not in {directory}. Run `make test`, which fetches it.")
-    base = tmp_path_factory.mktemp("comfyui_words")
-    (base / "custom_nodes").mkdir()
-    shutil.copy(ROOT / "tests" / "browser" / "word_model.py", base / "custom_nodes")
-    with ComfyServer(Installation(directory, Path(sys.executable)), base) as running:
-        yield running
+    return any_comfy_server
 
 
 @pytest.fixture

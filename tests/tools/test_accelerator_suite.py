@@ -43,6 +43,13 @@ def test_a_device_that_is_not_there_is_refused():
 
 
 @pytest.mark.slow
+def test_what_is_seldom_run_still_finds_what_it_tests():
+    done = run("--collect-only", DIFFSEG_ACCELERATOR="cpu")
+    assert done.returncode == 0, done.stdout
+    assert "test_results.py" in done.stdout
+
+
+@pytest.mark.exhaustive
 def test_with_the_cpu_in_its_place_the_results_hold():
     """So that what is seldom run is not left behind by what changes."""
     done = run("test_results.py", "test_no_waiting.py", DIFFSEG_ACCELERATOR="cpu")

@@ -105,6 +105,7 @@ def test_every_unit_is_done_once_although_a_worker_is_killed(tmp_path):
     assert {len(each) for each in processes.values()} == {1}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("cluster")
 def test_units_that_cannot_be_done_are_reported_and_the_others_are_done(tmp_path):
     tasks = ["poison", "refused", "missing", "a"]
@@ -126,12 +127,14 @@ def die() -> Callable[[str], None]:
     raise AssertionError
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("cluster")
 def test_a_worker_that_cannot_be_made_ends_the_run():
     with pytest.raises(InvalidSettingError, match=r"^Expected a model, got none\.$"):
         list(RayExecutor(workers=1, use_gpus=False).run(refuse, ["a", "b"]))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("cluster")
 def test_workers_that_die_while_they_are_made_end_the_run(monkeypatch):
     monkeypatch.setattr("diffseg_cli.batch.ray_executor.MAX_CRASHES", 2)
@@ -146,6 +149,7 @@ def test_a_connection_to_another_cluster_is_not_taken_for_the_one_asked_for():
     assert ray.is_initialized()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("cluster")
 def test_a_run_that_is_left_ends_its_processes(tmp_path):
     outcomes = RayExecutor(workers=1, use_gpus=False).run(MakeWriter(tmp_path), ["a", "b", "c", "d"])
@@ -194,6 +198,7 @@ def test_segments_of_two_workers_are_those_of_the_plain_run(images, plain, tmp_p
     assert segment(RayExecutor(workers=2, use_gpus=False), images, tmp_path) == plain
 
 
+@pytest.mark.exhaustive
 def test_the_command_starts_a_cluster_of_its_own_and_survives_a_killed_worker(images, plain, tmp_path):
     command = [sys.executable, "-m", "diffseg_cli", "segment", str(images), f"--out={tmp_path}"]
     options = ["--working-size", "128", "--device", "cpu", "--threads", "1", "--workers", "2", "--ray"]
@@ -222,7 +227,7 @@ def test_without_ray_the_error_says_how_to_install_it(monkeypatch):
         list(RayExecutor().run(refuse, ["a"]))
 
 
-@pytest.mark.parametrize("given", [{"workers": 0}, {"cpus_per_worker": 0}])
-def test_a_crew_has_at_least_one_worker_with_one_cpu(given):
-    with pytest.raises(InvalidSettingError, match="at least 1"):
-        RayExecutor(**given)
+def test_a_crew_has_at_least_one_worker_with_one_cpu():
+    for settings in ({"workers": 0}, {"cpus_per_worker": 0}):
+        with pytest.raises(InvalidSettingError, match="at least 1"):
+            RayExecutor(**settings)

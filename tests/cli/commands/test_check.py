@@ -195,6 +195,7 @@ def test_wrong_models_and_folders_for_files_are_told_before_the_work(capsys, tmp
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_kept_figures_of_the_model_in_the_box_are_made_again():
     chosen = json.loads(DEMO_MODEL.read_text())["chosen"]
     capture = CheckCapture(ModelChoice(device="cpu"), DEMO_CAPTURE)
