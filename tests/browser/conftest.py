@@ -32,14 +32,17 @@ FAILURES = CACHE / "browser_failures"
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
-    """A ComfyUI of its own: the tests change its settings and save workflows, and it has more nodes."""
+    """A ComfyUI of its own: the tests change its settings and save workflows, and it has more nodes.
+
+    It keeps the results of earlier workflows, so that what one test has computed is there for the others.
+    """
     base = tmp_path_factory.mktemp("comfyui_browser")
     (base / "custom_nodes").mkdir()
     (base / "user" / "default" / "workflows").mkdir(parents=True)
     for name in ("many_segments.py", "word_model.py"):
         shutil.copy(Path(__file__).with_name(name), base / "custom_nodes")
     installation = Installation(comfyui_directory(NEWEST), Path(sys.executable))
-    with ComfyServer(installation, base) as running:
+    with ComfyServer(installation, base, extra_arguments=("--cache-lru", "500")) as running:
         yield running
 
 
@@ -63,7 +66,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package", params=RENDERERS)
 def opened(request: pytest.FixtureRequest, chromium: Browser, server: ComfyServer) -> Iterator[GraphPage]:
-    """The front end, opened once for each renderer."""
+    """The front end, opened once for each renderer: see ``pytest_collection_modifyitems``."""
     context = chromium.new_context(viewport=VIEWPORT, has_touch=True)
     graph = GraphPage(context.new_page(), server, request.param == "nodes2")
     graph.open()
@@ -72,17 +75,26 @@ def opened(request: pytest.FixtureRequest, chromium: Browser, server: ComfyServe
 
 
 @pytest.fixture
-def graph(opened: GraphPage) -> GraphPage:
-    """The front end, with the mouse out of the way. Load a workflow first."""
+def graph(opened: GraphPage) -> Iterator[GraphPage]:
+    """The front end, with the mouse out of the way. Load a workflow first.
+
+    What the browser complains of meanwhile, and does not without the pack, fails the test.
+    """
     opened.leave()
-    return opened
+    yield opened
+    opened.page.set_viewport_size(VIEWPORT)
+    ours = opened.take_complaints()
+    assert not ours, "\n".join(ours)
 
 
-@pytest.fixture
-def in_one_renderer(opened: GraphPage) -> None:
-    """For what the picker does by itself, which is the same in both: once is enough."""
-    if opened.nodes2:
-        pytest.skip("the same in the classic canvas")
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that is not of ``both_renderers`` runs in the second one only where everything runs."""
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        is_second = parameters is not None and parameters.params.get("opened") == RENDERERS[1]
+        if is_second and not item.get_closest_marker("both_renderers"):
+            item.add_marker(pytest.mark.exhaustive)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,14 +6,14 @@ import io
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from diffseg_tools.comfyui import ComfyServer
 from PIL import Image
-from playwright.sync_api import Page, Response, WebSocket
+from playwright.sync_api import Page, Response, Route, WebSocket
 
 from .picker_run import PickerRun
 
@@ -21,6 +21,17 @@ Json = dict[str, Any]
 
 APP = "window.comfyAPI.app.app"
 TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+IS_KEPT = f"""() => {{
+    const plain = text => text.replaceAll('\\\\', '')
+    const kept = [...Object.values(localStorage), ...Object.values(sessionStorage)].map(plain)
+    const {{nodes}} = {APP}.rootGraph.serialize()
+    const values = nodes.map(node => plain(JSON.stringify(node.widgets_values ?? null)))
+    return kept.some(text => values.every(of_a_node => text.includes(of_a_node)))
+}}"""  # by the front end, which writes a draft of the workflow a moment after a change
+SCRIPTS = "**/extensions"  # which of them to load
+ELSEWHERE = "(https://"
+"""Of a complaint about another machine, which the front end alone asks, and at times of its own: for news and
+for the sizes of models that a template names. Not every page gets as far as to complain."""
 
 
 class FrontEnd:
@@ -43,22 +54,61 @@ class FrontEnd:
         self.complaints: list[str] = []
         self.messages: list[Json] = []
         self._images: dict[str, np.ndarray] = {}
+        self._usual: set[str] = set()
         page.on("console", lambda entry: self._note(entry.type, entry.text, entry.location["url"]))
         page.on("pageerror", lambda error: self._note("error", str(error), "thrown"))
         page.on("websocket", self._listen)
 
     def open(self) -> None:
-        """Load the page and wait until it can be used."""
+        """Load the page and wait until it can be used; first without the pack, for the usual complaints."""
         self.server.post("/settings/Comfy.TutorialCompleted", True)
         self.server.post("/settings/Comfy.Locale", "en")
         self.server.post("/settings/Comfy.VueNodes.Enabled", self.nodes2)
+        self.page.route(SCRIPTS, _without_the_pack)
         self.page.goto(self.server.url)
-        self._wait_until_usable()
+        self.wait_until_usable()
+        self.page.wait_for_timeout(500)  # for complaints that come late
+        self._usual = {_without_numbers(complaint) for complaint in self.complaints}
+        self.page.unroute(SCRIPTS)
+        self.page.reload()
+        self.wait_until_usable()
 
     def reload(self) -> None:
-        """Load the page again, as a person does."""
+        """Load the page again, as a person does, with the workflow as it is now."""
+        self.page.wait_for_function(IS_KEPT, timeout=5_000)
         self.page.reload()
-        self._wait_until_usable()
+        self.wait_until_usable()
+
+    def wait_until_usable(self) -> None:
+        """Until the page is loaded and shows its graph."""
+        self.page.wait_for_function("() => window.comfyAPI?.app?.app?.vueAppReady", timeout=60_000)
+        self.page.wait_for_function(f"() => {APP}.isGraphReady && {APP}.canvas?.graph")
+        self.page.locator("#splash-loader, .p-blockui-mask").first.wait_for(state="hidden")
+        self.page.evaluate(TWO_FRAMES)
+
+    def take_complaints(self) -> list[str]:
+        """What the browser complained of since the last time, and does not without the pack."""
+        complaints, self.complaints[:] = list(self.complaints), []
+        asked_here = (complaint for complaint in complaints if ELSEWHERE not in complaint)
+        return [complaint for complaint in asked_here if _without_numbers(complaint) not in self._usual]
+
+    def wait_until(self, holds: Callable[[], bool], what: str) -> None:
+        """Look again after every other frame, for 5 seconds.
+
+        Args:
+            what: it says when it does not come true.
+        """
+        deadline = time.monotonic() + 5
+        while not holds():
+            assert time.monotonic() < deadline, what
+            self.page.evaluate(TWO_FRAMES)
+
+    def pause(self) -> None:
+        """As a person, who is not as fast as that.
+
+        Newer front ends take what changes within 50 ms after a step of their undo as a part of that step.
+        """
+        self.page.wait_for_timeout(120)
 
     def show_workflow(self, workflow: Json) -> None:
         """Show a workflow whose picker, if it has one, may be out of sight."""
@@ -75,9 +125,10 @@ class FrontEnd:
 
     def result(self, prompt_id: str) -> PickerRun:
         """Wait until that prompt is done; what it did."""
-        deadline = time.monotonic() + 120
-        while not any(self._ends(message, prompt_id) for message in self.messages):
+        deadline, looked_at = time.monotonic() + 120, 0
+        while not any(self._ends(message, prompt_id) for message in self.messages[looked_at:]):
             assert time.monotonic() < deadline, f"not done: {self.messages[-5:]}\n{self.server.log_tail()}"
+            looked_at = len(self.messages)
             self.page.wait_for_timeout(20)
         history = self.server.get(f"/history/{prompt_id}")[prompt_id]
         kinds = {node: content["class_type"] for node, content in history["prompt"][2].items()}
@@ -156,12 +207,6 @@ class FrontEnd:
         yield
         self.complaints[before:] = [each for each in self.complaints[before:] if complaint not in each]
 
-    def _wait_until_usable(self) -> None:
-        self.page.wait_for_function("() => window.comfyAPI?.app?.app?.vueAppReady", timeout=60_000)
-        self.page.wait_for_function(f"() => {APP}.isGraphReady && {APP}.canvas?.graph")
-        self.page.locator("#splash-loader, .p-blockui-mask").first.wait_for(state="hidden")
-        self.page.evaluate(TWO_FRAMES)
-
     def _note(self, kind: str, text: str, source: str) -> None:
         if kind in ("warning", "error"):
             self.complaints.append(f"{kind}: {text} ({source.removeprefix(self.server.url)})")
@@ -187,6 +232,16 @@ class FrontEnd:
             image = np.asarray(Image.open(io.BytesIO(self.server.fetch_image(entry))))
             self._images[name] = image
         return self._images[name]
+
+
+def _without_the_pack(route: Route) -> None:
+    answer = route.fetch()
+    route.fulfill(response=answer, body=json.dumps([name for name in answer.json() if "DiffSeg" not in name]))
+
+
+def _without_numbers(complaint: str) -> str:
+    """What does not differ from one page to another."""
+    return re.sub(r"[0-9a-f]{8,}|\d+", "#", complaint)
 
 
 def _is_prompt(response: Response) -> bool:

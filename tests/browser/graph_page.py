@@ -27,6 +27,17 @@ FIT = """([left, top, right, bottom]) => {
     app.canvas.ds.offset[1] = top / scale - node.pos[1] + title
     app.canvas.setDirty(true, true)
 }""".replace("PICKER_NODE", PICKER_NODE)
+PIXELS = """view => {
+    const {width, height} = view
+    const copy = new OffscreenCanvas(width, height).getContext('2d', {willReadFrequently: true})
+    copy.drawImage(view, 0, 0)
+    const {data} = copy.getImageData(0, 0, width, height), bits = new Uint8Array(width * height)
+    for (let pixel = 0; pixel < bits.length; pixel++) {
+        const [red, , blue, alpha] = data.subarray(4 * pixel, 4 * pixel + 4)
+        bits[pixel] = 48 + Number(CONDITION)
+    }
+    return [width, new TextDecoder().decode(bits)]
+}"""
 MARGINS = (90, 120, 90, 90)  # of the page, where menus lie: left, top, right, bottom
 
 
@@ -232,6 +243,11 @@ class GraphPage(FrontEnd):
             arg=self.view.element_handle(),
             timeout=5_000,
         )
+
+    def pixels(self, condition: str) -> np.ndarray:
+        """Which pixels of the picker's canvas are so, in JavaScript by ``red``, ``blue`` and ``alpha``."""
+        width, bits = self.view.evaluate(PIXELS.replace("CONDITION", condition))
+        return (np.frombuffer(bits.encode(), dtype=np.uint8) == ord("1")).reshape(-1, width)
 
     def canvas_width(self) -> int:
         """Pixels that the image is drawn with."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from diffseg_tools.thumbnails import with_need
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Locator, Page
 
 from .front_end import APP, TWO_FRAMES
 from .graph_page import GraphPage
@@ -46,10 +46,8 @@ def box(locator: Locator, margin: int = 0) -> dict[str, float]:
     }
 
 
-def test_the_first_workflow_runs_as_it_is(opened: GraphPage, chromium: Browser) -> None:
-    context = chromium.new_context(viewport={"width": 1720, "height": 800})
-    graph = GraphPage(context.new_page(), opened.server, opened.nodes2)
-    graph.open()
+def test_the_first_workflow_runs_as_it_is(graph: GraphPage) -> None:
+    graph.page.set_viewport_size({"width": 1720, "height": 800})
     graph.set_setting("Comfy.Minimap.Visible", False)
     graph.show_workflow(workflow("try_it_without_a_checkpoint"))
     result = graph.queue()
@@ -76,7 +74,6 @@ def test_the_first_workflow_runs_as_it_is(opened: GraphPage, chromium: Browser) 
         graph.page.wait_for_timeout(1500)  # images of the nodes fade in
         save(graph.page, "docs/workflow.png", {"x": 70, "y": 138, "width": 1620, "height": 590})
     graph.set_setting("Comfy.Minimap.Visible", True)
-    context.close()
 
 
 def test_the_slider_workflow_gives_what_the_slider_shows(graph: GraphPage) -> None:

@@ -30,14 +30,6 @@ SCRUB = """async (positions) => {
     slider.dispatchEvent(new Event('change', {bubbles: true}))
     return times
 }"""
-PAINTED = """view => {
-    const {width, height} = view
-    const copy = new OffscreenCanvas(width, height).getContext('2d', {willReadFrequently: true})
-    copy.drawImage(view, 0, 0)
-    const {data} = copy.getImageData(0, 0, width, height)
-    const isBlue = (_, pixel) => Number(data[4 * pixel + 2] > data[4 * pixel] + 20)
-    return [width, height, Array.from({length: width * height}, isBlue)]
-}"""
 
 
 @pytest.fixture
@@ -68,16 +60,13 @@ def drag_to(graph: GraphPage, position: float) -> int:
     graph.page.mouse.down()
     graph.page.mouse.move(box["x"] + radius + position * room, y, steps=6)
     graph.page.mouse.up()
-    # As a person, who is not back on the thumb sooner: newer front ends take what changes within 50 ms after
-    # a step of their undo as a part of that step.
-    graph.page.wait_for_timeout(120)
+    graph.pause()
     return granularity(graph)
 
 
 def painted(graph: GraphPage) -> np.ndarray:
     """Which pixels of the picker's canvas are painted as chosen, as booleans."""
-    width, height, blue = graph.view.evaluate(PAINTED)
-    return np.array(blue, dtype=bool).reshape(height, width)
+    return graph.pixels("blue > red + 20")
 
 
 def test_the_mask_is_what_the_browser_shows_at_every_granularity(graph: GraphPage, before: PickerRun) -> None:
@@ -96,7 +85,7 @@ def test_the_mask_is_what_the_browser_shows_at_every_granularity(graph: GraphPag
         assert (shown == as_painted(run.mask, shown.shape)).all()
         assert run.mask[place[1], place[0]]
         assert f"1 of {number} chosen" in graph.status
-        assert run.executed == {"DiffSegSelect", "MaskToImage", "SaveImage"}
+        assert run.executed <= {"DiffSegSelect", "MaskToImage", "SaveImage"}
         areas.append(run.mask.sum())
         numbers.append(number)
     assert numbers == sorted(numbers, reverse=True)
@@ -127,7 +116,7 @@ def test_scrubbing_through_300_segments_keeps_up_with_the_screen(
     graph.click((500, 500))
     graph.wait_until_sharp()
     assert graph.canvas_width() == pytest.approx(1024, rel=0.06)
-    positions = np.log(np.arange(2, 300, 5)) / np.log(300)
+    positions = np.log(np.arange(2, 300, 10)) / np.log(300)
     rounds = np.array([graph.page.evaluate(SCRUB, positions.tolist()) for _ in range(5)])
     alone = np.median(rounds.min(0))  # other work on the machine comes and goes
     print(f"median {np.median(rounds):.1f} ms, of each frame's best {alone:.1f} ms")
@@ -150,6 +139,7 @@ def test_keys_go_one_segment_further_and_undo_takes_it_back(graph: GraphPage, be
     assert graph.widget("granularity") == 0
 
 
+@pytest.mark.both_renderers
 def test_a_drag_is_one_step_for_both_undos(graph: GraphPage, before: PickerRun) -> None:
     graph.click(inside(before.labels, 0))
     fine = drag_to(graph, 0.8)
@@ -192,7 +182,6 @@ def test_the_granularity_is_back_after_a_reload(graph: GraphPage, before: Picker
     run = graph.run()
     graph.leave()
     shown = painted(graph)
-    graph.page.wait_for_timeout(1000)  # the front end keeps a draft of the workflow, not at once
     graph.reload()
     graph.show_picker()
     graph.wait_for_image()

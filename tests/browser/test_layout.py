@@ -81,6 +81,7 @@ def large(graph: GraphPage) -> Iterator[GraphPage]:
     graph.page.set_viewport_size(before)
 
 
+@pytest.mark.both_renderers
 def test_no_example_opens_with_covered_nodes_or_text_that_is_too_small(large: GraphPage) -> None:
     found = []
     for path in FILES:

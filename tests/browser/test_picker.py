@@ -31,6 +31,7 @@ def test_before_the_first_run_the_node_says_what_to_do(graph: GraphPage, object_
     assert "Run the workflow once" in graph.picker.inner_text()
 
 
+@pytest.mark.both_renderers
 def test_a_clicked_segment_is_the_mask(graph: GraphPage, before: PickerRun) -> None:
     graph.click(inside(before.labels, 2))
     run = graph.run()
@@ -44,7 +45,7 @@ def test_a_clicked_segment_is_the_mask(graph: GraphPage, before: PickerRun) -> N
 def test_a_click_runs_neither_the_capture_nor_the_segmentation(graph: GraphPage, before: PickerRun) -> None:
     graph.click(inside(before.labels, 1))
     run = graph.run()
-    assert run.executed == {"DiffSegSelect", "MaskToImage", "SaveImage"}
+    assert run.executed <= {"DiffSegSelect", "MaskToImage", "SaveImage"}
     assert run.cached >= {"DiffSegDemoModel", "DiffSegCapture", "DiffSegSegment", "DiffSegMasks"}
 
 
@@ -57,6 +58,7 @@ def test_a_second_click_takes_the_segment_back(graph: GraphPage, before: PickerR
     assert "Nothing chosen" in graph.status
 
 
+@pytest.mark.both_renderers
 def test_the_corner_pixels_can_be_clicked(graph: GraphPage, before: PickerRun) -> None:
     height, width = before.labels.shape
     chosen: set[int] = set()
@@ -145,6 +147,7 @@ def test_the_keyboard_reaches_segments_and_chooses_them(graph: GraphPage, before
     assert len(graph.run().masks) == 2
 
 
+@pytest.mark.both_renderers
 def test_ctrl_z_takes_back_one_change(graph: GraphPage, before: PickerRun) -> None:
     graph.click(inside(before.labels, 0))
     graph.click(inside(before.labels, 5))
@@ -154,6 +157,7 @@ def test_ctrl_z_takes_back_one_change(graph: GraphPage, before: PickerRun) -> No
     assert (graph.run().mask == (before.labels == 0)).all()
 
 
+@pytest.mark.both_renderers
 def test_a_finger_chooses_as_the_mouse_does(graph: GraphPage, before: PickerRun) -> None:
     graph.tap(inside(before.labels, 0))
     graph.tap(inside(before.labels, 3))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from . import workflows
 from .graph_page import GraphPage
@@ -18,7 +19,6 @@ def test_image_and_choice_are_back_after_a_reload(graph: GraphPage, object_info:
     before = graph.run()
     graph.click(inside(before.labels, 2))
     graph.run()
-    graph.page.wait_for_timeout(1000)  # the front end keeps a draft of the workflow, not at once
     graph.reload()
     graph.show_picker()
     graph.wait_for_image()
@@ -28,6 +28,7 @@ def test_image_and_choice_are_back_after_a_reload(graph: GraphPage, object_info:
     assert (graph.run().mask == np.isin(before.labels, [2, 5])).all()
 
 
+@pytest.mark.both_renderers
 def test_a_saved_workflow_carries_the_choice(graph: GraphPage, object_info: ObjectInfo) -> None:
     graph.load(workflows.picking(object_info))
     before = graph.run()
@@ -72,6 +73,7 @@ def test_in_a_batch_the_image_of_the_index_is_clicked(graph: GraphPage, object_i
     assert (run.labels != before.labels).any()
 
 
+@pytest.mark.both_renderers
 def test_in_a_subgraph_it_works_as_outside(graph: GraphPage, object_info: ObjectInfo) -> None:
     graph.show_workflow(workflows.picking_in_a_subgraph(object_info))
     graph.enter_subgraph()

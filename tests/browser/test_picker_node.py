@@ -31,6 +31,7 @@ WATCH = """() => {
     cancelAnimationFrame(window.watching)
     look()
 }"""
+BACKGROUND = "() => getComputedStyle(document.querySelector('.diffseg-picker-words input')).backgroundColor"
 CONTRAST = """([selector, pseudo]) => {
     const element = document.querySelector(selector)
     const rgba = text => {
@@ -64,6 +65,7 @@ def add_fresh_node(graph: GraphPage) -> None:
     graph.show_picker()
 
 
+@pytest.mark.both_renderers
 def test_the_field_of_the_image_is_most_of_the_node(graph: GraphPage, object_info: ObjectInfo) -> None:
     add_fresh_node(graph)
     assert graph.node_size() == FRESH
@@ -72,8 +74,8 @@ def test_the_field_of_the_image_is_most_of_the_node(graph: GraphPage, object_inf
         graph.load(workflows.picking_among_many(object_info, 9, side=height, width=width, node_size=FRESH))
         graph.run()
         graph.show_picker()
-        graph.page.wait_for_timeout(300)
-        assert graph.node_size() != FRESH
+        graph.wait_until(lambda: graph.node_size() != FRESH, "the node takes the shape of the image")
+        graph.page.evaluate(TWO_FRAMES)
         assert 360 <= graph.node_size()[0] <= 720
         assert graph.field_share() >= 0.6
         field, image = graph.page.locator(".diffseg-picker-frame").bounding_box(), graph.box()
@@ -83,6 +85,7 @@ def test_the_field_of_the_image_is_most_of_the_node(graph: GraphPage, object_inf
         assert image.width / image.height == pytest.approx(width / height, rel=0.02)
 
 
+@pytest.mark.both_renderers
 def test_a_size_is_taken_once_and_never_from_a_person(graph: GraphPage, object_info: ObjectInfo) -> None:
     graph.load(workflows.picking_among_many(object_info, 9, side=300, node_size=(500, 800)))
     graph.run()
@@ -106,6 +109,7 @@ def test_a_size_is_taken_once_and_never_from_a_person(graph: GraphPage, object_i
     assert graph.node_size() == FRESH, "a person's, though it is that of a fresh node"
 
 
+@pytest.mark.both_renderers
 def test_rows_are_there_where_they_apply(graph: GraphPage, object_info: ObjectInfo) -> None:
     graph.load(workflows.picking_among_many(object_info, 9, side=97))
     assert graph.rows == []
@@ -133,6 +137,7 @@ def test_rows_are_there_where_they_apply(graph: GraphPage, object_info: ObjectIn
         assert graph.rows == expected
 
 
+@pytest.mark.both_renderers
 def test_what_a_subgraph_shows_of_the_node_stays_a_row_of_it(
     graph: GraphPage, object_info: ObjectInfo
 ) -> None:
@@ -156,6 +161,7 @@ def test_what_a_subgraph_shows_of_the_node_stays_a_row_of_it(
         workflow = graph.page.evaluate(f"() => {APP}.rootGraph.serialize()")
 
 
+@pytest.mark.both_renderers
 def test_a_pasted_node_has_the_buttons_of_its_mode(graph: GraphPage, object_info: ObjectInfo) -> None:
     graph.load(workflows.picking_among_many(object_info, 9, side=97))
     graph.set_widget("DiffSegSelect", "mode", "object")
@@ -192,7 +198,8 @@ def test_ctrl_z_in_the_image_is_the_pickers_undo(
     graph.load(workflows.picking_among_many(object_info, 9, side=97))
     labels = graph.run().labels
     graph.page.locator(f".diffseg-picker button[data-mode={mode}]").click()
-    graph.page.wait_for_timeout(300)
+    if mode == "object":
+        graph.wait_for_status("Click the thing")
     states = ["[]"]
     for segment in (1, 5):
         graph.click(inside(labels, segment))
@@ -209,6 +216,7 @@ def test_ctrl_z_in_the_image_is_the_pickers_undo(
     assert graph.page.evaluate("() => document.activeElement.className") == "diffseg-picker-view"
 
 
+@pytest.mark.both_renderers
 def test_the_front_ends_undo_keeps_the_image(graph: GraphPage, object_info: ObjectInfo) -> None:
     graph.load(workflows.picking_among_many(object_info, 9, side=97))
     labels = graph.run().labels
@@ -218,14 +226,14 @@ def test_the_front_ends_undo_keeps_the_image(graph: GraphPage, object_info: Obje
         graph.click(inside(labels, segment))
     both = graph.widget("points")
     graph.view.evaluate("view => view.blur()")
-    graph.page.wait_for_timeout(150)
+    graph.pause()
     asked: list[str] = []
     graph.page.on("request", lambda request: asked.append(request.url))
     graph.picker.evaluate("picker => { window.kept = picker }")
     graph.page.evaluate(WATCH)
     graph.page.keyboard.press("Control+z")
     graph.page.wait_for_function("() => document.querySelector('.diffseg-picker') !== window.kept")
-    graph.page.wait_for_timeout(500)
+    graph.wait_for_status("1 prompt")
     assert graph.page.evaluate("() => window.blanks") == []
     assert [url for url in asked if "subfolder=diffseg" in url] == []
     assert len(json.loads(graph.widget("points"))) == 1
@@ -239,7 +247,6 @@ def test_the_front_ends_undo_keeps_the_image(graph: GraphPage, object_info: Obje
     assert graph.widget("points") == both
 
 
-@pytest.mark.usefixtures("in_one_renderer")
 def test_where_comfyui_undoes_in_text_fields_too_it_is_one_step(
     graph: GraphPage, object_info: ObjectInfo
 ) -> None:
@@ -247,14 +254,15 @@ def test_where_comfyui_undoes_in_text_fields_too_it_is_one_step(
     labels = graph.run().labels
     for segment in (1, 5):
         graph.click(inside(labels, segment))
-    graph.page.wait_for_timeout(150)
+    graph.pause()
     run_on_change = (
         "on => { Object.assign(window.comfyAPI.app.app.ui, {autoQueueEnabled: on, autoQueueMode: 'change'}) }"
     )
     graph.page.evaluate(run_on_change, True)
     try:
         graph.page.keyboard.press("Control+z")
-        graph.page.wait_for_timeout(500)
+        graph.wait_until(lambda: len(graph.points) < 2, "a step is undone")
+        graph.page.wait_for_timeout(300)  # for another one, which must not come
         assert len(graph.points) == 1
     finally:
         graph.page.evaluate(run_on_change, False)
@@ -276,7 +284,6 @@ def gone(route: Route) -> None:
     route.fulfill(status=404)
 
 
-@pytest.mark.usefixtures("in_one_renderer")
 def test_what_cannot_be_had_is_said_and_asked_for_again(graph: GraphPage, object_info: ObjectInfo) -> None:
     kinds: list[tuple[str, Callable[[Route], None], str]] = [
         ("png", aborted, "did not send the image"),
@@ -315,14 +322,12 @@ def test_what_cannot_be_had_is_said_and_asked_for_again(graph: GraphPage, object
                 graph.wait_for_status("Click the thing")
 
 
-@pytest.mark.usefixtures("in_one_renderer")
 def test_the_last_run_is_asked_for_again_where_the_server_did_not_answer(
     graph: GraphPage, object_info: ObjectInfo
 ) -> None:
     workflow = workflows.picking_among_many(object_info, 9, side=151)
     graph.load(workflow)
     graph.run()
-    graph.page.wait_for_timeout(1000)  # the front end keeps a draft of the workflow, not at once
     with graph.provoking(""):
         before = len(graph.complaints)
         graph.page.route("**/history?*", refused)
@@ -335,7 +340,6 @@ def test_the_last_run_is_asked_for_again_where_the_server_did_not_answer(
     graph.wait_for_image()
 
 
-@pytest.mark.usefixtures("in_one_renderer")
 def test_what_cannot_be_pressed_and_what_is_to_be_typed_can_be_read(
     graph: GraphPage, object_info: ObjectInfo
 ) -> None:
@@ -343,9 +347,9 @@ def test_what_cannot_be_pressed_and_what_is_to_be_typed_can_be_read(
     graph.run()
     try:
         for palette in ("light", "dark"):
+            before = graph.page.evaluate(BACKGROUND)
             graph.set_setting("Comfy.ColorPalette", palette)
-            graph.page.evaluate(TWO_FRAMES)
-            graph.page.wait_for_timeout(300)
+            graph.wait_until(lambda old=before: graph.page.evaluate(BACKGROUND) != old, "the colours change")
             for selector, pseudo in [
                 (".diffseg-picker button[data-action=undo]", None),
                 (".diffseg-picker-words input", "::placeholder"),

@@ -48,12 +48,9 @@ def test_every_image_of_a_list_can_be_seen_and_clicked(graph: GraphPage, object_
     graph.leave()
     first = graph.shown()
     pages.get_by_role("button", name="Later item").click()
-    graph.page.wait_for_function(
-        "() => document.querySelector('.diffseg-picker-pages').innerText.includes('Item 2 of 2')"
-    )
-    graph.page.wait_for_timeout(500)
+    graph.page.locator(".diffseg-picker-pages", has_text="Item 2 of 2").wait_for()
     graph.leave()
-    assert np.abs(graph.shown() - first).mean() > 5, "another image is shown"
+    graph.wait_until(lambda: np.abs(graph.shown() - first).mean() > 5, "another image is shown")
     place = inside(labels[1], 2)
     graph.click(place)
     assert "1 of " in graph.status
@@ -90,7 +87,6 @@ def test_images_that_were_removed_are_there_after_a_run(graph: GraphPage, object
     with graph.provoking("/api/view?filename="):
         for file in files_of_the_picker(graph):  # no others: pages of other tests show those
             file.unlink()
-        graph.page.wait_for_timeout(1000)  # the front end keeps a draft of the workflow, not at once
         graph.reload()
         graph.show_picker()
         graph.page.wait_for_function(

@@ -28,6 +28,7 @@ HOVER = """async (places) => {
 }"""
 
 
+@pytest.mark.both_renderers
 @pytest.mark.parametrize("change", [(120, 40), (-60, -150)], ids=["larger", "smaller"])
 def test_a_resized_node_keeps_the_image_whole_and_sharp(
     graph: GraphPage, object_info: ObjectInfo, change: tuple[int, int]
@@ -48,6 +49,7 @@ def test_a_resized_node_keeps_the_image_whole_and_sharp(
     assert (graph.run().mask == (before.labels == 6)).all()
 
 
+@pytest.mark.both_renderers
 def test_the_segment_under_the_mouse_lights_up_and_is_named(
     graph: GraphPage, object_info: ObjectInfo
 ) -> None:

@@ -16,7 +16,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from . import workflows
 from .front_end import APP, TWO_FRAMES
@@ -24,6 +24,8 @@ from .graph_page import GraphPage
 
 ROOT = Path(__file__).resolve().parents[2]
 VIEWPORT = {"width": 1280, "height": 860}
+CLIP = {"x": 80, "y": 116, "width": 1190, "height": 730}
+MAKE_IMAGES = "DIFFSEG_IMAGES" in os.environ
 SCALE = 1.15
 SEGMENTS = 16
 CUP = [(181, 90), (183, 125), (200, 175), (190, 230), (230, 290)]  # a stroke from its rim to the saucer
@@ -55,20 +57,26 @@ def recolouring(object_info: dict[str, Any]) -> dict[str, Any]:
 
 
 class Film:
-    """Frames of a page with the mouse drawn in, and how long each is shown."""
+    """Frames of a page with the mouse drawn in, and how long each is shown; kept where images are made."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.frames: list[Image.Image] = []
         self.milliseconds: list[int] = []
 
-    def take(self, mouse: tuple[float, float] | None, milliseconds: int) -> None:
-        """One frame."""
+    def look(self) -> Image.Image:
+        """The part of the page that is filmed."""
         self.page.evaluate(TWO_FRAMES)
-        clip = {"x": 80, "y": 116, "width": 1190, "height": 730}
-        frame = Image.open(io.BytesIO(self.page.screenshot(clip=clip))).convert("RGB")
+        return Image.open(io.BytesIO(self.page.screenshot(clip=CLIP))).convert("RGB")
+
+    def take(self, mouse: tuple[float, float] | None, milliseconds: int, fades: int = 0) -> None:
+        """One frame, after the milliseconds in which something fades in or out."""
+        if not MAKE_IMAGES:
+            return
+        self.page.wait_for_timeout(fades)
+        frame = self.look()
         if mouse:
-            frame.paste(POINTER, (round(mouse[0] - clip["x"]), round(mouse[1] - clip["y"])), POINTER)
+            frame.paste(POINTER, (round(mouse[0] - CLIP["x"]), round(mouse[1] - CLIP["y"])), POINTER)
         self.frames.append(frame)
         self.milliseconds.append(milliseconds)
 
@@ -116,13 +124,9 @@ def click_an_object(graph: GraphPage, film: Film) -> None:
 
 
 @pytest.mark.parametrize(("mode", "name"), [("segments", "picker"), ("object", "objects")])
-def test_from_hover_to_edit(
-    opened: GraphPage, chromium: Browser, object_info: dict[str, Any], mode: str, name: str
-) -> None:
-    context = chromium.new_context(viewport=VIEWPORT)
-    page = context.new_page()
-    graph = GraphPage(page, opened.server, opened.nodes2)
-    graph.open()
+def test_from_hover_to_edit(graph: GraphPage, object_info: dict[str, Any], mode: str, name: str) -> None:
+    page = graph.page
+    page.set_viewport_size(VIEWPORT)
     graph.set_setting("Comfy.Minimap.Visible", False)
     graph.load(recolouring(object_info))
     page.evaluate(
@@ -131,26 +135,24 @@ def test_from_hover_to_edit(
         SCALE,
     )
     page.mouse.move(640, VIEWPORT["height"] - 5)
-    page.wait_for_timeout(500)  # for menus that the mouse had opened
     film = Film(page)
-    film.take(None, 1200)
+    film.take(None, 1200, fades=500)  # menus that the mouse had opened
     first = graph.run()
-    page.wait_for_timeout(500)
-    film.take(None, 700)
+    film.take(None, 700, fades=500)
+    before = film.look()
     if mode == "object":
         button = page.locator(".diffseg-picker button[data-mode=object]")
         box = button.bounding_box()
         assert box is not None
         button.click()
-        page.wait_for_timeout(500)
+        graph.wait_for_status("Click the thing")
         film.take((box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), 900)
     for place in WANDERING:
         graph.hover(place)
         film.take(graph.place(place), 350)
     (click_an_object if mode == "object" else stroke_over_segments)(graph, film)
     second = graph.run()
-    page.wait_for_timeout(1200)  # the preview fades in
-    film.take(graph.place(CUP[-1]), 2500)
+    film.take(graph.place(CUP[-1]), 2500, fades=1200)  # the preview
 
     assert not first.mask.any()
     if mode == "object":
@@ -162,14 +164,16 @@ def test_from_hover_to_edit(
     changed = (photograph != edit).any(-1)
     assert not changed[~second.mask].any(), "what was not chosen stays as it was"
     assert changed[second.mask].mean() > 0.99
-    shown = np.asarray(film.frames[-1]).astype(int) - np.asarray(film.frames[1]).astype(int)
-    assert (np.abs(shown[:, shown.shape[1] // 2 :]) > 40).any(-1).mean() > 0.02, "the preview shows the edit"
 
-    if "DIFFSEG_IMAGES" in os.environ:
+    def previewed() -> float:
+        shown = np.asarray(film.look()).astype(int) - np.asarray(before).astype(int)
+        return (np.abs(shown[:, shown.shape[1] // 2 :]) > 40).any(-1).mean()
+
+    graph.wait_until(lambda: previewed() > 0.02, "the preview shows the edit")
+    if MAKE_IMAGES:
         image = f"{name}_{'nodes2' if graph.nodes2 else 'classic'}.jpg"
         if image in ("picker_classic.jpg", "objects_nodes2.jpg"):
             film.frames[-1].save(ROOT / "docs" / image, quality=88)
         if graph.nodes2:
             film.save(ROOT / "web" / "docs" / f"{name}.webp")
     graph.set_setting("Comfy.Minimap.Visible", True)
-    context.close()

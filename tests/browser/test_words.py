@@ -142,11 +142,12 @@ def test_the_click_can_be_corrected_and_undone(graph: GraphPage, before: PickerR
 
 def test_the_front_ends_undo_takes_the_words_back_too(graph: GraphPage, before: PickerRun) -> None:
     look_for(graph, FOUND)
-    graph.page.wait_for_timeout(150)
+    graph.pause()
     graph.view.focus()
     for _ in range(2):  # the click, and the words that were sent
+        before = prompts(graph)
         graph.command("Comfy.Undo")
-        graph.page.wait_for_timeout(300)
+        graph.wait_until(lambda before=before: prompts(graph) != before, "a step is undone")
     assert prompts(graph) == []
 
 
@@ -159,7 +160,6 @@ def test_a_word_that_is_not_found_is_said_and_leaves_nothing(graph: GraphPage, b
     assert note(graph) == ""
 
 
-@pytest.mark.usefixtures("in_one_renderer")
 def test_what_the_last_run_found_needs_no_other(graph: GraphPage, before: PickerRun) -> None:
     (word,) = look_for(graph, FOUND)
     graph.press("none")
@@ -170,7 +170,6 @@ def test_what_the_last_run_found_needs_no_other(graph: GraphPage, before: Picker
         assert asked() == 0
 
 
-@pytest.mark.usefixtures("in_one_renderer")
 def test_after_another_run_or_connection_a_word_is_looked_for_again(
     graph: GraphPage, before: PickerRun
 ) -> None:
@@ -191,7 +190,6 @@ def test_after_another_run_or_connection_a_word_is_looked_for_again(
     assert prompts(graph) == clicks(word)
 
 
-@pytest.mark.usefixtures("in_one_renderer")
 def test_a_word_that_was_not_found_is_looked_for_again(graph: GraphPage, before: PickerRun) -> None:
     look_for(graph, MISSED)
     (word,) = look_for(graph, MISSED)
@@ -199,7 +197,6 @@ def test_a_word_that_was_not_found_is_looked_for_again(graph: GraphPage, before:
     assert note(graph) == f"{MISSED}: not found, best {word['score']:.2f}"
 
 
-@pytest.mark.usefixtures("in_one_renderer")
 def test_words_that_are_refused_are_back_in_the_field(graph: GraphPage, before: PickerRun) -> None:
     graph.click(inside(before.labels, 1))
     here = prompts(graph)
@@ -219,7 +216,6 @@ def test_words_that_are_refused_are_back_in_the_field(graph: GraphPage, before: 
         assert prompts(graph) == expected
 
 
-@pytest.mark.usefixtures("in_one_renderer")
 def test_words_of_an_object_that_has_prompts_are_another_object(graph: GraphPage, before: PickerRun) -> None:
     graph.click(inside(before.labels, 1))
     (word,) = look_for(graph, FOUND)
@@ -230,20 +226,18 @@ def test_words_of_an_object_that_has_prompts_are_another_object(graph: GraphPage
     assert len(check_shown(graph).masks) == 2
 
 
-@pytest.mark.usefixtures("in_one_renderer")
 def test_without_a_run_the_words_wait_for_the_next(graph: GraphPage, before: PickerRun) -> None:
     with sending(graph, "false"):
         enter(graph, FOUND)
         graph.wait_for_status(f"Run to find {FOUND}")
     assert prompts(graph) == [{"words": FOUND, "label": 1, "object": FOUND}]
     run = graph.run()
-    graph.page.wait_for_timeout(100)
+    graph.wait_until(lambda: "words" not in prompts(graph)[0], "the words become a click")
     (click,) = prompts(graph)
     assert click["object"] == FOUND
     assert run.mask[click["y"], click["x"]], "the mask is right in the run that finds it"
 
 
-@pytest.mark.usefixtures("in_one_renderer")
 def test_enter_on_words_that_wait_runs_once_more(graph: GraphPage, before: PickerRun) -> None:
     with sending(graph, "false"):
         enter(graph, FOUND)
@@ -252,7 +246,6 @@ def test_enter_on_words_that_wait_runs_once_more(graph: GraphPage, before: Picke
     assert prompts(graph) == clicks(word)
 
 
-@pytest.mark.usefixtures("in_one_renderer")
 def test_enter_on_words_that_are_looked_for_does_nothing(graph: GraphPage, before: PickerRun) -> None:
     with sending(graph, "true") as asked:
         enter(graph, FOUND)
@@ -262,11 +255,11 @@ def test_enter_on_words_that_are_looked_for_does_nothing(graph: GraphPage, befor
     assert prompts(graph) == [{"words": FOUND, "label": 1, "object": FOUND}]
 
 
-@pytest.mark.usefixtures("in_one_renderer")
 @pytest.mark.parametrize("is_removed", [False, True], ids=["it comes", "it is removed from the queue"])
 def test_words_are_looked_for_as_long_as_their_run_is_queued(
     graph: GraphPage, before: PickerRun, is_removed: bool
 ) -> None:
+    seeds = 1 + is_removed + 2 * graph.nodes2  # further on: no results of another test are used again
     graph.page.evaluate(
         f"""() => {{
             const {{api}} = window.comfyAPI.api, status = document.querySelector('.diffseg-picker-status')
@@ -274,7 +267,7 @@ def test_words_are_looked_for_as_long_as_their_run_is_queued(
             const note = () => window.ends.push(status.innerText)
             api.addEventListener('execution_success', () => setTimeout(note), {{once: true}})
             const capture = {APP}.rootGraph.nodes.find(node => node.type === 'DiffSegCapture')
-            capture.widgets.find(widget => widget.name === 'noise_seed').value += {1 + is_removed}
+            capture.widgets.find(widget => widget.name === 'noise_seed').value += {seeds}
         }}"""
     )
     with graph.page.expect_response(lambda response: response.url.endswith("/prompt")) as queued:
@@ -309,6 +302,7 @@ def test_in_a_subgraph_words_are_found_as_outside(graph: GraphPage, object_info:
     graph.leave_subgraph()
 
 
+@pytest.mark.both_renderers
 def test_the_fields_keys_mean_nothing_to_the_graph(graph: GraphPage, before: PickerRun) -> None:
     graph.click(inside(before.labels, 1))
     here = prompts(graph)
@@ -350,7 +344,6 @@ def test_the_field_is_there_where_words_can_be_looked_for(graph: GraphPage, obje
     assert field.is_enabled()
 
 
-@pytest.mark.usefixtures("in_one_renderer")
 def test_after_a_reload_the_found_click_is_there(graph: GraphPage, before: PickerRun) -> None:
     (word,) = look_for(graph, FOUND)
     mask = check_shown(graph).mask
