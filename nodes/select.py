@@ -19,11 +19,10 @@ from .comfy.conditioning import UNCONNECTED
 from .inputs import checked_images, choice_input, image_index_input, number_input, refusal, switch_input
 from .outputs import mask_batch
 from .picker import shown_files
-from .picker.finders import finder_of
-from .picker.pictures import picker_pictures
+from .picker.finders import kept_finder
 from .picker.prompts import as_json, connected_objects, united, without_blanks
 from .picker.selection import at_granularity, chosen_segments, count_outside, found_objects, warn
-from .picker.view import VERSION
+from .picker.view import VERSION, picker_pictures
 from .picker.words import lines_of, look_for, with_clicks, words_view
 from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
 
@@ -214,7 +213,7 @@ class DiffSegSelect(io.ComfyNode):
             found = look_for(lines_of((connected, own)), segments, image_index, attention, model, clip)
             words = words_view(found)
             connected, own = with_clicks(connected, found), with_clicks(own, found)
-            finder = finder_of(segments, image, seen, image_index)
+            finder = kept_finder(segments, image, seen, image_index).finder
             view["more_prompts"] = as_json(connected, finder)
             objects = united(connected, own)
             every = [prompt for prompts in objects.values() for prompt in prompts]
@@ -241,7 +240,7 @@ class DiffSegSelect(io.ComfyNode):
         cutout = torch.cat([images[image_index].to(device), opaque[..., None]], dim=-1)
         view["pictures"] = picker_pictures(segments, image, seen, images, image_index)
         shown = view["pictures"][str(image_index)]
-        if words and "ids" in shown:
+        if words and "segments" in shown:
             shown["words"] = words
         for files in view["pictures"].values():
             entries = (entry for entry in files.values() if isinstance(entry, dict))

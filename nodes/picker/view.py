@@ -1,30 +1,89 @@
-"""What the picker in the browser shows: an image, and which segment every pixel belongs to."""
+"""What the picker in the browser gets: every image of a batch, its segments, and what finds objects in it."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
-from ...diffseg_core import GridSize
+from ...diffseg_core import GridSize, Hierarchy, Images, Segments
 from ...diffseg_core.image.pyramid import eight_bits, sampled, shown_size
+from ...diffseg_core.objects import markov_maps, network, object_finder, tree_nodes
 from ...diffseg_core.objects.object_finder import ObjectFinder
 from ...diffseg_core.output.export import MAX_SEGMENTS, id_pixels
 from ...diffseg_core.output.poles import poles_of_inaccessibility
+from .finders import kept_finder
 from .shown_files import temporary_file
+from .tables import packed
 
-VERSION = 3  # of what web/PROTOCOL.md says, as in web/picker/picker.mjs
+VERSION = 4  # of what web/PROTOCOL.md says, as in web/picker/picker.mjs
 SUBFOLDER = "diffseg"
-FACTS = "diffseg"  # keyword of the PNG's text chunk
+MAX_IMAGES = 16  # of a batch that the picker gets; of a longer one it gets the image at hand
 MAX_TABLE = 3000  # leaves whose tables are sent: two of this square, 36 MB
+
+CONSTANTS = {
+    "memory": object_finder.MEMORY,
+    "new": object_finder.NEW,
+    "likeness": object_finder.LIKENESS,
+    "in_box": object_finder.IN_BOX,
+    "closest": object_finder.CLOSEST,
+    "crossed": object_finder.CROSSED,
+    "thresholds": object_finder.THRESHOLDS,
+    "filling": object_finder.FILLING,
+    "colour_reach": object_finder.COLOUR_REACH,
+    "largest_part": tree_nodes.LARGEST,
+    "largest_map": markov_maps.LARGEST,
+    "never": markov_maps.NEVER,
+    "most_maps": markov_maps.MOST,
+    "least": markov_maps.LEAST,
+    "decimals": network.DECIMALS,
+}
+
+Entry = dict[str, str]  # for ComfyUI's `/view`
+
+
+def picker_pictures(
+    segments: Segments,
+    image: torch.Tensor | None,
+    checked: Images | None,
+    images: torch.Tensor,
+    image_index: int,
+) -> dict[str, dict[str, Any]]:
+    """The entries of ``pictures`` in `web/PROTOCOL.md`.
+
+    Segments with a tree go to it as that tree, whatever the cut is: it makes every cut by itself. What it
+    takes to find objects goes for the image at hand alone.
+
+    Args:
+        segments: of the batch.
+        image: the node's input, by which an image is known again.
+        checked: the same, checked; None where there is none.
+        images: float32 ``[B, H, W, 3]`` in 0..1, what is shown.
+        image_index: the image at hand.
+    """
+    few = segments.batch_size <= MAX_IMAGES
+    views: dict[str, dict[str, Any]] = {}
+    for index in range(segments.batch_size) if few else [image_index]:
+        if not segments.hierarchies:
+            views[str(index)] = picker_view(segments.labels[index], images[index])
+            continue
+        tree = segments.hierarchies[index]
+        view = {**picker_view(tree.leaves, images[index], tree.joins), "given": segments.counts[index]}
+        if index == image_index and "segments" in view and 0 < tree.count <= MAX_TABLE:
+            kept = kept_finder(segments, image, checked, index)
+            if kept.file is None or not temporary_file(kept.file).is_file():
+                kept.file = objects_file(kept.finder, tree)
+            view["objects"] = kept.file
+        views[str(index)] = view
+    return views
 
 
 def picker_view(
@@ -32,100 +91,85 @@ def picker_view(
 ) -> dict[str, Any]:
     """Write an image and its segments to ComfyUI's temporary folder, and name the files for the browser.
 
-    The files are named by what is in them: after a click nothing is written again, and the browser has
-    them already.
-
     Args:
         labels: int32 ``[H, W]``, −1 where no segment is.
         image: float32 ``[H, W, 3]`` in 0..1.
         joins: of a tree whose leaves the labels are, `Hierarchy.joins`.
 
     Returns:
-        ``picture``, a JPEG, and ``ids``, a 16-bit grey PNG of segment number + 1 (0 for no segment) with
-        a text chunk ``diffseg``: JSON of the image's ``size``, each segment's ``areas`` in pixels and
-        ``poles`` ``[x, y]``, and of the ``joins``, if there are any. Both as entries for ComfyUI's
-        ``/view``, and smaller than the image where that is too large for browsers. Of more segments than
-        the PNG can number there is only ``too_many``, their number.
+        ``picture``, a JPEG, and ``segments``, tables of segment number + 1 (0 for no segment) of its pixels
+        and of what each segment is; both smaller than the image where that is too large for browsers. Of
+        more segments than 16 bits can number there is only ``too_many``, their number.
     """
     count = int(labels.max()) + 1
     if count > MAX_SEGMENTS:
         return {"too_many": count}
     height, width = labels.shape
-    rows, columns = shown_size(GridSize(height, width))
-    pairs = None if joins is None else joins.tolist()
+    shown = shown_size(GridSize(height, width))
     pixel_labels = labels.cpu().numpy()
-    ids = id_pixels(torch.from_numpy(sampled(pixel_labels, GridSize(rows, columns))))
-    path, entry = _named_by_content(ids, "png", json.dumps([height, width, pairs]))
-    if not path.is_file():
-        _write(path, ids, compress_level=1, pnginfo=_facts(pixel_labels, pairs))
-    pixels = eight_bits(image, GridSize(rows, columns))
-    shown, shown_entry = _named_by_content(pixels, "jpg")
-    if not shown.is_file():
-        _write(shown, pixels, quality=92, subsampling=0)
-    return {"ids": entry, "picture": shown_entry}
+    ids = id_pixels(torch.from_numpy(sampled(pixel_labels, shown)))
+    tree = {} if joins is None else {"joins": joins.cpu().numpy().astype(np.int32)}
+
+    def segments() -> bytes:
+        poles = poles_of_inaccessibility(pixel_labels)
+        facts = {
+            "areas": np.bincount(pixel_labels[pixel_labels >= 0], minlength=len(poles)).astype(np.int32),
+            "poles": np.array([[pole.x, pole.y] for pole in poles], np.int32).reshape(-1, 2),
+        }
+        return packed({"size": [width, height]}, {"ids": ids, **facts, **tree})
+
+    pixels = eight_bits(image, shown)
+
+    def picture() -> bytes:
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "JPEG", quality=92, subsampling=0)
+        return file.getvalue()
+
+    return {
+        "segments": _stored("bin", segments, [height, width], ids, *tree.values()),
+        "picture": _stored("jpg", picture, [], pixels),
+    }
 
 
-def object_view(finder: ObjectFinder, heights: torch.Tensor) -> dict[str, Any]:
+def objects_file(finder: ObjectFinder, tree: Hierarchy) -> Entry:
     """Write what the picker needs to find objects by itself, beside what `picker_view` writes of a tree.
 
     Args:
         finder: of the image.
-        heights: of the tree, `Hierarchy.heights`.
-
-    Returns:
-        ``graph``, a 16-bit grey PNG with the tables of the leaf graph and a text chunk ``diffseg`` of its
-        borders and the heights, and ``colours``, a PNG. Nothing where there are too many leaves to send.
+        tree: of the image, of at most `MAX_TABLE` leaves.
     """
     graph = finder.graph
-    if len(graph.areas) > MAX_TABLE:
-        return {}
-    tables = np.concatenate((graph.arrivals, graph.distances))
-    columns = (graph.lengths, graph.steps, graph.conductances)
-    borders = [
-        [*ends, *facts]
-        for ends, *facts in zip(graph.borders.tolist(), *(each.tolist() for each in columns), strict=True)
-    ]
-    facts = json.dumps({"borders": borders, "heights": heights.tolist()})
-    path, entry = _named_by_content(tables, "png", facts)
-    if not path.is_file():
-        chunk = PngInfo()
-        chunk.add_text(FACTS, facts)
-        _write(path, tables, compress_level=1, pnginfo=chunk)
-    colours, colours_entry = _named_by_content(finder.colours.values, "png")
-    if not colours.is_file():
-        _write(colours, finder.colours.values, compress_level=1)
-    return {"graph": entry, "colours": colours_entry}
-
-
-def _facts(labels: npt.NDArray[np.int32], joins: list[list[int]] | None) -> PngInfo:
-    poles = poles_of_inaccessibility(labels)
-    height, width = labels.shape
-    facts: dict[str, Any] = {
-        "size": [width, height],
-        "areas": np.bincount(labels[labels >= 0], minlength=len(poles)).tolist(),
-        "poles": [[pole.x, pole.y] for pole in poles],
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "arrivals": graph.arrivals,
+        "distances": graph.distances,
+        "heights": tree.heights.cpu().numpy().astype(np.float64),
+        "borders": graph.borders.astype(np.int32),
+        "lengths": graph.lengths.astype(np.float64),
+        "steps": graph.steps.astype(np.float64),
+        "conductances": graph.conductances,
+        "colours": finder.colours.values,
     }
-    if joins is not None:
-        facts["joins"] = joins
-    chunk = PngInfo()
-    chunk.add_text(FACTS, json.dumps(facts))
-    return chunk
+    return _stored("bin", lambda: packed({"constants": CONSTANTS}, arrays), CONSTANTS, *arrays.values())
 
 
-def _named_by_content(
-    pixels: npt.NDArray[Any], extension: str, facts: str = ""
-) -> tuple[Path, dict[str, str]]:
-    """Where an image of these pixels and facts belongs, and that place as an entry for ``/view``."""
-    digest = hashlib.blake2b(pixels.tobytes(), digest_size=16)
-    digest.update(repr((pixels.shape, facts)).encode())
-    name = f"{digest.hexdigest()}.{extension}"
-    entry = {"filename": name, "subfolder": SUBFOLDER, "type": "temp"}
-    return temporary_file(entry), entry
+def _stored(extension: str, content: Callable[[], bytes], facts: Any, *arrays: npt.NDArray[Any]) -> Entry:
+    """A file, named by what it is made from: after a click nothing is written again.
 
-
-def _write(path: Path, pixels: npt.NDArray[Any], **options: Any) -> None:
-    """Save the image in one move: whoever asks for it meanwhile gets all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial{path.suffix}")
-    Image.fromarray(pixels).save(partial, **options)
-    partial.replace(path)
+    Args:
+        extension: of its name.
+        content: makes it, if it is not there yet.
+        facts: of JSON, that it is made from.
+        arrays: that it is made from.
+    """
+    digest = hashlib.blake2b(json.dumps([VERSION, facts]).encode(), digest_size=16)
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    entry = {"filename": f"{digest.hexdigest()}.{extension}", "subfolder": SUBFOLDER, "type": "temp"}
+    path = temporary_file(entry)
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.stem}.{os.getpid()}.partial{path.suffix}")
+        partial.write_bytes(content())
+        partial.replace(path)  # in one move: whoever asks for it meanwhile gets all of it or nothing
+    return entry

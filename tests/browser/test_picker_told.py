@@ -32,7 +32,8 @@ def files_of_the_picker(graph: GraphPage) -> list[Path]:
     """The temporary files of what the picker shows, as the server named them."""
     outputs = [message["data"]["output"] for message in graph.messages if message["type"] == "executed"]
     view = [output["diffseg_view"] for output in outputs if output and "diffseg_view" in output][-1]
-    entries = [entry for shown in view[0]["pictures"].values() for entry in (shown["picture"], shown["ids"])]
+    pictures = view[0]["pictures"].values()
+    entries = [shown[kind] for shown in pictures for kind in ("picture", "segments")]
     folder = Path(graph.server.base_directory, "temp")
     return [folder / each["subfolder"] / each["filename"] for each in entries]
 

@@ -86,9 +86,10 @@ def test_the_picker_finds_what_the_node_gives(pack, tmp_path, name, count, monke
         tree, None if name == "coffee" else image[0]
     )
     view = pack.nodes.picker.view
-    files = {**view.picker_view(tree.leaves, image[0], tree.joins), **view.object_view(finder, tree.heights)}
-    for key in ("ids", "graph", "colours"):
-        shutil.copy(view.temporary_file(files[key]), tmp_path / f"{key}.png")
+    files = view.picker_view(tree.leaves, image[0], tree.joins)
+    files["objects"] = view.objects_file(finder, tree)
+    for key in ("segments", "objects"):
+        shutil.copy(view.temporary_file(files[key]), tmp_path / f"{key}.bin")
     size = pixels.shape[:2]
     cells = tuple(core.image.pyramid.shown_size(core.GridSize(*size)))
     sequences = [on_cells(prompts_in(size, generator), size, cells) for _ in range(count)]

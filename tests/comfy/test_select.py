@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import folder_paths
 import numpy as np
 import pytest
 import torch
+from picker_tables import read_tables
 from PIL import Image
 
 LABELS = torch.tensor(
@@ -135,12 +135,11 @@ def test_the_picker_gets_the_tree_once_for_all_granularities(pack, nested, image
     ]
     assert views[0] == views[1]
     assert [views[0][index]["given"] for index in ("0", "1")] == [3, 2]
-    with Image.open(written(views[0]["0"]["ids"])) as ids:
-        assert np.array_equal(np.asarray(ids), nested.hierarchies[0].leaves.numpy() + 1)
-        facts = json.loads(ids.text["diffseg"])
-    assert facts["joins"] == nested.hierarchies[0].joins.tolist()
-    assert facts["areas"] == [2, 1, 3, 1, 1]
-    assert facts["poles"][4] == [2, 1]
+    tables = read_tables(written(views[0]["0"]["segments"]))
+    assert np.array_equal(tables["ids"], nested.hierarchies[0].leaves.numpy() + 1)
+    assert np.array_equal(tables["joins"], nested.hierarchies[0].joins.numpy())
+    assert tables["areas"].tolist() == [2, 1, 3, 1, 1]
+    assert tables["poles"][4].tolist() == [2, 1]
 
 
 def test_another_tree_of_the_same_leaves_is_another_file(pack, nested, image):
@@ -154,7 +153,7 @@ def test_another_tree_of_the_same_leaves_is_another_file(pack, nested, image):
         node.execute(segments, "[]", False, 0, image=image).ui["diffseg_view"][0]["pictures"]["1"]
         for segments in (nested, other)
     )
-    assert first["ids"] != second["ids"]
+    assert first["segments"] != second["segments"]
     assert first["picture"] == second["picture"]
 
 
@@ -203,14 +202,14 @@ def test_an_image_too_large_for_browsers_is_sent_smaller(pack, height, width):
     )
     assert torch.equal(found.args[0][0], (labels[0] == labels[0, 0, 0]).float())
     files = found.ui["diffseg_view"][0]["pictures"]["0"]
-    with Image.open(written(files["picture"])) as image, Image.open(written(files["ids"])) as ids:
-        assert image.size == ids.size
-        columns, rows = ids.size
-        assert max(columns, rows) == 8192
-        pixels = np.asarray(ids)
-        facts = json.loads(ids.text["diffseg"])
-    assert facts["size"] == [width, height]
-    assert sum(facts["areas"]) == height * width
+    tables = read_tables(written(files["segments"]))
+    pixels = tables["ids"]
+    rows, columns = pixels.shape
+    assert max(columns, rows) == 8192
+    with Image.open(written(files["picture"])) as shown:
+        assert shown.size == (columns, rows)
+    assert tables["size"] == [width, height]
+    assert tables["areas"].sum() == height * width
     for row, column in [(0, 0), (rows - 1, columns - 1), (rows // 3, columns // 2)]:
         y, x = int((row + 0.5) * height / rows), int((column + 0.5) * width / columns)
         assert pixels[row, column] == labels[0, y, x] + 1
@@ -241,11 +240,10 @@ def test_the_picker_gets_every_image_of_the_batch(select, image):
     assert set(view["pictures"]) == {"0", "1"}
     for index in range(2):
         files = view["pictures"][str(index)]
-        with Image.open(written(files["ids"])) as ids:
-            assert np.array_equal(np.asarray(ids), LABELS[index].numpy() + 1)
-            facts = json.loads(ids.text["diffseg"])
-        assert facts["areas"] == LABELS[index][LABELS[index] >= 0].bincount().tolist()
-        assert [int(LABELS[index][y, x]) for x, y in facts["poles"]] == list(range(len(facts["areas"])))
+        tables = read_tables(written(files["segments"]))
+        assert np.array_equal(tables["ids"], LABELS[index].numpy() + 1)
+        assert tables["areas"].tolist() == LABELS[index][LABELS[index] >= 0].bincount().tolist()
+        assert [LABELS[index][y, x].item() for x, y in tables["poles"]] == list(range(len(tables["areas"])))
         with Image.open(written(files["picture"])) as shown:
             assert shown.size == (4, 2)
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import folder_paths
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from picker_tables import read_tables
 
 SIDE, CELLS = 64, 16
 BALL, BOX, GROUND = [0.9, 0.2, 0.1], [0.1, 0.3, 0.9], [0.4, 0.6, 0.3]
@@ -159,15 +158,14 @@ def test_the_picker_gets_what_it_takes_to_find_the_same(select, nested):
     assert stroke == {"stroke": [[1, 2], [3, 4]], "label": 1, "object": "Object 1"}
     assert view["more_points"] == []
     files = view["pictures"]["0"]
-    assert "graph" not in view["pictures"]["1"], "the image at hand alone"
-    folder = Path(folder_paths.get_temp_directory())
-    with Image.open(folder / "diffseg" / files["graph"]["filename"]) as graph:
-        count = nested.hierarchies[0].count
-        assert graph.size == (count, 2 * count)
-        facts = json.loads(graph.text["diffseg"])
-    assert facts["heights"] == nested.hierarchies[0].heights.tolist()
-    with Image.open(folder / "diffseg" / files["colours"]["filename"]) as colours:
-        assert np.asarray(colours).shape == (SIDE, SIDE, 3)
+    assert "objects" not in view["pictures"]["1"], "the image at hand alone"
+    tables = read_tables(Path(folder_paths.get_temp_directory(), "diffseg", files["objects"]["filename"]))
+    count = nested.hierarchies[0].count
+    assert tables["arrivals"].shape == tables["distances"].shape == (count, count)
+    assert tables["heights"].tolist() == nested.hierarchies[0].heights.tolist()
+    assert tables["colours"].shape == (SIDE, SIDE, 3)
+    constants = Path(__file__).resolve().parents[1] / "protocol" / "constants.json"
+    assert tables["constants"] == json.loads(constants.read_text()), "as the tests of the picker have them"
 
 
 def test_the_mode_segments_gets_it_too_and_works_it_out_once(pack, select, nested, image, monkeypatch):
@@ -176,9 +174,9 @@ def test_the_mode_segments_gets_it_too_and_works_it_out_once(pack, select, neste
     (second,) = select([ON_BALL]).ui["diffseg_view"]
     assert first["pictures"] == second["pictures"]
     folder = Path(folder_paths.get_temp_directory()) / "diffseg"
-    (folder / first["pictures"]["0"]["graph"]["filename"]).unlink()
+    (folder / first["pictures"]["0"]["objects"]["filename"]).unlink()
     (third,) = select([ON_BALL]).ui["diffseg_view"]
-    assert (folder / third["pictures"]["0"]["graph"]["filename"]).is_file()
+    assert (folder / third["pictures"]["0"]["objects"]["filename"]).is_file()
     monkeypatch.undo()
     other = select([ON_BALL], image=image.clone()).ui["diffseg_view"][0]["pictures"]
     assert other == first["pictures"]

@@ -81,7 +81,7 @@ def test_files_that_were_removed_are_there_after_the_next_run(
 ) -> None:
     server, prompt = any_comfy_server, with_select(segments_prompt, POINTS)
     (view,) = server.run(prompt).outputs["4"]["diffseg_view"]
-    files = [view["pictures"]["0"][name] for name in ("ids", "picture")]
+    files = [view["pictures"]["0"][name] for name in ("segments", "picture")]
     before = [server.fetch_image(file) for file in files]
     assert server.run(prompt).executed == (), "nothing changed, nothing runs"
     shutil.rmtree(server.base_directory / "temp" / "diffseg")

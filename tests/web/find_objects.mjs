@@ -1,15 +1,14 @@
 /**
- * Objects as the picker finds them: `node find_objects.mjs FOLDER` reads ids.png, graph.png, colours.png and
- * sequences.json, a list of lists of prompts, and writes masks.bin, one byte for each id and sequence.
+ * Objects as the picker finds them: `node find_objects.mjs FOLDER` reads segments.bin, objects.bin and sequences.json, a
+ * list of lists of prompts, and writes masks.bin, one byte for each id and sequence.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs'
 
 import { Hierarchy } from '../../web/picker/hierarchy.mjs'
-import { decodePng } from '../../web/picker/png.mjs'
-import { LeafGraph } from '../../web/picker/prompting/leaf_graph.mjs'
 import { ObjectFinder } from '../../web/picker/prompting/object_finder.mjs'
 import { formatPrompts, parsePrompts } from '../../web/picker/prompting/prompts.mjs'
+import { readTables } from '../../web/picker/tables.mjs'
 
 const folder = process.argv[2]
 
@@ -19,10 +18,8 @@ function file(name) {
   return buffer.slice(byteOffset, byteOffset + byteLength)
 }
 
-const hierarchy = await Hierarchy.fromPng(file('ids.png'))
-const graph = await LeafGraph.fromPng(file('graph.png'))
-const { width, height, values } = await decodePng(file('colours.png'))
-const finder = new ObjectFinder(hierarchy, graph, { width, height, values })
+const hierarchy = Hierarchy.of(await readTables(file('segments.bin')))
+const finder = new ObjectFinder(hierarchy, await readTables(file('objects.bin')))
 const masks = []
 /** @type {number[]} */
 const seconds = []
@@ -33,7 +30,6 @@ for (const prompts of JSON.parse(readFileSync(`${folder}/sequences.json`, 'utf-8
   const found = read.length ? finder.with(before, read[read.length - 1]) : before
   const parts = finder.divided(found)
   seconds.push(performance.now() - started)
-  if (process.env.SHOW && seconds[seconds.length-1]>15) console.log(seconds[seconds.length-1], JSON.stringify(prompts))
   const mask = Uint8Array.from(hierarchy.ids, (id) => (id ? found.label[id - 1] : 0))
   for (const { cells, own } of parts) cells.forEach((cell, index) => (mask[cell] = own[index]))
   masks.push(mask)

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
 import { Hierarchy } from '../../web/picker/hierarchy.mjs'
-import { inverted } from '../../web/picker/object_painter.mjs'
 import { ObjectMode } from '../../web/picker/object_mode.mjs'
-import { LeafGraph } from '../../web/picker/prompting/leaf_graph.mjs'
+import { inverted, objectsOverlay } from '../../web/picker/overlays.mjs'
 import { ObjectFinder } from '../../web/picker/prompting/object_finder.mjs'
 
+const CONSTANTS = JSON.parse(readFileSync(new URL('../protocol/constants.json', import.meta.url), 'utf-8'))
 const CLICKS = '[{"x": 0, "y": 0, "label": 1}, {"x": 3, "y": 0, "label": 0}, {"x": 5, "y": 0, "label": 1, "object": "cup"}]'
 
 /** Six pixels in a row, each a leaf; those of a pair are alike. */
@@ -20,10 +21,20 @@ function objects(text = CLICKS) {
     const [one, other] = [Math.floor(at / count), at % count]
     return one === other ? 0 : one >> 1 === other >> 1 ? 1000 : 60000
   })
-  const borders = [0, 1, 2, 3, 4].map((leaf) => [leaf, leaf + 1, 1, leaf % 2 ? 4000 : 100, leaf % 2 ? 0.1 : 1])
-  const graph = new LeafGraph(count, borders, [0.1, 0.1, 0.1, 2, 3], table, table)
+  const tables = {
+    borders: Int32Array.of(0, 1, 1, 2, 2, 3, 3, 4, 4, 5),
+    lengths: new Float64Array(5).fill(1),
+    steps: Float64Array.of(100, 4000, 100, 4000, 100),
+    conductances: Float64Array.of(1, 0.1, 1, 0.1, 1),
+    heights: Float64Array.of(0.1, 0.1, 0.1, 2, 3),
+    arrivals: table,
+    distances: table,
+    colours: new Uint8Array(3),
+    constants: CONSTANTS,
+    shapes: { arrivals: [count, count], colours: [1, 1, 3] }
+  }
   const mode = new ObjectMode()
-  mode.finder = new ObjectFinder(tree, graph, { width: 1, height: 1, values: new Uint8Array(3) })
+  mode.use(new ObjectFinder(tree, tables))
   mode.read(text, [])
   return mode
 }
@@ -139,4 +150,12 @@ test('inverted is what is none of them, divided leaves too', () => {
   assert.deepEqual(divided.map(({ leaf, own }) => [leaf, [...own]]), [[0, [0, 1]]])
   const whole = { label: Uint8Array.of(1, 0, 0), divided: [] }
   assert.deepEqual(inverted([one, whole], { count: 3 }).divided.map(({ own }) => [...own]), [[0, 0]])
+})
+
+test('later objects lie over earlier ones, and what a click would change is marked', () => {
+  const one = { label: Uint8Array.of(1, 1, 0), divided: [] }
+  const other = { label: Uint8Array.of(0, 1, 0), divided: [{ leaf: 1, cells: Uint32Array.of(7, 8), own: Uint8Array.of(1, 0) }] }
+  const { groups, parts } = objectsOverlay([one, other], { index: 0, label: Uint8Array.of(0, 1, 1) }, 3)
+  assert.deepEqual([...groups], [1 | 128, 2, 64])
+  assert.deepEqual(parts?.map(({ leaf, groups }) => [leaf, [...groups]]), [[1, [2, 0]]])
 })

@@ -1,6 +1,7 @@
 /** Files that the node wrote: fetched and decoded, or why they are not there. */
 
 import { Hierarchy } from './hierarchy.mjs'
+import { readTables } from './tables.mjs'
 
 /** @typedef {import('./host.mjs').FileEntry} FileEntry */
 /** @typedef {import('./host.mjs').Host} Host */
@@ -27,22 +28,39 @@ export class FileError extends Error {
  * @returns {Promise<{hierarchy: Hierarchy, image: ImageBitmap}>}
  * @throws {FileError}
  */
-export async function loadImage(host, { ids, picture }) {
-  const [segments, pixels] = await Promise.all([fetched(host, ids), fetched(host, picture)])
-  return decoded(async () => {
-    const [hierarchy, image] = await Promise.all([Hierarchy.fromPng(segments), createImageBitmap(new Blob([pixels]))])
-    return { hierarchy, image }
-  })
+export async function loadImage(host, { segments, picture }) {
+  const [tables, image] = await Promise.all([
+    loaded(host, segments, readTables),
+    loaded(host, picture, (pixels) => createImageBitmap(new Blob([pixels])))
+  ])
+  return { hierarchy: Hierarchy.of(tables), image }
 }
 
 /**
- * All of a file.
+ * What is read from a file.
+ * @template Read
+ * @param {Pick<Host, 'fetchFile'>} host
+ * @param {FileEntry} entry
+ * @param {(file: ArrayBuffer) => Promise<Read>} read
+ * @returns {Promise<Read>}
+ * @throws {FileError} where the server does not answer, or has it no more, or it is not what it should be
+ */
+export async function loaded(host, entry, read) {
+  const file = await fetched(host, entry)
+  try {
+    return await read(file)
+  } catch (error) {
+    console.error(error)
+    throw new FileError('damaged', error)
+  }
+}
+
+/**
  * @param {Pick<Host, 'fetchFile'>} host
  * @param {FileEntry} entry
  * @returns {Promise<ArrayBuffer>}
- * @throws {FileError} where the server does not answer, or has it no more
  */
-export async function fetched(host, entry) {
+async function fetched(host, entry) {
   let answer
   try {
     answer = await host.fetchFile(entry)
@@ -51,20 +69,4 @@ export async function fetched(host, entry) {
     throw new FileError('unreachable', error)
   }
   throw new FileError(answer.status === 404 ? 'lost' : 'unreachable')
-}
-
-/**
- * What is read from files.
- * @template Read
- * @param {() => Promise<Read>} read
- * @returns {Promise<Read>}
- * @throws {FileError} where they are not what they should be
- */
-export async function decoded(read) {
-  try {
-    return await read()
-  } catch (error) {
-    console.error(error)
-    throw new FileError('damaged', error)
-  }
 }

@@ -1,12 +1,10 @@
 /** An image cut into small pieces, and the order in which these join: every cut through it is a label map. */
 
 import { LabelMap } from './label_map.mjs'
-import { decodePng } from './png.mjs'
+import { Tree } from './tree.mjs'
 
 /** @typedef {import('./label_map.mjs').Point} Point */
-
-/** No border: a level that no number of segments exceeds. */
-export const NO_BORDER = 65535
+/** @typedef {import('./tables.mjs').Tables} Tables */
 
 export class Hierarchy {
   /**
@@ -15,9 +13,8 @@ export class Hierarchy {
    * @param {Uint16Array} ids row by row, leaf number + 1, 0 for no segment
    * @param {number[]} areas of the leaves, in pixels
    * @param {Point[]} poles of the leaves: where each has most room
-   * @param {[number, number][] | null} joins in order: the segment whose first leaf is the second number becomes
-   *   part of the one whose first leaf is the first, which is smaller. Null where the segments have no tree: the
-   *   leaves are then the segments themselves.
+   * @param {[number, number][] | null} joins see `Tree`. Null where the segments have no tree: the leaves are then the
+   *   segments themselves.
    * @param {[number, number]} size width and height of the image in pixels, of which there may be more than ids
    */
   constructor(columns, rows, ids, areas, poles, joins = null, size = [columns, rows]) {
@@ -28,27 +25,15 @@ export class Hierarchy {
     this.ids = ids
     this.areas = areas
     this.poles = poles
-    this.joins = joins
-    /** Of each leaf: which segment it became part of, and in which join. The root never did. */
-    this.parents = new Int32Array(areas.length)
-    this.times = new Float64Array(areas.length).fill(Infinity)
-    joins?.forEach(([first, second], time) => {
-      this.parents[second] = first
-      this.times[second] = time
-    })
-    /** @type {Map<number, number>} */
-    this.levels = new Map()
+    this.hasTree = joins !== null
+    this.tree = new Tree(areas, joins ?? [])
   }
 
-  /**
-   * Read the PNG that the node wrote.
-   * @param {ArrayBuffer} file
-   */
-  static async fromPng(file) {
-    const { width, height, values, texts } = await decodePng(file)
-    const { areas, poles, joins, size } = JSON.parse(texts.get('diffseg') ?? '{"areas": [], "poles": []}')
-    const places = poles.map((/** @type {[number, number]} */ [x, y]) => ({ x, y }))
-    return new Hierarchy(width, height, /** @type {Uint16Array} */ (values), areas, places, joins, size)
+  /** @param {Tables} tables that the node wrote of an image */
+  static of({ ids, areas, poles, joins, size, shapes }) {
+    const [rows, columns] = shapes.ids
+    const places = pairs(poles).map(([x, y]) => ({ x, y }))
+    return new Hierarchy(columns, rows, ids, Array.from(areas), places, joins ? pairs(joins) : null, size)
   }
 
   /**
@@ -121,58 +106,11 @@ export class Hierarchy {
   }
 
   /**
-   * The image in so many segments: numbered by falling area, those of equal area by their first leaves, as
-   * the node does.
-   * @param {number} number of segments, from 1; without a tree there are always all
+   * The image in so many segments.
+   * @param {number} number of segments, from 1; without a tree there are always all, as they are numbered
    */
   cut(number) {
-    const { areas, joins } = this
-    if (!joins) return new LabelMap(this, Uint16Array.from(areas.keys()))
-    const first = Uint16Array.from(areas.keys()) // leaf of each leaf's segment
-    for (let time = this.count - number - 1; time >= 0; time--) first[joins[time][1]] = first[joins[time][0]]
-    const sums = new Float64Array(this.count)
-    first.forEach((name, leaf) => (sums[name] += areas[leaf]))
-    const names = [...areas.keys()].filter((leaf) => first[leaf] === leaf)
-    names.sort((one, other) => sums[other] - sums[one] || one - other)
-    const ranks = new Uint16Array(this.count)
-    names.forEach((name, rank) => (ranks[name] = rank))
-    return new LabelMap(
-      this,
-      first.map((name) => ranks[name])
-    )
-  }
-
-  /**
-   * The most segments at which two leaves are one, 0 where they never are: with more of them there is a border
-   * in between.
-   * @param {number} one a leaf, or NO_SEGMENT
-   * @param {number} other another
-   */
-  level(one, other) {
-    if (!this.joins || one < 0 || other < 0) return 0
-    const pair = one < other ? one * this.count + other : other * this.count + one
-    let level = this.levels.get(pair)
-    if (level === undefined) {
-      level = this.count - 1 - this.#meet(one, other)
-      this.levels.set(pair, level)
-    }
-    return level
-  }
-
-  /**
-   * The join that makes two leaves one. On the way to the root joins come later and later.
-   * @param {number} one
-   * @param {number} other
-   */
-  #meet(one, other) {
-    const { parents, times } = this
-    let time = -1
-    while (one !== other) {
-      if (times[one] > times[other]) [one, other] = [other, one]
-      time = times[one]
-      one = parents[one]
-    }
-    return time
+    return new LabelMap(this, this.hasTree ? this.tree.cut(number) : Uint16Array.from(this.areas.keys()))
   }
 
   /**
@@ -190,4 +128,12 @@ export class Hierarchy {
     }
     return out
   }
+}
+
+/**
+ * @param {ArrayLike<number>} numbers
+ * @returns {[number, number][]} two by two
+ */
+function pairs(numbers) {
+  return Array.from({ length: numbers.length / 2 }, (_, index) => [numbers[2 * index], numbers[2 * index + 1]])
 }

@@ -9,10 +9,10 @@
  */
 
 /**
- * An image and its segments. `given` is the number of segments as they come, where they have a tree; `graph` and
- * `colours` are what it takes to find objects. Of more segments than can be sent there is only their number,
+ * An image and its segments. `given` is the number of segments as they come, where they have a tree; `objects` is
+ * what it takes to find objects. Of more segments than can be sent there is only their number,
  * `too_many`. `words` are what was found of those among the prompts.
- * @typedef {{ids: FileEntry, picture: FileEntry, graph?: FileEntry, colours?: FileEntry, given?: number, too_many?: number, words?: import('./word_field.mjs').FoundWord[]}} Shown
+ * @typedef {{segments: FileEntry, picture: FileEntry, objects?: FileEntry, given?: number, too_many?: number, words?: import('./word_field.mjs').FoundWord[]}} Shown
  */
 
 /**

@@ -1,18 +1,20 @@
 /** The picker where objects are chosen: the list of them, what gestures do, and what is shown and said. */
 
-import { FileError, decoded, fetched } from './files.mjs'
+import { FileError, loaded } from './files.mjs'
 import { NO_SEGMENT } from './label_map.mjs'
 import { listenToObjectKeys, listenToObjectPointer } from './object_gestures.mjs'
 import { ObjectList } from './object_list.mjs'
 import { ObjectMode } from './object_mode.mjs'
-import { inverted } from './object_painter.mjs'
+import { inverted } from './overlays.mjs'
+import { ObjectFinder } from './prompting/object_finder.mjs'
 import { isWords } from './prompting/prompts.mjs'
+import { readTables } from './tables.mjs'
 import { WordField } from './word_field.mjs'
 
 /** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
 /** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
 /** @typedef {import('./label_map.mjs').Point} Point */
-/** @typedef {import('./object_painter.mjs').PaintedObject} PaintedObject */
+/** @typedef {import('./overlays.mjs').PaintedObject} PaintedObject */
 /** @typedef {import('./host.mjs').Host} Host */
 /** @typedef {import('./host.mjs').Shown} Shown */
 /** @typedef {import('./prompting/prompts.mjs').Prompt} Prompt */
@@ -30,7 +32,7 @@ import { WordField } from './word_field.mjs'
 
 /**
  * What another picker of the same image goes on with: the objects, and the file that they were found with.
- * @typedef {{objects: ObjectMode, graph: string}} LeftObjects
+ * @typedef {{objects: ObjectMode, file: string}} LeftObjects
  */
 
 export class ObjectControls {
@@ -87,19 +89,19 @@ export class ObjectControls {
 
   /** The image is another one. */
   forget() {
-    this.objects.forget()
+    this.objects.use(null)
     this.loaded = this.painted = ''
   }
 
   /** @returns {LeftObjects} */
   leave() {
-    return { objects: this.objects, graph: this.objects.finder ? this.loaded : '' }
+    return { objects: this.objects, file: this.objects.finder ? this.loaded : '' }
   }
 
   /** @param {LeftObjects} left by a picker of the same image */
-  takeOver({ objects, graph }) {
+  takeOver({ objects, file }) {
     Object.assign(this.objects, objects)
-    this.loaded = graph
+    this.loaded = file
   }
 
   /**
@@ -142,7 +144,7 @@ export class ObjectControls {
     const { objects, texts } = this
     const { prompts, names } = objects
     const parts = []
-    if (!objects.finder) parts.push(files?.graph ? texts.loading : texts.mode.notYet)
+    if (!objects.finder) parts.push(files?.objects ? texts.loading : texts.mode.notYet)
     else if (!prompts.size && !this.words.note) parts.push(texts.objects.none, texts.objects.help)
     objects.painted.forEach((object, index) => {
       const count = prompts.get(names[index])?.filter((prompt) => !isWords(prompt)).length
@@ -211,17 +213,16 @@ export class ObjectControls {
    * @param {Shown} files
    * @param {Hierarchy} hierarchy
    */
-  async #load({ graph, colours }, hierarchy) {
-    if (!graph || !colours || this.loaded === graph.filename) return
-    this.loaded = graph.filename
+  async #load({ objects: file }, hierarchy) {
+    if (!file || this.loaded === file.filename) return
+    this.loaded = file.filename
     try {
-      const [table, image] = await Promise.all([fetched(this.host, graph), fetched(this.host, colours)])
-      if (this.loaded !== graph.filename || hierarchy !== this.view.hierarchy) return
-      await decoded(() => this.objects.load(hierarchy, table, image))
-      if (this.loaded !== graph.filename) return this.objects.forget() // another image came meanwhile
+      const finder = await loaded(this.host, file, async (read) => new ObjectFinder(hierarchy, await readTables(read)))
+      if (this.loaded !== file.filename || hierarchy !== this.view.hierarchy) return // another image came meanwhile
+      this.objects.use(finder)
     } catch (error) {
       if (!(error instanceof FileError)) throw error
-      if (this.loaded === graph.filename) this.owner.lose(error.reason)
+      if (this.loaded === file.filename) this.owner.lose(error.reason)
       return
     }
     this.painted = ''

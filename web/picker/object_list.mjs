@@ -1,7 +1,7 @@
 /** The objects under the image: which of them prompts go to, their names, one more and one less. */
 
 import { makeButton } from './button.mjs'
-import { hueOf } from './object_painter.mjs'
+import { hueOf } from './overlays.mjs'
 import { plainText } from './prompting/plain_text.mjs'
 
 /** @typedef {import('./texts.mjs').Texts} Texts */

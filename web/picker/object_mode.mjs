@@ -1,14 +1,12 @@
 /** Choosing objects: their prompts, what these find, and what the picker shows of it. */
 
-import { decodePng } from './png.mjs'
-import { LeafGraph } from './prompting/leaf_graph.mjs'
 import { ObjectFinder } from './prompting/object_finder.mjs'
 import { FIRST_OBJECT, byObject, formatPrompts, isClick, isOutside, isWords, objectOf, parsePrompts } from './prompting/prompts.mjs'
 import { isFound } from './word_field.mjs'
 
 /** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
 /** @typedef {import('./label_map.mjs').Point} Point */
-/** @typedef {import('./object_painter.mjs').PaintedObject} PaintedObject */
+/** @typedef {import('./overlays.mjs').PaintedObject} PaintedObject */
 /** @typedef {import('./prompting/object_finder.mjs').Found} Found */
 /** @typedef {import('./prompting/prompts.mjs').Prompt} Prompt */
 /** @typedef {import('./word_field.mjs').FoundWord} FoundWord */
@@ -36,20 +34,11 @@ export class ObjectMode {
   }
 
   /**
-   * Read what the node wrote.
-   * @param {Hierarchy} hierarchy
-   * @param {ArrayBuffer} graph
-   * @param {ArrayBuffer} colours
+   * Find by what the node wrote of an image; by nothing until it is there.
+   * @param {ObjectFinder | null} finder
    */
-  async load(hierarchy, graph, colours) {
-    const [leaves, image] = await Promise.all([LeafGraph.fromPng(graph), decodePng(colours)])
-    this.finder = new ObjectFinder(hierarchy, leaves, image)
-    this.known.clear()
-  }
-
-  /** The image is another one. */
-  forget() {
-    this.finder = null
+  use(finder) {
+    this.finder = finder
     this.known.clear()
   }
 

@@ -1,26 +1,26 @@
 /**
- * Paints segments over an image: borders, the chosen ones, and the one under the pointer.
+ * Paints leaves over an image, in groups with borders between them: segments, or objects.
  *
- * Where the leaves lie is known beforehand, as rows of pixels that are filled at once, and so is the level of every
- * border. So lighting up a segment costs no more than its own pixels, and another cut no more than the pixels near
- * borders and the leaves that change their colour.
+ * Where the leaves lie is known beforehand, as rows of pixels that are filled at once, and so are the leaves beside
+ * each. So another overlay costs no more than the leaves that change and those around them.
  */
 
-import { NO_BORDER } from './hierarchy.mjs'
-import { colour, groupedByLeaf, rowsByLeaf } from './raster.mjs'
-
 /** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
-/** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
 
-/** Where a pixel lies in its segment: inside, next to the border, or next to those. */
-const [INSIDE, EDGE, RIM] = [0, 1, 2]
+/** Colours of a pixel inside of its group, next to the border, and next to those: see `colour`. */
+/** @typedef {[number, number, number]} Style */
 
-/** Colours by where the pixel lies. */
-const IDLE = [0, colour(0, 0, 0, 0.55), colour(255, 255, 255, 0.5)]
-const HOVERED = [colour(255, 255, 255, 0.3), colour(0, 0, 0, 0.8), colour(255, 255, 255, 1)]
-const CHOSEN = [colour(40, 140, 255, 0.5), colour(0, 40, 110, 0.9), colour(120, 200, 255, 1)]
-const CHOSEN_HOVERED = [colour(80, 165, 255, 0.68), colour(0, 40, 110, 0.9), colour(255, 255, 255, 1)]
-const NO_SEGMENT_COLOUR = [colour(0, 0, 0, 0.6), colour(0, 0, 0, 0.6), colour(0, 0, 0, 0.6)]
+/**
+ * What is painted.
+ * @typedef {object} Overlay
+ * @property {ArrayLike<number>} groups of each leaf the group, below NO_GROUP
+ * @property {ArrayLike<Style>} styles of each group; another style is another object
+ * @property {{leaf: number, cells: ArrayLike<number>, groups: ArrayLike<number>}[]} [parts] leaves that are divided, with
+ *   the groups of their cells
+ */
+
+const NO_GROUP = 65535 // where no leaf is
+const NO_LEAF = colour(0, 0, 0, 0.6)
 
 export class Painter {
   /**
@@ -30,113 +30,212 @@ export class Painter {
    * @param {number} line width of one half of a border, in pixels of the canvas
    */
   constructor(hierarchy, width, height, line) {
-    this.image = new ImageData(width, height)
-    this.out = new Uint32Array(this.image.data.buffer)
+    const { count } = hierarchy
     const ids = hierarchy.resampled(width, height)
-    this.edge = borderLevels(hierarchy, ids, width, height, line)
-    this.rim = borderLevels(hierarchy, ids, width, height, 2 * line)
-    this.rows = rowsByLeaf(ids, width, hierarchy.count + 1)
-    const near = Uint32Array.from(ids.keys()).filter((pixel) => this.rim[pixel] !== NO_BORDER)
-    this.borders = groupedByLeaf(near, ids, hierarchy.count + 1)
-    /** @type {number[][]} */
-    this.filled = [] // with which colours each leaf is painted now
-  }
-
-  /**
-   * Paint one segment.
-   * @param {CanvasRenderingContext2D} context
-   * @param {LabelMap} map
-   * @param {number} segment
-   * @param {boolean} chosen
-   * @param {boolean} hovered
-   */
-  paintSegment(context, map, segment, chosen, hovered) {
-    const { boxes } = this.rows
-    let [left, top, right, bottom] = [Infinity, Infinity, -1, -1]
-    map.segments.forEach((each, leaf) => {
-      if (each !== segment) return
-      this.#fill(leaf + 1, coloursOf(chosen, hovered), map.count)
-      const box = boxes[leaf + 1]
-      left = Math.min(left, box.left)
-      top = Math.min(top, box.top)
-      right = Math.max(right, box.right)
-      bottom = Math.max(bottom, box.bottom)
+    this.hierarchy = hierarchy
+    this.width = width
+    this.height = height
+    this.line = line
+    this.image = new ImageData(width, height)
+    this.out = new Uint32Array(this.image.data.buffer).fill(NO_LEAF)
+    this.isNew = true // nothing is on the canvas yet
+    const starts = Uint32Array.from(ids.keys()).filter((pixel) => pixel % width === 0 || ids[pixel] !== ids[pixel - 1])
+    /** The first pixel of each row of a leaf's pixels. */
+    this.rows = groupedByLeaf(starts, ids, count)
+    this.ends = this.rows.pixels.map((pixel) => {
+      let end = pixel + 1
+      while (end % width && ids[end] === ids[pixel]) end++
+      return end
     })
-    if (right >= left) context.putImageData(this.image, 0, 0, left, top, right - left + 1, bottom - top + 1)
+    const { near, beside } = neighbours(ids, width, count, 2 * line)
+    /** Of each leaf the pixels near its border, and the leaves near it, `count` where none is. */
+    this.near = groupedByLeaf(near, ids, count)
+    this.beside = beside
+    /** The group of each pixel, and of each leaf as it is painted. */
+    this.groups = new Uint16Array(ids.length).fill(NO_GROUP)
+    this.painted = new Uint16Array(count + 1).fill(NO_GROUP)
+    /** @type {(Style | undefined)[]} */
+    this.styles = new Array(count)
+    /** @type {Set<number>} */
+    this.divided = new Set()
   }
 
   /**
-   * Paint everything.
    * @param {CanvasRenderingContext2D} context
-   * @param {LabelMap} map
-   * @param {Uint8Array} chosen 1 or 0 for each segment
-   * @param {number} hovered a segment, or NO_SEGMENT
+   * @param {Overlay} overlay
+   * @param {boolean} isWhole whether the canvas has something else on it, so that all of it is painted
    */
-  paintAll(context, map, chosen, hovered) {
-    this.#fill(0, NO_SEGMENT_COLOUR, map.count)
-    map.segments.forEach((segment, leaf) => {
-      this.#fill(leaf + 1, coloursOf(chosen[segment] === 1, segment === hovered), map.count)
-    })
-    context.putImageData(this.image, 0, 0)
-  }
-
-  /**
-   * @param {number} id leaf number + 1
-   * @param {number[]} colours by place
-   * @param {number} count number of segments
-   */
-  #fill(id, colours, count) {
-    const { out, edge, rim, rows, borders } = this
-    if (this.filled[id] !== colours) {
-      this.filled[id] = colours
-      for (let row = rows.starts[id]; row < rows.starts[id + 1]; row++) {
-        out.fill(colours[INSIDE], rows.pixels[row], rows.ends[row])
+  paint(context, { groups, styles, parts = [] }, isWhole) {
+    const divided = new Set(parts.map(({ leaf }) => leaf))
+    const changed = new Set([...this.divided, ...divided])
+    const around = new Set(changed)
+    for (let leaf = 0; leaf < this.hierarchy.count; leaf++) {
+      if (this.painted[leaf] !== groups[leaf]) changed.add(leaf)
+      else if (this.styles[leaf] !== styles[groups[leaf]]) around.add(leaf)
+      this.painted[leaf] = groups[leaf]
+      this.styles[leaf] = styles[groups[leaf]]
+    }
+    for (const leaf of changed) {
+      around.add(leaf)
+      for (const other of this.beside[leaf]) if (other < this.hierarchy.count) around.add(other)
+    }
+    for (const leaf of around) this.#fill(leaf)
+    for (const part of parts) this.#divide(part, styles)
+    for (const leaf of around) {
+      if (divided.has(leaf)) this.#outline(this.#pixelsOf(leaf), styles)
+      else if ([...this.beside[leaf]].some((other) => this.painted[other] !== this.painted[leaf] || divided.has(other))) {
+        this.#outline(this.near.pixels.subarray(this.near.starts[leaf], this.near.starts[leaf + 1]), styles)
       }
     }
-    for (let index = borders.starts[id]; index < borders.starts[id + 1]; index++) {
-      const pixel = borders.pixels[index]
-      out[pixel] = colours[rim[pixel] >= count ? INSIDE : edge[pixel] < count ? EDGE : RIM]
+    this.divided = divided
+    if (isWhole || this.isNew) context.putImageData(this.image, 0, 0)
+    else this.#put(context, around)
+    this.isNew = false
+  }
+
+  /** @param {number} leaf */
+  #fill(leaf) {
+    const { rows, ends, groups, out, painted } = this
+    const [inside] = /** @type {Style} */ (this.styles[leaf])
+    for (let row = rows.starts[leaf]; row < rows.starts[leaf + 1]; row++) {
+      groups.fill(painted[leaf], rows.pixels[row], ends[row])
+      out.fill(inside, rows.pixels[row], ends[row])
     }
+  }
+
+  /**
+   * All pixels of a leaf.
+   * @param {number} leaf
+   */
+  #pixelsOf(leaf) {
+    const pixels = []
+    for (let row = this.rows.starts[leaf]; row < this.rows.starts[leaf + 1]; row++) {
+      for (let pixel = this.rows.pixels[row]; pixel < this.ends[row]; pixel++) pixels.push(pixel)
+    }
+    return pixels
+  }
+
+  /**
+   * @param {NonNullable<Overlay['parts']>[number]} part
+   * @param {ArrayLike<Style>} styles
+   */
+  #divide({ leaf, cells, groups }, styles) {
+    const { hierarchy, width, height } = this
+    const byCell = new Map(Array.from(cells, (cell, index) => [cell, groups[index]]))
+    for (const pixel of this.#pixelsOf(leaf)) {
+      const column = Math.floor((((pixel % width) + 0.5) * hierarchy.columns) / width)
+      const row = Math.floor(((Math.floor(pixel / width) + 0.5) * hierarchy.rows) / height)
+      const group = /** @type {number} */ (byCell.get(row * hierarchy.columns + column))
+      this.groups[pixel] = group
+      this.out[pixel] = styles[group][0]
+    }
+  }
+
+  /**
+   * Paint borders between groups.
+   * @param {Iterable<number>} pixels on which there may be some
+   * @param {ArrayLike<Style>} styles
+   */
+  #outline(pixels, styles) {
+    const { groups, out, line } = this
+    for (const pixel of pixels) {
+      if (this.#differs(pixel, 1, line)) out[pixel] = styles[groups[pixel]][1]
+      else if (this.#differs(pixel, line + 1, 2 * line)) out[pixel] = styles[groups[pixel]][2]
+    }
+  }
+
+  /**
+   * Whether a pixel beside, above or below is of another group.
+   * @param {number} pixel
+   * @param {number} from how far away, in pixels
+   * @param {number} to
+   */
+  #differs(pixel, from, to) {
+    const { groups, width, height } = this
+    const own = groups[pixel]
+    const x = pixel % width
+    const y = (pixel - x) / width
+    for (let step = from; step <= to; step++) {
+      if (x >= step && groups[pixel - step] !== own) return true
+      if (x + step < width && groups[pixel + step] !== own) return true
+      if (y >= step && groups[pixel - step * width] !== own) return true
+      if (y + step < height && groups[pixel + step * width] !== own) return true
+    }
+    return false
+  }
+
+  /**
+   * Bring some leaves to the canvas.
+   * @param {CanvasRenderingContext2D} context
+   * @param {Iterable<number>} leaves
+   */
+  #put(context, leaves) {
+    const { rows, ends, width } = this
+    let [left, top, right, bottom] = [width, Infinity, 0, 0]
+    for (const leaf of leaves) {
+      for (let row = rows.starts[leaf]; row < rows.starts[leaf + 1]; row++) {
+        const y = Math.floor(rows.pixels[row] / width)
+        left = Math.min(left, rows.pixels[row] - y * width)
+        right = Math.max(right, ends[row] - y * width)
+        top = Math.min(top, y)
+        bottom = Math.max(bottom, y + 1)
+      }
+    }
+    if (right > left) context.putImageData(this.image, 0, 0, left, top, right - left, bottom - top)
   }
 }
 
 /**
- * @param {boolean} chosen
- * @param {boolean} hovered
+ * A colour as a canvas keeps it: bytes red, green, blue, alpha, in memory order.
+ * @param {number} red 0..255
+ * @param {number} green 0..255
+ * @param {number} blue 0..255
+ * @param {number} alpha 0..1
  */
-function coloursOf(chosen, hovered) {
-  return chosen ? (hovered ? CHOSEN_HOVERED : CHOSEN) : hovered ? HOVERED : IDLE
+export function colour(red, green, blue, alpha) {
+  return new Uint32Array(Uint8Array.of(red, green, blue, Math.round(alpha * 255)).buffer)[0]
 }
 
 /**
- * The level of the borders near each pixel, the lowest of them; NO_BORDER where there is none. The borders of a cut
- * into n segments are those of a level below n (an ultrametric contour map: Arbelaez, Maire, Fowlkes and Malik,
- * "Contour Detection and Hierarchical Image Segmentation", 2011), so another cut needs no look at neighbours.
- * @param {Hierarchy} hierarchy
+ * Pixels of every leaf side by side (a counting sort): those of a leaf from `starts[leaf]` to `starts[leaf + 1]`.
+ * @param {Uint32Array} pixels
+ * @param {Uint16Array} ids of all pixels, leaf number + 1, 0 where none is
+ * @param {number} count of leaves
+ */
+function groupedByLeaf(pixels, ids, count) {
+  const starts = new Uint32Array(count + 1)
+  for (const pixel of pixels) if (ids[pixel]) starts[ids[pixel]]++
+  for (let leaf = 0; leaf < count; leaf++) starts[leaf + 1] += starts[leaf]
+  const next = starts.slice()
+  const grouped = new Uint32Array(starts[count])
+  for (const pixel of pixels) if (ids[pixel]) grouped[next[ids[pixel] - 1]++] = pixel
+  return { starts, pixels: grouped }
+}
+
+/**
+ * The pixels that have another leaf beside, above or below, and the leaves that each leaf has so.
  * @param {Uint16Array} ids
  * @param {number} width
- * @param {number} height
- * @param {number} reach how far a border may be, in pixels
+ * @param {number} count of leaves, which stands for no leaf
+ * @param {number} reach how far away, in pixels
  */
-function borderLevels(hierarchy, ids, width, height, reach) {
-  const out = new Uint16Array(ids.length).fill(NO_BORDER)
-  /**
-   * @param {number} pixel
-   * @param {number} other
-   */
-  function compare(pixel, other) {
-    const level = hierarchy.level(ids[pixel] - 1, ids[other] - 1)
-    if (level < out[pixel]) out[pixel] = level
-    if (level < out[other]) out[other] = level
+function neighbours(ids, width, count, reach) {
+  const isNear = new Uint8Array(ids.length)
+  const beside = Array.from({ length: count + 1 }, () => /** @type {Set<number>} */ (new Set()))
+  const leafOf = (/** @type {number} */ pixel) => (ids[pixel] || count + 1) - 1
+  /** @param {number} pixel @param {number} other */
+  function note(pixel, other) {
+    if (ids[other] === ids[pixel]) return
+    isNear[pixel] = isNear[other] = 1
+    beside[leafOf(pixel)].add(leafOf(other))
+    beside[leafOf(other)].add(leafOf(pixel))
   }
-  for (let step = 1; step <= reach; step++) {
-    for (let y = 0; y < height; y++) {
-      for (let x = 0, pixel = y * width; x < width; x++, pixel++) {
-        if (x + step < width && ids[pixel] !== ids[pixel + step]) compare(pixel, pixel + step)
-        const below = pixel + step * width
-        if (y + step < height && ids[pixel] !== ids[below]) compare(pixel, below)
-      }
+  for (let pixel = 0; pixel < ids.length; pixel++) {
+    const right = width - (pixel % width) // pixels up to the edge
+    for (let step = 1; step <= reach; step++) {
+      if (step < right) note(pixel, pixel + step)
+      if (pixel + step * width < ids.length) note(pixel, pixel + step * width)
     }
   }
-  return out
+  return { near: Uint32Array.from(ids.keys()).filter((pixel) => isNear[pixel]), beside }
 }

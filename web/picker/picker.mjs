@@ -25,7 +25,7 @@ import { View } from './view.mjs'
 /** @typedef {import('./object_controls.mjs').LeftObjects} LeftObjects */
 /** @typedef {import('./prompting/prompts.mjs').Prompt} Prompt */
 
-const VERSION = 3 // of ../PROTOCOL.md, as in nodes/picker/view.py
+const VERSION = 4 // of ../PROTOCOL.md, as in nodes/picker/view.py
 
 /**
  * What a picker leaves to the one of the node that ComfyUI makes in the place of its own.
@@ -113,7 +113,7 @@ export class Picker {
     const isObjects = this.host.read().mode === 'object' && !this.host.isConnected()
     this.objects.words.forget()
     for (const [index, files] of Object.entries(pictures)) {
-      if (files.ids) this.objects.words.take(files, isObjects && index === at)
+      if (files.segments) this.objects.words.take(files, isObjects && index === at)
     }
   }
 
@@ -159,7 +159,7 @@ export class Picker {
     const files = this.nodeView.pictures[index]
     if (!files) return this.#withdraw(this.texts.otherImage(index))
     if (files.too_many) return this.#withdraw(this.texts.tooMany(files.too_many))
-    const wanted = `${files.ids.filename} ${files.picture.filename}`
+    const wanted = `${files.segments.filename} ${files.picture.filename}`
     if (wanted !== this.shown) {
       this.shown = wanted
       this.objects.forget()
@@ -316,7 +316,7 @@ export class Picker {
   /** @param {number} by */
   changeGranularity(by) {
     const { hierarchy, map } = this.view
-    if (!hierarchy?.joins || !map) return
+    if (!hierarchy?.hasTree || !map) return
     this.#granulate(Math.min(hierarchy.count, Math.max(1, map.count + by)))
     this.end()
   }
@@ -373,13 +373,13 @@ export class Picker {
 
   /** Whether objects are chosen, and there are any. */
   get isObjects() {
-    return this.host.read().mode === 'object' && Boolean(this.view.hierarchy?.joins)
+    return this.host.read().mode === 'object' && Boolean(this.view.hierarchy?.hasTree)
   }
 
   /** Show which mode it is, also before there is an image. */
   #showMode() {
     const { mode: wanted, invert } = this.host.read()
-    const mode = this.view.hierarchy?.joins || !this.view.hierarchy ? wanted : 'segments'
+    const mode = this.view.hierarchy?.hasTree || !this.view.hierarchy ? wanted : 'segments'
     this.element.dataset.mode = mode
     this.view.canvas.setAttribute('aria-label', mode === 'object' ? this.texts.objects.label : this.texts.label)
     this.controls.show(mode, invert)
@@ -398,7 +398,7 @@ export class Picker {
     const points = [...this.#points(), ...(this.nodeView?.more_points ?? [])]
     const against = this.nodeView?.negative_points ?? []
     this.view.choose(map, chosenSegments(map, points, this.host.read().invert, against))
-    this.slider.element.hidden = !hierarchy.joins
+    this.slider.element.hidden = !hierarchy.hasTree
     this.slider.show({
       number: map.count,
       most: hierarchy.count,
@@ -435,7 +435,7 @@ export class Picker {
     const { hierarchy } = this.view
     const { points, mode: before } = this.host.read()
     if (this.host.isConnected() || !hierarchy) return
-    if (mode === 'object' && !hierarchy.joins) {
+    if (mode === 'object' && !hierarchy.hasTree) {
       this.controls.note.textContent = this.texts.mode.needsTree
       return
     }
@@ -459,7 +459,7 @@ export class Picker {
    */
   #cut(hierarchy) {
     const given = this.nodeView?.pictures[this.host.imageIndex()]?.given ?? hierarchy.count
-    const number = hierarchy.joins ? Math.min(this.host.read().granularity || given, hierarchy.count) : hierarchy.count
+    const number = hierarchy.hasTree ? Math.min(this.host.read().granularity || given, hierarchy.count) : hierarchy.count
     const { map } = this.view
     return map?.count === number ? map : hierarchy.cut(number)
   }
@@ -488,7 +488,7 @@ export class Picker {
     const outside = all.filter((point) => !map.contains(point)).length
     const notes = outside ? [this.texts.outside(outside)] : []
     const { granularity } = this.host.read()
-    if (granularity && !map.hierarchy.joins) notes.push(this.texts.granularity.ignored(granularity))
+    if (granularity && !map.hierarchy.hasTree) notes.push(this.texts.granularity.ignored(granularity))
     if (this.host.read().mode === 'object') notes.push(this.texts.mode.needsTree)
     this.controls.tell(parts, notes)
   }

@@ -2,13 +2,14 @@
 
 import { NO_SEGMENT } from './label_map.mjs'
 import { drawMarks } from './marks.mjs'
-import { ObjectPainter } from './object_painter.mjs'
+import { objectsOverlay, segmentsOverlay } from './overlays.mjs'
 import { Painter } from './painter.mjs'
 
 /** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
 /** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
 /** @typedef {import('./label_map.mjs').Point} Point */
-/** @typedef {import('./object_painter.mjs').PaintedObject} PaintedObject */
+/** @typedef {import('./overlays.mjs').PaintedObject} PaintedObject */
+/** @typedef {import('./overlays.mjs').Preview} Preview */
 /** @typedef {import('./prompting/prompts.mjs').Prompt} Prompt */
 
 /**
@@ -16,7 +17,7 @@ import { Painter } from './painter.mjs'
  * @typedef {object} ShownObjects
  * @property {PaintedObject[]} painted
  * @property {Prompt[]} marks prompts that are drawn
- * @property {{index: number, label: Uint8Array} | null} preview what one object would hold
+ * @property {Preview | null} preview
  */
 
 const MAX_SIDE = 2048 // of the canvases, in their pixels
@@ -49,8 +50,6 @@ export class View {
     this.image = null
     /** @type {Painter | null} */
     this.painter = null
-    /** @type {ObjectPainter | null} */
-    this.objectPainter = null
     /** @type {ShownObjects | null} */
     this.objects = null // where segments are chosen
     this.fineness = 1 // pixels of the canvases in one of the screen
@@ -58,6 +57,7 @@ export class View {
     this.chosen = new Uint8Array(0)
     this.hovered = NO_SEGMENT
     this.isSized = false // the canvases are as the image is
+    this.isMarked = false // prompts are drawn over what is painted
     /** @type {Point | null} */
     this.pointed = null // the place that makes a segment the hovered one
     this.gone = new AbortController()
@@ -81,7 +81,7 @@ export class View {
   show(hierarchy, image) {
     this.hierarchy = hierarchy
     this.image = image
-    this.painter = this.objectPainter = null
+    this.painter = null
     this.pointed = null
     this.map = null
     this.objects = null
@@ -117,23 +117,23 @@ export class View {
     const below = /** @type {CanvasRenderingContext2D} */ (this.imageCanvas.getContext('2d'))
     below.imageSmoothingQuality = 'high'
     below.drawImage(image, 0, 0, columns, rows)
-    this.painter = this.objectPainter = null
-    this.#paintAll()
+    this.painter = null
+    this.#paint()
   }
 
-  /** Paint everything, by a painter for the canvas as it is now. */
-  #paintAll() {
+  /** Paint what changed, by a painter for the canvas as it is now. */
+  #paint() {
     const { hierarchy, map, objects, canvas, context } = this
-    if (!hierarchy || !map || !this.isSized) return
+    if (!hierarchy || !map) return
+    if (!this.isSized) return this.fit()
     const line = Math.max(1, Math.round(Math.max(canvas.width, canvas.height) / 900))
-    if (objects) {
-      this.objectPainter ??= new ObjectPainter(hierarchy, canvas.width, canvas.height, line)
-      this.objectPainter.paint(context, objects.painted, objects.preview)
-      drawMarks(context, hierarchy, objects.marks, this.fineness)
-    } else {
-      this.painter ??= new Painter(hierarchy, canvas.width, canvas.height, line)
-      this.painter.paintAll(context, map, this.chosen, this.hovered)
-    }
+    this.painter ??= new Painter(hierarchy, canvas.width, canvas.height, line)
+    const overlay = objects
+      ? objectsOverlay(objects.painted, objects.preview, hierarchy.count)
+      : segmentsOverlay(map, this.chosen, this.hovered)
+    this.painter.paint(context, overlay, this.isMarked)
+    this.isMarked = Boolean(objects?.marks.length)
+    if (objects) drawMarks(context, hierarchy, objects.marks, this.fineness)
   }
 
   /**
@@ -144,8 +144,7 @@ export class View {
   showObjects(map, objects) {
     this.map = map
     this.objects = objects
-    if (this.isSized) this.#paintAll()
-    else this.fit()
+    this.#paint()
   }
 
   /**
@@ -154,20 +153,11 @@ export class View {
    * @param {Uint8Array} chosen 1 or 0 for each
    */
   choose(map, chosen) {
-    const before = this.chosen
     this.chosen = chosen
-    const wereObjects = this.objects !== null
+    if (map !== this.map || this.objects) this.hovered = this.pointed ? map.at(this.pointed) : NO_SEGMENT
     this.objects = null
-    if (map === this.map && !wereObjects) {
-      chosen.forEach((is, segment) => {
-        if (is !== before[segment]) this.#paint(segment)
-      })
-      return
-    }
     this.map = map
-    this.hovered = this.pointed ? map.at(this.pointed) : NO_SEGMENT
-    if (this.isSized) this.#paintAll()
-    else this.fit()
+    this.#paint()
   }
 
   /**
@@ -178,10 +168,8 @@ export class View {
     this.pointed = at
     const segment = at && this.map ? this.map.at(at) : NO_SEGMENT
     if (segment === this.hovered) return
-    const before = this.hovered
     this.hovered = segment
-    this.#paint(before)
-    this.#paint(segment)
+    if (this.isSized) this.#paint()
   }
 
   /**
@@ -208,12 +196,5 @@ export class View {
     const x = Math.min(Math.max((clientX - left) / width, 0), 1)
     const y = Math.min(Math.max((clientY - top) / height, 0), 1)
     return /** @type {Hierarchy} */ (this.hierarchy).pixelAt(x, y)
-  }
-
-  /** @param {number} segment or NO_SEGMENT */
-  #paint(segment) {
-    if (segment === NO_SEGMENT || !this.map) return
-    const chosen = this.chosen[segment] === 1
-    this.painter?.paintSegment(this.context, this.map, segment, chosen, segment === this.hovered)
   }
 }

@@ -60,7 +60,7 @@ export class WordField {
    * @param {Shown | undefined} files of the image that is shown
    */
   show(isFixed, files) {
-    this.image = files?.ids?.filename ?? ''
+    this.image = files?.segments?.filename ?? ''
     const { words } = this.texts
     const isConnected = this.host.canFindWords()
     this.element.hidden = !isConnected
@@ -92,9 +92,9 @@ export class WordField {
    * @param {boolean} isShown whether that image is the one at hand
    */
   take(files, isShown) {
-    for (const word of files.words ?? []) this.known.set(key(files.ids.filename, word.text), word)
+    for (const word of files.words ?? []) this.known.set(key(files.segments.filename, word.text), word)
     if (!isShown) return
-    this.image = files.ids.filename
+    this.image = files.segments.filename
     this.#settle((points) => this.owner.settle(points))
   }
 

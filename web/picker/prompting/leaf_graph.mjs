@@ -1,55 +1,39 @@
 /** Which leaves of a hierarchy belong together (leaf_graph.py of the core, which makes it). */
 
-import { decodePng } from '../png.mjs'
+/** @typedef {import('../tables.mjs').Tables} Tables */
 
-/** A border: the leaves on both sides, pixels, differences of colour, and how easily a walker crosses. */
-/** @typedef {[number, number, number, number, number]} Border */
+/** By which prompts are read and decided: the node's own, which come with the graph (../../PROTOCOL.md). */
+/** @typedef {Record<'memory' | 'new' | 'likeness' | 'in_box' | 'closest' | 'crossed' | 'filling' | 'colour_reach' | 'largest_part' | 'largest_map' | 'never' | 'most_maps' | 'least' | 'decimals', number> & {thresholds: number[]}} Constants */
 
 export class LeafGraph {
-  /**
-   * @param {number} count of leaves
-   * @param {Border[]} borders
-   * @param {number[]} heights of the tree's joins
-   * @param {Uint16Array} arrivals how soon attention that starts in a row's leaf arrives at a column's
-   * @param {Uint16Array} distances of attention and colours
-   */
-  constructor(count, borders, heights, arrivals, distances) {
-    this.count = count
+  /** @param {Tables} tables that the node wrote to find objects with */
+  constructor({ heights, arrivals, distances, borders, lengths, steps, conductances, constants, shapes }) {
+    this.count = shapes.arrivals[0]
+    /** Of the tree's joins, in nats. @type {Float64Array} */
     this.heights = heights
+    /** How soon attention that starts in a row's leaf arrives at a column's. @type {Uint16Array} */
     this.arrivals = arrivals
+    /** Of attention and colours. @type {Uint16Array} */
     this.distances = distances
+    /** @type {Constants} */
+    this.constants = constants
     /** Of each leaf the leaves beside it, and length, steps and conductance of the borders with them. */
-    this.around = Array.from({ length: count }, () => ({
+    this.around = Array.from({ length: this.count }, () => ({
       leaves: /** @type {number[]} */ ([]),
       lengths: /** @type {number[]} */ ([]),
       steps: /** @type {number[]} */ ([]),
       conductances: /** @type {number[]} */ ([])
     }))
-    this.degrees = new Float64Array(count)
-    for (const [first, second, length, steps, conductance] of borders) {
-      for (const [leaf, other] of [
-        [first, second],
-        [second, first]
-      ]) {
-        const beside = this.around[leaf]
-        beside.leaves.push(other)
-        beside.lengths.push(length)
-        beside.steps.push(steps)
-        beside.conductances.push(conductance)
-        this.degrees[leaf] += conductance
-      }
-    }
-    this.typicalDegree = this.degrees.reduce((sum, degree) => sum + degree, 0) / count || 1
-  }
-
-  /**
-   * Read the PNG that the node wrote.
-   * @param {ArrayBuffer} file
-   */
-  static async fromPng(file) {
-    const { width, values, texts } = await decodePng(file)
-    const { borders, heights } = JSON.parse(texts.get('diffseg') ?? '{}')
-    const tables = /** @type {Uint16Array} */ (values)
-    return new LeafGraph(width, borders, heights, tables.subarray(0, width * width), tables.subarray(width * width))
+    this.degrees = new Float64Array(this.count)
+    borders.forEach((/** @type {number} */ leaf, /** @type {number} */ end) => {
+      const border = end >> 1
+      const beside = this.around[leaf]
+      beside.leaves.push(borders[end ^ 1])
+      beside.lengths.push(lengths[border])
+      beside.steps.push(steps[border])
+      beside.conductances.push(conductances[border])
+      this.degrees[leaf] += conductances[border]
+    })
+    this.typicalDegree = this.degrees.reduce((sum, degree) => sum + degree, 0) / this.count || 1
   }
 }

@@ -2,11 +2,6 @@
 
 /** @typedef {import('./leaf_graph.mjs').LeafGraph} LeafGraph */
 
-const LARGEST = 0.4 // share of the image that a threshold may enclose
-const NEVER = 1e9 // times a threshold
-const MOST = 24 // leaves for or against whose maps count, the largest
-const LEAST = 1e-9 // threshold of a map that is 0 wherever it may be
-
 export class MarkovMaps {
   /**
    * @param {LeafGraph} graph
@@ -15,7 +10,7 @@ export class MarkovMaps {
   constructor(graph, areas) {
     this.graph = graph
     this.areas = areas
-    this.largest = LARGEST * areas.reduce((sum, area) => sum + area, 0)
+    this.largest = graph.constants.largest_map * areas.reduce((sum, area) => sum + area, 0)
     this.queue = new Queue(1 + graph.around.reduce((sum, { leaves }) => sum + leaves.length, 0))
     /** @type {Map<number, {values: Uint16Array, order: Uint32Array}>} */
     this.maps = new Map()
@@ -54,8 +49,8 @@ export class MarkovMaps {
 
   /** @param {number[]} leaves */
   #largestOf(leaves) {
-    const { areas } = this
-    return [...leaves].sort((one, other) => areas[other] - areas[one] || one - other).slice(0, MOST)
+    const { areas, graph } = this
+    return [...leaves].sort((one, other) => areas[other] - areas[one] || one - other).slice(0, graph.constants.most_maps)
   }
 
   /**
@@ -64,13 +59,14 @@ export class MarkovMaps {
    * @param {number[]} other
    */
   #nearness(own, other) {
-    const nearest = new Float64Array(this.graph.count).fill(NEVER)
+    const { never } = this.graph.constants
+    const nearest = new Float64Array(this.graph.count).fill(never)
     for (const leaf of own) {
       const { values } = this.map(leaf)
       const threshold = this.#threshold(leaf, own, other)
       values.forEach((value, each) => (nearest[each] = Math.min(nearest[each], value / threshold)))
     }
-    return nearest.map((value) => Math.max(value, 1 / NEVER))
+    return nearest.map((value) => Math.max(value, 1 / never))
   }
 
   /**
@@ -105,7 +101,7 @@ export class MarkovMaps {
    */
   #threshold(start, own, other) {
     const { values, order } = this.map(start)
-    const { around, count } = this.graph
+    const { around, count, constants } = this.graph
     const inside = new Uint8Array(count)
     const owned = new Set(own)
     const others = new Set(other)
@@ -133,7 +129,7 @@ export class MarkovMaps {
     }
     if (best > 0) return threshold
     const nearest = other.reduce((least, leaf) => Math.min(least, values[leaf]), Infinity)
-    return values.reduce((most, value) => (value < nearest ? Math.max(most, value) : most), LEAST)
+    return values.reduce((most, value) => (value < nearest ? Math.max(most, value) : most), constants.least)
   }
 }
 

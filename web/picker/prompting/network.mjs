@@ -2,7 +2,6 @@
 
 /** @typedef {import('./leaf_graph.mjs').LeafGraph} LeafGraph */
 
-const DECIMALS = 1e9 // potentials are rounded to nine: more are the solver's, and the node has another
 const SMALL = 1e-26 // square of the error at which to stop, as a share of the drive's
 const MOST = 5000 // rounds
 
@@ -44,9 +43,8 @@ export function potentials(graph, ties, drive, fixed) {
     { starts, others: Uint32Array.from(others), weights: Float64Array.from(weights) },
     residual
   )
-  return fixed.map((value, node) =>
-    place[node] < 0 ? value : Math.round(found[place[node]] * DECIMALS) / DECIMALS
-  )
+  const unit = 10 ** graph.constants.decimals // more of them are the solver's, and the node has another
+  return fixed.map((value, node) => (place[node] < 0 ? value : Math.round(found[place[node]] * unit) / unit))
 }
 
 /**
