@@ -77,9 +77,9 @@ class DiffSegCapture(io.ComfyNode):
                 io.Clip.Input(
                     "clip",
                     optional=True,
-                    tooltip="The CLIP of the model, to encode the empty prompt, as in the paper. For a model "
-                    "without text, such as DiffSeg Demo Model, leave clip and conditioning unconnected: it "
-                    "is given zeros.",
+                    tooltip="The CLIP of the model: it encodes the empty prompt, as in the paper, and the "
+                    "words that later nodes look for. For a model without text, such as DiffSeg Demo Model, "
+                    "leave clip and conditioning unconnected: it is given zeros.",
                 ),
                 number_input(
                     "timestep",
@@ -256,7 +256,8 @@ class DiffSegCapture(io.ComfyNode):
         )
         if preset is not None and preset.evidence != "automatic":
             maps.evidence = preset.evidence
-        return io.NodeOutput(CapturedAttention(maps, image_size, step))
+        encoder = None if clip is UNCONNECTED else clip
+        return io.NodeOutput(CapturedAttention(maps, image_size, step, image, model, encoder, conditioning))
 
 
 def _check_plugs(

@@ -37,7 +37,7 @@ WITH_EXAMPLES = [
     if name not in RUNS
     and any(test.examples for test in doctest.DocTestFinder().find(importlib.import_module(name)))
 ]
-ROOMS = ["errors", "plain_text", "grid", "checks", "settings", "host_visible", "tree", "segments", "images"]
+ROOMS = ["errors", "plain_text", "grid", "checks", "settings", "tree", "segments", "images"]
 ROOMS += ["attention", "image", "merging", "hierarchy", "diffcut", "editing", "objects", "output", "words"]
 ROOMS += ["diffusers", "benchmark"]
 """From the first to the last: imports go from a later one to an earlier one."""
