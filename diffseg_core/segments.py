@@ -6,25 +6,21 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from . import checks
 from .errors import InvalidSettingError
 from .grid import GridSize
-from .host_visible import HostVisible
 from .settings import NUMBER
 from .tree import Hierarchy
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 EXAMPLE_INDICES = '"0, 2, 5-7"'
 
 
 @dataclass(frozen=True, eq=False)
-class Segments(HostVisible):
+class Segments:
     """Nested by image: every pixel of every image belongs to one segment, or to none.
 
     What is worked out of the tensors is kept with them, so they must not be changed in place.
@@ -43,15 +39,10 @@ class Segments(HostVisible):
     hierarchies: tuple[Hierarchy, ...] = ()
     names: tuple[tuple[str, ...], ...] = ()
 
-    def __new__(
-        cls,
-        labels: torch.Tensor,
-        proposals: tuple[torch.Tensor, ...],
-        hierarchies: tuple[Hierarchy, ...] = (),
-        names: tuple[tuple[str, ...], ...] = (),
-    ) -> Self:
-        """The host sees all tensors, those of the trees too."""
-        return super().__new__(cls, labels, proposals, tuple(tree.tensors for tree in hierarchies))
+    @property
+    def tensors(self) -> list[Any]:
+        """All tensors that are held, those of the trees too: tensors, and lists or tuples of them."""
+        return [self.labels, self.proposals, *(tree.tensors for tree in self.hierarchies)]
 
     def name(self, image_index: int, index: int) -> str:
         """What a segment is called: by its name or, without one, "segment 0" and so on."""

@@ -40,7 +40,7 @@ REFINEMENT = Choice[Refinement]("the refinement", get_args(Refinement), "none")
 SMALLEST_PIECE = Number("a smallest area", 0.0, 0.5, 0.0, unit="of the image", is_share=True)
 
 # Hierarchy
-Cut = Literal["automatic", "number of segments", "height"]
+Cut = Literal["automatic", "number of segments", "height", "normalised cut"]
 Evidence = Literal["automatic", "attention", "features", "both"]
 
 CUT = Choice[Cut]("the cut", get_args(Cut), "automatic")

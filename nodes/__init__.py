@@ -7,10 +7,8 @@ from comfy_api.latest import ComfyExtension, io
 from . import api_values
 from .capture import DiffSegCapture
 from .check_model import DiffSegCheckModel
-from .cut import DiffSegCut
 from .demo_model import DiffSegDemoModel
 from .filter import DiffSegFilter
-from .find_object import DiffSegObject
 from .find_words import DiffSegFindWords
 from .hierarchy import DiffSegHierarchy
 from .label_map import DiffSegLabelMap
@@ -27,9 +25,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     DiffSegCapture,
     DiffSegSegment,
     DiffSegHierarchy,
-    DiffSegCut,
     DiffSegSelect,
-    DiffSegObject,
     DiffSegFindWords,
     DiffSegFilter,
     DiffSegSnapMask,

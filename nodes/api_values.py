@@ -12,13 +12,13 @@ from comfy_execution.graph_utils import is_link
 
 from .comfy.running import server
 
-AS_JSON = {"DiffSegSelect": ("points", "more_points", "negative_points"), "DiffSegObject": ("prompts",)}
+AS_JSON = {"DiffSegSelect": ("points", "more_points", "negative_points")}
 """Inputs that hold JSON, by the type of the node."""
 AS_LINES = {"DiffSegFindWords": ("words",)}
 """Inputs that hold a text in each line."""
 SWITCHES = {"true": True, "false": False, True: True, False: False}
 
-Defaults = Mapping[str, Mapping[str, Any]]  # of each input that has one, by the type of the node
+Defaults = Mapping[str, Mapping[str, Any]]  # by the type of the node: of each input, None for none
 
 
 def register(nodes: Iterable[type[io.ComfyNode]]) -> None:
@@ -35,9 +35,7 @@ def register(nodes: Iterable[type[io.ComfyNode]]) -> None:
 def defaults_of(nodes: Iterable[type[io.ComfyNode]]) -> Defaults:
     """The defaults of the nodes' inputs."""
     return {
-        schema.node_id: {
-            port.id: port.default for port in schema.inputs if getattr(port, "default", None) is not None
-        }
+        schema.node_id: {port.id: getattr(port, "default", None) for port in schema.inputs}
         for schema in (node.GET_SCHEMA() for node in nodes)
     }
 
@@ -47,7 +45,8 @@ def with_widget_values(request: dict[str, Any], defaults: Defaults) -> dict[str,
 
     A link stays, and so does a value of the widget's own kind. ``null`` is what the input is when it is left
     alone; JSON becomes the text that the node then reads or refuses in words; ``"true"`` and ``"false"`` are
-    on and off, and what is neither is refused, as are fractions of whole numbers.
+    on and off, and what is neither is refused, as are fractions of whole numbers. A link to an input that the
+    node does not have is left out, as ComfyUI leaves out other values: of a node that had it once.
 
     Args:
         request: as it came.
@@ -59,6 +58,8 @@ def with_widget_values(request: dict[str, Any], defaults: Defaults) -> dict[str,
         inputs = node.get("inputs") if kind in defaults else None
         if isinstance(inputs, dict):
             own = defaults[kind]
+            for name in [name for name, value in inputs.items() if is_link(value) and name not in own]:
+                del inputs[name]
             inputs.update({name: _value(kind, name, inputs[name], own.get(name)) for name in inputs})
     return request
 

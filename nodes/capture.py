@@ -74,9 +74,9 @@ class DiffSegCapture(io.ComfyNode):
                 io.Clip.Input(
                     "clip",
                     optional=True,
-                    tooltip="The CLIP of the model, to encode the empty prompt, as in the paper. For a model "
-                    "without text, such as DiffSeg Demo Model, leave clip and conditioning unconnected: it "
-                    "is given zeros.",
+                    tooltip="The CLIP of the model: it encodes the empty prompt, as in the paper, and the "
+                    "words that later nodes look for. For a model without text, such as DiffSeg Demo Model, "
+                    "leave clip and conditioning unconnected: it is given zeros.",
                 ),
                 number_input(
                     "timestep",
@@ -231,7 +231,8 @@ class DiffSegCapture(io.ComfyNode):
             noise_mask=step.noise_mask,
             on_layer=lambda done, total: progress.update_absolute(done, total),
         )
-        return io.NodeOutput(CapturedAttention(maps, image_size, step))
+        encoder = None if clip is UNCONNECTED else clip
+        return io.NodeOutput(CapturedAttention(maps, image_size, step, image, model, encoder, conditioning))
 
 
 def _check_plugs(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import comfy.model_management
 from comfy_api.latest import io
 
-from ..diffseg_core import Segments, filter_segments, parse_indices
+from ..diffseg_core import filter_segments, parse_indices
 from ..diffseg_core.settings import BORDER, KEEP_LARGEST, LARGEST_AREA, PLACE, SMALLEST_AREA, Border, Place
 from .inputs import choice_input, number_input, refusal
-from .types import CATEGORY, SegmentsType
+from .types import CATEGORY, CapturedSegments, SegmentsType
 
 
 class DiffSegFilter(io.ComfyNode):
@@ -93,7 +93,7 @@ class DiffSegFilter(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        segments: Segments,
+        segments: CapturedSegments,
         indices: str,
         smallest_area: float,
         largest_area: float,
@@ -102,7 +102,7 @@ class DiffSegFilter(io.ComfyNode):
         place: Place,
     ) -> io.NodeOutput:
         kept = filter_segments(
-            segments,
+            segments.segments,
             indices=parse_indices(indices),
             smallest_area=SMALLEST_AREA.checked_percent(smallest_area),
             largest_area=LARGEST_AREA.checked_percent(largest_area),
@@ -111,4 +111,4 @@ class DiffSegFilter(io.ComfyNode):
             place=place,
         )
         mask = kept.union().to(comfy.model_management.intermediate_device())
-        return io.NodeOutput(kept, mask, sum(kept.counts))
+        return io.NodeOutput(segments.replaced(kept), mask, sum(kept.counts))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import comfy.model_management
 import torch
 from comfy_api.latest import io, ui
 
-from ..diffseg_core import Segments, draw_overlay
+from ..diffseg_core import draw_overlay
 from ..diffseg_core.images import matching_images
 from ..diffseg_core.output.label_map import draw_label_map
-from ..diffseg_core.settings import BACKGROUND_OFFSET, WORD_THRESHOLD
+from ..diffseg_core.settings import WORD_THRESHOLD
 from ..diffseg_core.words.find_words import find_words
 from ..diffseg_core.words.lines import parse_words
 from .comfy.words import read_words
-from .inputs import check_same_images, checked_images, number_input, refusal
+from .inputs import checked_images, model_and_clip, number_input, refusal
 from .outputs import mask_batch
-from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
+from .types import CATEGORY, CapturedSegments, SegmentsType
 
 
 class DiffSegFindWords(io.ComfyNode):
@@ -47,19 +45,9 @@ class DiffSegFindWords(io.ComfyNode):
             inputs=[
                 SegmentsType.Input(
                     "segments",
-                    tooltip="Of this attention. Of DiffSeg Hierarchy's, each word takes the parts of the "
-                    "tree that suit it; of others, whole segments.",
-                ),
-                Attention.Input(
-                    "attention",
-                    tooltip="From DiffSeg Capture Attention, whose keep_queries is automatic or all.",
-                ),
-                io.Model.Input("model", tooltip="The model that went into the capture. It is not changed."),
-                io.Clip.Input("clip", tooltip="The CLIP of the model: it reads the words."),
-                io.Image.Input(
-                    "image",
-                    optional=True,
-                    tooltip="The image that went into the capture, to show what was found in it.",
+                    tooltip="Captured with clip connected at DiffSeg Capture Attention. Of DiffSeg "
+                    "Hierarchy's, each word takes the parts of the tree that suit it; of others, whole "
+                    "segments.",
                 ),
                 io.String.Input(
                     "words",
@@ -76,14 +64,6 @@ class DiffSegFindWords(io.ComfyNode):
                     "How strongly a place must answer to a word, from 0 (its weakest answer in the "
                     "image) to 1 (its strongest). Lower takes more.",
                     step=0.01,
-                ),
-                number_input(
-                    "background_offset",
-                    BACKGROUND_OFFSET,
-                    "Added to the background and to lines with !: above 0 they take more from the "
-                    "words, below 0 less.",
-                    step=0.01,
-                    advanced=True,
                 ),
             ],
             outputs=[
@@ -113,37 +93,28 @@ class DiffSegFindWords(io.ComfyNode):
         return True if words is None else refusal(lambda: parse_words(words))
 
     @classmethod
-    def execute(
-        cls,
-        segments: Segments,
-        attention: CapturedAttention,
-        model: Any,
-        clip: Any,
-        words: str,
-        threshold: float,
-        background_offset: float,
-        image: torch.Tensor | None = None,
-    ) -> io.NodeOutput:
+    def execute(cls, segments: CapturedSegments, words: str, threshold: float) -> io.NodeOutput:
         """Read the words, and choose the segments that they mean."""
         lines = parse_words(words)
         WORD_THRESHOLD.checked(threshold)  # before the model runs
-        BACKGROUND_OFFSET.checked(background_offset)
-        check_same_images(segments, attention)
-        seen = None if image is None else checked_images(image)
-        shown = draw_label_map(segments) if seen is None else matching_images(seen, segments)
         found = find_words(
-            segments,
-            attention.maps,
-            read_words(model, clip, attention, lines),
+            segments.segments,
+            segments.capture.maps,
+            read_words(*model_and_clip(segments.capture), segments.capture, lines),
             threshold=threshold,
-            background_offset=background_offset,
+        )
+        image = segments.capture.image
+        shown = (
+            draw_label_map(segments.segments)
+            if image is None
+            else matching_images(checked_images(image), segments.segments)
         )
         table = found.table()
         overlay = draw_overlay(shown, found.segments)
         return io.NodeOutput(
             found.segments.union().to(comfy.model_management.intermediate_device()),
-            mask_batch(torch.cat(found.masks).float(), segments.image_size),
-            found.segments,
+            mask_batch(torch.cat(found.masks).float(), found.segments.image_size),
+            segments.replaced(found.segments),
             table,
             ui={**ui.PreviewImage(overlay, cls=cls).as_dict(), **ui.PreviewText(table).as_dict()},
         )

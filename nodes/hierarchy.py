@@ -5,23 +5,13 @@ from __future__ import annotations
 import torch
 from comfy_api.latest import io, ui
 
-from ..diffseg_core import segment_hierarchy
+from ..diffseg_core import Segments, segment_cut, segment_hierarchy
 from ..diffseg_core.hierarchy.segment_hierarchy import chosen_evidence
-from ..diffseg_core.settings import (
-    COLOUR,
-    CONTRAST,
-    CUT,
-    EVIDENCE,
-    FINEST,
-    HEIGHT,
-    NEIGHBOURS_ONLY,
-    NUMBER,
-    Cut,
-    Evidence,
-)
-from .inputs import choice_input, images_of_capture, number_input, switch_input
+from ..diffseg_core.images import check_images
+from ..diffseg_core.settings import CUT, CUT_THRESHOLD, FINEST, HEIGHT, NEIGHBOURS_ONLY, NUMBER, Cut
+from .inputs import checked_images, choice_input, number_input, required_image, switch_input
 from .progress import progress_over, stop_if_interrupted
-from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
+from .types import CATEGORY, Attention, CapturedAttention, CapturedSegments, SegmentsType, with_image
 
 
 class DiffSegHierarchy(io.ComfyNode):
@@ -38,19 +28,23 @@ class DiffSegHierarchy(io.ComfyNode):
                 "image join two by two, those first whose attention is most alike. Connect DiffSeg Select "
                 "Segments and move its slider from coarse to fine. Borders follow the image's edges."
             ),
-            search_aliases=["granularity", "segment anything", "auto mask", "superpixels", "tree", "diffseg"],
+            search_aliases=["granularity", "segment anything", "auto mask", "DiffCut", "ncut", "diffseg"],
             inputs=[
                 Attention.Input("attention", tooltip="From DiffSeg Capture Attention."),
                 io.Image.Input(
                     "image",
-                    tooltip="The image that went into the capture: borders follow its edges. "
-                    "The alpha channel is ignored.",
+                    optional=True,
+                    tooltip="Instead of the captured one: an image of the same size. Borders follow its "
+                    "edges, and later nodes show it. Needed where a latent was captured. The alpha channel "
+                    "is ignored.",
                 ),
                 choice_input(
                     "cut",
                     CUT,
-                    "Which segments come out. automatic needs no number and suits any model. The "
-                    "slider of DiffSeg Select Segments reaches every other cut afterwards.",
+                    "Which segments come out. automatic needs no number and suits any model. normalised "
+                    "cut makes another tree, as DiffCut does: it cuts the image in two where the model's "
+                    "features have least in common, and each part likewise; made for SDXL and its small "
+                    "relatives. The slider of DiffSeg Select Segments reaches every other cut afterwards.",
                 ),
                 number_input("number", NUMBER, "Number of segments in each image, where cut says so."),
                 number_input(
@@ -61,44 +55,27 @@ class DiffSegHierarchy(io.ComfyNode):
                     step=0.001,
                     round=0.00001,
                 ),
+                number_input(
+                    "threshold",
+                    CUT_THRESHOLD,
+                    "Of a normalised cut: a part is cut in two where the cut costs less. 0 where the sides "
+                    "have nothing in common, 1 where it is as good as random. The paper of DiffCut uses 0.5; "
+                    "higher values give more segments.",
+                    step=0.01,
+                    round=0.0001,
+                ),
                 switch_input(
                     "neighbours_only",
                     NEIGHBOURS_ONLY,
                     "Join only what has a common border. Off: things of one kind become one segment, "
-                    "wherever they are in the image.",
-                ),
-                number_input(
-                    "contrast",
-                    CONTRAST,
-                    "How much the image's contrast across a border keeps two segments apart. 0 "
-                    "goes without it. Only for neighbours.",
-                    step=0.05,
-                    advanced=True,
-                ),
-                number_input(
-                    "colour",
-                    COLOUR,
-                    "How much the segments' colours count beside the attention. 0 goes without them, "
-                    "1 gives both the same weight.",
-                    step=0.05,
-                    advanced=True,
+                    "wherever they are in the image. A normalised cut does so always.",
                 ),
                 number_input(
                     "finest",
                     FINEST,
-                    "In percent of the image. The smallest area of the finest segments. Less "
-                    "finds smaller things and takes longer.",
+                    "In percent of the image. The smallest area of the finest segments. Less finds smaller "
+                    "things and takes longer. Not for a normalised cut.",
                     step=0.01,
-                    advanced=True,
-                ),
-                choice_input(
-                    "evidence",
-                    EVIDENCE,
-                    "What says how alike pieces are: the attention, the model's features (what one "
-                    "of its layers makes of each place), or both. automatic takes the features for SDXL "
-                    "and its small relatives, whose attention is known to be weak, and the attention for all "
-                    "others.",
-                    optional=True,
                     advanced=True,
                 ),
             ],
@@ -119,34 +96,43 @@ class DiffSegHierarchy(io.ComfyNode):
     def execute(
         cls,
         attention: CapturedAttention,
-        image: torch.Tensor,
         cut: Cut,
         number: int,
         height: float,
+        threshold: float,
         neighbours_only: bool,
-        contrast: float,
-        colour: float,
         finest: float,
-        evidence: Evidence = "automatic",
+        image: torch.Tensor | None = None,
     ) -> io.NodeOutput:
         CUT.checked(cut)
-        images = images_of_capture(image, attention)
-        segments = segment_hierarchy(
-            attention.maps,
+        maps = attention.maps
+        images = checked_images(required_image(image, attention))
+        check_images(images, maps.batch_size, attention.image_size, "attention")
+        on_image = progress_over(maps.batch_size)
+        if cut == "normalised cut":
+            found = segment_cut(maps, images, threshold, on_image=on_image, on_step=stop_if_interrupted)
+            return cls._output(found, attention, image)
+        found = segment_hierarchy(
+            maps,
             images,
             number=NUMBER.checked(number) if cut == "number of segments" else None,
             height=HEIGHT.checked(height) if cut == "height" else None,
             neighbours_only=neighbours_only,
-            contrast=contrast,
-            colour=colour,
             finest=FINEST.checked_percent(finest),
-            evidence=evidence,
-            on_image=progress_over(attention.maps.batch_size),
+            on_image=on_image,
             on_step=stop_if_interrupted,
         )
-        chosen = chosen_evidence(evidence, attention.maps)
-        # Said on the node where automatic takes something else than it always did.
-        told = f"evidence: {chosen}" if evidence == "automatic" and chosen != "attention" else None
-        return io.NodeOutput(
-            segments, sum(segments.counts), ui=None if told is None else ui.PreviewText(told)
-        )
+        return cls._output(found, attention, image, chosen_evidence("automatic", maps))
+
+    @classmethod
+    def _output(
+        cls,
+        segments: Segments,
+        attention: CapturedAttention,
+        image: torch.Tensor | None,
+        evidence: str = "attention",
+    ) -> io.NodeOutput:
+        """The segments and their number; evidence other than attention is said on the node."""
+        said = None if evidence == "attention" else ui.PreviewText(f"evidence: {evidence}")
+        carried = CapturedSegments(segments, with_image(attention, image))
+        return io.NodeOutput(carried, sum(segments.counts), ui=said)

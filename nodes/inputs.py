@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from comfy_api.latest import io
 
-from ..diffseg_core import DiffSegError, Images, InvalidSettingError, Segments, as_images
+from ..diffseg_core import DiffSegError, Images, InvalidSettingError, as_images
 from ..diffseg_core.checks import Choice, Number, Switch
-from ..diffseg_core.images import check_images
 from .types import CapturedAttention
 
 
@@ -27,34 +26,33 @@ def checked_images(image: torch.Tensor) -> Images:
     return as_images(image, "image", clamp=True)
 
 
-def images_of_capture(image: torch.Tensor, attention: CapturedAttention) -> Images:
-    """The images of an image input that went into a capture.
-
-    Args:
-        image: as of `checked_images`.
-        attention: the capture.
+def required_image(image: torch.Tensor | None, capture: CapturedAttention) -> torch.Tensor:
+    """The image that is connected, or without one the captured.
 
     Raises:
-        InvalidSettingError: as of `checked_images`, or other images than those of the capture.
+        InvalidSettingError: there is neither.
     """
-    images = checked_images(image)
-    check_images(images, attention.maps.batch_size, attention.image_size, "attention")
-    return images
-
-
-def check_same_images(segments: Segments, attention: CapturedAttention) -> None:
-    """Refuse attention of other images than the segments are of.
-
-    Raises:
-        InvalidSettingError: their sizes or numbers differ.
-    """
-    counts = (segments.batch_size, attention.maps.batch_size)
-    if attention.image_size != segments.image_size or counts[0] != counts[1]:
+    image = capture.image if image is None else image
+    if image is None:
         raise InvalidSettingError(
-            f"Expected attention of the images that the segments are of ({counts[0]} of "
-            f"{segments.image_size}), got that of {counts[1]} of {attention.image_size}. Connect the "
-            "attention that the segments come from."
+            "Expected an image, got none: this attention was captured from a latent. Connect the image here, "
+            "or vae and image in place of the latent at DiffSeg Capture Attention."
         )
+    return image
+
+
+def model_and_clip(capture: CapturedAttention) -> tuple[Any, Any]:
+    """The MODEL of a capture and its CLIP, to look for words with.
+
+    Raises:
+        InvalidSettingError: the capture was made without a CLIP.
+    """
+    if capture.clip is None:
+        raise InvalidSettingError(
+            "Expected the CLIP of the captured model to look for words with, got a capture without one. "
+            "Connect clip at DiffSeg Capture Attention."
+        )
+    return capture.model, capture.clip
 
 
 def number_input(name: str, setting: Number, tooltip: str, **more: Any) -> io.Int.Input | io.Float.Input:

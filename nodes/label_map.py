@@ -5,11 +5,11 @@ from __future__ import annotations
 import comfy.model_management
 from comfy_api.latest import io
 
-from ..diffseg_core import Segments, draw_label_map, parse_classes
+from ..diffseg_core import draw_label_map, parse_classes
 from ..diffseg_core.output.label_map import check_palette
 from ..diffseg_core.settings import PALETTE, Palette
 from .inputs import choice_input, refusal
-from .types import CATEGORY, SegmentsType
+from .types import CATEGORY, CapturedSegments, SegmentsType
 
 
 class DiffSegLabelMap(io.ComfyNode):
@@ -68,6 +68,6 @@ class DiffSegLabelMap(io.ComfyNode):
         return refusal(read)
 
     @classmethod
-    def execute(cls, segments: Segments, palette: Palette, classes: str) -> io.NodeOutput:
-        drawn = draw_label_map(segments, palette, parse_classes(classes))
+    def execute(cls, segments: CapturedSegments, palette: Palette, classes: str) -> io.NodeOutput:
+        drawn = draw_label_map(segments.segments, palette, parse_classes(classes))
         return io.NodeOutput(drawn.to(comfy.model_management.intermediate_device()))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from comfy_api.latest import io
 
-from ..diffseg_core import Segments
-from .inputs import image_index_input
 from .outputs import mask_batch
-from .types import CATEGORY, SegmentsType
+from .types import CATEGORY, CapturedSegments, SegmentsType
 
 
 class DiffSegMasks(io.ComfyNode):
@@ -20,24 +19,27 @@ class DiffSegMasks(io.ComfyNode):
             display_name="DiffSeg Segments to Masks",
             category=CATEGORY,
             description=(
-                "Gives every segment of one image as a mask of its own, at the image's size, the largest "
-                "first, numbered as in the preview. Take single ones with Mask From Batch-type nodes."
+                "Gives every segment as a mask of its own, at the image's size, the largest first, numbered "
+                "as in the preview; of a batch of images, one image after the other. Take single ones "
+                "with Mask From Batch-type nodes."
             ),
             search_aliases=["segment anything", "mask batch", "split mask", "all masks", "diffseg"],
             inputs=[
                 SegmentsType.Input("segments", tooltip="From DiffSeg Segment."),
-                image_index_input("Which image of a batch to take the segments of; the first is 0."),
             ],
             outputs=[
                 io.Mask.Output(
                     display_name="masks",
                     tooltip="A batch of masks [number of segments, height, width] of zeros and ones, in "
-                    "descending order of area, without overlap; together they cover the image, unless "
+                    "descending order of area, image after image. Those of an image do not overlap; together "
+                    "they cover it, unless "
                     "segments were filtered out. One empty mask if there is no segment.",
                 )
             ],
         )
 
     @classmethod
-    def execute(cls, segments: Segments, image_index: int) -> io.NodeOutput:
-        return io.NodeOutput(mask_batch(segments.masks(image_index), segments.image_size))
+    def execute(cls, segments: CapturedSegments) -> io.NodeOutput:
+        found = segments.segments
+        every = torch.cat([found.masks(index) for index in range(found.batch_size)])
+        return io.NodeOutput(mask_batch(every, found.image_size))

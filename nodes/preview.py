@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import comfy.model_management
-import torch
 from comfy_api.latest import io, ui
 
-from ..diffseg_core import Segments, draw_overlay
-from ..diffseg_core.settings import DRAW_BORDERS, DRAW_NUMBERS, OPACITY
-from .inputs import checked_images, number_input, switch_input
-from .types import CATEGORY, SegmentsType
+from ..diffseg_core import draw_label_map, draw_overlay
+from .inputs import checked_images
+from .types import CATEGORY, CapturedSegments, SegmentsType
 
 
 class DiffSegPreview(io.ComfyNode):
@@ -27,21 +25,11 @@ class DiffSegPreview(io.ComfyNode):
             ),
             search_aliases=["overlay", "segmentation preview", "show segments", "visualize mask", "diffseg"],
             inputs=[
-                SegmentsType.Input("segments", tooltip="From DiffSeg Hierarchy or DiffSeg Segment."),
-                io.Image.Input(
-                    "image",
-                    tooltip="The image that went into the capture, at the same size. Transparency is left "
-                    "out: the colours under it show.",
-                ),
-                number_input(
-                    "opacity", OPACITY, "Of the tint: 0 leaves it out, 1 shows the colours alone.", step=0.05
-                ),
-                switch_input("borders", DRAW_BORDERS, "Outline every segment, with a light and a dark line."),
-                switch_input(
-                    "numbers",
-                    DRAW_NUMBERS,
-                    "Write each segment's number where it has most room, unless it would cover the segment.",
-                ),
+                SegmentsType.Input(
+                    "segments",
+                    tooltip="From DiffSeg Hierarchy, DiffSeg Segment or any node that gives segments. Where "
+                    "a latent was captured, they are drawn in flat colours.",
+                )
             ],
             outputs=[
                 io.Image.Output(display_name="overlay", tooltip="The image with segments drawn over it.")
@@ -50,11 +38,8 @@ class DiffSegPreview(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, segments: Segments, image: torch.Tensor, opacity: float, borders: bool, numbers: bool
-    ) -> io.NodeOutput:
-        overlay = draw_overlay(
-            checked_images(image), segments, opacity=opacity, borders=borders, numbers=numbers
-        )
+    def execute(cls, segments: CapturedSegments) -> io.NodeOutput:
+        found, image = segments.segments, segments.capture.image
+        overlay = draw_overlay(draw_label_map(found) if image is None else checked_images(image), found)
         device = comfy.model_management.intermediate_device()
         return io.NodeOutput(overlay.to(device), ui=ui.PreviewImage(overlay, cls=cls))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import torch
 from comfy_api.latest import io
 
-from ..diffseg_core import Segments, refine_edges, soft_masks
-from ..diffseg_core.checks import position
+from ..diffseg_core import refine_edges, soft_masks
 from ..diffseg_core.settings import REACH, SOFT
-from .inputs import checked_images, image_index_input, number_input, switch_input
+from .inputs import checked_images, number_input, required_image, switch_input
 from .outputs import mask_batch
 from .progress import progress_over, stop_if_interrupted
-from .types import CATEGORY, SegmentsType
+from .types import CATEGORY, CapturedSegments, SegmentsType
 
 
 class DiffSegRefine(io.ComfyNode):
@@ -33,7 +32,10 @@ class DiffSegRefine(io.ComfyNode):
                     "segments", tooltip="From DiffSeg Segment or any node that gives segments."
                 ),
                 io.Image.Input(
-                    "image", tooltip="The image that went into the capture. The alpha channel is ignored."
+                    "image",
+                    optional=True,
+                    tooltip="Instead of the captured one: an image of the same size whose edges the borders "
+                    "follow. The alpha channel is ignored.",
                 ),
                 number_input(
                     "reach",
@@ -48,10 +50,6 @@ class DiffSegRefine(io.ComfyNode):
                     "Give masks of probabilities, sharp at the image's edges and gradual "
                     "elsewhere, in place of zeros and ones.",
                 ),
-                image_index_input(
-                    "Which image of a batch to give the masks of; the first is 0. The segments of "
-                    "all are refined."
-                ),
             ],
             outputs=[
                 SegmentsType.Output(
@@ -61,29 +59,26 @@ class DiffSegRefine(io.ComfyNode):
                 ),
                 io.Mask.Output(
                     display_name="masks",
-                    tooltip="One mask for each segment of one image, the largest first. They add up to 1, "
-                    "except where no segment is. One empty mask if there is no segment.",
+                    tooltip="One mask for each segment, the largest first, image after image. Those of an "
+                    "image add up to 1, except where no segment is. One empty mask if there is no segment.",
                 ),
             ],
         )
 
     @classmethod
     def execute(
-        cls, segments: Segments, image: torch.Tensor, reach: float, soft: bool, image_index: int
+        cls, segments: CapturedSegments, reach: float, soft: bool, image: torch.Tensor | None = None
     ) -> io.NodeOutput:
-        # Refused before anything is done.
-        image_index = position(image_index, segments.batch_size, "an image index", "images")
-        SOFT.checked(soft)
-        images = checked_images(image)
+        SOFT.checked(soft)  # before anything is done
+        found = segments.segments
+        images = checked_images(required_image(image, segments.capture))
         refined = refine_edges(
-            segments,
-            images,
-            REACH.checked_percent(reach),
-            progress_over(segments.batch_size),
-            stop_if_interrupted,
+            found, images, REACH.checked_percent(reach), progress_over(found.batch_size), stop_if_interrupted
         )
-        if soft:
-            masks = soft_masks(refined, images, image_index, stop_if_interrupted)
-        else:
-            masks = refined.masks(image_index)
-        return io.NodeOutput(refined, mask_batch(masks, refined.image_size))
+        masks = [
+            soft_masks(refined, images, index, stop_if_interrupted) if soft else refined.masks(index)
+            for index in range(refined.batch_size)
+        ]
+        return io.NodeOutput(
+            segments.replaced(refined, image), mask_batch(torch.cat(masks), refined.image_size)
+        )

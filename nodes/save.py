@@ -9,16 +9,15 @@ from pathlib import Path
 import comfy.model_management
 import comfy.utils
 import folder_paths
-import torch
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
 
-from ..diffseg_core import InvalidSettingError, Segments
+from ..diffseg_core import InvalidSettingError
 from ..diffseg_core.output.coco import image_id_of
 from ..diffseg_core.output.export import SegmentFiles, export_segments
 from ..diffseg_core.output.file_names import check_lengths, check_prefix, fill_in_dates
 from .inputs import checked_images, refusal
-from .types import CATEGORY, SegmentsType
+from .types import CATEGORY, CapturedSegments, SegmentsType
 
 LENGTHS = {"year": 4, "month": 2, "day": 2, "hour": 2, "minute": 2, "second": 2}  # of what is filled in
 
@@ -34,18 +33,13 @@ class DiffSegSave(io.ComfyNode):
             category=CATEGORY,
             description=(
                 "Writes the segments of every image to the output folder: a 16-bit label map (PNG), the "
-                "overlay (PNG), and the areas, boxes and masks as COCO annotations (JSON, and a PNG for its "
-                "panoptic tools); of a hierarchy the tree too (NPZ)."
+                "overlay (PNG; in flat colours where a latent was captured), and the areas, boxes and masks "
+                "as COCO annotations (JSON, and a PNG for its panoptic tools); of a hierarchy the tree too "
+                "(NPZ)."
             ),
             search_aliases=["export segments", "save masks", "coco", "panoptic", "label map", "diffseg"],
             inputs=[
                 SegmentsType.Input("segments", tooltip="From DiffSeg Segment, or filtered."),
-                io.Image.Input(
-                    "image",
-                    optional=True,
-                    tooltip="The image that went into the capture, to draw the overlay over. Without it "
-                    "the overlay is of flat colours. The alpha channel is ignored.",
-                ),
                 io.String.Input(
                     "filename_prefix",
                     default="DiffSeg/segments",
@@ -67,27 +61,26 @@ class DiffSegSave(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, segments: Segments, filename_prefix: str, image: torch.Tensor | None = None
-    ) -> io.NodeOutput:
+    def execute(cls, segments: CapturedSegments, filename_prefix: str) -> io.NodeOutput:
+        found, image = segments.segments, segments.capture.image
         images = None if image is None else checked_images(image)
-        height, width = segments.image_size
+        height, width = found.image_size
         filename_prefix = fill_in_dates(filename_prefix)
-        cls._check_prefix(filename_prefix, width, height, segments.batch_size)
+        cls._check_prefix(filename_prefix, width, height, found.batch_size)
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
             filename_prefix, folder_paths.get_output_directory(), width, height
         )
         metadata = cls._metadata()
-        progress = comfy.utils.ProgressBar(segments.batch_size)
+        progress = comfy.utils.ProgressBar(found.batch_size)
         saved = []
-        for index in range(segments.batch_size):
+        for index in range(found.batch_size):
             comfy.model_management.throw_exception_if_processing_interrupted()
             stem = name.replace("%batch_num%", str(index))
             # ComfyUI finds the next number by the name before %batch_num% is filled in, and so finds none.
             while (files := SegmentFiles(Path(folder), f"{stem}_{counter:05}")).exist:
                 counter += 1
             image_id = image_id_of((Path(subfolder) / files.name).as_posix())
-            export_segments(segments, index, files, images, metadata, image_id=image_id, hierarchy=True)
+            export_segments(found, index, files, images, metadata, image_id=image_id, hierarchy=True)
             saved.append(ui.SavedResult(files.overlay.name, subfolder, io.FolderType.output))
             counter += 1
             progress.update(1)

@@ -5,17 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..diffseg_core import segment
-from ..diffseg_core.settings import (
-    ANCHORS,
-    MERGE_PASSES,
-    MERGE_THRESHOLD,
-    REFINEMENT,
-    SMALLEST_PIECE,
-    Refinement,
-)
-from .inputs import choice_input, number_input
+from ..diffseg_core.settings import ANCHORS, MERGE_THRESHOLD, SMALLEST_PIECE
+from .inputs import number_input
 from .progress import progress_over, stop_if_interrupted
-from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
+from .types import CATEGORY, Attention, CapturedAttention, CapturedSegments, SegmentsType
 
 
 class DiffSegSegment(io.ComfyNode):
@@ -44,23 +37,10 @@ class DiffSegSegment(io.ComfyNode):
                     step=0.01,
                 ),
                 number_input(
-                    "merge_passes",
-                    MERGE_PASSES,
-                    "How often merging is repeated. The paper uses 3; more changes little.",
-                    advanced=True,
-                ),
-                number_input(
                     "anchors",
                     ANCHORS,
                     "Starting points per side of a grid over the image (16 gives 256). More find "
                     "smaller things and take longer. A grid with a shorter side has fewer.",
-                    advanced=True,
-                ),
-                choice_input(
-                    "refinement",
-                    REFINEMENT,
-                    "k-means: after merging, let every attention map choose its nearest segment and "
-                    "average again until nothing changes. Smoother segments, a little slower.",
                     advanced=True,
                 ),
                 number_input(
@@ -88,20 +68,16 @@ class DiffSegSegment(io.ComfyNode):
         cls,
         attention: CapturedAttention,
         merge_threshold: float,
-        merge_passes: int,
         anchors: int,
-        refinement: Refinement,
         smallest_area: float,
     ) -> io.NodeOutput:
-        segments = segment(
+        found = segment(
             attention.maps,
             attention.image_size,
             merge_threshold=merge_threshold,
-            merge_passes=merge_passes,
             anchors=anchors,
-            refine=refinement,
             smallest_area=SMALLEST_PIECE.checked_percent(smallest_area),
             on_image=progress_over(attention.maps.batch_size),
             on_step=stop_if_interrupted,
         )
-        return io.NodeOutput(segments, sum(segments.counts))
+        return io.NodeOutput(CapturedSegments(found, attention), sum(found.counts))

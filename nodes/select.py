@@ -8,14 +8,13 @@ import comfy.model_management
 import torch
 from comfy_api.latest import io
 
-from ..diffseg_core import InvalidSettingError, Segments, parse_objects
+from ..diffseg_core import InvalidSettingError, parse_objects
 from ..diffseg_core.checks import position
 from ..diffseg_core.images import alpha_of, matching_images
 from ..diffseg_core.objects.points import Point, parse_points
 from ..diffseg_core.objects.prompts import Click
 from ..diffseg_core.output.label_map import draw_label_map
 from ..diffseg_core.settings import GRANULARITY, INVERT, MODE, Mode
-from .comfy.conditioning import UNCONNECTED
 from .inputs import checked_images, choice_input, image_index_input, number_input, refusal, switch_input
 from .outputs import mask_batch
 from .picker import shown_files
@@ -24,7 +23,7 @@ from .picker.prompts import as_json, connected_objects, united, without_blanks
 from .picker.selection import at_granularity, chosen_segments, count_outside, found_objects, warn
 from .picker.view import VERSION, picker_pictures
 from .picker.words import lines_of, look_for, with_clicks, words_view
-from .types import CATEGORY, Attention, CapturedAttention, SegmentsType
+from .types import CATEGORY, CapturedSegments, SegmentsType
 
 BoundingBox = io.Custom("BOUNDING_BOX")  # ComfyUI's own input is not in every release
 
@@ -54,8 +53,9 @@ class DiffSegSelect(io.ComfyNode):
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="The image that went into the capture, to click on and to cut out. Without it "
-                    "the segments' colours take its place.",
+                    tooltip="Instead of the captured one: an image of the same size, to click on and to cut "
+                    "out. Where a latent was captured and none is connected, the segments' colours take its "
+                    "place.",
                 ),
                 io.String.Input(
                     "more_points",
@@ -103,20 +103,6 @@ class DiffSegSelect(io.ComfyNode):
                     "scribble",
                     optional=True,
                     tooltip="With mode object: a mask painted roughly over the first object.",
-                ),
-                Attention.Input(
-                    "attention",
-                    optional=True,
-                    tooltip="To find words with mode object, together with model and clip: from DiffSeg "
-                    "Capture Attention.",
-                ),
-                io.Model.Input(
-                    "model",
-                    optional=True,
-                    tooltip="To find words: the model that went into the capture. It is not changed.",
-                ),
-                io.Clip.Input(
-                    "clip", optional=True, tooltip="To find words: the CLIP of the model, which reads them."
                 ),
                 io.String.Input(
                     "negative_points",
@@ -177,7 +163,7 @@ class DiffSegSelect(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        segments: Segments,
+        segments: CapturedSegments,
         points: Any,
         invert: bool,
         image_index: int,
@@ -187,38 +173,37 @@ class DiffSegSelect(io.ComfyNode):
         mode: Mode = "segments",
         bounding_box: Any = None,
         scribble: torch.Tensor | None = None,
-        attention: CapturedAttention | None = None,
-        model: Any = None,
-        clip: Any = UNCONNECTED,
         negative_points: Any = None,
     ) -> io.NodeOutput:
         """Masks of what is chosen, and what the picker shows."""
-        image_index = position(image_index, segments.batch_size, "an image index", "images")
+        found, image = segments.segments, segments.image(image)
+        image_index = position(image_index, found.batch_size, "an image index", "images")
         INVERT.checked(invert)
         GRANULARITY.checked(granularity)
         MODE.checked(mode)
         seen = None if image is None else checked_images(image)
-        view: dict[str, Any] = {"version": VERSION, "batch_size": segments.batch_size, "more_points": []}
+        view: dict[str, Any] = {"version": VERSION, "batch_size": found.batch_size, "more_points": []}
+        view["has_clip"] = segments.capture.clip is not None
         words: list[dict[str, Any]] = []
         if mode == "object":
-            if not segments.hierarchies:
+            if not found.hierarchies:
                 raise InvalidSettingError(
                     "Expected segments with a hierarchy to find objects in, got segments without one. "
                     "Connect DiffSeg Hierarchy in the place of DiffSeg Segment, or set mode to segments."
                 )
             connected = connected_objects(
-                more_points, negative_points, bounding_box, scribble, segments, image_index
+                more_points, negative_points, bounding_box, scribble, found, image_index
             )
             own = parse_objects(points)
-            found = look_for(lines_of((connected, own)), segments, image_index, attention, model, clip)
-            words = words_view(found)
-            connected, own = with_clicks(connected, found), with_clicks(own, found)
-            finder = kept_finder(segments, image, seen, image_index).finder
+            word_places = look_for(lines_of((connected, own)), segments, image_index)
+            words = words_view(word_places)
+            connected, own = with_clicks(connected, word_places), with_clicks(own, word_places)
+            finder = kept_finder(found, image, seen, image_index).finder
             view["more_prompts"] = as_json(connected, finder)
             objects = united(connected, own)
             every = [prompt for prompts in objects.values() for prompt in prompts]
-            view["outside"] = count_outside(every, segments, "prompt")
-            masks, chosen = found_objects(finder, without_blanks(objects), segments, image_index, invert)
+            view["outside"] = count_outside(every, found, "prompt")
+            masks, chosen = found_objects(finder, without_blanks(objects), found, image_index, invert)
         else:
             if bounding_box is not None or scribble is not None:
                 warn("bounding_box and scribble are ignored, as mode is segments. Set it to object.")
@@ -226,19 +211,19 @@ class DiffSegSelect(io.ComfyNode):
             view["more_points"] = [point._asdict() for point in others]
             view["negative_points"] = [point._asdict() for point in against]
             named = [*_read_points(points), *others]
-            view["outside"] = count_outside([Click(each) for each in (*named, *against)], segments, "point")
+            view["outside"] = count_outside([Click(each) for each in (*named, *against)], found, "point")
             masks, chosen = chosen_segments(
-                at_granularity(segments, granularity), named, against, image_index, invert
+                at_granularity(found, granularity), named, against, image_index, invert
             )
 
-        images = draw_label_map(segments) if seen is None else matching_images(seen, segments)
+        images = draw_label_map(found) if seen is None else matching_images(seen, found)
         device = comfy.model_management.intermediate_device()
         mask = masks.any(0).float()[None].to(device)
         opaque = mask[0]
         if seen is not None:
-            opaque = opaque * alpha_of(seen, segments)[image_index].to(device)
+            opaque = opaque * alpha_of(seen, found)[image_index].to(device)
         cutout = torch.cat([images[image_index].to(device), opaque[..., None]], dim=-1)
-        view["pictures"] = picker_pictures(segments, image, seen, images, image_index)
+        view["pictures"] = picker_pictures(found, image, seen, images, image_index)
         shown = view["pictures"][str(image_index)]
         if words and "segments" in shown:
             shown["words"] = words
@@ -247,9 +232,9 @@ class DiffSegSelect(io.ComfyNode):
             shown_files.note(cls._node_id(), entries)
         return io.NodeOutput(
             mask,
-            mask_batch(masks.float(), segments.image_size),
+            mask_batch(masks.float(), found.image_size),
             cutout[None],
-            chosen,
+            segments.replaced(chosen, image),
             ui={"diffseg_view": [view]},
         )
 

@@ -6,10 +6,10 @@ import comfy.model_management
 import torch
 from comfy_api.latest import io
 
-from ..diffseg_core import Segments, snap
+from ..diffseg_core import snap
 from ..diffseg_core.settings import COVERAGE
 from .inputs import number_input
-from .types import CATEGORY, SegmentsType
+from .types import CATEGORY, CapturedSegments, SegmentsType
 
 
 class DiffSegSnapMask(io.ComfyNode):
@@ -58,6 +58,7 @@ class DiffSegSnapMask(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, segments: Segments, mask: torch.Tensor, coverage: float) -> io.NodeOutput:
-        kept = snap(segments, mask, COVERAGE.checked_percent(coverage))
-        return io.NodeOutput(kept, kept.union().to(comfy.model_management.intermediate_device()))
+    def execute(cls, segments: CapturedSegments, mask: torch.Tensor, coverage: float) -> io.NodeOutput:
+        kept = snap(segments.segments, mask, COVERAGE.checked_percent(coverage))
+        mask = kept.union().to(comfy.model_management.intermediate_device())
+        return io.NodeOutput(segments.replaced(kept), mask)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from comfy_api.latest import io
 
-from ..diffseg_core import Segments
 from ..diffseg_core.output.segs import to_segs
 from ..diffseg_core.settings import CROP_FACTOR
 from .inputs import checked_images, image_index_input, number_input
-from .types import CATEGORY, SegmentsType
+from .types import CATEGORY, CapturedSegments, SegmentsType
 
 
 class DiffSegToSEGS(io.ComfyNode):
@@ -28,13 +26,6 @@ class DiffSegToSEGS(io.ComfyNode):
             search_aliases=["segs", "impact pack", "detailer", "detector", "mask to segs", "diffseg"],
             inputs=[
                 SegmentsType.Input("segments", tooltip="From DiffSeg Segment, or filtered."),
-                io.Image.Input(
-                    "image",
-                    optional=True,
-                    tooltip="The image that went into the capture: every SEG then carries its piece of it. "
-                    "Detailers that are given the image themselves do not need it. "
-                    "The alpha channel is ignored.",
-                ),
                 number_input(
                     "crop_factor",
                     CROP_FACTOR,
@@ -47,18 +38,14 @@ class DiffSegToSEGS(io.ComfyNode):
             outputs=[
                 io.SEGS.Output(
                     display_name="segs",
-                    tooltip='One SEG for each segment, labelled "segment 0" and so on, with confidence 1.',
+                    tooltip="One SEG for each segment, labelled by its name or segment 0 and so on, with "
+                    "confidence 1 and its piece of the image.",
                 )
             ],
         )
 
     @classmethod
-    def execute(
-        cls,
-        segments: Segments,
-        crop_factor: float,
-        image_index: int,
-        image: torch.Tensor | None = None,
-    ) -> io.NodeOutput:
+    def execute(cls, segments: CapturedSegments, crop_factor: float, image_index: int) -> io.NodeOutput:
+        image = segments.capture.image
         images = None if image is None else checked_images(image)
-        return io.NodeOutput(to_segs(segments, image_index, images, crop_factor))
+        return io.NodeOutput(to_segs(segments.segments, image_index, images, crop_factor))

@@ -81,9 +81,9 @@ SETTINGS = (
         "DiffSegCapture.remove_position",
     ),
     _row("MERGE_THRESHOLD", "segment.merge_threshold", "DiffSegSegment.merge_threshold", "--merge-threshold"),
-    _row("MERGE_PASSES", "segment.merge_passes", "DiffSegSegment.merge_passes", "--merge-passes"),
+    _row("MERGE_PASSES", "segment.merge_passes", options="--merge-passes"),
     _row("ANCHORS", "segment.anchors", "DiffSegSegment.anchors", "--anchors"),
-    _row("REFINEMENT", "segment.refine", "DiffSegSegment.refinement", "--refinement"),
+    _row("REFINEMENT", "segment.refine", options="--refinement"),
     _row("SMALLEST_PIECE", "segment.smallest_area", "DiffSegSegment.smallest_area", "--smallest-area"),
     _row("CUT", nodes="DiffSegHierarchy.cut", note="number or height in the library and the command"),
     _row("NUMBER", "segment_hierarchy.number", "DiffSegHierarchy.number", "--granularity"),
@@ -94,13 +94,13 @@ SETTINGS = (
         "DiffSegHierarchy.neighbours_only",
         "--neighbours-only",
     ),
-    _row("CONTRAST", "segment_hierarchy.contrast", "DiffSegHierarchy.contrast", "--contrast"),
-    _row("COLOUR", "segment_hierarchy.colour", "DiffSegHierarchy.colour", "--colour"),
+    _row("CONTRAST", "segment_hierarchy.contrast", options="--contrast"),
+    _row("COLOUR", "segment_hierarchy.colour", options="--colour"),
     _row("FINEST", "segment_hierarchy.finest", "DiffSegHierarchy.finest", "--finest"),
-    _row("EVIDENCE", "segment_hierarchy.evidence", "DiffSegHierarchy.evidence"),
-    _row("CUT_THRESHOLD", "segment_cut.threshold", "DiffSegCut.threshold"),
-    _row("CUT_POWER", "segment_cut.power", "DiffSegCut.power"),
-    _row("CUT_BORDERS", "segment_cut.borders", "DiffSegCut.borders"),
+    _row("EVIDENCE", "segment_hierarchy.evidence"),
+    _row("CUT_THRESHOLD", "segment_cut.threshold", "DiffSegHierarchy.threshold"),
+    _row("CUT_POWER", "segment_cut.power"),
+    _row("CUT_BORDERS", "segment_cut.borders"),
     _row("MODE", nodes="DiffSegSelect.mode"),
     _row("GRANULARITY", nodes="DiffSegSelect.granularity"),
     _row("INVERT", nodes="DiffSegSelect.invert"),
@@ -108,8 +108,7 @@ SETTINGS = (
     _row(
         "BACKGROUND_OFFSET",
         "find_words.background_offset",
-        "DiffSegFindWords.background_offset",
-        "--background-offset",
+        options="--background-offset",
     ),
     _row("WORD_REFINEMENTS", "find_words.refinements"),
     _row("SMALLEST_AREA", "filter_segments.smallest_area", "DiffSegFilter.smallest_area"),
@@ -121,9 +120,9 @@ SETTINGS = (
     _row("REACH", "refine_edges.reach", "DiffSegRefine.reach"),
     _row("SOFT", nodes="DiffSegRefine.soft", note="soft_masks in the library"),
     _row("PALETTE", "draw_label_map.palette", "DiffSegLabelMap.palette"),
-    _row("OPACITY", "draw_overlay.opacity", "DiffSegPreview.opacity"),
-    _row("DRAW_BORDERS", "draw_overlay.borders", "DiffSegPreview.borders"),
-    _row("DRAW_NUMBERS", "draw_overlay.numbers", "DiffSegPreview.numbers"),
+    _row("OPACITY", "draw_overlay.opacity"),
+    _row("DRAW_BORDERS", "draw_overlay.borders"),
+    _row("DRAW_NUMBERS", "draw_overlay.numbers"),
     _row("CROP_FACTOR", nodes="DiffSegToSEGS.crop_factor", note="to_segs in the core"),
 )
 
@@ -154,13 +153,13 @@ VALUES = (
         "objects.prompts.parse_objects",
         "parse_objects.value parse_objects.against parse_prompts.value find_object.prompts "
         "find_objects.objects",
-        "DiffSegObject.prompts",
+        "",
         "--prompts",
         '"[{\\"box\\": [9, 9, 2, 2]}]" -> Expected a box of at least one pixel',
         '"[{\\"x\\": 1, \\"y\\": 2, \\"label\\": 3}]" -> Expected a label of 1 or 0',
         '"[{\\"x\\": 1, \\"y\\": 2, \\"object\\": 3}]" -> Expected the name of an object as text',
         '"[{\\"stroke\\": []}]" -> such as one of',
-        note="a file for each image in the command; points in mode object",
+        note="a file for each image in the command; points of DiffSegSelect in mode object",
     ),
     _value(
         "words",
@@ -210,8 +209,7 @@ VALUES = (
         "place of an image in a batch",
         "checks.position",
         "soft_masks.image_index",
-        "DiffSegMasks.image_index DiffSegRefine.image_index DiffSegSelect.image_index "
-        "DiffSegToSEGS.image_index",
+        "DiffSegSelect.image_index DiffSegToSEGS.image_index",
     ),
     _value(
         "image",
@@ -219,10 +217,7 @@ VALUES = (
         "as_images.images capture_diffusers.image segment_hierarchy.images segment_cut.images "
         "refine_edges.images  "
         "soft_masks.images draw_overlay.image find_object.images find_objects.images",
-        "DiffSegCapture.image DiffSegHierarchy.image DiffSegCut.image DiffSegSelect.image "
-        "DiffSegObject.image  "
-        "DiffSegFindWords.image DiffSegRefine.image DiffSegSave.image DiffSegPreview.image "
-        "DiffSegToSEGS.image",
+        "DiffSegCapture.image DiffSegHierarchy.image DiffSegSelect.image DiffSegRefine.image",
         "INPUT",
         note="floats above 1 are refused in the library and clamped in ComfyUI, as Save Image does",
     ),
@@ -237,8 +232,7 @@ VALUES = (
         "attention.maps.AttentionMaps",
         "AttentionMaps.maps segment.maps segment_hierarchy.maps segment_cut.maps find_words.maps "
         "read_words.maps",
-        "DiffSegSegment.attention DiffSegHierarchy.attention DiffSegCut.attention DiffSegObject.attention "
-        "DiffSegFindWords.attention DiffSegSelect.attention",
+        "DiffSegSegment.attention DiffSegHierarchy.attention",
     ),
     _value(
         "segments",

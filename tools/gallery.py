@@ -43,7 +43,7 @@ GALLERY = {
 }
 
 
-# What is asked of DiffSeg Find Object, four to a row of `objects.jpg`.
+# What is asked for, four to a row of `objects.jpg`.
 OBJECTS: list[tuple[str, list[dict[str, Any]]]] = [
     ("pagoda", [{"box": [80, 20, 390, 420]}]),
     ("dahlia", [{"x": 305, "y": 225}]),
@@ -81,7 +81,7 @@ def panels(segmenter: Segmenter, photograph: Image.Image, number: int) -> Image.
 
 
 def objects(segmenter: Segmenter, folder: Path) -> Image.Image:
-    """What DiffSeg Find Object gives for `OBJECTS`, in the light, with its prompts."""
+    """What is found for `OBJECTS`, in the light, with its prompts."""
     sheet = Image.new("RGB", (4 * TILE[0], (len(OBJECTS) + 3) // 4 * TILE[1]), "white")
     for place, (name, entries) in enumerate(OBJECTS):
         (file,) = folder.glob(f"{name}.*")

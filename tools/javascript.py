@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from .steps import CACHE, ROOT, SetupError, Steps, run_quietly
 
@@ -74,6 +76,21 @@ def test() -> int:
     """Run the tests of the modules in `web/` that need no browser; the exit status."""
     files = sorted(str(path.relative_to(ROOT)) for path in Path(TESTS).glob("*.test.mjs"))
     return subprocess.run([program("node"), "--test", "--test-reporter=spec", *files], cwd=ROOT).returncode
+
+
+def rewritten(workflow: Any, object_info: Any) -> Any:
+    """A workflow once the pack's extension has brought nodes of earlier versions into today's form.
+
+    Args:
+        workflow: in UI format, as it was saved.
+        object_info: the server's answer to ``GET /object_info``.
+    """
+    given = json.dumps({"workflow": workflow, "definitions": object_info})
+    script = TESTS / "rewrite_saved.mjs"
+    answer = subprocess.run(
+        [program("node"), script], input=given, capture_output=True, text=True, check=True
+    )
+    return json.loads(answer.stdout)
 
 
 def main() -> int:

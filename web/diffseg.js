@@ -8,9 +8,10 @@ import { app } from '/scripts/app.js'
 
 import { lastOutput, placeOf } from './picker/last_run.mjs'
 import { FRESH, LEAST_FIELD, nodeSize } from './picker/node_shape.mjs'
-import { addRowsToMenu, hasLink, isConnected, setWidget, showRow, showRows, widget } from './picker/node_widgets.mjs'
+import { addRowsToMenu, isConnected, setWidget, showRow, showRows, widget } from './picker/node_widgets.mjs'
 import { Picker } from './picker/picker.mjs'
 import { runUpTo } from './picker/run_up_to.mjs'
+import { rewriteSaved } from './saved_nodes.mjs'
 
 /** @typedef {import('/scripts/app.js').LGraphNode} LGraphNode */
 /** @typedef {import('./picker/host.mjs').FileEntry} FileEntry */
@@ -33,8 +34,15 @@ style.rel = 'stylesheet'
 style.href = new URL('./picker/picker.css', import.meta.url).href
 document.head.append(style)
 
+/** This pack's types of nodes, by name. @type {Map<string, import('/scripts/app.js').NodeDefinition>} */
+const definitions = new Map()
+
 app.registerExtension({
   name: 'DiffSeg.Picker',
+  beforeRegisterNodeDef(_, definition) {
+    if (definition.name.startsWith('DiffSeg')) definitions.set(definition.name, definition)
+  },
+  beforeConfigureGraph: (graph) => rewriteSaved(graph, definitions),
   nodeCreated(node) {
     if (node.comfyClass === 'DiffSegSelect') addPicker(node)
     if (node.comfyClass === 'DiffSegSave') fillIn(widget(node, 'filename_prefix'))
@@ -60,6 +68,7 @@ function addPicker(node) {
     app.canvas.emitBeforeChange()
     app.canvas.emitAfterChange()
   }
+  /** @type {Picker} */
   const picker = new Picker({
     locale: app.extensionManager.setting.get('Comfy.Locale') ?? navigator.language,
     read: () => ({
@@ -79,7 +88,7 @@ function addPicker(node) {
     leavesUndo: () => !app.ui?.autoQueueEnabled || app.ui.autoQueueMode === 'instant',
     isConnected: () => ['points', 'invert'].some((name) => isConnected(node, name)),
     isGranularityConnected: () => isConnected(node, 'granularity'),
-    canFindWords: () => ['attention', 'model', 'clip'].every((name) => hasLink(node, name)),
+    canFindWords: () => picker.nodeView?.has_clip === true,
     run: () => runUpTo(node),
     imageIndex: () => Number(widget(node, 'image_index').value),
     fetchFile: (/** @type {FileEntry} */ entry) => api.fetchApi(`/view?${new URLSearchParams(entry)}`),

@@ -39,7 +39,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         type=Path,
         metavar="DIR",
         help="find one object in each image instead, by clicks, boxes and strokes in DIR/NAME.json, such as "
-        '[{"x": 120, "y": 80}, {"box": [10, 20, 200, 150]}] (DiffSeg Find Object)',
+        '[{"x": 120, "y": 80}, {"box": [10, 20, 200, 150]}] (points of DiffSeg Select Segments)',
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="do images again that are done, with any settings"

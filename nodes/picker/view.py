@@ -16,7 +16,7 @@ from PIL import Image
 
 from ...diffseg_core import GridSize, Hierarchy, Images, Segments
 from ...diffseg_core.image.pyramid import eight_bits, sampled, shown_size
-from ...diffseg_core.objects import markov_maps, network, object_finder, tree_nodes
+from ...diffseg_core.objects import click_nodes, leaf_graph, markov_maps, object_finder
 from ...diffseg_core.objects.object_finder import ObjectFinder
 from ...diffseg_core.output.export import MAX_SEGMENTS, id_pixels
 from ...diffseg_core.output.poles import poles_of_inaccessibility
@@ -39,12 +39,12 @@ CONSTANTS = {
     "thresholds": object_finder.THRESHOLDS,
     "filling": object_finder.FILLING,
     "colour_reach": object_finder.COLOUR_REACH,
-    "largest_part": tree_nodes.LARGEST,
+    "largest_part": click_nodes.LARGEST,
     "largest_map": markov_maps.LARGEST,
     "never": markov_maps.NEVER,
     "most_maps": markov_maps.MOST,
     "least": markov_maps.LEAST,
-    "decimals": network.DECIMALS,
+    "decimals": leaf_graph.DECIMALS,
 }
 
 Entry = dict[str, str]  # for ComfyUI's `/view`

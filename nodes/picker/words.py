@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ...diffseg_core import InvalidSettingError, Segments
 from ...diffseg_core.objects.prompts import Click, Prompt, Words
 from ...diffseg_core.words.find_words import FoundWord, find_words_in
 from ...diffseg_core.words.lines import WordLine, parse_each
-from ..comfy.conditioning import UNCONNECTED
 from ..comfy.words import read_words
-from ..inputs import check_same_images
-from ..types import CapturedAttention
+from ..inputs import model_and_clip
+from ..types import CapturedSegments
 from .prompts import Objects
 from .selection import warn
 
@@ -29,42 +27,23 @@ def lines_of(objects: Iterable[Mapping[str, Sequence[Prompt]]]) -> dict[str, Wor
     return parse_each(text for prompts_of in objects for text in _texts(prompts_of))
 
 
-def look_for(
-    lines: Mapping[str, WordLine],
-    segments: Segments,
-    image_index: int,
-    attention: CapturedAttention | None,
-    model: Any,
-    clip: Any,
-) -> Found:
+def look_for(lines: Mapping[str, WordLine], segments: CapturedSegments, image_index: int) -> Found:
     """Look for words in one image, all at once: they compete for its places.
 
     Args:
         lines: as of `lines_of`; of none, nothing is needed and nothing done.
         segments: with a hierarchy.
         image_index: of the image.
-        attention: that the segments come from, None where none is connected.
-        model: that the attention was captured from.
-        clip: of the model, or `UNCONNECTED`.
 
     Raises:
-        InvalidSettingError: something is not connected, or attention of other images; further what
-            `read_words` raises.
+        InvalidSettingError: the capture was made without a CLIP; further what `read_words` raises.
     """
     if not lines:
         return {}
-    plugs = {"attention": attention, "model": model, "clip": None if clip is UNCONNECTED else True}
-    missing = [name for name, plug in plugs.items() if plug is None]
-    if attention is None or missing:
-        raise InvalidSettingError(
-            f"Expected attention, model and clip to look for {_quoted(lines)}, got no "
-            f"{' and no '.join(missing)}. Connect the attention of DiffSeg Capture Attention, and the model "
-            "and clip of the checkpoint."
-        )
-    check_same_images(segments, attention)
+    capture = segments.capture
     every = tuple(dict.fromkeys(lines.values()))
-    words = read_words(model, clip, attention, every)
-    found = find_words_in(segments, attention.maps, words, image_index)
+    words = read_words(*model_and_clip(capture), capture, every)
+    found = find_words_in(segments.segments, capture.maps, words, image_index)
     by_line = dict(zip(every, found, strict=True))
     for text, line in lines.items():
         if not _is_click(by_line[line]):
@@ -105,7 +84,3 @@ def _clicks(prompts: Sequence[Prompt], found: Found) -> Iterator[Prompt]:
             yield prompt
         elif (place := found[prompt.text].place) is not None and found[prompt.text].found:
             yield Click(place)
-
-
-def _quoted(texts: Iterable[str]) -> str:
-    return " and ".join(repr(text) for text in texts)

@@ -126,35 +126,37 @@ def test_every_node_works_where_all_stays_on_the_accelerator(pack, demo, device,
     nodes = pack.nodes
     attention, photograph = demo
     assert photograph.device == device
-    merged, count = nodes.segment.DiffSegSegment.execute(attention, THRESHOLD, 3, 16, "none", 0.1).args
+    merged, count = nodes.segment.DiffSegSegment.execute(attention, THRESHOLD, 16, 0.1).args
     nested, _ = nodes.hierarchy.DiffSegHierarchy.execute(
-        attention, photograph, "automatic", 10, 0.1, True, 0.5, 0.25, 0.06
+        attention, "automatic", 10, 0.1, 0.5, True, 0.06
     ).args
-    report(f"{name_of(device)}: {count} segments merged, {nested.counts[0]} in the hierarchy's own cut")
+    cut = nested.segments.counts[0]
+    report(f"{name_of(device)}: {count} segments merged, {cut} in the hierarchy's own cut")
     points = json.dumps([{"x": 150, "y": 100}, {"x": 5, "y": 5}])
     outputs = []
     for segments in (merged, nested):
-        for image in (photograph, None):
+        for image in (photograph.flip(1), None):
             chosen = nodes.select.DiffSegSelect.execute(segments, points, False, 0, image)
             assert chosen.ui["diffseg_view"][0]["pictures"]
-            outputs += [*chosen.args[:3], chosen.args[3].labels]
-            if segments.hierarchies:
+            outputs += [*chosen.args[:3], chosen.args[3].segments.labels]
+            if segments.segments.hierarchies:
                 clicks = json.dumps([{"x": 150, "y": 100}, {"x": 5, "y": 5, "label": 0}])
                 found = nodes.select.DiffSegSelect.execute(segments, clicks, False, 0, image, mode="object")
                 assert found.args[0].any()
-                outputs += [*found.args[:3], found.args[3].labels]
-        refined, masks = nodes.refine.DiffSegRefine.execute(segments, photograph, 0.0, True, 0).args
+                outputs += [*found.args[:3], found.args[3].segments.labels]
+        refined, masks = nodes.refine.DiffSegRefine.execute(segments, 0.0, True).args
         kept, mask, _ = nodes.filter.DiffSegFilter.execute(segments, "", 1.0, 100.0, "any", 3, "any").args
         snapped, outline = nodes.snap_mask.DiffSegSnapMask.execute(segments, mask.half(), 50.0).args
-        outputs += [masks, mask, outline, *nodes.masks.DiffSegMasks.execute(segments, 0).args]
+        outputs += [masks, mask, outline, *nodes.masks.DiffSegMasks.execute(segments).args]
         outputs += nodes.label_map.DiffSegLabelMap.execute(segments, "distinct", "").args
-        outputs += nodes.preview.DiffSegPreview.execute(segments, photograph, 0.5, True, True).args
+        outputs += nodes.preview.DiffSegPreview.execute(segments).args
+        refined, kept, snapped = (each.segments for each in (refined, kept, snapped))
         outputs += [refined.labels, kept.labels, snapped.labels, *refined.proposals]
         outputs += [tree.leaves for each in (refined, kept, snapped) for tree in each.hierarchies]
-        (size, segs) = nodes.to_segs.DiffSegToSEGS.execute(segments, 3.0, 0, photograph)[0]
-        assert size == tuple(segments.image_size)
-        assert len(segs) == segments.counts[0]
-        nodes.save.DiffSegSave.execute(segments, "accelerator", photograph)
+        (size, segs) = nodes.to_segs.DiffSegToSEGS.execute(segments, 3.0, 0)[0]
+        assert size == tuple(segments.segments.image_size)
+        assert len(segs) == segments.segments.counts[0]
+        nodes.save.DiffSegSave.execute(segments, "accelerator")
     assert all(value.device == device for value in outputs)
     saved = Path(folder_paths.get_output_directory())
     assert len(list(saved.glob("accelerator_*_segments.json"))) == 2

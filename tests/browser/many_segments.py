@@ -14,10 +14,18 @@ from scipy.spatial import cKDTree
 import nodes
 
 
-def core_of_the_pack() -> ModuleType:
-    """The pack's own `diffseg_core`."""
+def part_of_the_pack(name: str) -> ModuleType:
+    """A module of the pack, such as `diffseg_core`."""
     package = nodes.NODE_CLASS_MAPPINGS["DiffSegSelect"].__module__.removesuffix(".nodes.select")
-    return sys.modules[f"{package}.diffseg_core"]
+    return sys.modules[f"{package}.{name}"]
+
+
+def carried(segments: Any, image: torch.Tensor) -> Any:
+    """Segments as they travel between nodes, with a capture that knows the image alone."""
+    core, types = part_of_the_pack("diffseg_core"), part_of_the_pack("nodes.types")
+    maps = core.AttentionMaps({(2, 2): torch.full((1, 4, 4), 0.25)})
+    captured = types.CapturedAttention(maps, segments.image_size, image=image)
+    return types.CapturedSegments(segments, captured)
 
 
 class DiffSegTestCells:
@@ -59,9 +67,9 @@ class DiffSegTestCells:
         numbers = torch.stack([labels[0] % 256, labels[0] // 256, labels[0] * 0], dim=-1) / 255
         distances = torch.cdist(places[order], places[order])
         joins = [[int(distances[cell, :cell].argmin()), cell] for cell in range(count - 1, 0, -1)]
-        core = core_of_the_pack()
+        core = part_of_the_pack("diffseg_core")
         if not tree:
-            return core.Segments(labels, ()), image[None], numbers[None]
+            return carried(core.Segments(labels, ()), image[None]), image[None], numbers[None]
         keys = (torch.arange(16) + 0.5) / 16
         grid = torch.stack(torch.meshgrid(keys, keys, indexing="ij"), dim=-1).flatten(0, 1)
         near = torch.cdist(places[order] / size, grid) * 4
@@ -69,7 +77,7 @@ class DiffSegTestCells:
         maps = (maps / maps.sum(1, keepdim=True)).view(count, 16, 16)
         hierarchy = core.Hierarchy(labels[0], torch.tensor(joins), torch.linspace(0, 1, count - 1), maps)
         segments = core.Segments.of_hierarchies([hierarchy], [count])
-        return segments, image[None], numbers[None]
+        return carried(segments, image[None]), image[None], numbers[None]
 
 
 NODE_CLASS_MAPPINGS = {"DiffSegTestCells": DiffSegTestCells}

@@ -31,7 +31,13 @@ class PickerRun:
         if "numbers" in self.images:  # see many_segments.py
             (numbers,) = self.images["numbers"]
             return numbers[..., 0] + 256 * numbers[..., 1].astype(int)
-        return (np.stack([mask[..., 0] for mask in self.images["segment"]]) == 255).argmax(0)
+        return self.labels_of(0)
+
+    def labels_of(self, image_index: int) -> np.ndarray:
+        """The same of an image of a batch: its segments cover it, and those of the next one follow."""
+        masks = np.stack([mask[..., 0] for mask in self.images["segment"]]) == 255
+        images = (masks.sum((1, 2)).cumsum() - 1) // masks[0].size
+        return masks[images == image_index].argmax(0)
 
     @property
     def mask(self) -> np.ndarray:
@@ -45,9 +51,9 @@ class PickerRun:
         """The chosen segments one by one, as booleans ``[K, H, W]``."""
         return np.stack([mask[..., 0] == 255 for mask in self.images["chosen"]])
 
-    def segments(self, pixels: Iterable[Pixel]) -> np.ndarray:
+    def segments(self, pixels: Iterable[Pixel], image_index: int = 0) -> np.ndarray:
         """The union of the segments under these pixels, by the label map of this run."""
-        labels = self.labels
+        labels = self.labels_of(image_index) if image_index else self.labels
         return np.isin(labels, [labels[int(y), int(x)] for x, y in pixels])
 
 

@@ -15,7 +15,7 @@ PREFIX = "%date:yyyy-MM-dd%/%DiffSegTestCells.count%_%DiffSegSave.nothing%_%widt
 def test_names_are_filled_in_as_by_save_image(graph: GraphPage, object_info: ObjectInfo) -> None:
     made = workflows.Graph(object_info)
     cells = made.add("DiffSegTestCells", 37, 64)
-    made.add("DiffSegSave", PREFIX, segments=(cells, 0), image=(cells, 1))
+    made.add("DiffSegSave", PREFIX, segments=(cells, 0))
     made.add("SaveImage", PREFIX, images=(cells, 1))
     graph.show_workflow(made.workflow())
     days = [f"{datetime.now():%Y-%m-%d}"]

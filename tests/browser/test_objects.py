@@ -348,7 +348,7 @@ def test_in_a_batch_objects_are_found_in_the_image_at_hand(graph: GraphPage, obj
     graph.load(workflows.picking_in_a_batch(object_info, image_index=1, nested=True))
     before = graph.run()
     switch_to_objects(graph)
-    place = inside(before.labels, 2)
+    place = inside(before.labels_of(1), 2)
     graph.click(place)
     assert check_shown(graph).mask[place[1], place[0]]
     graph.set_widget("DiffSegSelect", "image_index", 2)

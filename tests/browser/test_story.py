@@ -37,8 +37,9 @@ WANDERING = [(545, 40), (500, 180), (420, 160), (360, 275), (290, 140), (130, 20
 def recolouring(object_info: dict[str, Any]) -> dict[str, Any]:
     """Pick something in the demo model's photograph and give it another colour."""
     graph = workflows.Graph(object_info)
-    segments, image = workflows.add_nested_segments(graph, SEGMENTS)
-    select = workflows.add_picker(graph, segments, image)
+    image = (graph.add("DiffSegDemoModel"), 3)
+    segments = workflows.add_nested_segments(graph, SEGMENTS, photographs=image)
+    select = workflows.add_picker(graph, segments)
     workflows.save_everything(graph, select, segments)
     paint = graph.add("EmptyImage", 600, 400, 1, 0x58A8FF)
     blend = graph.add("ImageBlend", 0.6, "normal", image1=image, image2=(paint, 0))

@@ -88,22 +88,20 @@ def sockets(definition: Json) -> list[tuple[str, str]]:
     return found
 
 
-def add_segments(graph: Graph, photographs: Output | None = None) -> tuple[Output, Output]:
-    """The demo model's segments, and the images that they are of: its photograph, or others."""
+def add_segments(graph: Graph, photographs: Output | None = None) -> Output:
+    """The demo model's segments of its photograph, or of other images."""
     model = graph.add("DiffSegDemoModel")
     images = photographs or (model, 3)
     capture = graph.add(
         "DiffSegCapture", 25, "clean latent", 0, 384, "all",
         model=(model, 0), conditioning=(model, 2), vae=(model, 1), image=images,
     )  # fmt: skip
-    segment = graph.add("DiffSegSegment", 0.4, 3, 16, "none", 2.0, attention=(capture, 0))
-    return (segment, 0), images
+    segment = graph.add("DiffSegSegment", 0.4, 16, 2.0, attention=(capture, 0))
+    return segment, 0
 
 
-def add_nested_segments(
-    graph: Graph, number: int | None = None, photographs: Output | None = None
-) -> tuple[Output, Output]:
-    """The demo model's segments with their tree, at the automatic cut or another, and their images."""
+def add_nested_segments(graph: Graph, number: int | None = None, photographs: Output | None = None) -> Output:
+    """The demo model's segments with their tree, at the automatic cut or another."""
     model = graph.add("DiffSegDemoModel")
     images = photographs or (model, 3)
     capture = graph.add(
@@ -115,27 +113,19 @@ def add_nested_segments(
         "automatic" if number is None else "number of segments",
         number or 10,
         0.1,
-        True,
         0.5,
-        0.25,
+        True,
         0.06,
         attention=(capture, 0),
-        image=images,
     )
-    return (tree, 0), images
+    return tree, 0
 
 
 def add_picker(
-    graph: Graph,
-    segments: Output,
-    image: Output,
-    image_index: int = 0,
-    size: tuple[int, int] = PICKER_SIZE,
+    graph: Graph, segments: Output, image_index: int = 0, size: tuple[int, int] = PICKER_SIZE
 ) -> int:
     """The node with the picker; its id."""
-    return graph.add(
-        "DiffSegSelect", "[]", False, image_index, 0, "segments", size=size, segments=segments, image=image
-    )
+    return graph.add("DiffSegSelect", "[]", False, image_index, 0, "segments", size=size, segments=segments)
 
 
 def save_choice(graph: Graph, select: int) -> None:
@@ -145,25 +135,25 @@ def save_choice(graph: Graph, select: int) -> None:
     graph.save_image("cutout", (select, 2))
 
 
-def save_everything(graph: Graph, select: int, segments: Output, image_index: int = 0) -> None:
+def save_everything(graph: Graph, select: int, segments: Output) -> None:
     """Save all that the picker's node gives, and every segment to compare with."""
     save_choice(graph, select)
-    graph.save_mask("segment", (graph.add("DiffSegMasks", image_index, segments=segments), 0))
+    graph.save_mask("segment", (graph.add("DiffSegMasks", segments=segments), 0))
 
 
 def picking(object_info: Json) -> Json:
     """Click segments of the demo model's photograph."""
     graph = Graph(object_info)
-    segments, image = add_segments(graph)
-    save_everything(graph, add_picker(graph, segments, image), segments)
+    segments = add_segments(graph)
+    save_everything(graph, add_picker(graph, segments), segments)
     return graph.workflow()
 
 
 def picking_at_any_granularity(object_info: Json) -> Json:
     """Click segments of the demo model's photograph, from coarse to fine; the given ones are saved too."""
     graph = Graph(object_info)
-    segments, image = add_nested_segments(graph)
-    save_everything(graph, add_picker(graph, segments, image), segments)
+    segments = add_nested_segments(graph)
+    save_everything(graph, add_picker(graph, segments), segments)
     return graph.workflow()
 
 
@@ -176,8 +166,8 @@ def picking_in_a_batch(object_info: Json, image_index: int, nested: bool = False
     two = (graph.add("ImageBatch", image1=photograph, image2=turned), 0)
     three = (graph.add("ImageBatch", image1=two, image2=mirrored), 0)
     add = add_nested_segments if nested else add_segments
-    segments, image = add(graph, photographs=three)
-    save_everything(graph, add_picker(graph, segments, image, image_index=image_index), segments, image_index)
+    segments = add(graph, photographs=three)
+    save_everything(graph, add_picker(graph, segments, image_index=image_index), segments)
     return graph.workflow()
 
 
@@ -188,8 +178,8 @@ def picking_in_a_list(object_info: Json, nested: bool = False) -> Json:
     turned = (graph.add("ImageFlip", "x-axis: vertically", image=photograph), 0)
     two = (graph.add("ImageBatch", image1=photograph, image2=turned), 0)
     add = add_nested_segments if nested else add_segments
-    segments, image = add(graph, photographs=(graph.add("RebatchImages", 1, images=two), 0))
-    save_everything(graph, add_picker(graph, segments, image), segments)
+    segments = add(graph, photographs=(graph.add("RebatchImages", 1, images=two), 0))
+    save_everything(graph, add_picker(graph, segments), segments)
     return graph.workflow()
 
 
@@ -205,7 +195,7 @@ def picking_among_many(
     graph = Graph(object_info)
     cells = graph.add("DiffSegTestCells", count, side, tree, width)
     segments = (cells, 0)
-    save_choice(graph, add_picker(graph, segments, (cells, 1), size=node_size))
+    save_choice(graph, add_picker(graph, segments, size=node_size))
     graph.save_image("numbers", (cells, 2))
     return graph.workflow()
 
@@ -220,9 +210,9 @@ def images_only(object_info: Json) -> Json:
 def picking_in_a_subgraph(object_info: Json, nested: bool = False) -> Json:
     """Everything up to the picker in a subgraph whose outputs are saved outside of it."""
     inner = Graph(object_info, first_id=101)
-    segments, image = (add_nested_segments if nested else add_segments)(inner)
-    select = add_picker(inner, segments, image)
-    masks = inner.add("DiffSegMasks", 0, segments=segments)
+    segments = (add_nested_segments if nested else add_segments)(inner)
+    select = add_picker(inner, segments)
+    masks = inner.add("DiffSegMasks", segments=segments)
     ends = {"union": (select, 0), "chosen": (select, 1), "cutout": (select, 2), "segment": (masks, 0)}
     return saved_outside(object_info, inner, ends)
 

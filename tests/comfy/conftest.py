@@ -245,6 +245,31 @@ def run_capture(pack: ModuleType, sd1: Host) -> Callable[..., Any]:
     return run
 
 
+@pytest.fixture(scope="session")
+def carried(pack: ModuleType) -> Callable[..., Any]:
+    """Segments as they travel between nodes: with a capture, of a latent unless there is an image."""
+
+    def carry(segments: Any, image: torch.Tensor | None = None, attention: Any = None) -> Any:
+        types = pack.nodes.types
+        if attention is None:
+            maps = pack.diffseg_core.AttentionMaps({(2, 2): torch.full((segments.batch_size, 4, 4), 0.25)})
+            attention = types.CapturedAttention(maps, segments.image_size)
+        return types.CapturedSegments(segments, types.with_image(attention, image))
+
+    return carry
+
+
+@pytest.fixture(scope="session")
+def run_node(pack: ModuleType, carried: Callable[..., Any]) -> Callable[..., Any]:
+    """A node run with segments of the core, which go in and come out as they travel between nodes."""
+
+    def run(node: Any, segments: Any, *values: Any, **inputs: Any) -> Any:
+        output = node.execute(carried(segments), *values, **inputs)
+        return type(output)(*(getattr(each, "segments", each) for each in output.args), ui=output.ui)
+
+    return run
+
+
 @pytest.fixture
 def images() -> torch.Tensor:
     """Two images of blobs, `[2, 3, 100, 150]`, 0..1."""

@@ -44,9 +44,9 @@ def main(directory: Path) -> None:
     assert captured.maps.grids == ((16, 24), (8, 12)), captured.maps.grids
     (x,) = seen
     torch.testing.assert_close(x, latent * unet.latent_format.scale_factor, rtol=0, atol=1e-5)
-    segments = nodes["DiffSegSegment"].execute(captured, 0.01, 3, 8, "none", 0.0)[0]
-    masks = nodes["DiffSegMasks"].execute(segments, 1)[0]
-    assert torch.equal(masks.sum(0), torch.ones(128, 192))
+    segments = nodes["DiffSegSegment"].execute(captured, 0.01, 8, 0.0)[0]
+    masks = nodes["DiffSegMasks"].execute(segments)[0]
+    assert torch.equal(masks.sum(0), torch.full((128, 192), 2.0))  # of two images
     for name, patch in samplings_of_nodes().items():
         seen.clear()
         patched = patch(model)

@@ -17,6 +17,7 @@ BY_SETTING = {entry: row.name for row in SETTINGS for entry in row.nodes}
 WHERE_IT_COUNTS = {
     "DiffSegHierarchy.number": {"cut": "number of segments"},
     "DiffSegHierarchy.height": {"cut": "height"},
+    "DiffSegHierarchy.threshold": {"cut": "normalised cut"},
     "DiffSegCapture.noise_seed": {"input_mode": "noised latent"},
 }
 
@@ -70,12 +71,13 @@ def test_null_through_the_api_is_the_default_and_texts_switch(pack, nodes):
     }
     for node in api.with_widget_values({"prompt": nothing}, defaults)["prompt"].values():
         kind, inputs = node["class_type"], node["inputs"]
-        expected = {name: "[]" if name in api.AS_JSON.get(kind, ()) else inputs[name] for name in inputs}
-        assert inputs == expected == dict(defaults[kind]), kind
-    sent = {"neighbours_only": "False", "contrast": 0.5, "cut": ["3", 0], "finest": "0.06"}
-    hierarchy = {"1": {"class_type": "DiffSegHierarchy", "inputs": dict(sent)}}
+        no_points = dict.fromkeys(api.AS_JSON.get(kind, ()), "[]")
+        assert inputs == {**defaults[kind], **no_points}, kind
+    sent = {"neighbours_only": "False", "height": 0.5, "cut": ["3", 0], "finest": "0.06"}
+    once = {"attention": ["2", 0], "evidence": ["4", 0]}  # an input of today, and one of an earlier version
+    hierarchy = {"1": {"class_type": "DiffSegHierarchy", "inputs": {**sent, **once}}}
     changed = api.with_widget_values({"prompt": hierarchy}, defaults)["prompt"]["1"]["inputs"]
-    assert changed == {**sent, "neighbours_only": False}
+    assert changed == {**sent, "neighbours_only": False, "attention": ["2", 0]}
     for value, is_on in (("TRUE", True), (" false ", False), (1, True), (0, False), (True, True)):
         sent = {"1": {"class_type": "DiffSegSelect", "inputs": {"invert": value}}}
         assert api.with_widget_values({"prompt": sent}, defaults)["prompt"]["1"]["inputs"]["invert"] is is_on
@@ -84,11 +86,11 @@ def test_null_through_the_api_is_the_default_and_texts_switch(pack, nodes):
         changed = api.with_widget_values({"prompt": sent}, defaults)["prompt"]["1"]["inputs"]["invert"]
         with pytest.raises(ValueError, match="Expected true or false, got"):
             bool(changed)  # as ComfyUI converts it
-    for name, value in (("merge_passes", 2.9), ("merge_passes", True), ("merge_threshold", True)):
+    for name, value in (("anchors", 2.9), ("anchors", True), ("merge_threshold", True)):
         sent = {"1": {"class_type": "DiffSegSegment", "inputs": {name: value}}}
         changed = api.with_widget_values({"prompt": sent}, defaults)["prompt"]["1"]["inputs"][name]
         with pytest.raises(ValueError, match="literal|convert"):
-            (int if name == "merge_passes" else float)(changed)
+            (int if name == "anchors" else float)(changed)
     for words in (["cup, mug", "table", "!hand"], {"__value__": ["cup, mug", "table", "!hand"]}):
         asked = {"1": {"class_type": "DiffSegFindWords", "inputs": {"words": words}}}
         changed = api.with_widget_values({"prompt": asked}, defaults)["prompt"]["1"]["inputs"]
@@ -100,7 +102,7 @@ def complete(pack, run_capture, sd1, images, nodes):
     """What each node needs to run, by its id; the widgets at their defaults."""
     image = images.movedim(1, -1)
     attention = run_capture(vae=sd1.vae, image=image, working_size=64)
-    segments = nodes["DiffSegHierarchy"].execute(attention, image, **defaults(nodes["DiffSegHierarchy"]))[0]
+    segments = nodes["DiffSegHierarchy"].execute(attention, **defaults(nodes["DiffSegHierarchy"]))[0]
     values = {
         "attention": attention,
         "image": image,

@@ -21,7 +21,7 @@ def segments(pack) -> Any:
 
 
 @pytest.fixture
-def run_filter(pack):
+def run_filter(run_node, pack):
     def run(segments: Any, **inputs: Any) -> tuple[Any, torch.Tensor, int]:
         defaults = {
             "indices": "",
@@ -31,7 +31,7 @@ def run_filter(pack):
             "keep_largest": 0,
             "place": "any",
         }
-        return pack.nodes.filter.DiffSegFilter.execute(segments, **{**defaults, **inputs}).args
+        return run_node(pack.nodes.filter.DiffSegFilter, segments, **{**defaults, **inputs}).args
 
     return run
 
@@ -99,21 +99,22 @@ def test_areas_are_per_cent_of_the_image(segments, run_filter):
     assert run_filter(segments, largest_area=share + 0.1)[0].counts == [0, 1]
 
 
-def test_when_nothing_is_left_the_mask_is_empty_and_of_the_images_size(pack, segments, run_filter):
+def test_when_nothing_is_left_the_mask_is_empty_and_of_the_images_size(pack, carried, segments, run_filter):
     kept, mask, count = run_filter(segments, smallest_area=99.0)
     assert count == 0
     assert torch.equal(mask, torch.zeros(2, 53, 31))
-    masks = pack.nodes.masks.DiffSegMasks.execute(kept, 1)[0]
+    nothing, image = carried(kept), torch.rand(2, 53, 31, 3)
+    masks = pack.nodes.masks.DiffSegMasks.execute(nothing)[0]
     assert torch.equal(masks, torch.zeros(1, 53, 31))
-    preview = pack.nodes.preview.DiffSegPreview.execute(kept, torch.rand(2, 53, 31, 3), 0.5, True, True)
-    assert preview[0].shape == (2, 53, 31, 3)
-    drawn = pack.nodes.label_map.DiffSegLabelMap.execute(kept, "ADE20K", "")[0]
+    preview = pack.nodes.preview.DiffSegPreview.execute(carried(kept, image))
+    assert torch.equal(preview[0], image)
+    drawn = pack.nodes.label_map.DiffSegLabelMap.execute(nothing, "ADE20K", "")[0]
     assert torch.equal(drawn, torch.zeros(2, 53, 31, 3))
 
 
-def test_filtered_segments_are_masks_of_their_own(pack, segments, run_filter):
+def test_filtered_segments_are_masks_of_their_own(pack, carried, segments, run_filter):
     kept, mask, _ = run_filter(segments, indices="1, 3")
-    masks = pack.nodes.masks.DiffSegMasks.execute(kept, 0)[0]
+    masks = pack.nodes.masks.DiffSegMasks.execute(carried(kept))[0][:2]
     assert torch.equal(masks, torch.stack([(segments.labels[0] == index).float() for index in (1, 3)]))
     assert torch.equal(masks.sum(0), mask[0])
 
@@ -152,10 +153,10 @@ def test_the_ranges_of_the_other_inputs_are_still_checked(validate):
     assert error == "value_bigger_than_max: smallest_area"
 
 
-def test_a_rough_mask_snaps_to_the_segments(pack, segments):
+def test_a_rough_mask_snaps_to_the_segments(run_node, pack, segments):
     mask = torch.zeros(53, 31)
     mask[:28, 19:] = 1.0  # most of the upper right quarter of the first image, little of the second's ground
-    kept, snapped = pack.nodes.snap_mask.DiffSegSnapMask.execute(segments, mask, 50.0).args
+    kept, snapped = run_node(pack.nodes.snap_mask.DiffSegSnapMask, segments, mask, 50.0).args
     assert kept.counts == [1, 0]
     assert snapped.dtype == torch.float32
     assert torch.equal(snapped[0], (segments.labels[0] == 2).float())
@@ -174,30 +175,30 @@ def test_a_rough_mask_snaps_to_the_segments(pack, segments):
     ],
     ids=["2-d", "batch", "channel first", "half, channel last", "half, larger", "4-d, smaller"],
 )
-def test_masks_as_other_nodes_give_them_are_taken(pack, segments, shaped):
+def test_masks_as_other_nodes_give_them_are_taken(run_node, pack, segments, shaped):
     mask = torch.zeros(53, 31)
     mask[20:30, 10:20] = 1.0
-    snapped = pack.nodes.snap_mask.DiffSegSnapMask.execute(segments, shaped(mask), 50.0)[1]
+    snapped = run_node(pack.nodes.snap_mask.DiffSegSnapMask, segments, shaped(mask), 50.0)[1]
     assert torch.equal(snapped[1], (segments.labels[1] == 1).float())
     assert not snapped[0].any()
 
 
-def test_the_empty_mask_of_an_image_without_transparency_snaps_to_nothing(pack, segments):
-    kept, snapped = pack.nodes.snap_mask.DiffSegSnapMask.execute(segments, torch.zeros(1, 64, 64), 0.0).args
+def test_the_empty_mask_of_an_image_without_transparency_snaps_to_nothing(run_node, pack, segments):
+    kept, snapped = run_node(pack.nodes.snap_mask.DiffSegSnapMask, segments, torch.zeros(1, 64, 64), 0.0).args
     assert kept.counts == [0, 0]
     assert torch.equal(snapped, torch.zeros(2, 53, 31))
 
 
-def test_a_label_map_is_an_image_in_flat_colours(pack, segments):
-    drawn = pack.nodes.label_map.DiffSegLabelMap.execute(segments, "distinct", "")[0]
+def test_a_label_map_is_an_image_in_flat_colours(run_node, pack, segments):
+    drawn = run_node(pack.nodes.label_map.DiffSegLabelMap, segments, "distinct", "")[0]
     assert drawn.shape == (2, 53, 31, 3)
     assert drawn.dtype == torch.float32
     assert [len(image.flatten(0, 1).unique(dim=0)) for image in drawn] == [4, 2]
 
 
-def test_named_segments_have_the_colours_that_controlnet_knows(pack, segments):
+def test_named_segments_have_the_colours_that_controlnet_knows(run_node, pack, segments):
     node = pack.nodes.label_map.DiffSegLabelMap
-    drawn = node.execute(segments, "ADE20K", "0 = sky\n1 = Somebody")[0]
+    drawn = run_node(node, segments, "ADE20K", "0 = sky\n1 = Somebody")[0]
     for index, colour in enumerate(((6, 230, 230), (150, 5, 61))):
         inside = drawn[segments.labels == index] * 255
         torch.testing.assert_close(inside, torch.tensor(colour).float().expand_as(inside))
@@ -237,6 +238,6 @@ def test_right_and_linked_classes_pass(validate, palette, classes):
     assert validate("DiffSegLabelMap", palette=palette, classes=classes, **LABEL_MAP) == []
 
 
-def test_classes_linked_beside_another_palette_are_refused_when_the_node_runs(pack, segments):
+def test_classes_linked_beside_another_palette_are_refused_when_the_node_runs(run_node, pack, segments):
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Choose the palette ADE20K"):
-        pack.nodes.label_map.DiffSegLabelMap.execute(segments, "distinct", "0 = sky")
+        run_node(pack.nodes.label_map.DiffSegLabelMap, segments, "distinct", "0 = sky")

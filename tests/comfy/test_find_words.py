@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,16 +19,17 @@ def clip() -> Any:
 
 
 @pytest.fixture
-def run(pack, sd1, run_capture, images, clip):
+def run(pack, carried, run_capture, sd1, images, clip):
     """The node over two images, in which random attention is anything's: at the lowest threshold."""
     image = images.movedim(1, -1)
-    attention = run_capture(image=image, vae=sd1.vae)
-    cut = ("number of segments", 7, 0.0, True, 0.5, 0.25, 0.1)
-    tree = pack.nodes.hierarchy.DiffSegHierarchy.execute(attention, image, *cut)[0]
+    attention = run_capture(image=image, vae=sd1.vae, clip=clip)
+    cut = ("number of segments", 7, 0.0, 0.5, True, 0.1)
+    tree = pack.nodes.hierarchy.DiffSegHierarchy.execute(attention, *cut)[0].segments
 
-    def execute(words: str = WORDS, segments: Any = tree, image: Any = image) -> Any:
+    def execute(words: str = WORDS, segments: Any = tree, attention: Any = attention) -> Any:
         node = pack.nodes.find_words.DiffSegFindWords
-        return node.execute(segments, attention, sd1.model, clip, words, 0.0, -1.0, image)
+        output = node.execute(carried(segments, attention=attention), words, 0.0)
+        return type(output)(*(getattr(each, "segments", each) for each in output.args), ui=output.ui)
 
     execute.attention, execute.segments = attention, tree
     return execute
@@ -51,10 +53,15 @@ def test_there_is_a_mask_for_each_line_of_each_image_and_one_for_all_together(ru
 
 
 def test_the_image_is_for_the_eye_alone(run):
-    with_image, without = run(), run(image=None)
+    with_image, without = run(), run(attention=replace(run.attention, image=None))
     assert torch.equal(with_image[1], without[1])
     assert len(without.ui["images"]) == 2
     assert without.ui["text"] == (without[3],)
+
+
+def test_a_capture_without_a_clip_is_refused_by_name(pack, run):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Connect clip at DiffSeg Capture"):
+        run(attention=replace(run.attention, clip=None))
 
 
 def test_segments_without_a_tree_are_taken_whole(pack, run):
@@ -63,16 +70,6 @@ def test_segments_without_a_tree_are_taken_whole(pack, run):
         labels = flat.labels[image_index]
         for mask in masks.bool():
             assert not set(labels[mask].tolist()) & set(labels[~mask].tolist())
-
-
-def test_segments_of_other_images_are_refused(pack, run):
-    core = pack.diffseg_core
-    other = core.Segments(torch.zeros(2, 40, 60, dtype=torch.int32), ())
-    with pytest.raises(core.InvalidSettingError, match="2 of 40×60.*got that of 2 of"):
-        run(segments=other)
-    fewer = core.Segments(run.segments.labels[:1], run.segments.proposals[:1])
-    with pytest.raises(core.InvalidSettingError, match="Connect the attention that the segments come from"):
-        run(segments=fewer)
 
 
 @pytest.mark.parametrize(("words", "told"), [("", "Expected"), ("!hand", "Expected"), ("(cup", "bracket")])

@@ -26,7 +26,7 @@ def grey() -> torch.Tensor:
 
 
 @pytest.fixture
-def results(pack, tmp_path) -> Callable[[str, torch.Tensor], list[torch.Tensor]]:
+def results(pack, carried, tmp_path) -> Callable[[str, torch.Tensor], list[torch.Tensor]]:
     """A node by its name, run with an image; everything that it gives, as tensors."""
     core, nodes = pack.diffseg_core, pack.nodes
     labels = torch.zeros(2, *SIZE, dtype=torch.int32)
@@ -37,30 +37,30 @@ def results(pack, tmp_path) -> Callable[[str, torch.Tensor], list[torch.Tensor]]
 
     def hierarchy(image: torch.Tensor) -> list[torch.Tensor]:
         node = nodes.hierarchy.DiffSegHierarchy
-        cut = node.execute(attention, image, "number of segments", 3, 0.0, True, 0.5, 0.25, 0.5).args
-        return [cut[0].labels]
+        cut = node.execute(attention, "number of segments", 3, 0.0, 0.5, True, 0.5, image).args
+        return [cut[0].segments.labels]
 
     def refine(image: torch.Tensor) -> list[torch.Tensor]:
-        refined, masks = nodes.refine.DiffSegRefine.execute(segments, image, 10.0, True, 1).args
-        return [refined.labels, masks]
+        refined, masks = nodes.refine.DiffSegRefine.execute(carried(segments), 10.0, True, image).args
+        return [refined.segments.labels, masks]
 
     def preview(image: torch.Tensor) -> list[torch.Tensor]:
-        return [nodes.preview.DiffSegPreview.execute(segments, image, 0.5, True, True).args[0]]
+        return [nodes.preview.DiffSegPreview.execute(carried(segments, image)).args[0]]
 
     def to_segs(image: torch.Tensor) -> list[torch.Tensor]:
-        (_, found) = nodes.to_segs.DiffSegToSEGS.execute(segments, 3.0, 1, image).args[0]
+        (_, found) = nodes.to_segs.DiffSegToSEGS.execute(carried(segments, image), 3.0, 1).args[0]
         return [torch.from_numpy(each.cropped_image) for each in found]
 
     def save(image: torch.Tensor) -> list[torch.Tensor]:
         folder = Path(folder_paths.get_output_directory())
         clone = nodes.save.DiffSegSave.PREPARE_CLASS_CLONE({"hidden_inputs": {}})
-        clone.execute(segments=segments, filename_prefix="x", image=image)
+        clone.execute(segments=carried(segments, image), filename_prefix="x")
         overlays = sorted(folder.glob("*_overlay.png"))[-2:]
         return [torch.from_numpy(np.array(Image.open(path))) for path in overlays]
 
     def select(image: torch.Tensor) -> list[torch.Tensor]:
         points = '[{"x": 5, "y": 5}]'
-        return list(nodes.select.DiffSegSelect.execute(segments, points, False, 1, image).args[:3])
+        return list(nodes.select.DiffSegSelect.execute(carried(segments), points, False, 1, image).args[:3])
 
     before = folder_paths.get_output_directory()
     folder_paths.set_output_directory(str(tmp_path / "output"))
@@ -129,19 +129,19 @@ def test_an_image_is_looked_at_once(pack, results, grey, node, monkeypatch):
     assert looked == ["image"]
 
 
-def test_a_mask_to_snap_that_is_not_finite_is_refused(pack):
+def test_a_mask_to_snap_that_is_not_finite_is_refused(pack, carried):
     segments = pack.diffseg_core.Segments(torch.zeros(1, 64, 64, dtype=torch.int32), ())
     mask = torch.ones(1, 64, 64)
     mask[0, 3, 5] = torch.nan
     message = r"Expected finite numbers in the mask, got 1 of 4,096 that are not"
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
-        pack.nodes.snap_mask.DiffSegSnapMask.execute(segments, mask, 50.0)
+        pack.nodes.snap_mask.DiffSegSnapMask.execute(carried(segments), mask, 50.0)
 
 
-def test_one_empty_mask_where_no_segment_is(pack, grey):
+def test_one_empty_mask_where_no_segment_is(pack, carried, grey):
     labels = torch.full((2, *SIZE), -1, dtype=torch.int32)
     segments = pack.diffseg_core.Segments(labels, ())
-    (masks,) = pack.nodes.masks.DiffSegMasks.execute(segments, 1).args
+    (masks,) = pack.nodes.masks.DiffSegMasks.execute(carried(segments)).args
     assert torch.equal(masks, torch.zeros(1, *SIZE))
-    _, masks = pack.nodes.refine.DiffSegRefine.execute(segments, grey, 0.0, True, 0).args
+    _, masks = pack.nodes.refine.DiffSegRefine.execute(carried(segments, grey), 0.0, True).args
     assert torch.equal(masks, torch.zeros(1, *SIZE))

@@ -6,6 +6,8 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import comfy.model_patcher
+import comfy.sd
 import execution
 import pytest
 import torch
@@ -33,8 +35,8 @@ def freed_bytes(output: Any, monkeypatch: pytest.MonkeyPatch) -> int:
 def held_bytes(value: Any, seen: set[int] | None = None) -> int:
     """What all tensors weigh that can be reached from a value, each memory once."""
     seen = set() if seen is None else seen
-    if id(value) in seen:
-        return 0
+    if id(value) in seen or isinstance(value, comfy.model_patcher.ModelPatcher | comfy.sd.CLIP):
+        return 0  # models are counted by being there
     seen.add(id(value))
     if isinstance(value, torch.Tensor):
         memory = value.untyped_storage()
@@ -53,28 +55,20 @@ def held_bytes(value: Any, seen: set[int] | None = None) -> int:
 def outputs(pack, run_capture, sd1, images) -> dict[str, Any]:
     """What every node gives whose output has a type of ours."""
     nodes, image = pack.nodes, images.movedim(1, -1)
-    attention = run_capture(image=image, vae=sd1.vae)
-    cut = ("number of segments", 7, 0.0, True, 0.5, 0.25, 0.1)
-    nested = nodes.hierarchy.DiffSegHierarchy.execute(attention, image, *cut)[0]
+    cut, clip = (7, 0.0, 0.5, True, 0.1), word_clip("SD 1")
+    attention = run_capture(image=image, vae=sd1.vae, clip=clip)
+    nested = nodes.hierarchy.DiffSegHierarchy.execute(attention, "number of segments", *cut)[0]
+    again = pack.diffseg_core.Segments.of_hierarchies(nested.segments.hierarchies, [7, 7])
+    with_finder = nested.replaced(again)
+    points = '[{"x": 9, "y": 9}]'
     return {
         "DiffSegCapture": attention,
-        "DiffSegSegment": nodes.segment.DiffSegSegment.execute(attention, 0.2, 3, 8, "kmeans", 0.5)[0],
+        "DiffSegSegment": nodes.segment.DiffSegSegment.execute(attention, 0.2, 8, 0.5)[0],
         "DiffSegHierarchy": nested,
-        "DiffSegCut": nodes.cut.DiffSegCut.execute(attention, image, 0.5, "image edges", 10.0)[0],
         "DiffSegFilter": nodes.filter.DiffSegFilter.execute(nested, "0-2", 0.0, 100.0, "any", 0, "any")[0],
-        "DiffSegRefine": nodes.refine.DiffSegRefine.execute(nested, image, 2.0, False, 0)[0],
-        "DiffSegObject": nodes.find_object.DiffSegObject.execute(attention, image, '[{"x": 9, "y": 9}]')[1],
-        "DiffSegFindWords": nodes.find_words.DiffSegFindWords.execute(
-            nested, attention, sd1.model, word_clip("SD 1"), "cup\ntable", 0.1, -1.0, image
-        )[2],
-        "DiffSegSelect": nodes.select.DiffSegSelect.execute(
-            pack.diffseg_core.Segments.of_hierarchies(nested.hierarchies, [7, 7]),  # which keep the finder
-            '[{"x": 9, "y": 9}]',
-            False,
-            0,
-            image,
-            mode="object",
-        )[3],
+        "DiffSegRefine": nodes.refine.DiffSegRefine.execute(nested, 2.0, False)[0],
+        "DiffSegFindWords": nodes.find_words.DiffSegFindWords.execute(nested, "cup\ntable", 0.0)[2],
+        "DiffSegSelect": nodes.select.DiffSegSelect.execute(with_finder, points, False, 0, mode="object")[3],
         "DiffSegSnapMask": nodes.snap_mask.DiffSegSnapMask.execute(nested, torch.ones(1, 100, 150), 50.0)[0],
     }
 
@@ -111,9 +105,9 @@ def test_our_outputs_are_one_value_for_the_node_after(pack, outputs):
     assert result[0][0] is captured
     assert result[1][0] is segments
     assert captured == captured
-    assert segments != type(segments)(segments.labels, segments.proposals)
+    assert segments != type(segments)(segments.segments, segments.capture)
     assert len({captured, segments}) == 2
     with pytest.raises(AttributeError):
-        segments.labels = None
+        segments.capture = None
     with pytest.raises(AttributeError):
         captured.maps = None

@@ -21,9 +21,7 @@ def test_every_node_says_what_it_is(pack):
         "DiffSegCapture",
         "DiffSegSegment",
         "DiffSegHierarchy",
-        "DiffSegCut",
         "DiffSegSelect",
-        "DiffSegObject",
         "DiffSegFindWords",
         "DiffSegFilter",
         "DiffSegSnapMask",
@@ -124,23 +122,61 @@ def test_the_seed_matters_for_a_noised_latent_only(run_capture):
 
 def test_from_image_to_masks_and_overlay(pack, run_capture, sd1, image):
     captured = run_capture(vae=sd1.vae, image=image)
-    segments, count = pack.nodes.segment.DiffSegSegment.execute(captured, 0.2, 3, 8, "kmeans", 0.5).args
+    carried, count = pack.nodes.segment.DiffSegSegment.execute(captured, 0.2, 8, 0.5).args
+    segments = carried.segments
     assert segments.labels.shape == (2, 100, 150)
     assert count == sum(segments.counts)
-    for index in range(2):
-        masks = pack.nodes.masks.DiffSegMasks.execute(segments, index)[0]
-        assert masks.shape == (segments.counts[index], 100, 150)
-        assert masks.dtype == torch.float32
+    every = pack.nodes.masks.DiffSegMasks.execute(carried)[0]
+    assert every.shape == (count, 100, 150)
+    assert every.dtype == torch.float32
+    for masks in every.split(segments.counts):
         assert torch.equal(masks.sum(0), torch.ones(100, 150))
         areas = masks.sum((1, 2))
         assert torch.equal(areas, areas.sort(descending=True).values)
-    # A preview asks ComfyUI which prompt its images belong to, and so needs the class that ComfyUI runs.
-    preview = pack.nodes.preview.DiffSegPreview
-    overlay = preview.execute(segments, image, 0.5, True, True)
-    assert overlay[0].shape == image.shape
+    overlay = pack.nodes.preview.DiffSegPreview.execute(carried)
+    assert torch.equal(overlay[0], pack.diffseg_core.draw_overlay(image, segments))
     assert len(overlay.ui.as_dict()["images"]) == 2
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="image index from 0 to 1, got 2"):
-        pack.nodes.masks.DiffSegMasks.execute(segments, 2)
+
+
+def test_segments_carry_the_capture_and_its_image_through_every_node(pack, run_capture, sd1, image):
+    """What is connected to a later node goes on in place of the captured image; a latent has none."""
+    nodes, cut = pack.nodes, ("automatic", 5, 0.0, 0.5, True, 0.1)
+    captured = run_capture(vae=sd1.vae, image=image)
+    assert (captured.image, captured.model) == (image, sd1.model)
+    assert captured.conditioning is sd1.conditioning
+    hierarchy = nodes.hierarchy.DiffSegHierarchy
+    tree = hierarchy.execute(captured, *cut)[0]
+    assert tree.capture is captured
+    other = image.flip(2)
+    for node, inputs in (
+        (nodes.filter.DiffSegFilter, ("", 0.0, 100.0, "any", 0, "any")),
+        (nodes.snap_mask.DiffSegSnapMask, (torch.ones(1, 100, 150), 50.0)),
+        (nodes.refine.DiffSegRefine, (0.0, False)),
+        (nodes.select.DiffSegSelect, ("[]", True, 0)),
+    ):
+        carried = next(each for each in node.execute(tree, *inputs).args if hasattr(each, "capture"))
+        assert carried.capture is captured, node
+    for carried in (
+        hierarchy.execute(captured, *cut, image=other)[0],
+        nodes.refine.DiffSegRefine.execute(tree, 0.0, False, other)[0],
+        nodes.select.DiffSegSelect.execute(tree, "[]", True, 0, other)[3],
+    ):
+        assert carried.image() is other
+        assert (carried.capture.maps, carried.capture.model) == (captured.maps, captured.model)
+
+    of_latent = run_capture(latent={"samples": torch.randn(2, 4, 16, 16)})
+    flat = nodes.segment.DiffSegSegment.execute(of_latent, 0.2, 8, 0.5)[0]
+    for run in (
+        lambda: hierarchy.execute(of_latent, *cut),
+        lambda: nodes.refine.DiffSegRefine.execute(flat, 0.0, False),
+    ):
+        with pytest.raises(pack.diffseg_core.InvalidSettingError, match="captured from a latent. Connect"):
+            run()
+    assert nodes.select.DiffSegSelect.execute(flat, "[]", True, 0)[0].all()
+    colours = nodes.preview.DiffSegPreview.execute(flat)[0]
+    assert colours.shape == (2, 128, 128, 3)
+    with_image = hierarchy.execute(of_latent, *cut, image=torch.rand(2, 128, 128, 3))[0]
+    assert nodes.select.DiffSegSelect.execute(with_image, "[]", True, 0)[2][..., 3].all()
 
 
 def test_a_conditioning_that_cannot_serve_is_refused_before_the_vae_runs(
@@ -154,20 +190,23 @@ def test_a_conditioning_that_cannot_serve_is_refused_before_the_vae_runs(
 
 
 def test_the_hierarchy_says_where_it_takes_the_features(pack, hosts, capture):
-    """SDXL's class by itself, others as they are told; said on the node only where automatic chose."""
-    node = pack.nodes.hierarchy.DiffSegHierarchy
+    """Of SDXL's class by itself; and it cuts as DiffCut where it is told to."""
+    core, node = pack.diffseg_core, pack.nodes.hierarchy.DiffSegHierarchy
     image = torch.rand(1, 128, 128, 3, generator=torch.Generator().manual_seed(1))
-    cut = ("number of segments", 5, 0.0, True, 0.5, 0.25, 0.5)
 
-    def outputs(name: str, *evidence: str):
+    def outputs(name: str, cut: str = "number of segments"):
         latent = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(5))
         maps = capture(hosts(name), latent=latent)
-        attention = pack.nodes.types.CapturedAttention(maps, pack.diffseg_core.GridSize(128, 128))
-        return node.execute(attention, image, *cut, *evidence)
+        attention = pack.nodes.types.CapturedAttention(maps, core.GridSize(128, 128))
+        return maps, node.execute(attention, cut, 5, 0.0, 0.7, True, 0.5, image)
 
-    automatic, told = outputs("sdxl"), outputs("sdxl", "features")
+    maps, automatic = outputs("sdxl")
     assert automatic.ui.as_dict() == {"text": ("evidence: features",)}
-    assert told.ui is None
-    assert torch.equal(automatic[0].labels, told[0].labels)
-    assert outputs("sd1").ui is None
-    assert not torch.equal(outputs("sdxl", "attention")[0].labels, told[0].labels)
+    expected = core.segment_hierarchy(maps, image, 5, finest=0.005, evidence="features")
+    assert torch.equal(automatic[0].segments.labels, expected.labels)
+    assert outputs("sd1")[1].ui is None
+    maps, cut = outputs("sdxl", "normalised cut")
+    assert cut.ui is None
+    expected = core.segment_cut(maps, image, 0.7)
+    assert torch.equal(cut[0].segments.labels, expected.labels)
+    assert cut[1] == sum(expected.counts)

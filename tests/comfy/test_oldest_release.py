@@ -24,7 +24,7 @@ def test_capture_and_masks_on_the_oldest_release():
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip().endswith(
-        "DiffSegCapture, DiffSegSegment, DiffSegHierarchy, DiffSegCut, DiffSegSelect, DiffSegObject, "
+        "DiffSegCapture, DiffSegSegment, DiffSegHierarchy, DiffSegSelect, "
         "DiffSegFindWords, DiffSegFilter, DiffSegSnapMask, DiffSegRefine, DiffSegMasks, DiffSegLabelMap, "
         "DiffSegToSEGS, DiffSegSave, DiffSegPreview, DiffSegCheckModel, DiffSegDemoModel"
     )

@@ -42,13 +42,13 @@ def image() -> torch.Tensor:
 
 
 @pytest.fixture
-def save(pack, output):
+def save(pack, output, carried):
     """The Save node as ComfyUI runs it, with a prompt and a workflow to keep."""
 
     def run(segments: Any, prefix: str = "DiffSeg/segments", image: torch.Tensor | None = None) -> Any:
         hidden = {"PROMPT": {"1": {"class_type": "X"}}, "EXTRA_PNGINFO": {"workflow": {"nodes": []}}}
         clone = pack.nodes.save.DiffSegSave.PREPARE_CLASS_CLONE({"hidden_inputs": hidden})
-        return clone.execute(segments=segments, filename_prefix=prefix, image=image)
+        return clone.execute(segments=carried(segments, image), filename_prefix=prefix)
 
     return run
 
@@ -213,24 +213,24 @@ def test_an_interrupt_leaves_whole_sets_only(pack, save, segments, output, monke
     assert names(output) == set_of("a_00001")
 
 
-def test_segs_are_those_of_the_image_asked_for(pack, segments, image):
+def test_segs_are_those_of_the_image_asked_for(pack, carried, segments, image):
     to_segs = pack.nodes.to_segs.DiffSegToSEGS.execute
-    size, found = to_segs(segments, 3.0, 1, image)[0]
+    size, found = to_segs(carried(segments, image), 3.0, 1)[0]
     assert size == (64, 96)
     assert [seg.label for seg in found] == ["segment 0", "segment 1"]
     for index, seg in enumerate(found):
         x1, y1, x2, y2 = seg.crop_region
         np.testing.assert_array_equal(seg.cropped_mask, segments.masks(1)[index, y1:y2, x1:x2].numpy())
         np.testing.assert_array_equal(seg.cropped_image[0], image[1, y1:y2, x1:x2].numpy())
-    assert all(seg.cropped_image is None for seg in to_segs(segments, 3.0, 1)[0][1])
+    assert all(seg.cropped_image is None for seg in to_segs(carried(segments), 3.0, 1)[0][1])
 
 
-def test_one_image_serves_every_image_of_the_segments(pack, segments, image):
-    _, found = pack.nodes.to_segs.DiffSegToSEGS.execute(segments, 1.0, 1, image[:1])[0]
+def test_one_image_serves_every_image_of_the_segments(pack, carried, segments, image):
+    _, found = pack.nodes.to_segs.DiffSegToSEGS.execute(carried(segments, image[:1]), 1.0, 1)[0]
     x1, y1, x2, y2 = found[1].crop_region
     np.testing.assert_array_equal(found[1].cropped_image[0], image[0, y1:y2, x1:x2].numpy())
 
 
-def test_an_image_that_is_not_there_is_refused(pack, segments, image):
+def test_an_image_that_is_not_there_is_refused(pack, carried, segments, image):
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match="image index from 0 to 1, got 2"):
-        pack.nodes.to_segs.DiffSegToSEGS.execute(segments, 3.0, 2, image)
+        pack.nodes.to_segs.DiffSegToSEGS.execute(carried(segments, image), 3.0, 2)

@@ -53,10 +53,10 @@ def image():
 
 
 @pytest.fixture
-def select(pack, segments, image):
+def select(pack, run_node, segments, image):
     def run(points="[]", invert=False, image_index=0, **inputs):
         inputs = {"image": image, **inputs}
-        return pack.nodes.select.DiffSegSelect.execute(segments, points, invert, image_index, **inputs)
+        return run_node(pack.nodes.select.DiffSegSelect, segments, points, invert, image_index, **inputs)
 
     return run
 
@@ -115,20 +115,22 @@ def test_points_of_another_node_are_added(select):
         (99, [[0, 0, 0, 0], [0, 0, 1, 0]]),
     ],
 )
-def test_a_point_names_what_lies_under_it_at_every_granularity(pack, nested, image, granularity, chosen):
+def test_a_point_names_what_lies_under_it_at_every_granularity(
+    pack, run_node, nested, image, granularity, chosen
+):
     node = pack.nodes.select.DiffSegSelect
     points = '[{"x": 2, "y": 1}]'
-    mask, masks = node.execute(nested, points, False, 0, image=image, granularity=granularity).args[:2]
+    mask, masks = run_node(node, nested, points, False, 0, image=image, granularity=granularity).args[:2]
     assert mask[0].tolist() == chosen
     assert torch.equal(masks, mask)
-    rest = node.execute(nested, points, True, 0, image=image, granularity=granularity).args[0]
+    rest = run_node(node, nested, points, True, 0, image=image, granularity=granularity).args[0]
     assert torch.equal(rest, 1 - mask)
 
 
-def test_the_picker_gets_the_tree_once_for_all_granularities(pack, nested, image):
+def test_the_picker_gets_the_tree_once_for_all_granularities(pack, run_node, nested, image):
     node = pack.nodes.select.DiffSegSelect
     views = [
-        node.execute(nested, "[]", False, 0, image=image, granularity=number).ui["diffseg_view"][0][
+        run_node(node, nested, "[]", False, 0, image=image, granularity=number).ui["diffseg_view"][0][
             "pictures"
         ]
         for number in (0, 2)
@@ -142,7 +144,7 @@ def test_the_picker_gets_the_tree_once_for_all_granularities(pack, nested, image
     assert tables["poles"][4].tolist() == [2, 1]
 
 
-def test_another_tree_of_the_same_leaves_is_another_file(pack, nested, image):
+def test_another_tree_of_the_same_leaves_is_another_file(pack, run_node, nested, image):
     # The first two joins, of different segments, change places.
     trees = [
         replace(tree, joins=tree.joins[[1, 0, *range(2, tree.count - 1)]]) for tree in nested.hierarchies
@@ -150,7 +152,7 @@ def test_another_tree_of_the_same_leaves_is_another_file(pack, nested, image):
     other = pack.diffseg_core.Segments.of_hierarchies(trees, [3, 2])
     node = pack.nodes.select.DiffSegSelect
     first, second = (
-        node.execute(segments, "[]", False, 0, image=image).ui["diffseg_view"][0]["pictures"]["1"]
+        run_node(node, segments, "[]", False, 0, image=image).ui["diffseg_view"][0]["pictures"]["1"]
         for segments in (nested, other)
     )
     assert first["segments"] != second["segments"]
@@ -193,12 +195,17 @@ def test_a_grey_image_gets_three_channels(select, image):
 
 
 @pytest.mark.parametrize(("height", "width"), [(2, 70_000), (70_000, 3), (9000, 20)])
-def test_an_image_too_large_for_browsers_is_sent_smaller(pack, height, width):
+def test_an_image_too_large_for_browsers_is_sent_smaller(pack, run_node, height, width):
     torch.manual_seed(height)
     labels = torch.randint(0, 3, (1, height, width), dtype=torch.int32)
     segments = pack.diffseg_core.Segments(labels, (torch.empty(3, 1, 1),))
-    found = pack.nodes.select.DiffSegSelect.execute(
-        segments, '[{"x": 0, "y": 0}]', False, 0, image=torch.rand(1, height, width, 3)
+    found = run_node(
+        pack.nodes.select.DiffSegSelect,
+        segments,
+        '[{"x": 0, "y": 0}]',
+        False,
+        0,
+        image=torch.rand(1, height, width, 3),
     )
     assert torch.equal(found.args[0][0], (labels[0] == labels[0, 0, 0]).float())
     files = found.ui["diffseg_view"][0]["pictures"]["0"]
@@ -215,11 +222,16 @@ def test_an_image_too_large_for_browsers_is_sent_smaller(pack, height, width):
         assert pixels[row, column] == labels[0, y, x] + 1
 
 
-def test_more_segments_than_the_picker_numbers_come_out_as_masks(pack):
+def test_more_segments_than_the_picker_numbers_come_out_as_masks(pack, run_node):
     labels = torch.arange(65_536, dtype=torch.int32).reshape(1, 256, 256)
     segments = pack.diffseg_core.Segments(labels, (torch.empty(65_536, 1, 1),))
-    found = pack.nodes.select.DiffSegSelect.execute(
-        segments, '[{"x": 255, "y": 255}]', False, 0, image=torch.rand(1, 256, 256, 3)
+    found = run_node(
+        pack.nodes.select.DiffSegSelect,
+        segments,
+        '[{"x": 255, "y": 255}]',
+        False,
+        0,
+        image=torch.rand(1, 256, 256, 3),
     )
     assert found.args[0].sum() == 1
     assert found.ui["diffseg_view"][0]["pictures"] == {"0": {"too_many": 65_536}}
@@ -248,10 +260,10 @@ def test_the_picker_gets_every_image_of_the_batch(select, image):
             assert shown.size == (4, 2)
 
 
-def test_a_long_batch_sends_the_image_at_hand_only(pack, image):
+def test_a_long_batch_sends_the_image_at_hand_only(pack, run_node, image):
     segments = pack.diffseg_core.Segments(LABELS[:1].expand(40, -1, -1), (torch.empty(3, 1, 1),) * 40)
     node = pack.nodes.select.DiffSegSelect
-    (view,) = node.execute(segments, "[]", False, 30, image=image[:1]).ui["diffseg_view"]
+    (view,) = run_node(node, segments, "[]", False, 30, image=image[:1]).ui["diffseg_view"]
     assert set(view["pictures"]) == {"30"}
     assert view["batch_size"] == 40
 
@@ -318,7 +330,8 @@ def test_points_in_a_prompt_become_text_and_links_stay(pack, value, text):
         inputs = {"points": value, "more_points": value, "other": [{"x": 1}]}
         return {"prompt": {"4": {"class_type": "DiffSegSelect", "inputs": inputs}, "5": {"class_type": "A"}}}
 
-    assert pack.nodes.api_values.with_widget_values(request(value), {"DiffSegSelect": {}}) == request(text)
+    known = {"DiffSegSelect": dict.fromkeys(("points", "more_points", "other"))}
+    assert pack.nodes.api_values.with_widget_values(request(value), known) == request(text)
 
 
 @pytest.mark.parametrize(

@@ -39,11 +39,11 @@ def nested(pack, image):
 
 
 @pytest.fixture
-def select(pack, nested, image):
+def select(pack, run_node, nested, image):
     def run(prompts: Any = "[]", invert: bool = False, image_index: int = 0, **inputs: Any):
         inputs = {"image": image, "mode": "object", **inputs}
         text = prompts if isinstance(prompts, str) else json.dumps(prompts)
-        return pack.nodes.select.DiffSegSelect.execute(nested, text, invert, image_index, **inputs)
+        return run_node(pack.nodes.select.DiffSegSelect, nested, text, invert, image_index, **inputs)
 
     return run
 
@@ -255,23 +255,23 @@ def test_points_against_are_refused_before_anything_runs_too(pack):
     assert changed["prompt"]["1"]["inputs"]["negative_points"] == '[{"x": 1, "y": 2}]'
 
 
-def test_segments_of_filter_segments_are_searched_too(pack, nested, image):
+def test_segments_of_filter_segments_are_searched_too(pack, run_node, nested, image):
     kept = nested.subset([[0, 1], [0]])
     node = pack.nodes.select.DiffSegSelect
-    mask = node.execute(kept, json.dumps([ON_BOX]), False, 0, image=image, mode="object").args[0]
+    mask = run_node(node, kept, json.dumps([ON_BOX]), False, 0, image=image, mode="object").args[0]
     assert not mask[0][kept.labels[0] < 0].any()
-    rest = node.execute(kept, json.dumps([ON_BOX]), True, 0, image=image, mode="object").args[0]
+    rest = run_node(node, kept, json.dumps([ON_BOX]), True, 0, image=image, mode="object").args[0]
     assert torch.equal(rest[0] + mask[0], (kept.labels[0] >= 0).float())
-    nothing = node.execute(
-        nested.subset([[], []]), json.dumps([ON_BOX]), False, 0, image=image, mode="object"
+    nothing = run_node(
+        node, nested.subset([[], []]), json.dumps([ON_BOX]), False, 0, image=image, mode="object"
     )
     assert not nothing.args[0].any()
 
 
-def test_segments_without_a_hierarchy_are_refused(pack, nested, image):
+def test_segments_without_a_hierarchy_are_refused(pack, run_node, nested, image):
     flat = pack.diffseg_core.Segments(nested.labels, ())
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Connect DiffSeg Hierarchy"):
-        pack.nodes.select.DiffSegSelect.execute(flat, "[]", False, 0, image=image, mode="object")
+        run_node(pack.nodes.select.DiffSegSelect, flat, "[]", False, 0, image=image, mode="object")
 
 
 def test_boxes_and_scribbles_say_nothing_of_segments(select, caplog):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,9 +41,9 @@ def model(make_model):
 
 
 @pytest.fixture
-def attention(run_capture, model, sd1, photograph):
-    """Of the small model, with its queries to the text."""
-    return run_capture(model=model, vae=sd1.vae, image=photograph)
+def attention(run_capture, model, sd1, photograph, clip):
+    """Of the small model, with its queries to the text and its CLIP."""
+    return run_capture(model=model, vae=sd1.vae, image=photograph, clip=clip)
 
 
 @pytest.fixture
@@ -51,13 +52,13 @@ def nested(pack, attention, photograph):
 
 
 @pytest.fixture
-def select(pack, nested, photograph, attention, model, clip):
-    def run(prompts: Any = (), image_index: int = 0, **inputs: Any) -> Any:
-        plugs = {"attention": attention, "model": model, "clip": clip}
-        inputs = {"image": photograph, "mode": "object", **plugs, **inputs}
-        return pack.nodes.select.DiffSegSelect.execute(
-            nested, json.dumps(prompts), False, image_index, **inputs
-        )
+def select(pack, carried, nested, attention):
+    def run(prompts: Any = (), image_index: int = 0, attention: Any = attention, **inputs: Any) -> Any:
+        segments = carried(nested, attention=attention)
+        inputs = {"mode": "object", **inputs}
+        node = pack.nodes.select.DiffSegSelect
+        output = node.execute(segments, json.dumps(prompts), False, image_index, **inputs)
+        return type(output)(*(getattr(each, "segments", each) for each in output.args), ui=output.ui)
 
     return run
 
@@ -164,27 +165,14 @@ def test_words_of_another_node_reach_the_picker_as_clicks(select, looked_for):
     assert output.args[0].any()
 
 
-@pytest.mark.parametrize(
-    "missing", [["attention"], ["clip"], ["model", "clip"], ["attention", "model", "clip"]]
-)
-def test_what_is_not_connected_is_said(pack, select, missing):
-    left_out = {"attention": None, "model": None, "clip": pack.nodes.comfy.conditioning.UNCONNECTED}
-    named = "got no " + " and no ".join(missing)
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"look for 'sky', {named}. Connect"):
-        select([{"words": "sky"}], **{name: left_out[name] for name in missing})
-
-
-def test_without_words_nothing_is_read(select):
+def test_a_capture_without_a_clip_is_refused_by_name_and_told_to_the_picker(pack, select, attention):
+    without = replace(attention, clip=None)
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Connect clip at DiffSeg Capture"):
+        select([{"words": "sky"}], attention=without)
     click = [{"x": 20, "y": 90}]
-    untouched = select(click, attention=None, model=None)
-    assert torch.equal(untouched.args[0], select(click, model="no model", clip="no clip").args[0])
-
-
-def test_attention_of_other_images_is_refused(pack, select, attention):
-    core = pack.diffseg_core
-    other = pack.nodes.types.CapturedAttention(attention.maps, core.GridSize(SIDE, 2 * SIDE))
-    with pytest.raises(core.InvalidSettingError, match="Connect the attention that the segments come from"):
-        select([{"words": FOUND}], attention=other)
+    told_with, told_without = (select(click, attention=each) for each in (attention, without))
+    assert torch.equal(told_with.args[0], told_without.args[0])
+    assert [each.ui["diffseg_view"][0]["has_clip"] for each in (told_with, told_without)] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,13 @@ def modules(package: Path) -> dict[str, Path]:
 
 CORE_MODULES, COMMAND_MODULES = modules(CORE), modules(COMMAND) | modules(Path(diffseg_eval.__file__).parent)
 RUNS = {"diffseg_cli.__main__"}  # when it is imported
-ROOMS = ["errors", "plain_text", "grid", "checks", "settings", "host_visible", "tree", "segments", "images"]
+WITH_EXAMPLES = [
+    name
+    for name in [*CORE_MODULES, *COMMAND_MODULES]
+    if name not in RUNS
+    and any(test.examples for test in doctest.DocTestFinder().find(importlib.import_module(name)))
+]
+ROOMS = ["errors", "plain_text", "grid", "checks", "settings", "tree", "segments", "images"]
 ROOMS += ["attention", "image", "merging", "hierarchy", "diffcut", "editing", "objects", "output", "words"]
 ROOMS += ["diffusers", "benchmark"]
 """From the first to the last: imports go from a later one to an earlier one."""

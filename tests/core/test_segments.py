@@ -201,6 +201,5 @@ def test_segments_are_a_value_with_names_that_is_copied_whole():
         assert [len(each) for each in copied.proposals] == [3, 2]
     half = dataclasses.replace(one, labels=one.labels[:1])
     assert half.counts == [3]
-    assert half[0] is half.labels
     with pytest.raises(dataclasses.FrozenInstanceError):
         one.labels = one.labels[:1]

@@ -67,8 +67,8 @@ def mostly_newest_server(request: pytest.FixtureRequest) -> ComfyServer:
 def hierarchy_prompt(segments_prompt: dict[str, Any]) -> dict[str, Any]:
     """`segments_prompt` with DiffSeg Hierarchy at its automatic cut."""
     hierarchy = {
-        "attention": ["2", 0], "image": ["1", 3], "cut": "automatic", "number": 10, "height": 0.1,
-        "neighbours_only": True, "contrast": 0.5, "colour": 0.25, "finest": 0.06,
+        "attention": ["2", 0], "cut": "automatic", "number": 10, "height": 0.1, "threshold": 0.5,
+        "neighbours_only": True, "finest": 0.06,
     }  # fmt: skip
     return {**segments_prompt, "3": {"class_type": "DiffSegHierarchy", "inputs": hierarchy}}
 
@@ -89,8 +89,7 @@ def segments_prompt() -> dict[str, Any]:
         "3": {
             "class_type": "DiffSegSegment",
             "inputs": {
-                "attention": ["2", 0], "merge_threshold": 0.63, "merge_passes": 3, "anchors": 16,
-                "refinement": "none", "smallest_area": 2.0,
+                "attention": ["2", 0], "merge_threshold": 0.63, "anchors": 16, "smallest_area": 2.0,
             },
         },
     }  # fmt: skip

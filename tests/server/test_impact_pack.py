@@ -47,7 +47,7 @@ def prompt(segments_prompt: Prompt) -> Prompt:
     """Segments at "3", their SEGS with pieces of the image at "segs"; the label map is saved."""
     return {
         **segments_prompt,
-        "segs": node("DiffSegToSEGS", segments=["3", 0], image=["1", 3], crop_factor=3.0, image_index=0),
+        "segs": node("DiffSegToSEGS", segments=["3", 0], crop_factor=3.0, image_index=0),
         "labels": node("DiffSegSave", segments=["3", 0], filename_prefix="labels"),
     }
 
@@ -139,12 +139,8 @@ def test_the_label_filter_finds_a_segment_by_its_label(server: ComfyServer, prom
     assert_masks(images["saved"], [labels == 1])
 
 
-@pytest.mark.parametrize("with_image", [True, False])
-def test_the_preview_shows_every_segment(server: ComfyServer, prompt: Prompt, with_image: bool) -> None:
+def test_the_preview_shows_every_segment(server: ComfyServer, prompt: Prompt) -> None:
     prompt["preview"] = node("SEGSPreview", segs=["segs", 0], alpha_mode=True, min_alpha=0.2)
-    if not with_image:
-        del prompt["segs"]["inputs"]["image"]
-        prompt["preview"]["inputs"]["fallback_image_opt"] = ["1", 3]
     labels, images = run(server, prompt)
     masks = masks_of(labels)
     assert len(images["preview"]) == len(masks)

@@ -34,7 +34,7 @@ def fetch(server: ComfyServer, entry: dict[str, str], kind: str) -> bytes:
 def test_the_files_appear_and_the_masks_decode_to_the_label_map(
     any_comfy_server: ComfyServer, segments_prompt: dict[str, Any]
 ) -> None:
-    prompt = with_save(segments_prompt, "test_save/whole", image=["1", 3])
+    prompt = with_save(segments_prompt, "test_save/whole")
     (entry,) = any_comfy_server.run(prompt).outputs["4"]["images"]
     assert entry == {"filename": "whole_00001_overlay.png", "subfolder": "test_save", "type": "output"}
     annotation = json.loads(fetch(any_comfy_server, entry, "segments.json"))
@@ -71,7 +71,7 @@ def test_numbering_goes_on_and_nothing_is_overwritten(
 def test_the_overlay_carries_the_prompt_that_made_it(
     any_comfy_server: ComfyServer, segments_prompt: dict[str, Any]
 ) -> None:
-    prompt = with_save(segments_prompt, "test_save_prompt/a", image=["1", 3])
+    prompt = with_save(segments_prompt, "test_save_prompt/a")
     (entry,) = any_comfy_server.run(prompt).outputs["4"]["images"]
     with Image.open(io.BytesIO(any_comfy_server.fetch_image(entry))) as overlay:
         overlay.load()
@@ -85,7 +85,7 @@ def test_every_image_of_a_batch_is_saved(
 ) -> None:
     segments_prompt["5"] = {"class_type": "RepeatImageBatch", "inputs": {"image": ["1", 3], "amount": 2}}
     segments_prompt["2"]["inputs"]["image"] = ["5", 0]
-    prompt = with_save(segments_prompt, "test_save_batch/%batch_num%", image=["5", 0])
+    prompt = with_save(segments_prompt, "test_save_batch/%batch_num%")
     entries = any_comfy_server.run(prompt).outputs["4"]["images"]
     assert [entry["filename"] for entry in entries] == ["0_00001_overlay.png", "1_00002_overlay.png"]
     assert len(output_files(any_comfy_server, "test_save_batch")) == 10

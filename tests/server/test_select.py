@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from typing import Any
 
@@ -12,6 +13,7 @@ from diffseg_tools.comfyui import ComfyRunError, ComfyServer
 from PIL import Image
 
 POINTS = [{"x": 120, "y": 80}, {"x": 300, "y": 200}]
+CUP = [{"x": 220, "y": 80}, {"x": 280, "y": 300}, {"x": 60, "y": 360, "label": 0}]
 
 
 def with_select(prompt: dict[str, Any], points: Any, **inputs: Any) -> dict[str, Any]:
@@ -47,13 +49,31 @@ def test_objects_by_prompts_and_by_a_bounding_box(
 ) -> None:
     box = {"x": 85, "y": 15, "width": 405, "height": 385}
     drawn = [{"box": [85, 15, 490, 400]}]
-    by_prompt = mask_of(any_comfy_server, with_select(hierarchy_prompt, drawn, image=["1", 3], mode="object"))
+    by_prompt = mask_of(any_comfy_server, with_select(hierarchy_prompt, drawn, mode="object"))
     assert 0.1 < (by_prompt > 0).mean() < 0.8
     node = {"class_type": "PrimitiveBoundingBox", "inputs": box}
-    linked = with_select(hierarchy_prompt, [], image=["1", 3], mode="object", bounding_box=["box", 0])
+    linked = with_select(hierarchy_prompt, [], mode="object", bounding_box=["box", 0])
     if "PrimitiveBoundingBox" in any_comfy_server.object_info():
         by_node = mask_of(any_comfy_server, {**linked, "box": node})
         np.testing.assert_array_equal(by_node, by_prompt)
+
+
+def test_a_program_finds_objects_by_prompts_without_a_canvas(
+    any_comfy_server: ComfyServer, hierarchy_prompt: dict[str, Any]
+) -> None:
+    def found(prompts: Any) -> np.ndarray:
+        return mask_of(any_comfy_server, with_select(hierarchy_prompt, prompts, mode="object")) == 255
+
+    mask = found(CUP)
+    assert [bool(mask[each["y"], each["x"]]) for each in CUP] == [True, True, False]
+    assert 0.05 < mask.mean() < 0.7
+    np.testing.assert_array_equal(found(json.dumps(CUP)), mask)
+    box = found([{"box": [60, 10, 430, 390]}])
+    assert box.any()
+    assert not box[:, :40].any()
+    assert not found(None).any()
+    with pytest.raises(ComfyRunError, match="label of 1 or 0"):
+        found([{"x": 1, "y": 1, "label": 7}])
 
 
 def test_objects_need_a_hierarchy(any_comfy_server: ComfyServer, segments_prompt: dict[str, Any]) -> None:
@@ -117,7 +137,7 @@ def test_a_list_of_images_tells_the_picker_of_every_item(
     prompt = with_select(segments_prompt, POINTS)
     prompt["7"] = {"class_type": "ImageBatch", "inputs": {"image1": ["1", 3], "image2": ["1", 3]}}
     prompt["8"] = {"class_type": "RebatchImages", "inputs": {"images": ["7", 0], "batch_size": 1}}
-    prompt["2"]["inputs"]["image"] = prompt["4"]["inputs"]["image"] = ["8", 0]
+    prompt["2"]["inputs"]["image"] = ["8", 0]
     outputs = any_comfy_server.run(prompt).outputs
     views = outputs["4"]["diffseg_view"]
     assert [view["batch_size"] for view in views] == [1, 1]

@@ -68,7 +68,7 @@ def test_the_subgraph_gives_the_mask_of_the_segment_that_is_clicked(
     prompt = to_prompt(workflow_with(blueprint), any_comfy_server.object_info())
     (mask,) = saved(any_comfy_server, prompt, "4")
 
-    masks = {"class_type": "DiffSegMasks", "inputs": {"segments": ["3", 0], "image_index": 0}}
+    masks = {"class_type": "DiffSegMasks", "inputs": {"segments": ["3", 0]}}
     images = {"class_type": "MaskToImage", "inputs": {"mask": ["4", 0]}}
     save = {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "tests/each"}}
     every = saved(any_comfy_server, {**hierarchy_prompt, "4": masks, "5": images, "6": save}, "6")

@@ -90,11 +90,10 @@ def test_from_a_latent_to_masks(server: ComfyServer, name: str) -> None:
         "3": {
             "class_type": "DiffSegSegment",
             "inputs": {
-                "attention": ["2", 0], "merge_threshold": 0.01, "merge_passes": 3, "anchors": 4,
-                "refinement": "none", "smallest_area": 0.0,
+                "attention": ["2", 0], "merge_threshold": 0.01, "anchors": 4, "smallest_area": 0.0,
             },
         },
-        "4": {"class_type": "DiffSegMasks", "inputs": {"segments": ["3", 0], "image_index": 0}},
+        "4": {"class_type": "DiffSegMasks", "inputs": {"segments": ["3", 0]}},
         "5": {"class_type": "MaskToImage", "inputs": {"mask": ["4", 0]}},
         "6": {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "masks"}},
     }  # fmt: skip

@@ -31,11 +31,8 @@ def server(any_comfy_server: ComfyServer) -> ComfyServer:
 @pytest.fixture
 def prompt(segments_prompt: Prompt, hierarchy_prompt: Prompt) -> Prompt:
     """Words looked for in the demo model's photograph: node "4", its table as text "5"."""
-    hierarchy_prompt["2"]["inputs"]["model"] = ["words", 0]
-    inputs = {
-        "segments": ["3", 0], "attention": ["2", 0], "model": ["words", 0], "clip": ["words", 1],
-        "image": ["1", 3], "words": f"{FOUND}\n{MISSED}", "threshold": 0.9, "background_offset": 0.0,
-    }  # fmt: skip
+    hierarchy_prompt["2"]["inputs"] |= {"model": ["words", 0], "clip": ["words", 1]}
+    inputs = {"segments": ["3", 0], "words": f"{FOUND}\n{MISSED}", "threshold": 0.9}
     return {
         **hierarchy_prompt,
         "words": {"class_type": "DiffSegTestWords", "inputs": {}},
@@ -98,8 +95,8 @@ def test_new_words_leave_the_capture_and_the_hierarchy_cached(server: ComfyServe
 
 
 def test_names_go_on_to_coco_categories(server: ComfyServer, prompt: Prompt) -> None:
-    prompt["4"]["inputs"] |= {"words": "cup\ntable\nmoon", "threshold": 0.1, "background_offset": -1.0}
-    save = {"segments": ["4", 2], "filename_prefix": "test_words/named", "image": ["1", 3]}
+    prompt["4"]["inputs"] |= {"words": "cup\ntable\nmoon", "threshold": 0.1}
+    save = {"segments": ["4", 2], "filename_prefix": "test_words/named"}
     prompt["6"] = {"class_type": "DiffSegSave", "inputs": save}
     outputs = server.run(prompt).outputs
     named = [line.split()[0] for line in table_of(outputs)[1:] if "not found" not in line]

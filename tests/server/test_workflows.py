@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from diffseg_tools.comfyui import ComfyServer
+from diffseg_tools.javascript import rewritten
 from diffseg_tools.prompt_run import ComfyRunError
 from diffseg_tools.workflow import ANNOTATIONS, to_prompt
 from PIL import Image
@@ -24,9 +25,7 @@ NODES = {
     "DiffSegCapture",
     "DiffSegSegment",
     "DiffSegHierarchy",
-    "DiffSegCut",
     "DiffSegSelect",
-    "DiffSegObject",
     "DiffSegFindWords",
     "DiffSegFilter",
     "DiffSegSnapMask",
@@ -43,6 +42,10 @@ NODES = {
 
 def load(name: str) -> dict[str, Any]:
     return json.loads((ROOT / "workflows" / name).read_text(encoding="utf-8"))
+
+
+def as_the_front_end_reads(path: Path, info: dict[str, Any]) -> dict[str, Any]:
+    return rewritten(json.loads(path.read_text(encoding="utf-8")), info)
 
 
 def node_of(prompt: dict[str, Any], class_type: str) -> str:
@@ -157,9 +160,7 @@ def test_turning_a_segment_widget_leaves_the_capture_cached(
     any_comfy_server.run(paper_prompt)
     for widget, value in {
         "merge_threshold": 0.33,
-        "merge_passes": 2,
         "anchors": 8,
-        "refinement": "kmeans",
         "smallest_area": 1.0,
     }.items():
         changed = copy.deepcopy(paper_prompt)
@@ -193,7 +194,7 @@ def test_a_higher_threshold_gives_fewer_masks(
 def test_masks_of_everything_runs_with_only_its_loader_replaced(
     any_comfy_server: ComfyServer, tmp_path: Path, path: Path
 ) -> None:
-    workflow = json.loads(path.read_text(encoding="utf-8"))
+    workflow = as_the_front_end_reads(path, any_comfy_server.object_info())
     photograph = odd_sized_photograph(tmp_path / "example.png")
     run = any_comfy_server.run(with_the_demo_model(any_comfy_server, workflow, photograph))
     (overlay,) = saved(any_comfy_server, run.outputs, "overlay")
@@ -249,7 +250,6 @@ def test_the_demo_model_samples_with_the_stock_sampler(comfy_server: ComfyServer
     [
         ("DiffSegCapture", {"image": None}, "Expected vae and image, or a latent, got neither"),
         ("DiffSegCapture", {"vae": None}, "a vae to encode the image with"),
-        ("DiffSegMasks", {"image_index": 3}, "an image index from 0 to 0, got 3"),
     ],
 )
 def test_a_wrong_input_is_told_what_to_do(
@@ -269,7 +269,7 @@ def test_a_wrong_input_is_told_what_to_do(
 def test_a_workflow_saved_with_an_earlier_version_is_valid(comfy_server: ComfyServer, path: Path) -> None:
     """Every required input of our nodes has its value, and of the node's kind."""
     info = comfy_server.object_info()
-    workflow = json.loads(path.read_text(encoding="utf-8"))
+    workflow = as_the_front_end_reads(path, info)
     ours = [node for node in to_prompt(workflow, info).values() if node["class_type"].startswith("DiffSeg")]
     assert ours
     for node in ours:
@@ -285,9 +285,10 @@ def test_a_workflow_saved_with_an_earlier_version_is_valid(comfy_server: ComfySe
 
 
 def test_the_first_workflow_saved_with_an_earlier_version_runs_as_it_did(comfy_server: ComfyServer) -> None:
-    workflow = json.loads((SAVED / "try_it_without_a_checkpoint.json").read_text(encoding="utf-8"))
-    prompt = to_prompt(workflow, comfy_server.object_info())
-    assert prompt[node_of(prompt, "DiffSegPreview")]["inputs"]["opacity"] == 0.5
+    info = comfy_server.object_info()
+    prompt = to_prompt(as_the_front_end_reads(SAVED / "try_it_without_a_checkpoint.json", info), info)
+    segment = prompt[node_of(prompt, "DiffSegSegment")]["inputs"]
+    assert (segment["merge_threshold"], segment["anchors"], segment["smallest_area"]) == (0.63, 16, 2.0)
     assert prompt[node_of(prompt, "DiffSegCapture")]["inputs"]["conditioning"][1] == 2
     masks = saved(comfy_server, comfy_server.run(prompt).outputs, "mask")
     assert 4 <= len(masks) <= 12

@@ -20,6 +20,7 @@
  * @typedef {object} NodeView
  * @property {number} version
  * @property {number} batch_size
+ * @property {boolean} [has_clip] whether words can be looked for
  * @property {Record<string, Shown>} pictures by index in the batch
  * @property {Point[]} more_points from other nodes
  * @property {Point[]} [negative_points] from other nodes, where segments are chosen
@@ -46,7 +47,7 @@
  * @property {() => boolean} leavesUndo whether ComfyUI leaves Ctrl+Z to who has the focus
  * @property {() => boolean} isConnected whether the choice comes from elsewhere and cannot be changed here
  * @property {() => boolean} isGranularityConnected the same of the number of segments
- * @property {() => boolean} canFindWords whether all is connected that it takes
+ * @property {() => boolean} canFindWords whether the capture has the CLIP that it takes
  * @property {() => Promise<Answer>} run run the workflow as far as this node
  * @property {() => number} imageIndex
  * @property {(entry: FileEntry) => Promise<Response>} fetchFile

@@ -1,4 +1,4 @@
-/** The order in which leaves join, as nodes: every segment that is there at some granularity (tree_nodes.py of the core). */
+/** The order in which leaves join, as nodes: every segment that is there at some granularity (TreeNodes of the core). */
 
 /** The 2 S − 1 nodes of a tree: the leaves from 0, then the joins in order. Without joins there are leaves alone. */
 export class Tree {

@@ -74,8 +74,35 @@ export interface LGraphNode {
   onWidgetChanged?: (name: string, value: unknown, before: unknown, widget: Widget) => void
 }
 
+/** Of an input: its type or the list of its options, and what else is known of it. */
+export type InputSpec = [string | string[], { default?: unknown; forceInput?: boolean }?]
+
+/** A type of node, as the server describes it. */
+export interface NodeDefinition {
+  name: string
+  input: { required?: Record<string, InputSpec>; optional?: Record<string, InputSpec> }
+}
+
+export interface SavedNode {
+  type: string
+  inputs: { name: string; link?: number | null }[]
+  outputs?: { links?: number[] | null }[]
+  widgets_values?: any
+}
+
+/** A workflow as it is saved, or a subgraph within: of the former a link is a list, of the latter an object. */
+export interface SavedGraph {
+  nodes: SavedNode[]
+  links?: any[]
+  inputs?: { linkIds?: number[] }[]
+  definitions?: { subgraphs?: SavedGraph[] }
+}
+
 export interface Extension {
   name: string
+  beforeRegisterNodeDef?(nodeType: unknown, definition: NodeDefinition): void
+  /** Called with a workflow before its nodes are made. */
+  beforeConfigureGraph?(graph: SavedGraph): void
   setup?(): void | Promise<void>
   nodeCreated?(node: LGraphNode): void
   /** The outputs kept by the front end were exchanged: another workflow is shown. */

@@ -1,4 +1,4 @@
-/** Potentials of a network of conductances (network.py of the core), by conjugate gradients. */
+/** Potentials of a network of conductances (leaf_graph.py of the core), by conjugate gradients. */
 
 /** @typedef {import('./leaf_graph.mjs').LeafGraph} LeafGraph */
 

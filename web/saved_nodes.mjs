@@ -1,0 +1,107 @@
+/**
+ * Nodes as earlier versions saved them, brought into the form of today's. A workflow keeps the values of widgets by
+ * their place alone, so that one widget less would move all others to the wrong name.
+ */
+
+/** @typedef {import('/scripts/app.js').SavedGraph} SavedGraph */
+/** @typedef {import('/scripts/app.js').SavedNode} SavedNode */
+/** @typedef {import('/scripts/app.js').NodeDefinition} NodeDefinition */
+
+/** The widgets that the types had, in their order. @type {Record<string, string[]>} */
+const BEFORE = {
+  DiffSegCapture: [
+    'timestep', 'input_mode', 'noise_seed', 'working_size', 'resolutions', 'blocks', 'remove_position', 'settings',
+    'keep_queries'
+  ],
+  DiffSegSegment: ['merge_threshold', 'merge_passes', 'anchors', 'refinement', 'smallest_area'],
+  DiffSegHierarchy: ['cut', 'number', 'height', 'neighbours_only', 'contrast', 'colour', 'finest', 'evidence'],
+  DiffSegFindWords: ['words', 'threshold', 'background_offset'],
+  DiffSegRefine: ['reach', 'soft', 'image_index'],
+  DiffSegMasks: ['image_index'],
+  DiffSegPreview: ['opacity', 'borders', 'numbers']
+}
+const VALUES = ['INT', 'FLOAT', 'BOOLEAN', 'STRING', 'COMBO'] // types of inputs that are widgets
+const FEWEST = { DiffSegCapture: 5, DiffSegHierarchy: 7 } // saved before their latest widgets came
+
+/** Widgets that have another name now, and how their value is had from those before. */
+const RENAMED = {
+  noise_level: (/** @type {Record<string, any>} */ old) => old.timestep,
+  layers: (/** @type {Record<string, any>} */ old) => {
+    const isOfUNet = old.resolutions !== undefined && old.resolutions !== 'all'
+    return isOfUNet ? old.resolutions : (old.blocks ?? 'recommended')
+  }
+}
+
+/**
+ * Bring the nodes of a workflow and of its subgraphs into the form of today's, in place.
+ * @param {SavedGraph} graph
+ * @param {Map<string, NodeDefinition>} definitions of this pack's types, as the server has them now
+ */
+export function rewriteSaved(graph, definitions) {
+  for (const part of [graph, ...(graph.definitions?.subgraphs ?? [])]) {
+    for (const node of part.nodes ?? []) {
+      const definition = definitions.get(node.type)
+      if (!definition) continue
+      const specs = Object.entries({ ...definition.input.required, ...definition.input.optional })
+      rewriteValues(node, specs.filter(([, spec]) => isWidget(spec)))
+      disconnect(part, node, specs.map(([name]) => name))
+    }
+  }
+}
+
+/**
+ * @param {import('/scripts/app.js').InputSpec} spec
+ */
+function isWidget([type, options]) {
+  return !options?.forceInput && (Array.isArray(type) || VALUES.includes(type))
+}
+
+/**
+ * @param {SavedNode} node
+ * @param {[string, import('/scripts/app.js').InputSpec][]} now its widgets, in their order
+ */
+function rewriteValues(node, now) {
+  const saved = node.widgets_values
+  const before = BEFORE[node.type]
+  if (!before || !Array.isArray(saved) || !isOfBefore(node.type, saved, now)) return
+  const old = Object.fromEntries(saved.map((value, place) => [before[place], value]))
+  const named = /** @type {Record<string, any>} */ (RENAMED)
+  node.widgets_values = now.map(([name, [, options]]) => old[name] ?? named[name]?.(old) ?? options?.default)
+}
+
+/**
+ * Whether values are those of an earlier version: there were more of them.
+ * @param {string} type
+ * @param {any[]} saved
+ * @param {any[]} now
+ */
+function isOfBefore(type, saved, now) {
+  const fewest = /** @type {Record<string, number>} */ (FEWEST)[type] ?? BEFORE[type].length
+  return saved.length >= fewest && saved.length > now.length
+}
+
+/**
+ * Take away the inputs that the type has no more, with their links.
+ * @param {SavedGraph} graph that the node is in
+ * @param {SavedNode} node
+ * @param {string[]} names of the inputs that it has now
+ */
+function disconnect(graph, node, names) {
+  const gone = (node.inputs ?? []).filter(({ name }) => !names.includes(name))
+  if (!gone.length) return
+  node.inputs = node.inputs.filter((input) => !gone.includes(input))
+  const links = new Set(gone.map(({ link }) => link).filter((link) => link != null))
+  const idOf = (/** @type {any} */ link) => (Array.isArray(link) ? link[0] : link.id)
+  graph.links = (graph.links ?? []).filter((link) => !links.has(idOf(link)))
+  for (const origin of graph.nodes) {
+    for (const output of origin.outputs ?? []) output.links = output.links?.filter((link) => !links.has(link)) ?? null
+  }
+  for (const input of graph.inputs ?? []) input.linkIds = (input.linkIds ?? []).filter((link) => !links.has(link))
+  // A link keeps the place of its input, and those after the ones that are gone have moved up.
+  for (const link of graph.links) {
+    const place = node.inputs.findIndex((input) => input.link === idOf(link))
+    if (place < 0) continue
+    if (Array.isArray(link)) link[4] = place
+    else link.target_slot = place
+  }
+}
