@@ -52,9 +52,12 @@ def superpixels(
     first = smooth if len(sizes) == 1 else smoothed(reduced(image, sizes[0]))
     pieces = _similar_pixels(first, smallest_area)
     on_step()
-    seeds = np.where(_markers(pieces, math.ceil(smallest_area * pieces.size)), pieces, np.int32(-1))
-    if not (seeds >= 0).any():
-        seeds = pieces
+    # An edge that is blurred over a few pixels makes strips of the colours between; they have no core, which
+    # is what an erosion by one pixel leaves, if that is half of the smallest area.
+    core = interior(pieces)
+    enough = 2 * np.bincount(pieces[core]) >= math.ceil(smallest_area * pieces.size)
+    core[core] = enough[pieces[core]]
+    seeds = np.where(core, pieces, np.int32(-1)) if core.any() else pieces
     pieces = upsample_labels(watershed(seeds, first), image, smooth=smooth, on_step=on_step)
     on_step()
     pieces = _join_small(pieces, smooth, smallest_area)
@@ -98,13 +101,3 @@ def _in_reading_order(pieces: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
     rank = np.full(len(first), -1, dtype=np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
     return rank[pieces]
-
-
-def _markers(pieces: npt.NDArray[np.int32], smallest: int) -> npt.NDArray[np.bool_]:
-    """What is left of the pieces after an erosion by one pixel, where it is half of the smallest area.
-
-    An edge that is blurred over a few pixels makes strips of the colours between; they have no core.
-    """
-    core = interior(pieces)
-    enough = 2 * np.bincount(pieces[core], minlength=int(pieces.max()) + 1) >= smallest
-    return core & enough[pieces]

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from ..segments import Segments
 from ..tree import Hierarchy
@@ -101,7 +100,10 @@ def tree_colours(tree: Hierarchy) -> list[int]:
     for join, (first, second) in reversed(list(enumerate(tree.nodes.children, start=tree.count))):
         handed_on = carriers[join]
         splits.append((handed_on, carriers[second] if carriers[first] == handed_on else carriers[first]))
-    rows, columns = _first_pixels(tree)
+    leaves = tree.leaves.cpu().numpy()
+    starts = np.zeros(tree.count + 1, dtype=np.int64)  # of leaves, their first pixels; −1 takes the last
+    starts[leaves.ravel()[::-1]] = np.arange(leaves.size)[::-1]  # backwards: of several the first stays
+    rows, columns = (place.tolist() for place in np.divmod(starts, leaves.shape[1]))
     taken: set[int] = set()
     colours = [0] * tree.count
     for larger, smaller in splits:
@@ -120,15 +122,6 @@ def _carriers(tree: Hierarchy) -> list[int]:
         lambda one, other: (one[0] + other[0], one[1] if one[0] >= other[0] else other[1]),
     )
     return [leaf for _, leaf in larger]
-
-
-def _first_pixels(tree: Hierarchy) -> tuple[list[int], list[int]]:
-    """Row and column of the first pixel of every leaf, in reading order."""
-    ids = tree.leaves.cpu().flatten().long() + 1  # 0 where no leaf is
-    pixels = torch.arange(len(ids))
-    first = torch.full((tree.count + 1,), len(ids)).scatter_reduce_(0, ids, pixels, "amin")[1:]
-    width = tree.leaves.shape[1]
-    return (first // width).tolist(), (first % width).tolist()
 
 
 def choose_colours(
