@@ -89,7 +89,7 @@ def read_words(
 
     Raises:
         UnsupportedModelError, InvalidSettingError: see `encode_words`.
-        CaptureError: attention that was captured from another model, or with keep_queries "none".
+        CaptureError: attention that was captured from another model, or without queries.
 
     Example:
         >>> import diffseg_core
