@@ -19,7 +19,7 @@ def test_capture_and_masks_on_the_oldest_release():
         [sys.executable, str(script), str(directory)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=550,
         check=False,
     )
     assert run.returncode == 0, run.stderr
