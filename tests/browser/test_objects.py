@@ -413,6 +413,7 @@ def test_the_exported_prompt_gives_the_same_through_the_api(graph: GraphPage, be
     assert (mask == run.mask).all()
 
 
+@pytest.mark.parametrize("opened", ["classic"], indirect=True)
 @pytest.mark.parametrize(("count", "milliseconds"), [(400, 16), (1500, 50)])
 def test_a_click_answers_at_once(
     graph: GraphPage, object_info: ObjectInfo, count: int, milliseconds: int
