@@ -20,14 +20,13 @@ import torch
 
 from diffseg_cli.batch.run_manifest import describe_changes, read_run_manifest, write_run_manifest
 from diffseg_cli.batch.settings import (
-    CaptureSettings,
     ModelChoice,
     NestedSettings,
     SegmentSettings,
     WordSettings,
     read_earlier,
-    with_capture,
 )
+from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.errors import InvalidSettingError
 
 from .attention_methods import SharedCapture
@@ -228,7 +227,7 @@ def _settings_before(folder: Path) -> dict[str, Any] | None:
     found = read_run_manifest(folder / RUN_FILE, FORMAT, VERSION)
     if found is None:
         return None
-    before = {**with_capture(found), "methods": list(map(method_today, found["methods"]))}
+    before = {**found, "methods": list(map(method_today, found["methods"]))}
     if "diffseg" in before:
         before["diffseg"] = {name: read_earlier(each) for name, each in before["diffseg"].items()}
     return before

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from diffseg_cli.batch.segmenter import Segmenter
 from diffseg_cli.batch.settings import (
-    CaptureSettings,
     ModelChoice,
     NestedSettings,
     SegmentSettings,
     WordSettings,
 )
+from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.errors import InvalidSettingError
 
 from .attention_methods import (

@@ -54,7 +54,7 @@ class DiffSegFindWords(io.ComfyNode):
                 ),
                 Attention.Input(
                     "attention",
-                    tooltip="From DiffSeg Capture Attention, whose keep_queries is automatic or all.",
+                    tooltip="From DiffSeg Capture Attention.",
                 ),
                 io.Model.Input("model", tooltip="The model that went into the capture. It is not changed."),
                 io.Clip.Input("clip", tooltip="The CLIP of the model: it reads the words."),

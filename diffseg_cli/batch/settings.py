@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 import diffseg_core.settings as allowed
-from diffseg_core.attention.blocks import RECOMMENDED
+from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.checks import Number, Setting
 from diffseg_core.words.lines import WordLine, parse_words
 
@@ -41,27 +41,6 @@ class ModelChoice:
     model: str = DEMO
     device: str = "auto"
     precision: Precision = "auto"
-
-
-@dataclass(frozen=True)
-class CaptureSettings:
-    """The settings of DiffSeg Capture Attention, under the same names.
-
-    Attributes:
-        timestep: the noise level that the model is told.
-        noise_seed: seed of the level's noise; None gives the model the clean latent, as in the paper.
-        working_size: side in pixels of a square of the area at which the model works; 0 is its native one.
-        resolutions: of a Stable Diffusion model's attention resolutions, which to keep.
-        blocks: of a transformer's blocks (SD3, Flux.1, Qwen-Image), which to keep.
-        remove_position: whether to take out of the attention what depends on displacement alone.
-    """
-
-    timestep: int = of(allowed.NOISE_LEVEL)
-    noise_seed: int | None = of(allowed.NOISE_SEED, default=None)
-    working_size: int = of(allowed.WORKING_SIZE)
-    resolutions: allowed.Resolutions = of(allowed.RESOLUTIONS)  # noqa: RUF009
-    blocks: str = RECOMMENDED
-    remove_position: bool = of(allowed.REMOVE_POSITION)
 
 
 @dataclass(frozen=True)
@@ -175,12 +154,6 @@ class WordSearch:
         return {"words": self.words, **self.settings.to_dict()}
 
 
-def with_capture(before: Mapping[str, Any]) -> dict[str, Any]:
-    """The kept settings of a run, with those of its capture that could not be chosen when they were kept."""
-    later = ("blocks", "remove_position") if "timestep" in before else ()
-    return {**{name: getattr(CaptureSettings(), name) for name in later}, **before}
-
-
 def read_earlier(before: Mapping[str, Any]) -> dict[str, Any]:
     """The kept settings of a run, as they would be kept now; what else is among them stays.
 
@@ -188,7 +161,6 @@ def read_earlier(before: Mapping[str, Any]) -> dict[str, Any]:
     without the settings of the tree, which were the defaults; ``save_masks`` was called ``mask_files``.
     """
     before = {"save_masks" if name == "mask_files" else name: value for name, value in before.items()}
-    before = with_capture(before)
     if before.get("granularity") is None or "neighbours_only" in before:
         return before
     merging = {field.name for field in fields(MergeSettings)}
@@ -196,7 +168,7 @@ def read_earlier(before: Mapping[str, Any]) -> dict[str, Any]:
     return {**NestedSettings().to_dict(), **known}
 
 
-DEMO_CAPTURE = CaptureSettings(timestep=25, working_size=384)
+DEMO_CAPTURE = CaptureSettings(noise_level=25, working_size=384)
 """What suits the demo model; its attention is flatter than Stable Diffusion's."""
 DEMO_MERGE = MergeSettings(merge_threshold=0.63, smallest_area=2.0)
 DEMO_SEGMENT = SegmentSettings(DEMO_MERGE)

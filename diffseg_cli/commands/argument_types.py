@@ -7,11 +7,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from diffseg_core.attention.blocks import MIDDLE_THIRD, checked_blocks
+from diffseg_core.attention.layers import checked_layers
 from diffseg_core.checks import Number
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.settings import NUMBER
 
+HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")
 WHOLE_TEXT = re.compile(r"[+-]?[0-9]+")
 NUMBER_TEXT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 
@@ -53,15 +54,10 @@ def entered(setting: Number) -> Callable[[str], Any]:
     return parse
 
 
-def hyphenated(text: str) -> str:
-    """A choice of several words."""
-    return text.replace(" ", "-")
-
-
-def blocks(text: str) -> str:
-    """Which of a transformer's blocks; see `choose_blocks`."""
-    choice = text.replace(hyphenated(MIDDLE_THIRD), MIDDLE_THIRD)
+def layers(text: str) -> str:
+    """Which layers, see `CaptureSettings`; words may have hyphens between."""
+    choice = HYPHEN.sub(" ", text)
     try:
-        return checked_blocks(choice)
+        return checked_layers(choice)
     except InvalidSettingError as error:
         raise argparse.ArgumentTypeError(f"{error}") from error

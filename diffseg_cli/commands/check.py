@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffseg_core import __version__
+from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.settings import WORKING_SIZE
 
-from ..batch.settings import DEMO, DEMO_CAPTURE, DEMO_MERGE, CaptureSettings
+from ..batch.settings import DEMO, DEMO_CAPTURE, DEMO_MERGE
 from . import options
 from .argument_types import entered
 from .progress import SECONDS_BETWEEN_LINES, progress_line
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
     from diffseg_core.benchmark.presets import preset_of, read_presets, write_preset
     from diffseg_core.benchmark.run import Check, check_measured
-    from diffseg_core.benchmark.trials import plan_for
+    from diffseg_core.benchmark.trials import DEFAULT_LEVEL, plan_for
 
     from ..batch.check_capture import CheckCapture
 
@@ -111,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     plan = plan_for(
         capture.model.is_transformer,
         quick=args.quick,
-        default_level=base.timestep,
+        default_level=DEFAULT_LEVEL if base.noise_level is None else base.noise_level,
         **({"default_threshold": DEMO_MERGE.merge_threshold} if is_demo else {}),
     )
     if args.limit is not None:

@@ -12,8 +12,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from diffseg_core.attention.architectures import ARCHITECTURES
+from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.errors import InvalidSettingError
-from diffseg_core.settings import NOISE_SEED, REFINEMENT, RESOLUTIONS, WORKING_SIZE
+from diffseg_core.settings import NOISE_LEVEL, NOISE_SEED, REFINEMENT, WORKING_SIZE
 
 from ..batch.executor import Executor
 from ..batch.local_executor import LocalExecutor
@@ -21,7 +23,6 @@ from ..batch.settings import (
     DEMO,
     DEMO_CAPTURE,
     DEMO_MERGE,
-    CaptureSettings,
     MergeSettings,
     ModelChoice,
     NestedSettings,
@@ -30,7 +31,7 @@ from ..batch.settings import (
     WordSettings,
     setting_of,
 )
-from .argument_types import blocks, entered, granularity, hyphenated
+from .argument_types import entered, granularity, layers
 from .argument_types import whole as whole
 
 CLEAN, NOISED = "clean", "noised"
@@ -65,7 +66,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 def add_capture_options(parser: argparse.ArgumentParser) -> None:
     """As of DiffSeg Capture Attention: read them with `capture_settings`."""
     group = parser.add_argument_group("capture", "as of the node DiffSeg Capture Attention")
-    add_number(group, CaptureSettings, "timestep", "N", "the noise level that the model is told")
+    group.add_argument(
+        "--noise-level",
+        type=entered(NOISE_LEVEL),
+        metavar="N",
+        help="that the model is to expect, 0..1000; -1 is the architecture's own "
+        f"({ARCHITECTURES['SD15'].noise_level}; demo model {DEMO_CAPTURE.noise_level})",
+    )
     group.add_argument(
         "--input-mode",
         choices=(CLEAN, NOISED),
@@ -82,23 +89,12 @@ def add_capture_options(parser: argparse.ArgumentParser) -> None:
         f"({_defaults('working_size')})",
     )
     group.add_argument(
-        "--resolutions",
-        type=hyphenated,
-        choices=[hyphenated(choice) for choice in RESOLUTIONS.options],
-        help="of a Stable Diffusion model, which of its attention resolutions to keep (all)",
-    )
-    group.add_argument(
-        "--blocks",
-        type=blocks,
+        "--layers",
+        type=layers,
         metavar="TEXT",
-        help="of a transformer (SD3, Flux.1, Qwen-Image), which of its blocks to keep: recommended "
-        '(default), middle-third, all, or numbers from 0 as in "7-9, 12"',
-    )
-    group.add_argument(
-        "--remove-position",
-        action="store_const",
-        const=True,
-        help="take out of the attention what only depends on how two places lie to each other; an experiment",
+        help="which attention layers to keep: recommended (default), all; of a Stable Diffusion model "
+        "finest, finest-two, all-but-finest; of a transformer (SD3, Flux.1, Qwen-Image) middle-third, or "
+        'blocks from 0 as in "7-9, 12"',
     )
 
 
@@ -197,11 +193,9 @@ def capture_settings(args: argparse.Namespace) -> CaptureSettings:
             "a clean input has no noise."
         )
     base = DEMO_CAPTURE if args.model == DEMO else CaptureSettings()
-    given = {name: getattr(args, name) for name in ("timestep", "working_size", "blocks", "remove_position")}
+    given = {name: getattr(args, name) for name in ("noise_level", "working_size", "layers")}
     if args.input_mode == NOISED:
         given["noise_seed"] = args.noise_seed or 0
-    if args.resolutions is not None:
-        given["resolutions"] = args.resolutions.replace("-", " ")
     return replace(base, **only_given(given))
 
 

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeGuard, cast, get_args
 
-from ..attention.blocks import checked_blocks
+from ..attention.layers import UNET_LAYERS, checked_layers
 from ..errors import InvalidSettingError
 from ..output.atomic_files import write_atomic
-from ..settings import Evidence, Resolutions
+from ..settings import Evidence
 from .choice import choose
 from .results import CheckResults
 
@@ -36,7 +36,7 @@ class Preset:
     noise_level: int
     evidence: Evidence
     blocks: str | None = None
-    resolutions: Resolutions | None = None
+    resolutions: str | None = None
     merge_threshold: float | None = None
 
 
@@ -54,9 +54,9 @@ def preset_of(results: CheckResults) -> Preset | None:
     is_transformer = results.model.is_transformer
     return Preset(
         architecture=results.model.architecture,
-        noise_level=choice.trial.capture.noise_level,
+        noise_level=cast(int, choice.trial.capture.noise_level),
         evidence=choice.trial.evidence or "automatic",
-        blocks=choice.trial.capture.blocks if is_transformer else None,
+        blocks=choice.trial.capture.layers if is_transformer else None,
         resolutions=None if is_transformer else "all",
         merge_threshold=choice.merge_threshold,
     )
@@ -122,14 +122,14 @@ def _checked(name: str, values: Any) -> Preset:
         raise InvalidSettingError(f"no noise level from 0 to 1000 for {name}, but {level!r:.40}")
     if evidence not in get_args(Evidence):
         raise InvalidSettingError(f"an unknown evidence for {name}, {evidence!r:.40}")
-    if resolutions is not None and resolutions not in get_args(Resolutions):
+    if resolutions is not None and resolutions not in UNET_LAYERS:
         raise InvalidSettingError(f"unknown resolutions for {name}, {resolutions!r:.40}")
     if threshold is not None and not _is_number(threshold, *THRESHOLDS):
         raise InvalidSettingError(f"no merge threshold from 0.01 to 10 for {name}, but {threshold!r:.40}")
     if blocks is not None:
         if not isinstance(blocks, str):
             raise InvalidSettingError(f"no text for the blocks of {name}, but {blocks!r:.40}")
-        checked_blocks(blocks)
+        checked_layers(blocks)
     return Preset(name, round(level), cast(Evidence, evidence), blocks, resolutions, threshold)
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
+from ..attention.capture_settings import CaptureSettings
 from .choice import choose
 from .clicks import ClickCounts
 from .measures import Measures, mean_of
 from .results import CheckResults
-from .trials import CaptureSettings, Trial
+from .trials import Trial
 from .word_verdict import finds_by_words
 from .words import WordMeans, WordResult, WordTrial
 
@@ -114,8 +115,8 @@ def _compact(value: Any) -> str:
 
 
 def _capture(settings: CaptureSettings, results: CheckResults) -> dict[str, Any]:
-    blocks = {"blocks": settings.blocks} if results.model.is_transformer else {}
-    return {"noise_level": settings.noise_level, **blocks}
+    layers = {"layers": settings.layers} if results.model.is_transformer else {}
+    return {"noise_level": settings.noise_level, **layers}
 
 
 def _trial(trial: Trial, results: CheckResults) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ..attention.capture_settings import CaptureSettings
 from .boxed_model import boxed_model
 from .choice import choose
 from .clicks import ClickCounts
 from .measures import Measures, mean_of
 from .results import CheckResults, TrialResult
-from .trials import CaptureSettings, Trial
+from .trials import Trial
 from .word_verdict import finds_by_words, gain_of_second_step
 from .words import WordResult, WordTrial
 
@@ -194,8 +195,8 @@ def _hierarchy(trial: Trial, results: CheckResults) -> str:
 
 
 def _capture(settings: CaptureSettings, results: CheckResults) -> str:
-    blocks = f", blocks {settings.blocks}" if results.model.is_transformer else ""
-    return f"noise level {settings.noise_level}{blocks}"
+    layers = f", layers {settings.layers}" if results.model.is_transformer else ""
+    return f"noise level {settings.noise_level}{layers}"
 
 
 def _row(name: str, measures: Iterable[Measures], clicks: ClickCounts | None) -> Row:

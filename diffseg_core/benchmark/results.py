@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from ..attention.capture_settings import CaptureSettings
 from ..settings import Evidence
 from .clicks import ClickCounts
 from .measures import Measures, mean_of
-from .trials import CaptureSettings, Plan, Trial
+from .trials import Plan, Trial
 from .words import WordResult, WordTrial, ways_of
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import torch
 
+from ..attention.capture_settings import CaptureSettings
 from ..attention.maps import AttentionMaps
 from ..diffcut.segment_cut import segment_cut
 from ..errors import CaptureError, DiffSegError
@@ -27,7 +28,7 @@ from .measures import measure
 from .memory import peak_memory, reset_peak
 from .photographs import Photograph, read_photographs
 from .results import CaptureCost, CheckedModel, CheckResults, TrialResult
-from .trials import CaptureSettings, Plan, Trial, evidences_of
+from .trials import Plan, Trial, evidences_of
 from .words import WordReader, WordResult, WordTrial, measure_words, names_of, other_names, ways_of
 
 
@@ -97,7 +98,7 @@ class Check:
         best = best_trial(self.results)
         if best is not None:
             for blocks in self._plan.blocks:
-                self._try(replace(best.capture, blocks=blocks))
+                self._try(replace(best.capture, layers=blocks))
             best = best_trial(self.results)
         if best is not None and best.capture != default and self._plan.thresholds:
             self._try(best.capture, hierarchies=False, sweeps=True)

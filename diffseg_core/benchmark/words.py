@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from ..attention.capture_settings import CaptureSettings
 from ..attention.maps import AttentionMaps
 from ..segments import Segments
 from ..words.find_words import find_words
@@ -19,7 +20,6 @@ from ..words.scores import word_maps
 from .measures import mean_of
 from .outlines import Bitmap
 from .photographs import NAMES, Photograph, object_names
-from .trials import CaptureSettings
 
 Way = Literal["stored queries", "second step"]
 """Whose queries meet the words: those of the step with the empty prompt, which are kept, or those of one more

@@ -170,39 +170,6 @@ def test_another_models_vae_and_damaged_presets_are_refused_before_the_work(pack
         node.execute(**demo, quick=True)
 
 
-def test_a_capture_takes_the_preset_of_its_architecture(pack, node, demo, tmp_path):
-    presets = import_module(f"{pack.__name__}.nodes.presets")
-    kind = import_module(f"{pack.__name__}.diffseg_core.benchmark.presets").Preset
-    capture = pack.nodes.capture.DiffSegCapture
-    given = {
-        **demo,
-        "latent": {"samples": torch.randn(1, 4, 16, 16)},
-        "timestep": 300,
-        "input_mode": "clean latent",
-        "noise_seed": 0,
-        "working_size": 0,
-        "resolutions": "all",
-    }
-    del given["vae"]
-    name = pack.nodes.comfy.capture.architecture_name(demo["model"])
-    assert name == "SD15-1.7M"
-    presets.keep_preset(kind("SD15", 900, "features", resolutions="finest"))  # not the demo model's
-    before = capture.fingerprint_inputs(settings="preset")
-    with pytest.raises(
-        pack.diffseg_core.InvalidSettingError, match=r"preset for SD15-1.7M, got none \(.* SD15\)"
-    ):
-        capture.execute(**given, settings="preset")
-    presets.keep_preset(kind(name, 50, "both", resolutions="finest", merge_threshold=0.8))
-    assert presets.presets_path() == tmp_path / "user" / "diffseg_presets.json"
-    assert capture.fingerprint_inputs(settings="preset") != before
-    assert capture.fingerprint_inputs(settings="as set") == capture.fingerprint_inputs()
-    found = capture.execute(**given, settings="preset")[0].maps
-    expected = capture.execute(**{**given, "timestep": 50, "resolutions": "finest"})[0].maps
-    assert found.grids == expected.grids == (expected.grid,)
-    assert torch.equal(found[found.grid], expected[expected.grid])
-    assert (found.evidence, expected.evidence) == ("both", "attention")
-
-
 def test_a_model_of_videos_latents_is_checked_with_the_vae_of_videos(pack):
     """As Qwen-Image has it; one of images has as many channels."""
     check_capture = import_module(f"{pack.__name__}.nodes.comfy.check").CheckCapture

@@ -42,7 +42,7 @@ from diffseg_core import InvalidSettingError, segment, segment_hierarchy
 reads_coco = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 
 SETTINGS = RunSettings(
-    ModelChoice(), CaptureSettings(timestep=25, working_size=64), SegmentSettings(MergeSettings(0.3))
+    ModelChoice(), CaptureSettings(noise_level=25, working_size=64), SegmentSettings(MergeSettings(0.3))
 )
 PHOTOGRAPH = demo_model_folder() / "photograph.jpg"
 
@@ -192,10 +192,10 @@ def test_other_settings_in_the_same_folder_are_refused(images, out, settings, di
 BEFORE = {
     "model": "demo",
     "precision": "auto",
-    "timestep": 25,
+    "noise_level": 25,
     "noise_seed": None,
     "working_size": 64,
-    "resolutions": "all",
+    "layers": "recommended",
     "merge_threshold": 0.3,
     "merge_passes": 3,
     "anchors": 16,
@@ -222,7 +222,7 @@ def test_a_run_from_before_goes_on(images, out, granularity, method):
     assert json.loads((out / "diffseg.json").read_text())["settings"] == settings.to_dict()
     if granularity is None:
         today = {"save_masks" if name == "mask_files" else name: value for name, value in BEFORE.items()}
-        assert settings.to_dict() == {**today, "blocks": "recommended", "remove_position": False}
+        assert settings.to_dict() == today
     finer = SegmentSettings(NestedSettings(13, finest=0.03))
     (out / "diffseg.json").write_text(json.dumps(kept))
     with pytest.raises(InvalidSettingError, match=rf"granularity {granularity} there, 13 now"):

@@ -49,7 +49,7 @@ def damaged(**changes: object) -> str:
         (damaged(merge_threshold=0), "no merge threshold"),
         (damaged(merge_threshold="1"), "no merge threshold"),
         (damaged(blocks=3), "no text for the blocks"),
-        (damaged(blocks="none"), "blocks to be"),
+        (damaged(blocks="none"), "layers of a UNet to be"),
     ],
 )
 def test_a_damaged_file_is_told_and_not_written_over(tmp_path, text, found):

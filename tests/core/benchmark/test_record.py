@@ -66,12 +66,12 @@ def test_the_record_tells_nothing_of_a_person_or_a_place():
 
 def test_blocks_are_told_of_transformers_alone():
     made = results()
-    assert "blocks" not in as_json(made, "1")
-    assert "blocks" not in as_text(made, "1")
+    assert "layers" not in as_json(made, "1")
+    assert "layers" not in as_text(made, "1")
     made.model = replace(MODEL, architecture="Flux.1", is_transformer=True)
     record = json.loads(as_json(made, "1"))
-    assert record["chosen"]["blocks"] == "recommended"
-    assert "blocks recommended" in as_text(made, "1")
+    assert record["chosen"]["layers"] == "recommended"
+    assert "layers recommended" in as_text(made, "1")
 
 
 def test_what_was_written_is_read_again():
