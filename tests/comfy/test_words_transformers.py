@@ -85,7 +85,7 @@ def test_attention_to_the_text_is_that_of_the_whole_softmax(pack, clips, read, n
     text = conditioning[0][0].shape[1]
     _, calls = plain_pass(pack, model, tiny_latent(name), conditioning)
     layers = calls_of(pack, model, calls)
-    expected = torch.stack([text_columns(call, text) for layer, call in layers.items() if not layer.call])
+    expected = torch.stack([text_columns(call, text) for layer, call in layers.items() if layer.has_text])
     assert found.attention.maps.shape == (1, 24, text)
     assert tuple(found.attention.grid) == (4, 6)
     mean = expected.mean(0)
