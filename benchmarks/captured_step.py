@@ -108,7 +108,9 @@ def plain_step(model: Any, latent: torch.Tensor, conditioning: list[Any]) -> Non
 
 def compare_steps(device: str, pairs: int) -> CapturedStep:
     """Time both steps in turn. ComfyUI must be importable."""
-    capture = import_pack().nodes.comfy.capture.capture
+    pack = import_pack()
+    capture = pack.nodes.comfy.capture.capture
+    settings = pack.diffseg_core.attention.capture_settings.CaptureSettings(300)
     model = random_model(torch.device(device))
     latent = torch.randn(LATENT)
     conditioning = [[torch.randn(1, 77, 768), {}]]
@@ -118,7 +120,7 @@ def compare_steps(device: str, pairs: int) -> CapturedStep:
         plain_step(model, latent, conditioning)
 
     def captured() -> None:
-        capture(model, latent, conditioning, timestep=300, noise_seed=None, resolutions="all")
+        capture(model, latent, conditioning, settings)
 
     def seconds(step: Callable[[], None]) -> float:
         start = now()

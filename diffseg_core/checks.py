@@ -31,6 +31,7 @@ class Number:
         unit: that follows the numbers.
         is_share: whether it is a share, 0..1, which nodes and command take in percent.
         zero: what 0 stands for, where it is allowed below the lowest.
+        automatic: what -1 stands for, where it is allowed below the lowest.
         hint: a sentence for who is refused.
     """
 
@@ -42,6 +43,7 @@ class Number:
     unit: str = ""
     is_share: bool = False
     zero: str = ""
+    automatic: str = ""
     hint: str = ""
 
     def checked(self, value: object) -> Any:
@@ -79,12 +81,14 @@ class Number:
         ends = f"from {lowest} to {highest}{f' {self.unit}' if self.unit else ''}"
         if self.is_share:
             ends += f" ({self.lowest * 100:g} to {self.highest * 100:g} %)"
+        if self.automatic:
+            return f"of -1 ({self.automatic}) or {ends}"
         return f"of 0 ({self.zero}) or {ends}" if self.zero and self.lowest > 0 else ends
 
     @property
     def limits(self) -> tuple[float, float]:
         """Lowest and highest as nodes and command have them: shares in percent, and 0 where it is allowed."""
-        lowest = 0 if self.zero else self.lowest
+        lowest = -1 if self.automatic else 0 if self.zero else self.lowest
         return self._as_entered(lowest), self._as_entered(self.highest)
 
     @property
@@ -98,7 +102,11 @@ class Number:
         return int(value) if self.whole else float(value)
 
     def _has(self, number: Any) -> bool:
-        return self.lowest <= number <= self.highest or (bool(self.zero) and number == 0)
+        return self.lowest <= number <= self.highest or number in self._special
+
+    @property
+    def _special(self) -> tuple[int, ...]:
+        return (0,) * bool(self.zero) + (-1,) * bool(self.automatic)
 
     def _got(self, value: Any) -> str:
         if not _is_number(value):

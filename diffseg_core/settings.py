@@ -12,16 +12,11 @@ from .checks import Choice, Number, Switch
 
 # Capture (paper, 3.2)
 InputMode = Literal["clean latent", "noised latent"]
-Resolutions = Literal["all", "finest", "finest two", "all but finest"]
-KeepQueries = Literal["automatic", "all", "none"]
 
-NOISE_LEVEL = Number("a noise level", 0, 1000, 300, whole=True)
+NOISE_LEVEL = Number("a noise level", 0, 1000, -1, whole=True, automatic="the architecture's own")
 INPUT_MODE = Choice[InputMode]("the input mode", get_args(InputMode), "clean latent")
 NOISE_SEED = Number("a noise seed", 0, 2**64 - 1, 0, whole=True)
 WORKING_SIZE = Number("a working size", 64, 4096, 0, whole=True, unit="pixels", zero="the model's own")
-RESOLUTIONS = Choice[Resolutions]("resolutions", get_args(Resolutions), "all")
-KEEP_QUERIES = Choice[KeepQueries]("keep_queries", get_args(KeepQueries), "automatic")
-REMOVE_POSITION = Switch("remove_position", False)
 
 # Segment (paper, 3.3 and 3.4)
 Refinement = Literal["none", "kmeans"]

@@ -9,12 +9,12 @@ from typing import Literal, NamedTuple
 
 from diffseg_cli.batch.segmenter import Segmenter
 from diffseg_cli.batch.settings import (
-    CaptureSettings,
     ModelChoice,
     NestedSettings,
     SegmentSettings,
     WordSettings,
 )
+from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.diffcut.normalised_cut import LIMIT
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.settings import CUT_THRESHOLD, Borders, Evidence

@@ -19,12 +19,12 @@ import torch
 
 from diffseg_cli.batch.run_manifest import describe_changes, read_run_manifest, write_run_manifest
 from diffseg_cli.batch.settings import (
-    CaptureSettings,
     ModelChoice,
     NestedSettings,
     SegmentSettings,
     WordSettings,
 )
+from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.errors import InvalidSettingError
 
 from .datasets import open_dataset

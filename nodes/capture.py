@@ -9,25 +9,15 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import GridSize, Images, InvalidSettingError
-from ..diffseg_core.attention.blocks import RECOMMENDED, checked_blocks
-from ..diffseg_core.attention.capture_checks import checked_capture
+from ..diffseg_core.attention.capture_settings import CaptureSettings
+from ..diffseg_core.attention.layers import RECOMMENDED, checked_layers
 from ..diffseg_core.attention.working_size import working_size as working_size_of
-from ..diffseg_core.settings import (
-    INPUT_MODE,
-    KEEP_QUERIES,
-    NOISE_LEVEL,
-    NOISE_SEED,
-    REMOVE_POSITION,
-    RESOLUTIONS,
-    WORKING_SIZE,
-    InputMode,
-    KeepQueries,
-)
-from .comfy import capture as comfy_capture
+from ..diffseg_core.settings import INPUT_MODE, NOISE_LEVEL, NOISE_SEED, WORKING_SIZE, InputMode
+from .comfy.capture import backbone_of, prepared
 from .comfy.conditioning import UNCONNECTED, checked_clip, empty_prompt
 from .comfy.latents import Latent, check_vae, encoded, read_latent
-from .inputs import checked_images, choice_input, number_input, refusal, switch_input
-from .types import CATEGORY, Attention, CapturedAttention, Step
+from .inputs import checked_images, choice_input, number_input, refusal
+from .types import CATEGORY, Attention, CapturedAttention
 
 
 class DiffSegCapture(io.ComfyNode):
@@ -79,12 +69,12 @@ class DiffSegCapture(io.ComfyNode):
                     "leave clip and conditioning unconnected: it is given zeros.",
                 ),
                 number_input(
-                    "timestep",
+                    "noise_level",
                     NOISE_LEVEL,
-                    "The noise that the model is told, from 0 (none) to 1000: a Stable Diffusion "
-                    "model's timestep, thousandths of noise for Flux and its kind. The paper uses 300; lower "
-                    "values give finer, higher values coarser attention.",
-                    display_name="noise level",
+                    "The noise that the model is to expect, from 0 (none) to 1000: a Stable Diffusion "
+                    "model's timestep, thousandths of noise for Flux and its kind. -1 takes the "
+                    "architecture's own: 300, as in the paper. Lower values give finer, higher values "
+                    "coarser attention.",
                 ),
                 choice_input(
                     "input_mode",
@@ -109,40 +99,13 @@ class DiffSegCapture(io.ComfyNode):
                     step=64,
                     advanced=True,
                 ),
-                choice_input(
-                    "resolutions",
-                    RESOLUTIONS,
-                    "Of a Stable Diffusion model's attention resolutions, which to keep. All is the "
-                    "paper's choice; leave out the finest to save memory on large images. Transformers (Flux "
-                    "and others) have one resolution, and blocks instead.",
-                    advanced=True,
-                ),
                 io.String.Input(
-                    "blocks",
+                    "layers",
                     default=RECOMMENDED,
-                    optional=True,
-                    tooltip="Of a transformer's blocks (Flux and others), which to keep: recommended, middle "
-                    "third, all, or numbers from 0 as in 7-9, 12. The recommended ones are the literature's, "
-                    "not yet measured. Stable Diffusion models have resolutions instead.",
-                    advanced=True,
-                ),
-                switch_input(
-                    "remove_position",
-                    REMOVE_POSITION,
-                    "Take out of the attention what only depends on how two places lie to each "
-                    "other: for models that look at near places whatever is there, as transformers may. "
-                    "An experiment.",
-                    optional=True,
-                    advanced=True,
-                ),
-                choice_input(
-                    "keep_queries",
-                    KEEP_QUERIES,
-                    "Of a Stable Diffusion model, what DiffSeg Find by Words needs to find words "
-                    "without another run: its queries to text. automatic keeps some 10 MB an image of "
-                    "SD 1.x and at most 64 MB of SDXL; all keeps every layer that tells something (80 MB of "
-                    "SDXL); none keeps nothing. Other models need none: words run a part of a step there.",
-                    optional=True,
+                    tooltip="Which of the model's attention layers to keep. recommended: of Stable Diffusion "
+                    "all, as in the paper; of Flux and its kind the blocks that the literature names, not "
+                    "yet measured. Of Stable Diffusion also finest, finest two, all but finest (saves memory "
+                    "on large images); of the others all, middle third, or numbers from 0 as in 7-9, 12.",
                     advanced=True,
                 ),
             ],
@@ -157,85 +120,54 @@ class DiffSegCapture(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, blocks: str = RECOMMENDED) -> bool | str:
-        """Refuse blocks that cannot be read before anything runs."""
-        return refusal(lambda: checked_blocks(blocks))
+    def validate_inputs(cls, layers: str = RECOMMENDED) -> bool | str:
+        """Refuse layers that no model has before anything runs."""
+        return refusal(lambda: checked_layers(layers))
 
     @classmethod
     def execute(
         cls,
         model: Any,
-        timestep: int,
+        noise_level: int,
         input_mode: InputMode,
         noise_seed: int,
         working_size: int,
-        resolutions: str,
+        layers: str = RECOMMENDED,
         conditioning: list[Any] | None = None,
         vae: Any = None,
         image: torch.Tensor | None = None,
         latent: dict[str, Any] | None = None,
         clip: Any = UNCONNECTED,
-        blocks: str = RECOMMENDED,
-        remove_position: bool = False,
-        keep_queries: KeepQueries = "automatic",
     ) -> io.NodeOutput:
         """Encode the image where there is one, capture, and hand on the maps with the image's size."""
         is_noised = INPUT_MODE.checked(input_mode) == "noised latent"
-        seed = NOISE_SEED.checked(noise_seed) if is_noised else None
-        asked = checked_capture(
-            timestep, seed, resolutions, blocks, remove_position, keep_queries, working_size
-        )
-        backbone = comfy_capture.backbone_of(model, asked.resolutions, asked.blocks)
-        latent_format = model.get_model_object("latent_format")
-        pixels = backbone.latent_pixels
-        _check_plugs(vae, image, latent, latent_format)
+        seed = NOISE_SEED.checked(noise_seed)
+        settings = CaptureSettings(noise_level, seed if is_noised else None, working_size, layers)
+        backbone = backbone_of(model, settings.layers)
+        latent_format, pixels = model.get_model_object("latent_format"), backbone.latent_pixels
+        _check_inputs(vae, image, latent, latent_format)
         given = None if latent is None else read_latent(latent, latent_format, pixels)
         images = None if image is None else checked_images(image)
         image_size = _image_size(images, given, pixels)
         target = image_size
         if images is not None:
-            target = working_size_of(
-                image_size, asked.working_size or backbone.native_side, backbone.multiple
-            )
+            side = settings.working_size or backbone.architecture.native_side
+            target = working_size_of(image_size, side, backbone.multiple)
         grid = GridSize(target.height // pixels, target.width // pixels)
         if conditioning is None:
             conditioning = empty_prompt(model, backbone.name, checked_clip(clip))
-        comfy_capture.checked_conditioning(
-            model, backbone, conditioning, asked.timestep, grid
-        )  # the VAE waits
-        seen = given
-        if seen is None:
+        step = prepared(model, conditioning, settings, grid, backbone)  # refuses before the VAE runs
+        if given is None:
             assert images is not None
-            seen = Latent(encoded(vae, images, target))
-        step = Step(
-            backbone.name,
-            seen.samples,
-            asked.timestep,
-            asked.noise_seed,
-            asked.blocks,
-            seen.batch_index,
-            seen.noise_mask,
-        )
+            given = Latent(encoded(vae, images, target))
+        inputs = step.inputs(given)
         progress = comfy.utils.ProgressBar(1)
-        maps = comfy_capture.capture(
-            model,
-            step.samples,
-            conditioning,
-            timestep=step.level,
-            noise_seed=step.noise_seed,
-            resolutions=asked.resolutions,
-            blocks=step.blocks,
-            remove_position=asked.remove_position,
-            keep_queries=asked.keep_queries,
-            batch_index=step.batch_index,
-            noise_mask=step.noise_mask,
-            on_layer=lambda done, total: progress.update_absolute(done, total),
-        )
+        maps = step.capture(inputs, lambda done, total: progress.update_absolute(done, total))
         encoder = None if clip is UNCONNECTED else clip
-        return io.NodeOutput(CapturedAttention(maps, image_size, step, image, model, encoder, conditioning))
+        return io.NodeOutput(CapturedAttention(maps, image_size, inputs, image, model, encoder, conditioning))
 
 
-def _check_plugs(
+def _check_inputs(
     vae: Any, image: torch.Tensor | None, latent: dict[str, Any] | None, latent_format: Any
 ) -> None:
     """Either a latent, or an image that ComfyUI's tensors describe with the model's own VAE."""

@@ -10,7 +10,7 @@ import torch
 from comfy_api.latest import io
 
 from ..diffseg_core import AttentionMaps, GridSize, Segments
-from ..diffseg_core.attention.blocks import RECOMMENDED
+from ..diffseg_core.attention.capture_settings import ModelInputs
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -74,34 +74,6 @@ def _walked(value: Any) -> Iterator[torch.Tensor]:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
-    """What a model was shown for a capture, so that it can be shown the same with words.
-
-    Attributes:
-        architecture: name of the model's.
-        samples: the latent, ``[B, C, h, w]`` or ``[B, C, 1, h, w]``, as a VAE encodes it.
-        level: of noise, 0..1000.
-        noise_seed: None for the clean latent.
-        blocks: of a transformer, which were captured.
-        batch_index: for each latent, the place in its batch whose noise it was given; None: its own.
-        noise_mask: as an inpainting model was shown it.
-    """
-
-    architecture: str
-    samples: torch.Tensor
-    level: int
-    noise_seed: int | None = None
-    blocks: str = RECOMMENDED
-    batch_index: list[int] | None = None
-    noise_mask: torch.Tensor | None = None
-
-    @property
-    def tensors(self) -> list[torch.Tensor]:
-        """All that is held."""
-        return [self.samples] if self.noise_mask is None else [self.samples, self.noise_mask]
-
-
-@dataclass(frozen=True, eq=False)
 class CapturedAttention(HostVisible):
     """Attention maps, and what made them, for the nodes that come later.
 
@@ -117,7 +89,7 @@ class CapturedAttention(HostVisible):
 
     maps: AttentionMaps
     image_size: GridSize
-    step: Step | None = None
+    step: ModelInputs | None = None
     image: torch.Tensor | None = None
     model: Any = None
     clip: Any = None
@@ -127,7 +99,7 @@ class CapturedAttention(HostVisible):
         cls,
         maps: AttentionMaps,
         image_size: GridSize,
-        step: Step | None = None,
+        step: ModelInputs | None = None,
         image: torch.Tensor | None = None,
         model: Any = None,
         clip: Any = None,

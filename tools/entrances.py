@@ -69,17 +69,10 @@ def _options(text: str) -> tuple[str, ...]:
 
 
 SETTINGS = (
-    _row("NOISE_LEVEL", "capture_diffusers.timestep", "DiffSegCapture.timestep", "--timestep"),
+    _row("NOISE_LEVEL", "capture_diffusers.noise_level", "DiffSegCapture.noise_level", "--noise-level"),
     _row("INPUT_MODE", nodes="DiffSegCapture.input_mode", note="--input-mode: clean, noised"),
     _row("NOISE_SEED", "capture_diffusers.noise_seed", "DiffSegCapture.noise_seed", "--noise-seed"),
-    _row("WORKING_SIZE", "capture_diffusers.size", "DiffSegCapture.working_size", "--working-size"),
-    _row("RESOLUTIONS", "capture_diffusers.resolutions", "DiffSegCapture.resolutions", "--resolutions"),
-    _row("KEEP_QUERIES", "capture_diffusers.keep_queries", "DiffSegCapture.keep_queries"),
-    _row(
-        "REMOVE_POSITION",
-        "capture_diffusers.remove_position",
-        "DiffSegCapture.remove_position",
-    ),
+    _row("WORKING_SIZE", "capture_diffusers.working_size", "DiffSegCapture.working_size", "--working-size"),
     _row("MERGE_THRESHOLD", "segment.merge_threshold", "DiffSegSegment.merge_threshold", "--merge-threshold"),
     _row("MERGE_PASSES", "segment.merge_passes", options="--merge-passes"),
     _row("ANCHORS", "segment.anchors", "DiffSegSegment.anchors", "--anchors"),
@@ -128,14 +121,14 @@ SETTINGS = (
 
 VALUES = (
     _value(
-        "blocks of a transformer",
-        "attention.blocks.checked_blocks",
-        "capture_diffusers.blocks",
-        "DiffSegCapture.blocks",
-        "--blocks",
-        '"some" -> Expected blocks to be',
-        '"9-7" -> Expected blocks from 0',
-        "null -> Expected blocks as text",
+        "layers of a model",
+        "attention.layers.checked_layers",
+        "capture_diffusers.layers",
+        "DiffSegCapture.layers",
+        "--layers",
+        '"some" -> Expected layers of a UNet to be',
+        '"9-7" -> Expected layers from 0',
+        "null -> Expected layers as text",
     ),
     _value(
         "points",
@@ -325,7 +318,7 @@ RULES = (
     Rule(
         "a capture's settings",
         "refused before a model is looked at, in ComfyUI and with diffusers",
-        ("diffseg_core.attention.capture_checks.checked_capture",),
+        ("diffseg_core.attention.capture_settings.CaptureSettings",),
     ),
     Rule(
         "compiled",

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.attention.maps import AttentionMaps
-from diffseg_core.benchmark import trials
 from diffseg_core.benchmark.trials import CheckedModel, Source
 from diffseg_core.benchmark.words import names_of, other_names
 from diffseg_core.diffusers.prompts import Prompt
@@ -19,7 +19,7 @@ from diffseg_core.errors import DiffSegError
 from diffseg_core.words.lines import WordAttention, WordLine
 
 from .segmenter import Segmenter, free_text_encoders
-from .settings import DEMO, CaptureSettings, ModelChoice
+from .settings import DEMO, ModelChoice
 
 # The architectures' names as ComfyUI has them, by the width of the text that the UNet reads.
 UNETS = {768: "SD15", 1024: "SD20", 2048: "SDXL"}
@@ -67,14 +67,14 @@ class CheckCapture(Segmenter):
             self.no_words = f"{type(error).__name__}: {error}"
         free_text_encoders(self._pipeline)
 
-    def __call__(self, image: torch.Tensor, settings: trials.CaptureSettings) -> AttentionMaps:
+    def __call__(self, image: torch.Tensor, settings: CaptureSettings) -> AttentionMaps:
         """Capture an image, float32 ``[1, H, W, 3]`` in 0..1."""
         return self._captured(image, settings)
 
     def read_words_in(
         self,
         image: torch.Tensor,
-        settings: trials.CaptureSettings,
+        settings: CaptureSettings,
         maps: AttentionMaps,
         lines: Sequence[WordLine],
         source: Source,
@@ -112,9 +112,9 @@ class CheckCapture(Segmenter):
         )
 
     def _captured(
-        self, image: torch.Tensor, settings: trials.CaptureSettings, prompt: Prompt | None = None
+        self, image: torch.Tensor, settings: CaptureSettings, prompt: Prompt | None = None
     ) -> AttentionMaps:
-        self._capture = replace(self._base, timestep=settings.noise_level, blocks=settings.blocks)
+        self._capture = replace(self._base, noise_level=settings.noise_level, layers=settings.layers)
         return self.capture(image, prompt)
 
 

@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 
+from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.images import as_images
 from diffseg_core.output.atomic_files import remove_leftovers
@@ -36,7 +37,7 @@ from .joint_files import forget_joint_files, write_joint_files
 from .prompt_files import check_places, not_found, prompts_path, read_prompts
 from .run_manifest import describe_changes, read_image_names, read_run_manifest, write_run_manifest
 from .segmenter import Segmenter
-from .settings import CaptureSettings, ModelChoice, SegmentSettings, WordSearch
+from .settings import ModelChoice, SegmentSettings, WordSearch
 
 RUN_FILE = "diffseg.json"
 FORMAT, VERSION = "diffseg-run", 1

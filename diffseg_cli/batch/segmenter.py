@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.diffusers.capture import backbone_of, capture_diffusers, encode_empty_prompt
 from diffseg_core.diffusers.prompts import Prompt as Encoded
@@ -26,7 +27,6 @@ from diffseg_core.words.lines import WordAttention, WordLine
 
 from .models import load_pipeline
 from .settings import (
-    CaptureSettings,
     ModelChoice,
     NestedSettings,
     SegmentSettings,
@@ -70,7 +70,7 @@ class Segmenter:
         self._capture = capture
         self._pipeline = load_pipeline(choice)
         # Refuses what the model does not have.
-        encoding = backbone_of(self._pipeline, capture.resolutions, capture.blocks).encoding
+        encoding = backbone_of(self._pipeline, capture.layers).encoding
         self._reads_words = has_text_encoders(self._pipeline, encoding) and bool(words or further_words)
         if words:
             check_text_encoders(self._pipeline, encoding)
@@ -103,12 +103,7 @@ class Segmenter:
         return capture_diffusers(
             self._pipeline,
             checked,
-            timestep=self._capture.timestep,
-            noise_seed=self._capture.noise_seed,
-            size=self._capture.working_size,
-            resolutions=self._capture.resolutions,
-            blocks=self._capture.blocks,
-            keep_queries="automatic" if self._reads_words else "none",
+            **vars(self._capture),
             prompt_embeds=shown.embeds,
             pooled_prompt_embeds=shown.pooled,
             prompt_embeds_mask=shown.mask,

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import diffseg_core.settings as allowed
-from diffseg_core.attention.blocks import RECOMMENDED
+from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.words.lines import WordLine, parse_words
 
 DEMO = "demo"
@@ -28,25 +28,6 @@ class ModelChoice:
     model: str = DEMO
     device: str = "auto"
     precision: Precision = "auto"
-
-
-@dataclass(frozen=True)
-class CaptureSettings:
-    """The settings of DiffSeg Capture Attention, under the same names.
-
-    Attributes:
-        timestep: the noise level that the model is told.
-        noise_seed: seed of the level's noise; None gives the model the clean latent, as in the paper.
-        working_size: side in pixels of a square of the area at which the model works; 0 is its native one.
-        resolutions: of a Stable Diffusion model's attention resolutions, which to keep.
-        blocks: of a transformer's blocks (SD3, Flux.1, Qwen-Image), which to keep.
-    """
-
-    timestep: int = allowed.NOISE_LEVEL.default
-    noise_seed: int | None = None
-    working_size: int = allowed.WORKING_SIZE.default
-    resolutions: allowed.Resolutions = allowed.RESOLUTIONS.default
-    blocks: str = RECOMMENDED
 
 
 @dataclass(frozen=True)
@@ -160,7 +141,7 @@ class WordSearch:
         return {"words": self.words, **self.settings.to_dict()}
 
 
-DEMO_CAPTURE = CaptureSettings(timestep=25, working_size=384)
+DEMO_CAPTURE = CaptureSettings(noise_level=25, working_size=384)
 """What suits the demo model; its attention is flatter than Stable Diffusion's."""
 DEMO_MERGE = MergeSettings(merge_threshold=0.63, smallest_area=2.0)
 DEMO_SEGMENT = SegmentSettings(DEMO_MERGE)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffseg_core import __version__
+from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.errors import InvalidSettingError
 
-from ..batch.settings import DEMO, DEMO_CAPTURE, DEMO_MERGE, CaptureSettings
+from ..batch.settings import DEMO, DEMO_CAPTURE, DEMO_MERGE
 from . import options
 from .progress import Progress
 
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from diffseg_core.benchmark.run import Check, check_measured
-    from diffseg_core.benchmark.trials import plan_for
+    from diffseg_core.benchmark.trials import DEFAULT_LEVEL, plan_for
 
     from ..batch.check_capture import CheckCapture
 
@@ -93,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     plan = plan_for(
         capture.model.is_transformer,
         quick=args.quick,
-        default_level=base.timestep,
+        default_level=DEFAULT_LEVEL if base.noise_level is None else base.noise_level,
         **({"default_threshold": DEMO_MERGE.merge_threshold} if is_demo else {}),
     )
     if args.limit is not None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import diffseg_core.settings as allowed
-from diffseg_core.attention.blocks import MIDDLE_THIRD, checked_blocks
+from diffseg_core.attention.capture_settings import CaptureSettings
+from diffseg_core.attention.layers import checked_layers
 from diffseg_core.checks import Choice, Number, Setting
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.plain_text import read_plain_text
@@ -26,7 +27,6 @@ from ..batch.settings import (
     DEMO,
     DEMO_CAPTURE,
     DEMO_MERGE,
-    CaptureSettings,
     MergeSettings,
     ModelChoice,
     NestedSettings,
@@ -38,6 +38,7 @@ from ..batch.settings import (
 
 NOISED = "noised"
 RAY_ADDRESS = re.compile(r"auto|local|(\w+://)?[^\s/]+:\d+")
+HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")
 WHOLE_TEXT = re.compile(r"[+-]?[0-9]+")
 NUMBER_TEXT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 NO_TEXT_ENCODER = (
@@ -56,7 +57,7 @@ class Option(NamedTuple):
 
 
 CAPTURE = (
-    Option("timestep", allowed.NOISE_LEVEL, "the noise level that the model is given", "N"),
+    Option("noise_level", allowed.NOISE_LEVEL, "that the model is given; -1 is its architecture's own", "N"),
     Option("noise_seed", allowed.NOISE_SEED, "of the noise of a noised input", "N"),
     Option(
         "working_size",
@@ -64,7 +65,6 @@ CAPTURE = (
         "side of a square of the area at which the model works, from 64; 0 is the model's own size",
         "PIXELS",
     ),
-    Option("resolutions", allowed.RESOLUTIONS, "of a Stable Diffusion model, its attention resolutions"),
 )
 MERGE = (
     Option("merge_threshold", allowed.MERGE_THRESHOLD, "higher gives fewer segments", "NATS"),
@@ -177,10 +177,10 @@ def granularity(text: str) -> int:
     return 0 if text == "auto" else int(entered(allowed.NUMBER)(text))
 
 
-def blocks(text: str) -> str:
-    """Which of a transformer's blocks; see `choose_blocks`."""
+def layers(text: str) -> str:
+    """Which layers, see `CaptureSettings`; words may have hyphens between."""
     try:
-        return checked_blocks(text.replace(hyphenated(MIDDLE_THIRD), MIDDLE_THIRD))
+        return checked_layers(HYPHEN.sub(" ", text))
     except InvalidSettingError as error:
         raise argparse.ArgumentTypeError(f"{error}") from error
 
@@ -220,11 +220,12 @@ def add_capture_options(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(group, CAPTURE, CaptureSettings(), DEMO_CAPTURE)
     group.add_argument(
-        "--blocks",
-        type=blocks,
+        "--layers",
+        type=layers,
         metavar="TEXT",
-        help="of a transformer (SD3, Flux.1, Qwen-Image), which of its blocks to keep: recommended "
-        '(default), middle-third, all, or numbers from 0 as in "7-9, 12"',
+        help="which attention layers to keep: recommended (default), all; of a Stable Diffusion model "
+        "finest, finest-two, all-but-finest; of a transformer (SD3, Flux.1, Qwen-Image) middle-third, or "
+        'blocks from 0 as in "7-9, 12"',
     )
 
 
@@ -289,11 +290,9 @@ def capture_settings(args: argparse.Namespace) -> CaptureSettings:
             f"Expected --input-mode {NOISED} together with --noise-seed {args.noise_seed}: "
             "a clean input has no noise."
         )
-    given = only_given(args, "timestep", "noise_seed", "working_size", "resolutions", "blocks")
+    given = only_given(args, "noise_level", "noise_seed", "working_size", "layers")
     if args.input_mode == NOISED:
         given.setdefault("noise_seed", 0)
-    if "resolutions" in given:
-        given["resolutions"] = given["resolutions"].replace("-", " ")
     return replace(DEMO_CAPTURE if args.model == DEMO else CaptureSettings(), **given)
 
 

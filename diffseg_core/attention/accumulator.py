@@ -10,10 +10,9 @@ import torch
 
 from ..errors import CaptureError
 from ..grid import GridSize
+from .capture_settings import ModelInputs
 from .key_pooling import key_grid_for, pool_keys
 from .maps import AttentionMaps, Evidence
-from .position import without_position
-from .shown import ShownStep
 from .text import LayerQueries
 
 # Attention weights computed at a time. What fits a processor's cache is twice as fast there as what does not;
@@ -186,16 +185,14 @@ class AttentionAccumulator:
         device: torch.device | None = None,
         *,
         evidence: Evidence = "attention",
-        remove_position: bool = False,
-        shown: ShownStep | None = None,
+        inputs: ModelInputs | None = None,
     ) -> AttentionMaps:
         """Means over the layers gathered; float16 where keys are pooled, or all would take over 1 GB.
 
         Args:
             device: where the maps shall lie; where they were computed if None.
             evidence: of the maps and the features, what is better known to tell segments apart in the model.
-            remove_position: whether to take out what depends on displacement alone; see `without_position`.
-            shown: what the model was shown, where words have to be shown together with it.
+            inputs: what the model was given, for words that have to be given together with it.
 
         Raises:
             CaptureError: no layer was gathered.
@@ -208,8 +205,6 @@ class AttentionAccumulator:
             grid, total = self._sums.popitem()
             dtype = torch.float16 if size > HALF_ABOVE_BYTES else total.dtype
             mean = total.div_(self._layers[grid])
-            if remove_position:
-                mean = without_position(mean, grid, key_grid_for(grid))
             maps[grid] = mean.to(dtype=dtype, device=device or mean.device)
         features = self._features
         if features is not None and not bool(self._features_are_finite):
@@ -217,13 +212,13 @@ class AttentionAccumulator:
         queries = self._queries
         if device is not None:
             features = None if features is None else features.to(device)
-            queries = [replace(each, queries=each.queries.to(device)) for each in queries]
+            queries = [replace(layer, queries=layer.queries.to(device)) for layer in queries]
         return AttentionMaps(
             maps,
             features,
             evidence=evidence if features is not None else "attention",
             queries=queries,
-            shown=shown,
+            inputs=inputs,
         )
 
 

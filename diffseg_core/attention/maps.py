@@ -11,8 +11,8 @@ from ..checks import either
 from ..errors import InvalidAttentionError
 from ..grid import GridSize
 from .aggregation import aggregate
+from .capture_settings import ModelInputs
 from .key_pooling import key_grid_of, pooled_grid
-from .shown import ShownStep
 from .text import LayerQueries
 
 Evidence = Literal["attention", "features", "both"]
@@ -45,7 +45,7 @@ class AttentionMaps:
             kept.
         evidence: of the two, what is better known to tell segments apart in the model that they come from.
         queries: of layers of cross-attention, for words that come later; see `attention_to_text`.
-        shown: what the model was shown, for words that come later, of one that sees text and image together.
+        inputs: what the model was given, for words that come later.
 
     Raises:
         InvalidAttentionError: no map, an empty batch, a shape that does not fit its grid, batches or
@@ -66,7 +66,7 @@ class AttentionMaps:
         *,
         evidence: Evidence = "attention",
         queries: Sequence[LayerQueries] = (),
-        shown: ShownStep | None = None,
+        inputs: ModelInputs | None = None,
     ) -> None:
         if not isinstance(self_maps, Mapping) or not all(isinstance(grid, tuple) for grid in self_maps):
             raise InvalidAttentionError(
@@ -85,15 +85,15 @@ class AttentionMaps:
             )
         self.evidence: Evidence = evidence
         self.queries = tuple(queries)
-        self.shown = shown
+        self.inputs = inputs
         self._aggregate: torch.Tensor | None = None
         self._kept: dict[Hashable, tuple[Hashable, Keepable]] = {}
         self._tensors = list(self._maps.values())
         if features is not None:
             self._tensors.append(features)
         self._tensors.extend(each.queries for each in self.queries)
-        if shown is not None:
-            self._tensors.append(shown.latents)
+        if inputs is not None:
+            self._tensors.extend(inputs.tensors)
 
     @property
     def tensors(self) -> list[torch.Tensor]:

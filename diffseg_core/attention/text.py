@@ -12,14 +12,13 @@ import torch.nn.functional as F
 
 from ..errors import CaptureError
 from ..grid import GridSize
-from ..settings import KeepQueries
 from .key_pooling import pool_keys
 
 Part = Literal["down", "middle", "up"]
 """Of a UNet."""
 NO_QUERIES = (
-    "Expected queries to the text in the captured attention, got none. Capture again with keep_queries set "
-    "to all, which keeps them or says why it cannot."
+    "Expected queries to the text in the captured attention, got none. Patches that run a layer twice, with "
+    "other tokens or not at all do this, and the log names it: capture again without them."
 )
 HIDDEN = (
     "Expected the model to see every word, got a mask over some tokens. Read the words from a prompt that is "
@@ -94,22 +93,18 @@ def layers_for_text(layers: Sequence[tuple[Part, int]], is_sdxl: bool) -> list[i
     return [place for place, (part, level) in enumerate(layers) if part in parts and level in chosen]
 
 
-def worth_keeping(sizes: Sequence[int], keep: KeepQueries) -> list[int]:
+def worth_keeping(sizes: Sequence[int]) -> list[int]:
     """Of which layers to keep the queries: evenly spread ones, as many as cost little.
 
     Args:
         sizes: bytes of each layer's queries for one image, in running order.
-        keep: "automatic" keeps at most 64 MB for each image, "all" every layer's.
 
     Returns:
-        places in ``sizes``, ascending.
+        places in ``sizes``, ascending: of at most 64 MB, or of one layer.
     """
-    if keep == "none" or not sizes:
-        return []
     count = len(sizes)
-    if keep == "automatic":
-        while count > 1 and sum(sizes[place] for place in _spread(len(sizes), count)) > MOST_BYTES:
-            count -= 1
+    while count > 1 and sum(sizes[place] for place in _spread(len(sizes), count)) > MOST_BYTES:
+        count -= 1
     return _spread(len(sizes), count)
 
 

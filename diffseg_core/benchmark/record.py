@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..attention.capture_settings import CaptureSettings
 from .measures import Measures, mean_of
-from .trials import CaptureSettings, CheckResults, Row, Trial
+from .trials import CheckResults, Row, Trial
 from .verdicts import choose, finds_by_words
 
 FORMAT, VERSION = "diffseg-check", 1
@@ -102,9 +103,9 @@ def as_json(content: Entry) -> str:
 
 
 def capture_entry(settings: CaptureSettings, results: CheckResults) -> Entry:
-    """The settings of a capture by name; a UNet has no blocks."""
-    blocks = {"blocks": settings.blocks} if results.model.is_transformer else {}
-    return {"noise_level": settings.noise_level, **blocks}
+    """The settings of a capture by name; of a UNet all layers are kept."""
+    layers = {"layers": settings.layers} if results.model.is_transformer else {}
+    return {"noise_level": settings.noise_level, **layers}
 
 
 def trial_entry(trial: Trial, results: CheckResults) -> Entry:

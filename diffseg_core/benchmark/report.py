@@ -45,7 +45,7 @@ def as_text(results: CheckResults, diffseg_version: str) -> str:
 def label(entry: Mapping[str, Any]) -> str:
     """A trial or a capture of a record, in words."""
     words = [f"noise level {entry['noise_level']}"]
-    words += [f"blocks {entry['blocks']}"] if "blocks" in entry else []
+    words += [f"layers {entry['layers']}"] if "layers" in entry else []
     words += [f"evidence {entry['evidence']}"] if "evidence" in entry else []
     words += [f"merge threshold {entry['threshold']:g}"] if "threshold" in entry else []
     words += ["normalised cuts"] if entry.get("method") == "cut" else []
@@ -178,7 +178,7 @@ def _trial_row(entry: Entry, content: Entry) -> Cells:
     capture = next(
         each
         for each in content["captures"]
-        if all(each.get(name) == entry.get(name) for name in ("noise_level", "blocks"))
+        if all(each.get(name) == entry.get(name) for name in ("noise_level", "layers"))
     )
     seconds = entry["seconds"] / len(entry["by_photograph"])
     seconds += capture["seconds"] / max(1, capture["photographs"])
@@ -200,7 +200,7 @@ def _figures(entry: Entry) -> Cells:
 def _key(entry: Mapping[str, Any]) -> Cells:
     """What tells trials of a record apart."""
     return tuple(
-        str(entry.get(name)) for name in ("noise_level", "blocks", "method", "evidence", "threshold")
+        str(entry.get(name)) for name in ("noise_level", "layers", "method", "evidence", "threshold")
     )
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from ..attention.capture_settings import CaptureSettings
 from ..attention.maps import AttentionMaps
 from ..diffcut.segment_cut import segment_cut
 from ..errors import CaptureError, DiffSegError
@@ -28,7 +29,6 @@ from .failures import by_model, noted
 from .measures import measure
 from .photographs import Bitmap, Photograph, read_photographs
 from .trials import (
-    CaptureSettings,
     CheckedModel,
     CheckResults,
     Plan,
@@ -107,7 +107,7 @@ class Check:
         best = best_trial(self.results)
         if best is not None:
             for blocks in self._plan.blocks:
-                self._try(replace(best.capture, blocks=blocks))
+                self._try(replace(best.capture, layers=blocks))
             best = best_trial(self.results)
         if best is not None and best.capture != default and self._plan.thresholds:
             self._try(best.capture, hierarchies=False, sweeps=True)

@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..attention.blocks import ALL, MIDDLE_THIRD, RECOMMENDED
+from ..attention.capture_settings import CaptureSettings
+from ..attention.layers import ALL, MIDDLE_THIRD
 from ..attention.maps import AttentionMaps
 from ..settings import Evidence
 from .measures import Measures
@@ -25,24 +26,10 @@ NOISE_LEVELS = (50, 100, 200, 300, 500)
 THRESHOLDS = (0.3, 0.45, 0.63, 0.8, 1.0, 1.3)
 BLOCKS = (MIDDLE_THIRD, ALL)
 DEFAULT_LEVEL, DEFAULT_THRESHOLD = 300, 1.0
+DEFAULT_CAPTURE = CaptureSettings(DEFAULT_LEVEL)
 CLICKS = 10  # for each object, at most
 QUICK_PHOTOGRAPHS = ("cat", "coffee", "taipei", "lake")
 QUICK_LEVELS, QUICK_THRESHOLDS, QUICK_CLICKS = (100, 300), (0.45, 0.8, 1.0), 5
-
-
-@dataclass(frozen=True)
-class CaptureSettings:
-    """How the attention of a photograph is captured.
-
-    Attributes:
-        noise_level: 0..1000, that the model is given: a UNet's timestep, a transformer's share of noise in
-            thousandths.
-        blocks: of a transformer, which of its blocks; see `choose_blocks`. A UNet has all its resolutions
-            captured.
-    """
-
-    noise_level: int = DEFAULT_LEVEL
-    blocks: str = RECOMMENDED
 
 
 @dataclass(frozen=True)
@@ -79,7 +66,7 @@ class Plan:
         is_quick: whether it is a part of the whole check only.
     """
 
-    default: CaptureSettings = CaptureSettings()
+    default: CaptureSettings = DEFAULT_CAPTURE
     noise_levels: tuple[int, ...] = NOISE_LEVELS
     blocks: tuple[str, ...] = ()
     thresholds: tuple[float, ...] = THRESHOLDS

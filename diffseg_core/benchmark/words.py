@@ -10,13 +10,14 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from ..attention.capture_settings import CaptureSettings
 from ..attention.maps import AttentionMaps
 from ..segments import Segments
 from ..words.find_words import find_words
 from ..words.lines import Word, WordAttention, WordLine
 from ..words.scores import word_maps
 from .photographs import NAMES, Bitmap, Photograph, object_names
-from .trials import CaptureSettings, Source
+from .trials import Source
 
 
 class WordReader(Protocol):

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from ..attention.accumulator import AttentionAccumulator
-from ..attention.blocks import RECOMMENDED
-from ..attention.capture_checks import checked_capture
+from ..attention.capture_settings import CaptureSettings, ModelInputs
 from ..attention.compiled import not_compiled
-from ..attention.maps import AttentionMaps, Evidence
-from ..attention.shown import ShownStep
+from ..attention.layers import RECOMMENDED
+from ..attention.maps import AttentionMaps
 from ..attention.text import TextAttention
-from ..attention.working_size import working_size
-from ..errors import ANOTHER_MODEL, UnsupportedModelError
+from ..attention.working_size import working_size as nearest_working_size
+from ..errors import ANOTHER_MODEL, CaptureError, UnsupportedModelError
 from ..grid import GridSize
 from ..images import as_images, finite_range
-from ..settings import KeepQueries, Resolutions
 from .hooks import whole_model
 from .latents import encode, latent_channels, vae_of
-from .prompts import Encoding, Prompt, Widths, check_prompt, checked_prompt, encode_empty
+from .prompts import Prompt, check_prompt, checked_prompt, encode_empty
 from .schedulers import check_flow
 from .transformer_capture import TransformerCapture
 from .transformers import SUPPORTED_TRANSFORMERS, TRANSFORMERS
@@ -51,54 +50,8 @@ if TYPE_CHECKING:
     )
 
 
-class Backbone(Protocol):
-    """How the attention of one model is captured, with what of it: a UNet or a transformer."""
-
-    @property
-    def native_side(self) -> int:
-        """Side in pixels of the square images that the model was trained on."""
-
-    @property
-    def multiple(self) -> int:
-        """Pixels; the sides of what the model looks at are multiples."""
-
-    @property
-    def evidence(self) -> Evidence:
-        """What is better known to tell segments apart in it."""
-
-    @property
-    def model(self) -> Any:
-        """The model itself."""
-
-    @property
-    def encoding(self) -> Encoding:
-        """How its pipeline encodes a prompt."""
-
-    @property
-    def widths(self) -> Widths:
-        """Of a prompt's embeddings."""
-
-    def check(self, size: GridSize) -> None:
-        """Refuse a working size in pixels that the model does not know."""
-
-    def noised(self, latents: torch.Tensor, noise: torch.Tensor, level: int) -> torch.Tensor:
-        """Latents with the noise of a level, 0..1000."""
-
-    def gather(
-        self,
-        latents: torch.Tensor,
-        level: int,
-        prompt: Prompt,
-        size: GridSize,
-        accumulator: AttentionAccumulator,
-    ) -> None:
-        """Run the model once over latents ``[B, C, h, w]`` of images of a size, and gather its attention."""
-
-    def read_text(self, maps: AttentionMaps, prompt: Prompt) -> TextAttention:
-        """How much the places of the images of a capture attend to a text that comes after it."""
-
-    def shown(self, latents: torch.Tensor, level: int, size: GridSize) -> ShownStep | None:
-        """What words need to be shown with; None where the queries to the text are kept instead."""
+Backbone = UNetCapture | TransformerCapture
+"""How the attention of one model is captured, with what of it."""
 
 
 @torch.inference_mode()
@@ -106,13 +59,10 @@ def capture_diffusers(
     pipeline: Pipeline,
     image: ImageLike,
     *,
-    timestep: int = 300,
+    noise_level: int | None = None,
     noise_seed: int | None = None,
-    size: int | None = None,
-    resolutions: Resolutions = "all",
-    blocks: str = RECOMMENDED,
-    remove_position: bool = False,
-    keep_queries: KeepQueries = "automatic",
+    working_size: int = 0,
+    layers: str = RECOMMENDED,
     prompt_embeds: torch.Tensor | None = None,
     pooled_prompt_embeds: torch.Tensor | None = None,
     prompt_embeds_mask: torch.Tensor | None = None,
@@ -133,20 +83,7 @@ def capture_diffusers(
         image: the images, as `as_images` takes them: a PIL image, a tensor or an array
             ``[B, H, W, C]`` in 0..1, several in a sequence. A tensor or array ``[B, 3, H, W]`` is taken
             too, also where it could be either, as ``[1, 3, 512, 3]`` could. Alpha is left out.
-        timestep: the noise level, 0..1000; the paper's is 300. A UNet's timestep (1000 is taken for 999), a
-            transformer's share of noise in thousandths.
-        noise_seed: None gives the model the clean latent, as the paper's code does; a number gives it
-            the latent with the level's noise, drawn from this seed.
-        size: side in pixels of a square of the area at which the model works, 64..4096; its native one if
-            None or 0.
-        resolutions: of a UNet, which of its resolutions to capture.
-        blocks: of a transformer, which of its blocks to capture: "recommended", "middle third", "all", or
-            numbers from 0 as in "7-9, 12", in running order over all kinds of blocks. See `choose_blocks`.
-        remove_position: whether to take out of the attention what depends on displacement alone; see
-            `without_position`.
-        keep_queries: what to keep for words that come later, see `read_words`: of a UNet the queries to the
-            text, at most 64 MB for each image ("automatic") or of all layers that tell what a text says
-            ("all"); of a transformer its latent; or nothing ("none").
+        noise_level, noise_seed, working_size, layers: see `CaptureSettings`. A UNet takes 1000 for 999.
         prompt_embeds: text embedding ``[1, tokens, d]``; that of the empty prompt if None.
         pooled_prompt_embeds: pooled text embedding ``[1, d]`` (SDXL, SD3 and Flux), likewise.
         prompt_embeds_mask: which of the tokens are text, ``[1, tokens]`` (Qwen-Image); all if None. Words
@@ -158,18 +95,21 @@ def capture_diffusers(
 
     Raises:
         UnsupportedModelError: the pipeline has another model, one that takes more than an image and a text
-            (an inpainting UNet is shown a mask over everything, as in ComfyUI), or a scheduler by which the
+            (an inpainting UNet is given a mask over everything, as in ComfyUI), or a scheduler by which the
             model was not trained.
         InvalidSettingError: a noise level, size or choice outside its range, images that `as_images`
             refuses, embeddings of several prompts or another model, or a latent or embedding with values
             that are not finite.
         CaptureError: an attention layer did not run, or not on the grid's tokens.
     """
-    settings = checked_capture(timestep, noise_seed, resolutions, blocks, remove_position, keep_queries, size)
-    backbone = backbone_of(pipeline, settings.resolutions, settings.blocks, settings.keep_queries)
+    settings = CaptureSettings(noise_level, noise_seed, working_size, layers)
+    backbone = backbone_of(pipeline, settings.layers)
+    settings = settings.at_level(backbone.architecture.noise_level)
     vae, pixels = vae_of(pipeline), _to_pixels(image)
     image_size = GridSize(*pixels.shape[2:])
-    target = working_size(image_size, settings.working_size or backbone.native_side, backbone.multiple)
+    target = nearest_working_size(
+        image_size, settings.working_size or backbone.native_side, backbone.multiple
+    )
     backbone.check(target)
     prompt = checked_prompt(
         pipeline,
@@ -183,26 +123,28 @@ def capture_diffusers(
         pixels = F.interpolate(pixels, size=tuple(target), mode="bilinear", antialias=True)
     latents = encode(vae, pixels.to(pipeline._execution_device))
     finite_range(latents, "latent that the VAE made of the image")
-    if settings.noise_seed is not None:
-        generator = torch.Generator().manual_seed(settings.noise_seed)
-        noise = torch.randn(latents.shape, generator=generator).to(latents)
-        latents = backbone.noised(latents, noise, settings.timestep)
+    inputs = ModelInputs(backbone.architecture.name, latents, settings)
     accumulator = AttentionAccumulator()
     with not_compiled(), whole_model(backbone.model):
-        backbone.gather(latents, settings.timestep, prompt, target, accumulator)
-    return accumulator.finish(
-        evidence=backbone.evidence,
-        remove_position=settings.remove_position,
-        shown=None if settings.keep_queries == "none" else backbone.shown(latents, settings.timestep, target),
-    )
+        backbone.gather(_noised(backbone, inputs), inputs.noise_level, prompt, target, accumulator)
+    return accumulator.finish(evidence=backbone.architecture.evidence, inputs=inputs)
+
+
+def _noised(backbone: Backbone, inputs: ModelInputs) -> torch.Tensor:
+    """The latents as the model is to see them: with their noise if there is to be any."""
+    if inputs.settings.noise_seed is None:
+        return inputs.latents
+    generator = torch.Generator().manual_seed(inputs.settings.noise_seed)
+    noise = torch.randn(inputs.latents.shape, generator=generator).to(inputs.latents)
+    return backbone.noised(inputs.latents, noise, inputs.noise_level)
 
 
 @torch.inference_mode()
 def read_text(pipeline: Pipeline, maps: AttentionMaps, prompt: Prompt) -> TextAttention:
     """How much the places of captured images attend to a text that comes after the capture.
 
-    Of a UNet the queries that were kept meet the text's keys, and the model does not run. A transformer is
-    shown the same step once more, with the text.
+    Of a UNet the queries that were kept meet the text's keys, and the model does not run. A transformer runs
+    the same step once more, with the text.
 
     Args:
         pipeline: that the attention was captured from.
@@ -212,15 +154,23 @@ def read_text(pipeline: Pipeline, maps: AttentionMaps, prompt: Prompt) -> TextAt
     Raises:
         UnsupportedModelError: the pipeline has another model.
         InvalidSettingError: a text of several prompts, or encoded for another model.
-        CaptureError: attention that was captured from another model, or with keep_queries "none", or a text
-            of which the model does not see every token.
+        CaptureError: attention that was captured from another model, or put together by hand, or a text of
+            which the model does not see every token.
     """
     device = pipeline._execution_device
     backbone = backbone_of(pipeline)
     check_prompt(prompt, backbone.encoding, backbone.widths)
     pooled, mask = (None if part is None else part.to(device) for part in (prompt.pooled, prompt.mask))
+    text = Prompt(prompt.embeds.to(device), pooled, mask)
     with not_compiled(), whole_model(backbone.model):
-        return backbone.read_text(maps, Prompt(prompt.embeds.to(device), pooled, mask))
+        if isinstance(backbone, UNetCapture):
+            return backbone.read_text(maps, text)
+        if maps.inputs is None:
+            raise CaptureError(
+                "Expected attention with the latent that it was captured from, got none. Capture it again."
+            )
+        inputs = replace(maps.inputs, latents=maps.inputs.latents.to(device))
+        return backbone.read_text(inputs, _noised(backbone, inputs), text)
 
 
 def encode_empty_prompt(pipeline: Pipeline) -> Prompt:
@@ -233,24 +183,17 @@ def encode_empty_prompt(pipeline: Pipeline) -> Prompt:
     return encode_empty(pipeline, backbone_of(pipeline).encoding)
 
 
-def backbone_of(
-    pipeline: Any,
-    resolutions: Resolutions = "all",
-    blocks: str = RECOMMENDED,
-    keep_queries: KeepQueries = "none",
-) -> Backbone:
+def backbone_of(pipeline: Any, layers: str = RECOMMENDED) -> Backbone:
     """Choose by the class of the pipeline's model.
 
     Args:
         pipeline: of diffusers.
-        resolutions: of a UNet, which to capture; see ``select_levels``.
-        blocks: of a transformer, which to capture; see ``choose_blocks``.
-        keep_queries: of a UNet, to the text.
+        layers: which to capture; see `CaptureSettings`.
 
     Raises:
         UnsupportedModelError: not one of the supported models, one that takes more than an image and a text,
             or a scheduler by which the model was not trained.
-        InvalidSettingError: another choice of queries, or blocks that the transformer does not have.
+        InvalidSettingError: layers that the model does not have.
     """
     import diffusers
 
@@ -258,14 +201,14 @@ def backbone_of(
     if isinstance(unet, diffusers.UNet2DConditionModel):
         vae = getattr(pipeline, "vae", None)  # words are read without it
         check_unet(unet, pipeline, LATENT if vae is None else latent_channels(vae))
-        return UNetCapture(unet, pipeline, resolutions, keep_queries)
+        return UNetCapture(unet, pipeline, layers)
     for row in TRANSFORMERS:
         kind = getattr(diffusers, row.model, None)  # diffusers 0.30 has no Qwen-Image
         if kind is not None:
             transformer = _unwrapped(getattr(pipeline, "transformer", None), kind)
             if type(transformer) is kind:
                 check_flow(getattr(pipeline, "scheduler", None), row.name)
-                return TransformerCapture(row, transformer, latent_channels(vae_of(pipeline)), blocks)
+                return TransformerCapture(row, transformer, latent_channels(vae_of(pipeline)), layers)
     raise UnsupportedModelError(
         f"Expected a pipeline with a UNet2DConditionModel ({SUPPORTED_UNETS}) or a transformer of "
         f"{SUPPORTED_TRANSFORMERS} ({', '.join(row.model for row in TRANSFORMERS)}), got "

@@ -1,7 +1,7 @@
-"""What a model is told and shown at a noise level, by the scheduler of its diffusers pipeline.
+"""What a model is given at a noise level, by the scheduler of its diffusers pipeline.
 
 A scheduler belongs to the way in which a model was trained. Of UNets there are three: Stable Diffusion's
-whole timesteps, EDM's σ (Playground 2.5, CosXL), of which they are told the logarithm, and flow matching's
+whole timesteps, EDM's σ (Playground 2.5, CosXL), of which they are given the logarithm, and flow matching's
 share of noise.
 """
 
@@ -21,9 +21,9 @@ DISTILLED = "LCMScheduler"  # for models that know few timesteps
 
 
 class Step(NamedTuple):
-    """What a UNet is told, and of what the latent with noise that it is shown is mixed."""
+    """What a UNet is given: its timestep, and the factors of which the latent with noise is mixed."""
 
-    told: float  # its timestep
+    timestep: float
     image: float  # factor of the latent
     noise: float  # factor of noise of spread 1
 
@@ -31,7 +31,7 @@ class Step(NamedTuple):
 def step_of(scheduler: Any, level: int) -> Step:
     """The step of a UNet at a noise level.
 
-    Where the UNet knows timesteps, the level is one of them; an LCM model is told the nearest that it knows.
+    Where the UNet knows timesteps, the level is one of them; an LCM model is given the nearest that it knows.
     Under another scale (EDM, flow) the level lies as far up between the least and the largest σ as the
     timestep does between 0 and 999, as in ComfyUI: of EDM by their logarithms, of flow by the share of noise
     before the scheduler shifts it.
@@ -64,7 +64,7 @@ def step_of(scheduler: Any, level: int) -> Step:
 
 
 def check_scheduler(scheduler: Any) -> None:
-    """Refuse a scheduler under which it is not known what a UNet is to be told.
+    """Refuse a scheduler under which it is not known what a UNet is to be given.
 
     Raises:
         UnsupportedModelError: none, or one of another scale of noise.

@@ -6,58 +6,80 @@ probabilities are computed once more from the same queries and keys, among the i
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
 
 from ..attention.accumulator import AttentionAccumulator
-from ..attention.blocks import RECOMMENDED, choose_blocks
-from ..attention.maps import AttentionMaps, Evidence
-from ..attention.shown import ShownStep
+from ..attention.architectures import Architecture
+from ..attention.capture_settings import ModelInputs
+from ..attention.layers import RECOMMENDED, choose_blocks
+from ..attention.probe import AttentionProbe, ImageTokens, Layer, SelfAttentionSink, Sink, TextSink
 from ..attention.text import TextAccumulator, TextAttention
 from ..errors import ANOTHER_MODEL, CaptureError, InvalidSettingError, UnsupportedModelError
 from ..grid import GridSize
-from .attention_watch import Attended, watch_attention
 from .hooks import must_end
 from .prompts import Encoding, Prompt, Widths
-from .transformers import LEVELS, PATCH, PIXELS, Layer, Shown, Transformer, image_slice, layers_of, text_slice
+from .transformers import LEVELS, PATCH, PIXELS, StepInputs, Transformer, layers_of
 from .unet_inputs import check_no_image_prompt
 
 # Of a configuration: inputs beside the image, for which there is nothing to give.
 FURTHER_INPUTS = ("use_layer3d_rope", "use_additional_t_cond")
+ADVICE = (
+    'pass the pipeline without it; set_attention_backend("native") of the transformer takes an attention '
+    "backend back."
+)
 
 
 @dataclass(frozen=True)
 class TransformerCapture:
-    """How the attention of one diffusion transformer is captured; see `diffusers_capture.Backbone`.
+    """How the attention of one diffusion transformer is captured.
 
     Attention is met where every processor of diffusers calls PyTorch's own, with queries and keys that are
     normalised and rotated: SD3 and Flux from diffusers 0.30 on, Qwen-Image from 0.35, which brought it.
     Processors stay in place, and so do backends of attention; one that is not PyTorch's own (flash-attn,
     SageAttention, xFormers) never calls it, which is an error and not a wrong result.
+
+    Raises:
+        UnsupportedModelError: a model that takes further images.
+        InvalidSettingError: blocks that it does not have.
     """
 
     row: Transformer
     model: Any
     latent_channels: int
-    blocks: str = RECOMMENDED  # which to capture; see `choose_blocks`
+    layers: str = RECOMMENDED  # which to capture; see `choose_blocks`
     stop_early: bool = True
     multiple: int = PIXELS  # the sides of what it looks at are multiples
 
     def __post_init__(self) -> None:
-        self._check_inputs()
+        check_no_image_prompt(self.model)
+        config = self.model.config
+        expected = self.latent_channels * (PATCH * PATCH if self.row.is_packed else 1)
+        further = [name for name in FURTHER_INPUTS if config.get(name)]
+        if config.in_channels != expected or further:
+            got = f"one with {', '.join(further)}" if further else f"{config.in_channels}"
+            raise UnsupportedModelError(
+                f"Expected a {self.row.name} transformer that takes a latent of {expected} channels and no "
+                f"more, got {got}: models for inpainting, depth or layers take further images. Choose the "
+                f"one it was made from. {ANOTHER_MODEL}"
+            )
         self._chosen()
+
+    @property
+    def architecture(self) -> Architecture:
+        """What is known of its kind."""
+        return self.row.architecture
 
     @property
     def native_side(self) -> int:
         """Side in pixels of the square images that the model was trained on."""
-        return self.row.native_side
-
-    @property
-    def evidence(self) -> Evidence:
-        """What is better known to tell segments apart."""
-        return "attention"
+        return self.architecture.native_side
 
     @property
     def encoding(self) -> Encoding:
@@ -71,7 +93,7 @@ class TransformerCapture:
         return Widths(config.joint_attention_dim, config.get("pooled_projection_dim"))
 
     def check(self, size: GridSize) -> None:
-        """Refuse a working size that the model does not know.
+        """Refuse a working size in pixels that the model does not know.
 
         Raises:
             InvalidSettingError: one that is larger than its table of positions.
@@ -99,8 +121,8 @@ class TransformerCapture:
         """Run the model until what was chosen is gathered.
 
         Args:
-            latents: ``[B, C, h, w]``, as the model is to see them.
-            level: of noise, which the model is told.
+            latents: ``[B, C, h, w]``, with the noise of the level if there is to be any.
+            level: of noise, that the model is given.
             prompt: for all images.
             size: of the images, in pixels.
             accumulator: gathers.
@@ -108,106 +130,97 @@ class TransformerCapture:
         Raises:
             CaptureError: a chosen layer did not run, or not on the image's tokens.
         """
-        shown = self._shown(latents, level, prompt)
-        layers = self._layers()
-        featured = list(layers)[len(layers) // 2]
+        modules = self._modules()
+        sink = SelfAttentionSink(accumulator, list(modules)[len(modules) // 2])
+        self._run(latents, level, prompt, modules, sink)
 
-        def attended(
-            layer: Layer,
-            query: torch.Tensor,
-            key: torch.Tensor,
-            output: torch.Tensor,
-            mask: torch.Tensor | None,
-        ) -> None:
-            where = image_slice(self.row, shown.grid, query.shape[2])
-            accumulator.gather(query[:, :, where], key[:, :, where], shown.grid)
-            if layer == featured:
-                tokens = output[:, :, where].transpose(1, 2).flatten(2)
-                accumulator.keep_features(tokens, shown.grid)
-
-        self._run(shown, layers, attended)
-
-    def shown(self, latents: torch.Tensor, level: int, size: GridSize) -> ShownStep:
-        """What `gather` was given, without its prompt: words take the place of that."""
-        return ShownStep(self.row.name, latents, level, size, self.blocks)
-
-    def read_text(self, maps: AttentionMaps, prompt: Prompt) -> TextAttention:
-        """Show the model the same once more, with a text: what the image's tokens pay to the text's.
+    def read_text(self, inputs: ModelInputs, latents: torch.Tensor, prompt: Prompt) -> TextAttention:
+        """Give the model the same once more, with a text: what the image's tokens pay to the text's.
 
         Text and image run through the blocks together, so this is a step of its own, which ends with the last
         of the chosen blocks.
 
         Args:
-            maps: as captured from this model; which blocks were chosen they know.
+            inputs: of a capture from this model; which blocks were chosen they know.
+            latents: the inputs', with their noise.
             prompt: the text, for all images.
 
         Raises:
-            CaptureError: maps of another model or without what it was shown, a chosen layer did not run, or
-                a mask hides tokens of the text.
+            CaptureError: inputs of another model, a chosen layer did not run, or a mask hides tokens of the
+                text.
         """
-        step = maps.shown
-        if step is None:
-            raise CaptureError(
-                "Expected attention that was captured with what the model was shown, got it without. Capture "
-                'again with keep_queries set to "automatic".'
-            )
-        if step.architecture != self.row.name or step.latents.shape[1] != self.latent_channels:
+        if inputs.architecture != self.row.name or latents.shape[1] != self.latent_channels:
             raise CaptureError(
                 f"Expected attention captured from {self.row.name} with latents of {self.latent_channels} "
-                f"channels, got {step.architecture} with {step.latents.shape[1]}. Pass the pipeline that the "
+                f"channels, got {inputs.architecture} with {latents.shape[1]}. Pass the pipeline that the "
                 "attention was captured from."
             )
-
+        chosen = replace(self, layers=inputs.settings.layers)
+        modules = {layer: module for layer, module in chosen._modules().items() if layer.has_text}
         accumulator = TextAccumulator()
-
-        def attended(
-            layer: Layer,
-            query: torch.Tensor,
-            key: torch.Tensor,
-            output: torch.Tensor,
-            mask: torch.Tensor | None,
-        ) -> None:
-            tokens = query.shape[2]
-            image, text = (find(self.row, shown.grid, tokens) for find in (image_slice, text_slice))
-            accumulator.gather(query[:, :, image], key, shown.grid, text, mask=mask)
-
-        chosen = replace(self, blocks=step.blocks)
-        shown = self._shown(step.latents.to(prompt.embeds.device), step.level, prompt)
-        layers = {layer: module for layer, module in chosen._layers().items() if layer.has_text}
-        self._run(shown, layers, attended)
+        self._run(latents, inputs.noise_level, prompt, modules, TextSink(accumulator))
         return accumulator.finish()
 
-    def _shown(self, latents: torch.Tensor, level: int, prompt: Prompt) -> Shown:
+    def _run(
+        self, latents: torch.Tensor, level: int, prompt: Prompt, modules: dict[Layer, Any], sink: Sink
+    ) -> None:
         dtype, batch = self.model.dtype, len(latents)
         share = torch.full((batch,), level / LEVELS, device=latents.device)
-        return Shown(latents.to(dtype), share, prompt.expanded(batch, latents.device, dtype))
-
-    def _run(self, shown: Shown, layers: dict[Layer, Any], attended: Attended) -> None:
-        arguments = self.row.arguments(self.model, shown)
+        inputs = StepInputs(latents.to(dtype), share, prompt.expanded(batch, latents.device, dtype))
         stop_early = self.stop_early and not must_end(self.model)
-        watch_attention(layers, lambda: self.model(**arguments), attended, stop_early)
+        probe = AttentionProbe(list(modules), batch, sink, ADVICE, stop_early=stop_early)
+        watch = _Watch(probe, ImageTokens(inputs.grid, self.row.image, others=None))
+        with ExitStack() as afterwards:
+            for layer, module in modules.items():
+                afterwards.callback(module.register_forward_pre_hook(watch.begin(layer)).remove)
+                afterwards.callback(module.register_forward_hook(watch.end).remove)
+            with probe.forward(), watch:
+                self.model(**self.row.arguments(self.model, inputs))
 
-    def _layers(self) -> dict[Layer, Any]:
-        """The chosen ones, with their modules."""
+    def _modules(self) -> dict[Layer, Any]:
+        """The chosen layers, with their modules."""
         numbers = self._chosen()
         every = layers_of(self.row, self.model)
-        return {layer: module for layer, module in every.items() if layer.number in numbers}
+        return {layer: module for layer, module in every.items() if layer.block in numbers}
 
     def _chosen(self) -> set[int]:
         count = sum(len(getattr(self.model, kind)) for kind in self.row.blocks)
         first = len(getattr(self.model, self.row.blocks[0]))
-        recommended = self.row.recommended
-        return choose_blocks(self.blocks, count, None if recommended is None else recommended.scaled(first))
+        recommended = self.architecture.recommended
+        return choose_blocks(self.layers, count, None if recommended is None else recommended.scaled(first))
 
-    def _check_inputs(self) -> None:
-        check_no_image_prompt(self.model)
-        config = self.model.config
-        expected = self.latent_channels * (PATCH * PATCH if self.row.is_packed else 1)
-        further = [name for name in FURTHER_INPUTS if config.get(name)]
-        if config.in_channels != expected or further:
-            found = f"one with {', '.join(further)}" if further else f"{config.in_channels}"
-            raise UnsupportedModelError(
-                f"Expected a {self.row.name} transformer that takes a latent of {expected} channels and no "
-                f"more, got {found}: models for inpainting, depth or layers take further images. Choose the "
-                f"one it was made from. {ANOTHER_MODEL}"
-            )
+
+class _Watch(TorchFunctionMode):
+    """While open, attention is handed to the probe where a chosen layer runs. For its own thread alone."""
+
+    def __init__(self, probe: AttentionProbe, tokens: ImageTokens) -> None:
+        super().__init__()
+        self.probe = probe
+        self.tokens = tokens
+        self.running: Layer | None = None
+
+    def begin(self, layer: Layer) -> Callable[[Any, Any], None]:
+        """A forward pre-hook of the layer."""
+
+        def hook(module: Any, arguments: Any) -> None:
+            self.running = layer
+
+        return hook
+
+    def end(self, module: Any, arguments: Any, output: Any) -> None:
+        """A forward hook of every layer."""
+        self.running = None
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        named = kwargs or {}
+        output = func(*args, **named)
+        layer = self.running
+        if func is F.scaled_dot_product_attention and layer is not None:
+            self.running = None  # what else the layer attends to are the tokens of an adapter
+            arguments = {**dict(zip(("query", "key", "value", "attn_mask"), args, strict=False)), **named}
+            mask = arguments.get("attn_mask")
+            image = self.probe.gather(layer, arguments["query"], arguments["key"], self.tokens, mask)
+            self.probe.finished(layer, output[:, :, image].transpose(1, 2).flatten(2), self.tokens.grid)
+        return output

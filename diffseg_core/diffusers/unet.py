@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..attention.accumulator import AttentionAccumulator
-from ..attention.maps import AttentionMaps, Evidence
-from ..attention.resolutions import select_levels
-from ..attention.shown import ShownStep
-from ..attention.text import TextAttention, attention_to_text
+from ..attention.architectures import ARCHITECTURES, Architecture
+from ..attention.layers import RECOMMENDED, choose_resolutions
+from ..attention.maps import AttentionMaps
+from ..attention.probe import AttentionProbe, Layer, SelfAttentionSink
+from ..attention.query_keeping import QueryLayer, keeping_queries, layers_to_keep
+from ..attention.text import Part, TextAttention, attention_to_text
 from ..attention.working_size import MULTIPLE
-from ..errors import CaptureError
+from ..errors import CaptureError, UnsupportedModelError
 from ..grid import GridSize
-from ..settings import KeepQueries, Resolutions
 from .prompts import Encoding, Prompt, Widths
-from .queries import keeping_queries, kept_layers, level_of, text_keys
 from .schedulers import step_of
 from .unet_inputs import widths_of, with_inpainting
 
@@ -27,36 +28,45 @@ if TYPE_CHECKING:
     from diffusers.models.attention_processor import Attention
 
 SUPPORTED_UNETS = "SD 1.x, SD 2.x, SDXL, SSD-1B, Segmind Vega, KOALA"
+ADVICE = "pass the pipeline without it."
 BLOCKS = ".transformer_blocks"
+PARTS: dict[str, Part] = {"down_blocks": "down", "mid_block": "middle", "up_blocks": "up"}  # as they run
+SD2_WIDTH = 1024  # of its text's embeddings
 
 
 @dataclass(frozen=True)
 class UNetCapture:
-    """How the self-attention of one UNet is captured; see `diffusers_capture.Backbone`.
+    """How the self-attention of one UNet is captured.
 
     Attention processors stand in for the UNet's own, in every release of diffusers from 0.30 on.
+
+    Raises:
+        InvalidSettingError: layers that it does not have.
     """
 
     model: Any  # a UNet2DConditionModel
     pipeline: Any
-    resolutions: Resolutions = "all"  # which to capture; see `select_levels`
-    keep_queries: KeepQueries = "none"  # to the text; see `kept_layers`
+    layers: str = RECOMMENDED  # which to capture; see `choose_resolutions`
     multiple: int = MULTIPLE  # pixels: every resolution then divides the image without rest
 
-    @property
-    def native_side(self) -> int:
-        """Side in pixels of the square images that the model was trained on."""
-        return self.model.config.sample_size * self.pipeline.vae_scale_factor
+    def __post_init__(self) -> None:
+        _captured_layers(self.model, self.layers)
 
     @property
     def is_xl(self) -> bool:
-        """Whether it is of SDXL's class: it is told the image's size and a pooled embedding."""
+        """Whether it is of SDXL's class: it is given the image's size and a pooled embedding."""
         return self.model.config.addition_embed_type == "text_time"
 
     @property
-    def evidence(self) -> Evidence:
-        """What is better known to tell segments apart: in SDXL's class the features (DiffCut)."""
-        return "features" if self.is_xl else "attention"
+    def architecture(self) -> Architecture:
+        """What is known of its kind."""
+        is_sd2 = self.model.config.cross_attention_dim == SD2_WIDTH
+        return ARCHITECTURES["SDXL" if self.is_xl else "SD20" if is_sd2 else "SD15"]
+
+    @property
+    def native_side(self) -> int:
+        """Side in pixels of the square images that the model was trained on, of which it says itself."""
+        return self.model.config.sample_size * self.pipeline.vae_scale_factor
 
     @property
     def encoding(self) -> Encoding:
@@ -87,8 +97,8 @@ class UNetCapture:
         """Run the model once, and gather what was chosen.
 
         Args:
-            latents: ``[B, C, h, w]``, as the model is to see them.
-            level: of noise, which the model is told; see `step_of`.
+            latents: ``[B, C, h, w]``, with the noise of the level if there is to be any.
+            level: of noise, that the model is given; see `step_of`.
             prompt: for all images.
             size: of the images, in pixels.
             accumulator: gathers.
@@ -103,14 +113,17 @@ class UNetCapture:
             time_ids = torch.tensor([[*size, 0, 0, *size]]).to(latents.device, dtype)
             conditions = {"text_embeds": prompt.pooled, "time_ids": time_ids.expand(batch, -1)}
         latent = GridSize(*latents.shape[2:])
-        kept = kept_layers(self.model, self.is_xl, latent, self.keep_queries)
+
+        def kept() -> list[QueryLayer]:
+            return layers_to_keep(_query_layers(self.model), self.is_xl, latent)
+
         with (
-            _capturing(self.model, self.resolutions, accumulator),
-            keeping_queries(kept, batch, latent, accumulator, self.keep_queries == "all"),
+            keeping_queries(kept, batch, accumulator),
+            _capturing(self.model, self.layers, batch, accumulator),
         ):
             self.model(
                 with_inpainting(latents, self.model.config.in_channels).to(dtype),
-                step_of(self.pipeline.scheduler, level).told,
+                step_of(self.pipeline.scheduler, level).timestep,
                 encoder_hidden_states=prompt.embeds,
                 added_cond_kwargs=conditions or None,
             )
@@ -125,81 +138,146 @@ class UNetCapture:
         Raises:
             CaptureError: no queries were kept, or those of another model.
         """
-        names = [each.layer for each in maps.queries]
+        names = [layer.layer for layer in maps.queries]
         return attention_to_text(maps.queries, text_keys(self.model, names, prompt.embeds))
-
-    def shown(self, latents: torch.Tensor, level: int, size: GridSize) -> ShownStep | None:
-        """Nothing: words are read with the queries that are kept."""
-        return None
 
 
 class _CaptureProcessor:
-    """Attention processor that lets the accumulator compute a self-attention layer."""
+    """Attention processor that lets the probe compute a self-attention layer."""
 
-    def __init__(self, accumulator: AttentionAccumulator, name: str, places: _Places) -> None:
-        self.accumulator = accumulator
-        self.name = name
-        self.places = places
-        self.calls = 0
+    def __init__(self, probe: AttentionProbe, layer: Layer, grids: _Grids) -> None:
+        self.probe = probe
+        self.layer = layer
+        self.grids = grids
 
     def __call__(self, attn: Attention, hidden_states: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
         def heads(projection: torch.nn.Module) -> torch.Tensor:
             return projection(hidden_states).unflatten(2, (attn.heads, -1)).transpose(1, 2)
 
-        self.calls += 1
         query, key, value = heads(attn.to_q), heads(attn.to_k), heads(attn.to_v)
-        output = self.accumulator.attend(query, key, value, self.places.grid)
+        output = self.probe.attend(self.layer, query, key, value, self.grids.running)
         return attn.to_out[1](attn.to_out[0](output.transpose(1, 2).flatten(2)))
 
 
-class _Places:
+class _Grids:
     """The grid of the tokens within the transformer that is running."""
 
     def __init__(self) -> None:
-        self.grid = GridSize(0, 0)
+        self.running = GridSize(0, 0)
 
     def remember(self, module: torch.nn.Module, arguments: tuple[Any, ...]) -> None:
         """Forward pre-hook of the transformer around the layers."""
-        self.grid = GridSize(*arguments[0].shape[2:])
+        self.running = GridSize(*arguments[0].shape[2:])
 
 
 @contextmanager
-def _capturing(unet: Any, resolutions: Resolutions, accumulator: AttentionAccumulator) -> Iterator[None]:
-    """Within the context the UNet's self-attention runs through the accumulator."""
-    attentions = [name for name, _ in unet.named_modules() if name.endswith(".attn1")]
-    transformers = dict.fromkeys(name.rpartition(BLOCKS)[0] for name in attentions)
-    levels = {name: level_of(name, len(unet.down_blocks)) for name in transformers}
-    chosen = select_levels(levels.values(), resolutions)
-    featured = _featured(attentions)
-    processors = []
-    places = _Places()
+def _capturing(unet: Any, layers: str, batch: int, accumulator: AttentionAccumulator) -> Iterator[None]:
+    """Within the context one forward pass of the UNet runs its self-attention through the accumulator."""
+    every = _self_attention_layers(unet)
+    chosen = _captured_layers(unet, layers)
+    # The features are the output of the encoder's last layer, as in DiffCut.
+    featured = next((layer for layer in reversed(every) if layer.name.startswith("down_blocks.")), None)
+    probe = AttentionProbe(chosen, batch, SelfAttentionSink(accumulator, featured), ADVICE)
+    grids = _Grids()
 
     def keep(module: Any, arguments: Any, output: torch.Tensor) -> None:
-        accumulator.keep_features(output, places.grid)
+        assert featured is not None
+        probe.keep_output(featured, output, grids.running)
 
     with ExitStack() as afterwards:
-        for name in levels:
+        for name in dict.fromkeys(layer.name.rpartition(BLOCKS)[0] for layer in every):
             transformer = unet.get_submodule(name)
-            afterwards.callback(transformer.register_forward_pre_hook(places.remember).remove)
-            for index, block in enumerate(transformer.transformer_blocks):
-                layer = f"{name}{BLOCKS}.{index}.attn1"
-                if layer == featured:
-                    afterwards.callback(block.attn1.register_forward_hook(keep).remove)
-                if levels[name] in chosen:
-                    processor = _CaptureProcessor(accumulator, layer, places)
-                    afterwards.callback(block.attn1.set_processor, block.attn1.processor)
-                    block.attn1.set_processor(processor)
-                    processors.append(processor)
-        yield
-    silent = [processor.name for processor in processors if processor.calls != 1]
-    if silent:
-        raise CaptureError(
-            f"Expected every self-attention layer to run once, but {silent[0]} did not "
-            f"({len(silent)} of {len(processors)}). A compiled UNet or a cache that skips blocks does "
-            "this: pass the pipeline without it."
+            afterwards.callback(transformer.register_forward_pre_hook(grids.remember).remove)
+        for layer in chosen:
+            attention = unet.get_submodule(layer.name)
+            afterwards.callback(attention.set_processor, attention.processor)
+            attention.set_processor(_CaptureProcessor(probe, layer, grids))
+        if featured is not None:
+            afterwards.callback(unet.get_submodule(featured.name).register_forward_hook(keep).remove)
+        with probe.forward():
+            yield
+
+
+def _self_attention_layers(unet: Any) -> list[Layer]:
+    depth = len(unet.down_blocks)
+    names = [name for name, _ in unet.named_modules() if name.endswith(".attn1")]
+    return [Layer(_level_of(name, depth), name) for name in names]
+
+
+def _captured_layers(unet: Any, layers: str) -> list[Layer]:
+    every = _self_attention_layers(unet)
+    levels = choose_resolutions(layers, (layer.block for layer in every))
+    return [layer for layer in every if layer.block in levels]
+
+
+def _query_layers(unet: Any) -> list[QueryLayer]:
+    """Every cross-attention layer, in the order in which they run; each is found by its name in the UNet."""
+    depth = len(unet.down_blocks)
+    modules = {name: module for name, module in unet.named_modules() if name.endswith(".attn2")}
+    order = list(PARTS)
+    return [
+        QueryLayer(
+            name,
+            PARTS[name.split(".")[0]],
+            _level_of(name, depth),
+            module.heads,
+            module.inner_dim,
+            module,
+            unet.get_submodule(name.rpartition(BLOCKS)[0]),
         )
+        for name, module in sorted(modules.items(), key=lambda entry: order.index(entry[0].split(".")[0]))
+    ]
 
 
-def _featured(attentions: list[str]) -> str | None:
-    """The layer whose output are the features: the encoder's last, as in DiffCut; None where it has none."""
-    return next((name for name in reversed(attentions) if name.startswith("down_blocks.")), None)
+def _level_of(name: str, depth: int) -> int:
+    """How often the latent was halved at a layer of a UNet of so many down blocks."""
+    block = re.match(r"(down|up)_blocks\.(\d+)\.", name)
+    if block is None:
+        return depth - 1  # the middle block
+    index = int(block[2])
+    return index if block[1] == "down" else depth - 1 - index
+
+
+def text_keys(unet: Any, names: Sequence[str], text: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The keys of a text in cross-attention layers, as their own projections give them, adapters included.
+
+    Args:
+        unet: a UNet2DConditionModel.
+        names: of its layers.
+        text: embeddings ``[1, T, d]``.
+
+    Returns:
+        ``[1, T, heads*d]`` by name, where each layer's weights lie.
+
+    Raises:
+        CaptureError: the UNet has no such layer.
+        UnsupportedModelError: a UNet that projects the text before its layers see it.
+    """
+    if _projects_text(unet):
+        raise UnsupportedModelError(
+            "Expected a UNet whose layers attend to the text encoder's own embeddings, got one that projects "
+            "them first, as Kolors does. Words cannot be read with it: choose Stable Diffusion or SDXL."
+        )
+    keys = {}
+    for name in names:
+        try:
+            project = unet.get_submodule(name).to_k
+        except AttributeError:
+            raise CaptureError(
+                f"Expected a UNet with the layer {name}, whose queries were kept, got one without. Pass the "
+                "pipeline that the attention was captured from."
+            ) from None
+        device = project.weight.device
+        if device.type == "meta":  # weights that come when they are called for bring their input along
+            device = text.device
+        keys[name] = project(text.to(device, unet.dtype))
+    return keys
+
+
+def _projects_text(unet: Any) -> bool:
+    """Whether the text is projected first; that of an IP-Adapter is of its images alone."""
+    if getattr(unet, "text_encoder_hid_proj", None) is not None:
+        return True
+    if getattr(unet, "encoder_hid_proj", None) is None:
+        return False
+    return bool(unet.config.encoder_hid_dim_type != "ip_image_proj")

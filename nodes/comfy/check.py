@@ -9,10 +9,11 @@ import comfy.model_management
 import torch
 
 from ...diffseg_core import AttentionMaps, GridSize, Images
+from ...diffseg_core.attention.capture_settings import CaptureSettings, ModelInputs
 from ...diffseg_core.attention.working_size import working_size
-from ...diffseg_core.benchmark.trials import CaptureSettings, CheckedModel, Source
+from ...diffseg_core.benchmark.trials import CheckedModel, Source
 from ...diffseg_core.words.lines import WordAttention, WordLine, prompt_of
-from ..types import CapturedAttention, Step
+from ..types import CapturedAttention
 from . import capture as comfy_capture
 from .latents import check_vae, encoded
 from .transformer_capture import TransformerCapture
@@ -66,7 +67,7 @@ class CheckCapture:
             maps = self._captured(latent, settings, words)
         side = self._backbone.latent_pixels
         size = GridSize(latent.shape[-2] * side, latent.shape[-1] * side)
-        step = Step(self._backbone.name, latent, settings.noise_level, blocks=settings.blocks)
+        step = ModelInputs(self._backbone.name, latent, settings)
         return read_words(self._model, self._clip, CapturedAttention(maps, size, step), lines)
 
     @property
@@ -84,26 +85,16 @@ class CheckCapture:
     def _captured(
         self, latent: torch.Tensor, settings: CaptureSettings, conditioning: list[Any]
     ) -> AttentionMaps:
-        return comfy_capture.capture(
-            self._model,
-            latent,
-            conditioning,
-            timestep=settings.noise_level,
-            noise_seed=None,
-            blocks=settings.blocks,
-            keep_queries="none" if self._clip is None else "automatic",
-        )
+        return comfy_capture.capture(self._model, latent, conditioning, settings)
 
     def _latent(self, image: torch.Tensor, settings: CaptureSettings) -> torch.Tensor:
         if id(image) in self._latents:
             return self._latents[id(image)][1]
         size = GridSize(*image.shape[1:3])
-        target = working_size(size, self._backbone.native_side, self._backbone.multiple)
+        target = working_size(size, self._backbone.architecture.native_side, self._backbone.multiple)
         pixels = self._backbone.latent_pixels
         grid = GridSize(target.height // pixels, target.width // pixels)
-        comfy_capture.checked_conditioning(
-            self._model, self._backbone, self._conditioning, settings.noise_level, grid
-        )  # before the VAE runs
+        comfy_capture.prepared(self._model, self._conditioning, settings, grid)  # before the VAE runs
         latent = encoded(self._vae, Images(image), target)
         self._latents[id(image)] = image, latent  # with the image its id stays its own
         return latent

@@ -76,7 +76,7 @@ def patches_of(model: ModelPatcher) -> list[Patch]:
 
 
 @contextmanager
-def misfits_named(model: ModelPatcher, conditioning: list[Any], grid: GridSize) -> Iterator[None]:
+def explained_shape_errors(model: ModelPatcher, conditioning: list[Any], grid: GridSize) -> Iterator[None]:
     """Tell which patch it was, where tensors of a forward pass do not fit together.
 
     Args:
@@ -94,10 +94,10 @@ def misfits_named(model: ModelPatcher, conditioning: list[Any], grid: GridSize) 
             raise
         patches = patches_of(model)
         frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
-        guilty = [patch for patch in patches if patch.code in frames]
+        culprits = [patch for patch in patches if patch.code in frames]
         given = [key for _, options in conditioning for key in FROM_CONDITIONING if key in options]
-        suspects = [str(patch) for patch in guilty or patches]
-        suspects += [] if guilty else [f"the conditioning's {key}" for key in given]
+        suspects = [str(patch) for patch in culprits or patches]
+        suspects += [] if culprits else [f"the conditioning's {key}" for key in given]
         first = str(error).strip().split("\n")[0].rstrip(".")
         if not suspects and "mat1 and mat2" not in str(error):
             raise

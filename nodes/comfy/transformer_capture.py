@@ -15,23 +15,30 @@ import torch
 
 from ...diffseg_core import (
     AttentionAccumulator,
-    CaptureError,
     GridSize,
     InvalidSettingError,
     UnsupportedModelError,
 )
-from ...diffseg_core.attention.blocks import RECOMMENDED, choose_blocks
-from ...diffseg_core.attention.maps import Evidence
+from ...diffseg_core.attention.architectures import Architecture
+from ...diffseg_core.attention.layers import RECOMMENDED, choose_blocks
+from ...diffseg_core.attention.probe import (
+    AttentionProbe,
+    ImageTokens,
+    Layer,
+    SelfAttentionSink,
+    Sink,
+    TextSink,
+)
 from ...diffseg_core.attention.text import TextAccumulator
-from .attention_watch import AttentionWatch, EnoughError, exchanged
+from .attention_watch import ADVICE, AttentionWatch, patched_attention
 from .forward import sigma_of_share
-from .gatherings import AmongTheImage, Gathering, ToTheText
 from .latents import check_attention_grid
 from .patches import patches_of
-from .transformers import Layer, Transformer, first_kind, layers_of, patch_of
+from .transformers import Transformer, layers_of, patch_of
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
+
 
 # With these the model is given further images, whose tokens stand beside or within those of the picture.
 FURTHER_IMAGES = (
@@ -49,12 +56,12 @@ CHANGE_TOKENS = ("post_input", "attn1_patch")  # kinds of patches after which th
 
 @dataclass(frozen=True)
 class TransformerCapture:
-    """How the attention of one diffusion transformer is captured; see `comfy_capture.Backbone`."""
+    """How the attention of one diffusion transformer is captured."""
 
     row: Transformer
     net: torch.nn.Module
     latent_pixels: int  # to a latent's side
-    blocks: str = RECOMMENDED  # which to capture; see `choose_blocks`
+    layers: str = RECOMMENDED  # which to capture; see `choose_blocks`
     stop_early: bool = True
 
     @property
@@ -63,9 +70,9 @@ class TransformerCapture:
         return self.row.name
 
     @property
-    def native_side(self) -> int:
-        """Side in pixels of the square images that the model was trained on."""
-        return self.row.native_side
+    def architecture(self) -> Architecture:
+        """What is known of its kind."""
+        return self.row.architecture
 
     @property
     def multiple(self) -> int:
@@ -75,11 +82,6 @@ class TransformerCapture:
     def sigma(self, model: ModelPatcher, level: int) -> torch.Tensor:
         """The noise level σ ``[1]``."""
         return sigma_of_share(model, level)
-
-    @property
-    def evidence(self) -> Evidence:
-        """What is better known to tell segments apart."""
-        return "attention"
 
     def check(self, model: ModelPatcher, conditioning: list[Any], grid: GridSize) -> None:
         """Refuse what would fail, or worse, be captured wrongly.
@@ -155,9 +157,8 @@ class TransformerCapture:
             CaptureError: at the end of the pass, where a chosen layer did not run.
         """
         chosen = self._chosen_layers()
-        tokens = self._tokens(grid)
-        gathering = AmongTheImage(accumulator, chosen[len(chosen) // 2], tokens)
-        return self._watched(clone, (batch, *grid), conditioning, chosen, gathering, on_layer)
+        sink = SelfAttentionSink(accumulator, chosen[len(chosen) // 2])
+        return self._watched(clone, (batch, *grid), conditioning, chosen, sink, on_layer)
 
     def reading(
         self,
@@ -169,57 +170,57 @@ class TransformerCapture:
         on_layer: Callable[[int, int], None],
     ) -> AbstractContextManager[None]:
         """As `captured`, but gathered is the attention of the same blocks to the conditioning's tokens."""
-        chosen = [layer for layer in self._chosen_layers() if not layer.call]  # the rest is the image's alone
-        return self._watched(clone, (batch, *grid), conditioning, chosen, ToTheText(accumulator), on_layer)
+        chosen = [layer for layer in self._chosen_layers() if layer.has_text]
+        return self._watched(clone, (batch, *grid), conditioning, chosen, TextSink(accumulator), on_layer)
 
     def _watched(
         self,
         clone: ModelPatcher,
-        expected: tuple[int, ...],
+        input_shape: tuple[int, int, int],
         conditioning: list[Any],
         chosen: list[Layer],
-        gathering: Gathering,
+        sink: Sink,
         on_layer: Callable[[int, int], None],
     ) -> AbstractContextManager[None]:
-        tokens = self._tokens(GridSize(*expected[1:]))
-        watch = AttentionWatch(self.row, self.net, tokens, list(chosen), gathering)
-        watch.on_layer = lambda: on_layer(gathering.layers, len(chosen))
         options = clone.model_options["transformer_options"]
-        watch.theirs = options.get("optimized_attention_override")
-        watch.stop_early = self.stop_early and watch.theirs is None and not patches_of(clone)
-        watch.expected, watch.text = expected, conditioning[0][0].shape[1]
+        previous = options.get("optimized_attention_override")
+        stop_early = self.stop_early and previous is None and not patches_of(clone)
+        probe = AttentionProbe(chosen, input_shape[0], sink, ADVICE, stop_early=stop_early, on_layer=on_layer)
+        tokens = self._image_tokens(GridSize(*input_shape[1:]), conditioning[0][0].shape[1])
+        watch = AttentionWatch(probe, tokens, input_shape, previous)
         options["optimized_attention_override"] = watch.attend
         return self._forward_pass(watch)
 
     @contextmanager
     def _forward_pass(self, watch: AttentionWatch) -> Iterator[None]:
         layers = layers_of(self.row, self.net)  # now that what patches exchange is in place
-        try:
-            with watch.watching(layers), exchanged(self.row.without_options, watch.attend):
-                yield
-        except EnoughError:
-            pass
-        if watch.pending:
-            raise CaptureError(
-                f"Expected {len(watch.chosen)} attention layers to run once, but {watch.pending[0]} did not "
-                f"({len(watch.pending)} missing). A compiled model, a patch that replaces whole blocks, or a "
-                "cache that skips them does this: connect the model without it."
-            )
+        with (
+            watch.probe.forward(),
+            patched_attention(self.row.without_options, watch.attend),
+            watch.hooked(self.net, layers),
+        ):
+            yield
+
+    def _image_tokens(self, latent: GridSize, text: int) -> ImageTokens:
+        grid = self._grid(latent)
+        multiple = (getattr(self.net, self.row.padding, None) or 1) if self.row.padding else 1
+        padded = -(-grid.tokens // multiple) * multiple
+        others = {"text": text, "nothing": 0}.get(self.row.beside)
+        return ImageTokens(grid, self.row.image, padded, others)
 
     def _chosen_layers(self) -> list[Layer]:
         numbers = self._chosen()
-        return [layer for layer in layers_of(self.row, self.net) if layer.number in numbers]
+        return [layer for layer in layers_of(self.row, self.net) if layer.block in numbers]
 
-    def _tokens(self, latent: GridSize) -> GridSize:
+    def _grid(self, latent: GridSize) -> GridSize:
         patch = patch_of(self.row, self.net)
         return GridSize(latent.height // patch, latent.width // patch)
 
     def _chosen(self) -> set[int]:
-        every = layers_of(self.row, self.net)
-        count = 1 + max(layer.number for layer in every)
-        recommended = self.row.recommended
-        known = None if recommended is None else recommended.scaled(first_kind(self.row, self.net))
-        return choose_blocks(self.blocks, count, known)
+        counts = [len(getattr(self.net, blocks.modules)) for blocks in self.row.blocks]
+        recommended = self.architecture.recommended
+        known = None if recommended is None else recommended.scaled(counts[0])
+        return choose_blocks(self.layers, sum(counts), known)
 
     def _check_grid(self, grid: GridSize) -> None:
         patch = patch_of(self.row, self.net)
@@ -229,7 +230,7 @@ class TransformerCapture:
                 f"{self.name}, got {grid}: at its edges the model would see the opposite ones. Connect vae "
                 "and image instead of latent, or crop the image."
             )
-        tokens = self._tokens(grid)
+        tokens = self._grid(grid)
         if min(grid) * self.latent_pixels < self.row.least_side:
             raise InvalidSettingError(
                 f"Expected sides of at least {self.row.least_side} pixels for {self.name}, got "

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 import torch
 
-from ...diffseg_core import CaptureError, GridSize, UnsupportedModelError
-from ...diffseg_core.attention.blocks import Recommended
+from ...diffseg_core import UnsupportedModelError
+from ...diffseg_core.attention.architectures import ARCHITECTURES, Architecture
 from ...diffseg_core.attention.compiled import uncompiled
+from ...diffseg_core.attention.probe import Layer
 from ...diffseg_core.errors import ANOTHER_MODEL
 
 
@@ -26,7 +27,7 @@ class Blocks:
 class Transformer:
     """An architecture: where it keeps its attention, and where the image lies among the tokens."""
 
-    name: str
+    name: str  # of the `Architecture`
     configs: tuple[str, ...]  # classes of comfy.supported_models
     model: str  # "module:Class" of the diffusion model; a subclass is another architecture
     blocks: tuple[Blocks, ...]  # in running order
@@ -36,8 +37,6 @@ class Transformer:
         "patch_size"  # attribute: the side of a token in latent places, or several whose last is meant
     )
     padding: str = ""  # attribute: image tokens are padded behind to a multiple of this
-    native_side: int = 1024
-    recommended: Recommended | None = None  # among the first of `blocks`; the middle third of all where None
     needed: tuple[str, ...] = ()  # of the conditioning's options
     text_width: str = ""  # of ComfyUI's description of the model: numbers to a token of text
     pooled_width: str = ""  # and of the pooled text
@@ -48,24 +47,15 @@ class Transformer:
     # these in the order of the tokens. Where there are none, words cannot be read yet.
     encoders: tuple[tuple[str, ...], ...] = ()
 
-
-@dataclass(frozen=True)
-class Layer:
-    """One attention layer over the image."""
-
-    number: int  # of the block, from 0, in running order over all kinds of blocks
-    name: str
-    call: int = 0  # the which attention call of its module; SD 3.5 Medium has blocks with two
-
-    def __str__(self) -> str:
-        return self.name
+    @property
+    def architecture(self) -> Architecture:
+        """What is known of it in every host."""
+        return ARCHITECTURES[self.name]
 
 
 JOINT_AND_SINGLE = (Blocks("double_blocks"), Blocks("single_blocks"))
 FLUX = "comfy.ldm.flux.model:Flux"
 LUMINA = "comfy.ldm.lumina.model:NextDiT"
-# Recommended blocks are those that the literature names for SD3 and Flux; docs/models.md says where. None of
-# them was measured here.
 TRANSFORMERS = (
     Transformer(
         "SD3 and SD3.5",
@@ -73,7 +63,6 @@ TRANSFORMERS = (
         "comfy.ldm.modules.diffusionmodules.mmdit:OpenAISignatureMMDITWrapper",
         (Blocks("joint_blocks"),),
         beside="text",
-        recommended=Recommended(7, 10, of=24),
         needed=("pooled_output",),
         pooled_width="adm_in_channels",
         largest_side="pos_embed_max_size",
@@ -85,7 +74,6 @@ TRANSFORMERS = (
         FLUX,
         JOINT_AND_SINGLE,
         beside="text",
-        recommended=Recommended(12, 19, of=19),
         text_width="context_in_dim",
         pooled_width="vec_in_dim",
         encoders=(("t5xxl",),),
@@ -95,7 +83,6 @@ TRANSFORMERS = (
         ("Flux2",),
         FLUX,
         JOINT_AND_SINGLE,
-        recommended=Recommended(5, 8, of=8),
         text_width="context_in_dim",
     ),
     Transformer(
@@ -104,7 +91,6 @@ TRANSFORMERS = (
         "comfy.ldm.chroma.model:Chroma",
         JOINT_AND_SINGLE,
         beside="text",
-        recommended=Recommended(12, 19, of=19),
         text_width="context_in_dim",
         encoders=(("t5xxl",),),
     ),
@@ -120,7 +106,6 @@ TRANSFORMERS = (
         "comfy.ldm.qwen_image.model:QwenImageTransformer2DModel",
         (Blocks("transformer_blocks", "attn"),),
         beside="text",
-        native_side=1328,
         text_width="joint_attention_dim",
         encoders=(("qwen25_7b",),),
     ),
@@ -146,7 +131,6 @@ TRANSFORMERS = (
         ("HunyuanImage21",),
         "comfy.ldm.hunyuan_video.model:HunyuanVideo",
         JOINT_AND_SINGLE,
-        native_side=2048,
     ),
     Transformer(
         "HiDream I1",
@@ -238,56 +222,24 @@ def transformer_of(config: str, net: torch.nn.Module) -> Transformer | None:
 
 
 def layers_of(row: Transformer, net: torch.nn.Module) -> dict[Layer, torch.nn.Module]:
-    """Every attention layer over the image, in running order, with the module that calls it."""
-    found: dict[Layer, torch.nn.Module] = {}
+    """Every attention layer over the image, in running order, with the module that calls it.
+
+    SD 3.5 Medium has modules that call two: over text and image, and then over the image alone.
+    """
+    layers: dict[Layer, torch.nn.Module] = {}
     number = 0
     for blocks in row.blocks:
         for block in map(uncompiled, getattr(net, blocks.modules)):
             module = uncompiled(block.get_submodule(blocks.attention)) if blocks.attention else block
             name = f"block {number} ({blocks.modules})"
-            found[Layer(number, name)] = module
+            layers[Layer(number, name, has_text=True)] = module
             if getattr(getattr(block, "x_block", None), "x_block_self_attn", False):
-                found[Layer(number, f"{name}, second attention", call=1)] = module
+                layers[Layer(number, f"{name}, second attention")] = module
             number += 1
-    return found
-
-
-def first_kind(row: Transformer, net: torch.nn.Module) -> int:
-    """How many blocks there are of the kind among which blocks are recommended."""
-    return len(getattr(net, row.blocks[0].modules))
+    return layers
 
 
 def patch_of(row: Transformer, net: torch.nn.Module) -> int:
     """Side of a token in places of the latent."""
     value: Any = getattr(net, row.patch)
     return int(value[-1] if isinstance(value, list | tuple) else value)
-
-
-def image_slice(row: Transformer, net: torch.nn.Module, grid: GridSize, tokens: int, text: int) -> slice:
-    """Where the image's tokens lie among all of a layer.
-
-    Args:
-        row: the architecture.
-        net: its diffusion model.
-        grid: of the image's tokens.
-        tokens: how many the layer has.
-        text: how many of them are the conditioning's.
-
-    Raises:
-        CaptureError: there are other tokens than those of the image and the text.
-    """
-    multiple = (getattr(net, row.padding, None) or 1) if row.padding else 1
-    padded = -(-grid.tokens // multiple) * multiple
-    if tokens < padded:
-        raise CaptureError(
-            f"Expected at least the {padded} tokens of an image of {grid}, got {tokens}. A patch that merges "
-            "or drops tokens does this: connect the model before that patch."
-        )
-    others = {"text": text, "nothing": 0}.get(row.beside, tokens - padded)
-    if tokens - padded != others:
-        raise CaptureError(
-            f"Expected {padded} tokens of an image of {grid} and {others} others, got {tokens}. A patch or "
-            "wrapper that adds an image or text does this: connect the model before that patch."
-        )
-    start = 0 if row.image == "first" else tokens - padded
-    return slice(start, start + grid.tokens)

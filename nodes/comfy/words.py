@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import comfy.model_management
@@ -11,7 +11,8 @@ import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ...diffseg_core import GridSize, InvalidSettingError, UnsupportedModelError
-from ...diffseg_core.attention.blocks import RECOMMENDED
+from ...diffseg_core.attention.capture_settings import ModelInputs
+from ...diffseg_core.attention.layers import RECOMMENDED
 from ...diffseg_core.attention.text import (
     NO_QUERIES,
     LayerQueries,
@@ -20,13 +21,13 @@ from ...diffseg_core.attention.text import (
     attention_to_text,
 )
 from ...diffseg_core.words.lines import WordAttention, WordLine, prompt_of
-from ..types import CapturedAttention, Step
-from .capture import Backbone, backbone_of, run_once
+from ..types import CapturedAttention
+from .capture import Backbone, backbone_of, prepared
 from .conditioning import acting_conditioning, checked_clip
-from .queries import cross_attention_layers
+from .latents import grid_of
 from .transformer_capture import TransformerCapture
 from .transformers import READ_TRANSFORMERS
-from .unet import SUPPORTED_UNETS, UNetCapture
+from .unet import SUPPORTED_UNETS, UNetCapture, cross_attention_layers
 from .word_tokens import encode_pieces, find_places
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def read_words(
     """
     checked_clip(clip)
     step = attention.step
-    backbone = backbone_of(model, blocks=step.blocks if step else RECOMMENDED)
+    backbone = backbone_of(model, step.settings.layers if step else RECOMMENDED)
     read = _reader(model, backbone, attention, on_layer)
     pieces = prompt_of(lines)
     conditioning = encode_pieces(clip, pieces)
@@ -109,7 +110,7 @@ def _reader(
         pixels = backbone.latent_pixels
         size = attention.image_size
         grid = GridSize(size.height // pixels, size.width // pixels)
-        sigma = backbone.sigma(model, 0 if step is None else step.level)
+        sigma = backbone.sigma(model, 0 if step is None else step.noise_level)
         ((context, _),) = acting_conditioning(model, conditioning, sigma, grid)
         return attention_to_text(queries, _keys(model, backbone.unet, queries, context, on_layer))
 
@@ -158,27 +159,13 @@ def _keys(
 def _by_a_step(
     model: ModelPatcher,
     backbone: TransformerCapture,
-    step: Step,
+    step: ModelInputs,
     conditioning: list[Any],
     on_layer: Callable[[int, int], None],
 ) -> TextAttention:
     accumulator = TextAccumulator()
 
-    def gathering(
-        clone: ModelPatcher, batch: int, grid: GridSize, acting: list[Any]
-    ) -> AbstractContextManager[None]:
-        return backbone.reading(clone, batch, grid, acting, accumulator, on_layer)
-
-    run_once(
-        model,
-        backbone,
-        step.samples,
-        conditioning,
-        gathering,
-        level=step.level,
-        noise_seed=step.noise_seed,
-        batch_index=step.batch_index,
-        noise_mask=step.noise_mask,
-    )
+    run = prepared(model, conditioning, step.settings, grid_of(step.latents), backbone)
+    run.run(step, partial(backbone.reading, accumulator=accumulator, on_layer=on_layer))
     found = accumulator.finish()
     return TextAttention(found.grid, found.maps.to(comfy.model_management.intermediate_device()))

@@ -82,12 +82,12 @@ def release_memory(device: torch.device) -> None:
 
 
 def captured(pack: ModuleType, **inputs: Any) -> Any:
-    """What the capture node gives of the clean latent or image, at its usual timestep and size."""
+    """What the capture node gives of the clean latent or image, at its usual noise level and size."""
     return pack.nodes.capture.DiffSegCapture.execute(
-        timestep=300,
+        noise_level=300,
         input_mode="clean latent",
         noise_seed=0,
         working_size=0,
-        resolutions="all",
+        layers="all",
         **inputs,
     )[0]

@@ -7,6 +7,7 @@ import time
 import pytest
 import torch
 from accelerators import name_of, release_memory, synchronize
+from comfyui_capture import capture_in_comfyui
 from diffseg_benchmarks.timing import Spread, ratios
 from random_models import difference
 from real_transformers import REAL, real_conditioning, real_model
@@ -20,9 +21,9 @@ PAIRS = 3
 ROOM = 1024 * 2**20  # beside the maps: a chunk's scores and softmax, queries and keys of a layer in float32
 
 
-def capture(pack, model, latent, conditioning, blocks="recommended"):
-    return pack.nodes.comfy.capture.capture(
-        model, latent, conditioning, timestep=300, noise_seed=None, blocks=blocks
+def capture(pack, model, latent, conditioning, layers="recommended"):
+    return capture_in_comfyui(
+        pack, model, latent, conditioning, noise_level=300, noise_seed=None, layers=layers
     )
 
 
@@ -49,7 +50,7 @@ def test_the_models_output_is_its_own_to_the_bit(pack, name, dtype, device):
 
     model, latent, conditioning = tiny_model(name, dtype, device), tiny_latent(name), tiny_conditioning(name)
     plain, _ = plain_pass(pack, model, latent, conditioning)
-    captured, _ = captured_output(pack, model, latent, conditioning, blocks="all")
+    captured, _ = captured_output(pack, model, latent, conditioning, layers="all")
     assert torch.equal(captured, plain)
 
 

@@ -7,6 +7,7 @@ import time
 import pytest
 import torch
 from accelerators import name_of, synchronize
+from comfyui_capture import capture_in_comfyui, model_inputs
 from random_models import FULL_SIZE, LATENT_SIDES, random_conditioning, random_latent, random_model
 from real_transformers import REAL, real_conditioning, real_model
 from transformer_models import tiny_conditioning, tiny_latent, tiny_model
@@ -21,9 +22,9 @@ def reader(pack, model, latent, conditioning, seed=None):
     """How attention to a conditioning is read from a captured model, and the size of all its queries."""
     nodes = pack.nodes
     backbone = nodes.comfy.capture.backbone_of(model)
-    maps = nodes.comfy.capture.capture(model, latent, conditioning, timestep=300, noise_seed=seed)
+    maps = capture_in_comfyui(pack, model, latent, conditioning, noise_level=300, noise_seed=seed)
     size = pack.diffseg_core.GridSize(*(side * backbone.latent_pixels for side in latent.shape[-2:]))
-    step = nodes.types.Step(backbone.name, latent, 300, seed)
+    step = model_inputs(pack, model, latent, noise_seed=seed)
     captured = nodes.types.CapturedAttention(maps, size, step)
     read = nodes.comfy.words._reader(model, backbone, captured, lambda done, total: None)
     return read, sum(each.queries.nbytes for each in maps.queries)
@@ -74,10 +75,8 @@ def test_what_new_words_cost_beside_a_capture(pack, name, cuda, report):
         synchronize(cuda)
         return time.perf_counter() - start, result
 
-    capture = pack.nodes.comfy.capture.capture
     whole = min(
-        seconds(lambda: capture(model, latent, conditioning, timestep=300, noise_seed=None))[0]
-        for _ in range(TIMES)
+        seconds(lambda: capture_in_comfyui(pack, model, latent, conditioning))[0] for _ in range(TIMES)
     )
     times, results = zip(*(seconds(lambda: read(conditioning)) for _ in range(TIMES)), strict=True)
     report(

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from comfyui_capture import capture_in_comfyui
 from diffseg_tools.environment import NEWEST, comfyui_directory
 from diffseg_tools.in_process import import_comfyui, import_pack
 
@@ -217,11 +218,9 @@ def capture(pack: ModuleType) -> Callable[..., Any]:
     def run(host: Host, model: Any = None, latent: torch.Tensor | None = None, **settings: Any) -> Any:
         if latent is None:
             latent = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(5))
-        defaults = {"timestep": 300, "noise_seed": None, "resolutions": "all"}
+        defaults = {"noise_level": 300, "noise_seed": None, "layers": "all"}
         conditioning = settings.pop("conditioning", host.conditioning)
-        return pack.nodes.comfy.capture.capture(
-            model or host.model, latent, conditioning, **{**defaults, **settings}
-        )
+        return capture_in_comfyui(pack, model or host.model, latent, conditioning, **{**defaults, **settings})
 
     return run
 
@@ -234,11 +233,11 @@ def run_capture(pack: ModuleType, sd1: Host) -> Callable[..., Any]:
         defaults = {
             "model": sd1.model,
             "conditioning": sd1.conditioning,
-            "timestep": 300,
+            "noise_level": 300,
             "input_mode": "clean latent",
             "noise_seed": 0,
             "working_size": 128,
-            "resolutions": "all",
+            "layers": "all",
         }
         return pack.nodes.capture.DiffSegCapture.execute(**{**defaults, **inputs})[0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,11 +36,9 @@ def node(pack, tmp_path, monkeypatch) -> Any:
     monkeypatch.setattr(trials, "QUICK_THRESHOLDS", (0.5,))
     monkeypatch.setattr(trials, "QUICK_CLICKS", 2)
     monkeypatch.setattr(trials, "QUICK_PHOTOGRAPHS", ("coffee", "taipei"))
-    for backbone in (
-        pack.nodes.comfy.unet.UNetCapture,
-        pack.nodes.comfy.transformer_capture.TransformerCapture,
-    ):
-        monkeypatch.setattr(backbone, "native_side", 256)
+    architectures = pack.diffseg_core.attention.architectures.ARCHITECTURES
+    for name, row in architectures.items():
+        monkeypatch.setitem(architectures, name, replace(row, native_side=256))
     monkeypatch.setattr(folder_paths, "get_output_directory", lambda: str(tmp_path / "output"))
     return check_model.DiffSegCheckModel
 
@@ -131,7 +130,7 @@ def test_a_random_transformer_is_no_better_than_colours(node, tmp_path):
     )
     report = output.args[0]
     assert "no better than colours alone" in report
-    assert "blocks middle third" in report
+    assert "layers middle third" in report
     record = json.loads((tmp_path / "output" / "DiffSeg" / "check_00001_.json").read_text())
     assert record["chosen"]["beats_colours"] is False
     assert record["model"]["architecture"].startswith("Flux.1-0.0M")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from comfy_api.torch_helpers import set_torch_compile_wrapper
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete, ModelSamplingSD3
+from comfyui_capture import capture_in_comfyui
 from model_state import left_as_it_was
 from transformer_models import tiny_conditioning, tiny_latent, tiny_model
 
@@ -76,8 +77,8 @@ def test_a_compiled_model_is_captured_as_it_is_uncompiled(pack, sd1, make_model,
     model.add_patches({adapted: ("diff", (torch.ones_like(weights[adapted]) / 8,))})
 
     def capture(model: Any) -> tuple[list[torch.Tensor], int]:
-        maps = pack.nodes.comfy.capture.capture(
-            model, latent, conditioning, timestep=300, noise_seed=None, blocks="all"
+        maps = capture_in_comfyui(
+            pack, model, latent, conditioning, noise_level=300, noise_seed=None, layers="all"
         )
         return [*(maps[grid] for grid in maps), maps.features], len(maps.queries)
 

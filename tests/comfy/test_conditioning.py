@@ -10,6 +10,7 @@ import comfy.controlnet
 import comfy.ops
 import pytest
 import torch
+from comfyui_capture import capture_in_comfyui
 from made_samplings import samplings_of_nodes
 from transformer_models import tiny_conditioning, tiny_latent, tiny_model
 
@@ -45,7 +46,7 @@ def test_of_prompts_for_parts_of_the_sampling_the_acting_one_is_taken(
 ):
     pair = prompts(sd1)
     conditioning = [[pair[0], dict(FIRST)], [pair[1], dict(SECOND)]]
-    capture(sd1, conditioning=conditioning, timestep=timestep)
+    capture(sd1, conditioning=conditioning, noise_level=timestep)
     (context,) = context_seen
     torch.testing.assert_close(context, pair[chosen].expand_as(context))
     assert conditioning[0][1] == FIRST
@@ -59,7 +60,9 @@ def test_the_acting_one_is_that_of_the_samplings_own_levels(capture, sd1, contex
     pair = prompts(sd1)
     for timestep, chosen in ((900, 0), (100, 1)):
         context_seen.clear()
-        capture(sd1, model, conditioning=[[pair[0], dict(FIRST)], [pair[1], dict(SECOND)]], timestep=timestep)
+        capture(
+            sd1, model, conditioning=[[pair[0], dict(FIRST)], [pair[1], dict(SECOND)]], noise_level=timestep
+        )
         (context,) = context_seen
         torch.testing.assert_close(context, pair[chosen].expand_as(context))
 
@@ -107,7 +110,7 @@ def test_an_option_that_says_nothing_is_none(pack, sd1, name):
 
     def capture(options: dict[str, Any]) -> Any:
         conditioning = [[tokens, {**needed, **options}]]
-        return pack.nodes.comfy.capture.capture(model, latent, conditioning, timestep=300, noise_seed=None)
+        return capture_in_comfyui(pack, model, latent, conditioning, noise_level=300, noise_seed=None)
 
     plain = capture({})
     for nothing in (None, [], ()):
@@ -122,11 +125,12 @@ def test_guidance_of_none_stays_what_it_is(pack):
     for options in ({}, {"guidance": 3.5}, {"guidance": None}):
         ((tokens, needed),) = tiny_conditioning("Flux dev")
         needed.pop("guidance", None)
-        maps = pack.nodes.comfy.capture.capture(
+        maps = capture_in_comfyui(
+            pack,
             tiny_model("Flux dev"),
             tiny_latent("Flux dev"),
             [[tokens, {**needed, **options}]],
-            timestep=300,
+            noise_level=300,
             noise_seed=None,
         )
         found.append(maps[maps.grid])

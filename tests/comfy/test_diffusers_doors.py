@@ -21,7 +21,9 @@ def grey(images) -> np.ndarray:
 
 @pytest.fixture
 def captured(pack, sd1) -> Callable[[Any], Any]:
-    return lambda given: pack.diffseg_core.capture_diffusers(sd1.pipeline, given, size=128, **sd1.embeds)
+    return lambda given: pack.diffseg_core.capture_diffusers(
+        sd1.pipeline, given, working_size=128, **sd1.embeds
+    )
 
 
 def assert_same(maps, expected, atol: float) -> None:
@@ -85,7 +87,9 @@ def test_a_vae_that_is_not_variational_makes_latents_too(pack, capture, sd1, ima
     pixels = torch.nn.functional.interpolate(images, size=(64, 128), mode="bilinear", antialias=True) * 2 - 1
     expected = capture(sd1, latent=pipeline.vae.encode(pixels).latents / sd1.scale)
     assert_same(
-        pack.diffseg_core.capture_diffusers(pipeline, images, size=92, **sd1.embeds), expected, atol=2e-5
+        pack.diffseg_core.capture_diffusers(pipeline, images, working_size=92, **sd1.embeds),
+        expected,
+        atol=2e-5,
     )
 
 
@@ -93,7 +97,7 @@ def test_a_pipeline_without_vae_is_refused(pack, sd1, images):
     pipeline = copy.copy(sd1.pipeline)
     pipeline.vae = None
     with pytest.raises(pack.diffseg_core.UnsupportedModelError, match="a pipeline with its VAE"):
-        pack.diffseg_core.capture_diffusers(pipeline, images, size=128, **sd1.embeds)
+        pack.diffseg_core.capture_diffusers(pipeline, images, working_size=128, **sd1.embeds)
 
 
 def test_a_vae_that_overflows_is_found_before_the_unet_runs(pack, sd1, captured, images):
@@ -113,7 +117,7 @@ def test_an_embedding_that_is_not_finite_is_refused(pack, hosts, images, which):
     host = hosts("sdxl")
     embeds = {**host.embeds, which: torch.full_like(host.embeds[which], torch.inf)}
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match=r"numbers in the prompt.s .*embedding"):
-        pack.diffseg_core.capture_diffusers(host.pipeline, images, size=128, **embeds)
+        pack.diffseg_core.capture_diffusers(host.pipeline, images, working_size=128, **embeds)
 
 
 class Adapted(torch.nn.Module):

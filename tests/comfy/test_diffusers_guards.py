@@ -64,7 +64,7 @@ def test_a_cache_or_guidance_stands_aside_and_stays_as_it_was(pack, hosts, image
     is_unet = name == "UNet"
 
     def captured(pipeline: Any) -> Any:
-        return pack.diffseg_core.capture_diffusers(pipeline, images[:1], size=64, **made.embeds)
+        return pack.diffseg_core.capture_diffusers(pipeline, images[:1], working_size=64, **made.embeds)
 
     core = pack.diffseg_core.diffusers.capture
     text = core.Prompt(made.embeds["prompt_embeds"], made.embeds.get("pooled_prompt_embeds"))
@@ -93,7 +93,7 @@ def test_a_cache_is_one_again_after_a_capture_that_fails(pack, images):
     before = links_of(net)
     hook = net.transformer_blocks[0].attn.register_forward_pre_hook(lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        pack.diffseg_core.capture_diffusers(pair.pipeline, images, size=SIDE, **pair.embeds)
+        pack.diffseg_core.capture_diffusers(pair.pipeline, images, working_size=SIDE, **pair.embeds)
     hook.remove()
     assert links_of(net) == before
 
@@ -121,7 +121,7 @@ def test_a_unet_for_inpainting_is_shown_a_mask_over_everything_in_both_hosts(pac
     for noise_seed in (None, 7):
         ours = capture(sd1, model, latent, noise_seed=noise_seed)
         theirs = pack.diffseg_core.capture_diffusers(
-            pipeline, images, size=92, noise_seed=noise_seed, **sd1.embeds
+            pipeline, images, working_size=92, noise_seed=noise_seed, **sd1.embeds
         )
         assert_same_maps(ours, theirs, atol=1e-5)
 
@@ -137,7 +137,9 @@ def test_a_unet_that_takes_more_than_a_latent_and_a_text_is_refused_by_it(pack, 
     ]
     for changes, message in cases:
         with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=message):
-            pack.diffseg_core.capture_diffusers(with_unet(sd1, **changes), images, size=64, **sd1.embeds)
+            pack.diffseg_core.capture_diffusers(
+                with_unet(sd1, **changes), images, working_size=64, **sd1.embeds
+            )
 
 
 def test_an_ip_adapter_is_refused_by_its_name(pack, sd1, images):
@@ -148,7 +150,7 @@ def test_an_ip_adapter_is_refused_by_its_name(pack, sd1, images):
                 attention_processor.IPAdapterAttnProcessor2_0(module.inner_dim, CONTEXT, num_tokens=(4,))
             )
     with pytest.raises(pack.diffseg_core.UnsupportedModelError, match="unload_ip_adapter"):
-        pack.diffseg_core.capture_diffusers(pipeline, images, size=64, **sd1.embeds)
+        pack.diffseg_core.capture_diffusers(pipeline, images, working_size=64, **sd1.embeds)
 
 
 @pytest.mark.parametrize("name", ["sd1", "sdxl", "SD3", "Flux dev", "Qwen-Image"])
@@ -185,7 +187,9 @@ def test_embeddings_that_do_not_fit_are_refused_before_the_model_runs(pack, host
         ]
     for given, message in cases:
         with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
-            pack.diffseg_core.capture_diffusers(made.pipeline, images, size=SIDE, **{**made.embeds, **given})
+            pack.diffseg_core.capture_diffusers(
+                made.pipeline, images, working_size=SIDE, **{**made.embeds, **given}
+            )
 
 
 def test_what_of_a_prompt_is_not_given_is_that_of_the_empty_one(pack, images, monkeypatch):
@@ -199,7 +203,7 @@ def test_what_of_a_prompt_is_not_given_is_that_of_the_empty_one(pack, images, mo
     )
 
     def captured(**given: torch.Tensor) -> Any:
-        return pack.diffseg_core.capture_diffusers(pair.pipeline, images, size=SIDE, **given)
+        return pack.diffseg_core.capture_diffusers(pair.pipeline, images, working_size=SIDE, **given)
 
     assert_same_maps(captured(), captured(**empty), atol=0)
     for name, given in pair.embeds.items():
@@ -210,7 +214,7 @@ def test_words_are_not_read_through_a_mask_that_hides_some_of_them(pack, images)
     pair = pair_of("Qwen-Image")
     core = pack.diffseg_core.diffusers.capture
     embeds = pair.embeds["prompt_embeds"]
-    maps = core.capture_diffusers(pair.pipeline, images, size=SIDE, **pair.embeds)
+    maps = core.capture_diffusers(pair.pipeline, images, working_size=SIDE, **pair.embeds)
     tokens = embeds.shape[1]
 
     def read(mask: torch.Tensor | None) -> Any:

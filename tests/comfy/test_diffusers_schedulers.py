@@ -86,9 +86,9 @@ def test_both_hosts_agree_whatever_scheduler_the_model_was_trained_with(pack, ca
     pixels = torch.nn.functional.interpolate(images, size=(64, 128), mode="bilinear", antialias=True) * 2 - 1
     latent = host.pipeline.vae.encode(pixels).latent_dist.mode()
     for level, noise_seed in ((300, 7), (990, 7), (500, None)):
-        ours = capture(host, model, latent, timestep=level, noise_seed=noise_seed)
+        ours = capture(host, model, latent, noise_level=level, noise_seed=noise_seed)
         theirs = pack.diffseg_core.capture_diffusers(
-            pipeline, images, size=92, timestep=level, noise_seed=noise_seed, **host.embeds
+            pipeline, images, working_size=92, noise_level=level, noise_seed=noise_seed, **host.embeds
         )
         assert_same_maps(ours, theirs, atol=2e-5)
 
@@ -101,7 +101,9 @@ def test_what_playground_is_told_is_a_quarter_of_the_logarithm_of_sigma(pack, ho
     hook = pipeline.unet.register_forward_pre_hook(lambda _, arguments: told.append(arguments[1]))
     try:
         for level in (0, 999, 1000):
-            pack.diffseg_core.capture_diffusers(pipeline, images, size=128, timestep=level, **host.embeds)
+            pack.diffseg_core.capture_diffusers(
+                pipeline, images, working_size=128, noise_level=level, **host.embeds
+            )
     finally:
         hook.remove()
     assert told == pytest.approx([-1.553652, 1.095507, 1.095507], abs=1e-6)
@@ -125,7 +127,7 @@ def test_a_scheduler_of_another_scale_is_refused_by_name(pack, sd1, images, sche
     pipeline = copy.copy(sd1.pipeline)
     pipeline.scheduler = scheduler
     with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=message):
-        pack.diffseg_core.capture_diffusers(pipeline, images, size=128, **sd1.embeds)
+        pack.diffseg_core.capture_diffusers(pipeline, images, working_size=128, **sd1.embeds)
 
 
 def test_a_transformer_needs_a_scheduler_of_flow_matching(pack, images):
@@ -133,7 +135,7 @@ def test_a_transformer_needs_a_scheduler_of_flow_matching(pack, images):
 
     def captured(scheduler: Any) -> Any:
         return pack.diffseg_core.capture_diffusers(
-            with_scheduler(pair.pipeline, scheduler), images, size=SIDE, **pair.embeds
+            with_scheduler(pair.pipeline, scheduler), images, working_size=SIDE, **pair.embeds
         )
 
     expected = captured(None)

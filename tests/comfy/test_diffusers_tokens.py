@@ -208,7 +208,7 @@ def reader(hosts, tokenizers) -> Any:
 
 def test_words_are_read_and_found_end_to_end(pack, reader, images):
     core = pack.diffseg_core
-    maps = core.capture_diffusers(reader, images, size=128)
+    maps = core.capture_diffusers(reader, images, working_size=128)
     lines = core.parse_words("cup, mug\ntraffic light\n!hand")
     words = core.read_words(reader, maps, lines)
     assert words.lines == lines

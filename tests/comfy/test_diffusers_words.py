@@ -32,7 +32,7 @@ def captured(pack, images) -> Callable[..., Any]:
     """Capture a host's pipeline at a size of 16×16 places of the latent."""
 
     def run(host: Any, **settings: Any) -> Any:
-        settings = {"size": 128, **host.embeds, **settings}
+        settings = {"working_size": 128, **host.embeds, **settings}
         return pack.diffseg_core.capture_diffusers(host.pipeline, images, **settings)
 
     return run
@@ -159,9 +159,11 @@ def outputs(host: Any, run: Callable[[], Any]) -> list[torch.Tensor]:
     return found
 
 
-def test_the_models_output_is_the_same_to_the_bit_with_queries_kept(captured, host):
-    (kept,) = outputs(host, lambda: captured(host, keep_queries="all"))
-    (plain,) = outputs(host, lambda: captured(host, keep_queries="none"))
+def test_the_models_output_is_the_same_to_the_bit_with_queries_kept(pack, captured, host, monkeypatch):
+    (kept,) = outputs(host, lambda: captured(host))
+    module = pack.diffseg_core.diffusers.unet
+    monkeypatch.setattr(module, "layers_to_keep", lambda *_: [])
+    (plain,) = outputs(host, lambda: captured(host))
     assert torch.equal(kept, plain)
 
 
@@ -186,10 +188,9 @@ def test_hooks_are_gone_after_a_capture_and_after_an_error(captured, sd1):
     assert hooks_of(unet) == 0
 
 
-def test_what_is_kept_is_a_choice_and_counts_as_memory(pack, captured, sd1, monkeypatch):
-    every, none = captured(sd1, keep_queries="all"), captured(sd1, keep_queries="none")
+def test_what_is_kept_is_bounded_and_counts_as_memory(pack, captured, sd1, monkeypatch):
+    every = captured(sd1)
     assert len(every.queries) == 6
-    assert not none.queries
     assert all(any(each.queries is tensor for tensor in every.tensors) for each in every.queries)
     assert {each.queries.dtype for each in every.queries} == {torch.float16}
     halves = 2 * sum(each.queries[0].numel() for each in every.queries)
@@ -197,15 +198,14 @@ def test_what_is_kept_is_a_choice_and_counts_as_memory(pack, captured, sd1, monk
     fewer = captured(sd1)
     assert 0 < len(fewer.queries) < 6
     assert 2 * sum(each.queries[0].numel() for each in fewer.queries) <= halves // 2
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="keep_queries to be 'automatic'"):
-        captured(sd1, keep_queries="some")
 
 
 def test_attention_without_queries_or_of_another_model_is_refused(pack, captured, read, hosts):
     sd1, sdxl = hosts("sd1"), hosts("sdxl")
     errors = pack.diffseg_core.CaptureError
-    with pytest.raises(errors, match="Capture again with keep_queries"):
-        read(sd1, captured(sd1, keep_queries="none"), text(1))
+    bare = pack.diffseg_core.AttentionMaps({(2, 2): torch.full((1, 4, 4), 0.25)})
+    with pytest.raises(errors, match="capture again without them"):
+        read(sd1, bare, text(1))
     maps = captured(sdxl)
     with pytest.raises(errors, match=r"layer up_blocks\.0.*that the attention was captured from"):
         read(sd1, maps, text(1))
@@ -224,7 +224,7 @@ def test_a_unet_that_projects_the_text_first_is_refused_by_name(pack, captured, 
     assert torch.equal(read(sd1, maps, text(1)).maps, expected.maps)
 
 
-def test_a_layer_that_runs_twice_is_an_error_where_all_queries_are_asked_for(pack, captured, sd1):
+def test_queries_of_a_layer_that_runs_twice_are_done_without(captured, sd1, caplog):
     unet = sd1.pipeline.unet
     block = unet.down_blocks[1].attentions[0].transformer_blocks[0].attn2
     processor = block.processor
@@ -235,9 +235,8 @@ def test_a_layer_that_runs_twice_is_an_error_where_all_queries_are_asked_for(pac
 
     block.processor = twice
     try:
-        with pytest.raises(pack.diffseg_core.CaptureError, match="once, but they came again"):
-            captured(sd1, keep_queries="all")
-        assert captured(sd1).queries == (), "kept by themselves, they are done without"
+        assert captured(sd1).queries == ()
+        assert "once, but they came again" in caplog.text
     finally:
         block.processor = processor
 
@@ -316,13 +315,13 @@ def words_of(pair: Pair, tokens: int = TOKENS) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize(("blocks", "numbers"), [("all", None), ("0-1", [0, 1])])
 def test_a_transformer_is_shown_the_same_once_more_with_the_words(captured, read, pair, blocks, numbers):
-    maps = captured(pair, size=SIDE, blocks=blocks, noise_seed=7, timestep=400)
+    maps = captured(pair, working_size=SIDE, layers=blocks, noise_seed=7, noise_level=400)
     seen: list[dict[str, Any]] = []
     words = words_of(pair, tokens=11)  # of another length than the capture's prompt
     transformer = pair.transformer
     hook = transformer.register_forward_pre_hook(lambda _, __, named: seen.append(named), with_kwargs=True)
     try:
-        captured(pair, size=SIDE, blocks=blocks, noise_seed=7, timestep=400)
+        captured(pair, working_size=SIDE, layers=blocks, noise_seed=7, noise_level=400)
         found = read(pair, maps, **words)
     finally:
         hook.remove()
@@ -337,7 +336,7 @@ def test_a_transformer_is_shown_the_same_once_more_with_the_words(captured, read
 
 
 def test_the_step_with_words_ends_with_the_last_wanted_block(captured, read, pair):
-    maps = captured(pair, size=SIDE, blocks="0")
+    maps = captured(pair, working_size=SIDE, layers="0")
     ends: list[Any] = []
     blocks = pair.transformer.transformer_blocks
     hooks = [each.register_forward_hook(lambda *_: ends.append(1)) for each in blocks]
@@ -350,13 +349,14 @@ def test_the_step_with_words_ends_with_the_last_wanted_block(captured, read, pai
     assert hooks_of(pair.transformer) == 0
 
 
-def test_a_transformer_remembers_what_it_was_shown_unless_told_not_to(pack, captured, read, pairs, sd1):
+def test_a_capture_remembers_what_its_model_was_given(pack, captured, read, pairs, sd1):
     sd3, flux = pairs("SD3"), pairs("Flux dev")
-    maps = captured(sd3, size=SIDE)
-    assert any(maps.shown.latents is tensor for tensor in maps.tensors)
+    maps = captured(sd3, working_size=SIDE)
+    assert any(maps.inputs.latents is tensor for tensor in maps.tensors)
     errors = pack.diffseg_core.CaptureError
-    with pytest.raises(errors, match="Capture again with keep_queries"):
-        read(sd3, captured(sd3, size=SIDE, keep_queries="none"), **words_of(sd3))
+    bare = pack.diffseg_core.AttentionMaps({(2, 2): torch.full((1, 4, 4), 0.25)})
+    with pytest.raises(errors, match="with the latent that it was captured from"):
+        read(sd3, bare, **words_of(sd3))
     with pytest.raises(errors, match=r"captured from Flux\.1 .* got SD3"):
         read(flux, maps, **words_of(flux))
     with pytest.raises(errors, match="got none"):

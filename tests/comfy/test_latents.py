@@ -125,7 +125,7 @@ def test_the_usual_ratio_is_taken(run_capture):
 def test_a_narrow_latent_is_refused_by_the_resolutions_that_are_kept(run_capture, error):
     latent = {"samples": torch.zeros(1, 4, 2, 16)}
     with pytest.raises(error, match=r"got 1×8 from a latent of 2×16"):
-        run_capture(latent, resolutions="all but finest")
+        run_capture(latent, layers="all but finest")
 
 
 def test_the_smallest_latent_is_captured(run_capture):

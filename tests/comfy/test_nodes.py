@@ -79,7 +79,9 @@ def test_a_long_image_keeps_its_shape(run_capture, sd1):
 
 def test_the_working_size_is_the_models_own_unless_set(pack, hosts):
     backbone_of = pack.nodes.comfy.capture.backbone_of
-    assert {name: backbone_of(hosts(name).model).native_side for name in ("sd1", "sd2-v", "sdxl")} == {
+    assert {
+        name: backbone_of(hosts(name).model).architecture.native_side for name in ("sd1", "sd2-v", "sdxl")
+    } == {
         "sd1": 512,
         "sd2-v": 768,
         "sdxl": 1024,

@@ -102,13 +102,13 @@ def test_latents_of_another_shape_are_refused(pack, capture, sd1, shape, message
         capture(sd1, latent=torch.ones(shape))
 
 
-@pytest.mark.parametrize("timestep", [-1, 1001])
+@pytest.mark.parametrize("timestep", [-2, 1001])
 def test_noise_levels_out_of_range_are_refused(pack, capture, sd1, images, timestep):
-    message = rf"noise level from 0 to 1000, got {timestep}"
+    message = rf"from 0 to 1000, got {timestep}"
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
-        capture(sd1, timestep=timestep)
+        capture(sd1, noise_level=timestep)
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match=message):
-        pack.diffseg_core.capture_diffusers(sd1.pipeline, images, timestep=timestep)
+        pack.diffseg_core.capture_diffusers(sd1.pipeline, images, noise_level=timestep)
 
 
 @pytest.mark.parametrize("timestep", [0, 1, 500, 999, 1000])
@@ -117,7 +117,7 @@ def test_the_model_is_told_the_timestep(capture, sd1, timestep, noise_seed):
     seen: list[Any] = []
     hook = sd1.unet.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[1]))
     try:
-        capture(sd1, timestep=timestep, noise_seed=noise_seed)
+        capture(sd1, noise_level=timestep, noise_seed=noise_seed)
     finally:
         hook.remove()
     assert [told.tolist() for told in seen] == [[min(timestep, 999)] * 2]
@@ -148,6 +148,7 @@ def test_conditioning_for_other_timesteps_is_refused(pack, capture, sd1):
 @pytest.mark.parametrize(
     ("resolutions", "grids"),
     [
+        ("recommended", [(16, 16), (8, 8), (4, 4), (2, 2)]),
         ("all", [(16, 16), (8, 8), (4, 4), (2, 2)]),
         ("finest", [(16, 16)]),
         ("finest two", [(16, 16), (8, 8)]),
@@ -155,16 +156,19 @@ def test_conditioning_for_other_timesteps_is_refused(pack, capture, sd1):
     ],
 )
 def test_resolutions_choose_the_grids(pack, capture, sd1, images, resolutions, grids):
-    assert list(capture(sd1, resolutions=resolutions)) == grids
+    assert list(capture(sd1, layers=resolutions)) == grids
     theirs = pack.diffseg_core.capture_diffusers(
-        sd1.pipeline, images[..., :100], size=128, resolutions=resolutions, **sd1.embeds
+        sd1.pipeline, images[..., :100], working_size=128, layers=resolutions, **sd1.embeds
     )
     assert list(theirs) == grids
 
 
-def test_unknown_resolutions_are_refused(pack, capture, sd1):
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="got 'coarse'"):
-        capture(sd1, resolutions="coarse")
+@pytest.mark.parametrize("layers", ["coarse", "middle third", "0-3"])
+def test_layers_that_a_unet_does_not_have_are_refused(pack, capture, sd1, images, layers):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"Expected layers of a UNet.*'{layers}'"):
+        capture(sd1, layers=layers)
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"Expected layers of a UNet.*'{layers}'"):
+        pack.diffseg_core.capture_diffusers(sd1.pipeline, images, layers=layers)
 
 
 def test_diffusers_pipelines_without_a_unet_are_refused(pack, images):
@@ -174,7 +178,7 @@ def test_diffusers_pipelines_without_a_unet_are_refused(pack, images):
 
 def test_a_diffusers_pipeline_without_a_text_encoder_needs_embeddings(pack, sd1, images):
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Expected prompt_embeds"):
-        pack.diffseg_core.capture_diffusers(sd1.pipeline, images, size=128)
+        pack.diffseg_core.capture_diffusers(sd1.pipeline, images, working_size=128)
 
 
 def test_diffusers_unet_is_as_before_after_an_exception(pack, sd1, images):
@@ -187,7 +191,7 @@ def test_diffusers_unet_is_as_before_after_an_exception(pack, sd1, images):
     hook = unet.up_blocks[1].register_forward_pre_hook(fail)
     try:
         with pytest.raises(RuntimeError, match="out of memory, say"):
-            pack.diffseg_core.capture_diffusers(sd1.pipeline, images, size=128, **sd1.embeds)
+            pack.diffseg_core.capture_diffusers(sd1.pipeline, images, working_size=128, **sd1.embeds)
     finally:
         hook.remove()
     assert unet.attn_processors == before

@@ -61,7 +61,7 @@ def expected_sigma(sampling: Any, timestep: int) -> torch.Tensor:
 
 def check_clean(capture: Any, host: Any, model: Any, seen: list[Any], timestep: int) -> None:
     latent = latent_of()
-    capture(host, model, latent, timestep=timestep)
+    capture(host, model, latent, noise_level=timestep)
     ((x, told),) = seen
     shown = model.get_model_object("latent_format").process_in(latent)
     torch.testing.assert_close(x, shown, rtol=1e-3, atol=1e-4)
@@ -101,7 +101,7 @@ def test_the_noise_is_the_samplings_own(capture, sd1, seen, patched, name):
 
 @pytest.mark.parametrize("timestep", [0, 1, 299, 300, 310, 999])
 def test_an_lcm_model_is_told_the_nearest_timestep_that_it_knows(capture, sd1, seen, timestep):
-    capture(sd1, NODES["ModelSamplingDiscrete-lcm"](sd1.model), latent_of(1), timestep=timestep)
+    capture(sd1, NODES["ModelSamplingDiscrete-lcm"](sd1.model), latent_of(1), noise_level=timestep)
     ((_, told),) = seen
     assert told.item() in range(19, 1000, 20)
     assert abs(told.item() - timestep) <= max(10, 19 - timestep)
@@ -114,8 +114,8 @@ def test_usual_models_see_the_very_numbers_that_they_always_saw(capture, host, t
     hook = host.unet.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0].clone()))
     latent = latent_of()
     try:
-        capture(host, latent=latent, timestep=timestep)
-        capture(host, latent=latent, timestep=timestep, noise_seed=4)
+        capture(host, latent=latent, noise_level=timestep)
+        capture(host, latent=latent, noise_level=timestep, noise_seed=4)
     finally:
         hook.remove()
     clean, noised = inputs
@@ -152,5 +152,5 @@ class Endless(comfy.model_sampling.ModelSamplingDiscrete, comfy.model_sampling.E
 )
 def test_other_samplings_are_refused_by_name(pack, capture, sd1, seen, kind, timestep, message):
     with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=message):
-        capture(sd1, with_sampling(sd1.model, kind), latent_of(), timestep=timestep)
+        capture(sd1, with_sampling(sd1.model, kind), latent_of(), noise_level=timestep)
     assert not seen

@@ -7,6 +7,7 @@ from typing import Any
 import comfy.ldm.flux.math
 import pytest
 import torch
+from comfyui_capture import capture_in_comfyui
 from transformer_models import tiny_conditioning, tiny_latent, tiny_model
 
 
@@ -15,10 +16,11 @@ def run(pack):
     """Capture a tiny model, with the usual settings unless told otherwise."""
 
     def run(name: str, model: Any = None, **settings: Any) -> Any:
-        given = {"timestep": 300, "noise_seed": None, "blocks": "all", **settings}
+        given = {"noise_level": 300, "noise_seed": None, "layers": "all", **settings}
         latent = given.pop("latent", None)
         conditioning = given.pop("conditioning", None) or tiny_conditioning(name)
-        return pack.nodes.comfy.capture.capture(
+        return capture_in_comfyui(
+            pack,
             tiny_model(name) if model is None else model,
             tiny_latent(name) if latent is None else latent,
             conditioning,
@@ -191,7 +193,7 @@ def test_an_image_beside_the_picture_is_noticed(pack, run):
 
     model = tiny_model("Flux dev")
     model.add_wrapper_with_key("diffusion_model", "test", beside)
-    message = r"Expected 24 tokens of an image of 4×6 and 7 others, got 55"
+    message = r"Expected 24 tokens of an image of 4×6 and 7 others at block 0 .*, got 55"
     with pytest.raises(pack.diffseg_core.CaptureError, match=message):
         run("Flux dev", model)
 
@@ -213,8 +215,8 @@ def test_what_is_around_the_model_comes_to_its_end(run):
         done.append("ended")
         return result
 
-    plain = run("Flux dev", blocks="0")
-    found = run("Flux dev", wrapped("Flux dev", around), blocks="0")
+    plain = run("Flux dev", layers="0")
+    found = run("Flux dev", wrapped("Flux dev", around), layers="0")
     assert done == ["begun", "ended"]
     assert torch.equal(found[4, 6], plain[4, 6])
 
@@ -325,10 +327,10 @@ def test_a_loaders_own_class_is_refused(pack, run):
 
 @pytest.mark.parametrize("level", [1, 999])
 def test_levels_next_to_the_ends_are_finite(run, level):
-    assert torch.isfinite(run("Flux dev", timestep=level)[4, 6]).all()
-    assert torch.isfinite(run("Cosmos Predict 2", timestep=level)[4, 6]).all()
+    assert torch.isfinite(run("Flux dev", noise_level=level)[4, 6]).all()
+    assert torch.isfinite(run("Cosmos Predict 2", noise_level=level)[4, 6]).all()
 
 
 def test_a_level_without_a_finite_sigma_is_refused(pack, run):
     with pytest.raises(pack.diffseg_core.UnsupportedModelError, match="finite σ at noise level 1000"):
-        run("Cosmos Predict 2", timestep=1000)
+        run("Cosmos Predict 2", noise_level=1000)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from cases import exhaustive_but
 from comfy_extras import nodes_model_advanced
+from comfyui_capture import capture_in_comfyui
 from model_state import left_as_it_was
 from transformer_checks import captured_output, check_architecture, plain_pass
 from transformer_models import TINY, known, tiny_conditioning, tiny_latent, tiny_model
@@ -29,11 +30,12 @@ def capture_tiny(pack) -> Callable[..., Any]:
     def run(name: str, model: Any = None, **settings: Any) -> Any:
         latent = settings.pop("latent", None)
         conditioning = settings.pop("conditioning", None) or tiny_conditioning(name)
-        return pack.nodes.comfy.capture.capture(
+        return capture_in_comfyui(
+            pack,
             model or tiny_model(name),
             tiny_latent(name) if latent is None else latent,
             conditioning,
-            **{"timestep": 300, "noise_seed": None, **settings},
+            **{"noise_level": 300, "noise_seed": None, **settings},
         )
 
     return run
@@ -53,17 +55,17 @@ def test_the_softmax_of_the_pictures_own_tokens_is_captured(pack, name):
 @pytest.mark.parametrize("name", MOSTLY_FOUR)
 def test_each_picture_of_a_batch_has_its_own_map(capture_tiny, name):
     latents = tiny_latent(name, 2)
-    together = capture_tiny(name, latent=latents, blocks="all")
+    together = capture_tiny(name, latent=latents, layers="all")
     for image in range(2):
-        alone = capture_tiny(name, latent=latents[image : image + 1], blocks="all")
+        alone = capture_tiny(name, latent=latents[image : image + 1], layers="all")
         atol = 1e-4 / alone.grid.tokens
         torch.testing.assert_close(together[together.grid][image], alone[alone.grid][0], rtol=1e-4, atol=atol)
 
 
 @pytest.mark.parametrize("name", MOSTLY_FOUR)
 def test_bfloat16_models_are_captured(capture_tiny, name):
-    exact = capture_tiny(name, blocks="0")
-    rough = capture_tiny(name, tiny_model(name, torch.bfloat16), blocks="0")
+    exact = capture_tiny(name, layers="0")
+    rough = capture_tiny(name, tiny_model(name, torch.bfloat16), layers="0")
     assert rough[rough.grid].dtype == torch.float32
     assert rough.features.dtype in (torch.bfloat16, torch.float16)
     difference = (rough[rough.grid] - exact[exact.grid]).abs().sum(-1)  # 0..2 per row
@@ -87,7 +89,7 @@ def shown(model: Any, run: Callable[[], Any]) -> tuple[torch.Tensor, torch.Tenso
 @pytest.mark.parametrize("name", MOSTLY_FOUR)
 def test_the_clean_latent_is_seen_at_every_noise_level(capture_tiny, name, level):
     model, latent = tiny_model(name), tiny_latent(name)
-    x, _ = shown(model, lambda: capture_tiny(name, model, latent=latent, timestep=level))
+    x, _ = shown(model, lambda: capture_tiny(name, model, latent=latent, noise_level=level))
     expected = model.model.process_latent_in(latent)
     channels = expected.shape[1]  # Flux Fill's mask and image stand behind them
     torch.testing.assert_close(x[:, :channels], expected, rtol=1e-5, atol=1e-5)
@@ -98,7 +100,7 @@ def test_the_clean_latent_is_seen_at_every_noise_level(capture_tiny, name, level
 def test_the_noise_level_is_the_share_of_noise_whatever_the_shift(capture_tiny, name, shift):
     model = nodes_model_advanced.ModelSamplingAuraFlow().patch_aura(tiny_model(name), shift)[0]
     latent = tiny_latent(name)
-    _, told = shown(model, lambda: capture_tiny(name, model, latent=latent, timestep=300))
+    _, told = shown(model, lambda: capture_tiny(name, model, latent=latent, noise_level=300))
     assert told.float().item() == pytest.approx(0.3, rel=1e-3)
 
 
@@ -112,7 +114,7 @@ def test_noise_is_mixed_in_by_that_share(capture_tiny):
 
 def test_cosmos_counts_the_same_share(capture_tiny):
     model, latent = tiny_model("Cosmos Predict 2"), tiny_latent("Cosmos Predict 2")
-    _, told = shown(model, lambda: capture_tiny("Cosmos Predict 2", model, latent=latent, timestep=300))
+    _, told = shown(model, lambda: capture_tiny("Cosmos Predict 2", model, latent=latent, noise_level=300))
     torch.testing.assert_close(told.flatten().float(), torch.tensor([0.3]), rtol=1e-4, atol=0)
 
 
@@ -135,7 +137,7 @@ def test_the_model_is_as_it_was_after_an_error(pack, capture_tiny, name):
         hook = last.register_forward_pre_hook(fail)
         try:
             with pytest.raises(RuntimeError, match="out of memory, say"):
-                capture_tiny(name, model, blocks="all")
+                capture_tiny(name, model, layers="all")
         finally:
             hook.remove()
     capture_tiny(name, model)
@@ -155,7 +157,7 @@ def test_the_model_is_as_it_was_after_an_interrupt(capture_tiny, name):
         no_traces(model),
         pytest.raises(comfy.model_management.InterruptProcessingException),
     ):
-        capture_tiny(name, model, blocks="all", on_layer=interrupt_after_one)
+        capture_tiny(name, model, layers="all", on_layer=interrupt_after_one)
     assert done == [1]
     capture_tiny(name, model)
 
@@ -189,18 +191,18 @@ class no_traces:  # noqa: N801
 )
 def test_blocks_choose_the_layers(capture_tiny, choice, layers):
     done: list[tuple[int, int]] = []
-    capture_tiny("Flux dev", blocks=choice, on_layer=lambda *progress: done.append(progress))
+    capture_tiny("Flux dev", layers=choice, on_layer=lambda *progress: done.append(progress))
     assert done == [(number, layers) for number in range(1, layers + 1)]
 
 
-@pytest.mark.parametrize("choice", ["", "7-9", "1-", "last", "3-1", "-1"])
+@pytest.mark.parametrize("choice", ["", "7-9", "1-", "last", "3-1", "-1", "finest"])
 def test_other_blocks_are_refused(pack, capture_tiny, choice):
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Expected blocks"):
-        capture_tiny("Flux dev", blocks=choice)
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Expected layers"):
+        capture_tiny("Flux dev", layers=choice)
 
 
 def test_recommended_blocks_of_the_released_models(pack):
-    rows = {row.name: row for row in pack.nodes.comfy.transformers.TRANSFORMERS}
+    rows = pack.diffseg_core.attention.architectures.ARCHITECTURES
     assert rows["SD3 and SD3.5"].recommended.scaled(24) == range(7, 10)
     assert rows["SD3 and SD3.5"].recommended.scaled(38) == range(11, 16)
     assert rows["Flux.1"].recommended.scaled(19) == range(12, 19)
@@ -209,7 +211,7 @@ def test_recommended_blocks_of_the_released_models(pack):
 
 @pytest.mark.parametrize("name", MOSTLY_FOUR)
 def test_features_are_the_middle_layers_output(capture_tiny, name):
-    maps = capture_tiny(name, blocks="0")
+    maps = capture_tiny(name, layers="0")
     assert maps.features.shape[0] == 1
     assert maps.features.shape[2:] == maps.grid
     assert maps.features.dtype == torch.float16
@@ -226,7 +228,7 @@ def test_attention_that_all_goes_to_the_text_has_rows_that_sum_to_1(pack, captur
     image = calls[-1].queries.shape[2] - 24
     scores = calls[-1].queries @ calls[-1].keys.transpose(2, 3) / calls[-1].queries.shape[-1] ** 0.5
     assert scores.float().softmax(-1)[..., image:, image:].sum(-1).min() == 0.0
-    maps = capture_tiny("SD3", model, blocks="all")
+    maps = capture_tiny("SD3", model, layers="all")
     torch.testing.assert_close(maps[maps.grid].sum(-1), torch.ones(1, 24), rtol=0, atol=1e-5)
 
 

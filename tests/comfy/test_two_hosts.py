@@ -50,14 +50,14 @@ def test_both_captures_agree(pack, host, images, size, crop, noise_seed):
         vae=host.vae,
         image=cropped.movedim(1, -1),
         conditioning=host.conditioning,
-        timestep=300,
+        noise_level=300,
         input_mode="clean latent" if noise_seed is None else "noised latent",
         noise_seed=noise_seed or 0,
         working_size=size,
-        resolutions="all",
+        layers="all",
     )[0]
     theirs = pack.diffseg_core.capture_diffusers(
-        host.pipeline, cropped, size=size, noise_seed=noise_seed, **host.embeds
+        host.pipeline, cropped, working_size=size, noise_seed=noise_seed, **host.embeds
     )
     assert ours.image_size == tuple(cropped.shape[2:])
     assert_same_maps(ours.maps, theirs, atol=1e-5)
@@ -76,7 +76,7 @@ def test_diffusers_capture_is_the_softmax_of_the_layers_own_inputs(pack, host, i
     attentions = [m for name, m in host.pipeline.unet.named_modules() if name.endswith(".attn1")]
     expected, maps = expected_maps(
         attentions,
-        lambda: pack.diffseg_core.capture_diffusers(host.pipeline, images, size=128, **host.embeds),
+        lambda: pack.diffseg_core.capture_diffusers(host.pipeline, images, working_size=128, **host.embeds),
     )
     assert {grid.tokens for grid in maps} == expected.keys()
     for grid in maps:
@@ -85,14 +85,14 @@ def test_diffusers_capture_is_the_softmax_of_the_layers_own_inputs(pack, host, i
 
 def test_a_half_precision_vae_that_overflows_encodes_in_float32(pack, sd1, images):
     vae = sd1.pipeline.vae
-    full = pack.diffseg_core.capture_diffusers(sd1.pipeline, images, size=128, **sd1.embeds)
+    full = pack.diffseg_core.capture_diffusers(sd1.pipeline, images, working_size=128, **sd1.embeds)
     assert vae.config.force_upcast
     seen: list[torch.dtype] = []
     hook = vae.encoder.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].dtype))
     weights = {name: weight.clone() for name, weight in vae.state_dict().items()}
     try:
         vae.half()
-        half = pack.diffseg_core.capture_diffusers(sd1.pipeline, images, size=128, **sd1.embeds)
+        half = pack.diffseg_core.capture_diffusers(sd1.pipeline, images, working_size=128, **sd1.embeds)
         assert vae.dtype == torch.float16
     finally:
         hook.remove()
@@ -138,7 +138,7 @@ def test_diffusers_pipeline_is_as_before(pack, sd1, images):
     unet = sd1.pipeline.unet
     processors = dict(unet.attn_processors)
     state = torch.random.get_rng_state()
-    pack.diffseg_core.capture_diffusers(sd1.pipeline, images, size=128, noise_seed=3, **sd1.embeds)
+    pack.diffseg_core.capture_diffusers(sd1.pipeline, images, working_size=128, noise_seed=3, **sd1.embeds)
     assert unet.attn_processors == processors
     assert not any(module._forward_pre_hooks for module in unet.modules())
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -162,7 +162,7 @@ def test_the_models_output_is_its_own(pack, capture, host, images, kind):
         if kind == "comfyui":
             capture(host)
         else:
-            pack.diffseg_core.capture_diffusers(host.pipeline, images, size=128, **host.embeds)
+            pack.diffseg_core.capture_diffusers(host.pipeline, images, working_size=128, **host.embeds)
     ((arguments, named),) = calls  # one forward, no more
     if kind == "comfyui":
         assert named.pop("transformer_options")["patches_replace"]["attn1"]

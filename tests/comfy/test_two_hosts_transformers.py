@@ -15,6 +15,7 @@ import diffusers
 import pytest
 import torch
 from cases import exhaustive_but
+from comfyui_capture import capture_in_comfyui
 from transformer_pairs import FLUX_DIFFUSERS, MODELS, ODD_SIDE, ODD_SIZE, SIDE, Pair, make_pair
 
 
@@ -49,7 +50,7 @@ def captured(pack, images) -> Callable[..., Any]:
     """Capture a pair's pipeline, with its usual settings unless told otherwise."""
 
     def run(pair: Pair, given: Any = None, **settings: Any) -> Any:
-        settings = {"size": SIDE, **pair.embeds, **settings}
+        settings = {"working_size": SIDE, **pair.embeds, **settings}
         return pack.diffseg_core.capture_diffusers(
             pair.pipeline, images if given is None else given, **settings
         )
@@ -64,15 +65,16 @@ def assert_same(one: Any, other: Any, atol: float = 1e-5) -> None:
 
 @pytest.mark.parametrize(("blocks", "noise_seed"), [("recommended", None), ("all", 7)])
 def test_both_captures_agree(pack, pair, captured, images, blocks, noise_seed):
-    ours = pack.nodes.comfy.capture.capture(
+    ours = capture_in_comfyui(
+        pack,
         pair.model,
         pair.latents(images),
         pair.conditioning,
-        timestep=300,
+        noise_level=300,
         noise_seed=noise_seed,
-        blocks=blocks,
+        layers=blocks,
     )
-    theirs = captured(pair, blocks=blocks, noise_seed=noise_seed)
+    theirs = captured(pair, layers=blocks, noise_seed=noise_seed)
     assert ours.grid == (8, 12)
     assert ours.batch_size == 2
     assert_same(ours, theirs)
@@ -84,30 +86,18 @@ def test_both_captures_agree(pack, pair, captured, images, blocks, noise_seed):
 
 def test_both_captures_agree_on_odd_sides(pack, pair, captured, images):
     """In the first block: ComfyUI's Qwen-Image has the middle of an odd side one place before diffusers'."""
-    ours = pack.nodes.comfy.capture.capture(
+    ours = capture_in_comfyui(
+        pack,
         pair.model,
         pair.latents(images, ODD_SIZE),
         pair.conditioning,
-        timestep=300,
+        noise_level=300,
         noise_seed=None,
-        blocks="0",
+        layers="0",
     )
-    theirs = captured(pair, blocks="0", size=ODD_SIDE)
+    theirs = captured(pair, layers="0", working_size=ODD_SIDE)
     assert ours.grid == (7, 10)
     assert_same(ours, theirs)
-
-
-def test_both_captures_agree_without_position(pack, pair, captured, images):
-    ours = pack.nodes.comfy.capture.capture(
-        pair.model,
-        pair.latents(images),
-        pair.conditioning,
-        timestep=600,
-        noise_seed=None,
-        blocks="1",
-        remove_position=True,
-    )
-    assert_same(ours, captured(pair, timestep=600, blocks="1", remove_position=True), atol=2e-5)
 
 
 @pytest.mark.parametrize("noise_seed", [None, 7])
@@ -115,9 +105,9 @@ def test_the_features_of_a_unet_agree(pack, host, capture, images, noise_seed):
     """And are those of the encoder's last self-attention, whatever resolutions are captured."""
     images = torch.nn.functional.interpolate(images, size=(128, 192), mode="bilinear", antialias=True)
     latent = host.pipeline.vae.encode(images * 2 - 1).latent_dist.mode()
-    ours = capture(host, latent=latent, noise_seed=noise_seed, resolutions="finest")
+    ours = capture(host, latent=latent, noise_seed=noise_seed, layers="finest")
     theirs = pack.diffseg_core.capture_diffusers(
-        host.pipeline, images, size=157, noise_seed=noise_seed, resolutions="finest", **host.embeds
+        host.pipeline, images, working_size=157, noise_seed=noise_seed, layers="finest", **host.embeds
     )
     assert theirs.features.shape[0] == 2
     torch.testing.assert_close(ours.features, theirs.features, rtol=2e-3, atol=2e-4)
@@ -157,7 +147,7 @@ def to_the_end(pack, monkeypatch) -> None:
 def test_the_models_output_is_its_own_to_the_bit(kind_of_pair, captured, to_the_end):
     pair = kind_of_pair
     with seen_by(pair.transformer) as calls, outputs_of([pair.transformer]) as outputs:
-        captured(pair, blocks="all", noise_seed=1)
+        captured(pair, layers="all", noise_seed=1)
     ((named,), (output,)) = calls, outputs
     assert torch.equal(output[0], pair.transformer(**named)[0])
 
@@ -165,11 +155,11 @@ def test_the_models_output_is_its_own_to_the_bit(kind_of_pair, captured, to_the_
 def test_the_step_ends_with_the_last_wanted_block(kind_of_pair, captured):
     pair = kind_of_pair
     with outputs_of(pair.attentions) as outputs:
-        captured(pair, blocks="0")
+        captured(pair, layers="0")
     second = getattr(pair.transformer.transformer_blocks[0], "attn2", None)
     assert len(outputs) == (0 if second is None else 1)  # the last itself is left at its attention
     with outputs_of([pair.transformer]) as outputs:
-        captured(pair, blocks="all")
+        captured(pair, layers="all")
     assert not outputs
 
 
@@ -197,7 +187,7 @@ def test_the_pipeline_is_as_before_after_an_error(kind_of_pair, captured):
     hook = pair.attentions[-1].register_forward_pre_hook(fail)
     try:
         with pytest.raises(RuntimeError, match="out of memory, say"):
-            captured(pair, blocks="all")
+            captured(pair, layers="all")
     finally:
         hook.remove()
     assert state(pair) == before
@@ -209,7 +199,7 @@ def test_the_pipeline_is_as_before_after_an_error(kind_of_pair, captured):
 def test_the_noise_level_is_the_share_of_noise(pairs, captured, images, level, noise_seed):
     pair = pairs("SD3")
     with seen_by(pair.transformer) as calls:
-        captured(pair, timestep=level, noise_seed=noise_seed)
+        captured(pair, noise_level=level, noise_seed=noise_seed)
     (named,) = calls
     assert named["timestep"].tolist() == [level, level]
     expected = (pair.latents(images) - 0.0609) * 1.5305
@@ -220,33 +210,33 @@ def test_the_noise_level_is_the_share_of_noise(pairs, captured, images, level, n
 
 
 def test_noise_levels_out_of_range_are_refused(pack, pairs, captured):
-    for level in (-1, 1001):
+    for level in (-2, 1001):
         with pytest.raises(pack.diffseg_core.InvalidSettingError, match=f"from 0 to 1000, got {level}"):
-            captured(pairs("SD3"), timestep=level)
+            captured(pairs("SD3"), noise_level=level)
 
 
 @pytest.mark.parametrize("level", [999, 1000])
 def test_a_unet_knows_999_timesteps(pack, sd1, images, level):
     with outputs_of([sd1.pipeline.unet.time_proj]) as outputs:
         pack.diffseg_core.capture_diffusers(
-            sd1.pipeline, images, size=128, timestep=level, noise_seed=1, **sd1.embeds
+            sd1.pipeline, images, working_size=128, noise_level=level, noise_seed=1, **sd1.embeds
         )
     torch.testing.assert_close(outputs[0], sd1.pipeline.unet.time_proj(torch.tensor([999, 999])))
 
 
 def test_blocks_that_the_model_does_not_have_are_refused(pack, pairs, captured):
-    for blocks in ("some", "3-4", ""):
-        with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Expected blocks"):
-            captured(pairs("SD3"), blocks=blocks)
+    for blocks in ("some", "3-4", "", "finest"):
+        with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Expected layers"):
+            captured(pairs("SD3"), layers=blocks)
 
 
 def test_a_pipeline_without_text_encoder_needs_embeddings(pack, pair, images):
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Expected prompt_embeds"):
-        pack.diffseg_core.capture_diffusers(pair.pipeline, images, size=SIDE)
+        pack.diffseg_core.capture_diffusers(pair.pipeline, images, working_size=SIDE)
     if "pooled_prompt_embeds" in pair.embeds:
         embeds = {"prompt_embeds": pair.embeds["prompt_embeds"]}
         with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Expected prompt_embeds"):
-            pack.diffseg_core.capture_diffusers(pair.pipeline, images, size=SIDE, **embeds)
+            pack.diffseg_core.capture_diffusers(pair.pipeline, images, working_size=SIDE, **embeds)
 
 
 def test_a_mask_of_other_tokens_is_refused(pack, pairs, captured):
@@ -273,7 +263,7 @@ def test_the_pipeline_encodes_the_empty_prompt(pack, pair, captured, images, mon
     monkeypatch.setattr(type(pair.pipeline), "encode_prompt", encode_prompt)
     for name in ("text_encoder", "text_encoder_2"):
         monkeypatch.setitem(pair.pipeline.__dict__, name, SimpleNamespace(dtype=torch.float32))
-    found = pack.diffseg_core.capture_diffusers(pair.pipeline, images, size=SIDE)
+    found = pack.diffseg_core.capture_diffusers(pair.pipeline, images, working_size=SIDE)
     assert given[0]["prompt"] == ""
     assert_same(found, captured(pair), atol=0)
 
@@ -326,7 +316,7 @@ def test_a_layer_that_does_not_run_is_named(pack, pairs, captured, monkeypatch):
     )
     message = r"4 attention layers to run once, but block 1 \(transformer_blocks\) did not \(1 missing\)"
     with pytest.raises(pack.diffseg_core.CaptureError, match=message):
-        captured(pair, blocks="all")
+        captured(pair, layers="all")
 
 
 def test_an_attention_backend_that_is_not_pytorchs_is_refused(pack, pairs, captured, monkeypatch):
@@ -359,7 +349,7 @@ def test_a_compiled_transformer_is_captured(pairs, captured, part):
 def test_half_precision_is_captured(kind_of_pair, captured):
     pair = kind_of_pair
     half = replace_transformer(pair, copy.deepcopy(pair.transformer).to(torch.bfloat16))
-    rough, exact = captured(half, blocks="0", timestep=500), captured(pair, blocks="0", timestep=500)
+    rough, exact = captured(half, layers="0", noise_level=500), captured(pair, layers="0", noise_level=500)
     assert rough[rough.grid].dtype == torch.float32
     assert rough.features.dtype == torch.bfloat16
     # 0..2 per row; Flux's timestep and guidance are themselves rounded to three digits.

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from comfyui_capture import capture_in_comfyui, model_inputs
 from model_shapes import CONTEXT, POOLED
 from transformer_models import WIDTH
 from transformer_pairs import SIDE, make_pair
@@ -25,8 +26,8 @@ def node_capture(pack: Any, images: torch.Tensor, host: Any, **settings: Any) ->
         "conditioning": host.conditioning,
         "input_mode": "clean latent",
         "noise_seed": 0,
-        "timestep": 300,
-        "resolutions": "all",
+        "noise_level": 300,
+        "layers": "all",
     }
     return pack.nodes.capture.DiffSegCapture.execute(**{**inputs, **settings})[0]
 
@@ -35,7 +36,7 @@ def read_in_comfyui(pack: Any, host: Any, attention: Any, conditioning: list[Any
     """As Find by Words reads them, of a text that is encoded already."""
     words = pack.nodes.comfy.words
     step = attention.step
-    backbone = pack.nodes.comfy.capture.backbone_of(host.model, **({"blocks": step.blocks} if step else {}))
+    backbone = pack.nodes.comfy.capture.backbone_of(host.model, step.settings.layers)
     return words._reader(host.model, backbone, attention, lambda done, total: None)(conditioning)
 
 
@@ -45,13 +46,10 @@ def read_in_diffusers(pack: Any, host: Any, maps: Any, embeds: torch.Tensor, poo
     return core.diffusers.capture.read_text(host.pipeline, maps, prompt)
 
 
-@pytest.mark.parametrize("keep_queries", ["automatic", "all"])
-def test_both_hosts_read_a_unets_attention_to_a_text(pack, host, images, keep_queries):
+def test_both_hosts_read_a_unets_attention_to_a_text(pack, host, images):
     """To the rounding of queries, which both keep in half precision."""
-    ours = node_capture(pack, images, host, vae=host.vae, working_size=128, keep_queries=keep_queries)
-    theirs = pack.diffseg_core.capture_diffusers(
-        host.pipeline, images, size=128, keep_queries=keep_queries, **host.embeds
-    )
+    ours = node_capture(pack, images, host, vae=host.vae, working_size=128)
+    theirs = pack.diffseg_core.capture_diffusers(host.pipeline, images, working_size=128, **host.embeds)
     assert [each.grid for each in ours.maps.queries] == [each.grid for each in theirs.queries]
     pooled = {"pooled_output": torch.zeros(1, POOLED)} if "pooled_prompt_embeds" in host.embeds else {}
     one = read_in_comfyui(pack, host, ours, [[embedding(CONTEXT), pooled]])
@@ -66,22 +64,15 @@ def test_both_hosts_read_a_unets_attention_to_a_text(pack, host, images, keep_qu
 def test_both_hosts_show_a_transformer_the_words(pack, images, name, noise_seed):
     with torch.inference_mode(False):
         pair = make_pair(name)
-    capture = pack.nodes.comfy.capture
     latents = pair.latents(images)
-    settings = {"timestep": 300, "noise_seed": noise_seed, "blocks": "0-1"}
-    ours = capture.capture(pair.model, latents, pair.conditioning, **settings)
+    settings = {"noise_level": 300, "noise_seed": noise_seed, "layers": "0-1"}
+    ours = capture_in_comfyui(pack, pair.model, latents, pair.conditioning, **settings)
     types = pack.nodes.types
-    step = types.Step(
-        architecture=capture.backbone_of(pair.model).name,
-        samples=latents,
-        level=300,
-        noise_seed=noise_seed,
-        batch_index=None,
-        noise_mask=None,
-        blocks="0-1",
-    )
+    step = model_inputs(pack, pair.model, latents, **settings)
     attention = types.CapturedAttention(ours, pack.diffseg_core.GridSize(*images.shape[2:]), step)
-    theirs = pack.diffseg_core.capture_diffusers(pair.pipeline, images, size=SIDE, **settings, **pair.embeds)
+    theirs = pack.diffseg_core.capture_diffusers(
+        pair.pipeline, images, working_size=SIDE, **settings, **pair.embeds
+    )
     words = embedding(WIDTH)
     pooled = words[:, 0] if "pooled_prompt_embeds" in pair.embeds else None
     options = {"guidance": 3.5} if name == "Flux dev" else {}

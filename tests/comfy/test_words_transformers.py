@@ -8,6 +8,7 @@ from typing import Any
 import comfy.model_management
 import pytest
 import torch
+from comfyui_capture import model_inputs
 from model_state import left_as_it_was
 from transformer_checks import calls_of, plain_pass
 from transformer_models import TINY, known, make, tiny_latent, tiny_model
@@ -60,8 +61,7 @@ def read(pack) -> Callable[..., Any]:
         module, types = pack.diffseg_core.words.lines, pack.nodes.types
         lines = module.parse_words(WORDS)
         samples = tiny_latent(name, images)
-        architecture = pack.nodes.comfy.capture.backbone_of(model).name
-        step = types.Step(architecture, samples, 300, blocks=named.pop("blocks", "all"), **named)
+        step = model_inputs(pack, model, samples, **{"layers": "all", **named})
         maps = pack.diffseg_core.AttentionMaps({(2, 2): torch.full((images, 4, 4), 0.25)})
         attention = types.CapturedAttention(maps, pack.diffseg_core.GridSize(64, 96), step)
         found = pack.nodes.comfy.words.read_words(model, clip, attention, lines)
@@ -84,7 +84,7 @@ def test_attention_to_the_text_is_that_of_the_whole_softmax(pack, clips, read, n
     text = conditioning[0][0].shape[1]
     _, calls = plain_pass(pack, model, tiny_latent(name), conditioning)
     layers = calls_of(pack, model, calls)
-    expected = torch.stack([text_columns(call, text) for layer, call in layers.items() if not layer.call])
+    expected = torch.stack([text_columns(call, text) for layer, call in layers.items() if layer.has_text])
     assert found.attention.maps.shape == (1, 24, text)
     assert tuple(found.attention.grid) == (4, 6)
     mean = expected.mean(0)
@@ -96,7 +96,7 @@ def test_attention_to_the_text_is_that_of_the_whole_softmax(pack, clips, read, n
 def test_a_tokens_own_column_changes_with_its_embedding(pack, clips, read, name):
     """In the first block keys of the text have met nothing yet: one token's change is one column's."""
     model, clip = model_of(name), clips(name)
-    found, conditioning = read(name, clip, model, blocks="0")
+    found, conditioning = read(name, clip, model, layers="0")
     where = found.places.lines[1][0][0]  # the first token of "traffic light"
     tokens, options = conditioning[0]
     changed = tokens.clone()
@@ -111,7 +111,7 @@ def test_a_tokens_own_column_changes_with_its_embedding(pack, clips, read, name)
         def encode_from_tokens_scheduled(self, given: Any) -> Any:
             return [[changed, options]]
 
-    other, _ = read(name, Encoder(), model, blocks="0")
+    other, _ = read(name, Encoder(), model, layers="0")
     before, after = found.attention.maps, other.attention.maps
     assert not torch.allclose(before[..., where], after[..., where], rtol=1e-3, atol=0)
     # Heads are averaged after each softmax, so the rest changes too, but by less than the token's own.
@@ -129,7 +129,7 @@ def test_the_step_ends_with_the_last_chosen_block(clips, read, name):
     hooks = [last.register_forward_pre_hook(lambda *_: ran.append("last"))]
     hooks.append(net.register_forward_hook(lambda *_: ran.append("whole")))
     try:
-        read(name, clips(name), model, blocks="0")
+        read(name, clips(name), model, layers="0")
     finally:
         for hook in hooks:
             hook.remove()
@@ -232,6 +232,8 @@ def test_attention_of_another_architecture_or_without_its_latent_is_refused(pack
     bare = nodes.types.CapturedAttention(maps, size)
     with pytest.raises(core.InvalidSettingError, match="with the latent .* capture again"):
         nodes.comfy.words.read_words(model, clip, bare, lines)
-    other = nodes.types.CapturedAttention(maps, size, nodes.types.Step("Chroma", tiny_latent("Chroma"), 300))
+    other = nodes.types.CapturedAttention(
+        maps, size, model_inputs(pack, tiny_model("Chroma"), tiny_latent("Chroma"))
+    )
     with pytest.raises(core.InvalidSettingError, match=r"captured from Flux\.1, got from Chroma"):
         nodes.comfy.words.read_words(model, clip, other, lines)

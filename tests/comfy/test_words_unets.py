@@ -15,6 +15,7 @@ import pytest
 import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy_extras.nodes_model_downscale import PatchModelAddDownscale
+from comfyui_capture import capture_in_comfyui, model_inputs
 from model_shapes import SHAPES, bare_model
 from unet_configs import SMALLEST_UNET
 from word_clips import word_clip
@@ -72,13 +73,12 @@ def captured(pack) -> Callable[..., Any]:
 
     def run(model: Any, conditioning: Any, samples: Any = None, **settings: Any) -> Any:
         samples = latent() if samples is None else samples
-        maps = pack.nodes.comfy.capture.capture(
-            model, samples, conditioning, timestep=300, noise_seed=None, **settings
+        maps = capture_in_comfyui(
+            pack, model, samples, conditioning, noise_level=300, noise_seed=None, **settings
         )
-        name = pack.nodes.comfy.capture.backbone_of(model).name
         types = pack.nodes.types
         return types.CapturedAttention(
-            maps, pack.diffseg_core.GridSize(128, 192), types.Step(name, samples, 300)
+            maps, pack.diffseg_core.GridSize(128, 192), model_inputs(pack, model, samples)
         )
 
     return run
@@ -288,33 +288,33 @@ def test_words_are_read_from_a_model_whose_parts_are_compiled(clips, captured, r
 
 
 @pytest.mark.parametrize("name", list(CLIPS))
-def test_the_models_output_is_the_same_to_the_bit(clips, captured, name):
+def test_the_models_output_is_the_same_to_the_bit(pack, clips, captured, name, monkeypatch):
     model, clip = unet(name), clips(name)
     empty = clip.encode_from_tokens_scheduled(clip.tokenize(""))
     outputs: list[torch.Tensor] = []
     net = model.model.diffusion_model
     hook = net.register_forward_hook(lambda module, arguments, output: outputs.append(output.clone()))
     try:
-        for keep in ("none", "all"):
-            captured(model, empty, keep_queries=keep)
+        captured(model, empty)
+        with monkeypatch.context() as without:
+            without.setattr(pack.nodes.comfy.unet, "layers_to_keep", lambda *_: [])
+            assert captured(model, empty).maps.queries == ()
     finally:
         hook.remove()
     assert torch.equal(*outputs)
 
 
-def test_what_is_kept_is_chosen_by_keep_queries(pack, clips, captured, monkeypatch):
+def test_no_more_queries_are_kept_than_cost_little(pack, clips, captured, monkeypatch):
     model, clip = unet("sdxl"), clips("sdxl")
     empty = clip.encode_from_tokens_scheduled(clip.tokenize(""))
 
-    def names(keep: str) -> list[str]:
-        return [each.layer for each in captured(model, empty, keep_queries=keep).maps.queries]
+    def names() -> list[str]:
+        return [each.layer for each in captured(model, empty).maps.queries]
 
-    assert names("none") == []
-    assert names("all") == names("automatic") == KEPT["sdxl"]
+    assert names() == KEPT["sdxl"]
     one = 4 * 6 * 128 * 2  # tokens, numbers, bytes of a layer's queries for one image
     monkeypatch.setattr(pack.diffseg_core.attention.text, "MOST_BYTES", 2 * one)
-    assert names("automatic") == [KEPT["sdxl"][1], KEPT["sdxl"][4]]
-    assert names("all") == KEPT["sdxl"]
+    assert names() == [KEPT["sdxl"][1], KEPT["sdxl"][4]]
 
 
 def no_hooks(model: Any) -> bool:
@@ -391,23 +391,19 @@ def test_queries_have_the_grid_that_a_patch_shrunk_them_to(clips, captured, read
     torch.testing.assert_close(found.maps.sum(-1), torch.ones(1, found.grid.tokens))
 
 
-def test_a_layer_that_runs_twice_is_refused_where_all_queries_are_asked_for(pack, clips, captured):
+def test_queries_of_a_layer_that_runs_twice_are_done_without(clips, captured, caplog):
     model, clip = unet("sd1"), clips("sd1")
     empty = clip.encode_from_tokens_scheduled(clip.tokenize(""))
-    plain = captured(model, empty, keep_queries="none").maps
+    plain = captured(model, empty).maps
     attention = cross_attention(model.model.diffusion_model, "input 5.0")
     again = attention.register_forward_pre_hook(_twice)
     try:
-        with pytest.raises(
-            pack.diffseg_core.CaptureError,
-            match=r"at input 5\.0 once, but they came again.*keep_queries to automatic or none",
-        ):
-            captured(model, empty, keep_queries="all")
         maps = captured(model, empty).maps
     finally:
         again.remove()
     assert no_hooks(model)
-    assert maps.queries == (), "kept by themselves, they are done without"
+    assert maps.queries == ()
+    assert "at input 5.0 once, but they came again" in caplog.text
     assert all(torch.equal(maps[grid], plain[grid]) for grid in plain)
 
 
@@ -425,10 +421,8 @@ def test_captures_that_other_packs_patches_allowed_go_on_without_queries(clips, 
     several = model.clone()
     several.set_model_attn2_patch(repeat)
     several.set_model_attn2_output_patch(halve)
-    plain = captured(several, empty, keep_queries="none").maps
     maps = captured(several, empty).maps
     assert maps.queries == ()
-    assert all(torch.equal(maps[grid], plain[grid]) for grid in plain)
     attention = cross_attention(model.model.diffusion_model, "input 3.0")
     projection = attention.to_q
     del attention.to_q
@@ -462,8 +456,9 @@ def _twice(module: Any, arguments: Any) -> None:
 
 def test_attention_without_queries_says_how_to_get_them(pack, clips, captured, read):
     model, clip = unet("sd1"), clips("sd1")
-    attention = captured(model, clip.encode_from_tokens_scheduled(clip.tokenize("")), keep_queries="none")
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="keep_queries set to all"):
+    attention = captured(model, clip.encode_from_tokens_scheduled(clip.tokenize("")))
+    attention.maps.queries = ()
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="capture again without them"):
         read(model, clip, attention)
 
 
@@ -490,14 +485,14 @@ def test_the_node_keeps_queries_and_what_the_model_was_shown(pack, run_capture, 
     samples = {"samples": latent(2), "batch_index": [3, 1]}
     attention = run_capture(latent=samples, input_mode="noised latent", noise_seed=5)
     step = attention.step
-    assert (step.architecture, step.level, step.noise_seed, step.batch_index) == ("SD15", 300, 5, [3, 1])
-    assert torch.equal(step.samples, samples["samples"])
-    assert any(each is step.samples for part in attention for each in part), "the host sees it"
+    assert (step.architecture, step.noise_level, step.batch_index) == ("SD15", 300, [3, 1])
+    assert step.settings.noise_seed == 5
+    assert torch.equal(step.latents, samples["samples"])
+    assert any(each is step.latents for part in attention for each in part), "the host sees it"
     assert [each.layer for each in attention.maps.queries] == KEPT["sd1"]
     held = [each for part in attention for each in part]
     assert all(any(query.queries is each for each in held) for query in attention.maps.queries)
-    assert run_capture(latent=samples, keep_queries="none").maps.queries == ()
-    assert run_capture(latent=samples).step.noise_seed is None
+    assert run_capture(latent=samples).step.settings.noise_seed is None
 
 
 SD15 = {
@@ -532,16 +527,15 @@ SDXL = {
 
 
 @pytest.mark.parametrize(
-    ("config", "side", "layers", "kept", "megabytes"),
-    [(SD15, 64, 10, 10, 9.8), (SDXL, 128, 30, 24, 62.9)],
+    ("config", "side", "kept", "megabytes"),
+    [(SD15, 64, 10, 9.8), (SDXL, 128, 24, 62.9)],
 )
-def test_what_real_models_keep(pack, config, side, layers, kept, megabytes):
+def test_what_real_models_keep(pack, config, side, kept, megabytes):
     real = UNetModel(**config, device="meta", operations=comfy.ops.disable_weight_init)
-    grid = pack.diffseg_core.GridSize(side, side)
-    chosen = {
-        keep: pack.nodes.comfy.queries.kept_layers(real, config is SDXL, grid, keep)
-        for keep in ("all", "automatic", "none")
-    }
-    assert [len(each) for each in chosen.values()] == [layers, kept, 0]
-    assert sum(each.size(grid) for each in chosen["automatic"]) / 1e6 == pytest.approx(megabytes, abs=0.05)
-    assert {each.level for each in chosen["all"]} == ({2} if config is SDXL else {1, 2})
+    every = pack.nodes.comfy.unet.cross_attention_layers(real)
+    keeping = pack.diffseg_core.attention.query_keeping
+    chosen = keeping.layers_to_keep(every, config is SDXL, pack.diffseg_core.GridSize(side, side))
+    assert len(chosen) == kept
+    size = sum((side >> layer.level) ** 2 * layer.width * 2 for layer in chosen)
+    assert size / 1e6 == pytest.approx(megabytes, abs=0.05)
+    assert {layer.level for layer in chosen} == ({2} if config is SDXL else {1, 2})

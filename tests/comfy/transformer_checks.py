@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from comfyui_capture import capture_in_comfyui
 from transformer_models import tiny_conditioning, tiny_latent, tiny_model
 
 FUNCTIONS = ("optimized_attention", "optimized_attention_masked")
@@ -112,7 +113,7 @@ def captured_output(
     patient = functools.partial(module.TransformerCapture, stop_early=False)
     original, module.TransformerCapture = module.TransformerCapture, patient
     try:
-        maps = module.capture(model, latent, conditioning, timestep=300, noise_seed=None, **settings)
+        maps = capture_in_comfyui(pack, model, latent, conditioning, noise_level=300, **settings)
     finally:
         module.TransformerCapture = original
         handle.remove()
@@ -129,7 +130,7 @@ def calls_of(pack: ModuleType, model: Any, calls: list[Call]) -> dict[Any, Call]
     for layer, module in transformers.layers_of(backbone.row, backbone.net).items():
         path = paths[module]
         own = [call for call in calls if call.module == path or call.module.startswith(f"{path}.")]
-        found[layer] = own[layer.call]
+        found[layer] = own[0 if layer.has_text else 1]
     return found
 
 
@@ -148,7 +149,7 @@ def check_architecture(pack: ModuleType, name: str) -> None:
     height, width = latent.shape[-2] // patch, latent.shape[-1] // patch
     tokens = height * width
     output, calls = plain_pass(pack, model, latent, conditioning)
-    captured, maps = captured_output(pack, model, latent, conditioning, blocks="all")
+    captured, maps = captured_output(pack, model, latent, conditioning, layers="all")
     assert torch.equal(captured, output)
     assert maps.grids == ((height, width),)
 
@@ -169,14 +170,14 @@ def check_architecture(pack: ModuleType, name: str) -> None:
     start = first[next(number for number, each in enumerate(calls) if each is own)][0]
     expected = []
     for layer, call in layers.items():
-        begin = 0 if layer.call else start  # a second attention is of the picture alone
+        begin = start if layer.has_text else 0  # a second attention is of the picture alone
         expected.append(call.probabilities(slice(begin, begin + tokens)))
     mean = torch.stack(expected).mean(0).float()
     # Even attention is 1/n; of a token that has nearly all, float32 knows seven digits.
     torch.testing.assert_close(maps[maps.grid], mean, rtol=2e-5, atol=1e-4 / tokens)
 
-    one = {"timestep": 300, "noise_seed": None, "blocks": "0"}
-    early = pack.nodes.comfy.capture.capture(model, latent, conditioning, **one)
-    _, late = captured_output(pack, model, latent, conditioning, blocks="0")
+    one = {"noise_level": 300, "noise_seed": None, "layers": "0"}
+    early = capture_in_comfyui(pack, model, latent, conditioning, **one)
+    _, late = captured_output(pack, model, latent, conditioning, layers="0")
     assert torch.equal(early[early.grid], late[late.grid])
     assert torch.equal(early.features, late.features)

@@ -17,7 +17,7 @@ def measures(score: float) -> Measures:
 
 
 def hierarchy(level: int, evidence: str = "attention", blocks: str = "recommended") -> Trial:
-    return Trial(CaptureSettings(level, blocks), "hierarchy", evidence)  # type: ignore[arg-type]
+    return Trial(CaptureSettings(level, layers=blocks), "hierarchy", evidence)  # type: ignore[arg-type]
 
 
 def merging(level: int, threshold: float) -> Trial:

@@ -150,7 +150,7 @@ def demo_features(name: str) -> np.ndarray:
         pixels = photograph.convert("RGB").resize((384, 384), Image.Resampling.BOX)
     handle = layer.register_forward_hook(lambda _module, _inputs, output: found.append(output.detach()))
     try:
-        capture_diffusers(pipeline, pixels, timestep=50, size=384, prompt_embeds=prompt)
+        capture_diffusers(pipeline, pixels, noise_level=50, working_size=384, prompt_embeds=prompt)
     finally:
         handle.remove()
     return found[0][0].view(24, 24, -1).half().numpy()

@@ -16,8 +16,8 @@ from made_words import tree, within, words_at
 
 import diffseg_core
 from diffseg_core import AttentionMaps, InvalidAttentionError, InvalidSettingError, Segments, settings
-from diffseg_core.attention.blocks import checked_blocks
-from diffseg_core.attention.capture_checks import checked_capture
+from diffseg_core.attention.capture_settings import CaptureSettings
+from diffseg_core.attention.layers import checked_layers
 from diffseg_core.checks import Choice, Number, Switch, position
 from diffseg_core.objects.points import Point
 from diffseg_core.objects.prompts import Click, parse_objects, read_objects
@@ -93,7 +93,12 @@ def within_range(setting: Number | Choice[Any] | Switch) -> list[Any]:
         return list(setting.options)
     if isinstance(setting, Switch):
         return [True, False, 1, 0, torch.tensor(True)]
-    ends = [setting.lowest, setting.highest, *([0] if setting.zero else [])]
+    ends = [
+        setting.lowest,
+        setting.highest,
+        *([0] if setting.zero else []),
+        *([-1] if setting.automatic else []),
+    ]
     return [*ends, torch.tensor(ends[0], dtype=torch.float64), *([float(ends[0])] if setting.whole else [])]
 
 
@@ -109,7 +114,8 @@ def test_every_setting_is_refused_and_taken_by_its_rule():
 
 def test_messages_have_both_sides():
     for setting, value, message in [
-        (settings.NOISE_LEVEL, 1001, "Expected a noise level from 0 to 1000, got 1001."),
+        (settings.NOISE_LEVEL, 1001, "Expected a noise level of -1 (the architecture's own) or from 0 to "
+         "1000, got 1001."),
         (settings.MERGE_PASSES, 2.5, "Expected merge passes as a whole number from 1 to 20, got 2.5."),
         (settings.NOISE_SEED, 2**64, f"Expected a noise seed from 0 to {2**64 - 1}, got {2**64}."),
         (settings.FINEST, 0.2, "Expected an area of the finest segments from 0.0001 to 0.1 of the image "
@@ -166,9 +172,10 @@ def test_the_library_takes_numbers_of_every_kind():
                 *([float(default)] if setting.whole else []),
             ):
                 assert not refusal(call, **{parameter: value}), (parameter, value)
-    asked = checked_capture(300.0, np.int64(5), "all", " All ", torch.tensor(False), "none", 0.0)
-    assert asked == (300, 5, "all", " All ", False, "none", 0)
-    assert [type(value) for value in asked] == [int, int, str, str, bool, str, int]
+    asked = CaptureSettings(300.0, np.int64(5), torch.tensor(0.0), " All ")
+    assert asked == CaptureSettings(300, 5, 0, "all")
+    assert [type(value) for value in vars(asked).values()] == [int, int, int, str]
+    assert CaptureSettings() == CaptureSettings(-1, None, None, "recommended")
     for index in (0.0, np.int64(0), torch.tensor(0)):
         assert len(HALVES.areas(index)) == len(HALVES.masks(index)) == 2
         assert len(to_segs(HALVES, index)[1]) == len(diffseg_core.soft_masks(HALVES, SQUARE, index)) == 2
@@ -181,7 +188,7 @@ def test_marks_that_nobody_sees_do_not_count_at_any_door():
     assert diffseg_core.parse_prompts('\ufeff[{"x": 1, "y": 2}]') == diffseg_core.parse_prompts(
         '[{"x": 1, "y": 2}]'
     )
-    assert checked_blocks("\ufeffall") == "all"
+    assert checked_layers("\ufeffall") == "all"
     assert fill_in_dates("a\u200bb/c") == "ab/c"
 
 

@@ -30,7 +30,7 @@ from diffseg_eval.attention_methods import (
 from diffseg_eval.methods import make_methods, parse_methods
 from diffseg_eval.types import VOID, AnnotatedImage
 
-CAPTURE = CaptureSettings(timestep=25, working_size=64)
+CAPTURE = CaptureSettings(noise_level=25, working_size=64)
 
 
 class CountingSegmenter(Segmenter):
@@ -146,7 +146,7 @@ def test_true_number_of_clusters(classes: list[int] | None, segments: list[list[
 
 def test_the_hierarchy_is_built_with_the_settings_of_the_tree() -> None:
     image = Image.open(demo_model_folder() / "photograph.jpg").convert("RGB").resize((180, 120))
-    capture = CaptureSettings(timestep=25, working_size=128)
+    capture = CaptureSettings(noise_level=25, working_size=128)
 
     def labels(**settings: float) -> np.ndarray:
         tree = SegmentSettings(NestedSettings(**settings))
@@ -160,7 +160,7 @@ def test_the_hierarchy_is_built_with_the_settings_of_the_tree() -> None:
 
 def test_merged_refined_and_nested_segments_are_four_methods() -> None:
     chosen = parse_methods("diffseg,diffseg-refined,hierarchy:5,hierarchy-refined:5")
-    capture = CaptureSettings(timestep=25, working_size=128)
+    capture = CaptureSettings(noise_level=25, working_size=128)
     methods, _ = make_methods(chosen, ModelChoice(device="cpu"), capture, DEMO_SEGMENT)
     image = Image.open(demo_model_folder() / "photograph.jpg").convert("RGB").resize((180, 120))
     photograph = AnnotatedImage("cup", image, None, ())

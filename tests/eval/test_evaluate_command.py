@@ -121,7 +121,7 @@ def test_other_settings_need_another_folder_or_overwrite(
 
 def test_settings_of_a_model_that_is_not_used_do_not_matter(folder: Path, tmp_path: Path) -> None:
     evaluate("folder", folder, tmp_path / "run", "--methods", "grid:2")
-    assert evaluate("folder", folder, tmp_path / "run", "--methods", "grid:2", "--timestep", "100") == 0
+    assert evaluate("folder", folder, tmp_path / "run", "--methods", "grid:2", "--noise-level", "100") == 0
 
 
 def test_records_without_settings_are_left_alone(folder: Path, tmp_path: Path) -> None:

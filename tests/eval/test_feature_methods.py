@@ -88,7 +88,7 @@ def test_hierarchy_needs_no_features() -> None:
 
 
 def test_the_rows_of_the_demo_model_differ_and_diffcut_is_the_papers() -> None:
-    capture = CaptureSettings(timestep=25, working_size=128)
+    capture = CaptureSettings(noise_level=25, working_size=128)
     methods, shared = make_methods(
         parse_methods(NAMES), ModelChoice(device="cpu"), capture, SegmentSettings()
     )
@@ -108,7 +108,7 @@ def test_the_rows_of_the_demo_model_differ_and_diffcut_is_the_papers() -> None:
 
 
 def test_thresholds_give_more_segments_at_higher_ones() -> None:
-    capture = CaptureSettings(timestep=25, working_size=128)
+    capture = CaptureSettings(noise_level=25, working_size=128)
     (method,), _ = make_methods(
         parse_methods("diffcut:0.2,0.5,0.8"), ModelChoice(device="cpu"), capture, SegmentSettings()
     )

@@ -82,8 +82,8 @@ def segments_prompt() -> dict[str, Any]:
             "class_type": "DiffSegCapture",
             "inputs": {
                 "model": ["1", 0], "vae": ["1", 1], "conditioning": ["1", 2], "image": ["1", 3],
-                "timestep": 25, "input_mode": "clean latent", "noise_seed": 0, "working_size": 384,
-                "resolutions": "all",
+                "noise_level": 25, "input_mode": "clean latent", "noise_seed": 0, "working_size": 384,
+                "layers": "all",
             },
         },
         "3": {

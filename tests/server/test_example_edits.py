@@ -25,7 +25,7 @@ IMPACT_PACK = os.environ.get("IMPACT_PACK_DIR", "")
 PHOTOGRAPH = ROOT / "demo_model" / "photograph.jpg"
 RIM, SAUCER, CLOTH = (190, 100), (120, 180), (45, 40)  # things in the photograph, x and y
 SETTINGS = {  # that suit the demo model, and a test
-    "DiffSegCapture": {"timestep": 25, "working_size": 384},
+    "DiffSegCapture": {"noise_level": 25, "working_size": 384},
     "KSampler": {"steps": 2, "cfg": 1.0},
     "DetailerForEach": {"steps": 2, "cfg": 1.0, "guide_size": 128, "max_size": 256},
     "ImageScaleToTotalPixels": {"megapixels": 0.06},  # half the photograph's sides

@@ -82,9 +82,8 @@ def test_from_a_latent_to_masks(server: ComfyServer, name: str) -> None:
         "2": {
             "class_type": "DiffSegCapture",
             "inputs": {
-                "model": ["1", 0], "conditioning": ["1", 2], "latent": ["1", 3], "timestep": 300,
-                "input_mode": "noised latent", "noise_seed": 7, "working_size": 0, "resolutions": "all",
-                "blocks": "all", "remove_position": True,
+                "model": ["1", 0], "conditioning": ["1", 2], "latent": ["1", 3], "noise_level": 300,
+                "input_mode": "noised latent", "noise_seed": 7, "working_size": 0, "layers": "all",
             },
         },
         "3": {

@@ -139,7 +139,7 @@ def test_inpainting_by_words_changes_no_pixel_elsewhere(server: ComfyServer) -> 
             if value == [loader, 2]:
                 node["inputs"][name] = ["demo", 1]
     settings = {
-        "DiffSegCapture": {"timestep": 25, "working_size": 384},
+        "DiffSegCapture": {"noise_level": 25, "working_size": 384},
         "DiffSegFindWords": {"words": FOUND, "threshold": 0.95},
         "KSampler": {"steps": 2, "cfg": 1.0},
         "ImageScaleToTotalPixels": {"megapixels": 0.06},

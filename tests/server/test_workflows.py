@@ -93,7 +93,7 @@ def with_the_demo_model(server: ComfyServer, workflow: dict[str, Any], photograp
 def paper_prompt(any_comfy_server: ComfyServer, tmp_path: Path) -> dict[str, Any]:
     photograph = odd_sized_photograph(tmp_path / "example.png")
     prompt = with_the_demo_model(any_comfy_server, load("as_in_the_paper.json"), photograph)
-    prompt[node_of(prompt, "DiffSegCapture")]["inputs"] |= {"timestep": 25, "working_size": 384}
+    prompt[node_of(prompt, "DiffSegCapture")]["inputs"] |= {"noise_level": 25, "working_size": 384}
     prompt[node_of(prompt, "DiffSegSegment")]["inputs"] |= {"merge_threshold": 0.63, "smallest_area": 2.0}
     return prompt
 

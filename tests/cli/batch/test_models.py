@@ -166,10 +166,10 @@ def test_a_checkpoint_file_gives_the_model_that_it_was_made_from(pipeline, folde
 
 def test_the_empty_prompt_is_encoded_once_and_the_text_encoder_let_go_of(pipeline, folder):
     image = Image.new("RGB", (70, 50), "red")
-    segmenter = Segmenter(ModelChoice(str(folder)), CaptureSettings(working_size=128, timestep=200))
+    segmenter = Segmenter(ModelChoice(str(folder)), CaptureSettings(working_size=128, noise_level=200))
     assert segmenter._pipeline.text_encoder is None
     found = segmenter.capture(image)
-    expected = capture_diffusers(pipeline, image, size=128, timestep=200)
+    expected = capture_diffusers(pipeline, image, working_size=128, noise_level=200)
     for grid in expected:
         torch.testing.assert_close(found[grid], expected[grid])
 

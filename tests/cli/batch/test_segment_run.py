@@ -42,7 +42,7 @@ from diffseg_core import InvalidSettingError, segment, segment_hierarchy
 reads_coco = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 
 SETTINGS = RunSettings(
-    ModelChoice(), CaptureSettings(timestep=25, working_size=64), SegmentSettings(MergeSettings(0.3))
+    ModelChoice(), CaptureSettings(noise_level=25, working_size=64), SegmentSettings(MergeSettings(0.3))
 )
 PHOTOGRAPH = demo_model_folder() / "photograph.jpg"
 

@@ -17,8 +17,9 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokeni
 
 from diffseg_cli.batch.models import find_precision, load_pipeline
 from diffseg_cli.batch.segmenter import Segmenter
-from diffseg_cli.batch.settings import CaptureSettings, ModelChoice
+from diffseg_cli.batch.settings import ModelChoice
 from diffseg_core import InvalidSettingError, UnsupportedModelError, capture_diffusers
+from diffseg_core.attention.capture_settings import CaptureSettings
 
 WORDS = {"<|startoftext|>": 0, "<|endoftext|>": 1, "a</w>": 2}
 WIDTH = 8
@@ -88,23 +89,23 @@ def folder(pipeline: StableDiffusion3Pipeline, tmp_path_factory: pytest.TempPath
 
 def test_a_transformer_is_captured_with_its_settings(pipeline, folder):
     image = Image.new("RGB", (70, 50), "red")
-    settings = CaptureSettings(working_size=128, timestep=1000, blocks="1-2")
+    settings = CaptureSettings(working_size=128, noise_level=1000, layers="1-2")
     segmenter = Segmenter(ModelChoice(str(folder), device="cpu"), settings)
     assert type(segmenter._pipeline) is StableDiffusion3Pipeline
     assert segmenter._pipeline.text_encoder is segmenter._pipeline.text_encoder_2 is None
     found = segmenter.capture(image)
-    expected = capture_diffusers(pipeline, image, size=128, timestep=1000, blocks="1-2")
+    expected = capture_diffusers(pipeline, image, working_size=128, noise_level=1000, layers="1-2")
     assert found.grids == expected.grids == ((7, 9),)
     torch.testing.assert_close(found[found.grid], expected[expected.grid])
-    other = capture_diffusers(pipeline, image, size=128, timestep=1000, blocks="0")
+    other = capture_diffusers(pipeline, image, working_size=128, noise_level=1000, layers="0")
     assert (found[found.grid] - other[other.grid]).abs().max() > 1e-4
 
 
 def test_blocks_that_the_model_does_not_have_are_refused_as_it_is_loaded(folder):
     with pytest.raises(
-        InvalidSettingError, match="Expected blocks from 0 to 2, which the model has, got '3'"
+        InvalidSettingError, match="Expected layers from 0 to 2, the blocks that the model has, got '3'"
     ):
-        Segmenter(ModelChoice(str(folder), device="cpu"), CaptureSettings(blocks="3"))
+        Segmenter(ModelChoice(str(folder), device="cpu"), CaptureSettings(layers="3"))
 
 
 def test_a_transformer_that_takes_further_images_is_refused_as_it_is_loaded(tmp_path):

@@ -139,17 +139,16 @@ def test_the_settings_are_those_that_suit_the_model(tmp_path, monkeypatch):
 
 def test_every_option_is_a_setting(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    options = "--timestep 7 --input-mode noised --noise-seed 3 --working-size 64 --resolutions finest-two "
+    options = "--noise-level 7 --input-mode noised --noise-seed 3 --working-size 64 --layers finest-two "
     options += "--merge-threshold 0.5 --merge-passes 2 --anchors 4 --refinement kmeans --smallest-area 1.5 "
-    options += "--refine-edges --precision bfloat16 --save-masks --blocks middle-third"
+    options += "--refine-edges --precision bfloat16 --save-masks"
     assert kept_settings(*options.split()) == {
         "model": "demo",
         "precision": "bfloat16",
-        "timestep": 7,
+        "noise_level": 7,
         "noise_seed": 3,
         "working_size": 64,
-        "resolutions": "finest two",
-        "blocks": "middle third",
+        "layers": "finest two",
         "merge_threshold": 0.5,
         "merge_passes": 2,
         "anchors": 4,

@@ -240,7 +240,7 @@ def test_the_text_encoder_is_freed_once_the_words_are_encoded(pipeline, model):
     assert segmenter._pipeline.text_encoder is None
     image = Image.open(ROOT / "demo_model" / "photograph.jpg")
     found = segmenter.read_words(segmenter.capture(image), lines)
-    expected = read_words(pipeline, capture_diffusers(pipeline, image, size=128), lines)
+    expected = read_words(pipeline, capture_diffusers(pipeline, image, working_size=128), lines)
     # Queries are kept in half precision, where the last bit of a run can be a step.
     torch.testing.assert_close(found.attention.maps, expected.attention.maps, rtol=1e-2, atol=1e-4)
     assert found.places == expected.places

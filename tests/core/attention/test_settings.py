@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from diffseg_core import GridSize, InvalidSettingError
-from diffseg_core.attention.resolutions import select_levels
+from diffseg_core.attention.architectures import ARCHITECTURES
+from diffseg_core.attention.capture_settings import CaptureSettings
+from diffseg_core.attention.layers import checked_layers, choose_blocks, choose_resolutions
 from diffseg_core.attention.working_size import working_size
 
 
@@ -56,7 +58,7 @@ def test_working_sizes_that_cannot_be_are_refused(image, side, words):
     ],
 )
 def test_levels_follow_the_choice_of_resolutions(levels, resolutions, expected):
-    assert select_levels(levels, resolutions) == expected
+    assert choose_resolutions(resolutions, levels) == expected
 
 
 @pytest.mark.parametrize(
@@ -69,4 +71,24 @@ def test_levels_follow_the_choice_of_resolutions(levels, resolutions, expected):
 )
 def test_a_choice_that_leaves_nothing_is_refused(levels, resolutions, words):
     with pytest.raises(InvalidSettingError, match=words):
-        select_levels(levels, resolutions)
+        choose_resolutions(resolutions, levels)
+
+
+def test_layers_are_those_of_some_model():
+    for choice, text in [
+        (" Finest Two ", "finest two"),
+        ("7-9, 12", "7-9, 12"),
+        ("MIDDLE third", "middle third"),
+    ]:
+        assert checked_layers(choice) == text
+    for choice in ("coarsest", "9-7", "", None, 3):
+        with pytest.raises(InvalidSettingError, match="Expected layers"):
+            checked_layers(choice)
+    with pytest.raises(InvalidSettingError, match="of a transformer to be .* got 'finest'"):
+        choose_blocks("finest", 24)
+
+
+def test_the_noise_level_is_the_architectures_unless_it_is_chosen():
+    assert CaptureSettings().at_level(300) == CaptureSettings(300)
+    assert CaptureSettings(25).at_level(300) == CaptureSettings(25)
+    assert {row.noise_level for row in ARCHITECTURES.values()} == {300}

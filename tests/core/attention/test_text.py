@@ -132,7 +132,7 @@ def test_the_host_waits_for_nothing():
 
 
 def test_attention_without_queries_says_how_to_get_them():
-    with pytest.raises(CaptureError, match="Capture again with keep_queries set to all"):
+    with pytest.raises(CaptureError, match="capture again without them"):
         attention_to_text([], {})
 
 
@@ -167,30 +167,25 @@ def test_queries_are_kept_at_the_levels_that_tell_most(levels, is_sdxl, chosen):
     assert layers_for_text(layers, is_sdxl) == expected
 
 
-def test_no_queries_are_kept_where_none_are_wanted():
-    assert worth_keeping([1, 2, 3], "none") == []
-    assert worth_keeping([], "automatic") == []
-
-
-def test_all_queries_are_kept_where_they_are_small_or_asked_for():
-    assert worth_keeping([1000] * 5, "automatic") == [0, 1, 2, 3, 4]
-    assert worth_keeping([MOST_BYTES] * 5, "all") == [0, 1, 2, 3, 4]
+def test_all_queries_are_kept_where_they_are_small():
+    assert worth_keeping([]) == []
+    assert worth_keeping([1000] * 5) == [0, 1, 2, 3, 4]
 
 
 def test_of_large_queries_evenly_spread_layers_are_kept():
     quarter = MOST_BYTES // 4
-    assert worth_keeping([quarter] * 4, "automatic") == [0, 1, 2, 3]
-    assert worth_keeping([quarter] * 8, "automatic") == [1, 3, 5, 7]
-    assert worth_keeping([quarter] * 12, "automatic") == [1, 4, 7, 10]
+    assert worth_keeping([quarter] * 4) == [0, 1, 2, 3]
+    assert worth_keeping([quarter] * 8) == [1, 3, 5, 7]
+    assert worth_keeping([quarter] * 12) == [1, 4, 7, 10]
 
 
 def test_one_layer_is_kept_however_large():
-    assert worth_keeping([2 * MOST_BYTES] * 3, "automatic") == [1]
+    assert worth_keeping([2 * MOST_BYTES] * 3) == [1]
 
 
 def test_what_is_kept_is_in_order_and_within_bounds():
     for length, share in product(range(1, 40), (1, 3, 10)):
-        kept = worth_keeping([MOST_BYTES // share] * length, "automatic")
+        kept = worth_keeping([MOST_BYTES // share] * length)
         assert kept == sorted(set(kept))
         assert len(kept) == min(length, share)
         assert set(kept) <= set(range(length))

@@ -69,12 +69,12 @@ def test_the_record_tells_nothing_of_a_person_or_a_place():
 
 def test_blocks_are_told_of_transformers_alone():
     made = results()
-    assert "blocks" not in as_json(record(made, "1"))
-    assert "blocks" not in as_text(made, "1")
+    assert "layers" not in as_json(record(made, "1"))
+    assert "layers" not in as_text(made, "1")
     made.model = MODEL._replace(architecture="Flux.1", is_transformer=True)
     content = json.loads(as_json(record(made, "1")))
-    assert content["chosen"]["blocks"] == "recommended"
-    assert "blocks recommended" in as_text(made, "1")
+    assert content["chosen"]["layers"] == "recommended"
+    assert "layers recommended" in as_text(made, "1")
 
 
 def test_clicks_are_counted_as_if_fewer_had_been_made():

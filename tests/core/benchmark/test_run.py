@@ -78,8 +78,8 @@ def test_blocks_of_a_transformer_are_tried_at_the_best_noise_level():
     tried = []
 
     def capture(image, settings):
-        tried.append((settings.noise_level, settings.blocks))
-        if settings.blocks == "all":
+        tried.append((settings.noise_level, settings.layers))
+        if settings.layers == "all":
             raise torch.OutOfMemoryError("too much")
         return blind(image, settings)
 
@@ -87,10 +87,10 @@ def test_blocks_of_a_transformer_are_tried_at_the_best_noise_level():
     results = Check(capture, MODEL._replace(is_transformer=True), plan, CPU).run()
     best = choose(results).trial.capture
     assert {blocks for level, blocks in tried if level == best.noise_level} >= {"middle third", "all"}
-    assert [settings.blocks for settings in results.failures] == ["all"]
+    assert [settings.layers for settings in results.failures] == ["all"]
     assert results.is_complete
     assert json.loads(as_json(record(results, "1")))["failures"][0]["error"] == "OutOfMemoryError"
-    assert "blocks all failed: too much" in as_text(results, "1")
+    assert "layers all failed: too much" in as_text(results, "1")
     check_measured(results)
 
 

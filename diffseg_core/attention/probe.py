@@ -1,0 +1,289 @@
+"""The life of one watched forward pass: which layers are met, what is taken at each, and what went wrong.
+
+A host meets the layers in its own way (patches, hooks, attention processors) and calls the probe there. A
+layer that is met twice, with other tokens or not at all is an error here, in one sentence for all hosts,
+which say what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Literal, NoReturn, Protocol
+
+import torch
+
+from ..errors import CaptureError
+from ..grid import GridSize
+from .accumulator import AttentionAccumulator
+from .text import TextAccumulator
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One attention layer over the image.
+
+    Attributes:
+        block: of a transformer the number from 0, in running order over all kinds of blocks; of a UNet how
+            often the latent was halved.
+        name: for messages.
+        has_text: whether text is among its tokens; otherwise it is of the image alone.
+    """
+
+    block: int
+    name: str
+    has_text: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class ImageTokens:
+    """Where the image's tokens lie among those of a layer.
+
+    Attributes:
+        grid: h and w of the image's tokens.
+        side: of the others, before or behind which the image's tokens lie.
+        padded: number of the image's tokens with their padding, which lies behind them; 0 for no padding.
+        others: number of further tokens where it is known, 0 for none; None for any.
+    """
+
+    grid: GridSize
+    side: Literal["first", "last"] = "first"
+    padded: int = 0
+    others: int | None = 0
+
+    def locate(self, layer: Layer, tokens: int) -> slice:
+        """The image's tokens among all of a layer.
+
+        Raises:
+            CaptureError: the layer has others.
+        """
+        padded = max(self.padded, self.grid.tokens)
+        others = self.others if layer.has_text else 0
+        if tokens < padded or others not in (None, tokens - padded):
+            number = "more" if others is None else f"{others} others"
+            raise CaptureError(
+                f"Expected {padded} tokens of an image of {self.grid} and {number} at {layer}, got {tokens}. "
+                "What merges or folds tokens (ToMe, HyperTile), or adds an image or text, does this"
+            )
+        start = 0 if self.side == "first" or not layer.has_text else tokens - padded
+        return slice(start, start + self.grid.tokens)
+
+
+class Sink(Protocol):
+    """What is done with what the probe meets."""
+
+    def gather(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        image: slice,
+        grid: GridSize,
+        mask: torch.Tensor | None,
+    ) -> None:
+        """Take the queries and keys of all tokens, ``[B, heads, tokens, d]``, keys perhaps of fewer heads.
+
+        Args:
+            query, key: of the layer.
+            image: which tokens are the image's.
+            grid: h and w of these.
+            mask: over the keys, if there is one.
+        """
+
+    def keep_output(self, layer: Layer, output: torch.Tensor, grid: GridSize) -> None:
+        """Look at the layer's output for the image's tokens, ``[B, n, C]``."""
+
+
+@dataclass(frozen=True)
+class SelfAttentionSink:
+    """The self-attention of the image's tokens, and one layer's output as the features."""
+
+    accumulator: AttentionAccumulator
+    feature_layer: Layer | None
+
+    def gather(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        image: slice,
+        grid: GridSize,
+        mask: torch.Tensor | None,
+    ) -> None:
+        """The softmax over the image's tokens alone."""
+        self.accumulator.gather(query[:, :, image], key[:, :, image], grid)
+
+    def keep_output(self, layer: Layer, output: torch.Tensor, grid: GridSize) -> None:
+        """Keep that of the layer of the features."""
+        if layer == self.feature_layer:
+            self.accumulator.keep_features(output, grid)
+
+
+@dataclass(frozen=True)
+class TextSink:
+    """What the image's tokens pay to the text's, which are all that are not the image's."""
+
+    accumulator: TextAccumulator
+
+    def gather(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        image: slice,
+        grid: GridSize,
+        mask: torch.Tensor | None,
+    ) -> None:
+        """The text's columns of the softmax over all tokens; see `TextAccumulator.gather` for a mask."""
+        text = slice(0, image.start) if image.start else slice(image.stop, key.shape[2])
+        self.accumulator.gather(query[:, :, image], key, grid, text, mask=mask)
+
+    def keep_output(self, layer: Layer, output: torch.Tensor, grid: GridSize) -> None:
+        """Nothing of it is kept."""
+
+
+class StopForwardError(Exception):
+    """Every chosen layer has run: the rest of the forward pass is not needed. `forward` catches it."""
+
+
+class AttentionProbe:
+    """Meets the chosen layers of forward passes, each once a pass.
+
+    Args:
+        layers: the chosen ones.
+        batch: number of images.
+        sink: takes what is met.
+        advice: what a person does where a patch or cache is in the way, the end of every message.
+        stop_early: whether a pass may end with the last of the layers.
+        on_layer: called with the number of layers done in this pass, and their total.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        batch: int,
+        sink: Sink,
+        advice: str,
+        *,
+        stop_early: bool = False,
+        on_layer: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
+        self._layers = tuple(layers)
+        self._batch = batch
+        self._sink = sink
+        self._advice = advice
+        self._stop_early = stop_early
+        self._on_layer = on_layer
+        self._pending: list[Layer] = []
+
+    @contextmanager
+    def forward(self) -> Iterator[None]:
+        """Around a forward pass, which may end early.
+
+        Raises:
+            CaptureError: a chosen layer did not run.
+        """
+        self._pending = list(self._layers)
+        with suppress(StopForwardError):
+            yield
+        if self._pending:
+            self._refuse(
+                f"Expected all {len(self._layers)} attention layers to run once, but {self._pending[0]} did "
+                f"not ({len(self._pending)} missing). What replaces or skips whole blocks (a cache), "
+                "compiles the model or attends by other means does this"
+            )
+
+    def wants(self, layer: Layer | None) -> bool:
+        """Whether the layer is among the chosen."""
+        return layer in self._layers
+
+    def attend(
+        self, layer: Layer, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, grid: GridSize
+    ) -> torch.Tensor:
+        """Compute a self-attention layer from the very probabilities that are gathered.
+
+        Args:
+            layer: a chosen one.
+            query, key, value: ``[B, heads, n, d]``.
+            grid: h and w of the tokens.
+
+        Returns:
+            the layer's output, ``[B, heads, n, d]``.
+
+        Raises:
+            CaptureError: it ran before, or on other tokens.
+        """
+        assert isinstance(self._sink, SelfAttentionSink), (
+            "what else is gathered leaves the output to the host"
+        )
+        self._locate(layer, query, key, ImageTokens(grid))
+        output = self._sink.accumulator.attend(query, key, value, grid)
+        self._done(layer)
+        return output
+
+    def gather(
+        self,
+        layer: Layer,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        tokens: ImageTokens,
+        mask: torch.Tensor | None = None,
+    ) -> slice:
+        """Take what a layer attends with, whose output the model computes itself.
+
+        Args:
+            layer: a chosen one.
+            query, key: ``[B, heads, n, d]``, of all tokens; keys perhaps of fewer heads.
+            tokens: which of them are the image's.
+            mask: over the keys, if there is one.
+
+        Returns:
+            the image's tokens, for `finished`.
+
+        Raises:
+            CaptureError: it ran before, or on other tokens.
+        """
+        image = self._locate(layer, query, key, tokens)
+        self._sink.gather(query, key, image, tokens.grid, mask)
+        return image
+
+    def finished(self, layer: Layer, output: torch.Tensor, grid: GridSize) -> None:
+        """A layer that was gathered is done, with its output for the image's tokens, ``[B, n, C]``."""
+        self._sink.keep_output(layer, output, grid)
+        self._done(layer)
+        if not self._pending and self._stop_early:
+            raise StopForwardError
+
+    def keep_output(self, layer: Layer, output: torch.Tensor, grid: GridSize) -> None:
+        """Look at the output ``[B, n, C]`` of a layer that may not be among the chosen."""
+        self._sink.keep_output(layer, output, grid)
+
+    def _locate(self, layer: Layer, query: torch.Tensor, key: torch.Tensor, tokens: ImageTokens) -> slice:
+        if layer not in self._pending:
+            self._refuse(
+                f"Expected {layer} to run once, but it ran again. What calls the model more than once a step "
+                "does this"
+            )
+        if query.shape[2] != key.shape[2]:
+            self._refuse(
+                f"Expected as many keys as queries at {layer}, got {key.shape[2]} and {query.shape[2]}. What "
+                "merges or folds tokens (ToMe, HyperTile) or adds those of another image (reference "
+                "attention, IP-Adapter) does this"
+            )
+        if (len(query), len(key)) != (self._batch, self._batch):
+            self._refuse(
+                f"Expected {self._batch} image(s) at {layer}, got {len(query)}. What folds images "
+                "(HyperTile) or calls the model in parts does this"
+            )
+        try:
+            return tokens.locate(layer, query.shape[2])
+        except CaptureError as error:
+            self._refuse(str(error))
+
+    def _done(self, layer: Layer) -> None:
+        self._pending.remove(layer)
+        self._on_layer(len(self._layers) - len(self._pending), len(self._layers))
+
+    def _refuse(self, reason: str) -> NoReturn:
+        raise CaptureError(f"{reason}: {self._advice}")
