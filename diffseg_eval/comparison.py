@@ -111,7 +111,7 @@ def shared_images(run_methods: Sequence[RunMethod]) -> list[str]:
     return [image for image in first.images if image in shared]
 
 
-def compare(
+def compare_methods(
     first: RunMethod, other: RunMethod, images: Sequence[str], resamples: int = RESAMPLES
 ) -> list[Difference]:
     """All metrics of two methods on the same images; those that neither has are left out.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from diffseg_cli.batch.segmenter import Segmenter
 from diffseg_core.benchmark.clicks import Bitmap, box_of, click_ious, clicks_needed, object_iou
@@ -20,12 +20,11 @@ from diffseg_core.objects.object_finder import ObjectFinder
 from diffseg_core.objects.prompts import Click
 from diffseg_core.output.atomic_files import write_atomic
 
-from .baselines import pixel_walker
 from .datasets.folder import AnnotatedObject, ObjectFolder
 from .results import markdown
 
 CLICKS, BOXES = "clicks", "boxes"
-OBJECT, COLOURS, PIXELS, ITSELF = "object", "colours alone", "pixel walker", "the box itself"
+OBJECT, COLOURS, ITSELF = "object", "colours alone", "the box itself"
 LARGER = (0.0, 0.1, 0.2)  # by how much of the object's extent a box is moved out
 WANTED = (0.85, 0.9)
 SHOWN = (1, 3, 5)  # clicks after which the table has the IoU
@@ -54,12 +53,12 @@ def evaluate_prompts(
         maps = segmenter.capture(images)
         tree = segment_hierarchy(maps, images).hierarchies[0]
         pixels = images.colours[0]
-        finder = ObjectFinder(tree, pixels)
-        colours = ObjectFinder(
-            colour_tree(as_images(np.array(truth.pixels)).colours[0]), pixels, attention=False
-        )
+        finders = {
+            OBJECT: ObjectFinder(tree, pixels),
+            COLOURS: ObjectFinder(colour_tree(pixels), pixels, attention=False),
+        }
         measure = _clicks if kind == CLICKS else _boxes
-        yield {"image": name, **measure(truth, finder, colours, pixels)}
+        yield {"image": name, **measure(truth, finders)}
 
 
 def summary(kind: str, records: Records) -> str:
@@ -104,35 +103,30 @@ def write_prompt_results(folder: Path, kind: str, settings: Mapping[str, Any], r
     return table
 
 
-def _clicks(
-    truth: AnnotatedObject, finder: ObjectFinder, colours: ObjectFinder, pixels: torch.Tensor
-) -> dict[str, Any]:
-    methods: dict[str, Callable[[Sequence[Click]], Bitmap]] = {
-        OBJECT: lambda clicks: finder.find(clicks).mask,
-        COLOURS: lambda clicks: colours.find(clicks).mask,
-        PIXELS: lambda clicks: pixel_walker(pixels.numpy(), clicks),
-    }
+def _clicks(truth: AnnotatedObject, finders: Mapping[str, ObjectFinder]) -> dict[str, Any]:
     ious, seconds = {}, {}
-    for name, method in methods.items():
+    for name, finder in finders.items():
         started = time.perf_counter()
-        ious[name] = click_ious(method, truth)
+        ious[name] = click_ious(partial(_mask, finder), truth)
         seconds[name] = (time.perf_counter() - started) / len(ious[name])
     return {"ious": ious, "seconds": seconds}
 
 
-def _boxes(
-    truth: AnnotatedObject, finder: ObjectFinder, colours: ObjectFinder, pixels: torch.Tensor
-) -> dict[str, Any]:
-    ious: dict[str, list[float]] = {OBJECT: [], COLOURS: [], ITSELF: []}
+def _mask(finder: ObjectFinder, clicks: Sequence[Click]) -> Bitmap:
+    return finder.find(clicks).mask
+
+
+def _boxes(truth: AnnotatedObject, finders: Mapping[str, ObjectFinder]) -> dict[str, Any]:
+    ious: dict[str, list[float]] = {name: [] for name in (*finders, ITSELF)}
     seconds = dict.fromkeys(ious, 0.0)
     for larger in LARGER:
         box = box_of(truth, larger)
         itself = np.zeros(truth.mask.shape, dtype=bool)
         itself[box.y1 : box.y2, box.x1 : box.x2] = True
         ious[ITSELF].append(object_iou(itself, truth))
-        for name, one in ((OBJECT, finder), (COLOURS, colours)):
+        for name, finder in finders.items():
             started = time.perf_counter()
-            ious[name].append(object_iou(one.find([box]).mask, truth))
+            ious[name].append(object_iou(finder.find([box]).mask, truth))
             seconds[name] += (time.perf_counter() - started) / len(LARGER)
     return {"ious": ious, "seconds": seconds}
 

@@ -10,7 +10,7 @@ from diffseg_core import __version__
 from diffseg_core.errors import DiffSegError
 
 from . import check, segment
-from .extras import evaluation_command
+from .extras import add_evaluation
 
 REFUSED, INTERRUPTED = 2, 130
 
@@ -31,8 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"diffseg {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (segment, *map(evaluation_command, ("evaluate", "compare")), check):
-        command.add_parser(commands)
+    segment.add_parser(commands)
+    add_evaluation(commands)
+    check.add_parser(commands)
     args = parser.parse_args(argv)
     try:
         status: int = args.run(args)

@@ -6,17 +6,8 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from types import ModuleType
-from typing import Protocol
 
 from diffseg_core.errors import InvalidSettingError
-
-
-class Command(Protocol):
-    """A command of ``diffseg``."""
-
-    def add_parser(self, commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-        """Add it to the others, with the function that runs it as ``run``."""
 
 
 @contextmanager
@@ -35,30 +26,18 @@ def require_extra() -> Iterator[None]:
         ) from error
 
 
-def evaluation_command(name: str) -> Command | ModuleType:
-    """A command of ``diffseg_eval``, where that package is there; else one that says how to get it."""
+def add_evaluation(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands of ``diffseg_eval``; where it is not installed, ones that say how to get it."""
     try:
-        return import_module(f"diffseg_eval.{name}_command")
+        import_module("diffseg_eval.commands").add_parsers(commands)
     except ModuleNotFoundError:
-        return _Missing(name)
+        for name in ("evaluate", "compare"):
+            parser = commands.add_parser(name, help='needs the extra "eval"', add_help=False)
+            parser.add_argument("others", nargs=argparse.REMAINDER)
+            parser.set_defaults(run=_refuse)
 
 
-class _Missing:
-    """In place of a command whose package is not installed.
-
-    Args:
-        name: of the command.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def add_parser(self, commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-        """Add the name alone; whatever follows it is refused when it runs."""
-        parser = commands.add_parser(self._name, help='needs the extra "eval"', add_help=False)
-        parser.add_argument("others", nargs=argparse.REMAINDER)
-        parser.set_defaults(run=self._run)
-
-    def _run(self, args: argparse.Namespace) -> int:
-        with require_extra():
-            return int(import_module(f"diffseg_eval.{self._name}_command").run(args))
+def _refuse(args: argparse.Namespace) -> int:
+    with require_extra():
+        import_module("diffseg_eval.commands")
+    return 2

@@ -12,7 +12,7 @@ import pytest
 
 from diffseg_cli.commands import main
 from diffseg_core.errors import InvalidSettingError
-from diffseg_eval.comparison import Difference, RunMethod, compare, resolve_run_method, shared_images
+from diffseg_eval.comparison import Difference, RunMethod, compare_methods, resolve_run_method, shared_images
 from diffseg_eval.records import ImageRecord
 from diffseg_eval.results import MeasuredRun, RowName
 from diffseg_eval.run import record_folder
@@ -41,7 +41,7 @@ def people(*areas: tuple[int, int]) -> list[dict[str, Any]]:
 
 
 def differences(first: RunMethod, other: RunMethod) -> dict[str, Difference]:
-    return {found.metric: found for found in compare(first, other, first.run.images)}
+    return {found.metric: found for found in compare_methods(first, other, first.run.images)}
 
 
 def test_a_method_does_not_differ_from_itself(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_other_resolutions_are_refused(tmp_path: Path) -> None:
     first = run_method(tmp_path / "first", "segments", segments(0.5))
     other = run_method(tmp_path / "other", "segments", segments(0.5), width=30)
     with pytest.raises(InvalidSettingError, match="one resolution, got 60×40 for made_0.*30×40"):
-        compare(first, other, ["made_0"])
+        compare_methods(first, other, ["made_0"])
 
 
 def test_other_images_are_refused_and_shared_ones_are_found(tmp_path: Path) -> None:

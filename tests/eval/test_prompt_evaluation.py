@@ -14,7 +14,6 @@ from diffseg_cli.errors import DatasetError
 from diffseg_core.benchmark.clicks import box_of, click_ious, clicks_needed, next_click, object_iou
 from diffseg_core.objects.points import Point
 from diffseg_core.objects.prompts import Box, Click
-from diffseg_eval.baselines import pixel_walker
 from diffseg_eval.datasets.folder import AnnotatedObject, ObjectFolder
 
 
@@ -75,16 +74,6 @@ def test_clicks_are_given_one_after_the_other_until_they_are_counted():
 def test_boxes_are_tight_or_larger_by_a_share_of_the_object():
     assert box_of(SQUARE) == Box(1, 1, 6, 4)
     assert box_of(SQUARE, 0.5) == Box(0, 0, 8, 5)
-
-
-def test_the_pixel_walker_finds_a_square_of_another_colour():
-    image = np.zeros((40, 60, 3), np.float32)
-    image[10:30, 20:40] = 1
-    clicks = [Click(Point(30, 20)), Click(Point(5, 5), False)]
-    mask = pixel_walker(image, clicks)
-    assert (mask == (image[..., 0] == 1)).mean() > 0.97
-    assert (pixel_walker(image, clicks[:1]) == (image[..., 0] == 1)).mean() > 0.97
-    assert not pixel_walker(image, clicks[1:]).any()
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""``diffseg evaluate``: how good segments are on a dataset with ground truth, beside other methods."""
+"""``diffseg evaluate`` and ``diffseg compare``: how good segments are, and whether one method is better."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from .run import EvaluationSettings
     from .types import Dataset
 
-DESCRIPTION = """\
+EVALUATE = """\
 Segments the images of a dataset by DiffSeg and by other methods, measures all against what people drew,
 and prints a table.
 
@@ -47,16 +48,24 @@ slic:8,16,32 has a row for each number.
 A run that was stopped goes on where it stopped, by the same command, also with a larger --limit. Its folder
 has results.json, pictures.csv (every image, method and setting) and table.md.
 """
+COMPARE = """\
+Compares runs of diffseg evaluate with the first one named, on the images that all have measured: the
+difference of every metric, the interval that holds it with 95 % confidence (bootstrap over the images),
+and on how many images it is better and worse.
+
+RUN is the folder of a run, and stands for its first method; RUN:METHOD is any row of its table, as in
+runs/bsds500-demo:slic:8, so that methods of one run can be compared as well.
+"""
 DEFAULT_RUNS = Path("runs")
 CLICKS, BOXES = "clicks", "boxes"
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to those of ``diffseg``."""
+def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add both commands to those of ``diffseg``."""
     parser = commands.add_parser(
         "evaluate",
         help="measure the quality of segments on a dataset",
-        description=DESCRIPTION,
+        description=EVALUATE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("dataset", metavar="DATASET", help="which dataset, see above")
@@ -90,10 +99,21 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     options.add_segment_options(parser)
     options.add_word_options(parser, ", of words and words-all")
     options.add_executor_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=evaluate)
+    parser = commands.add_parser(
+        "compare",
+        help="compare runs of evaluate, with confidence intervals",
+        description=COMPARE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN[:METHOD]", help="the first, and those to compare with it"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the metrics to FILE")
+    parser.set_defaults(run=compare)
 
 
-def run(args: argparse.Namespace) -> int:
+def evaluate(args: argparse.Namespace) -> int:
     """Evaluate.
 
     Returns:
@@ -126,6 +146,34 @@ def run(args: argparse.Namespace) -> int:
         print(write_results(folder, results, settings, dataset, sorted(missing)))
     print_failures(failures, len(images))
     return 1 if failures else 0
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Compare.
+
+    Returns:
+        the exit status, 0.
+
+    Raises:
+        DiffSegError: fewer than two, or runs that cannot be compared.
+    """
+    with require_extra():
+        from .comparison import compare_methods, difference_table, resolve_run_method, shared_images
+
+    if len(args.runs) < 2:
+        raise InvalidSettingError(f"Expected two runs or more to compare, got {args.runs[0]} alone.")
+    first, *others = map(resolve_run_method, args.runs)
+    images = shared_images([first, *others])
+    comparisons = []
+    for other in others:
+        differences = compare_methods(first, other, images)
+        print(f"{other} against {first}, {len(images):,} images\n\n{difference_table(differences)}\n")
+        comparisons.append(
+            {"other": str(other), "metrics": [asdict(difference) for difference in differences]}
+        )
+    if args.json is not None:
+        _write(args.json, {"first": str(first), "pictures": images, "comparisons": comparisons})
+    return 0
 
 
 def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
@@ -202,3 +250,12 @@ def _folder(args: argparse.Namespace, choice: ModelChoice) -> Path:
     usual = DEFAULT_RUNS / f"{args.dataset}-{re.sub(r'[^A-Za-z0-9._-]+', '_', model)}"
     folder: Path = args.out or usual
     return folder.expanduser().resolve()
+
+
+def _write(path: Path, content: object) -> None:
+    from diffseg_core.output.atomic_files import write_atomic
+
+    try:
+        write_atomic(path.expanduser().resolve(), (json.dumps(content, indent=1) + "\n").encode())
+    except OSError as error:
+        raise InvalidSettingError(f"Expected a file that can be written after --json: {error}.") from error
