@@ -91,7 +91,7 @@ def read_words(
 
     Raises:
         UnsupportedModelError, InvalidSettingError: as of `encode_words`.
-        CaptureError: attention that was captured from another model, or with keep_queries "none".
+        CaptureError: attention that was captured from another model, or put together by hand.
 
     Example:
         >>> import diffseg_core
