@@ -89,7 +89,7 @@ def read_words(
 
     Raises:
         UnsupportedModelError, InvalidSettingError: see `encode_words`.
-        CaptureError: attention that was captured from another model, or without queries.
+        CaptureError: attention that was captured from another model, or put together by hand.
 
     Example:
         >>> import diffseg_core
