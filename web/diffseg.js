@@ -8,14 +8,13 @@ import { app } from '/scripts/app.js'
 
 import { lastOutput, placeOf } from './picker/last_run.mjs'
 import { FRESH, LEAST_FIELD, nodeSize } from './picker/node_shape.mjs'
-import { addRowsToMenu, hasLink, isConnected, setWidget, showRow, showRows, widget } from './picker/node_widgets.mjs'
+import { addRowsToMenu, isConnected, setWidget, showRow, showRows, widget } from './picker/node_widgets.mjs'
 import { Picker } from './picker/picker.mjs'
 import { runUpTo } from './picker/run_up_to.mjs'
 
-/** @typedef {import('/scripts/app.js').LGraphNode} LGraphNode */
-/** @typedef {import('./picker/host.mjs').FileEntry} FileEntry */
-/** @typedef {import('./picker/picker.mjs').Left} Left */
-/** @typedef {import('./picker/host.mjs').NodeView} NodeView */
+/** @import { FileEntry, NodeView } from './picker/host.mjs' */
+/** @import { Left } from './picker/picker.mjs' */
+/** @import { LGraphNode } from '/scripts/app.js' */
 
 const OUTPUT = 'diffseg_view'
 const SHAPED = 'diffseg_shaped' // property of a node that took the shape of its image
@@ -79,7 +78,7 @@ function addPicker(node) {
     leavesUndo: () => !app.ui?.autoQueueEnabled || app.ui.autoQueueMode === 'instant',
     isConnected: () => ['points', 'invert'].some((name) => isConnected(node, name)),
     isGranularityConnected: () => isConnected(node, 'granularity'),
-    canFindWords: () => ['attention', 'model', 'clip'].every((name) => hasLink(node, name)),
+    canFindWords: () => ['attention', 'model', 'clip'].every((name) => isConnected(node, name)),
     run: () => runUpTo(node),
     imageIndex: () => Number(widget(node, 'image_index').value),
     fetchFile: (/** @type {FileEntry} */ entry) => api.fetchApi(`/view?${new URLSearchParams(entry)}`),
@@ -117,7 +116,7 @@ function addPicker(node) {
   let place = '' // known as long as the node is in a graph
   const { onExecuted, onConfigure, onConnectInput, onConnectionsChange, onRemoved } = node
   const heard = (/** @type {CustomEvent} */ { detail }) => {
-    if (detail?.exec_info?.queue_remaining === 0) picker.endOfRuns()
+    if (detail?.exec_info?.queue_remaining === 0) picker.objects.words.end()
   }
   const reached = () => picker.look()
   api.addEventListener('status', heard)
@@ -127,7 +126,7 @@ function addPicker(node) {
     api.removeEventListener('status', heard)
     api.removeEventListener('reconnected', reached)
     if (place && picker.nodeView) keep(place, picker.leave())
-    picker.dispose()
+    picker.view.dispose()
   }
   node.onExecuted = function (output) {
     onExecuted?.call(this, output)
@@ -168,7 +167,7 @@ function keep(place, what) {
   left.delete(place)
   left.set(place, what)
   // ComfyUI's undo makes the nodes anew at once. A workflow that is opened again begins without a past.
-  queueMicrotask(() => (what.history = null))
+  queueMicrotask(() => what.changes.history.clear())
   if (left.size > MOST_LEFT) left.delete(/** @type {string} */ (left.keys().next().value))
 }
 
