@@ -13,10 +13,9 @@ import { Picker } from './picker/picker.mjs'
 import { runUpTo } from './picker/run_up_to.mjs'
 import { rewriteSaved } from './saved_nodes.mjs'
 
-/** @typedef {import('/scripts/app.js').LGraphNode} LGraphNode */
-/** @typedef {import('./picker/host.mjs').FileEntry} FileEntry */
-/** @typedef {import('./picker/picker.mjs').Left} Left */
-/** @typedef {import('./picker/host.mjs').NodeView} NodeView */
+/** @import { FileEntry, NodeView } from './picker/host.mjs' */
+/** @import { Left } from './picker/picker.mjs' */
+/** @import { LGraphNode } from '/scripts/app.js' */
 
 const OUTPUT = 'diffseg_view'
 const SHAPED = 'diffseg_shaped' // property of a node that took the shape of its image
@@ -126,7 +125,7 @@ function addPicker(node) {
   let place = '' // known as long as the node is in a graph
   const { onExecuted, onConfigure, onConnectInput, onConnectionsChange, onRemoved } = node
   const heard = (/** @type {CustomEvent} */ { detail }) => {
-    if (detail?.exec_info?.queue_remaining === 0) picker.endOfRuns()
+    if (detail?.exec_info?.queue_remaining === 0) picker.objects.words.end()
   }
   const reached = () => picker.look()
   api.addEventListener('status', heard)
@@ -136,7 +135,7 @@ function addPicker(node) {
     api.removeEventListener('status', heard)
     api.removeEventListener('reconnected', reached)
     if (place && picker.nodeView) keep(place, picker.leave())
-    picker.dispose()
+    picker.view.dispose()
   }
   node.onExecuted = function (output) {
     onExecuted?.call(this, output)
@@ -177,7 +176,7 @@ function keep(place, what) {
   left.delete(place)
   left.set(place, what)
   // ComfyUI's undo makes the nodes anew at once. A workflow that is opened again begins without a past.
-  queueMicrotask(() => (what.history = null))
+  queueMicrotask(() => what.changes.history.clear())
   if (left.size > MOST_LEFT) left.delete(/** @type {string} */ (left.keys().next().value))
 }
 

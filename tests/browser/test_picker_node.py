@@ -286,10 +286,10 @@ def gone(route: Route) -> None:
 
 def test_what_cannot_be_had_is_said_and_asked_for_again(graph: GraphPage, object_info: ObjectInfo) -> None:
     kinds: list[tuple[str, Callable[[Route], None], str]] = [
-        ("png", aborted, "did not send the image"),
-        ("png", refused, "did not send the image"),
-        ("png", gone, "no longer on the server"),
-        ("png", broken, "cannot be read"),
+        ("bin", aborted, "did not send the image"),
+        ("bin", refused, "did not send the image"),
+        ("bin", gone, "no longer on the server"),
+        ("bin", broken, "cannot be read"),
         ("jpg", aborted, "did not send the image"),
         ("jpg", broken, "cannot be read"),
     ]

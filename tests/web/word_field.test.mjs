@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { ObjectMode } from '../../web/picker/object_mode.mjs'
+import { Objects } from '../../web/picker/objects.mjs'
 import { isFound } from '../../web/picker/word_field.mjs'
 
 /** @param {string} text */
 function objects(text) {
-  const mode = new ObjectMode()
+  const mode = new Objects()
   mode.read(text, [])
   return mode
 }

@@ -1,48 +1,38 @@
 /** What lies around the image: the switch between segments and objects, the buttons, and what is said. */
 
-import { makeButton } from './button.mjs'
+import { make, makeButton } from './dom.mjs'
 
-/** @typedef {import('./host.mjs').Mode} Mode */
-/** @typedef {import('./texts.mjs').Texts} Texts */
+/** @import { Mode } from './host.mjs' */
+/** @import { Picker } from './picker.mjs' */
 
-/** @typedef {'all' | 'none' | 'invert' | 'undo'} ButtonName */
-
-/** @type {ButtonName[]} */
-const BUTTONS = ['all', 'none', 'invert', 'undo']
-/** @type {Mode[]} */
-const MODES = ['segments', 'object']
+const BUTTONS = /** @type {const} */ (['all', 'none', 'invert', 'undo'])
+const MODES = /** @type {const} */ (['segments', 'object'])
 
 export class Controls {
-  /**
-   * @param {Texts} texts
-   * @param {Record<ButtonName, () => void>} actions
-   * @param {(mode: Mode) => void} switchTo
-   */
-  constructor(texts, actions, switchTo) {
-    this.texts = texts
-    this.hint = element('hint') // in the place of the image
-    this.tools = element('tools') // the row below the image, with more than is made here
-    this.switch = element('modes')
+  /** @param {Picker} picker */
+  constructor(picker) {
+    const { texts } = picker
+    this.hint = make('hint') // in the place of the image
+    this.tools = make('tools') // the row below the image, with more than is made here
+    this.switch = make('modes')
     this.switch.setAttribute('role', 'group')
     for (const mode of MODES) {
-      const button = makeButton(texts.mode[mode], texts.mode[`${mode}Tip`], () => switchTo(mode))
+      const button = makeButton(texts.mode[mode], texts.mode[`${mode}Tip`], () => picker.switchTo(mode))
       button.dataset.mode = mode
       this.switch.append(button)
     }
     this.tools.append(this.switch)
-    this.bar = element('bar')
+    this.bar = make('bar')
     /** @type {Record<string, HTMLButtonElement>} */
     this.buttons = {}
     for (const name of BUTTONS) {
-      const button = makeButton(texts.buttons[name], texts.tips[name], () => actions[name]())
-      button.dataset.action = name
-      this.buttons[name] = button
-      this.bar.append(button)
+      this.buttons[name] = makeButton(texts.buttons[name], texts.tips[name], () => picker.changes[name](), name)
+      this.bar.append(this.buttons[name])
     }
-    this.status = element('status')
+    this.status = make('status')
     this.status.setAttribute('role', 'status')
     this.bar.append(this.status)
-    this.note = element('note') // what is set, and left unheeded by the run
+    this.note = make('note') // what is set, and left unheeded by the run
     this.note.setAttribute('role', 'status')
     // The graph drags a node by whatever lies on it.
     for (const row of [this.tools, this.bar]) row.addEventListener('pointerdown', (event) => event.stopPropagation())
@@ -79,11 +69,4 @@ export class Controls {
     this.status.textContent = status
     this.status.title = status // it may not all fit
   }
-}
-
-/** @param {string} name */
-function element(name) {
-  const made = document.createElement('div')
-  made.className = `diffseg-picker-${name}`
-  return made
 }

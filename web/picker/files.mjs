@@ -3,18 +3,13 @@
 import { Hierarchy } from './hierarchy.mjs'
 import { readTables } from './tables.mjs'
 
-/** @typedef {import('./host.mjs').FileEntry} FileEntry */
-/** @typedef {import('./host.mjs').Host} Host */
-/** @typedef {import('./host.mjs').Shown} Shown */
+/** @import { FileEntry, Host, Shown } from './host.mjs' */
 
 /** @typedef {'lost' | 'unreachable' | 'damaged'} Reason a key of the texts */
 
 /** A file that cannot be shown. */
 export class FileError extends Error {
-  /**
-   * @param {Reason} reason
-   * @param {unknown} [cause]
-   */
+  /** @param {Reason} reason @param {unknown} cause */
   constructor(reason, cause) {
     super(`Expected a file of the picker's, got none: ${reason}.`, { cause })
     this.reason = reason
@@ -46,27 +41,17 @@ export async function loadImage(host, { segments, picture }) {
  * @throws {FileError} where the server does not answer, or has it no more, or it is not what it should be
  */
 export async function loaded(host, entry, read) {
-  const file = await fetched(host, entry)
+  /** @type {Reason} */
+  let reason = 'unreachable'
   try {
+    const answer = await host.fetchFile(entry)
+    if (answer.status === 404) reason = 'lost'
+    if (!answer.ok) throw new Error(`Expected a file of the picker's, got status ${answer.status}.`)
+    const file = await answer.arrayBuffer()
+    reason = 'damaged'
     return await read(file)
   } catch (error) {
-    console.error(error)
-    throw new FileError('damaged', error)
+    if (reason === 'damaged') console.error(error)
+    throw new FileError(reason, error)
   }
-}
-
-/**
- * @param {Pick<Host, 'fetchFile'>} host
- * @param {FileEntry} entry
- * @returns {Promise<ArrayBuffer>}
- */
-async function fetched(host, entry) {
-  let answer
-  try {
-    answer = await host.fetchFile(entry)
-    if (answer.ok) return await answer.arrayBuffer()
-  } catch (error) {
-    throw new FileError('unreachable', error)
-  }
-  throw new FileError(answer.status === 404 ? 'lost' : 'unreachable')
 }

@@ -3,8 +3,8 @@
 import { LabelMap } from './label_map.mjs'
 import { Tree } from './tree.mjs'
 
-/** @typedef {import('./label_map.mjs').Point} Point */
-/** @typedef {import('./tables.mjs').Tables} Tables */
+/** @import { Point } from './label_map.mjs' */
+/** @import { Tables } from './tables.mjs' */
 
 export class Hierarchy {
   /**

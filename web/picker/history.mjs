@@ -61,6 +61,12 @@ export class History {
     return this.#step(this.future, this.past, now)
   }
 
+  /** Forget all changes. */
+  clear() {
+    this.past = []
+    this.future = []
+  }
+
   /**
    * Go on where another history was left, at another of its states if that is there now.
    * @param {History<State>} other

@@ -1,7 +1,7 @@
 /** What the picker and its node give each other: types only. */
 
-/** @typedef {import('./label_map.mjs').Point} Point */
-/** @typedef {import('./prompting/prompts.mjs').Prompt} Prompt */
+/** @import { Point } from './label_map.mjs' */
+/** @import { Prompt } from './prompting/prompts.mjs' */
 
 /**
  * A file as ComfyUI's /view takes it.

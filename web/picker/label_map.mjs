@@ -1,6 +1,6 @@
 /** Which segment every pixel of an image belongs to, and facts on the segments. */
 
-/** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
+/** @import { Hierarchy } from './hierarchy.mjs' */
 
 /** What `LabelMap.at` gives where no segment is. */
 export const NO_SEGMENT = -1

@@ -3,8 +3,7 @@
 import { api } from '/scripts/api.js'
 import { app } from '/scripts/app.js'
 
-/** @typedef {import('/scripts/app.js').LGraph} LGraph */
-/** @typedef {import('/scripts/app.js').LGraphNode} LGraphNode */
+/** @import { LGraph, LGraphNode } from '/scripts/app.js' */
 
 const RUNS = 20 // that are looked through, the latest first
 const CACHE_MS = 2000 // milliseconds: nodes that are created together ask together
@@ -25,12 +24,13 @@ let asked = null
 export async function lastOutput(node, key) {
   const root = node.graph?.rootGraph
   if (!root) return null
+  const ids = executionIds(node)
   const kept = app.nodeOutputs[locatorOf(node)]?.[key]
   if (kept) return kept
   for (const run of await latestRuns()) {
     if (run.prompt?.[3]?.extra_pnginfo?.workflow?.id !== root.id) continue
     for (const [id, output] of Object.entries(run.outputs ?? {})) {
-      if (output?.[key] && nodeByExecutionId(root, id) === node) return output[key]
+      if (output?.[key] && ids.includes(id)) return output[key]
     }
   }
   return null
@@ -87,20 +87,4 @@ async function fetchRuns() {
   const answer = await api.fetchApi(`/history?max_items=${RUNS}`)
   if (!answer.ok) throw new Error(`Expected the latest runs, got status ${answer.status}.`)
   return Object.values(await answer.json()).reverse()
-}
-
-/**
- * The node that an execution id such as "12:3" means: node 3 in the subgraph of node 12.
- * @param {LGraph} root
- * @param {string} id
- */
-function nodeByExecutionId(root, id) {
-  /** @type {LGraph | undefined} */
-  let graph = root
-  let node
-  for (const part of id.split(':')) {
-    node = graph?.getNodeById(Number(part))
-    graph = node?.subgraph
-  }
-  return node
 }

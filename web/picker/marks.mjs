@@ -2,11 +2,11 @@
 
 import { isPositive } from './prompting/prompts.mjs'
 
-/** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
-/** @typedef {import('./prompting/prompts.mjs').Prompt} Prompt */
+/** @import { Hierarchy } from './hierarchy.mjs' */
+/** @import { Prompt } from './prompting/prompts.mjs' */
 
 const [FOR, AGAINST] = ['#2fd06a', '#ff4b3e']
-const RADIUS = 5 // of a click, in pixels of the screen
+const [RADIUS, LINE] = [5, 1.75] // of a click and of a box, in pixels of the screen
 
 /**
  * @param {CanvasRenderingContext2D} context
@@ -18,6 +18,14 @@ export function drawMarks(context, hierarchy, prompts, fineness) {
   const { width, height } = context.canvas
   /** @param {number} x @param {number} y */
   const at = (x, y) => /** @type {const} */ ([(x * width) / hierarchy.width, (y * height) / hierarchy.height])
+  /** @param {string} colour @param {number} breadth */
+  const outline = (colour, breadth) => {
+    for (const [style, line] of /** @type {const} */ ([['rgba(0, 0, 0, 0.7)', 2 * breadth], [colour, breadth]])) {
+      context.strokeStyle = style
+      context.lineWidth = line
+      context.stroke()
+    }
+  }
   context.save()
   context.lineJoin = 'round'
   context.lineCap = 'round'
@@ -28,55 +36,28 @@ export function drawMarks(context, hierarchy, prompts, fineness) {
       const [left, top] = at(prompt.box[0], prompt.box[1])
       const [right, bottom] = at(prompt.box[2], prompt.box[3])
       context.rect(left, top, right - left, bottom - top)
-      outline(context, colour, fineness)
+      outline(colour, LINE * fineness)
     } else if (prompt.stroke) {
       prompt.stroke.forEach(([x, y]) => context.lineTo(...at(x + 0.5, y + 0.5)))
       if (prompt.stroke.length === 1) context.lineTo(...at(prompt.stroke[0][0] + 0.6, prompt.stroke[0][1] + 0.5))
-      outline(context, colour, 2 * fineness)
+      outline(colour, 2 * LINE * fineness)
     } else if (prompt.x !== undefined && prompt.y !== undefined) {
       const [x, y] = at(prompt.x + 0.5, prompt.y + 0.5)
-      disc(context, x, y, colour, isPositive(prompt), fineness)
+      const radius = RADIUS * fineness
+      context.arc(x, y, radius, 0, 2 * Math.PI)
+      context.fillStyle = colour
+      context.fill()
+      // A plus or a minus, not by colour alone.
+      context.moveTo(x - radius / 2, y)
+      context.lineTo(x + radius / 2, y)
+      if (isPositive(prompt)) {
+        context.moveTo(x, y - radius / 2)
+        context.lineTo(x, y + radius / 2)
+      }
+      context.strokeStyle = 'white'
+      context.lineWidth = 1.5 * fineness
+      context.stroke()
     }
   }
   context.restore()
-}
-
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {string} colour
- * @param {number} fineness
- */
-function outline(context, colour, fineness) {
-  context.strokeStyle = 'rgba(0, 0, 0, 0.7)'
-  context.lineWidth = 3.5 * fineness
-  context.stroke()
-  context.strokeStyle = colour
-  context.lineWidth = 1.75 * fineness
-  context.stroke()
-}
-
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {number} x
- * @param {number} y
- * @param {string} colour
- * @param {boolean} positive
- * @param {number} fineness
- */
-function disc(context, x, y, colour, positive, fineness) {
-  const radius = RADIUS * fineness
-  context.arc(x, y, radius, 0, 2 * Math.PI)
-  context.fillStyle = colour
-  context.fill()
-  context.strokeStyle = 'white'
-  context.lineWidth = 1.5 * fineness
-  context.stroke()
-  context.beginPath() // a plus or a minus, not by colour alone
-  context.moveTo(x - radius / 2, y)
-  context.lineTo(x + radius / 2, y)
-  if (positive) {
-    context.moveTo(x, y - radius / 2)
-    context.lineTo(x, y + radius / 2)
-  }
-  context.stroke()
 }

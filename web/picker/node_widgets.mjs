@@ -1,7 +1,7 @@
 /** The node's widgets: their values, and which of them are rows of the node. */
 
-/** @typedef {import('/scripts/app.js').LGraphNode} LGraphNode */
-/** @typedef {import('./texts.mjs').Texts} Texts */
+/** @import { Texts } from './texts.mjs' */
+/** @import { LGraphNode } from '/scripts/app.js' */
 
 /** The widgets that the picker is the control of. */
 const OF_THE_PICKER = ['points', 'invert', 'granularity', 'mode']
@@ -31,21 +31,12 @@ export function setWidget(node, name, value) {
 }
 
 /**
- * Whether an input that is no widget is connected.
- * @param {LGraphNode} node
- * @param {string} name
- */
-export function hasLink(node, name) {
-  return node.inputs.some((input, slot) => input.name === name && node.isInputConnected(slot))
-}
-
-/**
- * Whether a widget gets its value from another node, or from the subgraph around this one.
+ * Whether an input, or a widget, gets its value from another node, or from the subgraph around this one.
  * @param {LGraphNode} node
  * @param {string} name
  */
 export function isConnected(node, name) {
-  return node.inputs.some((input, slot) => input.widget?.name === name && node.isInputConnected(slot))
+  return node.inputs.some((input, slot) => (input.widget?.name ?? input.name) === name && node.isInputConnected(slot))
 }
 
 /**

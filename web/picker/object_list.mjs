@@ -1,18 +1,10 @@
 /** The objects under the image: which of them prompts go to, their names, one more and one less. */
 
-import { makeButton } from './button.mjs'
+import { make, makeButton } from './dom.mjs'
 import { hueOf } from './overlays.mjs'
 import { plainText } from './prompting/plain_text.mjs'
 
-/** @typedef {import('./texts.mjs').Texts} Texts */
-
-/**
- * @typedef {object} ListActions
- * @property {(name: string) => void} select
- * @property {() => void} add
- * @property {(name: string, to: string) => void} rename
- * @property {(name: string) => void} remove
- */
+/** @import { ObjectTool } from './object_tool.mjs' */
 
 /**
  * @typedef {object} Listed
@@ -21,18 +13,14 @@ import { plainText } from './prompting/plain_text.mjs'
  */
 
 export class ObjectList {
-  /**
-   * @param {Texts} texts
-   * @param {ListActions} actions
-   */
-  constructor(texts, actions) {
-    this.texts = texts
-    this.actions = actions
+  /** @param {ObjectTool} tool */
+  constructor(tool) {
+    this.tool = tool
+    this.texts = tool.picker.texts.objects
     this.shown = ''
-    this.element = document.createElement('div')
-    this.element.className = 'diffseg-picker-objects'
+    this.element = make('objects')
     this.element.setAttribute('role', 'group')
-    this.element.setAttribute('aria-label', texts.objects.list)
+    this.element.setAttribute('aria-label', this.texts.list)
   }
 
   /**
@@ -45,8 +33,7 @@ export class ObjectList {
     if (state === this.shown) return // an input that is being typed in stays
     this.shown = state
     const chips = objects.map((object, index) => this.#chip(object, index, object.name === current, fixed))
-    const add = makeButton('+', this.texts.objects.add, () => this.actions.add())
-    add.dataset.action = 'add'
+    const add = makeButton('+', this.texts.add, () => this.tool.add(), 'add')
     add.disabled = fixed
     this.element.replaceChildren(...chips, add)
   }
@@ -58,28 +45,25 @@ export class ObjectList {
    * @param {boolean} fixed
    */
   #chip({ name, own }, index, isCurrent, fixed) {
-    const chip = document.createElement('span')
-    chip.className = 'diffseg-picker-object'
+    const chip = make('object', 'span')
     chip.dataset.object = name
     const swatch = document.createElement('i')
     swatch.style.background = hueOf(index)
-    const select = makeButton(name, this.texts.objects.tip, () => this.actions.select(name))
-    select.dataset.action = 'select'
+    const select = makeButton(name, this.texts.tip, () => this.tool.select(name), 'select')
     select.setAttribute('aria-pressed', `${isCurrent}`)
     chip.append(swatch, select)
     if (!own || fixed) return chip
     const rename = () => this.#edit(select, name)
+    const remove = () => this.tool.prompt(this.tool.objects.without(name))
     select.addEventListener('dblclick', rename)
     select.addEventListener('keydown', (event) => {
       if (event.key === 'F2') rename()
-      else if (event.key === 'Delete') this.actions.remove(name)
+      else if (event.key === 'Delete') remove()
       else return
       event.preventDefault()
       event.stopPropagation()
     })
-    const remove = makeButton('×', this.texts.objects.remove(name), () => this.actions.remove(name))
-    remove.dataset.action = 'remove'
-    chip.append(remove)
+    chip.append(makeButton('×', this.texts.remove(name), remove, 'remove'))
     return chip
   }
 
@@ -92,7 +76,7 @@ export class ObjectList {
     const input = document.createElement('input')
     input.value = name
     input.size = Math.max(8, name.length)
-    input.setAttribute('aria-label', this.texts.objects.rename)
+    input.setAttribute('aria-label', this.texts.rename)
     let isDone = false
     /** @param {boolean} keep */
     const done = (keep) => {
@@ -100,7 +84,7 @@ export class ObjectList {
       isDone = true
       input.replaceWith(label)
       const wanted = plainText(input.value).trim()
-      if (keep && wanted && wanted !== name) this.actions.rename(name, wanted)
+      if (keep && wanted && wanted !== name) this.tool.prompt(this.tool.objects.renamed(name, wanted))
     }
     input.addEventListener('keydown', (event) => {
       event.stopPropagation() // ComfyUI has meanings of its own for most keys

@@ -2,10 +2,9 @@
 
 import { colour } from './painter.mjs'
 
-/** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
-/** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
-/** @typedef {import('./painter.mjs').Overlay} Overlay */
-/** @typedef {import('./painter.mjs').Style} Style */
+/** @import { Hierarchy } from './hierarchy.mjs' */
+/** @import { LabelMap } from './label_map.mjs' */
+/** @import { Overlay, Style } from './painter.mjs' */
 
 /**
  * An object as it is painted.
@@ -113,6 +112,17 @@ export function inverted(objects, { count }) {
     divided.set(leaf, { leaf, cells, own: before.map((is, index) => (own[index] ? 0 : is)) })
   }
   return { label, divided: [...divided.values()] }
+}
+
+/**
+ * An object's share of the image, in percent; leaves that are divided count by their cells.
+ * @param {PaintedObject} object
+ * @param {Hierarchy} hierarchy
+ */
+export function shareOf({ label, divided }, hierarchy) {
+  const parts = new Map(divided.map(({ leaf, own }) => [leaf, own.reduce((sum, is) => sum + is, 0) / own.length]))
+  const held = hierarchy.areas.map((area, leaf) => area * (parts.get(leaf) ?? label[leaf]))
+  return (100 * held.reduce((sum, area) => sum + area, 0)) / (hierarchy.width * hierarchy.height)
 }
 
 /** @param {number} index of an object */

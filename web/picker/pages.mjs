@@ -1,6 +1,8 @@
 /** Turns from one item to the next where the segments came as a list, whose items need not be of one size. */
 
-/** @typedef {import('./texts.mjs').Texts} Texts */
+import { make, makeButton } from './dom.mjs'
+
+/** @import { Texts } from './texts.mjs' */
 
 export class Pages {
   /**
@@ -10,11 +12,11 @@ export class Pages {
   constructor(texts, turn) {
     this.texts = texts
     this.page = 0
-    this.element = document.createElement('div')
-    this.element.className = 'diffseg-picker-pages'
+    this.element = make('pages')
     this.element.hidden = true
-    this.earlier = button('◀', texts.pages.earlier, () => turn(this.page - 1))
-    this.later = button('▶', texts.pages.later, () => turn(this.page + 1))
+    this.earlier = makeButton('◀', texts.pages.earlier, () => turn(this.page - 1))
+    this.later = makeButton('▶', texts.pages.later, () => turn(this.page + 1))
+    for (const button of [this.earlier, this.later]) button.setAttribute('aria-label', button.title)
     this.output = document.createElement('output')
     this.element.append(this.earlier, this.output, this.later)
   }
@@ -30,19 +32,4 @@ export class Pages {
     this.earlier.disabled = page === 0
     this.later.disabled = page === count - 1
   }
-}
-
-/**
- * @param {string} text
- * @param {string} name what a screen reader calls it
- * @param {() => void} press
- */
-function button(text, name, press) {
-  const element = document.createElement('button')
-  element.type = 'button'
-  element.textContent = text
-  element.title = name
-  element.setAttribute('aria-label', name)
-  element.addEventListener('click', press)
-  return element
 }

@@ -5,7 +5,7 @@
  * each. So another overlay costs no more than the leaves that change and those around them.
  */
 
-/** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
+/** @import { Hierarchy } from './hierarchy.mjs' */
 
 /** Colours of a pixel inside of its group, next to the border, and next to those: see `colour`. */
 /** @typedef {[number, number, number]} Style */

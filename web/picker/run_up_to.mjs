@@ -4,9 +4,8 @@ import { app } from '/scripts/app.js'
 
 import { executionIds } from './last_run.mjs'
 
-/** @typedef {import('/scripts/app.js').LGraphNode} LGraphNode */
-/** @typedef {import('/scripts/app.js').NodeError} NodeError */
-/** @typedef {import('./host.mjs').Answer} Answer */
+/** @import { Answer } from './host.mjs' */
+/** @import { LGraphNode, NodeError } from '/scripts/app.js' */
 
 /**
  * Queue a run that ends with a node; where it is several, in subgraphs, with each of them.

@@ -5,8 +5,7 @@ import { plainText } from './prompting/plain_text.mjs'
 
 const FARTHEST = 1_000_000 // a coordinate of any image, as in points.py of the core
 
-/** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
-/** @typedef {import('./label_map.mjs').Point} Point */
+/** @import { LabelMap, Point } from './label_map.mjs' */
 
 /**
  * Read the points of a string widget, as the node does (PROTOCOL.md); null where the text is not a list of points.
@@ -14,12 +13,19 @@ const FARTHEST = 1_000_000 // a coordinate of any image, as in points.py of the 
  * @returns {Point[] | null}
  */
 export function parsePoints(text) {
-  const json = plainText(text).trim()
-  if (!json) return []
+  return parseList(text, (point) => isCoordinate(point?.x) && isCoordinate(point?.y))
+}
+
+/**
+ * A list in JSON, empty where there is no text; null where it is no list, or of something else.
+ * @param {string} text
+ * @param {(entry: any) => boolean} isEntry
+ * @returns {any[] | null}
+ */
+export function parseList(text, isEntry) {
   try {
-    const points = JSON.parse(json) ?? []
-    const fit = Array.isArray(points) && points.every((p) => isCoordinate(p?.x) && isCoordinate(p?.y))
-    return fit ? points : null
+    const list = JSON.parse(plainText(text).trim() || '[]') ?? []
+    return Array.isArray(list) && list.every(isEntry) ? list : null
   } catch {
     return null
   }

@@ -1,15 +1,10 @@
 /** A slider from one segment to all of them, finer at the coarse end, where one more makes most difference. */
 
+import { make, makeButton } from './dom.mjs'
 import { historyKey } from './history.mjs'
 
-/** @typedef {import('./texts.mjs').Texts} Texts */
-
-/**
- * @typedef {object} SliderActions
- * @property {(number: number) => void} choose show so many segments, 0 for as many as are given
- * @property {() => void} commit the change is complete
- * @property {(step: 'undo' | 'redo', isKey: boolean) => boolean} step one change back or forth; whether it takes the key
- */
+/** @import { Picker } from './picker.mjs' */
+/** @import { SegmentTool } from './segment_tool.mjs' */
 
 /**
  * @typedef {object} SliderState
@@ -40,53 +35,42 @@ export function positionOf(number, most) {
 
 export class Slider {
   /**
-   * @param {Texts} texts
-   * @param {SliderActions} actions
+   * @param {Picker} picker
+   * @param {SegmentTool} tool
    */
-  constructor(texts, actions) {
+  constructor(picker, tool) {
+    const texts = picker.texts.granularity
     this.texts = texts
     /** @type {SliderState} */
     this.state = { number: 1, most: 1, isGiven: true, fixed: true }
-    this.element = document.createElement('div')
-    this.element.className = 'diffseg-picker-slider'
+    this.element = make('slider')
     const label = document.createElement('label')
     this.input = document.createElement('input')
-    this.input.type = 'range'
-    this.input.min = '0'
-    this.input.max = '1'
-    this.input.step = 'any'
-    this.input.title = texts.granularity.tip
-    this.input.setAttribute('aria-label', texts.granularity.name)
+    Object.assign(this.input, { type: 'range', min: '0', max: '1', step: 'any', title: texts.tip })
+    this.input.setAttribute('aria-label', texts.name)
     this.output = document.createElement('output')
     this.output.setAttribute('aria-hidden', 'true') // the slider says it
-    label.append(texts.granularity.name, this.input, this.output)
-    this.reset = document.createElement('button')
-    this.reset.type = 'button'
-    this.reset.textContent = texts.granularity.reset
-    this.reset.title = texts.granularity.resetTip
+    label.append(texts.name, this.input, this.output)
+    /** @param {number} number 0 for as many as are given */
+    const choose = (number) => {
+      tool.granulate(number)
+      picker.changes.end()
+    }
+    this.reset = makeButton(texts.reset, texts.resetTip, () => choose(0))
     this.element.append(label, this.reset)
 
-    this.input.addEventListener('input', () => {
-      actions.choose(numberAt(Number(this.input.value), this.state.most))
-    })
-    this.input.addEventListener('change', () => actions.commit())
+    this.input.addEventListener('input', () => tool.granulate(numberAt(Number(this.input.value), this.state.most)))
+    this.input.addEventListener('change', () => picker.changes.end())
     this.input.addEventListener('keydown', (event) => {
       const { number, most } = this.state
       const step = historyKey(event)
       if (step) {
-        if (!actions.step(step, true)) return
+        if (!picker.changes.step(step, true)) return
       } else if (event.key in STEPS) choose(Math.min(most, Math.max(1, number + STEPS[event.key])))
       else return
       event.preventDefault()
       event.stopPropagation()
     })
-    this.reset.addEventListener('click', () => choose(0))
-
-    /** @param {number} number */
-    function choose(number) {
-      actions.choose(number)
-      actions.commit()
-    }
   }
 
   /** @param {SliderState} state */
@@ -95,7 +79,7 @@ export class Slider {
     const { number, most, isGiven, fixed } = state
     // A thumb that is being dragged stays where it is.
     if (numberAt(Number(this.input.value), most) !== number) this.input.value = `${positionOf(number, most)}`
-    this.input.setAttribute('aria-valuetext', this.texts.granularity.count(number))
+    this.input.setAttribute('aria-valuetext', this.texts.count(number))
     this.output.textContent = `${number}`
     this.input.disabled = fixed || most === 1
     this.reset.disabled = fixed || isGiven

@@ -1,70 +1,32 @@
 /** What the picker says, in ComfyUI's language where it is one of these, else in English. */
 
-/**
- * @typedef {object} Texts
- * @property {string} label what a screen reader calls the image
- * @property {string} first before the first run
- * @property {string} loading
- * @property {(index: number) => string} otherImage where the image of this index has not come yet
- * @property {string} otherVersion the server's part of the pack is older or newer than the page's
- * @property {(count: number) => string} tooMany segments
- * @property {string} lost the images are no longer on the server
- * @property {string} unreachable the server does not answer
- * @property {string} damaged what it sent cannot be shown
- * @property {(chosen: number, count: number) => string} chosen
- * @property {string} none
- * @property {(segment: number, share: string) => string} segment
- * @property {string} noSegment
- * @property {string} connected
- * @property {string} leftOut by points against, which come from elsewhere
- * @property {string} fixed the node's inputs come from elsewhere
- * @property {(count: number) => string} outside
- * @property {string} unreadable
- * @property {{of: (page: number, count: number) => string, earlier: string, later: string}} pages
- *   where the segments came as a list
- * @property {{name: string, tip: string, count: (number: number) => string, reset: string, resetTip: string, ignored: (number: number) => string}} granularity
- *   the slider, what it says to a screen reader, the button that brings back the segments as they came, and where
- *   a number is set for segments without a tree
- * @property {{segments: string, object: string, segmentsTip: string, objectTip: string, against: string, againstTip: string, needsTree: string, notYet: string}} mode
- *   the switch between segments and objects, the button that turns clicks against the object, and why there are no
- *   objects
- * @property {{label: string, list: string, tip: string, add: string, rename: string, remove: (name: string) => string, none: string, holds: (name: string, share: string, prompts: number) => string, outside: (count: number) => string, unreadable: string, help: string}} objects
- * @property {{name: string, example: string, tip: string, looking: (words: string[]) => string, run: (words: string[]) => string, missed: (word: string, score: number) => string}} words
- *   the field for words, what it takes, and what became of them
- * @property {{show: string, hide: string}} rows of the node for what the picker shows, in the node's menu
- * @property {{all: string, none: string, invert: string, undo: string}} buttons
- * @property {{all: string, none: string, invert: string, undo: string}} tips
- */
-
-/** @type {Texts} */
 const ENGLISH = {
   label:
     'Segments of the image. Arrow keys go from one to the next, Enter or Space chooses, Ctrl+Z undoes, Ctrl+Y makes it again, Ctrl+A chooses all, [ and ] make segments coarser and finer.',
-  first: 'Run the workflow once. Then click here what you want.',
+  first: 'Run the workflow once. Then click here what you want.', // before the first run
   loading: 'Loading the image …',
-  otherImage: (index) => `Run the workflow to see image ${index}.`,
-  otherVersion: 'DiffSeg was updated. Restart ComfyUI, reload this page, and run the workflow again.',
-  tooMany: (count) => `${count} segments are too many to show here. The masks come out all the same.`,
+  otherImage: (/** @type {number} */ index) => `Run the workflow to see image ${index}.`,
+  otherVersion: 'DiffSeg was updated. Restart ComfyUI, reload this page, and run the workflow again.', // the server's part of the pack is older or newer than the page's
+  tooMany: (/** @type {number} */ count) => `${count} segments are too many to show here. The masks come out all the same.`,
   lost: 'The image is no longer on the server. Run the workflow again: the choice is kept.',
   unreachable: 'The server did not send the image. Click here to try again.',
   damaged: 'The image that the server sent cannot be read. Click here to try again, or run the workflow again.',
-  chosen: (chosen, count) => `${chosen} of ${count} chosen`,
+  chosen: (/** @type {number} */ chosen, /** @type {number} */ count) => `${chosen} of ${count} chosen`,
   none: 'Nothing chosen: the mask is empty',
-  segment: (segment, share) => `segment ${segment} · ${share} %`,
-  noSegment: 'no segment here',
-  connected: 'chosen by the connected points',
-  leftOut: 'left out by negative_points',
+  segment: (/** @type {number} */ segment, /** @type {string} */ share) => `segment ${segment} · ${share} %`,
+  connected: 'chosen by the connected points', // by the points of other nodes
+  leftOut: 'left out by negative_points', // by points against, of other nodes
   fixed: 'points or invert comes from a connection: change it there',
-  outside: (count) => `${count} ${count === 1 ? 'point lies' : 'points lie'} outside the image and ${count === 1 ? 'is' : 'are'} ignored`,
+  outside: (/** @type {number} */ count) => `${count} ${count === 1 ? 'point lies' : 'points lie'} outside the image and ${count === 1 ? 'is' : 'are'} ignored`,
   unreadable: 'points is not a list of points: fix it or press None',
-  pages: { of: (page, count) => `Item ${page} of ${count} in the list`, earlier: 'Earlier item', later: 'Later item' },
+  pages: { of: (/** @type {number} */ page, /** @type {number} */ count) => `Item ${page} of ${count} in the list`, earlier: 'Earlier item', later: 'Later item' },
   granularity: {
     name: 'Granularity',
     tip: 'From coarse to fine. On the image, the keys [ and ] go one segment further',
-    count: (number) => (number === 1 ? '1 segment' : `${number} segments`),
+    count: (/** @type {number} */ number) => (number === 1 ? '1 segment' : `${number} segments`),
     reset: 'Reset',
     resetTip: 'Back to the segments of the node before',
-    ignored: (number) => `granularity ${number} is ignored: these segments have no hierarchy`
+    ignored: (/** @type {number} */ number) => `granularity ${number} is ignored: these segments have no hierarchy`
   },
   mode: {
     segments: 'Segments',
@@ -83,10 +45,10 @@ const ENGLISH = {
     tip: 'Clicks go to this object. Double-click or F2 renames it, Delete removes it',
     add: 'One more object',
     rename: 'Name of the object',
-    remove: (name) => `Remove ${name}`,
+    remove: (/** @type {string} */ name) => `Remove ${name}`,
     none: 'Click the thing, or drag a box around it',
-    holds: (name, share, prompts) => `${name}: ${share} % · ${prompts} ${prompts === 1 ? 'prompt' : 'prompts'}`,
-    outside: (count) => `${count} ${count === 1 ? 'prompt lies' : 'prompts lie'} outside the image and ${count === 1 ? 'is' : 'are'} ignored`,
+    holds: (/** @type {string} */ name, /** @type {string} */ share, /** @type {number} */ prompts) => `${name}: ${share} % · ${prompts} ${prompts === 1 ? 'prompt' : 'prompts'}`,
+    outside: (/** @type {number} */ count) => `${count} ${count === 1 ? 'prompt lies' : 'prompts lie'} outside the image and ${count === 1 ? 'is' : 'are'} ignored`,
     unreadable: 'points is not a list of prompts: fix it or press None',
     help: 'Alt or right-click: against · Shift-drag: stroke · Ctrl+wheel: size'
   },
@@ -94,9 +56,9 @@ const ENGLISH = {
     name: 'Find by words',
     example: 'Find by words, such as cup',
     tip: 'Enter puts a click where the model sees the word; it runs the workflow up to this node. Commas between words that mean the same',
-    looking: (words) => `Looking for ${words.join(', ')} …`,
-    run: (words) => `Run to find ${words.join(', ')}`,
-    missed: (word, score) => `${word}: not found, best ${score.toFixed(2)}`
+    looking: (/** @type {string[]} */ words) => `Looking for ${words.join(', ')} …`,
+    run: (/** @type {string[]} */ words) => `Run to find ${words.join(', ')}`,
+    missed: (/** @type {string} */ word, /** @type {number} */ score) => `${word}: not found, best ${score.toFixed(2)}`
   },
   rows: { show: 'Show the values of the picker as widgets', hide: 'Hide the values of the picker' },
   buttons: { all: 'All', none: 'None', invert: 'Invert', undo: 'Undo' },
@@ -107,6 +69,8 @@ const ENGLISH = {
     undo: 'Take back the last change made here'
   }
 }
+
+/** @typedef {typeof ENGLISH} Texts */
 
 /** @type {Texts} */
 const CHINESE = {
@@ -122,7 +86,6 @@ const CHINESE = {
   chosen: (chosen, count) => `已选 ${chosen} / ${count}`,
   none: '未选择任何区域：遮罩为空',
   segment: (segment, share) => `区域 ${segment} · ${share} %`,
-  noSegment: '此处没有区域',
   connected: '由连接的点选中',
   leftOut: '由 negative_points 排除',
   fixed: '点（points）或反选（invert）来自连接：请在来源处更改',

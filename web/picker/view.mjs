@@ -1,16 +1,15 @@
 /** The image on the node: two canvases, the image below and the segments above, sharp at every size. */
 
+import { make } from './dom.mjs'
 import { NO_SEGMENT } from './label_map.mjs'
 import { drawMarks } from './marks.mjs'
 import { objectsOverlay, segmentsOverlay } from './overlays.mjs'
 import { Painter } from './painter.mjs'
 
-/** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
-/** @typedef {import('./label_map.mjs').LabelMap} LabelMap */
-/** @typedef {import('./label_map.mjs').Point} Point */
-/** @typedef {import('./overlays.mjs').PaintedObject} PaintedObject */
-/** @typedef {import('./overlays.mjs').Preview} Preview */
-/** @typedef {import('./prompting/prompts.mjs').Prompt} Prompt */
+/** @import { Hierarchy } from './hierarchy.mjs' */
+/** @import { LabelMap, Point } from './label_map.mjs' */
+/** @import { PaintedObject, Preview } from './overlays.mjs' */
+/** @import { Prompt } from './prompting/prompts.mjs' */
 
 /**
  * What is shown where objects are chosen.
@@ -26,14 +25,10 @@ const POLL_MS = 200 // milliseconds between looks at the image's size on the scr
 export class View {
   /** @param {string} label what a screen reader calls it */
   constructor(label) {
-    this.frame = document.createElement('div')
-    this.frame.className = 'diffseg-picker-frame'
-    this.stage = document.createElement('div')
-    this.stage.className = 'diffseg-picker-stage'
-    this.imageCanvas = document.createElement('canvas')
-    this.imageCanvas.className = 'diffseg-picker-image'
-    this.canvas = document.createElement('canvas')
-    this.canvas.className = 'diffseg-picker-view'
+    this.frame = make('frame')
+    this.stage = make('stage')
+    this.imageCanvas = make('image', 'canvas')
+    this.canvas = make('view', 'canvas')
     this.canvas.tabIndex = 0
     // ComfyUI hears keys before the image does, and leaves undo to what says that it is a text field.
     Object.assign(this.canvas, { type: 'textarea' })
@@ -177,13 +172,9 @@ export class View {
    * @param {{clientX: number, clientY: number}} pointer
    * @returns {Point | null}
    */
-  pixelAt({ clientX, clientY }) {
-    if (!this.hierarchy) return null
-    const { left, top, width, height } = this.canvas.getBoundingClientRect()
-    const x = (clientX - left) / width
-    const y = (clientY - top) / height
-    if (!(x >= 0 && x <= 1 && y >= 0 && y <= 1)) return null
-    return this.hierarchy.pixelAt(x, y)
+  pixelAt(pointer) {
+    const [x, y] = this.#placeOf(pointer)
+    return this.hierarchy && x >= 0 && x <= 1 && y >= 0 && y <= 1 ? this.hierarchy.pixelAt(x, y) : null
   }
 
   /**
@@ -191,10 +182,17 @@ export class View {
    * @param {{clientX: number, clientY: number}} pointer
    * @returns {Point}
    */
-  nearestPixelAt({ clientX, clientY }) {
-    const { left, top, width, height } = this.canvas.getBoundingClientRect()
-    const x = Math.min(Math.max((clientX - left) / width, 0), 1)
-    const y = Math.min(Math.max((clientY - top) / height, 0), 1)
+  nearestPixelAt(pointer) {
+    const [x, y] = this.#placeOf(pointer).map((share) => Math.min(Math.max(share, 0), 1))
     return /** @type {Hierarchy} */ (this.hierarchy).pixelAt(x, y)
+  }
+
+  /**
+   * Where a pointer is, as shares of the image from its left upper corner.
+   * @param {{clientX: number, clientY: number}} pointer
+   */
+  #placeOf({ clientX, clientY }) {
+    const { left, top, width, height } = this.canvas.getBoundingClientRect()
+    return [(clientX - left) / width, (clientY - top) / height]
   }
 }

@@ -1,49 +1,33 @@
 /** The field for words where objects are chosen: what is typed becomes a prompt, and a run makes a click of it. */
 
+import { make } from './dom.mjs'
 import { plainText } from './prompting/plain_text.mjs'
 import { formatPrompts, isWords, objectOf } from './prompting/prompts.mjs'
 
-/** @typedef {import('./object_mode.mjs').ObjectMode} ObjectMode */
-/** @typedef {import('./host.mjs').Host} Host */
-/** @typedef {import('./host.mjs').Shown} Shown */
-/** @typedef {import('./texts.mjs').Texts} Texts */
+/** @import { Shown } from './host.mjs' */
+/** @import { ObjectTool } from './object_tool.mjs' */
 
 /**
  * What the node found of words: see ../PROTOCOL.md.
  * @typedef {{text: string, found: boolean, score: number, x?: number, y?: number}} FoundWord
  */
 
-/**
- * @typedef {object} FieldOwner
- * @property {(points: string) => void} write other prompts, as a change of its own
- * @property {(points: string) => void} settle the same, as part of the change before
- * @property {() => void} repaint
- * @property {() => void} leave the keyboard goes back to the image
- */
-
 export class WordField {
-  /**
-   * @param {Host} host
-   * @param {Texts} texts
-   * @param {ObjectMode} objects
-   * @param {FieldOwner} owner
-   */
-  constructor(host, texts, objects, owner) {
-    this.host = host
-    this.texts = texts
-    this.objects = objects
-    this.owner = owner
+  /** @param {ObjectTool} tool */
+  constructor(tool) {
+    this.picker = tool.picker
+    this.tool = tool
+    this.objects = tool.objects
     this.isRunning = false // what is looked for
     this.note = '' // what was not found, or why words were refused
     /** @type {Map<string, FoundWord>} */
     this.known = new Map() // from the last run, by the image's file and the text
     this.image = '' // the file of the image that is shown
-    this.element = document.createElement('div')
-    this.element.className = 'diffseg-picker-words'
+    this.element = make('words')
     this.input = document.createElement('input')
     this.input.type = 'text'
     this.input.spellcheck = false
-    this.input.setAttribute('aria-label', texts.words.name)
+    this.input.setAttribute('aria-label', this.picker.texts.words.name)
     this.element.append(this.input)
     for (const type of ['keydown', 'keyup', 'keypress']) {
       this.input.addEventListener(type, (event) => event.stopPropagation()) // ComfyUI has meanings for most keys
@@ -61,8 +45,8 @@ export class WordField {
    */
   show(isFixed, files) {
     this.image = files?.segments?.filename ?? ''
-    const { words } = this.texts
-    const isConnected = this.host.canFindWords()
+    const { words } = this.picker.texts
+    const isConnected = this.picker.host.canFindWords()
     this.element.hidden = !isConnected
     this.input.disabled = isFixed || !isConnected
     this.input.placeholder = words.example
@@ -73,7 +57,7 @@ export class WordField {
   get said() {
     const waiting = this.objects.own.filter(isWords).map(({ words }) => `${words}`)
     if (!waiting.length) return []
-    return [this.isRunning ? this.texts.words.looking(waiting) : this.texts.words.run(waiting)]
+    return [this.isRunning ? this.picker.texts.words.looking(waiting) : this.picker.texts.words.run(waiting)]
   }
 
   /** What there is to note: words that were not found or refused. */
@@ -95,14 +79,14 @@ export class WordField {
     for (const word of files.words ?? []) this.known.set(key(files.segments.filename, word.text), word)
     if (!isShown) return
     this.image = files.segments.filename
-    this.#settle((points) => this.owner.settle(points))
+    this.#settle()
   }
 
   /** Nothing is looked for any more, whether it was found or not. */
   end() {
     if (!this.isRunning) return
     this.isRunning = false
-    this.owner.repaint()
+    this.picker.repaint()
   }
 
   /** Prompts were changed by hand. */
@@ -120,7 +104,7 @@ export class WordField {
 
   #escape() {
     this.input.value = ''
-    this.owner.leave()
+    this.picker.view.canvas.focus({ preventScroll: true })
   }
 
   /**
@@ -137,21 +121,21 @@ export class WordField {
     const known = this.#found(text)
     if (known && isFound(known)) return this.#click(known, points)
     const isWaiting = points === formatPrompts(objects.own)
-    if (isWaiting && wasRunning) return this.owner.repaint()
+    if (isWaiting && wasRunning) return this.picker.repaint()
     this.isRunning = true
-    if (isWaiting) this.owner.repaint()
-    else this.owner.write(points)
-    const { isSent, refusal } = await this.host.run()
+    if (isWaiting) this.picker.repaint()
+    else this.tool.prompt(points)
+    const { isSent, refusal } = await this.picker.host.run()
     if (!isSent && !wasRunning) this.end()
     if (!refusal) return
-    const { points: now } = this.host.read()
+    const { points: now } = this.picker.host.read()
     objects.read(now, objects.given)
     const rest = objects.withoutWords(text, target)
     Object.assign(objects, { current, added })
-    this.owner.settle(rest)
+    this.picker.changes.settle(rest)
     this.input.value ||= typed
     this.note = refusal
-    this.owner.repaint()
+    this.picker.repaint()
   }
 
   /**
@@ -161,16 +145,13 @@ export class WordField {
   #click(word, points) {
     const { own, current } = this.objects
     const isThere = own.some((each) => each.x === word.x && each.y === word.y && objectOf(each) === current)
-    if (isThere) this.owner.repaint()
-    else this.owner.write(this.objects.withClicks(points, (text) => (text === word.text ? word : undefined)))
+    if (isThere) this.picker.repaint()
+    else this.tool.prompt(this.objects.withClicks(points, (text) => (text === word.text ? word : undefined)))
   }
 
-  /**
-   * Put clicks in the place of words that are known by now, and say which were not found.
-   * @param {(points: string) => void} write
-   */
-  #settle(write) {
-    const { points } = this.host.read()
+  /** Put clicks in the place of words that are known by now, and say which were not found. */
+  #settle() {
+    const { points } = this.picker.host.read()
     this.objects.read(points, this.objects.given)
     const waiting = this.objects.own.filter((prompt) => isWords(prompt) && this.#found(prompt.words))
     if (!waiting.length) return
@@ -178,9 +159,9 @@ export class WordField {
     const found = waiting.filter(({ words }) => isFound(/** @type {FoundWord} */ (this.#found(words))))
     if (found.length) this.objects.current = objectOf(found[found.length - 1])
     this.isRunning = false
-    write(this.objects.withClicks(points, (words) => this.#found(words)))
-    this.note = missed.map(({ text, score }) => this.texts.words.missed(text, score)).join(' · ')
-    this.owner.repaint()
+    this.picker.changes.settle(this.objects.withClicks(points, (words) => this.#found(words)))
+    this.note = missed.map(({ text, score }) => this.picker.texts.words.missed(text, score)).join(' · ')
+    this.picker.repaint()
   }
 
   /**

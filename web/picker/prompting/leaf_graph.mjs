@@ -1,6 +1,6 @@
 /** Which leaves of a hierarchy belong together (leaf_graph.py of the core, which makes it). */
 
-/** @typedef {import('../tables.mjs').Tables} Tables */
+/** @import { Tables } from '../tables.mjs' */
 
 /** By which prompts are read and decided: the node's own, which come with the graph (../../PROTOCOL.md). */
 /** @typedef {Record<'memory' | 'new' | 'likeness' | 'in_box' | 'closest' | 'crossed' | 'filling' | 'colour_reach' | 'largest_part' | 'largest_map' | 'never' | 'most_maps' | 'least' | 'decimals', number> & {thresholds: number[]}} Constants */

@@ -1,6 +1,6 @@
 /** How far every leaf is from a clicked one, and where its thing ends (markov_maps.py of the core, which see). */
 
-/** @typedef {import('./leaf_graph.mjs').LeafGraph} LeafGraph */
+/** @import { LeafGraph } from './leaf_graph.mjs' */
 
 export class MarkovMaps {
   /**
@@ -11,7 +11,6 @@ export class MarkovMaps {
     this.graph = graph
     this.areas = areas
     this.largest = graph.constants.largest_map * areas.reduce((sum, area) => sum + area, 0)
-    this.queue = new Queue(1 + graph.around.reduce((sum, { leaves }) => sum + leaves.length, 0))
     /** @type {Map<number, {values: Uint16Array, order: Uint32Array}>} */
     this.maps = new Map()
   }
@@ -26,7 +25,7 @@ export class MarkovMaps {
     const near = this.#nearness(own, other)
     const far = this.#nearness(other, own)
     return near.map((value, leaf) => {
-      const beyond = Math.min(far[leaf], 1) // beyond every threshold is the ground
+      const beyond = Math.min(far[leaf], 1) // beyond every threshold is the background
       return beyond / (value + beyond)
     })
   }
@@ -39,9 +38,7 @@ export class MarkovMaps {
     let map = this.maps.get(leaf)
     if (!map) {
       const values = this.#flooded(leaf)
-      // One number for value and leaf sorts at once, those of equal value by their leaves.
-      const keys = Float64Array.from(values, (value, each) => value * this.graph.count + each).sort()
-      map = { values, order: Uint32Array.from(keys, (key) => key % this.graph.count) }
+      map = { values, order: ascending(values) }
       this.maps.set(leaf, map)
     }
     return map
@@ -70,27 +67,30 @@ export class MarkovMaps {
   }
 
   /**
-   * What a path of touching leaves must cross at least to reach each leaf.
-   * @param {number} leaf
+   * What a path of touching leaves must cross at least to reach each leaf: as leaves open by rising value, the reached
+   * ones flood them.
+   * @param {number} start
    */
-  #flooded(leaf) {
+  #flooded(start) {
     const { count, arrivals, around } = this.graph
-    const values = arrivals.subarray(leaf * count, (leaf + 1) * count)
-    const least = new Int32Array(count).fill(-1)
-    const queue = this.queue
-    queue.push(leaf) // a height and a leaf are one number: height · count + leaf
-    while (queue.length) {
-      const top = queue.pop()
-      const here = top % count
-      if (least[here] >= 0) continue
-      const height = (top - here) / count
-      least[here] = height
-      for (const there of around[here].leaves) {
-        if (least[there] < 0) queue.push(Math.max(height, values[there]) * count + there)
+    const values = arrivals.subarray(start * count, (start + 1) * count)
+    const order = ascending(values)
+    const flooded = new Uint16Array(count).fill(values[order[count - 1]]) // of leaves that no path reaches
+    const isOpen = new Uint8Array(count)
+    const isReached = new Uint8Array(count)
+    flooded[start] = 0
+    isReached[start] = 1
+    for (const leaf of order) {
+      isOpen[leaf] = 1
+      const stack = leaf === start || around[leaf].leaves.some((there) => isReached[there]) ? [leaf] : []
+      while (stack.length) {
+        const here = /** @type {number} */ (stack.pop())
+        if (!isReached[here]) flooded[here] = values[leaf]
+        isReached[here] = 1
+        stack.push(...around[here].leaves.filter((there) => isOpen[there] && !isReached[there]))
       }
     }
-    const most = values.reduce((one, other) => Math.max(one, other), 0)
-    return Uint16Array.from(least, (height) => (height < 0 ? most : height))
+    return flooded
   }
 
   /**
@@ -133,37 +133,12 @@ export class MarkovMaps {
   }
 }
 
-/** A heap of numbers, the least first. */
-class Queue {
-  /** @param {number} most that it holds at once */
-  constructor(most) {
-    this.items = new Float64Array(most)
-    this.length = 0
-  }
-
-  /** @param {number} item */
-  push(item) {
-    const { items } = this
-    let at = this.length++
-    for (let above = (at - 1) >> 1; at && items[above] > item; above = (at - 1) >> 1) {
-      items[at] = items[above]
-      at = above
-    }
-    items[at] = item
-  }
-
-  pop() {
-    const { items } = this
-    const top = items[0]
-    const last = items[--this.length]
-    let at = 0
-    for (let below = 1; below < this.length; below = 2 * at + 1) {
-      if (below + 1 < this.length && items[below + 1] < items[below]) below++
-      if (items[below] >= last) break
-      items[at] = items[below]
-      at = below
-    }
-    items[at] = last
-    return top
-  }
+/**
+ * Leaves by rising value, those of equal value by their numbers.
+ * @param {Uint16Array} values
+ */
+function ascending(values) {
+  const { length } = values
+  const keys = Float64Array.from(values, (value, leaf) => value * length + leaf).sort() // at once
+  return Uint32Array.from(keys, (key) => key % length)
 }

@@ -10,10 +10,10 @@ import { isPositive as isFor } from './prompts.mjs'
 import { Seeds } from './seeds.mjs'
 import { Colours, ShownPixels, boxIou } from './shown_pixels.mjs'
 
-/** @typedef {import('../hierarchy.mjs').Hierarchy} Hierarchy */
-/** @typedef {import('../tables.mjs').Tables} Tables */
-/** @typedef {import('./prompts.mjs').Prompt} Prompt */
-/** @typedef {import('./shown_pixels.mjs').Box} Box */
+/** @import { Hierarchy } from '../hierarchy.mjs' */
+/** @import { Tables } from '../tables.mjs' */
+/** @import { Prompt } from './prompts.mjs' */
+/** @import { Box } from './shown_pixels.mjs' */
 
 /**
  * What the prompts so far mean.
@@ -132,7 +132,7 @@ export class ObjectFinder {
     const steps = click.size ?? 0
     const leaf = hierarchy.contains(point) ? hierarchy.leafAt(point) : -1
     if (leaf < 0) return { label, seeds: before, clicks }
-    const blocked = positive ? before.negative : before.positive
+    const blocked = before.of(!positive)
     seeds.add([leaf], positive, true)
     clicks = [...clicks, { ...point, leaf, positive }]
     const hasLabel = label.includes(1)

@@ -1,10 +1,9 @@
 /** What a person says of objects: clicks, boxes, strokes, each for one or against it, and words; as text and back. */
 
-import { isCoordinate } from '../selection.mjs'
+import { formatPoints, isCoordinate, parseList } from '../selection.mjs'
 import { plainText } from './plain_text.mjs'
 
-/** @typedef {import('../hierarchy.mjs').Hierarchy} Hierarchy */
-/** @typedef {import('../label_map.mjs').Point} Point */
+/** @import { Hierarchy } from '../hierarchy.mjs' */
 
 /**
  * One of `x` and `y`, `box`, `stroke`, `words` and `leaves` says what it is; the last comes from the node alone.
@@ -29,14 +28,7 @@ export const FIRST_OBJECT = 'Object 1'
  * @returns {Prompt[] | null}
  */
 export function parsePrompts(text) {
-  const json = plainText(text).trim()
-  if (!json) return []
-  try {
-    const prompts = JSON.parse(json) ?? []
-    return Array.isArray(prompts) && prompts.every(isPrompt) ? prompts.map(inWholePixels) : null
-  } catch {
-    return null
-  }
+  return parseList(text, isPrompt)?.map(inWholePixels) ?? null
 }
 
 /**
@@ -45,6 +37,15 @@ export function parsePrompts(text) {
  */
 export function formatPrompts(prompts) {
   return `[${prompts.map(formatPrompt).join(', ')}]`
+}
+
+/**
+ * The points of a text of prompts: its clicks for objects.
+ * @param {string} text
+ */
+export function pointsOf(text) {
+  const clicks = (parsePrompts(text) ?? []).filter((prompt) => isClick(prompt) && isPositive(prompt))
+  return formatPoints(clicks.map(({ x, y }) => ({ x: Number(x), y: Number(y) })))
 }
 
 /**

@@ -1,18 +1,18 @@
 /** What prompts fix of an object, leaf by leaf (seeds.py of the core). */
 
+const [FOR, AGAINST, BOTH] = [1, 2, 3]
+
 export class Seeds {
   /** @param {number} count of leaves */
   constructor(count) {
-    this.positive = new Uint8Array(count)
-    this.negative = new Uint8Array(count)
+    this.fixed = new Uint8Array(count) // 0 where nothing is
     this.clicked = new Uint8Array(count)
     this.beyond = new Uint8Array(count) // leaves that are against the object for lying outside a box alone
   }
 
   copy() {
     const copy = new Seeds(0)
-    copy.positive = this.positive.slice()
-    copy.negative = this.negative.slice()
+    copy.fixed = this.fixed.slice()
     copy.clicked = this.clicked.slice()
     copy.beyond = this.beyond.slice()
     return copy
@@ -25,10 +25,9 @@ export class Seeds {
    * @param {boolean} isClick
    */
   add(leaves, positive, isClick = false) {
-    const [own, other] = positive ? [this.positive, this.negative] : [this.negative, this.positive]
     for (const leaf of leaves) {
-      own[leaf] = 1
-      if (!(this.clicked[leaf] && isClick)) other[leaf] = 0
+      const kept = this.clicked[leaf] && isClick ? this.fixed[leaf] : 0
+      this.fixed[leaf] = kept | (positive ? FOR : AGAINST)
       this.clicked[leaf] = isClick ? 1 : 0
       this.beyond[leaf] = 0
     }
@@ -39,7 +38,7 @@ export class Seeds {
    * @param {number[]} outside
    */
   bound(outside) {
-    const leaves = outside.filter((leaf) => !this.positive[leaf] && !this.negative[leaf])
+    const leaves = outside.filter((leaf) => !this.fixed[leaf])
     this.add(leaves, false)
     for (const leaf of leaves) this.beyond[leaf] = 1
   }
@@ -50,30 +49,36 @@ export class Seeds {
    */
   release(taken) {
     taken.forEach((is, leaf) => {
-      if (is && this.beyond[leaf]) this.negative[leaf] = this.beyond[leaf] = 0
+      if (is && this.beyond[leaf]) this.fixed[leaf] = this.beyond[leaf] = 0
     })
   }
 
   /** @param {number} leaf */
   isDivided(leaf) {
-    return this.positive[leaf] === 1 && this.negative[leaf] === 1
+    return this.fixed[leaf] === BOTH
+  }
+
+  /**
+   * 1 for leaves that are fixed for the object, or against it.
+   * @param {boolean} positive
+   */
+  of(positive) {
+    return this.fixed.map((is) => Number((is & (positive ? FOR : AGAINST)) > 0))
   }
 
   /** 1 for leaves that nothing fixes. */
   get free() {
-    return this.positive.map((is, leaf) => (is || this.negative[leaf] ? 0 : 1))
+    return this.fixed.map((is) => (is ? 0 : 1))
   }
 
   /** Leaves for the object, and those against it. */
   get leaves() {
-    return [this.positive, this.negative].map((some) => [...some.keys()].filter((leaf) => some[leaf]))
+    return [FOR, AGAINST].map((side) => [...this.fixed.keys()].filter((leaf) => this.fixed[leaf] & side))
   }
 
   /** 1 for, 0 against, a half with both words; NaN of a free leaf. */
   get values() {
-    return Float64Array.from(this.positive, (is, leaf) =>
-      is ? (this.negative[leaf] ? 0.5 : 1) : this.negative[leaf] ? 0 : NaN
-    )
+    return Float64Array.from(this.fixed, (is) => [NaN, 1, 0, 0.5][is])
   }
 
   /**
@@ -81,6 +86,6 @@ export class Seeds {
    * @param {Uint8Array} label
    */
   appliedTo(label) {
-    return label.map((is, leaf) => (this.positive[leaf] ? 1 : this.negative[leaf] ? 0 : is))
+    return label.map((is, leaf) => [is, 1, 0, 1][this.fixed[leaf]])
   }
 }

@@ -1,6 +1,6 @@
 /** The pixels that prompts are measured on, and their colours (shown_pixels.py and shapes.py of the core). */
 
-/** @typedef {import('../hierarchy.mjs').Hierarchy} Hierarchy */
+/** @import { Hierarchy } from '../hierarchy.mjs' */
 /** @typedef {[number, number, number, number]} Box left, top and, exclusive, right and bottom */
 
 /** The leaves of an image where they are shown: in cells, of which a large image has fewer than pixels. */

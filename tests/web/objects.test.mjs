@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
 import { Hierarchy } from '../../web/picker/hierarchy.mjs'
-import { ObjectMode } from '../../web/picker/object_mode.mjs'
+import { Objects } from '../../web/picker/objects.mjs'
 import { inverted, objectsOverlay } from '../../web/picker/overlays.mjs'
 import { ObjectFinder } from '../../web/picker/prompting/object_finder.mjs'
 
@@ -33,7 +33,7 @@ function objects(text = CLICKS) {
     constants: CONSTANTS,
     shapes: { arrivals: [count, count], colours: [1, 1, 3] }
   }
-  const mode = new ObjectMode()
+  const mode = new Objects()
   mode.use(new ObjectFinder(tree, tables))
   mode.read(text, [])
   return mode
@@ -127,12 +127,12 @@ test('an object goes with its prompts, and what other nodes say stays', () => {
 
 test('a preview is what a click would make, and none where nothing would change', () => {
   const mode = objects('[{"x": 0, "y": 0}]')
-  assert.equal(mode.preview({ x: 1, y: 0 }, true), null)
-  assert.equal(mode.preview({ x: 4, y: 0 }, false), null)
-  const { index, label } = mode.preview({ x: 4, y: 0 }, true)
+  assert.equal(mode.preview({ x: 1, y: 0 }, 1), null)
+  assert.equal(mode.preview({ x: 4, y: 0 }, 0), null)
+  const { index, label } = mode.preview({ x: 4, y: 0 }, 1)
   assert.equal(index, 0)
   assert.deepEqual([label[0], label[4]], [1, 1])
-  assert.equal(mode.preview({ x: 1, y: 0 }, false).label[1], 0)
+  assert.equal(mode.preview({ x: 1, y: 0 }, 0).label[1], 0)
 })
 
 test('text that is no list of prompts is no prompt', () => {

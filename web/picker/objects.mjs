@@ -1,21 +1,22 @@
-/** Choosing objects: their prompts, what these find, and what the picker shows of it. */
+/** The objects of one image: their prompts, what these find, and the text of the widget after each change. */
 
 import { ObjectFinder } from './prompting/object_finder.mjs'
 import { FIRST_OBJECT, byObject, formatPrompts, isClick, isOutside, isWords, objectOf, parsePrompts } from './prompting/prompts.mjs'
 import { isFound } from './word_field.mjs'
 
-/** @typedef {import('./hierarchy.mjs').Hierarchy} Hierarchy */
-/** @typedef {import('./label_map.mjs').Point} Point */
-/** @typedef {import('./overlays.mjs').PaintedObject} PaintedObject */
-/** @typedef {import('./prompting/object_finder.mjs').Found} Found */
-/** @typedef {import('./prompting/prompts.mjs').Prompt} Prompt */
-/** @typedef {import('./word_field.mjs').FoundWord} FoundWord */
+/** @import { Hierarchy } from './hierarchy.mjs' */
+/** @import { Point } from './label_map.mjs' */
+/** @import { PaintedObject } from './overlays.mjs' */
+/** @import { Found } from './prompting/object_finder.mjs' */
+/** @import { Prompt } from './prompting/prompts.mjs' */
+/** @import { FoundWord } from './word_field.mjs' */
 
 const STANDARD_NAME = /^Object \d+$/
+const MOST_KNOWN = 2000 // answers that are kept
 const MOST_STEPS = 99 // of the size of a click
 
 /** The objects of one image. */
-export class ObjectMode {
+export class Objects {
   constructor() {
     /** @type {ObjectFinder | null} */
     this.finder = null
@@ -109,32 +110,25 @@ export class ObjectMode {
   /**
    * What the object at hand would hold with a click more.
    * @param {Point} at
-   * @param {boolean} positive
+   * @param {number} label
    */
-  preview(at, positive) {
-    const { finder } = this
-    const leaf = finder?.hierarchy.leafAt(at) ?? -1
-    if (!finder || leaf < 0) return null
-    const prompts = this.prompts.get(this.current) ?? []
-    const before = this.#find(prompts)
-    if (before.label[leaf] === (positive ? 1 : 0)) return null // nothing would change
-    const key = `${leaf} ${positive} ${formatGiven(prompts)}`
-    let found = this.known.get(key)
-    if (!found) {
-      found = finder.with(before, { ...at, label: positive ? 1 : 0 })
-      this.#keep(key, found)
-    }
-    return { index: this.names.indexOf(this.current), label: found.label }
+  preview(at, label) {
+    const leaf = this.finder?.hierarchy.leafAt(at) ?? -1
+    if (leaf < 0 || this.#find(this.marks).label[leaf] === label) return null // nothing would change
+    return this.previewOf({ ...at, label }, `${leaf} ${label}`)
   }
 
   /**
-   * What the object at hand would hold with a prompt more that is being drawn.
+   * What the object at hand would hold with a prompt more.
    * @param {Prompt} prompt
+   * @param {string} [place] by which it is known again
    */
-  previewOf(prompt) {
-    if (!this.finder) return null
-    const found = this.finder.with(this.#find(this.marks), prompt)
-    return { index: this.names.indexOf(this.current), label: found.label }
+  previewOf(prompt, place) {
+    const { finder, marks } = this
+    if (!finder) return null
+    const found = () => finder.with(this.#find(marks), prompt)
+    const { label } = place ? this.#kept(`${place} ${JSON.stringify(marks)}`, found) : found()
+    return { index: this.names.indexOf(this.current), label }
   }
 
   /**
@@ -246,29 +240,18 @@ export class ObjectMode {
     const finder = /** @type {ObjectFinder} */ (this.finder)
     if (prompts.some(isWords)) return this.#find(prompts.filter((prompt) => !isWords(prompt)))
     if (!prompts.length) return finder.nothing()
-    const key = formatGiven(prompts)
-    let found = this.known.get(key)
-    if (!found) {
-      found = finder.with(this.#find(prompts.slice(0, -1)), prompts[prompts.length - 1])
-      this.#keep(key, found)
-    }
-    return found
+    const last = prompts[prompts.length - 1]
+    return this.#kept(JSON.stringify(prompts), () => finder.with(this.#find(prompts.slice(0, -1)), last))
   }
 
   /**
    * @param {string} key
-   * @param {Found} found
+   * @param {() => Found} find
    */
-  #keep(key, found) {
-    if (this.known.size > 2000) this.known.clear()
+  #kept(key, find) {
+    const found = this.known.get(key) ?? find()
+    if (this.known.size > MOST_KNOWN) this.known.clear()
     this.known.set(key, found)
+    return found
   }
-}
-
-/**
- * Prompts as a key: as the widget has them, and leaves, which only other nodes give.
- * @param {Prompt[]} prompts
- */
-function formatGiven(prompts) {
-  return JSON.stringify(prompts)
 }

@@ -1,0 +1,169 @@
+/** Choosing segments: what gestures do, what is shown, and what there is to say. */
+
+import { ARROWS } from './gestures.mjs'
+import { NO_SEGMENT } from './label_map.mjs'
+import { chosenSegments, formatPoints, hasPoint, nextSegment, parsePoints, pixelsBetween, setPoint } from './selection.mjs'
+import { Slider } from './slider.mjs'
+
+/** @import { LabelMap, Point } from './label_map.mjs' */
+/** @import { Picker } from './picker.mjs' */
+
+/** What a key adds to the number of segments; brackets need AltGr on some keyboards. @type {Record<string, number>} */
+const FINER = { '[': -1, ']': 1, ',': -1, '.': 1 }
+
+/** A click toggles a segment; a stroke does to every segment on its way what it did to the first. */
+export class SegmentTool {
+  /** @param {Picker} picker */
+  constructor(picker) {
+    this.picker = picker
+    this.buttons = [0]
+    this.slider = new Slider(picker, this)
+    this.slider.element.hidden = true
+    /** @type {{named: boolean, last: Point | null} | null} */
+    this.stroke = null
+  }
+
+  /** @param {Point} at */
+  press(at) {
+    this.picker.changes.begin()
+    this.stroke = { named: !this.#hasPoint(at), last: at }
+    this.#name(at, this.stroke.named)
+    this.hover(at)
+  }
+
+  /** @param {PointerEvent[]} events */
+  drag(events) {
+    const { view } = this.picker
+    const { stroke } = this
+    if (!stroke) return
+    for (const event of events) {
+      const at = view.pixelAt(event)
+      let under = NO_SEGMENT
+      for (const pixel of at && stroke.last ? pixelsBetween(stroke.last, at) : at ? [at] : []) {
+        const segment = view.map?.at(pixel) ?? NO_SEGMENT
+        if (segment !== under) this.#name(pixel, stroke.named)
+        under = segment
+      }
+      stroke.last = at
+    }
+    this.hover(stroke.last)
+  }
+
+  /** @param {PointerEvent} event */
+  release({ pointerType }) {
+    this.stroke = null
+    this.picker.changes.end()
+    if (pointerType !== 'mouse') this.hover(null) // a finger that is lifted points at nothing
+  }
+
+  cancel() {
+    this.stroke = null
+    this.picker.changes.cancel()
+    this.hover(null)
+  }
+
+  /** @param {Point | null} at */
+  hover(at) {
+    this.picker.view.hover(at)
+    this.picker.report()
+  }
+
+  /**
+   * Arrow keys go from segment to segment, Enter and Space toggle, brackets go from coarse to fine.
+   * @param {KeyboardEvent} event
+   */
+  key({ key, ctrlKey, metaKey, altKey }) {
+    const { picker } = this
+    const { hierarchy, hovered } = picker.view
+    const map = /** @type {LabelMap} */ (picker.view.map)
+    if ((ctrlKey || metaKey) && key.toLowerCase() === 'a') {
+      picker.changes.all()
+    } else if (ctrlKey || metaKey || altKey) {
+      return false
+    } else if (key in ARROWS) {
+      this.hover(map.poles[nextSegment(map, hovered, ARROWS[key])] ?? null)
+    } else if (key in FINER) {
+      if (!hierarchy?.hasTree) return true
+      this.granulate(Math.min(hierarchy.count, Math.max(1, map.count + FINER[key])))
+      picker.changes.end()
+    } else if (key === 'Enter' || key === ' ') {
+      const at = map.poles[hovered]
+      if (!at) return true
+      picker.changes.begin()
+      this.#name(at, !this.#hasPoint(at))
+      picker.changes.end()
+    } else {
+      return false
+    }
+    return true
+  }
+
+  /**
+   * Show so many segments, as part of a change that is yet to end.
+   * @param {number} number 0 for as many as are given
+   */
+  granulate(number) {
+    const { picker } = this
+    if (picker.host.isGranularityConnected()) return
+    picker.changes.begin()
+    picker.changes.put({ granularity: number })
+  }
+
+  /** @param {LabelMap} map the cut that is shown */
+  show(map) {
+    const { host, nodeView, view } = this.picker
+    const { granularity, invert } = host.read()
+    const points = [...this.#points, ...(nodeView?.more_points ?? [])]
+    view.choose(map, chosenSegments(map, points, invert, nodeView?.negative_points))
+    const fixed = host.isGranularityConnected()
+    this.slider.show({ number: map.count, most: map.hierarchy.count, isGiven: granularity === 0, fixed })
+  }
+
+  /**
+   * What is chosen and what the pointer is on, and what the run leaves unheeded.
+   * @param {LabelMap} map
+   */
+  said(map) {
+    const { host, nodeView, texts, view } = this.picker
+    const { chosen, hovered } = view
+    const { points, granularity, mode } = host.read()
+    const { more_points: more = [], negative_points: against = [] } = nodeView ?? {}
+    const number = chosen.reduce((sum, is) => sum + is, 0)
+    const parts = [number ? texts.chosen(number, map.count) : texts.none]
+    if (hovered !== NO_SEGMENT) {
+      parts.push(texts.segment(hovered, map.share(hovered).toFixed(1)))
+      if (hasPoint(map, more, hovered)) parts.push(texts.connected)
+      if (hasPoint(map, against, hovered)) parts.push(texts.leftOut)
+    }
+    if (host.isConnected()) parts.push(texts.fixed)
+    else if (!parsePoints(points)) parts.push(texts.unreadable)
+    const outside = [...this.#points, ...more, ...against].filter((point) => !map.contains(point)).length
+    const notes = outside ? [texts.outside(outside)] : []
+    if (granularity && !map.hierarchy.hasTree) notes.push(texts.granularity.ignored(granularity))
+    if (mode === 'object') notes.push(texts.mode.needsTree)
+    return { parts, notes }
+  }
+
+  get #points() {
+    return parsePoints(this.picker.host.read().points) ?? []
+  }
+
+  /** @param {Point} at */
+  #hasPoint(at) {
+    const { map } = this.picker.view
+    return map !== null && hasPoint(map, this.#points, map.at(at))
+  }
+
+  /**
+   * Give the segment there a point, or take its points away.
+   * @param {Point} at
+   * @param {boolean} named
+   */
+  #name(at, named) {
+    const { map } = this.picker.view
+    if (!map || this.picker.host.isConnected()) return
+    const points = this.#points
+    const changed = setPoint(map, points, at, named)
+    if (changed !== points && (named || changed.length !== points.length)) this.picker.changes.put({ points: formatPoints(changed) })
+  }
+}
