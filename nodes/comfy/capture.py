@@ -133,7 +133,12 @@ class PreparedStep:
     grid: GridSize
 
     def inputs(self, latent: Latent) -> ModelInputs:
-        """What the model is given in this step."""
+        """What the model is given in this step.
+
+        Raises:
+            InvalidSettingError: a latent that the model cannot look at, as where a VAE overflows.
+        """
+        check_samples(latent.samples, self.model.get_model_object("latent_format"))
         return ModelInputs(
             self.backbone.name, latent.samples, self.settings, latent.batch_index, latent.noise_mask
         )
