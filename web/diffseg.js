@@ -11,6 +11,7 @@ import { FRESH, LEAST_FIELD, nodeSize } from './picker/node_shape.mjs'
 import { addRowsToMenu, isConnected, setWidget, showRow, showRows, widget } from './picker/node_widgets.mjs'
 import { Picker } from './picker/picker.mjs'
 import { runUpTo } from './picker/run_up_to.mjs'
+import { keepToWhatCounts } from './rows.mjs'
 import { rewriteSaved } from './saved_nodes.mjs'
 
 /** @typedef {import('/scripts/app.js').LGraphNode} LGraphNode */
@@ -45,6 +46,7 @@ app.registerExtension({
   beforeConfigureGraph: (graph) => rewriteSaved(graph, definitions),
   nodeCreated(node) {
     if (node.comfyClass === 'DiffSegSelect') addPicker(node)
+    keepToWhatCounts(node)
     if (node.comfyClass === 'DiffSegSave') fillIn(widget(node, 'filename_prefix'))
   }
 })
