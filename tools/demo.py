@@ -103,7 +103,7 @@ def prompt_of(workflow: Json, object_info: Json, demonstration: Demonstration) -
         "picker": {
             "class_type": "DiffSegSelect",
             "inputs": {
-                "segments": [kinds["DiffSegHierarchy"], 0], "image": ["photograph", 0],
+                "segments": [kinds["DiffSegHierarchy"], 0],
                 "points": json.dumps(points), "invert": False, "image_index": 0, "granularity": 0,
             },
         },

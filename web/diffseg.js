@@ -11,6 +11,7 @@ import { FRESH, LEAST_FIELD, nodeSize } from './picker/node_shape.mjs'
 import { addRowsToMenu, isConnected, setWidget, showRow, showRows, widget } from './picker/node_widgets.mjs'
 import { Picker } from './picker/picker.mjs'
 import { runUpTo } from './picker/run_up_to.mjs'
+import { keepToWhatCounts } from './rows.mjs'
 import { rewriteSaved } from './saved_nodes.mjs'
 
 /** @import { FileEntry, NodeView } from './picker/host.mjs' */
@@ -44,6 +45,7 @@ app.registerExtension({
   beforeConfigureGraph: (graph) => rewriteSaved(graph, definitions),
   nodeCreated(node) {
     if (node.comfyClass === 'DiffSegSelect') addPicker(node)
+    keepToWhatCounts(node)
     if (node.comfyClass === 'DiffSegSave') fillIn(widget(node, 'filename_prefix'))
   }
 })

@@ -49,6 +49,15 @@ export function showRows(node, batchSize) {
   const isAsked = node.properties?.[SHOWN] === true
   const isShown = Object.fromEntries(OF_THE_PICKER.map((name) => [name, isAsked]))
   isShown.image_index = isAsked || batchSize > 1 || widget(node, 'image_index').value !== 0
+  showOf(node, isShown)
+}
+
+/**
+ * Show or hide rows of a node by their names. What is connected is shown whatever is asked.
+ * @param {LGraphNode} node
+ * @param {Record<string, boolean>} isShown
+ */
+export function showOf(node, isShown) {
   let isChanged = false
   for (const [name, is] of Object.entries(isShown)) {
     if (showRow(node, name, is || isConnected(node, name))) isChanged = true

@@ -61,6 +61,7 @@ export interface LGraphNode {
   subgraph?: LGraph
   isInputConnected(slot: number): boolean
   setSize(size: [number, number]): void
+  computeSize(): [number, number]
   addDOMWidget(name: string, type: string, element: HTMLElement, options?: DOMWidgetOptions): Widget
   onConfigure?: ((this: LGraphNode, data: unknown) => void) | undefined
   /** Called with null where a node has nothing to tell. */
