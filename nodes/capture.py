@@ -6,7 +6,6 @@ from typing import Any
 
 import comfy.utils
 import torch
-from comfy_api.latest import io
 
 from ..diffseg_core import GridSize, Images, InvalidSettingError
 from ..diffseg_core.attention.blocks import RECOMMENDED, checked_blocks
@@ -24,11 +23,12 @@ from ..diffseg_core.settings import (
     KeepQueries,
 )
 from .comfy import capture as comfy_capture
+from .comfy.api import io
 from .comfy.conditioning import UNCONNECTED, checked_clip, empty_prompt
 from .comfy.latents import Latent, check_vae, encoded, read_latent
 from .inputs import checked_images, choice_input, number_input, refusal, switch_input
 from .presets import presets_text, required_preset
-from .types import CATEGORY, Attention, CapturedAttention, Step
+from .types import CATEGORY, ESSENTIALS, Attention, CapturedAttention, Step
 
 AS_SET, PRESET = "as set", "preset"
 
@@ -42,6 +42,7 @@ class DiffSegCapture(io.ComfyNode):
             node_id="DiffSegCapture",
             display_name="DiffSeg Capture Attention",
             category=CATEGORY,
+            essentials_category=ESSENTIALS,
             description=(
                 "Runs one denoising step of the loaded diffusion model over an image and keeps its "
                 "self-attention. This is the only slow step: everything after it (thresholds, picking, "
