@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import ComfyExtension, io
-
 from . import api_values
 from .capture import DiffSegCapture
 from .check_model import DiffSegCheckModel
+from .comfy.api import ComfyExtension, io
 from .demo_model import DiffSegDemoModel
 from .filter import DiffSegFilter
 from .find_words import DiffSegFindWords

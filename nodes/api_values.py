@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from comfy_api.latest import io
 from comfy_execution.graph_utils import is_link
 
+from .comfy.api import io
 from .comfy.running import server
 
 AS_JSON = {"DiffSegSelect": ("points", "more_points", "negative_points")}

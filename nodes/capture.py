@@ -6,18 +6,18 @@ from typing import Any
 
 import comfy.utils
 import torch
-from comfy_api.latest import io
 
 from ..diffseg_core import GridSize, Images, InvalidSettingError
 from ..diffseg_core.attention.capture_settings import CaptureSettings
 from ..diffseg_core.attention.layers import RECOMMENDED, checked_layers
 from ..diffseg_core.attention.working_size import working_size as working_size_of
 from ..diffseg_core.settings import INPUT_MODE, NOISE_LEVEL, NOISE_SEED, WORKING_SIZE, InputMode
+from .comfy.api import io
 from .comfy.capture import backbone_of, prepared
 from .comfy.conditioning import UNCONNECTED, checked_clip, empty_prompt
 from .comfy.latents import Latent, check_vae, encoded, read_latent
 from .inputs import checked_images, choice_input, number_input, refusal
-from .types import CATEGORY, Attention, CapturedAttention
+from .types import CATEGORY, ESSENTIALS, Attention, CapturedAttention
 
 
 class DiffSegCapture(io.ComfyNode):
@@ -29,6 +29,7 @@ class DiffSegCapture(io.ComfyNode):
             node_id="DiffSegCapture",
             display_name="DiffSeg Capture Attention",
             category=CATEGORY,
+            essentials_category=ESSENTIALS,
             description=(
                 "Runs one denoising step of the loaded diffusion model over an image and keeps its "
                 "self-attention. This is the only slow step: everything after it (thresholds, picking, "

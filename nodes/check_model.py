@@ -8,7 +8,6 @@ from typing import Any
 import comfy.model_management
 import comfy.utils
 import folder_paths
-from comfy_api.latest import io, ui
 
 from ..diffseg_core import __version__
 from ..diffseg_core.benchmark.record import as_json, record
@@ -18,11 +17,12 @@ from ..diffseg_core.benchmark.sheet import draw_sheet
 from ..diffseg_core.benchmark.trials import CheckResults, plan_for
 from ..diffseg_core.output.atomic_files import write_atomic
 from .comfy import capture as comfy_capture
+from .comfy.api import io, ui
 from .comfy.check import CheckCapture
 from .comfy.conditioning import UNCONNECTED, checked_clip, empty_prompt
 from .comfy.running import server
 from .progress import stop_if_interrupted
-from .types import CATEGORY
+from .types import MORE
 
 PREFIX = "DiffSeg/check"
 
@@ -35,7 +35,7 @@ class DiffSegCheckModel(io.ComfyNode):
         return io.Schema(
             node_id="DiffSegCheckModel",
             display_name="DiffSeg Check Model",
-            category=CATEGORY,
+            category=MORE,
             description=(
                 "Measures how well the loaded model segments ten photographs that come with this pack, "
                 "beside the demo model and colours alone, and says which noise level, evidence, blocks and "

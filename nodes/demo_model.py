@@ -14,9 +14,9 @@ import comfy.supported_models
 import comfy.utils
 import numpy as np
 import torch
-from comfy_api.latest import io
 from PIL import Image
 
+from .comfy.api import io
 from .types import CATEGORY
 
 FOLDER = Path(__file__).parent.parent / "demo_model"

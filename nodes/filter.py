@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import comfy.model_management
-from comfy_api.latest import io
 
 from ..diffseg_core import filter_segments, parse_indices
 from ..diffseg_core.settings import BORDER, KEEP_LARGEST, LARGEST_AREA, PLACE, SMALLEST_AREA, Border, Place
+from .comfy.api import io
 from .inputs import choice_input, number_input, refusal
-from .types import CATEGORY, CapturedSegments, SegmentsType
+from .types import MORE, CapturedSegments, SegmentsType
 
 
 class DiffSegFilter(io.ComfyNode):
@@ -19,7 +19,7 @@ class DiffSegFilter(io.ComfyNode):
         return io.Schema(
             node_id="DiffSegFilter",
             display_name="DiffSeg Filter Segments",
-            category=CATEGORY,
+            category=MORE,
             description=(
                 "Keeps the segments that meet every criterion, in each image of a batch, and gives them "
                 "as segments and as one mask. Indices, areas and border must all hold; of what is left the "

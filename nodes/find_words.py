@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import comfy.model_management
 import torch
-from comfy_api.latest import io, ui
 
 from ..diffseg_core import draw_overlay
 from ..diffseg_core.images import matching_images
@@ -12,6 +11,7 @@ from ..diffseg_core.output.label_map import draw_label_map
 from ..diffseg_core.settings import WORD_THRESHOLD
 from ..diffseg_core.words.find_words import find_words
 from ..diffseg_core.words.lines import parse_words
+from .comfy.api import io, ui
 from .comfy.words import read_words
 from .inputs import checked_images, model_and_clip, number_input, refusal
 from .outputs import mask_batch

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import torch
-from comfy_api.latest import io, ui
 
 from ..diffseg_core import Segments, segment_cut, segment_hierarchy
 from ..diffseg_core.hierarchy.segment_hierarchy import chosen_evidence
 from ..diffseg_core.images import check_images
 from ..diffseg_core.settings import CUT, CUT_THRESHOLD, FINEST, HEIGHT, NEIGHBOURS_ONLY, NUMBER, Cut
+from .comfy.api import io, ui
 from .inputs import checked_images, choice_input, number_input, required_image, switch_input
 from .progress import progress_over, stop_if_interrupted
-from .types import CATEGORY, Attention, CapturedAttention, CapturedSegments, SegmentsType, with_image
+from .types import (
+    CATEGORY,
+    ESSENTIALS,
+    Attention,
+    CapturedAttention,
+    CapturedSegments,
+    SegmentsType,
+    with_image,
+)
 
 
 class DiffSegHierarchy(io.ComfyNode):
@@ -23,6 +31,7 @@ class DiffSegHierarchy(io.ComfyNode):
             node_id="DiffSegHierarchy",
             display_name="DiffSeg Hierarchy",
             category=CATEGORY,
+            essentials_category=ESSENTIALS,
             description=(
                 "Segments of every granularity from one capture, without a threshold: small pieces of the "
                 "image join two by two, those first whose attention is most alike. Connect DiffSeg Select "

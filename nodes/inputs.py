@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from comfy_api.latest import io
 
 from ..diffseg_core import DiffSegError, Images, InvalidSettingError, as_images
 from ..diffseg_core.checks import Choice, Number, Switch
+from .comfy.api import io
 from .types import CapturedAttention
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import comfy.model_management
-from comfy_api.latest import io
 
 from ..diffseg_core import draw_label_map, parse_classes
 from ..diffseg_core.output.label_map import check_palette
 from ..diffseg_core.settings import PALETTE, Palette
+from .comfy.api import io
 from .inputs import choice_input, refusal
-from .types import CATEGORY, CapturedSegments, SegmentsType
+from .types import MORE, CapturedSegments, SegmentsType
 
 
 class DiffSegLabelMap(io.ComfyNode):
@@ -20,7 +20,7 @@ class DiffSegLabelMap(io.ComfyNode):
         return io.Schema(
             node_id="DiffSegLabelMap",
             display_name="DiffSeg Label Map",
-            category=CATEGORY,
+            category=MORE,
             description=(
                 "Gives the segments as an image, every segment in one flat colour that stays the same for "
                 "the same segment. With the colours of ADE20K it is the image that a segmentation "

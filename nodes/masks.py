@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from comfy_api.latest import io
 
+from .comfy.api import io
 from .outputs import mask_batch
-from .types import CATEGORY, CapturedSegments, SegmentsType
+from .types import MORE, CapturedSegments, SegmentsType
 
 
 class DiffSegMasks(io.ComfyNode):
@@ -17,7 +17,7 @@ class DiffSegMasks(io.ComfyNode):
         return io.Schema(
             node_id="DiffSegMasks",
             display_name="DiffSeg Segments to Masks",
-            category=CATEGORY,
+            category=MORE,
             description=(
                 "Gives every segment as a mask of its own, at the image's size, the largest first, numbered "
                 "as in the preview; of a batch of images, one image after the other. Take single ones "

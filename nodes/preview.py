@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import comfy.model_management
-from comfy_api.latest import io, ui
 
 from ..diffseg_core import draw_label_map, draw_overlay
+from .comfy.api import io, ui
 from .inputs import checked_images
 from .types import CATEGORY, CapturedSegments, SegmentsType
 

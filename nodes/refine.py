@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from comfy_api.latest import io
 
 from ..diffseg_core import refine_edges, soft_masks
 from ..diffseg_core.settings import REACH, SOFT
+from .comfy.api import io
 from .inputs import checked_images, number_input, required_image, switch_input
 from .outputs import mask_batch
 from .progress import progress_over, stop_if_interrupted

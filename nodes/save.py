@@ -10,14 +10,14 @@ import comfy.model_management
 import comfy.utils
 import folder_paths
 from comfy.cli_args import args
-from comfy_api.latest import io, ui
 
 from ..diffseg_core import InvalidSettingError
 from ..diffseg_core.output.coco import image_id_of
 from ..diffseg_core.output.export import SegmentFiles, export_segments
 from ..diffseg_core.output.file_names import check_lengths, check_prefix, fill_in_dates
+from .comfy.api import io, ui
 from .inputs import checked_images, refusal
-from .types import CATEGORY, CapturedSegments, SegmentsType
+from .types import MORE, CapturedSegments, SegmentsType
 
 LENGTHS = {"year": 4, "month": 2, "day": 2, "hour": 2, "minute": 2, "second": 2}  # of what is filled in
 
@@ -30,7 +30,7 @@ class DiffSegSave(io.ComfyNode):
         return io.Schema(
             node_id="DiffSegSave",
             display_name="DiffSeg Save Segments",
-            category=CATEGORY,
+            category=MORE,
             description=(
                 "Writes the segments of every image to the output folder: a 16-bit label map (PNG), the "
                 "overlay (PNG; in flat colours where a latent was captured), and the areas, boxes and masks "

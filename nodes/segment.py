@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
-
 from ..diffseg_core import segment
 from ..diffseg_core.settings import ANCHORS, MERGE_THRESHOLD, SMALLEST_PIECE
+from .comfy.api import io
 from .inputs import number_input
 from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, Attention, CapturedAttention, CapturedSegments, SegmentsType

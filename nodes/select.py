@@ -6,7 +6,6 @@ from typing import Any
 
 import comfy.model_management
 import torch
-from comfy_api.latest import io
 
 from ..diffseg_core import InvalidSettingError, parse_objects
 from ..diffseg_core.checks import position
@@ -15,6 +14,7 @@ from ..diffseg_core.objects.points import Point, parse_points
 from ..diffseg_core.objects.prompts import Click
 from ..diffseg_core.output.label_map import draw_label_map
 from ..diffseg_core.settings import GRANULARITY, INVERT, MODE, Mode
+from .comfy.api import io
 from .inputs import checked_images, choice_input, image_index_input, number_input, refusal, switch_input
 from .outputs import mask_batch
 from .picker import shown_files
@@ -23,7 +23,7 @@ from .picker.prompts import as_json, connected_objects, united, without_blanks
 from .picker.selection import at_granularity, chosen_segments, count_outside, found_objects, warn
 from .picker.view import VERSION, picker_pictures
 from .picker.words import lines_of, look_for, with_clicks, words_view
-from .types import CATEGORY, CapturedSegments, SegmentsType
+from .types import CATEGORY, ESSENTIALS, CapturedSegments, SegmentsType
 
 BoundingBox = io.Custom("BOUNDING_BOX")  # ComfyUI's own input is not in every release
 
@@ -37,6 +37,7 @@ class DiffSegSelect(io.ComfyNode):
             node_id="DiffSegSelect",
             display_name="DiffSeg Select Segments",
             category=CATEGORY,
+            essentials_category=ESSENTIALS,
             description=(
                 "Run once, then click segments in the image on the node; drag to take several in one "
                 "stroke. The choice is kept as points, and a point names the segment under it, so it "

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import comfy.model_management
 import torch
-from comfy_api.latest import io
 
 from ..diffseg_core import snap
 from ..diffseg_core.settings import COVERAGE
+from .comfy.api import io
 from .inputs import number_input
-from .types import CATEGORY, CapturedSegments, SegmentsType
+from .types import MORE, CapturedSegments, SegmentsType
 
 
 class DiffSegSnapMask(io.ComfyNode):
@@ -20,7 +20,7 @@ class DiffSegSnapMask(io.ComfyNode):
         return io.Schema(
             node_id="DiffSegSnapMask",
             display_name="DiffSeg Snap Mask to Segments",
-            category=CATEGORY,
+            category=MORE,
             description=(
                 "Gives a rough mask the outlines of the segments: paint over things in the mask editor, and "
                 "every segment that is covered enough is taken whole."

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
-
 from ..diffseg_core.output.segs import to_segs
 from ..diffseg_core.settings import CROP_FACTOR
+from .comfy.api import io
 from .inputs import checked_images, image_index_input, number_input
-from .types import CATEGORY, CapturedSegments, SegmentsType
+from .types import MORE, CapturedSegments, SegmentsType
 
 
 class DiffSegToSEGS(io.ComfyNode):
@@ -18,7 +17,7 @@ class DiffSegToSEGS(io.ComfyNode):
         return io.Schema(
             node_id="DiffSegToSEGS",
             display_name="DiffSeg Segments to SEGS",
-            category=CATEGORY,
+            category=MORE,
             description=(
                 "Gives the segments of one image as SEGS, for the detailers, filters and pickers of the "
                 "Impact Pack: one SEG for every segment, the largest first, at the image's own size."

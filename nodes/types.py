@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from comfy_api.latest import io
 
 from ..diffseg_core import AttentionMaps, GridSize, Segments
 from ..diffseg_core.attention.capture_settings import ModelInputs
+from .comfy.api import io
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-CATEGORY = "DiffSeg"
+CATEGORY = "DiffSeg"  # of the menu: what masking needs
+MORE = "DiffSeg/more"  # and the rest
+ESSENTIALS = "Image Tools"  # of the front end's first page of nodes
 
 Attention = io.Custom("DIFFSEG_ATTENTION")  # carries a CapturedAttention
 SegmentsType = io.Custom("DIFFSEG_SEGMENTS")  # carries a CapturedSegments

@@ -88,6 +88,22 @@ def test_nine_tenths_of_every_output_of_ours_are_counted(pack, outputs, monkeypa
         assert 0.9 * held <= counted <= 1.01 * held, f"{name}: {counted} of {held}"
 
 
+def test_the_host_sees_the_model_and_the_clip_of_every_output_once(outputs, sd1):
+    """By them it knows what to give up first once another checkpoint is loaded."""
+
+    def patchers(value: Any) -> list[Any]:
+        if isinstance(value, list | tuple):
+            return [found for each in value for found in patchers(each)]
+        return [value] if comfy.model_patcher.is_model_patcher_output(value) else []
+
+    clip = outputs["DiffSegCapture"].clip
+    for name, value in outputs.items():
+        seen = patchers(value)
+        assert len(seen) == 2, name
+        assert sd1.model in seen, name
+        assert clip.patcher in seen, name
+
+
 def test_an_aggregate_counts_once_it_is_there(outputs, monkeypatch):
     attention = outputs["DiffSegCapture"]
     fresh = type(attention.maps)({grid: attention.maps[grid] for grid in attention.maps})

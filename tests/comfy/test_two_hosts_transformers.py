@@ -303,7 +303,7 @@ def test_another_transformer_is_refused_by_its_name(pack, pairs, captured):
 
 def test_a_size_beyond_the_models_positions_is_refused(pack, pairs, captured):
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match="sides of at most 256 pixels"):
-        captured(pairs("SD3"), size=256)
+        captured(pairs("SD3"), working_size=256)
 
 
 def test_a_layer_that_does_not_run_is_named(pack, pairs, captured, monkeypatch):

@@ -79,7 +79,8 @@ def prompt_of(server: ComfyServer, name: str, *points: tuple[int, int]) -> Promp
         if node["class_type"] == "DiffSegCapture":
             assert node["inputs"].pop("clip") == [loader, 1]
     prompt[loader] = {"class_type": "DiffSegDemoModel", "inputs": {}, "_meta": {"title": "Demo model"}}
-    pickers = (node for node in prompt.values() if node["class_type"] == "DiffSegSelect")
+    selects = (node for node in prompt.values() if node["class_type"] == "DiffSegSelect")
+    pickers = (node for node in selects if node["inputs"].get("mode") != "object" or points)
     for node, (x, y) in zip(pickers, points, strict=True):
         node["inputs"]["points"] = json.dumps([{"x": x, "y": y}])
     return {key: node for key, node in prompt.items() if key not in texts}
@@ -276,9 +277,9 @@ def test_the_detailer_changes_the_chosen_segments(
 
 def test_a_box_cuts_the_thing_in_it_out(any_comfy_server: ComfyServer, photograph: Pixels) -> None:
     prompt = prompt_of(any_comfy_server, "box_to_cutout")
-    found = node_of(prompt, class_type="DiffSegObject")
-    assert json.loads(prompt[found]["inputs"]["prompts"]), "it comes with a box"
-    prompt[found]["inputs"]["prompts"] = json.dumps([{"box": [60, 10, 430, 390]}])
+    found = node_of(prompt, class_type="DiffSegSelect")
+    assert json.loads(prompt[found]["inputs"]["points"]), "it comes with a box"
+    prompt[found]["inputs"]["points"] = json.dumps([{"box": [60, 10, 430, 390]}])
     save_mask(prompt, "found", [found, 0])
     images = run(any_comfy_server, prompt)
     (cutout,), (mask,) = images["cutout"], images["found"]
