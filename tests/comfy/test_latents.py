@@ -169,5 +169,5 @@ def test_an_image_of_one_row_goes_through_at_the_default_settings(pack, run_capt
     captured = run_capture(image=torch.rand(1, 1, 64, 3), vae=sd1.vae)
     assert captured.maps.grid[0] < 16
     segments, count = pack.nodes.segment.DiffSegSegment.execute(captured, 1.0, 16, 0.0).args
-    assert segments.labels.shape == (1, 1, 64)
+    assert segments.segments.labels.shape == (1, 1, 64)
     assert count >= 1
