@@ -269,7 +269,7 @@ COMMANDS_OWN = (
 RULES = (
     Rule(
         "range, whole numbers, not finite",
-        "refused with the range and what came; True and False are no numbers; shares are told in percent too",
+        "refused with the range and what came; True and False are no numbers; shares are given in percent too",
         ("diffseg_core.checks.Number",),
     ),
     Rule("one of a list", "refused with the whole list", ("diffseg_core.checks.Choice",)),
@@ -297,7 +297,7 @@ RULES = (
     ),
     Rule(
         "outside the image",
-        "does nothing, and is counted and told: on the node, in the log, and at the end of a run",
+        "does nothing, and is counted and said: on the node, in the log, and at the end of a run",
         ("diffseg_core.objects.prompts.told_outside",),
     ),
     Rule(

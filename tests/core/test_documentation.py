@@ -70,10 +70,10 @@ def test_tables_are_whole():
 
 
 def quoted_messages(name: str) -> list[str]:
-    """What a page says that the pack says: quotations in the troubles' tables, errors everywhere."""
+    """What a page says that the pack says: quotations in the tables of troubleshooting, errors everywhere."""
     text = (ROOT / name).read_text("utf-8")
     found = re.findall(r'"(Expected [^"\n]+)"', text)
-    for table in re.findall(r"^\| you see \| why \| cure \|\n(?:\|.*\n)+", text, re.M):
+    for table in re.findall(r"^\| you see \| cause \| fix \|\n(?:\|.*\n)+", text, re.M):
         for row in table.splitlines():
             found += re.findall(r'"([^"]+)"', row.split("|")[1])
     return list(dict.fromkeys(found))
