@@ -23,10 +23,12 @@ APP = "window.comfyAPI.app.app"
 TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 IS_KEPT = f"""() => {{
     const plain = text => text.replaceAll('\\\\', '')
-    const kept = [...Object.values(localStorage), ...Object.values(sessionStorage)].map(plain)
+    const drafts = Object.keys(localStorage).filter(key => key.startsWith('Comfy.Workflow.Draft.v'))
+        .map(key => JSON.parse(localStorage[key]))
+    const newest = drafts.sort((one, other) => other.updatedAt - one.updatedAt)[0]
     const {{nodes}} = {APP}.rootGraph.serialize()
     const values = nodes.map(node => plain(JSON.stringify(node.widgets_values ?? null)))
-    return kept.some(text => values.every(of_a_node => text.includes(of_a_node)))
+    return newest && values.every(of_a_node => plain(newest.data).includes(of_a_node))
 }}"""  # by the front end, which writes a draft of the workflow a moment after a change
 SCRIPTS = "**/extensions"  # which of them to load
 ELSEWHERE = "(https://"

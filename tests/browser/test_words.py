@@ -164,7 +164,7 @@ def test_after_another_run_or_connection_a_word_is_looked_for_again(
     graph.press("none")
     graph.page.evaluate(
         f"""() => {{
-            const node = {PICKER_NODE}, slot = node.inputs.findIndex(input => input.name === 'clip')
+            const node = {PICKER_NODE}, slot = node.inputs.findIndex(input => input.name === 'segments')
             const link = node.graph.getLink(node.inputs[slot].link)
             node.disconnectInput(slot)
             node.graph.getNodeById(link.origin_id).connect(link.origin_slot, node, slot)
