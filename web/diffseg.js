@@ -151,7 +151,7 @@ function keep(place, what) {
   left.delete(place)
   left.set(place, what)
   // ComfyUI's undo makes the nodes anew at once. A workflow that is opened again begins without a past.
-  queueMicrotask(() => what.changes.history.clear())
+  queueMicrotask(() => what.changes.clear())
   if (left.size > MOST_LEFT) left.delete(/** @type {string} */ (left.keys().next().value))
 }
 

@@ -277,7 +277,7 @@ export class Picker {
   report() {
     const { map } = this.view
     if (this.element.dataset.state !== 'ready' || !map) return
-    this.controls.buttons.undo.disabled = !this.changes.history.past.length
+    this.controls.buttons.undo.disabled = !this.changes.past.length
     const { parts, notes } = this.tool.said(map)
     this.controls.tell(parts, notes)
   }

@@ -1,7 +1,7 @@
 /** A slider from one segment to all of them, finer at the coarse end, where one more makes most difference. */
 
 import { make, makeButton } from './dom.mjs'
-import { historyKey } from './history.mjs'
+import { historyKey } from './changes.mjs'
 
 /** @import { Picker } from './picker.mjs' */
 /** @import { SegmentTool } from './segment_tool.mjs' */
