@@ -6,7 +6,7 @@ import { ARROWS } from './gestures.mjs'
 import { NO_SEGMENT } from './label_map.mjs'
 import { ObjectList } from './object_list.mjs'
 import { Objects } from './objects.mjs'
-import { inverted, shareOf } from './overlays.mjs'
+import { inverted, objectsOverlay, shareOf } from './overlays.mjs'
 import { ObjectFinder } from './prompting/object_finder.mjs'
 import { isWords } from './prompting/prompts.mjs'
 import { nextSegment } from './selection.mjs'
@@ -16,6 +16,7 @@ import { WordField } from './word_field.mjs'
 /** @import { Hierarchy } from './hierarchy.mjs' */
 /** @import { Shown } from './host.mjs' */
 /** @import { LabelMap, Point } from './label_map.mjs' */
+/** @import { Overlay } from './painter.mjs' */
 /** @import { Picker } from './picker.mjs' */
 /** @import { Prompt } from './prompting/prompts.mjs' */
 
@@ -43,6 +44,8 @@ export class ObjectTool {
     this.objects = new Objects()
     this.loaded = '' // which file
     this.painted = '' // which state
+    /** @type {Overlay | null} */
+    this.overlay = null // of that state
     /** @type {Press | null} */
     this.pressed = null
     /** @type {{at: Point, label: number} | null} */
@@ -168,19 +171,20 @@ export class ObjectTool {
     this.against.setAttribute('aria-pressed', `${objects.subtracting}`)
     if (!objects.finder) {
       if (files) this.#load(files, map.hierarchy)
-      return view.showObjects(map, { painted: [], marks: objects.marks, preview: null })
+      return view.paint(map, objectsOverlay([], null, map.hierarchy.count), objects.marks)
     }
     const leaf = pointer ? map.hierarchy.leafAt(pointer.at) : NO_SEGMENT
     const { names, current, own } = objects
     const state = JSON.stringify([invert, names, current, given, own, drafted, leaf, pointer?.label, isFixed])
-    if (this.painted === state && view.objects) return
+    if (this.painted === state && view.map === map && view.overlay === this.overlay) return
     this.painted = state
     const marks = drafted ? [...objects.marks, drafted] : objects.marks
     const painted = invert ? [inverted(objects.painted, map.hierarchy)] : objects.painted
     let preview = null
     if (drafted && !invert) preview = objects.previewOf(drafted)
     else if (pointer && !invert && !isFixed) preview = objects.preview(pointer.at, pointer.label)
-    view.showObjects(map, { painted, marks, preview })
+    this.overlay = objectsOverlay(painted, preview, map.hierarchy.count)
+    view.paint(map, this.overlay, marks)
   }
 
   /**
