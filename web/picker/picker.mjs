@@ -5,7 +5,6 @@ import { Controls } from './controls.mjs'
 import { FileError, loadImage } from './files.mjs'
 import { listenToGestures } from './gestures.mjs'
 import { ObjectTool } from './object_tool.mjs'
-import { Pages } from './pages.mjs'
 import { SegmentTool } from './segment_tool.mjs'
 import { textsFor } from './texts.mjs'
 import { View } from './view.mjs'
@@ -48,12 +47,10 @@ export class Picker {
     this.controls = new Controls(this)
     this.segments = new SegmentTool(this)
     this.objects = new ObjectTool(this)
-    this.pages = new Pages(this.texts, (page) => this.#turn(page))
     const { tools, bar, note, hint } = this.controls
     const { slider } = this.segments
     this.view.frame.append(hint)
     this.controls.switch.append(this.objects.against)
-    tools.prepend(this.pages.element)
     tools.append(slider.element, this.objects.words.element, this.objects.list.element)
     this.element.append(this.view.frame, tools, bar, note)
     // The image's own keys, and undo among them, work after what is done with a mouse beside it.
@@ -98,7 +95,7 @@ export class Picker {
     this.isNew = isNew
     const page = Math.min(this.page, views.length - 1)
     if (isNew && views[page]?.version === VERSION) this.#takeWords(views[page])
-    this.#turn(page)
+    this.turn(page)
   }
 
   /** @param {NodeView} view */
@@ -112,9 +109,9 @@ export class Picker {
   }
 
   /** @param {number} page */
-  #turn(page) {
+  turn(page) {
     this.page = page
-    this.pages.show(page, this.views.length)
+    this.controls.showPage(page, this.views.length)
     this.refresh()
   }
 
@@ -222,7 +219,7 @@ export class Picker {
       this.objects.takeOver(loaded)
       this.#show(loaded.hierarchy, loaded.image)
     }
-    this.#turn(page)
+    this.turn(page)
   }
 
   /** Other nodes are connected to this one. */

@@ -43,21 +43,17 @@ export class Slider {
     this.texts = texts
     /** @type {SliderState} */
     this.state = { number: 1, most: 1, isGiven: true, fixed: true }
-    this.element = make('slider')
-    const label = document.createElement('label')
-    this.input = document.createElement('input')
-    Object.assign(this.input, { type: 'range', min: '0', max: '1', step: 'any', title: texts.tip })
-    this.input.setAttribute('aria-label', texts.name)
-    this.output = document.createElement('output')
-    this.output.setAttribute('aria-hidden', 'true') // the slider says it
-    label.append(texts.name, this.input, this.output)
+    const range = { type: 'range', min: '0', max: '1', step: 'any', title: texts.tip, 'aria-label': texts.name }
+    this.input = make('', 'input', range)
+    this.output = make('', 'output', { 'aria-hidden': 'true' }) // the slider says it
     /** @param {number} number 0 for as many as are given */
     const choose = (number) => {
       tool.granulate(number)
       picker.changes.end()
     }
     this.reset = makeButton(texts.reset, texts.resetTip, () => choose(0))
-    this.element.append(label, this.reset)
+    const label = make('', 'label', {}, texts.name, this.input, this.output)
+    this.element = make('slider', 'div', {}, label, this.reset)
 
     this.input.addEventListener('input', () => tool.granulate(numberAt(Number(this.input.value), this.state.most)))
     this.input.addEventListener('change', () => picker.changes.end())

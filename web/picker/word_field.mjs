@@ -23,12 +23,10 @@ export class WordField {
     /** @type {Map<string, FoundWord>} */
     this.known = new Map() // from the last run, by the image's file and the text
     this.image = '' // the file of the image that is shown
-    this.element = make('words')
-    this.input = document.createElement('input')
-    this.input.type = 'text'
-    this.input.spellcheck = false
-    this.input.setAttribute('aria-label', this.picker.texts.words.name)
-    this.element.append(this.input)
+    const { example, name, tip } = this.picker.texts.words
+    const attributes = { type: 'text', spellcheck: 'false', placeholder: example, title: tip, 'aria-label': name }
+    this.input = make('', 'input', attributes)
+    this.element = make('words', 'div', {}, this.input)
     for (const type of ['keydown', 'keyup', 'keypress']) {
       this.input.addEventListener(type, (event) => event.stopPropagation()) // ComfyUI has meanings for most keys
     }
@@ -45,12 +43,9 @@ export class WordField {
    */
   show(isFixed, files) {
     this.image = files?.segments?.filename ?? ''
-    const { words } = this.picker.texts
     const isConnected = this.picker.host.canFindWords()
     this.element.hidden = !isConnected
     this.input.disabled = isFixed || !isConnected
-    this.input.placeholder = words.example
-    this.input.title = words.tip
   }
 
   /** What there is to say of words, as part of the status. */
