@@ -2,7 +2,7 @@
 
 import { make, makeButton } from './dom.mjs'
 import { hueOf } from './overlays.mjs'
-import { plainText } from './prompting/plain_text.mjs'
+import { plainText } from './prompting/prompts.mjs'
 
 /** @import { ObjectTool } from './object_tool.mjs' */
 

@@ -2,6 +2,7 @@
 
 import { Changes } from './changes.mjs'
 import { Controls } from './controls.mjs'
+import { make } from './dom.mjs'
 import { FileError, loadImage } from './files.mjs'
 import { listenToGestures } from './gestures.mjs'
 import { ObjectTool } from './object_tool.mjs'
@@ -41,9 +42,7 @@ export class Picker {
     this.loaded = '' // which are there
     this.isNew = false // the image is the first of a run
     this.isForgetful = false // what the node told last could not be had
-    this.element = document.createElement('div')
-    this.element.className = 'diffseg-picker'
-    this.element.dataset.state = 'empty'
+    this.element = make('', 'div', { class: 'diffseg-picker', 'data-state': 'empty' })
     this.controls = new Controls(this)
     this.segments = new SegmentTool(this)
     this.objects = new ObjectTool(this)

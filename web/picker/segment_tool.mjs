@@ -2,8 +2,9 @@
 
 import { ARROWS } from './gestures.mjs'
 import { NO_SEGMENT } from './label_map.mjs'
-import { chosenSegments, formatPoints, hasPoint, nextSegment, parsePoints, pixelsBetween, setPoint } from './selection.mjs'
+import { chosenSegments, hasPoint, nextSegment, pixelsBetween, setPoint } from './selection.mjs'
 import { segmentsOverlay } from './overlays.mjs'
+import { formatPoints, parsePoints } from './prompting/prompts.mjs'
 import { Slider } from './slider.mjs'
 
 /** @import { LabelMap, Point } from './label_map.mjs' */

@@ -1,8 +1,7 @@
 /** The field for words where objects are chosen: what is typed becomes a prompt, and a run makes a click of it. */
 
 import { make } from './dom.mjs'
-import { plainText } from './prompting/plain_text.mjs'
-import { formatPrompts, isWords, objectOf } from './prompting/prompts.mjs'
+import { formatPrompts, isWords, objectOf, plainText } from './prompting/prompts.mjs'
 
 /** @import { Shown } from './host.mjs' */
 /** @import { ObjectTool } from './object_tool.mjs' */
