@@ -6,11 +6,10 @@
 import { api } from '/scripts/api.js'
 import { app } from '/scripts/app.js'
 
-import { lastOutput, placeOf } from './picker/last_run.mjs'
 import { FRESH, LEAST_FIELD, nodeSize } from './picker/node_shape.mjs'
 import { after, isConnected, keepPickerRows, setWidget, widget } from './picker/node_widgets.mjs'
 import { Picker } from './picker/picker.mjs'
-import { runUpTo } from './picker/run_up_to.mjs'
+import { lastOutput, placeOf, runUpTo } from './picker/runs.mjs'
 import { keepToWhatCounts } from './rows.mjs'
 import { rewriteSaved } from './saved_nodes.mjs'
 

@@ -206,12 +206,12 @@ export class ObjectTool {
     if (host.isConnected()) parts.push(texts.fixed)
     else if (!this.isText) parts.push(texts.objects.unreadable)
     const outside = objects.outside(hierarchy)
-    return { parts, notes: [...this.words.notes, ...(outside ? [texts.objects.outside(outside)] : [])] }
+    return { parts, notes: [this.words.note, outside ? texts.objects.outside(outside) : ''].filter(Boolean) }
   }
 
   /** @param {string} points prompts from now on */
   prompt(points) {
-    this.words.forgetNote()
+    this.words.note = ''
     this.picker.changes.make({ points })
   }
 

@@ -101,7 +101,7 @@ export class Picker {
   #takeWords({ pictures }) {
     const at = `${this.host.imageIndex()}`
     const isObjects = this.host.read().mode === 'object' && !this.host.isConnected()
-    this.objects.words.forget()
+    this.objects.words.known.clear()
     for (const [index, files] of Object.entries(pictures)) {
       if (files.segments) this.objects.words.take(files, isObjects && index === at)
     }
@@ -223,7 +223,7 @@ export class Picker {
 
   /** Other nodes are connected to this one. */
   reconnect() {
-    this.objects.words.forget()
+    this.objects.words.known.clear() // it is of what was connected before
     this.refresh()
   }
 

@@ -145,7 +145,7 @@ export class SegmentTool {
     }
     if (host.isConnected()) parts.push(texts.fixed)
     else if (!parsePoints(points)) parts.push(texts.unreadable)
-    const outside = [...this.#points, ...more, ...against].filter((point) => !map.contains(point)).length
+    const outside = [...this.#points, ...more, ...against].filter((point) => !map.hierarchy.contains(point)).length
     const notes = outside ? [texts.outside(outside)] : []
     if (granularity && !map.hierarchy.hasTree) notes.push(texts.granularity.ignored(granularity))
     if (mode === 'object') notes.push(texts.mode.needsTree)
