@@ -49,9 +49,7 @@ export function rewriteSaved(graph, definitions) {
   }
 }
 
-/**
- * @param {import('/scripts/app.js').InputSpec} spec
- */
+/** @param {import('/scripts/app.js').InputSpec} spec */
 function isWidget([type, options]) {
   return !options?.forceInput && (Array.isArray(type) || VALUES.includes(type))
 }

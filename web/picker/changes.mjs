@@ -10,10 +10,7 @@ import { pointsOf } from './prompting/prompts.mjs'
 const MOST = 200 // changes that are kept
 
 export class Changes {
-  /**
-   * @param {Host} host
-   * @param {() => void} repaint
-   */
+  /** @param {Host} host @param {() => void} repaint */
   constructor(host, repaint) {
     this.host = host
     this.repaint = repaint
@@ -159,10 +156,7 @@ export class Changes {
   }
 }
 
-/**
- * @param {Choice} one
- * @param {Choice} other
- */
+/** @param {Choice} one @param {Choice} other */
 function isSameChoice(one, other) {
   const keys = /** @type {(keyof Choice)[]} */ (['points', 'invert', 'granularity', 'mode'])
   return keys.every((key) => one[key] === other[key])

@@ -43,10 +43,7 @@ export class Controls {
     for (const row of [this.tools, this.bar]) row.addEventListener('pointerdown', (event) => event.stopPropagation())
   }
 
-  /**
-   * @param {Mode} mode
-   * @param {boolean} isInverted
-   */
+  /** @param {Mode} mode @param {boolean} isInverted */
   show(mode, isInverted) {
     for (const button of this.switch.querySelectorAll('button')) {
       if (button.dataset.mode) button.setAttribute('aria-pressed', `${button.dataset.mode === mode}`)

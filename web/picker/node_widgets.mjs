@@ -7,21 +7,14 @@
 const OF_THE_PICKER = ['points', 'invert', 'granularity', 'mode']
 const SHOWN = 'diffseg_rows' // property of a node whose user wants them as rows too
 
-/**
- * @param {LGraphNode} node
- * @param {string} name
- */
+/** @param {LGraphNode} node @param {string} name */
 export function widget(node, name) {
   const target = node.widgets?.find((candidate) => candidate.name === name)
   if (!target) throw new Error(`Expected a widget "${name}" on ${node.title}.`)
   return target
 }
 
-/**
- * @param {LGraphNode} node
- * @param {string} name
- * @param {string | boolean | number} value
- */
+/** @param {LGraphNode} node @param {string} name @param {string | boolean | number} value */
 export function setWidget(node, name, value) {
   const target = widget(node, name)
   if (target.value === value) return

@@ -78,10 +78,7 @@ export class ObjectTool {
 
   // Gestures.
 
-  /**
-   * @param {Point} at
-   * @param {PointerEvent} event
-   */
+  /** @param {Point} at @param {PointerEvent} event */
   press(at, event) {
     this.picker.view.canvas.focus({ preventScroll: true }) // its keys are next, after the right button too
     const stroke = event.shiftKey ? [/** @type {[number, number]} */ ([at.x, at.y])] : null
@@ -117,10 +114,7 @@ export class ObjectTool {
     this.hover(null)
   }
 
-  /**
-   * @param {Point | null} at
-   * @param {PointerEvent} [event]
-   */
+  /** @param {Point | null} at @param {PointerEvent} [event] */
   hover(at, event) {
     const before = this.pointer
     this.#point(at, this.#labelOf(event))
@@ -239,10 +233,7 @@ export class ObjectTool {
     if (!isSame) this.picker.repaint()
   }
 
-  /**
-   * @param {Point | null} at
-   * @param {number} label
-   */
+  /** @param {Point | null} at @param {number} label */
   #point(at, label) {
     this.picker.view.pointed = at
     this.pointer = at && { at, label }

@@ -243,10 +243,7 @@ export class Objects {
     return this.#kept(JSON.stringify(prompts), () => finder.with(this.#find(prompts.slice(0, -1)), last))
   }
 
-  /**
-   * @param {string} key
-   * @param {() => Found} find
-   */
+  /** @param {string} key @param {() => Found} find */
   #kept(key, find) {
     const found = this.known.get(key) ?? find()
     if (this.known.size > MOST_KNOWN) this.known.clear()

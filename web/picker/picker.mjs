@@ -155,10 +155,7 @@ export class Picker {
     this.repaint()
   }
 
-  /**
-   * @param {Shown} files
-   * @param {string} wanted
-   */
+  /** @param {Shown} files @param {string} wanted */
   async #load(files, wanted) {
     if (this.element.dataset.state === 'empty') this.controls.hintAt(this.texts.loading)
     try {
@@ -170,10 +167,7 @@ export class Picker {
     }
   }
 
-  /**
-   * @param {Hierarchy} hierarchy
-   * @param {ImageBitmap} image
-   */
+  /** @param {Hierarchy} hierarchy @param {ImageBitmap} image */
   #show(hierarchy, image) {
     this.loaded = this.shown
     this.element.dataset.state = 'ready'

@@ -64,11 +64,7 @@ function executionIds(node) {
   return root ? idsWithin(root, node) : []
 }
 
-/**
- * @param {LGraph} graph
- * @param {LGraphNode} node
- * @returns {string[]}
- */
+/** @param {LGraph} graph @param {LGraphNode} node @returns {string[]} */
 function idsWithin(graph, node) {
   if (graph === node.graph) return [`${node.id}`]
   return graph.nodes.flatMap((host) => (host.subgraph ? idsWithin(host.subgraph, node) : []).map((id) => `${host.id}:${id}`))

@@ -34,10 +34,7 @@ export function positionOf(number, most) {
 }
 
 export class Slider {
-  /**
-   * @param {Picker} picker
-   * @param {SegmentTool} tool
-   */
+  /** @param {Picker} picker @param {SegmentTool} tool */
   constructor(picker, tool) {
     const texts = picker.texts.granularity
     this.texts = texts

@@ -146,19 +146,13 @@ export class WordField {
     this.picker.repaint()
   }
 
-  /**
-   * @param {string | undefined} text
-   * @returns {FoundWord | undefined}
-   */
+  /** @param {string | undefined} text @returns {FoundWord | undefined} */
   #found(text) {
     return this.known.get(key(this.image, `${text}`))
   }
 }
 
-/**
- * @param {string} file
- * @param {string} text
- */
+/** @param {string} file @param {string} text */
 function key(file, text) {
   return `${file} ${text}`
 }

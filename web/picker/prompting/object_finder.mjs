@@ -129,12 +129,7 @@ export class ObjectFinder {
     return 3 * (row * this.colourGrid.columns + column)
   }
 
-  /**
-   * @param {Prompt} click
-   * @param {Found} found
-   * @param {Seeds} seeds
-   * @returns {Found}
-   */
+  /** @param {Prompt} click @param {Found} found @param {Seeds} seeds @returns {Found} */
   #click(click, { label, seeds: before, clicks }, seeds) {
     const { hierarchy } = this
     const point = { x: Number(click.x), y: Number(click.y) }
@@ -265,10 +260,7 @@ export class ObjectFinder {
   }
 }
 
-/**
- * @param {Float64Array} values
- * @param {number} threshold
- */
+/** @param {Float64Array} values @param {number} threshold */
 function above(values, threshold) {
   return Uint8Array.from(values, (value) => (value > threshold ? 1 : 0))
 }
