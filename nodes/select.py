@@ -148,8 +148,8 @@ class DiffSegSelect(io.ComfyNode):
         mode: Mode | None = None,
     ) -> bool | str:
         """Refuse points, prompts and modes that cannot be read before anything runs."""
-        if mode is not None and (told := refusal(lambda: MODE.checked(mode))) is not True:
-            return told  # ComfyUI leaves it to a node that looks at it
+        if mode is not None and (refused := refusal(lambda: MODE.checked(mode))) is not True:
+            return refused  # ComfyUI leaves it to a node that looks at it
         if mode == "object":
             objects = (points, False), (more_points, False), (negative_points, True)
             return refusal(lambda: lines_of([parse_objects(*each) for each in objects]))

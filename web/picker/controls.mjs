@@ -70,14 +70,14 @@ export class Controls {
    */
   hintAt(what) {
     this.hint.textContent = what
-    this.tell([], [])
+    this.say([], [])
   }
 
   /**
    * @param {string[]} parts of the status
    * @param {string[]} notes what is set, and left unheeded by the run
    */
-  tell(parts, notes) {
+  say(parts, notes) {
     const note = notes.join(' · ')
     if (this.note.textContent !== note) this.note.textContent = note // said again by a screen reader only if new
     const status = parts.join(' · ')

@@ -41,7 +41,7 @@ export class Picker {
     this.shown = '' // which files, once they are there
     this.loaded = '' // which are there
     this.isNew = false // the image is the first of a run
-    this.isForgetful = false // what the node told last could not be had
+    this.isForgetful = false // what the node gave last could not be had
     this.element = make('', 'div', { class: 'diffseg-picker', 'data-state': 'empty' })
     this.controls = new Controls(this)
     this.segments = new SegmentTool(this)
@@ -70,7 +70,7 @@ export class Picker {
     return this.host.read().mode === 'object' && this.view.hierarchy?.hasTree ? this.objects : this.segments
   }
 
-  /** What is shown of what the node told, or undefined before the first run. */
+  /** What is shown of what the node gave, or undefined before the first run. */
   get nodeView() {
     return this.views[this.page]
   }
@@ -80,10 +80,10 @@ export class Picker {
     return this.loaded === this.shown ? this.nodeView?.pictures[this.host.imageIndex()] : undefined
   }
 
-  // What the node tells.
+  // What the node gives.
 
   /**
-   * Take what the node tells after a run.
+   * Take what the node gives after a run.
    * @param {NodeView[]} views
    * @param {boolean} [isNew] whether the run has just been: then words become clicks, and the
    *   node may take the image's shape
@@ -114,7 +114,7 @@ export class Picker {
     this.refresh()
   }
 
-  /** Show what the node told in its last run, if it has not told more meanwhile. */
+  /** Show what the node gave in its last run, if it has given nothing newer meanwhile. */
   async recall() {
     this.refresh()
     const before = this.views
@@ -269,6 +269,6 @@ export class Picker {
     if (this.element.dataset.state !== 'ready' || !map) return
     this.controls.buttons.undo.disabled = !this.changes.past.length
     const { parts, notes } = this.tool.said(map)
-    this.controls.tell(parts, notes)
+    this.controls.say(parts, notes)
   }
 }

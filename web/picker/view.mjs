@@ -48,7 +48,7 @@ export class View {
     this.gone = new AbortController()
     this.resized = new ResizeObserver(() => this.fit())
     this.resized.observe(this.frame)
-    this.timer = window.setInterval(() => this.fit(), POLL_MS) // nothing tells that the graph was zoomed
+    this.timer = window.setInterval(() => this.fit(), POLL_MS) // there is no event for a zoom of the graph
   }
 
   /** The node is gone. */
