@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .errors import InvalidSettingError
 
-# As in web/picker/prompting/plain_text.mjs. Joiners belong to the word in Arabic, in India's scripts and
+# As in web/picker/prompting/prompts.mjs. Joiners belong to the word in Arabic, in India's scripts and
 # within emoji; elsewhere nobody sees them.
 _JOINED = "[\u0600-\u1cff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]"
 UNSEEN = re.compile(

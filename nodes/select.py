@@ -18,10 +18,9 @@ from .comfy.api import io
 from .inputs import checked_images, choice_input, image_index_input, number_input, refusal, switch_input
 from .outputs import mask_batch
 from .picker import shown_files
-from .picker.finders import kept_finder
 from .picker.prompts import as_json, connected_objects, united, without_blanks
 from .picker.selection import at_granularity, chosen_segments, count_outside, found_objects, warn
-from .picker.view import VERSION, picker_pictures
+from .picker.view import VERSION, kept_finder, picker_pictures
 from .picker.words import lines_of, look_for, with_clicks, words_view
 from .types import CATEGORY, ESSENTIALS, CapturedSegments, SegmentsType
 
@@ -149,8 +148,8 @@ class DiffSegSelect(io.ComfyNode):
         mode: Mode | None = None,
     ) -> bool | str:
         """Refuse points, prompts and modes that cannot be read before anything runs."""
-        if mode is not None and (told := refusal(lambda: MODE.checked(mode))) is not True:
-            return told  # ComfyUI leaves it to a node that looks at it
+        if mode is not None and (refused := refusal(lambda: MODE.checked(mode))) is not True:
+            return refused  # ComfyUI leaves it to a node that looks at it
         if mode == "object":
             objects = (points, False), (more_points, False), (negative_points, True)
             return refusal(lambda: lines_of([parse_objects(*each) for each in objects]))

@@ -358,11 +358,7 @@ RULES = (
     Rule(
         "what the picker reads and writes",
         "the same as Python, held by the same tables of cases and by random sequences",
-        (
-            "web/picker/selection.mjs",
-            "web/picker/prompting/prompts.mjs",
-            "web/picker/prompting/plain_text.mjs",
-        ),
+        ("web/picker/prompting/prompts.mjs",),
     ),
     Rule(
         "cached",

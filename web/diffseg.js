@@ -6,11 +6,10 @@
 import { api } from '/scripts/api.js'
 import { app } from '/scripts/app.js'
 
-import { lastOutput, placeOf } from './picker/last_run.mjs'
 import { FRESH, LEAST_FIELD, nodeSize } from './picker/node_shape.mjs'
-import { addRowsToMenu, isConnected, setWidget, showRow, showRows, widget } from './picker/node_widgets.mjs'
+import { after, isConnected, keepPickerRows, setWidget, widget } from './picker/node_widgets.mjs'
 import { Picker } from './picker/picker.mjs'
-import { runUpTo } from './picker/run_up_to.mjs'
+import { lastOutput, placeOf, runUpTo } from './picker/runs.mjs'
 import { keepToWhatCounts } from './rows.mjs'
 import { rewriteSaved } from './saved_nodes.mjs'
 
@@ -78,11 +77,8 @@ function addPicker(node) {
       granularity: Number(widget(node, 'granularity').value),
       mode: widget(node, 'mode').value === 'object' ? 'object' : 'segments'
     }),
-    write({ points, invert, granularity, mode }) {
-      setWidget(node, 'points', points)
-      setWidget(node, 'invert', invert)
-      setWidget(node, 'granularity', granularity)
-      setWidget(node, 'mode', mode)
+    write(choice) {
+      for (const [name, value] of Object.entries(choice)) setWidget(node, name, value)
     },
     commit,
     // With "Run (On Change)", ComfyUI undoes in text fields too.
@@ -98,7 +94,6 @@ function addPicker(node) {
       if (takeShape(node, picker.view.frame, image)) commit()
     }
   })
-  const update = () => showRows(node, picker.nodeView?.batch_size ?? 1)
   // A type of its own: Nodes 2.0 keeps the element of one widget for another of the same node id and type, which
   // an undo or another workflow may have put in its place.
   node.addDOMWidget('picker', `diffseg_picker_${++made}`, picker.element, {
@@ -109,64 +104,41 @@ function addPicker(node) {
     getValue: () => '',
     setValue() {}
   }).serialize = false
-  update()
-  addRowsToMenu(node, picker.texts, () => {
-    update()
-    commit()
-  })
+  const update = keepPickerRows(node, picker.texts, () => picker.nodeView?.batch_size ?? 1, commit)
   node.setSize(FRESH)
 
   for (const name of ['points', 'invert', 'image_index', 'granularity', 'mode']) {
-    const { callback } = widget(node, name)
-    widget(node, name).callback = function (...values) {
-      callback?.apply(this, values)
-      picker.refresh()
-    }
+    after(widget(node, name), 'callback', () => picker.refresh())
   }
   passToGraph(picker.element)
   let place = '' // known as long as the node is in a graph
-  const { onExecuted, onConfigure, onConnectInput, onConnectionsChange, onRemoved } = node
-  const heard = (/** @type {CustomEvent} */ { detail }) => {
+  const endSearch = (/** @type {CustomEvent} */ { detail }) => {
     if (detail?.exec_info?.queue_remaining === 0) picker.objects.words.end()
   }
-  const reached = () => picker.look()
-  api.addEventListener('status', heard)
-  api.addEventListener('reconnected', reached)
-  node.onRemoved = function () {
-    onRemoved?.call(this)
-    api.removeEventListener('status', heard)
-    api.removeEventListener('reconnected', reached)
+  const look = () => picker.look()
+  api.addEventListener('status', endSearch)
+  api.addEventListener('reconnected', look)
+  after(node, 'onRemoved', () => {
+    api.removeEventListener('status', endSearch)
+    api.removeEventListener('reconnected', look)
     if (place && picker.nodeView) keep(place, picker.leave())
     picker.view.dispose()
-  }
-  node.onExecuted = function (output) {
-    onExecuted?.call(this, output)
+  })
+  after(node, 'onExecuted', (output) => {
     if (!output?.[OUTPUT]) return
     place = placeOf(node)
     picker.receive(/** @type {NodeView[]} */ (output[OUTPUT]), true)
     update()
-  }
-  node.onConnectInput = function (slot, ...more) {
-    // A subgraph that takes a widget over takes how it is now.
-    const taken = this.inputs[slot]?.widget
-    if (taken) showRow(node, taken.name, true)
-    return onConnectInput?.call(this, slot, ...more)
-  }
-  node.onConnectionsChange = function (...values) {
-    onConnectionsChange?.apply(this, values)
-    picker.reconnect()
-    update()
-  }
-  node.onConfigure = function (data) {
-    onConfigure?.call(this, data)
-    update()
+  })
+  after(node, 'onConnectionsChange', () => picker.reconnect())
+  after(node, 'onConfigure', () => {
     place = placeOf(node)
     const before = left.get(place)
     if (before) picker.takeOver(before)
     left.delete(place)
     // A workflow that is opened again, or a page that is reloaded: what the last run showed is still there.
     picker.recall().then(update)
-  }
+  })
 }
 
 /**
@@ -178,7 +150,7 @@ function keep(place, what) {
   left.delete(place)
   left.set(place, what)
   // ComfyUI's undo makes the nodes anew at once. A workflow that is opened again begins without a past.
-  queueMicrotask(() => what.changes.history.clear())
+  queueMicrotask(() => what.changes.clear())
   if (left.size > MOST_LEFT) left.delete(/** @type {string} */ (left.keys().next().value))
 }
 

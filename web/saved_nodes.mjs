@@ -6,6 +6,7 @@
 /** @typedef {import('/scripts/app.js').SavedGraph} SavedGraph */
 /** @typedef {import('/scripts/app.js').SavedNode} SavedNode */
 /** @typedef {import('/scripts/app.js').NodeDefinition} NodeDefinition */
+/** @typedef {import('/scripts/app.js').InputSpec} InputSpec */
 
 /** The widgets that the types had, in their order. @type {Record<string, string[]>} */
 const BEFORE = {
@@ -21,12 +22,16 @@ const BEFORE = {
   DiffSegPreview: ['opacity', 'borders', 'numbers']
 }
 const VALUES = ['INT', 'FLOAT', 'BOOLEAN', 'STRING', 'COMBO'] // types of inputs that are widgets
-const FEWEST = { DiffSegCapture: 5, DiffSegHierarchy: 7 } // saved before their latest widgets came
+/** Widgets that were saved before the latest came. @type {Record<string, number>} */
+const FEWEST = { DiffSegCapture: 5, DiffSegHierarchy: 7 }
 
-/** Widgets that have another name now, and how their value is had from those before. */
+/**
+ * Widgets that have another name now, and how their value is had from those before.
+ * @type {Record<string, (old: Record<string, any>) => any>}
+ */
 const RENAMED = {
-  noise_level: (/** @type {Record<string, any>} */ old) => old.timestep,
-  layers: (/** @type {Record<string, any>} */ old) => {
+  noise_level: (old) => old.timestep,
+  layers: (old) => {
     const isOfUNet = old.resolutions !== undefined && old.resolutions !== 'all'
     return isOfUNet ? old.resolutions : (old.blocks ?? 'recommended')
   }
@@ -43,6 +48,8 @@ export function rewriteSaved(graph, definitions) {
       const definition = definitions.get(node.type)
       if (!definition) continue
       const specs = Object.entries({ ...definition.input.required, ...definition.input.optional })
+      const isWidget = (/** @type {InputSpec} */ [type, options]) =>
+        !options?.forceInput && (Array.isArray(type) || VALUES.includes(type))
       rewriteValues(node, specs.filter(([, spec]) => isWidget(spec)))
       disconnect(part, node, specs.map(([name]) => name))
     }
@@ -50,34 +57,17 @@ export function rewriteSaved(graph, definitions) {
 }
 
 /**
- * @param {import('/scripts/app.js').InputSpec} spec
- */
-function isWidget([type, options]) {
-  return !options?.forceInput && (Array.isArray(type) || VALUES.includes(type))
-}
-
-/**
+ * Values of an earlier version are known by their number: there were more of them.
  * @param {SavedNode} node
- * @param {[string, import('/scripts/app.js').InputSpec][]} now its widgets, in their order
+ * @param {[string, InputSpec][]} now its widgets, in their order
  */
 function rewriteValues(node, now) {
   const saved = node.widgets_values
   const before = BEFORE[node.type]
-  if (!before || !Array.isArray(saved) || !isOfBefore(node.type, saved, now)) return
+  if (!before || !Array.isArray(saved)) return
+  if (saved.length < (FEWEST[node.type] ?? before.length) || saved.length <= now.length) return
   const old = Object.fromEntries(saved.map((value, place) => [before[place], value]))
-  const named = /** @type {Record<string, any>} */ (RENAMED)
-  node.widgets_values = now.map(([name, [, options]]) => old[name] ?? named[name]?.(old) ?? options?.default)
-}
-
-/**
- * Whether values are those of an earlier version: there were more of them.
- * @param {string} type
- * @param {any[]} saved
- * @param {any[]} now
- */
-function isOfBefore(type, saved, now) {
-  const fewest = /** @type {Record<string, number>} */ (FEWEST)[type] ?? BEFORE[type].length
-  return saved.length >= fewest && saved.length > now.length
+  node.widgets_values = now.map(([name, [, options]]) => old[name] ?? RENAMED[name]?.(old) ?? options?.default)
 }
 
 /**

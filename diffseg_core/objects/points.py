@@ -14,7 +14,7 @@ from ..grid import GridSize
 from ..plain_text import plain_text
 
 EXAMPLE = '[{"x": 120, "y": 80}]'
-FARTHEST = 1_000_000  # a coordinate of any image; as in web/picker/selection.mjs
+FARTHEST = 1_000_000  # a coordinate of any image; as in web/picker/prompting/prompts.mjs
 
 
 class Point(NamedTuple):

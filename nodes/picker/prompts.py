@@ -60,7 +60,7 @@ def connected_objects(
 def without_blanks(objects: Mapping[str, Sequence[Prompt]]) -> Objects:
     """The prompts without scribbles of nothing, and without objects of such alone."""
     drawn = {
-        name: tuple(each for each in prompts if not (isinstance(each, Scribble) and not each.pixels.any()))
+        name: tuple(prompt for prompt in prompts if not isinstance(prompt, Scribble) or prompt.pixels.any())
         for name, prompts in objects.items()
     }
     return {name: prompts for name, prompts in drawn.items() if prompts}
@@ -91,13 +91,13 @@ def _boxes(value: Any, batch_size: int, image_index: int) -> list[Box]:
     if value is None:
         return []
     boxes = value if isinstance(value, (list, tuple)) else [value]
-    if boxes and all(isinstance(each, (list, tuple)) for each in boxes):
+    if boxes and all(isinstance(box, (list, tuple)) for box in boxes):
         if len(boxes) not in (1, batch_size):
             raise InvalidSettingError(
                 f"Expected boxes for 1 or {batch_size} image(s), got them for {len(boxes)}."
             )
         boxes = boxes[image_index if len(boxes) > 1 else 0]
-    return [_box(each, number) for number, each in enumerate(boxes)]
+    return [_box(box, number) for number, box in enumerate(boxes)]
 
 
 def _box(value: Any, number: int) -> Box:

@@ -34,7 +34,7 @@ def chosen_segments(
     """The segments under points and none against, or all others: bool ``[K, H, W]``, and as segments."""
     labels = segments.labels_of(image_index)
     left_out = segments_under(labels, against)
-    chosen = [each for each in segments_under(labels, points) if each not in left_out]
+    chosen = [segment for segment in segments_under(labels, points) if segment not in left_out]
     if invert:
         chosen = complement(chosen, segments.counts[image_index])
     indices = torch.tensor(chosen, dtype=labels.dtype, device=labels.device)
@@ -46,23 +46,23 @@ def found_objects(
     finder: ObjectFinder, objects: Objects, segments: Segments, image_index: int, invert: bool
 ) -> tuple[torch.Tensor, Segments]:
     """A mask of each object, or of the rest of the tree: bool ``[K, H, W]``, and as segments of the batch."""
-    found = [torch.from_numpy(finder.find(prompts).mask) for prompts in objects.values()]
+    object_masks = [torch.from_numpy(finder.find(prompts).mask) for prompts in objects.values()]
     none = torch.zeros(0, *segments.image_size, dtype=torch.bool)
-    masks, names = torch.stack(found) if found else none, names_of(objects)
+    masks, names = torch.stack(object_masks) if object_masks else none, names_of(objects)
     if invert:
         within = segments.hierarchies[image_index].leaves.cpu() >= 0
         masks, names = (within & ~masks.any(0))[None], ("",)
-    every = [masks if index == image_index else none for index in range(segments.batch_size)]
+    by_image = [masks if index == image_index else none for index in range(segments.batch_size)]
     device = segments.labels.device
     return masks.to(device), Segments.of_masks(
-        [each.to(device) for each in every],
+        [image_masks.to(device) for image_masks in by_image],
         [names if index == image_index else () for index in range(segments.batch_size)],
     )
 
 
 def count_outside(prompts: Sequence[Prompt], segments: Segments, noun: str) -> int:
     """How many prompts lie outside the image; the log says so too."""
-    count, told = told_outside(prompts, segments.image_size, noun)
-    if told:
-        warn(told)
+    count, note = told_outside(prompts, segments.image_size, noun)
+    if note:
+        warn(note)
     return count

@@ -46,9 +46,9 @@ def note(node_id: str, entries: Iterable[Mapping[str, str]]) -> None:
 def losses(node_id: str) -> int:
     """How often files of this node, in the prompt that runs, were missing: another number is to run it again.
 
-    ComfyUI keeps what a node told the browser, and after a run in which nothing changed it tells that again
-    without running the node. Another ComfyUI on the same folder, or someone who cleans up, may have removed
-    the files meanwhile.
+    ComfyUI keeps what a node sent to the browser, and after a run in which nothing changed it sends that
+    again without running the node. Another ComfyUI on the same folder, or someone who cleans up, may have
+    removed the files meanwhile.
     """
     shown = _result(node_id, running())
     if not all(file.is_file() for file in shown.files):

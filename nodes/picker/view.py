@@ -1,4 +1,4 @@
-"""What the picker in the browser gets: every image of a batch, its segments, and what finds objects in it."""
+"""What the picker in the browser gets of every image, and what finds objects in it, kept with it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import hashlib
 import io
 import json
 import os
+import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,11 +18,12 @@ from PIL import Image
 
 from ...diffseg_core import GridSize, Hierarchy, Images, Segments
 from ...diffseg_core.image.pyramid import eight_bits, sampled, shown_size
+from ...diffseg_core.images import matching_images
 from ...diffseg_core.objects import click_nodes, leaf_graph, markov_maps, object_finder
 from ...diffseg_core.objects.object_finder import ObjectFinder
 from ...diffseg_core.output.export import MAX_SEGMENTS, id_pixels
 from ...diffseg_core.output.poles import poles_of_inaccessibility
-from .finders import kept_finder
+from ..progress import stop_if_interrupted
 from .shown_files import temporary_file
 from .tables import packed
 
@@ -48,6 +51,43 @@ CONSTANTS = {
 }
 
 Entry = dict[str, str]  # for ComfyUI's `/view`
+
+
+@dataclass
+class KeptFinder:
+    """The finder of one image, and the file of what the picker finds objects with, once it is written."""
+
+    image: weakref.ref[torch.Tensor] | None  # by which it is known again, and not kept
+    finder: ObjectFinder
+    file: Entry | None = None
+
+    def is_of(self, image: torch.Tensor | None) -> bool:
+        """Whether it was made with this image, or without one."""
+        if image is None or self.image is None:
+            return image is None and self.image is None
+        return self.image() is image
+
+
+def kept_finder(
+    segments: Segments, image: torch.Tensor | None, images: Images | None, image_index: int
+) -> KeptFinder:
+    """The finder of one image, made where none is kept that was made with this image, or without one.
+
+    Args:
+        segments: with a hierarchy.
+        image: the node's input, by which an image is known again.
+        images: the same, checked; None where there is none.
+        image_index: which of them.
+    """
+    key = (kept_finder, image_index)
+    kept: KeptFinder | None = segments.kept.get(key)
+    if kept is None or not kept.is_of(image):
+        pixels = None if images is None else matching_images(images, segments)[image_index]
+        reference = None if image is None else weakref.ref(image)
+        tree = segments.hierarchies[image_index]
+        kept = KeptFinder(reference, ObjectFinder(tree, pixels, on_step=stop_if_interrupted))
+        segments.kept[key] = kept
+    return kept
 
 
 def picker_pictures(

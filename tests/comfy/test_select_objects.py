@@ -170,7 +170,7 @@ def test_the_picker_gets_what_it_takes_to_find_the_same(select, nested):
 
 def test_the_mode_segments_gets_it_too_and_works_it_out_once(pack, select, nested, image, monkeypatch):
     (first,) = select(mode="segments").ui["diffseg_view"]
-    monkeypatch.setattr(pack.nodes.picker.finders, "ObjectFinder", None)  # would fail
+    monkeypatch.setattr(pack.nodes.picker.view, "ObjectFinder", None)  # would fail
     (second,) = select([ON_BALL]).ui["diffseg_view"]
     assert first["pictures"] == second["pictures"]
     folder = Path(folder_paths.get_temp_directory()) / "diffseg"

@@ -122,6 +122,6 @@ test('of an image that is sent smaller, every point that is written is one whose
   }
   assert.deepEqual(small.pixelAt(0, 0), { x: 5, y: 1 })
   assert.deepEqual(small.pixelAt(1, 1), { x: 97, y: 5 })
-  assert.equal(map.contains({ x: 102, y: 6 }), true)
-  assert.equal(map.contains({ x: 103, y: 6 }), false)
+  assert.equal(map.hierarchy.contains({ x: 102, y: 6 }), true)
+  assert.equal(map.hierarchy.contains({ x: 103, y: 6 }), false)
 })

@@ -5,9 +5,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
 import { Hierarchy } from '../../web/picker/hierarchy.mjs'
-import { plainText } from '../../web/picker/prompting/plain_text.mjs'
-import { byObject, formatPrompts, isPositive, parsePrompts } from '../../web/picker/prompting/prompts.mjs'
-import { parsePoints } from '../../web/picker/selection.mjs'
+import { byObject, formatPrompts, isPositive, parsePoints, parsePrompts, plainText } from '../../web/picker/prompting/prompts.mjs'
 import { nameOf } from '../../web/picker/word_field.mjs'
 
 /** @param {string} name */

@@ -3,15 +3,8 @@ import { test } from 'node:test'
 
 import { Hierarchy } from '../../web/picker/hierarchy.mjs'
 import { NO_SEGMENT } from '../../web/picker/label_map.mjs'
-import {
-  chosenSegments,
-  formatPoints,
-  hasPoint,
-  nextSegment,
-  parsePoints,
-  pixelsBetween,
-  setPoint
-} from '../../web/picker/selection.mjs'
+import { formatPoints, parsePoints } from '../../web/picker/prompting/prompts.mjs'
+import { chosenSegments, hasPoint, nextSegment, pixelsBetween, setPoint } from '../../web/picker/selection.mjs'
 
 /** Segments 0 and 1 side by side above segment 2, and a corner without a segment. */
 const LEAVES = new Hierarchy(

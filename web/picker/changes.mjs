@@ -1,35 +1,53 @@
-/** Changes of what is chosen: they are written to the node's widgets, and can be taken back. */
+/**
+ * Changes of what is chosen: they are written to the node's widgets, and can be taken back and made again, though
+ * these may also change elsewhere meanwhile.
+ */
 
-import { History } from './history.mjs'
 import { pointsOf } from './prompting/prompts.mjs'
 
 /** @import { Choice, Host, Mode } from './host.mjs' */
 
+const MOST = 200 // changes that are kept
+
 export class Changes {
-  /**
-   * @param {Host} host
-   * @param {() => void} repaint
-   */
+  /** @param {Host} host @param {() => void} repaint */
   constructor(host, repaint) {
     this.host = host
     this.repaint = repaint
-    this.history = new History(isSameChoice)
+    /** What there was before each change, the latest last. @type {Choice[]} */
+    this.past = []
+    /** What was undone, the latest last. @type {Choice[]} */
+    this.future = []
+    /** @type {Choice | null} */
+    this.before = null // the change that has begun
     /** @type {{points: string, prompts: string} | null} */
     this.aside = null // the prompts that became these points by the switch of the mode
   }
 
   /**
+   * Go on where another node was left, at another of its states if that is there now.
    * @param {Changes} other of the same node
    * @param {Choice} last that there was then
    */
-  takeOver({ history, aside }, last) {
+  takeOver({ past, future, aside }, last) {
+    const now = this.host.read()
+    const line = [...past, last, ...future.toReversed()]
+    const state = [last, ...past.toReversed(), ...future].find((choice) => isSameChoice(choice, now))
+    const here = state ? line.lastIndexOf(state) : -1
+    this.past = line.slice(0, Math.max(here, 0))
+    this.future = here < 0 ? [] : line.slice(here + 1).reverse()
     this.aside = aside
-    this.history.takeOver(history, last, this.host.read())
   }
 
-  /** A change begins, to be undone as one. */
+  /** Forget what can be undone. */
+  clear() {
+    this.past = []
+    this.future = []
+  }
+
+  /** A change begins, to be undone as one, if none has begun yet. */
   begin() {
-    this.history.begin(this.host.read())
+    this.before ??= this.host.read()
   }
 
   /**
@@ -43,14 +61,20 @@ export class Changes {
 
   /** The change is complete. */
   end() {
-    if (!this.history.end(this.host.read())) return
+    const { before } = this
+    this.before = null
+    if (!before || isSameChoice(before, this.host.read())) return
+    this.past.push(before)
+    if (this.past.length > MOST) this.past.shift()
+    this.future = []
     this.host.commit()
     this.repaint()
   }
 
   /** The change is to be forgotten. */
   cancel() {
-    const before = this.history.cancel()
+    const { before } = this
+    this.before = null
     if (before) this.put(before)
   }
 
@@ -95,7 +119,7 @@ export class Changes {
    */
   step(step, isKey = false) {
     if (isKey && !this.host.leavesUndo()) return false
-    const choice = this.host.isConnected() ? null : this.history[step](this.host.read())
+    const choice = this.host.isConnected() ? null : this.#taken(step)
     if (choice) {
       this.put(choice)
       this.host.commit()
@@ -116,13 +140,36 @@ export class Changes {
     this.aside = { points: pointsOf(points), prompts: points }
     this.make({ mode, points: this.aside.points })
   }
+
+  /**
+   * What a step leads to, or null.
+   * @param {'undo' | 'redo'} step
+   */
+  #taken(step) {
+    const now = this.host.read()
+    const [from, to] = step === 'undo' ? [this.past, this.future] : [this.future, this.past]
+    let choice = from.pop()
+    while (choice && isSameChoice(choice, now)) choice = from.pop() // ComfyUI's own undo came before
+    if (!choice) return null
+    to.push(now)
+    return choice
+  }
 }
 
-/**
- * @param {Choice} one
- * @param {Choice} other
- */
+/** @param {Choice} one @param {Choice} other */
 function isSameChoice(one, other) {
   const keys = /** @type {(keyof Choice)[]} */ (['points', 'invert', 'granularity', 'mode'])
   return keys.every((key) => one[key] === other[key])
+}
+
+/**
+ * What a key asks for: Ctrl+Z, and to make the change again Ctrl+Shift+Z or Ctrl+Y; on a Mac with Cmd.
+ * @param {KeyboardEvent} event
+ * @returns {'undo' | 'redo' | null}
+ */
+export function historyKey({ key, ctrlKey, metaKey, altKey, shiftKey }) {
+  if (!(ctrlKey || metaKey) || altKey) return null
+  const letter = key.toLowerCase()
+  if (letter === 'z') return shiftKey ? 'redo' : 'undo'
+  return letter === 'y' && !shiftKey ? 'redo' : null
 }

@@ -1,4 +1,4 @@
-/** What lies around the image: the switch between segments and objects, the buttons, and what is said. */
+/** What lies around the image: list items, the switch between segments and objects, buttons, and what is said. */
 
 import { make, makeButton } from './dom.mjs'
 
@@ -12,16 +12,23 @@ export class Controls {
   /** @param {Picker} picker */
   constructor(picker) {
     const { texts } = picker
+    this.texts = texts
     this.hint = make('hint') // in the place of the image
     this.tools = make('tools') // the row below the image, with more than is made here
-    this.switch = make('modes')
-    this.switch.setAttribute('role', 'group')
+    this.page = 0
+    this.earlier = makeButton('◀', texts.pages.earlier, () => picker.turn(this.page - 1))
+    this.later = makeButton('▶', texts.pages.later, () => picker.turn(this.page + 1))
+    for (const button of [this.earlier, this.later]) button.setAttribute('aria-label', button.title)
+    this.pageNumber = make('', 'output')
+    this.pages = make('pages', 'div', {}, this.earlier, this.pageNumber, this.later)
+    this.pages.hidden = true
+    this.switch = make('modes', 'div', { role: 'group' })
     for (const mode of MODES) {
       const button = makeButton(texts.mode[mode], texts.mode[`${mode}Tip`], () => picker.switchTo(mode))
       button.dataset.mode = mode
       this.switch.append(button)
     }
-    this.tools.append(this.switch)
+    this.tools.append(this.pages, this.switch)
     this.bar = make('bar')
     /** @type {Record<string, HTMLButtonElement>} */
     this.buttons = {}
@@ -29,19 +36,14 @@ export class Controls {
       this.buttons[name] = makeButton(texts.buttons[name], texts.tips[name], () => picker.changes[name](), name)
       this.bar.append(this.buttons[name])
     }
-    this.status = make('status')
-    this.status.setAttribute('role', 'status')
+    this.status = make('status', 'div', { role: 'status' })
     this.bar.append(this.status)
-    this.note = make('note') // what is set, and left unheeded by the run
-    this.note.setAttribute('role', 'status')
+    this.note = make('note', 'div', { role: 'status' }) // what is set, and left unheeded by the run
     // The graph drags a node by whatever lies on it.
     for (const row of [this.tools, this.bar]) row.addEventListener('pointerdown', (event) => event.stopPropagation())
   }
 
-  /**
-   * @param {Mode} mode
-   * @param {boolean} isInverted
-   */
+  /** @param {Mode} mode @param {boolean} isInverted */
   show(mode, isInverted) {
     for (const button of this.switch.querySelectorAll('button')) {
       if (button.dataset.mode) button.setAttribute('aria-pressed', `${button.dataset.mode === mode}`)
@@ -50,19 +52,32 @@ export class Controls {
   }
 
   /**
+   * Show which item it is, where the segments came as a list; the items need not be of one size.
+   * @param {number} page from 0
+   * @param {number} count of pages
+   */
+  showPage(page, count) {
+    this.page = page
+    this.pages.hidden = count < 2
+    this.pageNumber.textContent = this.texts.pages.of(page + 1, count)
+    this.earlier.disabled = page === 0
+    this.later.disabled = page === count - 1
+  }
+
+  /**
    * Say why there is no image.
    * @param {string} what
    */
   hintAt(what) {
     this.hint.textContent = what
-    this.tell([], [])
+    this.say([], [])
   }
 
   /**
    * @param {string[]} parts of the status
    * @param {string[]} notes what is set, and left unheeded by the run
    */
-  tell(parts, notes) {
+  say(parts, notes) {
     const note = notes.join(' · ')
     if (this.note.textContent !== note) this.note.textContent = note // said again by a screen reader only if new
     const status = parts.join(' · ')

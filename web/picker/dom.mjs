@@ -2,13 +2,17 @@
 
 /**
  * @template {keyof HTMLElementTagNameMap} [Tag='div']
- * @param {string} name of its class
+ * @param {string} name of its class, empty for none
  * @param {Tag} [tag]
+ * @param {Record<string, string>} [attributes]
+ * @param {(Node | string)[]} children
  * @returns {HTMLElementTagNameMap[Tag]}
  */
-export function make(name, tag) {
+export function make(name, tag, attributes = {}, ...children) {
   const element = document.createElement(tag ?? 'div')
-  element.className = `diffseg-picker-${name}`
+  if (name) element.className = `diffseg-picker-${name}`
+  for (const [attribute, value] of Object.entries(attributes)) element.setAttribute(attribute, value)
+  element.append(...children)
   return /** @type {HTMLElementTagNameMap[Tag]} */ (element)
 }
 
@@ -19,10 +23,7 @@ export function make(name, tag) {
  * @param {string} [action] what tests and styles know it by
  */
 export function makeButton(text, tip, press, action) {
-  const button = document.createElement('button')
-  button.type = 'button'
-  button.textContent = text
-  button.title = tip
+  const button = make('', 'button', { type: 'button', title: tip }, text)
   if (action) button.dataset.action = action
   button.addEventListener('click', press)
   return button

@@ -1,6 +1,6 @@
 /** How pointer, wheel and keyboard on the image reach the tool in hand. */
 
-import { historyKey } from './history.mjs'
+import { historyKey } from './changes.mjs'
 
 /** @import { Point } from './label_map.mjs' */
 /** @import { Picker } from './picker.mjs' */

@@ -66,12 +66,8 @@ export class Hierarchy {
    * Where the id of a pixel of the image stands.
    * @param {Point} point
    */
-  cell({ x, y }) {
-    const { columns, rows, width, height } = this
-    return {
-      column: Math.floor(((2 * Math.floor(x) + 1) * columns) / (2 * width)),
-      row: Math.floor(((2 * Math.floor(y) + 1) * rows) / (2 * height))
-    }
+  cell(point) {
+    return cellOf(point, this, this)
   }
 
   /**
@@ -127,6 +123,19 @@ export class Hierarchy {
       for (let x = 0; x < width; x++) out[y * width + x] = this.ids[row + columns[x]]
     }
     return out
+  }
+}
+
+/**
+ * The cell of a grid over an image in which the middle of a pixel lies.
+ * @param {Point} point in the image
+ * @param {{columns: number, rows: number}} grid
+ * @param {{width: number, height: number}} image in pixels
+ */
+export function cellOf({ x, y }, { columns, rows }, { width, height }) {
+  return {
+    column: Math.floor(((2 * Math.floor(x) + 1) * columns) / (2 * width)),
+    row: Math.floor(((2 * Math.floor(y) + 1) * rows) / (2 * height))
   }
 }
 

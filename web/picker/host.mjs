@@ -16,7 +16,7 @@
  */
 
 /**
- * What the node tells after a run, once for each of the segments' inputs in a list: see ../PROTOCOL.md.
+ * What the node gives after a run, once for each of the segments' inputs in a list: see ../PROTOCOL.md.
  * @typedef {object} NodeView
  * @property {number} version
  * @property {number} batch_size
@@ -51,7 +51,7 @@
  * @property {() => Promise<Answer>} run run the workflow as far as this node
  * @property {() => number} imageIndex
  * @property {(entry: FileEntry) => Promise<Response>} fetchFile
- * @property {() => Promise<NodeView[] | null>} lastViews what the node told in its last run
+ * @property {() => Promise<NodeView[] | null>} lastViews what the node gave in its last run
  * @property {(image: {width: number, height: number}) => void} fit the image of a run is there: the node may take its shape
  */
 

@@ -41,20 +41,11 @@ export class LabelMap {
   }
 
   /**
-   * Whether a point lies in the image.
-   * @param {Point} point
-   */
-  contains(point) {
-    return this.hierarchy.contains(point)
-  }
-
-  /**
    * The segment under a point, or NO_SEGMENT.
    * @param {Point} point
    */
   at(point) {
-    if (!this.contains(point)) return NO_SEGMENT
-    const leaf = this.hierarchy.leafAt(point)
+    const leaf = this.hierarchy.contains(point) ? this.hierarchy.leafAt(point) : NO_SEGMENT
     return leaf === NO_SEGMENT ? NO_SEGMENT : this.segments[leaf]
   }
 

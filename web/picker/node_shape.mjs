@@ -21,33 +21,14 @@ const MOST_HEIGHT = 1080
  */
 export function nodeSize(image, around) {
   const aspect = image.width / image.height
-  const widthOf = (/** @type {number} */ height) => clamp(height * aspect + around.width, WIDTHS.least, WIDTHS.most)
   // The wider the node, the lower the field that has the share: a few rounds come to rest.
   let width = WIDTHS.most
   let height = 0
   for (let round = 0; round < 20; round++) {
-    height = leastHeight(width, around)
-    width = widthOf(height)
+    const beside = (width - around.width) / width
+    height = (SHARE * (around.height + TITLE)) / (beside - SHARE)
+    width = Math.min(Math.max(height * aspect + around.width, WIDTHS.least), WIDTHS.most)
   }
   height = Math.max(height, Math.min((width - around.width) / aspect, MOST_HEIGHT - around.height))
   return [Math.round(width), Math.ceil(height + around.height)]
-}
-
-/**
- * The least height of a field that has its share of a node of this width.
- * @param {number} width of the node
- * @param {Size} around
- */
-function leastHeight(width, around) {
-  const beside = (width - around.width) / width
-  return (SHARE * (around.height + TITLE)) / (beside - SHARE)
-}
-
-/**
- * @param {number} value
- * @param {number} least
- * @param {number} most
- */
-function clamp(value, least, most) {
-  return Math.min(Math.max(value, least), most)
 }

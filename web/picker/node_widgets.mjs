@@ -7,21 +7,14 @@
 const OF_THE_PICKER = ['points', 'invert', 'granularity', 'mode']
 const SHOWN = 'diffseg_rows' // property of a node whose user wants them as rows too
 
-/**
- * @param {LGraphNode} node
- * @param {string} name
- */
+/** @param {LGraphNode} node @param {string} name */
 export function widget(node, name) {
-  const found = node.widgets?.find((each) => each.name === name)
-  if (!found) throw new Error(`Expected a widget "${name}" on ${node.title}.`)
-  return found
+  const target = node.widgets?.find((candidate) => candidate.name === name)
+  if (!target) throw new Error(`Expected a widget "${name}" on ${node.title}.`)
+  return target
 }
 
-/**
- * @param {LGraphNode} node
- * @param {string} name
- * @param {string | boolean | number} value
- */
+/** @param {LGraphNode} node @param {string} name @param {string | boolean | number} value */
 export function setWidget(node, name, value) {
   const target = widget(node, name)
   if (target.value === value) return
@@ -40,33 +33,46 @@ export function isConnected(node, name) {
 }
 
 /**
- * Show as rows of the node what applies: what a connection needs a place for, the index in a batch, and what the user
- * asked for by the menu. Hidden widgets keep their values, and prompts and saved workflows have them.
- * @param {LGraphNode} node
- * @param {number} batchSize of the last run
+ * Have something done after a node, or one of its widgets, has done what it does at an event.
+ * @param {Record<string, any>} target
+ * @param {'callback' | 'onConfigure' | 'onConnectionsChange' | 'onExecuted' | 'onRemoved'} event
+ * @param {(...values: any[]) => void} act
  */
-export function showRows(node, batchSize) {
-  const isAsked = node.properties?.[SHOWN] === true
-  const isShown = Object.fromEntries(OF_THE_PICKER.map((name) => [name, isAsked]))
-  isShown.image_index = isAsked || batchSize > 1 || widget(node, 'image_index').value !== 0
-  showOf(node, isShown)
+export function after(target, event, act) {
+  const before = target[event]
+  target[event] = function (/** @type {any[]} */ ...values) {
+    const result = before?.apply(this, values)
+    act(...values)
+    return result
+  }
 }
 
 /**
- * Show or hide rows of a node by their names. What is connected is shown whatever is asked.
+ * Keep to the rows that count: the others are hidden. Hidden widgets keep their values, and prompts and saved
+ * workflows have them.
  * @param {LGraphNode} node
- * @param {Record<string, boolean>} isShown
+ * @param {() => Record<string, boolean>} counting whether a row counts, by its name; what is connected is shown anyway
+ * @returns {() => void} to be called once another row may count
  */
-export function showOf(node, isShown) {
-  let isChanged = false
-  for (const [name, is] of Object.entries(isShown)) {
-    if (showRow(node, name, is || isConnected(node, name))) isChanged = true
+export function keepRows(node, counting) {
+  function update() {
+    const isChanged = Object.entries(counting()).filter(([name, is]) => showRow(node, name, is || isConnected(node, name)))
+    if (!isChanged.length || !node.widgets || !node.graph) return
+    const widgets = [...node.widgets]
+    node.widgets = [] // Nodes 2.0 looks at them anew only where they change
+    node.widgets = widgets
+    node.graph.setDirtyCanvas(true, true)
   }
-  if (!isChanged || !node.widgets || !node.graph) return
-  const every = [...node.widgets]
-  node.widgets = [] // Nodes 2.0 looks at them anew only where they change
-  node.widgets = every
-  node.graph.setDirtyCanvas(true, true)
+  after(node, 'onConfigure', update)
+  after(node, 'onConnectionsChange', update)
+  const { onConnectInput } = node
+  node.onConnectInput = function (slot, ...more) {
+    const taken = this.inputs[slot]?.widget // a subgraph that takes a widget over takes how it is now
+    if (taken && taken.name in counting()) showRow(node, taken.name, true)
+    return onConnectInput?.call(this, slot, ...more)
+  }
+  update()
+  return update
 }
 
 /**
@@ -75,7 +81,7 @@ export function showOf(node, isShown) {
  * @param {boolean} isShown
  * @returns {boolean} whether it was not so before
  */
-export function showRow(node, name, isShown) {
+function showRow(node, name, isShown) {
   const row = widget(node, name)
   const wasShown = !row.hidden
   row.hidden = !isShown
@@ -84,22 +90,31 @@ export function showRow(node, name, isShown) {
 }
 
 /**
- * Let the node's menu show the widgets as rows.
+ * Keep the picker's rows to what applies: what a connection needs a place for, the index in a batch, and all of them
+ * where the user asks for it in the node's menu.
  * @param {LGraphNode} node
  * @param {Texts} texts
- * @param {() => void} update
+ * @param {() => number} batchSize of the last run
+ * @param {() => void} commit
+ * @returns {() => void} to be called after a run
  */
-export function addRowsToMenu(node, texts, update) {
+export function keepPickerRows(node, texts, batchSize, commit) {
+  const isAsked = () => node.properties?.[SHOWN] === true
+  const update = keepRows(node, () => ({
+    ...Object.fromEntries(OF_THE_PICKER.map((name) => [name, isAsked()])),
+    image_index: isAsked() || batchSize() > 1 || widget(node, 'image_index').value !== 0
+  }))
   const { getExtraMenuOptions } = node
   node.getExtraMenuOptions = function (canvas, options) {
-    const isAsked = this.properties[SHOWN] === true
     options.push({
-      content: isAsked ? texts.rows.hide : texts.rows.show,
+      content: isAsked() ? texts.rows.hide : texts.rows.show,
       callback: () => {
-        this.properties[SHOWN] = !isAsked
+        node.properties[SHOWN] = !isAsked()
         update()
+        commit()
       }
     })
     return getExtraMenuOptions?.call(this, canvas, options) ?? []
   }
+  return update
 }

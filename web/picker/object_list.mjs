@@ -2,7 +2,7 @@
 
 import { make, makeButton } from './dom.mjs'
 import { hueOf } from './overlays.mjs'
-import { plainText } from './prompting/plain_text.mjs'
+import { plainText } from './prompting/prompts.mjs'
 
 /** @import { ObjectTool } from './object_tool.mjs' */
 
@@ -18,9 +18,7 @@ export class ObjectList {
     this.tool = tool
     this.texts = tool.picker.texts.objects
     this.shown = ''
-    this.element = make('objects')
-    this.element.setAttribute('role', 'group')
-    this.element.setAttribute('aria-label', this.texts.list)
+    this.element = make('objects', 'div', { role: 'group', 'aria-label': this.texts.list })
   }
 
   /**
@@ -45,13 +43,11 @@ export class ObjectList {
    * @param {boolean} fixed
    */
   #chip({ name, own }, index, isCurrent, fixed) {
-    const chip = make('object', 'span')
-    chip.dataset.object = name
-    const swatch = document.createElement('i')
+    const swatch = make('', 'i')
     swatch.style.background = hueOf(index)
     const select = makeButton(name, this.texts.tip, () => this.tool.select(name), 'select')
     select.setAttribute('aria-pressed', `${isCurrent}`)
-    chip.append(swatch, select)
+    const chip = make('object', 'span', { 'data-object': name }, swatch, select)
     if (!own || fixed) return chip
     const rename = () => this.#edit(select, name)
     const remove = () => this.tool.prompt(this.tool.objects.without(name))
@@ -73,10 +69,8 @@ export class ObjectList {
    * @param {string} name
    */
   #edit(label, name) {
-    const input = document.createElement('input')
-    input.value = name
-    input.size = Math.max(8, name.length)
-    input.setAttribute('aria-label', this.texts.rename)
+    const size = Math.max(8, name.length)
+    const input = make('', 'input', { value: name, size: `${size}`, 'aria-label': this.texts.rename })
     let isDone = false
     /** @param {boolean} keep */
     const done = (keep) => {

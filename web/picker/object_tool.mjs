@@ -6,7 +6,7 @@ import { ARROWS } from './gestures.mjs'
 import { NO_SEGMENT } from './label_map.mjs'
 import { ObjectList } from './object_list.mjs'
 import { Objects } from './objects.mjs'
-import { inverted, shareOf } from './overlays.mjs'
+import { inverted, objectsOverlay, shareOf } from './overlays.mjs'
 import { ObjectFinder } from './prompting/object_finder.mjs'
 import { isWords } from './prompting/prompts.mjs'
 import { nextSegment } from './selection.mjs'
@@ -16,6 +16,7 @@ import { WordField } from './word_field.mjs'
 /** @import { Hierarchy } from './hierarchy.mjs' */
 /** @import { Shown } from './host.mjs' */
 /** @import { LabelMap, Point } from './label_map.mjs' */
+/** @import { Overlay } from './painter.mjs' */
 /** @import { Picker } from './picker.mjs' */
 /** @import { Prompt } from './prompting/prompts.mjs' */
 
@@ -43,6 +44,8 @@ export class ObjectTool {
     this.objects = new Objects()
     this.loaded = '' // which file
     this.painted = '' // which state
+    /** @type {Overlay | null} */
+    this.overlay = null // of that state
     /** @type {Press | null} */
     this.pressed = null
     /** @type {{at: Point, label: number} | null} */
@@ -75,10 +78,7 @@ export class ObjectTool {
 
   // Gestures.
 
-  /**
-   * @param {Point} at
-   * @param {PointerEvent} event
-   */
+  /** @param {Point} at @param {PointerEvent} event */
   press(at, event) {
     this.picker.view.canvas.focus({ preventScroll: true }) // its keys are next, after the right button too
     const stroke = event.shiftKey ? [/** @type {[number, number]} */ ([at.x, at.y])] : null
@@ -114,10 +114,7 @@ export class ObjectTool {
     this.hover(null)
   }
 
-  /**
-   * @param {Point | null} at
-   * @param {PointerEvent} [event]
-   */
+  /** @param {Point | null} at @param {PointerEvent} [event] */
   hover(at, event) {
     const before = this.pointer
     this.#point(at, this.#labelOf(event))
@@ -168,19 +165,20 @@ export class ObjectTool {
     this.against.setAttribute('aria-pressed', `${objects.subtracting}`)
     if (!objects.finder) {
       if (files) this.#load(files, map.hierarchy)
-      return view.showObjects(map, { painted: [], marks: objects.marks, preview: null })
+      return view.paint(map, objectsOverlay([], null, map.hierarchy.count), objects.marks)
     }
     const leaf = pointer ? map.hierarchy.leafAt(pointer.at) : NO_SEGMENT
     const { names, current, own } = objects
     const state = JSON.stringify([invert, names, current, given, own, drafted, leaf, pointer?.label, isFixed])
-    if (this.painted === state && view.objects) return
+    if (this.painted === state && view.map === map && view.overlay === this.overlay) return
     this.painted = state
     const marks = drafted ? [...objects.marks, drafted] : objects.marks
     const painted = invert ? [inverted(objects.painted, map.hierarchy)] : objects.painted
     let preview = null
     if (drafted && !invert) preview = objects.previewOf(drafted)
     else if (pointer && !invert && !isFixed) preview = objects.preview(pointer.at, pointer.label)
-    view.showObjects(map, { painted, marks, preview })
+    this.overlay = objectsOverlay(painted, preview, map.hierarchy.count)
+    view.paint(map, this.overlay, marks)
   }
 
   /**
@@ -202,12 +200,12 @@ export class ObjectTool {
     if (host.isConnected()) parts.push(texts.fixed)
     else if (!this.isText) parts.push(texts.objects.unreadable)
     const outside = objects.outside(hierarchy)
-    return { parts, notes: [...this.words.notes, ...(outside ? [texts.objects.outside(outside)] : [])] }
+    return { parts, notes: [this.words.note, outside ? texts.objects.outside(outside) : ''].filter(Boolean) }
   }
 
   /** @param {string} points prompts from now on */
   prompt(points) {
-    this.words.forgetNote()
+    this.words.note = ''
     this.picker.changes.make({ points })
   }
 
@@ -235,10 +233,7 @@ export class ObjectTool {
     if (!isSame) this.picker.repaint()
   }
 
-  /**
-   * @param {Point | null} at
-   * @param {number} label
-   */
+  /** @param {Point | null} at @param {number} label */
   #point(at, label) {
     this.picker.view.pointed = at
     this.pointer = at && { at, label }

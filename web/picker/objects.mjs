@@ -2,7 +2,6 @@
 
 import { ObjectFinder } from './prompting/object_finder.mjs'
 import { FIRST_OBJECT, byObject, formatPrompts, isClick, isOutside, isWords, objectOf, parsePrompts } from './prompting/prompts.mjs'
-import { isFound } from './word_field.mjs'
 
 /** @import { Hierarchy } from './hierarchy.mjs' */
 /** @import { Point } from './label_map.mjs' */
@@ -176,7 +175,7 @@ export class Objects {
       const word = prompt.words === undefined ? undefined : found(prompt.words)
       if (!word) return [prompt]
       const { words, ...rest } = prompt
-      return isFound(word) ? [{ ...rest, x: Number(word.x), y: Number(word.y) }] : []
+      return word.found ? [{ ...rest, x: Number(word.x), y: Number(word.y) }] : []
     })
     return formatPrompts(prompts)
   }
@@ -244,10 +243,7 @@ export class Objects {
     return this.#kept(JSON.stringify(prompts), () => finder.with(this.#find(prompts.slice(0, -1)), last))
   }
 
-  /**
-   * @param {string} key
-   * @param {() => Found} find
-   */
+  /** @param {string} key @param {() => Found} find */
   #kept(key, find) {
     const found = this.known.get(key) ?? find()
     if (this.known.size > MOST_KNOWN) this.known.clear()

@@ -115,10 +115,7 @@ export class Painter {
     return pixels
   }
 
-  /**
-   * @param {NonNullable<Overlay['parts']>[number]} part
-   * @param {ArrayLike<Style>} styles
-   */
+  /** @param {NonNullable<Overlay['parts']>[number]} part @param {ArrayLike<Style>} styles */
   #divide({ leaf, cells, groups }, styles) {
     const { hierarchy, width, height } = this
     const byCell = new Map(Array.from(cells, (cell, index) => [cell, groups[index]]))

@@ -2,10 +2,10 @@
 
 import { Changes } from './changes.mjs'
 import { Controls } from './controls.mjs'
+import { make } from './dom.mjs'
 import { FileError, loadImage } from './files.mjs'
 import { listenToGestures } from './gestures.mjs'
 import { ObjectTool } from './object_tool.mjs'
-import { Pages } from './pages.mjs'
 import { SegmentTool } from './segment_tool.mjs'
 import { textsFor } from './texts.mjs'
 import { View } from './view.mjs'
@@ -41,19 +41,15 @@ export class Picker {
     this.shown = '' // which files, once they are there
     this.loaded = '' // which are there
     this.isNew = false // the image is the first of a run
-    this.isForgetful = false // what the node told last could not be had
-    this.element = document.createElement('div')
-    this.element.className = 'diffseg-picker'
-    this.element.dataset.state = 'empty'
+    this.isForgetful = false // what the node gave last could not be had
+    this.element = make('', 'div', { class: 'diffseg-picker', 'data-state': 'empty' })
     this.controls = new Controls(this)
     this.segments = new SegmentTool(this)
     this.objects = new ObjectTool(this)
-    this.pages = new Pages(this.texts, (page) => this.#turn(page))
     const { tools, bar, note, hint } = this.controls
     const { slider } = this.segments
     this.view.frame.append(hint)
     this.controls.switch.append(this.objects.against)
-    tools.prepend(this.pages.element)
     tools.append(slider.element, this.objects.words.element, this.objects.list.element)
     this.element.append(this.view.frame, tools, bar, note)
     // The image's own keys, and undo among them, work after what is done with a mouse beside it.
@@ -74,7 +70,7 @@ export class Picker {
     return this.host.read().mode === 'object' && this.view.hierarchy?.hasTree ? this.objects : this.segments
   }
 
-  /** What is shown of what the node told, or undefined before the first run. */
+  /** What is shown of what the node gave, or undefined before the first run. */
   get nodeView() {
     return this.views[this.page]
   }
@@ -84,10 +80,10 @@ export class Picker {
     return this.loaded === this.shown ? this.nodeView?.pictures[this.host.imageIndex()] : undefined
   }
 
-  // What the node tells.
+  // What the node gives.
 
   /**
-   * Take what the node tells after a run.
+   * Take what the node gives after a run.
    * @param {NodeView[]} views
    * @param {boolean} [isNew] whether the run has just been: then words become clicks, and the
    *   node may take the image's shape
@@ -98,27 +94,27 @@ export class Picker {
     this.isNew = isNew
     const page = Math.min(this.page, views.length - 1)
     if (isNew && views[page]?.version === VERSION) this.#takeWords(views[page])
-    this.#turn(page)
+    this.turn(page)
   }
 
   /** @param {NodeView} view */
   #takeWords({ pictures }) {
     const at = `${this.host.imageIndex()}`
     const isObjects = this.host.read().mode === 'object' && !this.host.isConnected()
-    this.objects.words.forget()
+    this.objects.words.known.clear()
     for (const [index, files] of Object.entries(pictures)) {
       if (files.segments) this.objects.words.take(files, isObjects && index === at)
     }
   }
 
   /** @param {number} page */
-  #turn(page) {
+  turn(page) {
     this.page = page
-    this.pages.show(page, this.views.length)
+    this.controls.showPage(page, this.views.length)
     this.refresh()
   }
 
-  /** Show what the node told in its last run, if it has not told more meanwhile. */
+  /** Show what the node gave in its last run, if it has given nothing newer meanwhile. */
   async recall() {
     this.refresh()
     const before = this.views
@@ -159,10 +155,7 @@ export class Picker {
     this.repaint()
   }
 
-  /**
-   * @param {Shown} files
-   * @param {string} wanted
-   */
+  /** @param {Shown} files @param {string} wanted */
   async #load(files, wanted) {
     if (this.element.dataset.state === 'empty') this.controls.hintAt(this.texts.loading)
     try {
@@ -174,10 +167,7 @@ export class Picker {
     }
   }
 
-  /**
-   * @param {Hierarchy} hierarchy
-   * @param {ImageBitmap} image
-   */
+  /** @param {Hierarchy} hierarchy @param {ImageBitmap} image */
   #show(hierarchy, image) {
     this.loaded = this.shown
     this.element.dataset.state = 'ready'
@@ -222,12 +212,12 @@ export class Picker {
       this.objects.takeOver(loaded)
       this.#show(loaded.hierarchy, loaded.image)
     }
-    this.#turn(page)
+    this.turn(page)
   }
 
   /** Other nodes are connected to this one. */
   reconnect() {
-    this.objects.words.forget()
+    this.objects.words.known.clear() // it is of what was connected before
     this.refresh()
   }
 
@@ -277,8 +267,8 @@ export class Picker {
   report() {
     const { map } = this.view
     if (this.element.dataset.state !== 'ready' || !map) return
-    this.controls.buttons.undo.disabled = !this.changes.history.past.length
+    this.controls.buttons.undo.disabled = !this.changes.past.length
     const { parts, notes } = this.tool.said(map)
-    this.controls.tell(parts, notes)
+    this.controls.say(parts, notes)
   }
 }

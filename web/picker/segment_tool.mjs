@@ -2,7 +2,9 @@
 
 import { ARROWS } from './gestures.mjs'
 import { NO_SEGMENT } from './label_map.mjs'
-import { chosenSegments, formatPoints, hasPoint, nextSegment, parsePoints, pixelsBetween, setPoint } from './selection.mjs'
+import { chosenSegments, hasPoint, nextSegment, pixelsBetween, setPoint } from './selection.mjs'
+import { segmentsOverlay } from './overlays.mjs'
+import { formatPoints, parsePoints } from './prompting/prompts.mjs'
 import { Slider } from './slider.mjs'
 
 /** @import { LabelMap, Point } from './label_map.mjs' */
@@ -19,6 +21,8 @@ export class SegmentTool {
     this.buttons = [0]
     this.slider = new Slider(picker, this)
     this.slider.element.hidden = true
+    /** @type {Uint8Array} */
+    this.chosen = new Uint8Array(0) // 1 or 0 for each segment
     /** @type {{named: boolean, last: Point | null} | null} */
     this.stroke = null
   }
@@ -64,7 +68,10 @@ export class SegmentTool {
 
   /** @param {Point | null} at */
   hover(at) {
-    this.picker.view.hover(at)
+    const { view } = this.picker
+    const before = view.hovered
+    view.pointed = at
+    if (view.map && view.hovered !== before) this.#paint(view.map)
     this.picker.report()
   }
 
@@ -111,10 +118,11 @@ export class SegmentTool {
 
   /** @param {LabelMap} map the cut that is shown */
   show(map) {
-    const { host, nodeView, view } = this.picker
+    const { host, nodeView } = this.picker
     const { granularity, invert } = host.read()
     const points = [...this.#points, ...(nodeView?.more_points ?? [])]
-    view.choose(map, chosenSegments(map, points, invert, nodeView?.negative_points))
+    this.chosen = chosenSegments(map, points, invert, nodeView?.negative_points)
+    this.#paint(map)
     const fixed = host.isGranularityConnected()
     this.slider.show({ number: map.count, most: map.hierarchy.count, isGiven: granularity === 0, fixed })
   }
@@ -125,10 +133,10 @@ export class SegmentTool {
    */
   said(map) {
     const { host, nodeView, texts, view } = this.picker
-    const { chosen, hovered } = view
+    const { hovered } = view
     const { points, granularity, mode } = host.read()
     const { more_points: more = [], negative_points: against = [] } = nodeView ?? {}
-    const number = chosen.reduce((sum, is) => sum + is, 0)
+    const number = this.chosen.reduce((sum, is) => sum + is, 0)
     const parts = [number ? texts.chosen(number, map.count) : texts.none]
     if (hovered !== NO_SEGMENT) {
       parts.push(texts.segment(hovered, map.share(hovered).toFixed(1)))
@@ -137,11 +145,18 @@ export class SegmentTool {
     }
     if (host.isConnected()) parts.push(texts.fixed)
     else if (!parsePoints(points)) parts.push(texts.unreadable)
-    const outside = [...this.#points, ...more, ...against].filter((point) => !map.contains(point)).length
+    const outside = [...this.#points, ...more, ...against].filter((point) => !map.hierarchy.contains(point)).length
     const notes = outside ? [texts.outside(outside)] : []
     if (granularity && !map.hierarchy.hasTree) notes.push(texts.granularity.ignored(granularity))
     if (mode === 'object') notes.push(texts.mode.needsTree)
     return { parts, notes }
+  }
+
+  /** @param {LabelMap} map */
+  #paint(map) {
+    const { view } = this.picker
+    const hovered = view.pointed ? map.at(view.pointed) : NO_SEGMENT
+    view.paint(map, segmentsOverlay(map, this.chosen, hovered))
   }
 
   get #points() {

@@ -1,51 +1,8 @@
 /** The chosen segments: points, each naming the segment under it, and whether the choice is inverted. */
 
 import { NO_SEGMENT } from './label_map.mjs'
-import { plainText } from './prompting/plain_text.mjs'
-
-const FARTHEST = 1_000_000 // a coordinate of any image, as in points.py of the core
 
 /** @import { LabelMap, Point } from './label_map.mjs' */
-
-/**
- * Read the points of a string widget, as the node does (PROTOCOL.md); null where the text is not a list of points.
- * @param {string} text
- * @returns {Point[] | null}
- */
-export function parsePoints(text) {
-  return parseList(text, (point) => isCoordinate(point?.x) && isCoordinate(point?.y))
-}
-
-/**
- * A list in JSON, empty where there is no text; null where it is no list, or of something else.
- * @param {string} text
- * @param {(entry: any) => boolean} isEntry
- * @returns {any[] | null}
- */
-export function parseList(text, isEntry) {
-  try {
-    const list = JSON.parse(plainText(text).trim() || '[]') ?? []
-    return Array.isArray(list) && list.every(isEntry) ? list : null
-  } catch {
-    return null
-  }
-}
-
-/**
- * Whether a value can be a coordinate of an image.
- * @param {unknown} value
- */
-export function isCoordinate(value) {
-  return typeof value === 'number' && Math.abs(value) <= FARTHEST
-}
-
-/**
- * Points as the string widget keeps them.
- * @param {Point[]} points
- */
-export function formatPoints(points) {
-  return `[${points.map(({ x, y }) => `{"x": ${x}, "y": ${y}}`).join(', ')}]`
-}
 
 /**
  * Which segments are chosen: 1 or 0 for each.

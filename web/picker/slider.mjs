@@ -1,7 +1,7 @@
 /** A slider from one segment to all of them, finer at the coarse end, where one more makes most difference. */
 
 import { make, makeButton } from './dom.mjs'
-import { historyKey } from './history.mjs'
+import { historyKey } from './changes.mjs'
 
 /** @import { Picker } from './picker.mjs' */
 /** @import { SegmentTool } from './segment_tool.mjs' */
@@ -34,30 +34,23 @@ export function positionOf(number, most) {
 }
 
 export class Slider {
-  /**
-   * @param {Picker} picker
-   * @param {SegmentTool} tool
-   */
+  /** @param {Picker} picker @param {SegmentTool} tool */
   constructor(picker, tool) {
     const texts = picker.texts.granularity
     this.texts = texts
     /** @type {SliderState} */
     this.state = { number: 1, most: 1, isGiven: true, fixed: true }
-    this.element = make('slider')
-    const label = document.createElement('label')
-    this.input = document.createElement('input')
-    Object.assign(this.input, { type: 'range', min: '0', max: '1', step: 'any', title: texts.tip })
-    this.input.setAttribute('aria-label', texts.name)
-    this.output = document.createElement('output')
-    this.output.setAttribute('aria-hidden', 'true') // the slider says it
-    label.append(texts.name, this.input, this.output)
+    const range = { type: 'range', min: '0', max: '1', step: 'any', title: texts.tip, 'aria-label': texts.name }
+    this.input = make('', 'input', range)
+    this.output = make('', 'output', { 'aria-hidden': 'true' }) // the slider says it
     /** @param {number} number 0 for as many as are given */
     const choose = (number) => {
       tool.granulate(number)
       picker.changes.end()
     }
     this.reset = makeButton(texts.reset, texts.resetTip, () => choose(0))
-    this.element.append(label, this.reset)
+    const label = make('', 'label', {}, texts.name, this.input, this.output)
+    this.element = make('slider', 'div', {}, label, this.reset)
 
     this.input.addEventListener('input', () => tool.granulate(numberAt(Number(this.input.value), this.state.most)))
     this.input.addEventListener('change', () => picker.changes.end())

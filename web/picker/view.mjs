@@ -3,21 +3,12 @@
 import { make } from './dom.mjs'
 import { NO_SEGMENT } from './label_map.mjs'
 import { drawMarks } from './marks.mjs'
-import { objectsOverlay, segmentsOverlay } from './overlays.mjs'
 import { Painter } from './painter.mjs'
 
 /** @import { Hierarchy } from './hierarchy.mjs' */
 /** @import { LabelMap, Point } from './label_map.mjs' */
-/** @import { PaintedObject, Preview } from './overlays.mjs' */
+/** @import { Overlay } from './painter.mjs' */
 /** @import { Prompt } from './prompting/prompts.mjs' */
-
-/**
- * What is shown where objects are chosen.
- * @typedef {object} ShownObjects
- * @property {PaintedObject[]} painted
- * @property {Prompt[]} marks prompts that are drawn
- * @property {Preview | null} preview
- */
 
 const MAX_SIDE = 2048 // of the canvases, in their pixels
 const POLL_MS = 200 // milliseconds between looks at the image's size on the screen
@@ -45,20 +36,19 @@ export class View {
     this.image = null
     /** @type {Painter | null} */
     this.painter = null
-    /** @type {ShownObjects | null} */
-    this.objects = null // where segments are chosen
+    /** @type {Overlay | null} */
+    this.overlay = null
+    /** @type {Prompt[]} */
+    this.marks = [] // prompts that are drawn
     this.fineness = 1 // pixels of the canvases in one of the screen
-    /** @type {Uint8Array} */
-    this.chosen = new Uint8Array(0)
-    this.hovered = NO_SEGMENT
     this.isSized = false // the canvases are as the image is
     this.isMarked = false // prompts are drawn over what is painted
     /** @type {Point | null} */
-    this.pointed = null // the place that makes a segment the hovered one
+    this.pointed = null
     this.gone = new AbortController()
     this.resized = new ResizeObserver(() => this.fit())
     this.resized.observe(this.frame)
-    this.timer = window.setInterval(() => this.fit(), POLL_MS) // nothing tells that the graph was zoomed
+    this.timer = window.setInterval(() => this.fit(), POLL_MS) // there is no event for a zoom of the graph
   }
 
   /** The node is gone. */
@@ -74,13 +64,7 @@ export class View {
    * @param {ImageBitmap} image
    */
   show(hierarchy, image) {
-    this.hierarchy = hierarchy
-    this.image = image
-    this.painter = null
-    this.pointed = null
-    this.map = null
-    this.objects = null
-    this.isSized = false
+    Object.assign(this, { hierarchy, image, painter: null, pointed: null, map: null, overlay: null, isSized: false })
   }
 
   /**
@@ -118,53 +102,30 @@ export class View {
 
   /** Paint what changed, by a painter for the canvas as it is now. */
   #paint() {
-    const { hierarchy, map, objects, canvas, context } = this
-    if (!hierarchy || !map) return
+    const { hierarchy, overlay, marks, canvas, context } = this
+    if (!hierarchy || !overlay) return
     if (!this.isSized) return this.fit()
     const line = Math.max(1, Math.round(Math.max(canvas.width, canvas.height) / 900))
     this.painter ??= new Painter(hierarchy, canvas.width, canvas.height, line)
-    const overlay = objects
-      ? objectsOverlay(objects.painted, objects.preview, hierarchy.count)
-      : segmentsOverlay(map, this.chosen, this.hovered)
     this.painter.paint(context, overlay, this.isMarked)
-    this.isMarked = Boolean(objects?.marks.length)
-    if (objects) drawMarks(context, hierarchy, objects.marks, this.fineness)
+    this.isMarked = marks.length > 0
+    drawMarks(context, hierarchy, marks, this.fineness)
   }
 
   /**
-   * Show objects in place of segments.
-   * @param {LabelMap} map for the keyboard, which goes from segment to segment
-   * @param {ShownObjects} objects
+   * Paint over the image.
+   * @param {LabelMap} map the cut of the hierarchy that is shown
+   * @param {Overlay} overlay
+   * @param {Prompt[]} marks prompts that are drawn above it
    */
-  showObjects(map, objects) {
-    this.map = map
-    this.objects = objects
+  paint(map, overlay, marks = []) {
+    Object.assign(this, { map, overlay, marks })
     this.#paint()
   }
 
-  /**
-   * Show which segments there are, and which of them are chosen.
-   * @param {LabelMap} map of the hierarchy that is shown
-   * @param {Uint8Array} chosen 1 or 0 for each
-   */
-  choose(map, chosen) {
-    this.chosen = chosen
-    if (map !== this.map || this.objects) this.hovered = this.pointed ? map.at(this.pointed) : NO_SEGMENT
-    this.objects = null
-    this.map = map
-    this.#paint()
-  }
-
-  /**
-   * Light up the segment at a place.
-   * @param {Point | null} at
-   */
-  hover(at) {
-    this.pointed = at
-    const segment = at && this.map ? this.map.at(at) : NO_SEGMENT
-    if (segment === this.hovered) return
-    this.hovered = segment
-    if (this.isSized) this.#paint()
+  /** The segment that is pointed at, or NO_SEGMENT. */
+  get hovered() {
+    return this.pointed && this.map ? this.map.at(this.pointed) : NO_SEGMENT
   }
 
   /**

@@ -1,8 +1,7 @@
 /** The field for words where objects are chosen: what is typed becomes a prompt, and a run makes a click of it. */
 
 import { make } from './dom.mjs'
-import { plainText } from './prompting/plain_text.mjs'
-import { formatPrompts, isWords, objectOf } from './prompting/prompts.mjs'
+import { formatPrompts, isWords, objectOf, plainText } from './prompting/prompts.mjs'
 
 /** @import { Shown } from './host.mjs' */
 /** @import { ObjectTool } from './object_tool.mjs' */
@@ -19,16 +18,14 @@ export class WordField {
     this.tool = tool
     this.objects = tool.objects
     this.isRunning = false // what is looked for
-    this.note = '' // what was not found, or why words were refused
+    this.note = '' // what was not found, or why words were refused; until prompts are changed by hand
     /** @type {Map<string, FoundWord>} */
     this.known = new Map() // from the last run, by the image's file and the text
     this.image = '' // the file of the image that is shown
-    this.element = make('words')
-    this.input = document.createElement('input')
-    this.input.type = 'text'
-    this.input.spellcheck = false
-    this.input.setAttribute('aria-label', this.picker.texts.words.name)
-    this.element.append(this.input)
+    const { example, name, tip } = this.picker.texts.words
+    const attributes = { type: 'text', spellcheck: 'false', placeholder: example, title: tip, 'aria-label': name }
+    this.input = make('', 'input', attributes)
+    this.element = make('words', 'div', {}, this.input)
     for (const type of ['keydown', 'keyup', 'keypress']) {
       this.input.addEventListener(type, (event) => event.stopPropagation()) // ComfyUI has meanings for most keys
     }
@@ -45,12 +42,9 @@ export class WordField {
    */
   show(isFixed, files) {
     this.image = files?.segments?.filename ?? ''
-    const { words } = this.picker.texts
     const isConnected = this.picker.host.canFindWords()
     this.element.hidden = !isConnected
     this.input.disabled = isFixed || !isConnected
-    this.input.placeholder = words.example
-    this.input.title = words.tip
   }
 
   /** What there is to say of words, as part of the status. */
@@ -58,16 +52,6 @@ export class WordField {
     const waiting = this.objects.own.filter(isWords).map(({ words }) => `${words}`)
     if (!waiting.length) return []
     return [this.isRunning ? this.picker.texts.words.looking(waiting) : this.picker.texts.words.run(waiting)]
-  }
-
-  /** What there is to note: words that were not found or refused. */
-  get notes() {
-    return this.note ? [this.note] : []
-  }
-
-  /** Forget what was found: it is of another run, or of what was connected before. */
-  forget() {
-    this.known.clear()
   }
 
   /**
@@ -87,11 +71,6 @@ export class WordField {
     if (!this.isRunning) return
     this.isRunning = false
     this.picker.repaint()
-  }
-
-  /** Prompts were changed by hand. */
-  forgetNote() {
-    this.note = ''
   }
 
   #enter() {
@@ -119,7 +98,7 @@ export class WordField {
     const points = objects.withWords(text, nameOf(text))
     const target = objects.current
     const known = this.#found(text)
-    if (known && isFound(known)) return this.#click(known, points)
+    if (known?.found) return this.#click(known, points)
     const isWaiting = points === formatPrompts(objects.own)
     if (isWaiting && wasRunning) return this.picker.repaint()
     this.isRunning = true
@@ -144,7 +123,7 @@ export class WordField {
    */
   #click(word, points) {
     const { own, current } = this.objects
-    const isThere = own.some((each) => each.x === word.x && each.y === word.y && objectOf(each) === current)
+    const isThere = own.some((click) => click.x === word.x && click.y === word.y && objectOf(click) === current)
     if (isThere) this.picker.repaint()
     else this.tool.prompt(this.objects.withClicks(points, (text) => (text === word.text ? word : undefined)))
   }
@@ -153,37 +132,29 @@ export class WordField {
   #settle() {
     const { points } = this.picker.host.read()
     this.objects.read(points, this.objects.given)
-    const waiting = this.objects.own.filter((prompt) => isWords(prompt) && this.#found(prompt.words))
-    if (!waiting.length) return
-    const missed = waiting.map(({ words }) => /** @type {FoundWord} */ (this.#found(words))).filter((word) => !isFound(word))
-    const found = waiting.filter(({ words }) => isFound(/** @type {FoundWord} */ (this.#found(words))))
-    if (found.length) this.objects.current = objectOf(found[found.length - 1])
+    const known = this.objects.own.flatMap((prompt) => {
+      const word = isWords(prompt) && this.#found(prompt.words)
+      return word ? [{ word, name: objectOf(prompt) }] : []
+    })
+    if (!known.length) return
+    const last = known.findLast(({ word }) => word.found)
+    if (last) this.objects.current = last.name
     this.isRunning = false
     this.picker.changes.settle(this.objects.withClicks(points, (words) => this.#found(words)))
+    const missed = known.map(({ word }) => word).filter(({ found }) => !found)
     this.note = missed.map(({ text, score }) => this.picker.texts.words.missed(text, score)).join(' · ')
     this.picker.repaint()
   }
 
-  /**
-   * @param {string | undefined} text
-   * @returns {FoundWord | undefined}
-   */
+  /** @param {string | undefined} text @returns {FoundWord | undefined} */
   #found(text) {
     return this.known.get(key(this.image, `${text}`))
   }
 }
 
-/**
- * @param {string} file
- * @param {string} text
- */
+/** @param {string} file @param {string} text */
 function key(file, text) {
   return `${file} ${text}`
-}
-
-/** @param {FoundWord} word */
-export function isFound({ found, x, y }) {
-  return found && x !== undefined && y !== undefined
 }
 
 /**

@@ -3,14 +3,15 @@
  * picker shows what the node will give.
  */
 
-import { LeafGraph } from './leaf_graph.mjs'
+import { cellOf } from '../hierarchy.mjs'
+import { LeafGraph, potentials } from './leaf_graph.mjs'
 import { MarkovMaps } from './markov_maps.mjs'
-import { potentials } from './network.mjs'
 import { isPositive as isFor } from './prompts.mjs'
 import { Seeds } from './seeds.mjs'
-import { Colours, ShownPixels, boxIou } from './shown_pixels.mjs'
+import { ShownPixels, boxIou } from './shown_pixels.mjs'
 
 /** @import { Hierarchy } from '../hierarchy.mjs' */
+/** @import { Point } from '../label_map.mjs' */
 /** @import { Tables } from '../tables.mjs' */
 /** @import { Prompt } from './prompts.mjs' */
 /** @import { Box } from './shown_pixels.mjs' */
@@ -33,7 +34,8 @@ export class ObjectFinder {
     this.hierarchy = hierarchy
     this.graph = new LeafGraph(tables)
     this.constants = this.graph.constants
-    this.colours = new Colours(tables.colours, tables.shapes.colours, hierarchy)
+    this.colours = tables.colours // row by row, red, green and blue; of large images the mean of several pixels
+    this.colourGrid = { rows: tables.shapes.colours[0], columns: tables.shapes.colours[1] }
     this.maps = new MarkovMaps(this.graph, areas)
     this.meanArea = areas.reduce((sum, area) => sum + area, 0) / count
     this.shown = new ShownPixels(hierarchy)
@@ -94,19 +96,18 @@ export class ObjectFinder {
    */
   #nearest(cells, area, clicks) {
     const { hierarchy, colours, constants } = this
-    const { values } = colours
-    const seeds = clicks.map(({ x, y, positive }) => ({ x, y, positive, colour: colours.at({ x, y }) }))
+    const seeds = clicks.map(({ x, y, positive }) => ({ x, y, positive, colour: this.#colourAt({ x, y }) }))
     const own = new Uint8Array(cells.length)
     for (let index = 0; index < cells.length; index++) {
       const column = cells[index] % hierarchy.columns
       const pixel = hierarchy.middle(column, (cells[index] - column) / hierarchy.columns)
       const { x, y } = pixel
-      const at = colours.at(pixel)
+      const at = this.#colourAt(pixel)
       let least = Infinity
       for (const seed of seeds) {
-        const red = values[at] - values[seed.colour]
-        const green = values[at + 1] - values[seed.colour + 1]
-        const blue = values[at + 2] - values[seed.colour + 2]
+        const red = colours[at] - colours[seed.colour]
+        const green = colours[at + 1] - colours[seed.colour + 1]
+        const blue = colours[at + 2] - colours[seed.colour + 2]
         const colour = red * red + green * green + blue * blue
         const place = (y - seed.y) * (y - seed.y) + (x - seed.x) * (x - seed.x)
         const distance = place / area + colour / constants.colour_reach
@@ -120,11 +121,15 @@ export class ObjectFinder {
   }
 
   /**
-   * @param {Prompt} click
-   * @param {Found} found
-   * @param {Seeds} seeds
-   * @returns {Found}
+   * Where the colours of a pixel of the image begin.
+   * @param {Point} pixel
    */
+  #colourAt(pixel) {
+    const { column, row } = cellOf(pixel, this.colourGrid, this.hierarchy)
+    return 3 * (row * this.colourGrid.columns + column)
+  }
+
+  /** @param {Prompt} click @param {Found} found @param {Seeds} seeds @returns {Found} */
   #click(click, { label, seeds: before, clicks }, seeds) {
     const { hierarchy } = this
     const point = { x: Number(click.x), y: Number(click.y) }
@@ -255,10 +260,7 @@ export class ObjectFinder {
   }
 }
 
-/**
- * @param {Float64Array} values
- * @param {number} threshold
- */
+/** @param {Float64Array} values @param {number} threshold */
 function above(values, threshold) {
   return Uint8Array.from(values, (value) => (value > threshold ? 1 : 0))
 }

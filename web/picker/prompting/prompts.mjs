@@ -1,9 +1,7 @@
 /** What a person says of objects: clicks, boxes, strokes, each for one or against it, and words; as text and back. */
 
-import { formatPoints, isCoordinate, parseList } from '../selection.mjs'
-import { plainText } from './plain_text.mjs'
-
 /** @import { Hierarchy } from '../hierarchy.mjs' */
+/** @import { Point } from '../label_map.mjs' */
 
 /**
  * One of `x` and `y`, `box`, `stroke`, `words` and `leaves` says what it is; the last comes from the node alone.
@@ -19,8 +17,65 @@ import { plainText } from './plain_text.mjs'
  * @property {string} [object] its name; without one it is the first
  */
 
+const FARTHEST = 1_000_000 // a coordinate of any image, as in points.py of the core
+
+// Joiners belong to the word in Arabic, in India's scripts and within emoji.
+const UNSEEN =
+  /[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]|(?<![\u0600-\u1cff\u2190-\u2bff\ufe0f\u{1f000}-\u{1faff}])[\u200c\u200d]|[\u200c\u200d](?![\u0600-\u1cff\u2190-\u2bff\ufe0f\u{1f000}-\u{1faff}])/gu
+const HALVES = /\p{Surrogate}/gu // of a pair, alone: no letter
+const SPACES = /[\x1c-\x1f\x85\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]/g
+
 /** The object of prompts that name none. */
 export const FIRST_OBJECT = 'Object 1'
+
+/**
+ * Text as it is seen: without marks that have no width, with usual spaces, letters composed (plain_text.py of the core,
+ * which see).
+ * @param {string} text
+ */
+export function plainText(text) {
+  return text.normalize('NFC').replace(HALVES, '').replace(UNSEEN, '').replace(SPACES, ' ')
+}
+
+/**
+ * Read the points of a string widget, as the node does (PROTOCOL.md); null where the text is not a list of points.
+ * @param {string} text
+ * @returns {Point[] | null}
+ */
+export function parsePoints(text) {
+  return parseList(text, (point) => isCoordinate(point?.x) && isCoordinate(point?.y))
+}
+
+/**
+ * A list in JSON, empty where there is no text; null where it is no list, or of something else.
+ * @param {string} text
+ * @param {(entry: any) => boolean} isEntry
+ * @returns {any[] | null}
+ */
+function parseList(text, isEntry) {
+  try {
+    const list = JSON.parse(plainText(text).trim() || '[]') ?? []
+    return Array.isArray(list) && list.every(isEntry) ? list : null
+  } catch {
+    return null
+  }
+}
+
+/**
+ * Whether a value can be a coordinate of an image.
+ * @param {unknown} value
+ */
+function isCoordinate(value) {
+  return typeof value === 'number' && Math.abs(value) <= FARTHEST
+}
+
+/**
+ * Points as the string widget keeps them.
+ * @param {Point[]} points
+ */
+export function formatPoints(points) {
+  return `[${points.map(({ x, y }) => `{"x": ${x}, "y": ${y}}`).join(', ')}]`
+}
 
 /**
  * Read the prompts of a string widget, as the node does (PROTOCOL.md); null where the text is no list of prompts.

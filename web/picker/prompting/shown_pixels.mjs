@@ -1,4 +1,4 @@
-/** The pixels that prompts are measured on, and their colours (shown_pixels.py and shapes.py of the core). */
+/** The pixels that prompts are measured on (shown_pixels.py and shapes.py of the core). */
 
 /** @import { Hierarchy } from '../hierarchy.mjs' */
 /** @typedef {[number, number, number, number]} Box left, top and, exclusive, right and bottom */
@@ -121,30 +121,6 @@ export class ShownPixels {
       for (let cell = row * columns + x1; cell < row * columns + x2; cell++) counts[ids[cell]]++
     }
     return counts.subarray(1)
-  }
-}
-
-/** An image's colours, of large images the mean of several pixels. */
-export class Colours {
-  /**
-   * @param {Uint8Array} values row by row, red, green and blue
-   * @param {number[]} shape rows and columns
-   * @param {{width: number, height: number}} size of the image in pixels
-   */
-  constructor(values, [rows, columns], { width, height }) {
-    this.values = values
-    this.shape = { rows, columns }
-    this.size = { width, height }
-  }
-
-  /**
-   * Where the colours of a pixel of the image begin.
-   * @param {{x: number, y: number}} pixel
-   */
-  at({ x, y }) {
-    const { rows, columns } = this.shape
-    const column = Math.floor(((2 * x + 1) * columns) / (2 * this.size.width))
-    return 3 * (Math.floor(((2 * y + 1) * rows) / (2 * this.size.height)) * columns + column)
   }
 }
 

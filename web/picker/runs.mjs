@@ -1,9 +1,10 @@
-/** What a node said in the last run of its workflow. */
+/** Runs of the workflow: what a node gave in the last one, one as far as a node, and why the server refused it. */
 
 import { api } from '/scripts/api.js'
 import { app } from '/scripts/app.js'
 
-/** @import { LGraph, LGraphNode } from '/scripts/app.js' */
+/** @import { Answer } from './host.mjs' */
+/** @import { LGraph, LGraphNode, NodeError } from '/scripts/app.js' */
 
 const RUNS = 20 // that are looked through, the latest first
 const CACHE_MS = 2000 // milliseconds: nodes that are created together ask together
@@ -58,16 +59,12 @@ function locatorOf({ id, graph }) {
  * @param {LGraphNode} node
  * @returns {string[]}
  */
-export function executionIds(node) {
+function executionIds(node) {
   const root = node.graph?.rootGraph
   return root ? idsWithin(root, node) : []
 }
 
-/**
- * @param {LGraph} graph
- * @param {LGraphNode} node
- * @returns {string[]}
- */
+/** @param {LGraph} graph @param {LGraphNode} node @returns {string[]} */
 function idsWithin(graph, node) {
   if (graph === node.graph) return [`${node.id}`]
   return graph.nodes.flatMap((host) => (host.subgraph ? idsWithin(host.subgraph, node) : []).map((id) => `${host.id}:${id}`))
@@ -87,4 +84,35 @@ async function fetchRuns() {
   const answer = await api.fetchApi(`/history?max_items=${RUNS}`)
   if (!answer.ok) throw new Error(`Expected the latest runs, got status ${answer.status}.`)
   return Object.values(await answer.json()).reverse()
+}
+
+/**
+ * Queue a run that ends with a node; where it is several, in subgraphs, with each of them.
+ * @param {LGraphNode} node
+ * @returns {Promise<Answer>}
+ */
+export async function runUpTo(node) {
+  const ids = executionIds(node)
+  let isSent = false
+  try {
+    isSent = await app.queuePrompt(0, 1, ids)
+  } catch (error) {
+    console.error(error)
+    return { isSent, refusal: '' }
+  }
+  return { isSent, refusal: isSent ? '' : refusal(app.lastNodeErrors ?? {}, ids) }
+}
+
+/**
+ * What the server's validation says of these nodes, or of another one that the run needs; empty if nothing.
+ * @param {Record<string, NodeError>} errors by execution id
+ * @param {string[]} ids
+ */
+function refusal(errors, ids) {
+  const refused = ids.find((id) => errors[id]?.errors.length) ?? Object.keys(errors)[0]
+  const error = errors[refused]?.errors[0]
+  if (!error) return ''
+  const { type, message, details, extra_info: { input_name: input } = {} } = error
+  if (type === 'custom_validation_failed') return details.replace(`${input} - `, '') // the node's own sentence
+  return `${message}: ${details}`
 }
