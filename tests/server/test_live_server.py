@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from diffseg_tools.comfyui import ComfyServer
 from diffseg_tools.prompt_run import ComfyRunError
@@ -50,3 +52,25 @@ def test_a_failing_node_is_named(any_comfy_server: ComfyServer) -> None:
     ) as caught:
         any_comfy_server.run(image_prompt("/../../outside"))
     assert caught.value.node_id == "2"
+
+
+def test_a_model_that_was_exchanged_leaves_memory_within_the_next_run(
+    any_comfy_server: ComfyServer, hierarchy_prompt: dict[str, Any]
+) -> None:
+    """All nodes hand it on. By default one release caches by memory's pressure, the other by prompt."""
+    prompt = {
+        **hierarchy_prompt,
+        "select": {
+            "class_type": "DiffSegSelect",
+            "inputs": {
+                "segments": ["3", 0],
+                "points": '[{"x": 9, "y": 9}]',
+                "invert": False,
+                "image_index": 0,
+            },
+        },
+        "alive": {"class_type": "ModelsAlive", "inputs": {"mask": ["select", 0]}},
+    }
+    for seed in (1, 2):
+        prompt["1"] = {"class_type": "WatchedModel", "inputs": {"seed": seed}}
+        assert any_comfy_server.run(prompt).outputs["alive"]["seeds"] == [seed]

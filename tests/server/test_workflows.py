@@ -182,19 +182,11 @@ def test_a_higher_threshold_gives_fewer_masks(
     assert counts[0] > counts[1] > counts[2] == 1
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        ROOT / "workflows" / "masks_of_everything.json",
-        ROOT / "workflows" / "as_in_the_paper.json",
-        SAVED / "masks_of_everything.json",
-    ],
-    ids=["now", "as in the paper", "as it was saved before Capture had clip"],
-)
+@pytest.mark.parametrize("name", ["masks_of_everything.json", "as_in_the_paper.json"])
 def test_masks_of_everything_runs_with_only_its_loader_replaced(
-    any_comfy_server: ComfyServer, tmp_path: Path, path: Path
+    any_comfy_server: ComfyServer, tmp_path: Path, name: str
 ) -> None:
-    workflow = as_the_front_end_reads(path, any_comfy_server.object_info())
+    workflow = load(name)
     photograph = odd_sized_photograph(tmp_path / "example.png")
     run = any_comfy_server.run(with_the_demo_model(any_comfy_server, workflow, photograph))
     (overlay,) = saved(any_comfy_server, run.outputs, "overlay")
@@ -282,13 +274,3 @@ def test_a_workflow_saved_with_an_earlier_version_is_valid(comfy_server: ComfySe
                 assert isinstance(value, int | float), (node, name)
             if kind == "COMBO" or isinstance(kind, list):
                 assert isinstance(value, str), (node, name)
-
-
-def test_the_first_workflow_saved_with_an_earlier_version_runs_as_it_did(comfy_server: ComfyServer) -> None:
-    info = comfy_server.object_info()
-    prompt = to_prompt(as_the_front_end_reads(SAVED / "try_it_without_a_checkpoint.json", info), info)
-    segment = prompt[node_of(prompt, "DiffSegSegment")]["inputs"]
-    assert (segment["merge_threshold"], segment["anchors"], segment["smallest_area"]) == (0.63, 16, 2.0)
-    assert prompt[node_of(prompt, "DiffSegCapture")]["inputs"]["conditioning"][1] == 2
-    masks = saved(comfy_server, comfy_server.run(prompt).outputs, "mask")
-    assert 4 <= len(masks) <= 12

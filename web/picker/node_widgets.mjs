@@ -86,6 +86,8 @@ function showRow(node, name, isShown) {
   const wasShown = !row.hidden
   row.hidden = !isShown
   row.options.hidden = !isShown // in place: Nodes 2.0 has these very options
+  // or those of the node that had this node's number before, as where it was put into a subgraph
+  if (row._state?.options) row._state.options.hidden = !isShown
   return isShown !== wasShown
 }
 

@@ -3,9 +3,13 @@
 It stands in a folder of its own beside `transformer_models.py`, from which the models are.
 """
 
+import weakref
+
 import comfy.ldm.models.autoencoder
 import comfy.sd
 import torch
+
+import nodes
 
 from .transformer_models import TINY, known, tiny_conditioning, tiny_latent, tiny_model
 
@@ -21,6 +25,9 @@ VAE_CONFIG = {
     "attn_resolutions": [],
     "dropout": 0.0,
 }
+
+
+SEEN = {}  # weak references to the models of `WatchedModel`, by seed
 
 
 class TinyModel:
@@ -48,4 +55,37 @@ class TinyModel:
         return tiny_model(name), vae, tiny_conditioning(name), {"samples": tiny_latent(name)}
 
 
-NODE_CLASS_MAPPINGS = {"TinyModel": TinyModel}
+class WatchedModel:
+    """The demo model, another one for each seed, which `ModelsAlive` knows of and does not keep."""
+
+    @classmethod
+    def INPUT_TYPES(cls):  # noqa: N802
+        return {"required": {"seed": ("INT", {"default": 0})}}
+
+    RETURN_TYPES = ("MODEL", "VAE", "CONDITIONING", "IMAGE")
+    FUNCTION = "load"
+    CATEGORY = "tests"
+
+    def load(self, seed):
+        loaded = nodes.NODE_CLASS_MAPPINGS["DiffSegDemoModel"].execute().args
+        SEEN[seed] = weakref.ref(loaded[0].model)
+        return loaded
+
+
+class ModelsAlive:
+    """The seeds of the models of `WatchedModel` that are in memory."""
+
+    @classmethod
+    def INPUT_TYPES(cls):  # noqa: N802
+        return {"required": {"mask": ("MASK",)}}
+
+    RETURN_TYPES = ()
+    FUNCTION = "look"
+    CATEGORY = "tests"
+    OUTPUT_NODE = True
+
+    def look(self, mask):
+        return {"ui": {"seeds": [seed for seed, model in SEEN.items() if model() is not None]}}
+
+
+NODE_CLASS_MAPPINGS = {"TinyModel": TinyModel, "WatchedModel": WatchedModel, "ModelsAlive": ModelsAlive}

@@ -8,6 +8,7 @@ export interface Widget {
   serialize?: boolean
   hidden?: boolean
   options: { hidden?: boolean; [name: string]: unknown }
+  _state?: { options?: { hidden?: boolean } }
   /** What a prompt gets in place of the value. */
   serializeValue?: () => unknown
   callback?: ((value: any, ...more: any[]) => void) | undefined
