@@ -21,14 +21,7 @@ from ...diffseg_core import (
 )
 from ...diffseg_core.attention.architectures import Architecture
 from ...diffseg_core.attention.layers import RECOMMENDED, choose_blocks
-from ...diffseg_core.attention.probe import (
-    AttentionProbe,
-    ImageTokens,
-    Layer,
-    SelfAttentionSink,
-    Sink,
-    TextSink,
-)
+from ...diffseg_core.attention.probe import AttentionProbe, ImageTokens
 from ...diffseg_core.attention.text import TextAccumulator
 from .attention_watch import ADVICE, AttentionWatch, patched_attention
 from .forward import sigma_of_share
@@ -137,7 +130,7 @@ class TransformerCapture:
         batch: int,
         grid: GridSize,
         conditioning: list[Any],
-        accumulator: AttentionAccumulator,
+        accumulator: AttentionAccumulator | TextAccumulator,
         on_layer: Callable[[int, int], None],
     ) -> AbstractContextManager[None]:
         """Patch the clone; while what is returned is open, a forward pass of it gathers what was chosen.
@@ -150,44 +143,32 @@ class TransformerCapture:
             batch: number of images.
             grid: height and width of the latent.
             conditioning: the one that acts.
-            accumulator: gathers.
+            accumulator: gathers the attention among the image's tokens, or to the conditioning's.
             on_layer: called with the number of layers done and their total.
 
         Raises:
             CaptureError: at the end of the pass, where a chosen layer did not run.
         """
-        chosen = self._chosen_layers()
-        sink = SelfAttentionSink(accumulator, chosen[len(chosen) // 2])
-        return self._watched(clone, (batch, *grid), conditioning, chosen, sink, on_layer)
-
-    def reading(
-        self,
-        clone: ModelPatcher,
-        batch: int,
-        grid: GridSize,
-        conditioning: list[Any],
-        accumulator: TextAccumulator,
-        on_layer: Callable[[int, int], None],
-    ) -> AbstractContextManager[None]:
-        """As `captured`, but gathered is the attention of the same blocks to the conditioning's tokens."""
-        chosen = [layer for layer in self._chosen_layers() if layer.has_text]
-        return self._watched(clone, (batch, *grid), conditioning, chosen, TextSink(accumulator), on_layer)
-
-    def _watched(
-        self,
-        clone: ModelPatcher,
-        input_shape: tuple[int, int, int],
-        conditioning: list[Any],
-        chosen: list[Layer],
-        sink: Sink,
-        on_layer: Callable[[int, int], None],
-    ) -> AbstractContextManager[None]:
+        numbers = self._chosen()
+        chosen = [layer for layer in layers_of(self.row, self.net) if layer.block in numbers]
+        featured = None
+        if isinstance(accumulator, TextAccumulator):
+            chosen = [layer for layer in chosen if layer.has_text]
+        else:
+            featured = chosen[len(chosen) // 2]
         options = clone.model_options["transformer_options"]
         previous = options.get("optimized_attention_override")
-        stop_early = self.stop_early and previous is None and not patches_of(clone)
-        probe = AttentionProbe(chosen, input_shape[0], sink, ADVICE, stop_early=stop_early, on_layer=on_layer)
-        tokens = self._image_tokens(GridSize(*input_shape[1:]), conditioning[0][0].shape[1])
-        watch = AttentionWatch(probe, tokens, input_shape, previous)
+        probe = AttentionProbe(
+            chosen,
+            batch,
+            accumulator,
+            ADVICE,
+            feature_layer=featured,
+            stop_early=self.stop_early and previous is None and not patches_of(clone),
+            on_layer=on_layer,
+        )
+        tokens = self._image_tokens(grid, conditioning[0][0].shape[1])
+        watch = AttentionWatch(probe, tokens, (batch, *grid), previous)
         options["optimized_attention_override"] = watch.attend
         return self._forward_pass(watch)
 
@@ -207,10 +188,6 @@ class TransformerCapture:
         padded = -(-grid.tokens // multiple) * multiple
         others = {"text": text, "nothing": 0}.get(self.row.beside)
         return ImageTokens(grid, self.row.image, padded, others)
-
-    def _chosen_layers(self) -> list[Layer]:
-        numbers = self._chosen()
-        return [layer for layer in layers_of(self.row, self.net) if layer.block in numbers]
 
     def _grid(self, latent: GridSize) -> GridSize:
         patch = patch_of(self.row, self.net)

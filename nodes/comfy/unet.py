@@ -18,7 +18,7 @@ from ...diffseg_core.attention.architectures import ARCHITECTURES, Architecture
 from ...diffseg_core.attention.compiled import uncompiled
 from ...diffseg_core.attention.key_pooling import pooled_grid
 from ...diffseg_core.attention.layers import RECOMMENDED, choose_resolutions
-from ...diffseg_core.attention.probe import AttentionProbe, Layer, SelfAttentionSink
+from ...diffseg_core.attention.probe import AttentionProbe, Layer
 from ...diffseg_core.attention.query_keeping import QueryLayer, keeping_queries, layers_to_keep
 from ...diffseg_core.attention.text import Part
 from .forward import sigma_of_timestep
@@ -108,8 +108,9 @@ class UNetCapture:
         every, chosen = self_attention_layers(self.unet), self._captured_layers()
         # The features are the output of the encoder's last layer, as in DiffCut.
         featured = next((layer for layer in reversed(every) if every[layer][0] == "input"), None)
-        sink = SelfAttentionSink(accumulator, featured)
-        probe = AttentionProbe(list(chosen), batch, sink, ADVICE, on_layer=on_layer)
+        probe = AttentionProbe(
+            list(chosen), batch, accumulator, ADVICE, feature_layer=featured, on_layer=on_layer
+        )
         for layer, (block, number, index) in chosen.items():
             clone.set_model_attn1_replace(_replacement(layer, probe), block, number, index)
         if featured is not None:

@@ -166,6 +166,6 @@ def _by_a_step(
     accumulator = TextAccumulator()
 
     run = prepared(model, conditioning, step.settings, grid_of(step.latents), backbone)
-    run.run(step, partial(backbone.reading, accumulator=accumulator, on_layer=on_layer))
+    run.run(step, partial(backbone.captured, accumulator=accumulator, on_layer=on_layer))
     found = accumulator.finish()
     return TextAttention(found.grid, found.maps.to(comfy.model_management.intermediate_device()))
