@@ -10,8 +10,9 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 
-from ..errors import CaptureError
+from ..errors import CaptureError, InvalidSettingError
 from ..grid import GridSize
+from ..images import finite_range
 from .key_pooling import pool_keys
 
 Part = Literal["down", "middle", "up"]
@@ -68,6 +69,36 @@ class TextAttention:
     def tokens(self) -> int:
         """Number of tokens of the encoded text, T: start, end and padding are among them."""
         return self.maps.shape[2]
+
+
+def check_embedding(
+    values: object, width: int | None, what: str, advice: str, *, is_pooled: bool = False
+) -> None:
+    """Refuse the embedding of a text that is not of one prompt, or is another model's.
+
+    Args:
+        values: ``[1, tokens, width]``, or pooled ``[1, width]``.
+        width: that the model takes; None for any.
+        what: it is called in messages.
+        advice: what to do where the shape is another.
+        is_pooled: whether it is of the whole text instead of its tokens.
+
+    Raises:
+        InvalidSettingError: another shape or width, or numbers that are not finite.
+    """
+    expected = [1, width or "width"] if is_pooled else [1, "tokens", width or "width"]
+    shape = list(values.shape) if isinstance(values, torch.Tensor) else []
+    fits = len(shape) == len(expected) and all(
+        length == wanted if isinstance(wanted, int) else length > 0
+        for length, wanted in zip(shape, expected, strict=True)
+    )
+    if not isinstance(values, torch.Tensor) or not fits:
+        got = shape if isinstance(values, torch.Tensor) else type(values).__name__
+        raise InvalidSettingError(
+            f"Expected {what} of one prompt, [{', '.join(map(str, expected))}] as the model has, got {got}. "
+            f"{advice}"
+        )
+    finite_range(values, what)
 
 
 def layers_for_text(layers: Sequence[tuple[Part, int]], is_sdxl: bool) -> list[int]:

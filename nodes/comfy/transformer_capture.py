@@ -22,8 +22,9 @@ from ...diffseg_core import (
 from ...diffseg_core.attention.architectures import Architecture
 from ...diffseg_core.attention.layers import RECOMMENDED, choose_blocks
 from ...diffseg_core.attention.probe import AttentionProbe, ImageTokens
-from ...diffseg_core.attention.text import TextAccumulator
+from ...diffseg_core.attention.text import TextAccumulator, check_embedding
 from .attention_watch import ADVICE, AttentionWatch, patched_attention
+from .conditioning import OWN_CLIP
 from .forward import sigma_of_share
 from .latents import check_attention_grid
 from .patches import patches_of
@@ -96,8 +97,12 @@ class TransformerCapture:
                 "Expected a model on one device, got one that runs on several: connect the model before the "
                 "node that spreads it."
             )
+        config = model.model.model_config.unet_config
         for tokens, extras in conditioning:
-            self._check_widths(model, tokens, extras)
+            check_embedding(tokens, config.get(self.row.text_width), "conditioning", OWN_CLIP)
+            if isinstance(pooled := extras.get("pooled_output"), torch.Tensor):
+                pooled_width = config.get(self.row.pooled_width)
+                check_embedding(pooled, pooled_width, "pooled output", OWN_CLIP, is_pooled=True)
             given = [key for key in FURTHER_IMAGES if extras.get(key) is not None]
             if given:
                 raise InvalidSettingError(
@@ -107,21 +112,8 @@ class TransformerCapture:
             missing = [key for key in self.row.needed if extras.get(key) is None]
             if missing:
                 raise InvalidSettingError(
-                    f"Expected a conditioning for {self.name}, got one without {', '.join(missing)}: connect "
-                    "the CLIP that belongs to the model, or a CLIP Text Encode with it."
-                )
-
-    def _check_widths(self, model: ModelPatcher, tokens: torch.Tensor, extras: dict[str, Any]) -> None:
-        config = model.model.model_config.unet_config
-        pooled = extras.get("pooled_output")
-        given = [(config.get(self.row.text_width), tokens, "to a token")]
-        if isinstance(pooled, torch.Tensor):
-            given.append((config.get(self.row.pooled_width), pooled, "in the pooled output"))
-        for width, tensor, where in given:
-            if isinstance(width, int) and tensor.shape[-1] != width:
-                raise InvalidSettingError(
-                    f"Expected a conditioning of {width} numbers {where} as {self.name} has, got "
-                    f"{tensor.shape[-1]}. Connect the CLIP that belongs to the model."
+                    f"Expected a conditioning for {self.name}, got one without {', '.join(missing)}. "
+                    f"{OWN_CLIP}"
                 )
 
     def captured(
