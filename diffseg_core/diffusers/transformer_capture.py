@@ -191,10 +191,8 @@ class TransformerCapture:
         return {layer: module for layer, module in every.items() if layer.block in numbers}
 
     def _chosen(self) -> set[int]:
-        count = sum(len(getattr(self.model, kind)) for kind in self.row.blocks)
-        first = len(getattr(self.model, self.row.blocks[0]))
-        recommended = self.architecture.recommended
-        return choose_blocks(self.layers, count, None if recommended is None else recommended.scaled(first))
+        counts = [len(getattr(self.model, kind)) for kind in self.row.blocks]
+        return choose_blocks(self.layers, counts, self.architecture.recommended)
 
 
 class _Watch(TorchFunctionMode):

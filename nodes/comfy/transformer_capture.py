@@ -187,9 +187,7 @@ class TransformerCapture:
 
     def _chosen(self) -> set[int]:
         counts = [len(getattr(self.net, blocks.modules)) for blocks in self.row.blocks]
-        recommended = self.architecture.recommended
-        known = None if recommended is None else recommended.scaled(counts[0])
-        return choose_blocks(self.layers, sum(counts), known)
+        return choose_blocks(self.layers, counts, self.architecture.recommended)
 
     def _check_grid(self, grid: GridSize) -> None:
         patch = patch_of(self.row, self.net)
