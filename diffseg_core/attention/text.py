@@ -206,10 +206,9 @@ class TextAccumulator:
         key: torch.Tensor,
         grid: GridSize,
         text: slice,
-        scale: float | None = None,
         mask: torch.Tensor | None = None,
     ) -> None:
-        """Add a layer: the text's columns of softmax(QKᵀ·scale) over all keys, heads averaged.
+        """Add a layer: the text's columns of softmax(QKᵀ/√d) over all keys, heads averaged.
 
         Args:
             query: of the image's tokens, ``[B, heads, n, d]`` with n = h·w.
@@ -217,7 +216,6 @@ class TextAccumulator:
                 of the query's in a row.
             grid: h and w.
             text: which of the keys are the text's.
-            scale: 1/√d if None.
             mask: with which the model attends to the keys: of bool, False where one is hidden; else added to
                 the scores. One that hides nothing is as good as none.
 
@@ -240,14 +238,9 @@ class TextAccumulator:
                 f"Expected {len(self._sum)} image(s) and {self._sum.shape[2]} tokens of text on the "
                 f"{self._grid} grid, as in the layers before, got {len(query)} and {width} on {grid}."
             )
-        for image, rows, weights in _probabilities(query, key, scale):
+        for image, rows, weights in _probabilities(query, key):
             self._sum[image, rows] += weights[:, :, text].mean(0)
         self._layers += 1
-
-    @property
-    def layers(self) -> int:
-        """Number of layers gathered so far."""
-        return self._layers
 
     def finish(self) -> TextAttention:
         """The mean over the layers gathered.
@@ -278,12 +271,10 @@ def _layer_attention(layer: LayerQueries, keys: torch.Tensor) -> torch.Tensor:
     return mean
 
 
-def _probabilities(
-    query: torch.Tensor, key: torch.Tensor, scale: float | None = None
-) -> Iterator[tuple[int, slice, torch.Tensor]]:
-    """softmax(QKᵀ·scale) in float32, ``[heads, rows, keys]``, image by image in chunks of rows."""
+def _probabilities(query: torch.Tensor, key: torch.Tensor) -> Iterator[tuple[int, slice, torch.Tensor]]:
+    """softmax(QKᵀ/√d) in float32, ``[heads, rows, keys]``, image by image in chunks of rows."""
     _, heads, tokens, width = query.shape
-    scale = 1.0 / math.sqrt(width) if scale is None else scale
+    scale = 1.0 / math.sqrt(width)
     step = max(1, CHUNK_VALUES // (heads * key.shape[2]))
     for image in range(len(query)):
         keys = key[image].float().transpose(1, 2) * scale

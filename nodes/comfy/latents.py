@@ -17,7 +17,7 @@ class Latent:
 
     samples: torch.Tensor  # [B, C, h, w], or [B, C, 1, h, w]
     batch_index: list[int] | None = None  # the place in its batch whose noise each is given
-    noise_mask: torch.Tensor | None = None  # as an inpainting model is shown it
+    noise_mask: torch.Tensor | None = None  # which an inpainting model is given
 
     @property
     def grid(self) -> GridSize:
