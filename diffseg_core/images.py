@@ -164,12 +164,13 @@ def check_images(
     return images.colours.expand(batch_size, -1, -1, -1)
 
 
-def finite_range(values: torch.Tensor, name: str) -> tuple[float, float]:
+def finite_range(values: torch.Tensor, name: str, advice: str = "") -> tuple[float, float]:
     """The lowest and the highest of some values, in one pass and one copy from their device.
 
     Args:
         values: of any type and shape, not empty.
         name: what the error calls them.
+        advice: what it says to do, if not the usual.
 
     Raises:
         InvalidSettingError: some are NaN or infinite; it says how many.
@@ -177,9 +178,10 @@ def finite_range(values: torch.Tensor, name: str) -> tuple[float, float]:
     lowest, highest = torch.stack(values.detach().aminmax()).double().tolist()  # NaN goes through aminmax
     if not np.isfinite([lowest, highest]).all():
         count = int((~values.isfinite()).sum())
+        usual = f"Mend what makes the {name}: often a model overflows in half precision."
         raise InvalidSettingError(
             f"Expected finite numbers in the {name}, got {count:,} of {values.numel():,} that are not "
-            f"(NaN or infinite). Mend what makes the {name}: often a model overflows in half precision."
+            f"(NaN or infinite). {advice or usual}"
         )
     return lowest, highest
 

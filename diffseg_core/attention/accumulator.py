@@ -113,14 +113,7 @@ class AttentionAccumulator:
             queries: ``[B, n, heads*d]`` with n = h·w, as projected.
             heads: their number.
             grid: the layer's h and w.
-
-        Raises:
-            CaptureError: the tokens are not those of the grid.
         """
-        if queries.shape[1] != grid.tokens:
-            raise CaptureError(
-                f"Expected queries of {grid.tokens} tokens ({grid}) at {layer}, got {queries.shape[1]}."
-            )
         self._queries.append(LayerQueries(layer, grid, heads, _in_half_precision(queries)))
 
     def drop_queries(self) -> None:

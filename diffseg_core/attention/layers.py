@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .. import checks
@@ -41,7 +41,7 @@ def checked_layers(choice: object) -> str:
     """
     text = checks.text(choice, "layers").strip().lower()
     if text not in UNET_LAYERS:
-        choose_blocks(text, 10_000, expected=f"{OF_A_UNET}, {OF_A_TRANSFORMER}")
+        choose_blocks(text, [10_000], expected=f"{OF_A_UNET}, {OF_A_TRANSFORMER}")
     return text
 
 
@@ -78,25 +78,33 @@ def choose_resolutions(choice: str, levels: Iterable[int]) -> set[int]:
 
 
 def choose_blocks(
-    choice: str, count: int, recommended: range | None = None, expected: str = OF_A_TRANSFORMER
+    choice: str,
+    counts: Sequence[int],
+    recommended: Recommended | None = None,
+    expected: str = OF_A_TRANSFORMER,
 ) -> set[int]:
     """Choose among a transformer's blocks.
 
     Args:
         choice: "recommended", "middle third", "all", or numbers from 0 as in "7-9, 12", in running order over
             all kinds of blocks.
-        count: of the model's blocks.
-        recommended: those for this model; its middle third if None.
+        counts: of the model's blocks of each kind, in running order.
+        recommended: among those of the first kind; the middle third of all if None.
         expected: what is allowed, for the message.
 
     Raises:
         InvalidSettingError: a choice for UNets, another text, or a block that the model does not have.
 
-    >>> sorted(choose_blocks("7-9, 12", 24))
+    >>> sorted(choose_blocks("7-9, 12", [24]))
     [7, 8, 9, 12]
     """
+    count = sum(counts)
     middle = range(count // 3, max(count // 3 + 1, -(-2 * count // 3)))
-    named = {RECOMMENDED: recommended or middle, MIDDLE_THIRD: middle, ALL: range(count)}
+    named = {
+        RECOMMENDED: recommended.scaled(counts[0]) if recommended else middle,
+        MIDDLE_THIRD: middle,
+        ALL: range(count),
+    }
     if choice in named:
         return set(named[choice])
     chosen: set[int] = set()

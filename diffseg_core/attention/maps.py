@@ -180,24 +180,15 @@ def _checked_key_grids(maps: Mapping[GridSize, torch.Tensor]) -> dict[GridSize, 
         if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
             found = tensor.dtype if isinstance(tensor, torch.Tensor) else type(tensor).__name__
             raise InvalidAttentionError(f"Expected a floating-point tensor for the {grid} grid, got {found}.")
-        shape = "×".join(str(size) for size in tensor.shape)
-        if tensor.ndim != 3:
-            raise InvalidAttentionError(
-                f"Expected attention maps [batch, {grid.tokens}, {grid.tokens}] for the {grid} grid, "
-                f"got {tensor.ndim} dimensions ({shape}). Average over heads and layers first."
-            )
-        key_grid = key_grid_of(grid, tensor.shape[2])
-        if tensor.shape[1] != grid.tokens or key_grid is None:
+        key_grid = key_grid_of(grid, tensor.shape[2]) if tensor.ndim == 3 else None
+        if key_grid is None or tensor.shape[1] != grid.tokens or not len(tensor):
             pooled = ", ".join(str(pooled_grid(grid, factor).tokens) for factor in (2, 3, 4))
             raise InvalidAttentionError(
-                f"Expected an attention map of {grid.tokens}×{grid.tokens} for the {grid} grid (or, with "
-                f"keys pooled by 2, 3, 4 …, {pooled} … of them), got {tensor.shape[1]}×{tensor.shape[2]}."
+                f"Expected attention of one or more images, [batch, {grid.tokens}, {grid.tokens}], for the "
+                f"{grid} grid (or, with keys pooled by 2, 3, 4 …, {pooled} … of them), got "
+                f"{'×'.join(map(str, tensor.shape))}. Average over heads and layers first."
             )
         key_grids[grid] = key_grid
-        if tensor.shape[0] == 0:
-            raise InvalidAttentionError(
-                f"Expected maps of at least one image for the {grid} grid, got a batch of 0."
-            )
         if tensor.shape[0] != first.shape[0] or tensor.device != first.device:
             raise InvalidAttentionError(
                 f"Expected every resolution to hold {first.shape[0]} image(s) on {first.device}, "

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Literal, NoReturn, Protocol
+from typing import Literal, NoReturn
 
 import torch
 
@@ -73,76 +73,6 @@ class ImageTokens:
         return slice(start, start + self.grid.tokens)
 
 
-class Sink(Protocol):
-    """What is done with what the probe meets."""
-
-    def gather(
-        self,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        image: slice,
-        grid: GridSize,
-        mask: torch.Tensor | None,
-    ) -> None:
-        """Take the queries and keys of all tokens, ``[B, heads, tokens, d]``, keys perhaps of fewer heads.
-
-        Args:
-            query, key: of the layer.
-            image: which tokens are the image's.
-            grid: h and w of these.
-            mask: over the keys, if there is one.
-        """
-
-    def keep_output(self, layer: Layer, output: torch.Tensor, grid: GridSize) -> None:
-        """Look at the layer's output for the image's tokens, ``[B, n, C]``."""
-
-
-@dataclass(frozen=True)
-class SelfAttentionSink:
-    """The self-attention of the image's tokens, and one layer's output as the features."""
-
-    accumulator: AttentionAccumulator
-    feature_layer: Layer | None
-
-    def gather(
-        self,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        image: slice,
-        grid: GridSize,
-        mask: torch.Tensor | None,
-    ) -> None:
-        """The softmax over the image's tokens alone."""
-        self.accumulator.gather(query[:, :, image], key[:, :, image], grid)
-
-    def keep_output(self, layer: Layer, output: torch.Tensor, grid: GridSize) -> None:
-        """Keep that of the layer of the features."""
-        if layer == self.feature_layer:
-            self.accumulator.keep_features(output, grid)
-
-
-@dataclass(frozen=True)
-class TextSink:
-    """What the image's tokens pay to the text's, which are all that are not the image's."""
-
-    accumulator: TextAccumulator
-
-    def gather(
-        self,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        image: slice,
-        grid: GridSize,
-        mask: torch.Tensor | None,
-    ) -> None:
-        """The text's columns of the softmax over all tokens; see `TextAccumulator.gather` for a mask."""
-        text = slice(0, image.start) if image.start else slice(image.stop, key.shape[2])
-        self.accumulator.gather(query[:, :, image], key, grid, text, mask=mask)
-
-    def keep_output(self, layer: Layer, output: torch.Tensor, grid: GridSize) -> None:
-        """Nothing of it is kept."""
-
-
 class StopForwardError(Exception):
     """Every chosen layer has run: the rest of the forward pass is not needed. `forward` catches it."""
 
@@ -153,8 +83,9 @@ class AttentionProbe:
     Args:
         layers: the chosen ones.
         batch: number of images.
-        sink: takes what is met.
+        accumulator: gathers the self-attention of the image's tokens, or what they pay to the text's.
         advice: what a person does where a patch or cache is in the way, the end of every message.
+        feature_layer: whose output is kept as the features; None for none, or with the text's attention.
         stop_early: whether a pass may end with the last of the layers.
         on_layer: called with the number of layers done in this pass, and their total.
     """
@@ -163,16 +94,18 @@ class AttentionProbe:
         self,
         layers: Sequence[Layer],
         batch: int,
-        sink: Sink,
+        accumulator: AttentionAccumulator | TextAccumulator,
         advice: str,
         *,
+        feature_layer: Layer | None = None,
         stop_early: bool = False,
         on_layer: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         self._layers = tuple(layers)
         self._batch = batch
-        self._sink = sink
+        self._accumulator = accumulator
         self._advice = advice
+        self._feature_layer = feature_layer
         self._stop_early = stop_early
         self._on_layer = on_layer
         self._pending: list[Layer] = []
@@ -214,11 +147,9 @@ class AttentionProbe:
         Raises:
             CaptureError: it ran before, or on other tokens.
         """
-        assert isinstance(self._sink, SelfAttentionSink), (
-            "what else is gathered leaves the output to the host"
-        )
+        assert isinstance(self._accumulator, AttentionAccumulator), "the text's leaves the output to the host"
         self._locate(layer, query, key, ImageTokens(grid))
-        output = self._sink.accumulator.attend(query, key, value, grid)
+        output = self._accumulator.attend(query, key, value, grid)
         self._done(layer)
         return output
 
@@ -232,11 +163,14 @@ class AttentionProbe:
     ) -> slice:
         """Take what a layer attends with, whose output the model computes itself.
 
+        Self-attention is the softmax over the image's tokens alone; attention to the text, which is all that
+        is not the image, the text's columns of the softmax over all tokens.
+
         Args:
             layer: a chosen one.
             query, key: ``[B, heads, n, d]``, of all tokens; keys perhaps of fewer heads.
             tokens: which of them are the image's.
-            mask: over the keys, if there is one.
+            mask: over the keys, if there is one; see `TextAccumulator.gather`.
 
         Returns:
             the image's tokens, for `finished`.
@@ -245,19 +179,24 @@ class AttentionProbe:
             CaptureError: it ran before, or on other tokens.
         """
         image = self._locate(layer, query, key, tokens)
-        self._sink.gather(query, key, image, tokens.grid, mask)
+        if isinstance(self._accumulator, TextAccumulator):
+            text = slice(0, image.start) if image.start else slice(image.stop, key.shape[2])
+            self._accumulator.gather(query[:, :, image], key, tokens.grid, text, mask=mask)
+        else:
+            self._accumulator.gather(query[:, :, image], key[:, :, image], tokens.grid)
         return image
 
     def finished(self, layer: Layer, output: torch.Tensor, grid: GridSize) -> None:
         """A layer that was gathered is done, with its output for the image's tokens, ``[B, n, C]``."""
-        self._sink.keep_output(layer, output, grid)
+        self.keep_output(layer, output, grid)
         self._done(layer)
         if not self._pending and self._stop_early:
             raise StopForwardError
 
     def keep_output(self, layer: Layer, output: torch.Tensor, grid: GridSize) -> None:
-        """Look at the output ``[B, n, C]`` of a layer that may not be among the chosen."""
-        self._sink.keep_output(layer, output, grid)
+        """Keep the output ``[B, n, C]`` for the image's tokens, if the layer is that of the features."""
+        if layer == self._feature_layer and isinstance(self._accumulator, AttentionAccumulator):
+            self._accumulator.keep_features(output, grid)
 
     def _locate(self, layer: Layer, query: torch.Tensor, key: torch.Tensor, tokens: ImageTokens) -> slice:
         if layer not in self._pending:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -62,7 +63,8 @@ def keeping_queries(
     """While open, one forward pass of a UNet hands some layers' queries to the accumulator.
 
     They are read behind the projection, whatever patches of others do to the rest of the layer, and nothing
-    is changed. Where they cannot be kept they are done without, see `QueryKeeper`.
+    is changed. A capture does not need them: where a patch runs a layer twice, with other tokens or not at
+    all, none are kept, and the log says why.
 
     Args:
         choose: gives the layers. It is called when this is opened: the host has then put in place what
@@ -71,18 +73,31 @@ def keeping_queries(
         accumulator: keeps them.
     """
     layers = choose()
-    keeper = QueryKeeper([layer.name for layer in layers], batch, accumulator)
+    pending = [layer.name for layer in layers]
+    problems: list[str] = []
     grids: dict[torch.nn.Module, GridSize] = {}  # of the modules as they run; patches may have shrunk them
 
     def note_grid(module: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         image: torch.Tensor = arguments[0] if arguments else named["x" if "x" in named else "hidden_states"]
         grids[module] = GridSize(*image.shape[-2:])
 
-    def keep(layer: QueryLayer) -> Callable[[Any, Any, torch.Tensor], None]:
+    def keep(layer: QueryLayer, module: Any, arguments: Any, queries: torch.Tensor) -> None:
         # What a hook returned would replace what it saw: it returns None.
-        return lambda module, arguments, queries: keeper.keep(
-            layer.name, queries, layer.heads, grids[layer.around]
-        )
+        grid = grids[layer.around]
+        if queries.shape[:2] != (batch, grid.tokens):
+            problems.append(
+                f"of {batch} image(s) of {grid.tokens} tokens ({grid}) at {layer.name}, got "
+                f"{queries.shape[0]} of {queries.shape[1]}. What merges tokens, or adds those of another "
+                "image, does this"
+            )
+        elif layer.name not in pending:
+            problems.append(
+                f"at {layer.name} once, but they came again. What runs a layer twice in a step does this"
+            )
+        elif not problems:
+            accumulator.keep_queries(layer.name, queries, layer.heads, grid)
+        if layer.name in pending:
+            pending.remove(layer.name)
 
     with ExitStack() as afterwards:
         for module in dict.fromkeys(layer.around for layer in layers):
@@ -90,68 +105,15 @@ def keeping_queries(
         for layer in layers:
             projection = layer.attention.to_q
             if isinstance(projection, torch.nn.Module):  # a patch may have put a function there
-                afterwards.callback(projection.register_forward_hook(keep(layer)).remove)
+                afterwards.callback(projection.register_forward_hook(partial(keep, layer)).remove)
         yield
-    keeper.finish()
-
-
-@dataclass
-class QueryKeeper:
-    """Hands each chosen layer's queries to the accumulator once.
-
-    Patches may run a layer twice, with other tokens, or not at all. Queries are then done without, and the
-    log says so: a capture does not fail for what may not be needed.
-
-    Args:
-        layers: names of the chosen ones.
-        batch: number of images.
-        accumulator: keeps them.
-    """
-
-    layers: Sequence[str]
-    batch: int
-    accumulator: AttentionAccumulator
-    _pending: list[str] = field(init=False)
-    _given_up: bool = field(init=False, default=False)
-
-    def __post_init__(self) -> None:
-        self._pending = list(self.layers)
-
-    def keep(self, layer: str, queries: torch.Tensor, heads: int, grid: GridSize) -> None:
-        """Keep the queries of a layer that has run.
-
-        Args:
-            layer: its name.
-            queries: ``[B, n, heads*d]``, as projected.
-            heads: their number.
-            grid: the layer's h and w.
-        """
-        if self._given_up:
-            return
-        if queries.shape[:2] != (self.batch, grid.tokens):
-            self._give_up(
-                f"Expected queries to the text of {self.batch} image(s) of {grid.tokens} tokens ({grid}) "
-                f"at {layer}, got {queries.shape[0]} of {queries.shape[1]}. What merges tokens, or adds "
-                "those of another image, does this"
-            )
-        elif layer not in self._pending:
-            self._give_up(
-                f"Expected the queries to the text at {layer} once, but they came again. What runs a layer "
-                "twice in a step does this"
-            )
-        else:
-            self._pending.remove(layer)
-            self.accumulator.keep_queries(layer, queries, heads, grid)
-
-    def finish(self) -> None:
-        """After the forward pass: keep nothing where a layer did not run."""
-        if self._pending and not self._given_up:
-            self._give_up(
-                f"Expected the queries to the text of {len(self.layers)} layers, but {self._pending[0]} did "
-                f"not run ({len(self._pending)} missing). What replaces whole blocks or skips them does this"
-            )
-
-    def _give_up(self, reason: str) -> None:
-        logging.getLogger(__name__).warning("No queries to the text were kept. %s.", reason)
-        self._given_up = True
-        self.accumulator.drop_queries()
+    if pending:
+        problems.append(
+            f"of {len(layers)} layers, but {pending[0]} did not run ({len(pending)} missing). What replaces "
+            "whole blocks or skips them does this"
+        )
+    if problems:
+        logging.getLogger(__name__).warning(
+            "No queries to the text were kept. Expected the queries to the text %s.", problems[0]
+        )
+        accumulator.drop_queries()

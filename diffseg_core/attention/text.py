@@ -10,8 +10,9 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 
-from ..errors import CaptureError
+from ..errors import CaptureError, InvalidSettingError
 from ..grid import GridSize
+from ..images import finite_range
 from .key_pooling import pool_keys
 
 Part = Literal["down", "middle", "up"]
@@ -68,6 +69,36 @@ class TextAttention:
     def tokens(self) -> int:
         """Number of tokens of the encoded text, T: start, end and padding are among them."""
         return self.maps.shape[2]
+
+
+def check_embedding(
+    values: object, width: int | None, what: str, advice: str, *, is_pooled: bool = False
+) -> None:
+    """Refuse the embedding of a text that is not of one prompt, or is another model's.
+
+    Args:
+        values: ``[1, tokens, width]``, or pooled ``[1, width]``.
+        width: that the model takes; None for any.
+        what: it is called in messages.
+        advice: what to do where the shape is another.
+        is_pooled: whether it is of the whole text instead of its tokens.
+
+    Raises:
+        InvalidSettingError: another shape or width, or numbers that are not finite.
+    """
+    expected = [1, width or "width"] if is_pooled else [1, "tokens", width or "width"]
+    shape = list(values.shape) if isinstance(values, torch.Tensor) else []
+    fits = len(shape) == len(expected) and all(
+        length == wanted if isinstance(wanted, int) else length > 0
+        for length, wanted in zip(shape, expected, strict=True)
+    )
+    if not isinstance(values, torch.Tensor) or not fits:
+        got = shape if isinstance(values, torch.Tensor) else type(values).__name__
+        raise InvalidSettingError(
+            f"Expected {what} of one prompt, [{', '.join(map(str, expected))}] as the model has, got {got}. "
+            f"{advice}"
+        )
+    finite_range(values, what)
 
 
 def layers_for_text(layers: Sequence[tuple[Part, int]], is_sdxl: bool) -> list[int]:
@@ -175,10 +206,9 @@ class TextAccumulator:
         key: torch.Tensor,
         grid: GridSize,
         text: slice,
-        scale: float | None = None,
         mask: torch.Tensor | None = None,
     ) -> None:
-        """Add a layer: the text's columns of softmax(QKᵀ·scale) over all keys, heads averaged.
+        """Add a layer: the text's columns of softmax(QKᵀ/√d) over all keys, heads averaged.
 
         Args:
             query: of the image's tokens, ``[B, heads, n, d]`` with n = h·w.
@@ -186,7 +216,6 @@ class TextAccumulator:
                 of the query's in a row.
             grid: h and w.
             text: which of the keys are the text's.
-            scale: 1/√d if None.
             mask: with which the model attends to the keys: of bool, False where one is hidden; else added to
                 the scores. One that hides nothing is as good as none.
 
@@ -209,14 +238,9 @@ class TextAccumulator:
                 f"Expected {len(self._sum)} image(s) and {self._sum.shape[2]} tokens of text on the "
                 f"{self._grid} grid, as in the layers before, got {len(query)} and {width} on {grid}."
             )
-        for image, rows, weights in _probabilities(query, key, scale):
+        for image, rows, weights in _probabilities(query, key):
             self._sum[image, rows] += weights[:, :, text].mean(0)
         self._layers += 1
-
-    @property
-    def layers(self) -> int:
-        """Number of layers gathered so far."""
-        return self._layers
 
     def finish(self) -> TextAttention:
         """The mean over the layers gathered.
@@ -247,12 +271,10 @@ def _layer_attention(layer: LayerQueries, keys: torch.Tensor) -> torch.Tensor:
     return mean
 
 
-def _probabilities(
-    query: torch.Tensor, key: torch.Tensor, scale: float | None = None
-) -> Iterator[tuple[int, slice, torch.Tensor]]:
-    """softmax(QKᵀ·scale) in float32, ``[heads, rows, keys]``, image by image in chunks of rows."""
+def _probabilities(query: torch.Tensor, key: torch.Tensor) -> Iterator[tuple[int, slice, torch.Tensor]]:
+    """softmax(QKᵀ/√d) in float32, ``[heads, rows, keys]``, image by image in chunks of rows."""
     _, heads, tokens, width = query.shape
-    scale = 1.0 / math.sqrt(width) if scale is None else scale
+    scale = 1.0 / math.sqrt(width)
     step = max(1, CHUNK_VALUES // (heads * key.shape[2]))
     for image in range(len(query)):
         keys = key[image].float().transpose(1, 2) * scale

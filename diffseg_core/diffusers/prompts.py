@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ..attention.text import check_embedding
 from ..errors import InvalidSettingError
 from ..images import finite_range
+
+OWN_ENCODERS = "Encode one prompt for all images, with the text encoders of this model."
 
 
 class Prompt(NamedTuple):
@@ -54,7 +57,7 @@ def checked_prompt(
     """The prompt that is given; what of it is not given is that of the empty one.
 
     Raises:
-        InvalidSettingError: a pipeline without text encoder, or as of `check_prompt`.
+        InvalidSettingError: a pipeline without text encoder, or see `check_prompt`.
     """
     if embeds is None or (widths.pooled is not None and pooled is None):
         empty = encode_empty(pipeline, encoding)
@@ -78,44 +81,26 @@ def check_prompt(prompt: Prompt, encoding: Encoding, widths: Widths) -> None:
         InvalidSettingError: another shape or width, values that are not finite, or tokens that are masked
             for a model that takes no mask.
     """
-    _check_embedding("prompt_embeds", prompt.embeds, ("tokens", widths.embeds))
-    finite_range(prompt.embeds, "prompt's embedding")
+    check_embedding(prompt.embeds, widths.embeds, "prompt_embeds", OWN_ENCODERS)
     if prompt.pooled is not None and widths.pooled is not None:
-        _check_embedding("pooled_prompt_embeds", prompt.pooled, (widths.pooled,))
-        finite_range(prompt.pooled, "prompt's pooled embedding")
+        check_embedding(prompt.pooled, widths.pooled, "pooled_prompt_embeds", OWN_ENCODERS, is_pooled=True)
     if prompt.mask is None:
         return
-    shape, tokens = _shape(prompt.mask), prompt.embeds.shape[1]
-    if shape != f"[1, {tokens}]":
+    tokens = prompt.embeds.shape[1]
+    shape = list(prompt.mask.shape) if isinstance(prompt.mask, torch.Tensor) else type(prompt.mask).__name__
+    if shape != [1, tokens]:
         raise InvalidSettingError(
-            f"Expected prompt_embeds_mask of the {tokens} tokens of prompt_embeds, got "
-            f"{shape.removeprefix('[1, ').removesuffix(']') if shape.startswith('[1, ') else shape}. Give "
-            f"[1, {tokens}], one number to a token: 1 for text and 0 for padding."
+            f"Expected prompt_embeds_mask of [1, {tokens}], one number to a token of prompt_embeds: 1 for "
+            f"text and 0 for padding, got {shape}. Give one of that shape, or none."
         )
     if prompt.mask.is_floating_point():
-        finite_range(prompt.mask, "prompt's mask")
+        finite_range(prompt.mask, "prompt_embeds_mask")
     if "mask" not in encoding.returned and not bool(prompt.mask.all()):
         raise InvalidSettingError(
             "Expected no prompt_embeds_mask for this model, which sees every token of its prompt, got one "
             f"over {int((prompt.mask == 0).sum())} of {tokens} tokens. Leave it out, or give the "
             "prompt_embeds of those that are to be seen."
         )
-
-
-def _check_embedding(name: str, given: Any, expected: tuple[str | int, ...]) -> None:
-    wanted = (1, *expected)
-    found = tuple(given.shape) if isinstance(given, torch.Tensor) else ()
-    if len(found) != len(wanted) or any(
-        one != other if isinstance(other, int) else not one for one, other in zip(found, wanted, strict=True)
-    ):
-        raise InvalidSettingError(
-            f"Expected {name} of one prompt, [{', '.join(map(str, wanted))}] as the model has, got "
-            f"{_shape(given)}. Encode one prompt for all images, with the text encoders of this model."
-        )
-
-
-def _shape(given: Any) -> str:
-    return str(list(given.shape)) if isinstance(given, torch.Tensor) else type(given).__name__
 
 
 def encode_empty(pipeline: Any, encoding: Encoding) -> Prompt:

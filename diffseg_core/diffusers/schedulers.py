@@ -41,7 +41,7 @@ def step_of(scheduler: Any, level: int) -> Step:
         level: 0..1000; 1000 is taken for 999.
 
     Raises:
-        UnsupportedModelError: as of `check_scheduler`.
+        UnsupportedModelError: see `check_scheduler`.
     """
     check_scheduler(scheduler)
     config = scheduler.config

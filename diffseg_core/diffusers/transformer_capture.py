@@ -19,7 +19,7 @@ from ..attention.accumulator import AttentionAccumulator
 from ..attention.architectures import Architecture
 from ..attention.capture_settings import ModelInputs
 from ..attention.layers import RECOMMENDED, choose_blocks
-from ..attention.probe import AttentionProbe, ImageTokens, Layer, SelfAttentionSink, Sink, TextSink
+from ..attention.probe import AttentionProbe, ImageTokens, Layer
 from ..attention.text import TextAccumulator, TextAttention
 from ..errors import ANOTHER_MODEL, CaptureError, InvalidSettingError, UnsupportedModelError
 from ..grid import GridSize
@@ -131,8 +131,7 @@ class TransformerCapture:
             CaptureError: a chosen layer did not run, or not on the image's tokens.
         """
         modules = self._modules()
-        sink = SelfAttentionSink(accumulator, list(modules)[len(modules) // 2])
-        self._run(latents, level, prompt, modules, sink)
+        self._run(latents, level, prompt, modules, accumulator, list(modules)[len(modules) // 2])
 
     def read_text(self, inputs: ModelInputs, latents: torch.Tensor, prompt: Prompt) -> TextAttention:
         """Give the model the same once more, with a text: what the image's tokens pay to the text's.
@@ -158,17 +157,25 @@ class TransformerCapture:
         chosen = replace(self, layers=inputs.settings.layers)
         modules = {layer: module for layer, module in chosen._modules().items() if layer.has_text}
         accumulator = TextAccumulator()
-        self._run(latents, inputs.noise_level, prompt, modules, TextSink(accumulator))
+        self._run(latents, inputs.noise_level, prompt, modules, accumulator)
         return accumulator.finish()
 
     def _run(
-        self, latents: torch.Tensor, level: int, prompt: Prompt, modules: dict[Layer, Any], sink: Sink
+        self,
+        latents: torch.Tensor,
+        level: int,
+        prompt: Prompt,
+        modules: dict[Layer, Any],
+        accumulator: AttentionAccumulator | TextAccumulator,
+        feature_layer: Layer | None = None,
     ) -> None:
         dtype, batch = self.model.dtype, len(latents)
         share = torch.full((batch,), level / LEVELS, device=latents.device)
         inputs = StepInputs(latents.to(dtype), share, prompt.expanded(batch, latents.device, dtype))
         stop_early = self.stop_early and not must_end(self.model)
-        probe = AttentionProbe(list(modules), batch, sink, ADVICE, stop_early=stop_early)
+        probe = AttentionProbe(
+            list(modules), batch, accumulator, ADVICE, feature_layer=feature_layer, stop_early=stop_early
+        )
         watch = _Watch(probe, ImageTokens(inputs.grid, self.row.image, others=None))
         with ExitStack() as afterwards:
             for layer, module in modules.items():
@@ -184,10 +191,8 @@ class TransformerCapture:
         return {layer: module for layer, module in every.items() if layer.block in numbers}
 
     def _chosen(self) -> set[int]:
-        count = sum(len(getattr(self.model, kind)) for kind in self.row.blocks)
-        first = len(getattr(self.model, self.row.blocks[0]))
-        recommended = self.architecture.recommended
-        return choose_blocks(self.layers, count, None if recommended is None else recommended.scaled(first))
+        counts = [len(getattr(self.model, kind)) for kind in self.row.blocks]
+        return choose_blocks(self.layers, counts, self.architecture.recommended)
 
 
 class _Watch(TorchFunctionMode):

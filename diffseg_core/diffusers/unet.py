@@ -14,7 +14,7 @@ from ..attention.accumulator import AttentionAccumulator
 from ..attention.architectures import ARCHITECTURES, Architecture
 from ..attention.layers import RECOMMENDED, choose_resolutions
 from ..attention.maps import AttentionMaps
-from ..attention.probe import AttentionProbe, Layer, SelfAttentionSink
+from ..attention.probe import AttentionProbe, Layer
 from ..attention.query_keeping import QueryLayer, keeping_queries, layers_to_keep
 from ..attention.text import Part, TextAttention, attention_to_text
 from ..attention.working_size import MULTIPLE
@@ -177,7 +177,7 @@ def _capturing(unet: Any, layers: str, batch: int, accumulator: AttentionAccumul
     chosen = _captured_layers(unet, layers)
     # The features are the output of the encoder's last layer, as in DiffCut.
     featured = next((layer for layer in reversed(every) if layer.name.startswith("down_blocks.")), None)
-    probe = AttentionProbe(chosen, batch, SelfAttentionSink(accumulator, featured), ADVICE)
+    probe = AttentionProbe(chosen, batch, accumulator, ADVICE, feature_layer=featured)
     grids = _Grids()
 
     def keep(module: Any, arguments: Any, output: torch.Tensor) -> None:

@@ -14,7 +14,7 @@ from .schedulers import check_scheduler
 LATENT, INPAINTING = 4, 9  # channels; for inpainting a mask, and the image without what is masked, come too
 # That image where everything is masked: what Stable Diffusion's VAE makes of grey. ComfyUI takes the same.
 BLANK = (0.8223, -0.6876, 0.6364, 0.1380)
-SIZE_NUMBERS = 6  # of an image, as SDXL is told them; its refiner takes five
+SIZE_NUMBERS = 6  # of an image, that SDXL is given; its refiner takes five
 KNOWN_TEXTS = (None, "text_proj", "ip_image_proj")  # ways of projecting what comes beside the latent
 
 
@@ -87,7 +87,7 @@ def check_no_image_prompt(model: Any) -> None:
 
 
 def with_inpainting(latents: torch.Tensor, channels: int) -> torch.Tensor:
-    """What a UNet of so many channels is shown: for inpainting, everything is masked, as in ComfyUI.
+    """What a UNet of so many channels is given: for inpainting, everything is masked, as in ComfyUI.
 
     Args:
         latents: ``[B, 4, h, w]``, or of any channels for a UNet of as many.

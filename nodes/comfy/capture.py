@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import comfy.model_management
@@ -18,6 +16,7 @@ from ...diffseg_core import AttentionAccumulator, AttentionMaps, GridSize, Unsup
 from ...diffseg_core.attention.capture_settings import CaptureSettings, ModelInputs
 from ...diffseg_core.attention.compiled import RUNS_UNCOMPILED, not_compiled, uncompiled
 from ...diffseg_core.attention.layers import RECOMMENDED
+from ...diffseg_core.attention.text import TextAccumulator
 from ...diffseg_core.errors import ANOTHER_MODEL
 from .conditioning import acting_conditioning
 from .forward import denoise_once
@@ -43,9 +42,6 @@ GUIDANCE_OPTIONS = (
 )
 
 
-Watching = Callable[["ModelPatcher", int, GridSize, list[Any]], AbstractContextManager[None]]
-"""Given a clone that it may patch, the number of images, the latent's height and width and the conditioning
-that acts: what is to be open during the forward pass."""
 Backbone = UNetCapture | TransformerCapture
 """How the attention of one model is captured, with what of it."""
 
@@ -143,7 +139,12 @@ class PreparedStep:
             self.backbone.name, latent.samples, self.settings, latent.batch_index, latent.noise_mask
         )
 
-    def run(self, inputs: ModelInputs, watching: Watching) -> None:
+    def run(
+        self,
+        inputs: ModelInputs,
+        accumulator: AttentionAccumulator | TextAccumulator,
+        on_layer: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
         """Run the step through ComfyUI's own sampling path, while something is gathered.
 
         The MODEL that came in is not changed: patches go on a clone. Guidance functions (PAG, SAG, custom
@@ -152,7 +153,8 @@ class PreparedStep:
 
         Args:
             inputs: of a latent with this grid.
-            watching: gathers.
+            accumulator: gathers the self-attention; of a transformer also one to the conditioning.
+            on_layer: called with the number of layers done and their total.
 
         Raises:
             CaptureError: an attention layer did not run as expected.
@@ -162,6 +164,9 @@ class PreparedStep:
             # As one frame: a video's mean and spread would else be spread over it, and make it a video.
             samples = samples.unsqueeze(2)
         clone = _plain_clone(self.model)
+        watched = self.backbone.captured(
+            clone, len(samples), self.grid, self.conditioning, accumulator, on_layer
+        )
         with not_compiled(), explained_shape_errors(self.model, self.conditioning, self.grid):
             denoise_once(
                 clone,
@@ -171,7 +176,7 @@ class PreparedStep:
                 noise_seed=inputs.settings.noise_seed,
                 batch_index=inputs.batch_index,
                 noise_mask=inputs.noise_mask,
-                around=watching(clone, len(samples), self.grid, self.conditioning),
+                around=watched,
             )
 
     def capture(
@@ -190,7 +195,7 @@ class PreparedStep:
             CaptureError: an attention layer did not run as expected.
         """
         accumulator = AttentionAccumulator()
-        self.run(inputs, partial(self.backbone.captured, accumulator=accumulator, on_layer=on_layer))
+        self.run(inputs, accumulator, on_layer)
         return accumulator.finish(
             comfy.model_management.intermediate_device(), evidence=self.backbone.architecture.evidence
         )

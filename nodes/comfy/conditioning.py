@@ -12,6 +12,7 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ...diffseg_core import GridSize, InvalidSettingError
 from ...diffseg_core.attention.compiled import uncompiled
+from ...diffseg_core.attention.text import check_embedding
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -96,10 +97,12 @@ def acting_conditioning(
         )
     tokens, options = acting[0]
     options = _for_the_whole_image(options, grid)
-    _check_tokens(model, tokens)
-    _check_pooled(model, options)
-    if isinstance(options.get("pooled_output"), torch.Tensor):
-        _check_finite(options["pooled_output"])
+    changed = model.model_options["transformer_options"].get("patches", {}).get("attn2_patch")
+    check_embedding(tokens, None if changed else context_width(model), "conditioning", OWN_CLIP)
+    width, pooled = _pooled_width(model), options.get("pooled_output")
+    is_needed = width is not None and "unclip_conditioning" not in options
+    if is_needed or isinstance(pooled, torch.Tensor):
+        check_embedding(pooled, width if is_needed else None, "pooled output", OWN_CLIP, is_pooled=True)
     for control in _chain_of(options.get("control")):
         _check_control(model, control)
     return [[tokens, options]]
@@ -161,51 +164,6 @@ def _covers(area: tuple[Any, ...], grid: GridSize) -> bool:
         shares = area[1:]
         return len(shares) == 4 and min(shares[:2]) >= 1.0 and max(shares[2:]) <= 0.0
     return len(area) == 4 and area[0] >= grid.height and area[1] >= grid.width and max(area[2:]) <= 0
-
-
-def _check_tokens(model: ModelPatcher, tokens: Any) -> None:
-    width = context_width(model)
-    if not isinstance(tokens, torch.Tensor) or tokens.ndim != 3 or not tokens.numel():
-        got = "×".join(map(str, tokens.shape)) if isinstance(tokens, torch.Tensor) else type(tokens).__name__
-        raise InvalidSettingError(f"Expected a conditioning of [batch, tokens, width], got {got}. {OWN_CLIP}")
-    if len(tokens) > 1:
-        raise InvalidSettingError(
-            f"Expected a conditioning of one prompt for all images, got {len(tokens)}. Connect a CLIP Text "
-            "Encode of one, or clip instead of it."
-        )
-    changed = model.model_options["transformer_options"].get("patches", {}).get("attn2_patch")
-    if width is not None and tokens.shape[2] != width and not changed:
-        raise InvalidSettingError(
-            f"Expected a conditioning of {width} numbers to a token as the model has, got {tokens.shape[2]}. "
-            f"{OWN_CLIP}"
-        )
-    _check_finite(tokens)
-
-
-def _check_finite(numbers: torch.Tensor) -> None:
-    wrong = numbers.numel() - int(torch.isfinite(numbers).sum())
-    if wrong:
-        raise InvalidSettingError(
-            f"Expected a conditioning of finite numbers, got {wrong} of {numbers.numel()} that are not a "
-            "number or infinite. Run the CLIP in higher precision, or connect another."
-        )
-
-
-def _check_pooled(model: ModelPatcher, options: dict[str, Any]) -> None:
-    width = _pooled_width(model)
-    if width is None or "unclip_conditioning" in options:
-        return
-    pooled = options.get("pooled_output")
-    if not isinstance(pooled, torch.Tensor):
-        raise InvalidSettingError(
-            f"Expected a conditioning with a pooled output of {width} numbers, as SDXL models need, got one "
-            f"without. {OWN_CLIP}"
-        )
-    if pooled.shape[-1] != width:
-        raise InvalidSettingError(
-            f"Expected a conditioning with a pooled output of {width} numbers as the model has, got "
-            f"{pooled.shape[-1]}. {OWN_CLIP}"
-        )
 
 
 def _pooled_width(model: ModelPatcher) -> int | None:

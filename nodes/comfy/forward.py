@@ -33,7 +33,7 @@ def sigma_of_timestep(model: ModelPatcher, level: int) -> torch.Tensor:
         level: 0..1000; 1000 is taken for 999.
 
     Raises:
-        UnsupportedModelError: no such level, or the UNet could not be shown the latent itself there.
+        UnsupportedModelError: no such level, or the latent itself cannot be given to the UNet there.
     """
     sampling = model.get_model_object("model_sampling")
     name = _sampling_name(sampling)
@@ -59,7 +59,7 @@ def sigma_of_share(model: ModelPatcher, level: int) -> torch.Tensor:
         level: 0..1000.
 
     Raises:
-        UnsupportedModelError: no such level, or the model could not be shown the latent itself there.
+        UnsupportedModelError: no such level, or the latent itself cannot be given to the model there.
     """
     sampling = model.get_model_object("model_sampling")
     share = torch.tensor([level / LEVELS])
@@ -72,8 +72,10 @@ def sigma_of_share(model: ModelPatcher, level: int) -> torch.Tensor:
 
 def _checked(sampling: Any, sigma: torch.Tensor, level: int) -> torch.Tensor:
     name = _sampling_name(sampling)
-    told = sampling.timestep(sigma)
-    if not (torch.isfinite(sigma).all() and torch.isfinite(torch.as_tensor(told, dtype=torch.float32)).all()):
+    timestep = sampling.timestep(sigma)
+    if not (
+        torch.isfinite(sigma).all() and torch.isfinite(torch.as_tensor(timestep, dtype=torch.float32)).all()
+    ):
         raise UnsupportedModelError(
             f"Expected a finite σ at noise level {level}, got {sigma.item():g} from {name}. "
             "Use another noise level, or connect the model before the node that sets its sampling."
@@ -102,7 +104,7 @@ def denoise_once(
         sigma: ``[1]``; see `sigma_of_timestep`, `sigma_of_share`.
         noise_seed: None shows the model the latent itself; else the sampling's own noise from this seed.
         batch_index: for each latent, the place in its batch whose noise it is given; None: its own.
-        noise_mask: as of a LATENT; an inpainting model is shown it, others are not.
+        noise_mask: a LATENT's; an inpainting model is given it, others are not.
         around: entered for the forward pass alone, past all that ComfyUI prepares and cleans up.
     """
     sampling = model.get_model_object("model_sampling")
@@ -145,9 +147,9 @@ def input_for(sampling: Any, sigma: torch.Tensor, latent: torch.Tensor) -> torch
 
 def _place_in(table: torch.Tensor, sampling: Any, timestep: int) -> int:
     """Index into the table of noise levels."""
-    told = torch.as_tensor(sampling.timestep(table))
-    if not told.is_floating_point():
-        return int((told - timestep).abs().argmin())
+    timesteps = torch.as_tensor(sampling.timestep(table))
+    if not timesteps.is_floating_point():
+        return int((timesteps - timestep).abs().argmin())
     return round(timestep / LAST_TIMESTEP * (len(table) - 1))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ...diffseg_core import GridSize, Images, InvalidSettingError
+from ...diffseg_core.images import finite_range
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Latent:
 
     samples: torch.Tensor  # [B, C, h, w], or [B, C, 1, h, w]
     batch_index: list[int] | None = None  # the place in its batch whose noise each is given
-    noise_mask: torch.Tensor | None = None  # as an inpainting model is shown it
+    noise_mask: torch.Tensor | None = None  # which an inpainting model is given
 
     @property
     def grid(self) -> GridSize:
@@ -97,13 +98,11 @@ def check_samples(samples: torch.Tensor, latent_format: Any) -> None:
             f"Expected a latent of [batch, {channels}, height, width] for this model, got {shape}. "
             "Use the VAE that belongs to the model."
         )
-    wrong = samples.numel() - int(torch.isfinite(samples).sum())
-    if wrong:
-        raise InvalidSettingError(
-            f"Expected a latent of finite numbers, got {wrong} of {samples.numel()} that are not a number or "
-            "infinite. A VAE in half precision gives these: run it in float32 (--fp32-vae), or connect "
-            "another latent."
-        )
+    finite_range(
+        samples,
+        "latent",
+        "A VAE in half precision gives these: run it in float32 (--fp32-vae), or connect another latent.",
+    )
 
 
 def check_attention_grid(tokens: GridSize, latent: GridSize, advice: str) -> None:

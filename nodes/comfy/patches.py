@@ -77,7 +77,7 @@ def patches_of(model: ModelPatcher) -> list[Patch]:
 
 @contextmanager
 def explained_shape_errors(model: ModelPatcher, conditioning: list[Any], grid: GridSize) -> Iterator[None]:
-    """Tell which patch it was, where tensors of a forward pass do not fit together.
+    """Say which patch it was, where tensors of a forward pass do not fit together.
 
     Args:
         model: the MODEL as it came, without the patches of the capture.
@@ -96,12 +96,12 @@ def explained_shape_errors(model: ModelPatcher, conditioning: list[Any], grid: G
         frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
         culprits = [patch for patch in patches if patch.code in frames]
         given = [key for _, options in conditioning for key in FROM_CONDITIONING if key in options]
-        suspects = [str(patch) for patch in culprits or patches]
-        suspects += [] if culprits else [f"the conditioning's {key}" for key in given]
+        causes = [str(patch) for patch in culprits or patches]
+        causes += [] if culprits else [f"the conditioning's {key}" for key in given]
         first = str(error).strip().split("\n")[0].rstrip(".")
-        if not suspects and "mat1 and mat2" not in str(error):
+        if not causes and "mat1 and mat2" not in str(error):
             raise
-        if not suspects:
+        if not causes:
             tokens = conditioning[0][0]
             raise CaptureError(
                 f"Expected a conditioning that fits the model, got “{first}” with one of {tokens.shape[-1]} "
@@ -110,7 +110,7 @@ def explained_shape_errors(model: ModelPatcher, conditioning: list[Any], grid: G
             ) from error
         raise CaptureError(
             f"Expected every patch of the model to fit a latent of {grid}, got “{first}” from "
-            f"{' or '.join(dict.fromkeys(suspects))}. A patch made for a latent of another size (Fooocus or "
+            f"{' or '.join(dict.fromkeys(causes))}. A patch made for a latent of another size (Fooocus or "
             "BrushNet inpainting, LayerDiffuse) does this: connect the model before that patch, or use a "
             "latent or working size of the size that it was made for."
         ) from error

@@ -21,16 +21,10 @@ from ...diffseg_core import (
 )
 from ...diffseg_core.attention.architectures import Architecture
 from ...diffseg_core.attention.layers import RECOMMENDED, choose_blocks
-from ...diffseg_core.attention.probe import (
-    AttentionProbe,
-    ImageTokens,
-    Layer,
-    SelfAttentionSink,
-    Sink,
-    TextSink,
-)
-from ...diffseg_core.attention.text import TextAccumulator
+from ...diffseg_core.attention.probe import AttentionProbe, ImageTokens
+from ...diffseg_core.attention.text import TextAccumulator, check_embedding
 from .attention_watch import ADVICE, AttentionWatch, patched_attention
+from .conditioning import OWN_CLIP
 from .forward import sigma_of_share
 from .latents import check_attention_grid
 from .patches import patches_of
@@ -103,8 +97,12 @@ class TransformerCapture:
                 "Expected a model on one device, got one that runs on several: connect the model before the "
                 "node that spreads it."
             )
+        config = model.model.model_config.unet_config
         for tokens, extras in conditioning:
-            self._check_widths(model, tokens, extras)
+            check_embedding(tokens, config.get(self.row.text_width), "conditioning", OWN_CLIP)
+            if isinstance(pooled := extras.get("pooled_output"), torch.Tensor):
+                pooled_width = config.get(self.row.pooled_width)
+                check_embedding(pooled, pooled_width, "pooled output", OWN_CLIP, is_pooled=True)
             given = [key for key in FURTHER_IMAGES if extras.get(key) is not None]
             if given:
                 raise InvalidSettingError(
@@ -114,21 +112,8 @@ class TransformerCapture:
             missing = [key for key in self.row.needed if extras.get(key) is None]
             if missing:
                 raise InvalidSettingError(
-                    f"Expected a conditioning for {self.name}, got one without {', '.join(missing)}: connect "
-                    "the CLIP that belongs to the model, or a CLIP Text Encode with it."
-                )
-
-    def _check_widths(self, model: ModelPatcher, tokens: torch.Tensor, extras: dict[str, Any]) -> None:
-        config = model.model.model_config.unet_config
-        pooled = extras.get("pooled_output")
-        given = [(config.get(self.row.text_width), tokens, "to a token")]
-        if isinstance(pooled, torch.Tensor):
-            given.append((config.get(self.row.pooled_width), pooled, "in the pooled output"))
-        for width, tensor, where in given:
-            if isinstance(width, int) and tensor.shape[-1] != width:
-                raise InvalidSettingError(
-                    f"Expected a conditioning of {width} numbers {where} as {self.name} has, got "
-                    f"{tensor.shape[-1]}. Connect the CLIP that belongs to the model."
+                    f"Expected a conditioning for {self.name}, got one without {', '.join(missing)}. "
+                    f"{OWN_CLIP}"
                 )
 
     def captured(
@@ -137,7 +122,7 @@ class TransformerCapture:
         batch: int,
         grid: GridSize,
         conditioning: list[Any],
-        accumulator: AttentionAccumulator,
+        accumulator: AttentionAccumulator | TextAccumulator,
         on_layer: Callable[[int, int], None],
     ) -> AbstractContextManager[None]:
         """Patch the clone; while what is returned is open, a forward pass of it gathers what was chosen.
@@ -150,44 +135,32 @@ class TransformerCapture:
             batch: number of images.
             grid: height and width of the latent.
             conditioning: the one that acts.
-            accumulator: gathers.
+            accumulator: gathers the attention among the image's tokens, or to the conditioning's.
             on_layer: called with the number of layers done and their total.
 
         Raises:
             CaptureError: at the end of the pass, where a chosen layer did not run.
         """
-        chosen = self._chosen_layers()
-        sink = SelfAttentionSink(accumulator, chosen[len(chosen) // 2])
-        return self._watched(clone, (batch, *grid), conditioning, chosen, sink, on_layer)
-
-    def reading(
-        self,
-        clone: ModelPatcher,
-        batch: int,
-        grid: GridSize,
-        conditioning: list[Any],
-        accumulator: TextAccumulator,
-        on_layer: Callable[[int, int], None],
-    ) -> AbstractContextManager[None]:
-        """As `captured`, but gathered is the attention of the same blocks to the conditioning's tokens."""
-        chosen = [layer for layer in self._chosen_layers() if layer.has_text]
-        return self._watched(clone, (batch, *grid), conditioning, chosen, TextSink(accumulator), on_layer)
-
-    def _watched(
-        self,
-        clone: ModelPatcher,
-        input_shape: tuple[int, int, int],
-        conditioning: list[Any],
-        chosen: list[Layer],
-        sink: Sink,
-        on_layer: Callable[[int, int], None],
-    ) -> AbstractContextManager[None]:
+        numbers = self._chosen()
+        chosen = [layer for layer in layers_of(self.row, self.net) if layer.block in numbers]
+        featured = None
+        if isinstance(accumulator, TextAccumulator):
+            chosen = [layer for layer in chosen if layer.has_text]
+        else:
+            featured = chosen[len(chosen) // 2]
         options = clone.model_options["transformer_options"]
         previous = options.get("optimized_attention_override")
-        stop_early = self.stop_early and previous is None and not patches_of(clone)
-        probe = AttentionProbe(chosen, input_shape[0], sink, ADVICE, stop_early=stop_early, on_layer=on_layer)
-        tokens = self._image_tokens(GridSize(*input_shape[1:]), conditioning[0][0].shape[1])
-        watch = AttentionWatch(probe, tokens, input_shape, previous)
+        probe = AttentionProbe(
+            chosen,
+            batch,
+            accumulator,
+            ADVICE,
+            feature_layer=featured,
+            stop_early=self.stop_early and previous is None and not patches_of(clone),
+            on_layer=on_layer,
+        )
+        tokens = self._image_tokens(grid, conditioning[0][0].shape[1])
+        watch = AttentionWatch(probe, tokens, (batch, *grid), previous)
         options["optimized_attention_override"] = watch.attend
         return self._forward_pass(watch)
 
@@ -208,19 +181,13 @@ class TransformerCapture:
         others = {"text": text, "nothing": 0}.get(self.row.beside)
         return ImageTokens(grid, self.row.image, padded, others)
 
-    def _chosen_layers(self) -> list[Layer]:
-        numbers = self._chosen()
-        return [layer for layer in layers_of(self.row, self.net) if layer.block in numbers]
-
     def _grid(self, latent: GridSize) -> GridSize:
         patch = patch_of(self.row, self.net)
         return GridSize(latent.height // patch, latent.width // patch)
 
     def _chosen(self) -> set[int]:
         counts = [len(getattr(self.net, blocks.modules)) for blocks in self.row.blocks]
-        recommended = self.architecture.recommended
-        known = None if recommended is None else recommended.scaled(counts[0])
-        return choose_blocks(self.layers, sum(counts), known)
+        return choose_blocks(self.layers, counts, self.architecture.recommended)
 
     def _check_grid(self, grid: GridSize) -> None:
         patch = patch_of(self.row, self.net)

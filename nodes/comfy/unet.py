@@ -18,9 +18,9 @@ from ...diffseg_core.attention.architectures import ARCHITECTURES, Architecture
 from ...diffseg_core.attention.compiled import uncompiled
 from ...diffseg_core.attention.key_pooling import pooled_grid
 from ...diffseg_core.attention.layers import RECOMMENDED, choose_resolutions
-from ...diffseg_core.attention.probe import AttentionProbe, Layer, SelfAttentionSink
+from ...diffseg_core.attention.probe import AttentionProbe, Layer
 from ...diffseg_core.attention.query_keeping import QueryLayer, keeping_queries, layers_to_keep
-from ...diffseg_core.attention.text import Part
+from ...diffseg_core.attention.text import Part, TextAccumulator
 from .forward import sigma_of_timestep
 from .latents import check_attention_grid
 
@@ -89,10 +89,12 @@ class UNetCapture:
         batch: int,
         grid: GridSize,
         conditioning: list[Any],
-        accumulator: AttentionAccumulator,
+        accumulator: AttentionAccumulator | TextAccumulator,
         on_layer: Callable[[int, int], None],
     ) -> AbstractContextManager[None]:
         """Patch the clone; while what is returned is open, a forward pass of it gathers what was chosen.
+
+        That is self-attention: of a UNet attention to the text is worked out of the queries that are kept.
 
         Args:
             clone: a MODEL that may be changed.
@@ -105,11 +107,13 @@ class UNetCapture:
         Raises:
             CaptureError: at the end of the pass, where a chosen layer did not run.
         """
+        assert isinstance(accumulator, AttentionAccumulator), "a UNet's words are read by its kept queries"
         every, chosen = self_attention_layers(self.unet), self._captured_layers()
         # The features are the output of the encoder's last layer, as in DiffCut.
         featured = next((layer for layer in reversed(every) if every[layer][0] == "input"), None)
-        sink = SelfAttentionSink(accumulator, featured)
-        probe = AttentionProbe(list(chosen), batch, sink, ADVICE, on_layer=on_layer)
+        probe = AttentionProbe(
+            list(chosen), batch, accumulator, ADVICE, feature_layer=featured, on_layer=on_layer
+        )
         for layer, (block, number, index) in chosen.items():
             clone.set_model_attn1_replace(_replacement(layer, probe), block, number, index)
         if featured is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import comfy.model_management
@@ -164,8 +163,7 @@ def _by_a_step(
     on_layer: Callable[[int, int], None],
 ) -> TextAttention:
     accumulator = TextAccumulator()
-
     run = prepared(model, conditioning, step.settings, grid_of(step.latents), backbone)
-    run.run(step, partial(backbone.reading, accumulator=accumulator, on_layer=on_layer))
+    run.run(step, accumulator, on_layer)
     found = accumulator.finish()
     return TextAttention(found.grid, found.maps.to(comfy.model_management.intermediate_device()))

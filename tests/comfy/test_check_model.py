@@ -70,7 +70,7 @@ def files(folder: Path) -> list[str]:
 def test_the_node_says_what_it_is(node):
     schema = node.GET_SCHEMA()
     assert (schema.node_id, schema.display_name) == ("DiffSegCheckModel", "DiffSeg Check Model")
-    assert schema.category == "DiffSeg"
+    assert schema.category == "DiffSeg/more"
     assert schema.is_output_node
     for port in [*schema.inputs, *schema.outputs]:
         assert port.tooltip.endswith("."), port

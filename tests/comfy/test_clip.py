@@ -73,7 +73,7 @@ def test_the_clip_of_another_model_is_refused_before_anything_runs(pack, sd1, ru
     monkeypatch.setattr(sd1.vae, "encode", ran.append)
     with pytest.raises(
         pack.diffseg_core.InvalidSettingError,
-        match=r"32 numbers to a token .* got 48\. Connect the CLIP that",
+        match=r"\[1, tokens, 32\] .* got \[1, 77, 48\]\. Connect the CLIP that",
     ):
         run_capture(
             conditioning=None, clip=small_clip(hidden_size=48), vae=sd1.vae, image=torch.rand(1, 64, 64, 3)

@@ -116,7 +116,7 @@ def test_a_vae_that_overflows_is_found_before_the_unet_runs(pack, sd1, captured,
 def test_an_embedding_that_is_not_finite_is_refused(pack, hosts, images, which):
     host = hosts("sdxl")
     embeds = {**host.embeds, which: torch.full_like(host.embeds[which], torch.inf)}
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=r"numbers in the prompt.s .*embedding"):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=rf"finite numbers in the {which}"):
         pack.diffseg_core.capture_diffusers(host.pipeline, images, working_size=128, **embeds)
 
 

@@ -140,9 +140,9 @@ def test_numbers_that_are_not_finite_are_refused_before_anything_runs(
     monkeypatch.setattr(sd1.vae, "encode", ran.append)
     latent = samples()
     latent[0, 0, 0, :5] = bad
-    with pytest.raises(error, match=rf"latent of finite numbers, got 5 of {latent.numel()}"):
+    with pytest.raises(error, match=rf"finite numbers in the latent, got 5 of {latent.numel():,}"):
         run_capture({"samples": latent})
-    with pytest.raises(error, match=r"latent of finite numbers, got 5 of"):
+    with pytest.raises(error, match=r"finite numbers in the latent, got 5 of"):
         capture(sd1, latent=latent)
     image = torch.rand(1, 20, 20, 3)
     image[0, 3, 4] = bad
@@ -153,7 +153,7 @@ def test_numbers_that_are_not_finite_are_refused_before_anything_runs(
 
 def test_a_vae_that_overflows_is_named(run_capture, error, sd1, monkeypatch):
     monkeypatch.setattr(sd1.vae, "encode", lambda _: torch.full((1, 4, 16, 16), torch.nan))
-    with pytest.raises(error, match=r"got 1024 of 1024 .* A VAE in half precision gives these"):
+    with pytest.raises(error, match=r"got 1,024 of 1,024 .* A VAE in half precision gives these"):
         run_capture(image=torch.rand(1, 20, 20, 3), vae=sd1.vae)
 
 

@@ -239,13 +239,6 @@ def test_a_pipeline_without_text_encoder_needs_embeddings(pack, pair, images):
             pack.diffseg_core.capture_diffusers(pair.pipeline, images, working_size=SIDE, **embeds)
 
 
-def test_a_mask_of_other_tokens_is_refused(pack, pairs, captured):
-    with pytest.raises(
-        pack.diffseg_core.InvalidSettingError, match="of the 7 tokens of prompt_embeds, got 3"
-    ):
-        captured(pairs("Qwen-Image"), prompt_embeds_mask=torch.ones(1, 3))
-
-
 def test_the_pipeline_encodes_the_empty_prompt(pack, pair, captured, images, monkeypatch):
     """What its own ``encode_prompt`` returns is taken apart as it is meant."""
     encode = type(pair.pipeline).encode_prompt

@@ -475,7 +475,9 @@ def test_attention_of_another_model_is_refused(pack, clips, captured, read):
 def test_the_clip_of_another_model_and_none_are_refused(pack, clips, captured, read):
     model = unet("sd1")
     attention = captured(model, clips("sd1").encode_from_tokens_scheduled(clips("sd1").tokenize("")))
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="32 numbers to a token .* got 48"):
+    with pytest.raises(
+        pack.diffseg_core.InvalidSettingError, match=r"\[1, tokens, 32\] .* got \[1, 77, 48\]"
+    ):
         read(model, clips("sdxl"), attention)
     with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Expected a CLIP, got none"):
         read(model, None, attention)

@@ -20,11 +20,11 @@ def with_entry(value: float) -> torch.Tensor:
 
 BAD = {
     "no map": ({}, ["at least one resolution", "none"]),
-    "grid and map differ": ({(4, 4): uniform(15)}, ["16×16 for the 4×4 grid", "got 15×15"]),
-    "not square": ({(4, 4): torch.full((1, 16, 15), 1 / 15)}, ["16×16", "got 16×15"]),
-    "no batch": ({(4, 4): uniform(16)[0]}, ["[batch, 16, 16]", "2 dimensions (16×16)"]),
-    "heads left in": ({(4, 4): uniform(16)[None]}, ["4 dimensions (1×1×16×16)", "Average over heads"]),
-    "empty batch": ({(4, 4): uniform(16, 0)}, ["at least one image", "4×4", "batch of 0"]),
+    "grid and map differ": ({(4, 4): uniform(15)}, ["[batch, 16, 16], for the 4×4 grid", "got 1×15×15"]),
+    "not square": ({(4, 4): torch.full((1, 16, 15), 1 / 15)}, ["[batch, 16, 16]", "got 1×16×15"]),
+    "no batch": ({(4, 4): uniform(16)[0]}, ["[batch, 16, 16]", "got 16×16"]),
+    "heads left in": ({(4, 4): uniform(16)[None]}, ["got 1×1×16×16", "Average over heads"]),
+    "empty batch": ({(4, 4): uniform(16, 0)}, ["one or more images", "4×4", "got 0×16×16"]),
     "batches differ": (
         {(4, 4): uniform(16, 2), (2, 2): uniform(4, 3)},
         ["hold 2 image(s)", "got 3", "2×2"],

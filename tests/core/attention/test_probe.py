@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from diffseg_core import AttentionAccumulator, CaptureError, GridSize
-from diffseg_core.attention.probe import AttentionProbe, ImageTokens, Layer, SelfAttentionSink, TextSink
+from diffseg_core.attention.probe import AttentionProbe, ImageTokens, Layer
 from diffseg_core.attention.text import TextAccumulator
 
 GRID = GridSize(2, 3)
@@ -23,8 +23,8 @@ def queries(tokens: int = 10, images: int = 1) -> torch.Tensor:
 
 def probe_of(*layers: Layer, **settings: Any) -> tuple[AttentionProbe, AttentionAccumulator]:
     accumulator = AttentionAccumulator()
-    sink = SelfAttentionSink(accumulator, layers[0])
-    return AttentionProbe(layers, 1, sink, "take it away.", **settings), accumulator
+    settings |= {"feature_layer": layers[0]}
+    return AttentionProbe(layers, 1, accumulator, "take it away.", **settings), accumulator
 
 
 def run(probe: AttentionProbe, *layers: Layer, query: Any = None, key: Any = None) -> None:
@@ -48,7 +48,7 @@ def test_the_images_tokens_are_gathered_and_one_layers_output_is_kept():
 def test_attention_to_the_text_is_of_all_tokens_that_are_not_the_images():
     for side, text in (("last", slice(0, 4)), ("first", slice(6, 10))):
         accumulator = TextAccumulator()
-        probe = AttentionProbe([FIRST], 1, TextSink(accumulator), "take it away.")
+        probe = AttentionProbe([FIRST], 1, accumulator, "take it away.")
         tokens = ImageTokens(GRID, side, others=None)
         with probe.forward():
             image = probe.gather(FIRST, queries(), queries(), tokens)

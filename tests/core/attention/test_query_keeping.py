@@ -8,21 +8,31 @@ import pytest
 import torch
 
 from diffseg_core import AttentionAccumulator, GridSize
-from diffseg_core.attention.query_keeping import QueryKeeper
+from diffseg_core.attention.query_keeping import QueryLayer, keeping_queries
 
 GRID = GridSize(2, 3)
 QUERIES = torch.ones(1, 6, 4)
 
 
+class Attention(torch.nn.Module):
+    """A layer of whose parts the projection is all that counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.to_q = torch.nn.Identity()
+
+
 def kept(calls: list[tuple[str, torch.Tensor]]) -> list[str]:
-    """The names of the layers kept, of "one" and "two", when these calls come."""
+    """The names of the layers kept, of "one" and "two", when their projections give these."""
     accumulator = AttentionAccumulator()
     accumulator.gather(torch.zeros(1, 1, 6, 4), torch.zeros(1, 1, 6, 4), GRID)
-    keeper = QueryKeeper(["one", "two"], 1, accumulator)
-    for layer, queries in calls:
-        keeper.keep(layer, queries, 2, GRID)
-    keeper.finish()
-    return [each.layer for each in accumulator.finish().queries]
+    around, modules = torch.nn.Identity(), {"one": Attention(), "two": Attention()}
+    layers = [QueryLayer(name, "down", 0, 2, 4, module, around) for name, module in modules.items()]
+    with keeping_queries(lambda: layers, 1, accumulator):
+        around(torch.zeros(1, 4, *GRID))
+        for name, queries in calls:
+            modules[name].to_q(queries)
+    return [layer.layer for layer in accumulator.finish().queries]
 
 
 def test_each_layer_is_kept_once():

@@ -85,7 +85,7 @@ def test_layers_are_those_of_some_model():
         with pytest.raises(InvalidSettingError, match="Expected layers"):
             checked_layers(choice)
     with pytest.raises(InvalidSettingError, match="of a transformer to be .* got 'finest'"):
-        choose_blocks("finest", 24)
+        choose_blocks("finest", [24])
 
 
 def test_the_noise_level_is_the_architectures_unless_it_is_chosen():
