@@ -43,10 +43,8 @@ class DiffSegDemoModel(io.ComfyNode):
             display_name="DiffSeg Demo Model",
             category=CATEGORY,
             description=(
-                "A very small latent diffusion model in Stable Diffusion's layout that ships with this pack, "
-                "to see segmentation work before downloading a checkpoint. Its masks follow colour and "
-                "texture more than meaning, and the images it generates are blurs of colour. Use a merge "
-                "threshold of 0.3 to 0.7."
+                "A very small diffusion model that ships with this pack, to see segmentation work before "
+                "downloading a checkpoint. Use a merge threshold of 0.3 to 0.7."
             ),
             search_aliases=[
                 "test model",
@@ -60,13 +58,9 @@ class DiffSegDemoModel(io.ComfyNode):
                 io.Model.Output(display_name="model", tooltip="The denoiser, 1.7 million parameters."),
                 io.Vae.Output(display_name="vae", tooltip="Its autoencoder. Works with the stock VAE nodes."),
                 io.Conditioning.Output(
-                    display_name="conditioning",
-                    tooltip="The one conditioning that it knows: it was trained without prompts.",
+                    display_name="conditioning", tooltip="The one conditioning that it was trained with."
                 ),
-                io.Image.Output(
-                    display_name="photograph",
-                    tooltip="A photograph to try it on (600×400). Connect Load Image instead for your own.",
-                ),
+                io.Image.Output(display_name="photograph", tooltip="A photograph to try it on (600×400)."),
             ],
         )
 

@@ -7,7 +7,8 @@ import comfy.model_management
 from ..diffseg_core import filter_segments, parse_indices
 from ..diffseg_core.settings import BORDER, KEEP_LARGEST, LARGEST_AREA, PLACE, SMALLEST_AREA, Border, Place
 from .comfy.api import io
-from .inputs import choice_input, number_input, refusal
+from .inputs import choice_input, number_input, refusal, segments_input
+from .outputs import count_output
 from .types import MORE, CapturedSegments, SegmentsType
 
 
@@ -20,22 +21,15 @@ class DiffSegFilter(io.ComfyNode):
             node_id="DiffSegFilter",
             display_name="DiffSeg Filter Segments",
             category=MORE,
-            description=(
-                "Keeps the segments that meet every criterion, in each image of a batch, and gives them "
-                "as segments and as one mask. Indices, areas and border must all hold; of what is left the "
-                "largest are kept; and of these the one at a place."
-            ),
+            description="Keeps the segments that meet every criterion, in each image of a batch.",
             search_aliases=["select segment", "mask by area", "largest segment", "pick mask", "diffseg"],
             inputs=[
-                SegmentsType.Input(
-                    "segments", tooltip="From DiffSeg Segment or any node that gives segments."
-                ),
+                segments_input(),
                 io.String.Input(
                     "indices",
                     default="",
                     placeholder="0, 2, 5-7",
-                    tooltip="Which segments, by the numbers that the preview shows, such as 0, 2, 5-7. 0 is "
-                    "the largest. Empty for all.",
+                    tooltip="Numbers as the preview shows them, such as 0, 2, 5-7. Empty for all.",
                 ),
                 number_input(
                     "smallest_area",
@@ -49,39 +43,20 @@ class DiffSegFilter(io.ComfyNode):
                     "In percent of the image. Larger segments are left out.",
                     step=0.1,
                 ),
-                choice_input(
-                    "border",
-                    BORDER,
-                    "Whether segments must touch the edge of the image, as backgrounds do, or must "
-                    "not, as whole things do.",
-                ),
+                choice_input("border", BORDER, "Whether segments must or must not touch the image's edge."),
                 number_input(
-                    "keep_largest",
-                    KEEP_LARGEST,
-                    "How many of the remaining segments to keep, the largest first. 0 keeps all.",
+                    "keep_largest", KEEP_LARGEST, "How many of the remaining segments to keep; 0 keeps all."
                 ),
                 choice_input(
-                    "place",
-                    PLACE,
-                    "Keep only the remaining segment whose centre of area lies farthest to that side "
-                    "of the image, or nearest to its centre. Of equals, the larger one.",
+                    "place", PLACE, "Keep only the remaining segment that lies farthest to that side."
                 ),
             ],
             outputs=[
                 SegmentsType.Output(
-                    display_name="segments",
-                    tooltip="The segments kept, renumbered from 0, the largest. Other pixels belong to "
-                    "no segment.",
+                    display_name="segments", tooltip="The segments kept, renumbered from 0, the largest."
                 ),
-                io.Mask.Output(
-                    display_name="mask",
-                    tooltip="All segments kept as one mask for each image, of zeros and ones. Empty if "
-                    "none is left.",
-                ),
-                io.Int.Output(
-                    display_name="count",
-                    tooltip="Number of segments kept; for a batch of images, of all of them together.",
-                ),
+                io.Mask.Output(display_name="mask", tooltip="All segments kept as one mask for each image."),
+                count_output(),
             ],
         )
 

@@ -6,14 +6,12 @@ import comfy.model_management
 import torch
 
 from ..diffseg_core import draw_overlay
-from ..diffseg_core.images import matching_images
-from ..diffseg_core.output.label_map import draw_label_map
 from ..diffseg_core.settings import WORD_THRESHOLD
 from ..diffseg_core.words.find_words import find_words
 from ..diffseg_core.words.lines import parse_words
 from .comfy.api import io, ui
 from .comfy.words import read_words
-from .inputs import checked_images, model_and_clip, number_input, refusal
+from .inputs import images_to_draw_on, model_and_clip, number_input, refusal, segments_input
 from .outputs import mask_batch
 from .types import CATEGORY, CapturedSegments, SegmentsType
 
@@ -28,10 +26,8 @@ class DiffSegFindWords(io.ComfyNode):
             display_name="DiffSeg Find by Words",
             category=CATEGORY,
             description=(
-                "Finds what you name: a line of words for each class. It asks the loaded model itself, by "
-                "its text encoder and its attention to text; no second model. New words run no model of "
-                "images (Stable Diffusion), or a part of one step (SD3, Flux and their kind). Experimental: "
-                "how well it finds things with released weights has not been measured yet."
+                "Finds what you name, by the loaded model's own text encoder and attention; no second model. "
+                "Experimental: how well it finds things with released weights has not been measured yet."
             ),
             search_aliases=[
                 "text to mask",
@@ -43,26 +39,19 @@ class DiffSegFindWords(io.ComfyNode):
             ],
             is_experimental=True,
             inputs=[
-                SegmentsType.Input(
-                    "segments",
-                    tooltip="Captured with clip connected at DiffSeg Capture Attention. Of DiffSeg "
-                    "Hierarchy's, each word takes the parts of the tree that suit it; of others, whole "
-                    "segments.",
-                ),
+                segments_input("Captured with clip connected at DiffSeg Capture Attention."),
                 io.String.Input(
                     "words",
                     default="",
                     multiline=True,
                     placeholder="cup, mug\ntable\n!hand",
-                    tooltip="A line for each class; commas between words that mean the same. A line that "
-                    "begins with ! is looked for and never chosen: it takes what is not meant. (cup:1.3) "
-                    "gives a word more weight.",
+                    tooltip="A line for each class; commas between words that mean the same. ! begins a line "
+                    "that is never chosen.",
                 ),
                 number_input(
                     "threshold",
                     WORD_THRESHOLD,
-                    "How strongly a place must answer to a word, from 0 (its weakest answer in the "
-                    "image) to 1 (its strongest). Lower takes more.",
+                    "How strongly a place must answer to a word, 0 to 1. Lower takes more.",
                     step=0.01,
                 ),
             ],
@@ -71,15 +60,9 @@ class DiffSegFindWords(io.ComfyNode):
                     display_name="mask", tooltip="All that was found together, one mask for each image."
                 ),
                 io.Mask.Output(
-                    display_name="masks",
-                    tooltip="A mask for each line without !, in their order, image after image; zeros for "
-                    "what was not found.",
+                    display_name="masks", tooltip="A mask for each line without !, image after image."
                 ),
-                SegmentsType.Output(
-                    display_name="segments",
-                    tooltip="What was found as segments with their names, for Select, Label Map, SEGS and "
-                    "Save.",
-                ),
+                SegmentsType.Output(display_name="segments", tooltip="What was found, with its names."),
                 io.String.Output(
                     display_name="table", tooltip="What was found, with scores, areas and places, as text."
                 ),
@@ -103,14 +86,8 @@ class DiffSegFindWords(io.ComfyNode):
             read_words(*model_and_clip(segments.capture), segments.capture, lines),
             threshold=threshold,
         )
-        image = segments.capture.image
-        shown = (
-            draw_label_map(segments.segments)
-            if image is None
-            else matching_images(checked_images(image), segments.segments)
-        )
         table = found.table()
-        overlay = draw_overlay(shown, found.segments)
+        overlay = draw_overlay(images_to_draw_on(segments), found.segments)
         return io.NodeOutput(
             found.segments.union().to(comfy.model_management.intermediate_device()),
             mask_batch(torch.cat(found.masks).float(), found.segments.image_size),

@@ -10,6 +10,7 @@ from ..diffseg_core.images import check_images
 from ..diffseg_core.settings import CUT, CUT_THRESHOLD, FINEST, HEIGHT, NEIGHBOURS_ONLY, NUMBER, Cut
 from .comfy.api import io, ui
 from .inputs import checked_images, choice_input, number_input, required_image, switch_input
+from .outputs import count_output
 from .progress import progress_over, stop_if_interrupted
 from .types import (
     CATEGORY,
@@ -33,9 +34,8 @@ class DiffSegHierarchy(io.ComfyNode):
             category=CATEGORY,
             essentials_category=ESSENTIALS,
             description=(
-                "Segments of every granularity from one capture, without a threshold: small pieces of the "
-                "image join two by two, those first whose attention is most alike. Connect DiffSeg Select "
-                "Segments and move its slider from coarse to fine. Borders follow the image's edges."
+                "Segments of every granularity from one capture, without a threshold. Pieces of the image "
+                "join two by two, those first whose attention is most alike."
             ),
             search_aliases=["granularity", "segment anything", "auto mask", "DiffCut", "ncut", "diffseg"],
             inputs=[
@@ -43,61 +43,42 @@ class DiffSegHierarchy(io.ComfyNode):
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="Instead of the captured one: an image of the same size. Borders follow its "
-                    "edges, and later nodes show it. Needed where a latent was captured. The alpha channel "
-                    "is ignored.",
+                    tooltip="Instead of the captured one, of the same size. Needed for a captured latent.",
                 ),
-                choice_input(
-                    "cut",
-                    CUT,
-                    "Which segments come out. automatic needs no number and suits any model. normalised "
-                    "cut makes another tree, as DiffCut does: it cuts the image in two where the model's "
-                    "features have least in common, and each part likewise; made for SDXL and its small "
-                    "relatives. The slider of DiffSeg Select Segments reaches every other cut afterwards.",
-                ),
+                choice_input("cut", CUT, "Which segments come out. automatic needs no number."),
                 number_input("number", NUMBER, "Number of segments in each image, where cut says so."),
                 number_input(
                     "height",
                     HEIGHT,
-                    "How different two segments may be and still join, in nats, where cut says so. "
-                    "Useful values depend on the model.",
+                    "How different two segments may be and still join, in nats, where cut says so.",
                     step=0.001,
                     round=0.00001,
                 ),
                 number_input(
                     "threshold",
                     CUT_THRESHOLD,
-                    "Of a normalised cut: a part is cut in two where the cut costs less. 0 where the sides "
-                    "have nothing in common, 1 where it is as good as random. The paper of DiffCut uses 0.5; "
-                    "higher values give more segments.",
+                    "Of a normalised cut: higher gives more segments. 0.5 in the paper of DiffCut.",
                     step=0.01,
                     round=0.0001,
                 ),
                 switch_input(
                     "neighbours_only",
                     NEIGHBOURS_ONLY,
-                    "Join only what has a common border. Off: things of one kind become one segment, "
-                    "wherever they are in the image. A normalised cut does so always.",
+                    "Join only what has a common border. Off: things of one kind become one segment.",
                 ),
                 number_input(
                     "finest",
                     FINEST,
-                    "In percent of the image. The smallest area of the finest segments. Less finds smaller "
-                    "things and takes longer. Not for a normalised cut.",
+                    "Smallest area of the finest segments, in percent of the image.",
                     step=0.01,
                     advanced=True,
                 ),
             ],
             outputs=[
                 SegmentsType.Output(
-                    display_name="segments",
-                    tooltip="A label for every pixel at the image's own size, 0 is the largest segment; "
-                    "with the tree of all other cuts.",
+                    display_name="segments", tooltip="0 is the largest; with the tree of all other cuts."
                 ),
-                io.Int.Output(
-                    display_name="count",
-                    tooltip="Number of segments; for a batch of images, of all of them together.",
-                ),
+                count_output(),
             ],
         )
 

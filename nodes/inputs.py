@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from ..diffseg_core import DiffSegError, Images, InvalidSettingError, as_images
+from ..diffseg_core import DiffSegError, Images, InvalidSettingError, as_images, draw_label_map
 from ..diffseg_core.checks import Choice, Number, Switch
 from .comfy.api import io
-from .types import CapturedAttention
+from .types import CapturedAttention, CapturedSegments, SegmentsType
 
 
 def checked_images(image: torch.Tensor) -> Images:
@@ -24,6 +24,17 @@ def checked_images(image: torch.Tensor) -> Images:
         InvalidSettingError: another number of channels, or values that are not finite.
     """
     return as_images(image, "image", clamp=True)
+
+
+def captured_images(segments: CapturedSegments) -> Images | None:
+    """The images of segments, checked; None where a latent was captured."""
+    image = segments.capture.image
+    return None if image is None else checked_images(image)
+
+
+def images_to_draw_on(segments: CapturedSegments) -> Images:
+    """The images of segments, or where a latent was captured the segments' flat colours."""
+    return captured_images(segments) or as_images(draw_label_map(segments.segments))
 
 
 def required_image(image: torch.Tensor | None, capture: CapturedAttention) -> torch.Tensor:
@@ -55,6 +66,11 @@ def model_and_clip(capture: CapturedAttention) -> tuple[Any, Any]:
     return capture.model, capture.clip
 
 
+def segments_input(tooltip: str = "From any node that gives segments.") -> Any:
+    """The input of segments."""
+    return SegmentsType.Input("segments", tooltip=tooltip)
+
+
 def number_input(name: str, setting: Number, tooltip: str, **more: Any) -> io.Int.Input | io.Float.Input:
     """The input of a setting that is a number; a share is entered in percent.
 
@@ -71,14 +87,14 @@ def number_input(name: str, setting: Number, tooltip: str, **more: Any) -> io.In
 
 
 def choice_input(name: str, setting: Choice[Any], tooltip: str, **more: Any) -> io.Combo.Input:
-    """The input of a setting that is one of some texts; arguments as of `number_input`."""
+    """The input of a setting that is one of some texts; arguments: see `number_input`."""
     return io.Combo.Input(
         name, options=list(setting.options), default=setting.default, tooltip=tooltip, **more
     )
 
 
 def switch_input(name: str, setting: Switch, tooltip: str, **more: Any) -> io.Boolean.Input:
-    """The input of a setting that is on or off; arguments as of `number_input`."""
+    """The input of a setting that is on or off; arguments: see `number_input`."""
     return io.Boolean.Input(name, default=setting.default, tooltip=tooltip, **more)
 
 

@@ -8,8 +8,8 @@ from ..diffseg_core import draw_label_map, parse_classes
 from ..diffseg_core.output.label_map import check_palette
 from ..diffseg_core.settings import PALETTE, Palette
 from .comfy.api import io
-from .inputs import choice_input, refusal
-from .types import MORE, CapturedSegments, SegmentsType
+from .inputs import choice_input, refusal, segments_input
+from .types import MORE, CapturedSegments
 
 
 class DiffSegLabelMap(io.ComfyNode):
@@ -22,37 +22,23 @@ class DiffSegLabelMap(io.ComfyNode):
             display_name="DiffSeg Label Map",
             category=MORE,
             description=(
-                "Gives the segments as an image, every segment in one flat colour that stays the same for "
-                "the same segment. With the colours of ADE20K it is the image that a segmentation "
-                "ControlNet takes, and you can say what the segments are."
+                "Gives the segments as an image in flat colours. With those of ADE20K it is the image that a "
+                "segmentation ControlNet takes, and you can say what the segments are."
             ),
             search_aliases=["controlnet seg", "ade20k", "segmentation map", "color map", "id map", "diffseg"],
             inputs=[
-                SegmentsType.Input(
-                    "segments", tooltip="From DiffSeg Segment or any node that gives segments."
-                ),
-                choice_input(
-                    "palette",
-                    PALETTE,
-                    "The preview's colours, which differ most from each other, or those of ADE20K's "
-                    "150 classes, which a segmentation ControlNet knows.",
-                ),
+                segments_input(),
+                choice_input("palette", PALETTE, "The preview's colours, or those of ADE20K's 150 classes."),
                 io.String.Input(
                     "classes",
                     default="",
                     multiline=True,
                     placeholder="0 = sky\n2, 5-7 = person",
-                    tooltip="With ADE20K: what the segments are, a line each, such as 0 = sky or "
-                    "2, 5-7 = person, by the numbers that the preview shows. Segments without a line take "
-                    "colours of other classes. The help page lists the classes.",
+                    tooltip="With ADE20K: what the segments are, a line each, such as 0 = sky.",
                 ),
             ],
             outputs=[
-                io.Image.Output(
-                    display_name="label_map",
-                    tooltip="The image in flat colours, at the size of the segments. Black where no "
-                    "segment is.",
-                )
+                io.Image.Output(display_name="label_map", tooltip="Flat colours; black where no segment is.")
             ],
         )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 
 from .comfy.api import io
+from .inputs import segments_input
 from .outputs import mask_batch
-from .types import MORE, CapturedSegments, SegmentsType
+from .types import MORE, CapturedSegments
 
 
 class DiffSegMasks(io.ComfyNode):
@@ -19,21 +20,14 @@ class DiffSegMasks(io.ComfyNode):
             display_name="DiffSeg Segments to Masks",
             category=MORE,
             description=(
-                "Gives every segment as a mask of its own, at the image's size, the largest first, numbered "
-                "as in the preview; of a batch of images, one image after the other. Take single ones "
-                "with Mask From Batch-type nodes."
+                "Gives every segment as a mask of its own, the largest first, numbered as in the preview, "
+                "image after image."
             ),
             search_aliases=["segment anything", "mask batch", "split mask", "all masks", "diffseg"],
-            inputs=[
-                SegmentsType.Input("segments", tooltip="From DiffSeg Segment."),
-            ],
+            inputs=[segments_input()],
             outputs=[
                 io.Mask.Output(
-                    display_name="masks",
-                    tooltip="A batch of masks [number of segments, height, width] of zeros and ones, in "
-                    "descending order of area, image after image. Those of an image do not overlap; together "
-                    "they cover it, unless "
-                    "segments were filtered out. One empty mask if there is no segment.",
+                    display_name="masks", tooltip="A batch of masks [number of segments, height, width]."
                 )
             ],
         )

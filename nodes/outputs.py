@@ -6,6 +6,12 @@ import comfy.model_management
 import torch
 
 from ..diffseg_core import GridSize
+from .comfy.api import io
+
+
+def count_output() -> io.Int.Output:
+    """The output of the number of segments."""
+    return io.Int.Output(display_name="count", tooltip="Number of segments, of all images together.")
 
 
 def mask_batch(masks: torch.Tensor, size: GridSize) -> torch.Tensor:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import comfy.model_management
 
-from ..diffseg_core import draw_label_map, draw_overlay
+from ..diffseg_core import draw_overlay
 from .comfy.api import io, ui
-from .inputs import checked_images
-from .types import CATEGORY, CapturedSegments, SegmentsType
+from .inputs import images_to_draw_on, segments_input
+from .types import CATEGORY, CapturedSegments
 
 
 class DiffSegPreview(io.ComfyNode):
@@ -20,17 +20,10 @@ class DiffSegPreview(io.ComfyNode):
             display_name="DiffSeg Preview",
             category=CATEGORY,
             description=(
-                "Shows the segments over the image: a tint for each that stays the same for the same "
-                "segment at every granularity, thin borders, and each segment's number, 0 being the largest."
+                "Shows the segments over the image: a tint and a number for each, 0 being the largest."
             ),
             search_aliases=["overlay", "segmentation preview", "show segments", "visualize mask", "diffseg"],
-            inputs=[
-                SegmentsType.Input(
-                    "segments",
-                    tooltip="From DiffSeg Hierarchy, DiffSeg Segment or any node that gives segments. Where "
-                    "a latent was captured, they are drawn in flat colours.",
-                )
-            ],
+            inputs=[segments_input()],
             outputs=[
                 io.Image.Output(display_name="overlay", tooltip="The image with segments drawn over it.")
             ],
@@ -39,7 +32,6 @@ class DiffSegPreview(io.ComfyNode):
 
     @classmethod
     def execute(cls, segments: CapturedSegments) -> io.NodeOutput:
-        found, image = segments.segments, segments.capture.image
-        overlay = draw_overlay(draw_label_map(found) if image is None else checked_images(image), found)
+        overlay = draw_overlay(images_to_draw_on(segments), segments.segments)
         device = comfy.model_management.intermediate_device()
         return io.NodeOutput(overlay.to(device), ui=ui.PreviewImage(overlay, cls=cls))

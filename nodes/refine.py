@@ -7,7 +7,7 @@ import torch
 from ..diffseg_core import refine_edges, soft_masks
 from ..diffseg_core.settings import REACH, SOFT
 from .comfy.api import io
-from .inputs import checked_images, number_input, required_image, switch_input
+from .inputs import checked_images, number_input, required_image, segments_input, switch_input
 from .outputs import mask_batch
 from .progress import progress_over, stop_if_interrupted
 from .types import CATEGORY, CapturedSegments, SegmentsType
@@ -23,44 +23,32 @@ class DiffSegRefine(io.ComfyNode):
             display_name="DiffSeg Refine Edges",
             category=CATEGORY,
             description=(
-                "Moves the borders of segments to the edges of the image, at its full size: the attention "
-                "says what belongs together, the image where it ends. Nothing vanishes, thin parts stay."
+                "Moves the borders of segments to the edges of the image, at its full size. Nothing "
+                "vanishes, thin parts stay."
             ),
             search_aliases=["refine mask", "edge aware", "soft mask", "matting", "feather", "diffseg"],
             inputs=[
-                SegmentsType.Input(
-                    "segments", tooltip="From DiffSeg Segment or any node that gives segments."
-                ),
+                segments_input(),
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="Instead of the captured one: an image of the same size whose edges the borders "
-                    "follow. The alpha channel is ignored.",
+                    tooltip="Instead of the captured one, of the same size: borders follow its edges.",
                 ),
                 number_input(
                     "reach",
                     REACH,
-                    "In percent of the image's longer side: how far a border may move. 0 is as "
-                    "far as the attention is unsure, one and a half of its tokens.",
+                    "How far a border may move, in percent of the image's longer side. 0 is by itself.",
                     step=0.1,
                 ),
-                switch_input(
-                    "soft",
-                    SOFT,
-                    "Give masks of probabilities, sharp at the image's edges and gradual "
-                    "elsewhere, in place of zeros and ones.",
-                ),
+                switch_input("soft", SOFT, "Masks of probabilities, gradual away from the image's edges."),
             ],
             outputs=[
                 SegmentsType.Output(
-                    display_name="segments",
-                    tooltip="As many segments as before, renumbered from 0, the largest, with the tree of "
-                    "DiffSeg Hierarchy where they have one.",
+                    display_name="segments", tooltip="As many segments as before, with their tree."
                 ),
                 io.Mask.Output(
                     display_name="masks",
-                    tooltip="One mask for each segment, the largest first, image after image. Those of an "
-                    "image add up to 1, except where no segment is. One empty mask if there is no segment.",
+                    tooltip="One for each segment, the largest first, image after image.",
                 ),
             ],
         )

@@ -16,8 +16,8 @@ from ..diffseg_core.output.coco import image_id_of
 from ..diffseg_core.output.export import SegmentFiles, export_segments
 from ..diffseg_core.output.file_names import check_lengths, check_prefix, fill_in_dates
 from .comfy.api import io, ui
-from .inputs import checked_images, refusal
-from .types import MORE, CapturedSegments, SegmentsType
+from .inputs import captured_images, refusal, segments_input
+from .types import MORE, CapturedSegments
 
 LENGTHS = {"year": 4, "month": 2, "day": 2, "hour": 2, "minute": 2, "second": 2}  # of what is filled in
 
@@ -32,21 +32,17 @@ class DiffSegSave(io.ComfyNode):
             display_name="DiffSeg Save Segments",
             category=MORE,
             description=(
-                "Writes the segments of every image to the output folder: a 16-bit label map (PNG), the "
-                "overlay (PNG; in flat colours where a latent was captured), and the areas, boxes and masks "
-                "as COCO annotations (JSON, and a PNG for its panoptic tools); of a hierarchy the tree too "
-                "(NPZ)."
+                "Writes the segments of every image to the output folder: a label map and the overlay (PNG), "
+                "areas, boxes and masks (COCO), and the tree of a hierarchy (NPZ)."
             ),
             search_aliases=["export segments", "save masks", "coco", "panoptic", "label map", "diffseg"],
             inputs=[
-                SegmentsType.Input("segments", tooltip="From DiffSeg Segment, or filtered."),
+                segments_input(),
                 io.String.Input(
                     "filename_prefix",
                     default="DiffSeg/segments",
-                    tooltip="What the files' names begin with; a slash makes a folder. "
-                    "%date:yyyy-MM-dd%, %year%, %month%, %day%, %hour%, %minute%, %second%, %width%, "
-                    "%height% and %batch_num% are filled in. A number that goes up follows, so that nothing "
-                    "is overwritten.",
+                    tooltip="What the files' names begin with; a slash makes a folder. Dates such as "
+                    "%date:yyyy-MM-dd% are filled in.",
                 ),
             ],
             outputs=[],
@@ -62,8 +58,7 @@ class DiffSegSave(io.ComfyNode):
 
     @classmethod
     def execute(cls, segments: CapturedSegments, filename_prefix: str) -> io.NodeOutput:
-        found, image = segments.segments, segments.capture.image
-        images = None if image is None else checked_images(image)
+        found, images = segments.segments, captured_images(segments)
         height, width = found.image_size
         filename_prefix = fill_in_dates(filename_prefix)
         cls._check_prefix(filename_prefix, width, height, found.batch_size)

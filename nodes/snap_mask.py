@@ -8,7 +8,7 @@ import torch
 from ..diffseg_core import snap
 from ..diffseg_core.settings import COVERAGE
 from .comfy.api import io
-from .inputs import number_input
+from .inputs import number_input, segments_input
 from .types import MORE, CapturedSegments, SegmentsType
 
 
@@ -22,38 +22,25 @@ class DiffSegSnapMask(io.ComfyNode):
             display_name="DiffSeg Snap Mask to Segments",
             category=MORE,
             description=(
-                "Gives a rough mask the outlines of the segments: paint over things in the mask editor, and "
-                "every segment that is covered enough is taken whole."
+                "Gives a rough mask the outlines of the segments: every segment that is covered enough is "
+                "taken whole."
             ),
             search_aliases=["refine mask", "snap mask", "mask to segment", "clean up mask", "diffseg"],
             inputs=[
-                SegmentsType.Input(
-                    "segments", tooltip="From DiffSeg Segment or any node that gives segments."
-                ),
-                io.Mask.Input(
-                    "mask",
-                    tooltip="The rough mask: one for all images, or one for each. A soft mask counts by "
-                    "its values. A mask of another size is resampled to that of the segments.",
-                ),
+                segments_input(),
+                io.Mask.Input("mask", tooltip="The rough mask: one for all images, or one for each."),
                 number_input(
                     "coverage",
                     COVERAGE,
-                    "In percent. A segment is taken if the mask covers more of it than this, or all "
-                    "of it. 0 takes everything that the mask touches.",
+                    "In percent. A segment is taken if the mask covers more of it than this.",
                     step=1.0,
                 ),
             ],
             outputs=[
                 SegmentsType.Output(
-                    display_name="segments",
-                    tooltip="The segments taken, renumbered from 0, the largest. Other pixels belong to "
-                    "no segment.",
+                    display_name="segments", tooltip="The segments taken, renumbered from 0, the largest."
                 ),
-                io.Mask.Output(
-                    display_name="mask",
-                    tooltip="All segments taken as one mask for each image, of zeros and ones. Empty if "
-                    "none is covered enough.",
-                ),
+                io.Mask.Output(display_name="mask", tooltip="All segments taken as one mask for each image."),
             ],
         )
 
