@@ -110,7 +110,7 @@ def capture_entry(settings: CaptureSettings, results: CheckResults) -> Entry:
 
 def trial_entry(trial: Trial, results: CheckResults) -> Entry:
     """A trial's settings by name."""
-    others = {name: getattr(trial, name) for name in ("evidence", "threshold", "source")}
+    others = {name: getattr(trial, name) for name in ("evidence", "threshold")}
     given = {name: value for name, value in others.items() if value is not None}
     return {**capture_entry(trial.capture, results), "method": trial.method, **given}
 
@@ -160,10 +160,10 @@ def _segments(figures: Mapping[str, Measures]) -> Entry:
 def _words(trial: Trial, row: Row, results: CheckResults) -> Entry:
     """Means, and for each photograph the numbers of `WordFigures` and its objects' gains, in order.
 
-    ``finds`` is null but for what DiffSeg Find by Words does, and there too where it was not measured on all
+    ``finds`` is null but at the default capture, and there too where words were not measured on all
     photographs, or on too few.
     """
-    is_judged = trial == results.words_of_node and trial in results.finished("words")
+    is_judged = trial == results.default_words and trial in results.finished("words")
     return {
         **trial_entry(trial, results),
         "photographs": len(row.figures),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .measures import mean_of
 from .record import Entry, capture_entry, demo_model_entries, record, trial_entry
-from .trials import CheckResults, Trial
-from .verdicts import choose, finds_by_words, gain_of_second_step
+from .trials import CheckResults
+from .verdicts import choose, finds_by_words
 
 Cells = tuple[str, ...]
 HEADER: Cells = ("", "covering", "best IoU", "mean IoU", "segments", "clicks to 85 %", "to 90 %")
@@ -49,7 +50,6 @@ def label(entry: Mapping[str, Any]) -> str:
     words += [f"evidence {entry['evidence']}"] if "evidence" in entry else []
     words += [f"merge threshold {entry['threshold']:g}"] if "threshold" in entry else []
     words += ["normalised cuts"] if entry.get("method") == "cut" else []
-    words += [entry["source"]] if "source" in entry else []
     return ", ".join(words)
 
 
@@ -121,7 +121,7 @@ def _words(results: CheckResults, content: Entry) -> list[str]:
     if content["words"]:
         rows = [BY_WORDS, *(_word_row(entry, content) for entry in content["words"])]
         parts.append(f"Objects by their names, in the attention to text\n{_table(rows)}")
-        if results.words_of_node in results.finished("words"):
+        if results.default_words in results.finished("words"):
             parts.append(_word_verdict(results))
     elif results.no_words:
         parts.append(f"Words were not measured: {results.no_words}")
@@ -133,38 +133,20 @@ def _words(results: CheckResults, content: Entry) -> list[str]:
 
 
 def _word_verdict(results: CheckResults) -> str:
-    """Of what the node does; other sources and captures are not chosen by what they are judged by."""
-    trial, finished = results.words_of_node, results.finished("words")
-    row, finds = finished[trial], finds_by_words(finished[trial].gains)
-    auc, others = (
-        sum(getattr(figures, name) for figures in row.figures.values()) / len(row.figures)
-        for name in ("auc", "others")
-    )
+    """Of the default settings; others are not chosen by what they are judged by."""
+    trial = results.default_words
+    row = results.trials[trial]
+    mean = mean_of(row.figures.values())
+    finds = finds_by_words(row.gains)
     text = (
-        f"Words, as DiffSeg Find by Words reads them ({label(trial_entry(trial, results))}): AUC {auc:.2f} "
-        f"(other words {others:.2f}, chance 0.50): "
+        f"Words, as DiffSeg Find by Words reads them ({label(trial_entry(trial, results))}): AUC "
+        f"{mean.auc:.2f} (other words {mean.others:.2f}, chance 0.50): "
     )
     if finds is None:
         return f"{text}too few photographs to tell whether the model finds things by words."
     if finds:
-        text += "the model finds things by words."
-    else:
-        text += "the model does not find things by words, as far as these photographs tell."
-    second = finished.get(Trial(trial.capture, "words", source="second step"))
-    gain = None if second is None else gain_of_second_step(row.figures, second.figures)
-    if trial.source == "second step" or gain is None:
-        return text
-    if gain.is_clear:
-        return (
-            f"{text}\nA second step with the words as its prompt does better than the queries that a "
-            f"capture keeps, by {gain.mean:.2f} of AUC."
-        )
-    if finds:
-        text += (
-            f"\nThe queries that a capture keeps are enough: the AUC of a second step with the words as "
-            f"its prompt differs by {gain.mean:+.2f}."
-        )
-    return text
+        return f"{text}the model finds things by words."
+    return f"{text}the model does not find things by words, as far as these photographs tell."
 
 
 def _word_row(entry: Entry, content: Entry) -> Cells:

@@ -35,7 +35,6 @@ from .trials import (
     Row,
     Trial,
     evidences_of,
-    sources_of,
 )
 from .verdicts import best_trial
 from .words import WordReader, measure_words, names_of, other_names
@@ -84,7 +83,6 @@ class Check:
         self._on_step = on_step
         self._on_work = on_work
         self._read_words = read_words
-        self._sources = sources_of(model.is_transformer)
         self._photographs = read_photographs(plan.photographs)
         self._leaves: dict[str, torch.Tensor] = {}
         passes = len(plan.captures) + len(plan.blocks) + 4  # the control, and clicks on it and two captures
@@ -213,23 +211,24 @@ class Check:
     def _words(
         self, settings: CaptureSettings, photograph: Photograph, segments: Segments, maps: AttentionMaps
     ) -> None:
-        """Look for the objects of a photograph by their names, once by each source.
+        """Look for the objects of a photograph by their names.
 
-        Another tree of the same capture has the same maps of words: what was measured on the first stays. A
-        source that fails is given up, and the others go on.
+        Another tree of the same capture has the same maps of words: what was measured on the first stays.
+        Where it fails, words are given up at this capture, and the rest goes on.
         """
         if self._read_words is None:
             return
-        image, lines = photograph.images.colours, (names_of(photograph.name), other_names(photograph.name))
-        for source in self._sources:
-            trial = Trial(settings, "words", source=source)
-            known = self.results.trials.get(trial, Row())
-            if trial in self.results.word_failures or photograph.name in known.figures:
-                continue
+        trial = Trial(settings, "words")
+        known = self.results.trials.get(trial, Row())
+        if trial not in self.results.word_failures and photograph.name not in known.figures:
+            image = photograph.images.colours
             with noted(self.results.word_failures, trial):
                 started = time.perf_counter()
                 with by_model():
-                    own, others = (self._read_words(image, settings, maps, each, source) for each in lines)
+                    own, others = (
+                        self._read_words(image, settings, maps, lines)
+                        for lines in (names_of(photograph.name), other_names(photograph.name))
+                    )
                 seconds = time.perf_counter() - started
                 figures, gains = measure_words(photograph, segments, maps, own, others)
                 row = self.results.trials.setdefault(trial, Row())

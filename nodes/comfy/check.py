@@ -11,14 +11,12 @@ import torch
 from ...diffseg_core import AttentionMaps, GridSize, Images
 from ...diffseg_core.attention.capture_settings import CaptureSettings, ModelInputs
 from ...diffseg_core.attention.working_size import working_size
-from ...diffseg_core.benchmark.trials import CheckedModel, Source
-from ...diffseg_core.words.lines import WordAttention, WordLine, prompt_of
+from ...diffseg_core.benchmark.trials import CheckedModel
+from ...diffseg_core.words.lines import WordAttention, WordLine
 from ..types import CapturedAttention
 from . import capture as comfy_capture
 from .latents import check_vae, encoded
 from .transformer_capture import TransformerCapture
-from .unet import UNetCapture
-from .word_tokens import encode_pieces
 from .words import read_words
 
 if TYPE_CHECKING:
@@ -46,7 +44,8 @@ class CheckCapture:
 
     def __call__(self, image: torch.Tensor, settings: CaptureSettings) -> AttentionMaps:
         """Capture an image, float32 ``[1, H, W, 3]`` in 0..1."""
-        return self._captured(self._latent(image, settings), settings, self._conditioning)
+        latent = self._latent(image, settings)
+        return comfy_capture.capture(self._model, latent, self._conditioning, settings)
 
     def read_words(
         self,
@@ -54,17 +53,13 @@ class CheckCapture:
         settings: CaptureSettings,
         maps: AttentionMaps,
         lines: Sequence[WordLine],
-        source: Source,
     ) -> WordAttention:
         """Read words in an image that was captured, as a `WordReader`.
 
         Raises:
-            UnsupportedModelError, InvalidSettingError, CaptureError: as of `comfy_words.read_words`.
+            UnsupportedModelError, InvalidSettingError, CaptureError: see `words.read_words`.
         """
         latent = self._latent(image, settings)
-        if source == "second step" and isinstance(self._backbone, UNetCapture):
-            words = encode_pieces(self._clip, prompt_of(lines))
-            maps = self._captured(latent, settings, words)
         side = self._backbone.latent_pixels
         size = GridSize(latent.shape[-2] * side, latent.shape[-1] * side)
         step = ModelInputs(self._backbone.name, latent, settings)
@@ -81,11 +76,6 @@ class CheckCapture:
             is_transformer=isinstance(self._backbone, TransformerCapture),
             host="ComfyUI",
         )
-
-    def _captured(
-        self, latent: torch.Tensor, settings: CaptureSettings, conditioning: list[Any]
-    ) -> AttentionMaps:
-        return comfy_capture.capture(self._model, latent, conditioning, settings)
 
     def _latent(self, image: torch.Tensor, settings: CaptureSettings) -> torch.Tensor:
         if id(image) in self._latents:

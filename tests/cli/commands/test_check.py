@@ -85,17 +85,11 @@ def test_words_are_measured_of_a_model_with_a_text_encoder(capsys, monkeypatch, 
     text = capsys.readouterr().out
     record = json.loads((tmp_path / "diffseg-check.json").read_text())
     assert record["word_failures"] == []
-    ways = {each["source"] for each in record["words"]}
-    assert ways == {"stored queries", "second step"}
+    assert record["words"]
     for each in record["words"]:
         assert each["photographs"] == 4
         assert each["finds"] is None
         assert abs(each["auc"] - each["others"]) < 0.1
-    stored, second = (
-        next(each for each in record["words"] if each["source"] == way)
-        for way in ("stored queries", "second step")
-    )
-    assert stored["by_photograph"] != second["by_photograph"]  # the words were the second step's prompt
     assert "too few photographs to tell whether the model finds things by words" in text
 
 
