@@ -15,8 +15,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from diffseg_cli.batch.run_manifest import describe_changes, read_run_manifest, write_run_manifest
 from diffseg_cli.batch.settings import (
     ModelChoice,
@@ -96,27 +94,6 @@ class EvaluationSettings:
         if groups & {"tree", "words"} and tree != NestedSettings():
             kept["tree"] = tree.to_dict()
         return {**kept, **(self.words.to_dict() if "words" in groups else {})}
-
-
-@dataclass(frozen=True)
-class EvaluationWorkerFactory:
-    """Loads the model, and gives a worker for an executor.
-
-    Attributes:
-        settings: of the run.
-        folder: of the run, absolute.
-        threads: CPU threads of the process; None leaves them as they are.
-    """
-
-    settings: EvaluationSettings
-    folder: Path
-    threads: int | None = None
-
-    def __call__(self) -> EvaluationWorker:
-        """Load the model."""
-        if self.threads is not None:
-            torch.set_num_threads(self.threads)
-        return EvaluationWorker(self.settings, self.folder)
 
 
 class EvaluationWorker:

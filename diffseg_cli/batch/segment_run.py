@@ -22,8 +22,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.images import as_images
@@ -72,27 +70,6 @@ class RunSettings:
         if self.words is not None:
             found |= self.words.to_dict()
         return {**model, **asdict(self.capture), **segment, "save_masks": self.save_masks, **found}
-
-
-@dataclass(frozen=True)
-class SegmentWorkerFactory:
-    """Loads a model, and gives a worker for an executor.
-
-    Attributes:
-        settings: of the run.
-        out: output folder, absolute.
-        threads: CPU threads of the process; None leaves them as they are.
-    """
-
-    settings: RunSettings
-    out: Path
-    threads: int | None = None
-
-    def __call__(self) -> SegmentWorker:
-        """Load the model."""
-        if self.threads is not None:
-            torch.set_num_threads(self.threads)
-        return SegmentWorker(self.settings, self.out)
 
 
 class SegmentWorker:

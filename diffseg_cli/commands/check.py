@@ -15,7 +15,7 @@ from diffseg_core.errors import InvalidSettingError
 
 from ..batch.settings import DEMO, DEMO_CAPTURE, DEMO_MERGE
 from . import options
-from .progress import Progress
+from .progress import progress_bar
 
 if TYPE_CHECKING:
     from diffseg_core.benchmark.trials import CheckResults
@@ -100,13 +100,19 @@ def run(args: argparse.Namespace) -> int:
     if args.limit is not None:
         plan = replace(plan, photographs=plan.photographs[: args.limit], is_quick=True)
     capture.encode_words(plan.photographs)
-    progress = Progress("steps")
+    bar = progress_bar(None, "steps")
+
+    def on_step(done: int, total: int, what: str) -> None:
+        bar.total = total
+        bar.set_postfix_str(what, refresh=False)
+        bar.update(done - bar.n)
+
     check = Check(
         capture,
         capture.model,
         plan,
         capture.device,
-        progress,
+        on_step,
         read_words=None if capture.no_words else capture.read_words_in,
         no_words=capture.no_words,
     )
@@ -115,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
         results = check.run()
     except KeyboardInterrupt:
         results, status = check.results, STOPPED
-    progress.close()
+    bar.close()
     _hand_out(results, args)
     if status == STOPPED:
         print("diffseg: interrupted; the record holds what was measured until then", file=sys.stderr)
