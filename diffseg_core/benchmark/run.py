@@ -23,7 +23,7 @@ from ..objects.object_finder import ObjectFinder
 from ..objects.prompts import Click
 from ..segments import Segments
 from ..settings import FINEST
-from .clicks import WANTED, ObjectTruth, click_ious, clicks_needed
+from .clicks import WANTED, Truth, click_ious, clicks_needed
 from .colours import colour_tree
 from .failures import by_model, noted
 from .measures import measure
@@ -266,7 +266,7 @@ def count_clicks(
     counts = []
     for index in range(len(photograph.objects)):
         mask = photograph.mask(index)
-        ious = click_ious(mask_at, ObjectTruth(mask, np.zeros_like(mask)), most, max(WANTED))
+        ious = click_ious(mask_at, Truth(mask, np.zeros_like(mask)), most, max(WANTED))
         counts.append(tuple(clicks_needed(ious, wanted, most) for wanted in WANTED))
     return counts
 
