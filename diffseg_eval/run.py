@@ -131,9 +131,10 @@ class EvaluationWorker:
         if self._capture is not None:
             self._capture.of(image).aggregate()
         shared = time.perf_counter() - start
-        for choice, method in zip(self._choices, self._methods, strict=True):
+        for choice in self._choices:
             start = time.perf_counter()
-            labels = method.segment(image)
+            segmentations = self._methods[choice.name]
+            labels = {setting: segmentation(image) for setting, segmentation in segmentations.items()}
             elapsed = (time.perf_counter() - start) / len(labels)
             seconds[choice.name] = elapsed + (0.0 if choice.group == "pixels" else shared)
             rows[choice.name] = {

@@ -58,6 +58,10 @@ class Outcome:
     note: str | None = None
 
 
+class ExecutorError(DiffSegError, RuntimeError):
+    """The processes that share the work of a run cannot be had."""
+
+
 class Executor(Protocol):
     """One process, or many on many machines."""
 

@@ -22,8 +22,7 @@ from typing import Any
 
 from diffseg_core.errors import InvalidSettingError
 
-from ..errors import ExecutorError
-from .executor import Outcome, Task, Worker, attempt
+from .executor import ExecutorError, Outcome, Task, Worker, attempt
 from .ray_cluster import WorkerPlan, connected, import_ray, package_path, plan_workers
 
 MAX_CRASHES = 3  # of workers at one task, or for each worker before it was ready

@@ -21,12 +21,11 @@ import torch
 from PIL import Image
 
 from diffseg_cli.batch.discovery import find_images
-from diffseg_cli.batch.executor import Executor, LocalExecutor, WorkerFactory
+from diffseg_cli.batch.executor import Executor, ExecutorError, LocalExecutor, WorkerFactory
 from diffseg_cli.batch.ray_cluster import connected, import_ray
 from diffseg_cli.batch.ray_executor import RayExecutor
 from diffseg_cli.batch.segment_run import RunSettings, SegmentWorker, finish_run, prepare_run
 from diffseg_cli.batch.settings import DEMO_CAPTURE, DEMO_SEGMENT, ModelChoice
-from diffseg_cli.errors import ExecutorError
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.output.atomic_files import write_atomic
 

@@ -18,7 +18,7 @@ from pycocotools.coco import COCO
 
 from diffseg_cli.batch.discovery import InputImage, find_images
 from diffseg_cli.batch.executor import LocalExecutor, WorkerFactory
-from diffseg_cli.batch.image_reading import read_image
+from diffseg_cli.batch.image_reading import UnreadableImageError, read_image
 from diffseg_cli.batch.models import demo_model_folder
 from diffseg_cli.batch.segment_run import (
     RunSettings,
@@ -34,7 +34,6 @@ from diffseg_cli.batch.settings import (
     NestedSettings,
     SegmentSettings,
 )
-from diffseg_cli.errors import UnreadableImageError
 from diffseg_core import InvalidSettingError, segment, segment_hierarchy
 
 # pycocotools has not yet followed numpy 2 here.
