@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from diffseg_cli.batch.executor import WorkerFactory
 from diffseg_cli.batch.settings import DEMO, ModelChoice
-from diffseg_cli.commands import options
-from diffseg_cli.commands.extras import require_extra
+from diffseg_cli.commands import options, require_extra
 from diffseg_core.errors import InvalidSettingError
 
 if TYPE_CHECKING:

@@ -44,14 +44,7 @@ tree, or nothing but the pixels."""
 
 
 class Context(NamedTuple):
-    """What methods are made of.
-
-    Attributes:
-        capture: of the model; None where no method needs it.
-        segment: DiffSeg's settings.
-        dataset: whose classes' names those by words look for.
-        words: settings of those by words.
-    """
+    """What methods are made of: a capture where one needs it, and settings, see `make_methods`."""
 
     capture: SharedCapture | None
     segment: SegmentSettings
@@ -209,7 +202,8 @@ def make_methods(
     Args:
         choices: which.
         model, capture: what the attention and the features are captured with.
-        segment, dataset, words: see `Context`.
+        segment: DiffSeg's settings.
+        dataset, words: whose classes' names methods by words look for, and their settings.
 
     Raises:
         InvalidSettingError: a method by words, and a model without a text encoder, or a dataset whose classes

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diffseg_cli.batch.run_manifest import describe_changes, read_run_manifest, write_run_manifest
+from diffseg_cli.batch.run_manifest import RunManifest
 from diffseg_cli.batch.settings import (
     ModelChoice,
     NestedSettings,
@@ -97,12 +97,7 @@ class EvaluationSettings:
 
 
 class EvaluationWorker:
-    """Segments and measures one image after the other.
-
-    Args:
-        settings: of the run.
-        folder: of the run.
-    """
+    """Segments and measures one image after the other, into the run's folder."""
 
     def __init__(self, settings: EvaluationSettings, folder: Path) -> None:
         self._records = record_folder(folder)
@@ -166,10 +161,9 @@ def prepare_run(
     Raises:
         InvalidSettingError: the folder is of a run with other settings, is no run's, or cannot be written.
     """
-    records = record_folder(folder)
+    records, manifest = record_folder(folder), RunManifest(folder / RUN_FILE, FORMAT, VERSION)
     try:
-        before = read_run_manifest(folder / RUN_FILE, FORMAT, VERSION)
-        if before is None and records.path.exists():
+        if manifest.settings is None and records.path.exists():
             raise InvalidSettingError(
                 f"Expected {RUN_FILE} beside {records.path}: it says with what settings those were made. "
                 "Choose another --out."
@@ -177,13 +171,10 @@ def prepare_run(
         if overwrite:
             records.clear()
             (folder / RESULTS_FILE).unlink(missing_ok=True)
-        elif before is not None and (changes := describe_changes(before, settings.to_dict())):
-            raise InvalidSettingError(
-                f"Expected the settings of the run in {folder}, got others: {changes}. Choose another "
-                "--out, or --overwrite to measure all images again."
-            )
+        else:
+            manifest.refuse_changes(settings.to_dict(), "measure all images again")
         records.remove_leftovers(images)
-        write_run_manifest(folder / RUN_FILE, FORMAT, VERSION, settings.to_dict())
+        manifest.write(settings.to_dict())
     except OSError as error:
         raise InvalidSettingError(f"Expected a folder that can be written, got {folder}: {error}.") from error
     return [image for image in images if not records.has(image)]

@@ -1,5 +1,7 @@
-"""The methods, each at one setting: DiffSeg itself, trees, cuts and k-means on the attention of one captured
-step, and what needs no network, which any learned method must beat to be worth running.
+"""The methods, each at one setting.
+
+DiffSeg itself, trees, cuts and k-means on the attention of one captured step; and what needs no network,
+which any learned method must beat to be worth running.
 
 ``diffcut`` is the method of Couairon et al. ("DiffCut", NeurIPS 2024) with the settings of its code:
 affinities to the power 10, and each pixel with the part whose concept is nearest. It is without PAMR, a step

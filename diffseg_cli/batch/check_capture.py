@@ -86,12 +86,6 @@ class CheckCapture(Segmenter):
         return read_words(self._pipeline, maps, lines, self._encoded[tuple(lines)])
 
     @property
-    def device(self) -> torch.device:
-        """That the model runs on."""
-        device: torch.device = self._pipeline.device
-        return device
-
-    @property
     def model(self) -> CheckedModel:
         """What is said of it."""
         unet = getattr(self._pipeline, "unet", None)
@@ -102,7 +96,7 @@ class CheckCapture(Segmenter):
             architecture=name if self._name != DEMO else DEMO_MODEL,
             parameters=parameters,
             dtype=str(net.dtype).removeprefix("torch."),
-            device=self.device.type,
+            device=self._pipeline.device.type,
             is_transformer=unet is None,
             host="diffusers",
         )

@@ -137,10 +137,6 @@ class WorkerPlan:
     cpus: int
     gpus: int
 
-    def capacity(self, machines: Sequence[Mapping[str, float]]) -> int:
-        """How many of the workers the machines take."""
-        return min(self.workers, _capacity(machines, self.cpus, self.gpus))
-
 
 def plan_workers(
     machines: Sequence[Mapping[str, float]],

@@ -82,11 +82,6 @@ class RayExecutor:
         with connected(ray, self._address):
             machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             plan = plan_workers(machines, self._workers, self._cpus_per_worker, self._use_gpus)
-            capacity = plan.capacity(machines)
-            if capacity < plan.workers:
-                logger.warning(
-                    "There is room for %d of %d workers now; the others wait.", capacity, plan.workers
-                )
             yield from _shared_out(ray, plan, make_worker, tasks)
 
 

@@ -1,7 +1,7 @@
 """A check as rows of plain values: JSON to be attached to an issue, without who made it or where.
 
 It has the versions of DiffSeg and PyTorch, the kind of device, the model's architecture, number of parameters
-and type of numbers, figures, seconds and memory. It has no name of a file, a person or a checkpoint, no path
+and type of numbers, figures and seconds. It has no name of a file, a person or a checkpoint, no path
 and no prompt; of errors their kind alone, as their text could name something.
 """
 
@@ -85,7 +85,6 @@ def record(results: CheckResults, diffseg_version: str) -> Entry:
                 **capture_entry(settings, results),
                 "photographs": row.times,
                 "seconds": row.seconds,
-                "peak_memory_mb": None if row.peak_memory is None else round(row.peak_memory / 2**20),
             }
             for settings, row in results.captures.items()
         ],

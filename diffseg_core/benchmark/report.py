@@ -1,14 +1,22 @@
-"""A check in words and tables, for people: the rows of its record, what suits the model, and what failed."""
+"""A check for people: its record in words and tables, what suits the model, what failed, and a picture."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from ..output.overlay import draw_overlay
+from ..segments import Segments
 from .measures import mean_of
+from .photographs import Photograph, read_photographs
 from .record import Entry, capture_entry, demo_model_entries, record, trial_entry
 from .trials import CheckResults
-from .verdicts import choose, finds_by_words
+from .verdicts import best_trial, choose, finds_by_words
 
 Cells = tuple[str, ...]
 HEADER: Cells = ("", "covering", "best IoU", "mean IoU", "segments", "clicks to 85 %", "to 90 %")
@@ -18,6 +26,8 @@ BY_WORDS: Cells = (
     "s/photograph",
 )
 MISSING = "–"
+COLUMNS, TILE = 5, (240, 320)  # of the picture; height and width of a photograph in pixels
+BACKGROUND = 0.13  # grey
 
 
 def as_text(results: CheckResults, diffseg_version: str) -> str:
@@ -41,6 +51,26 @@ def as_text(results: CheckResults, diffseg_version: str) -> str:
             )
         )
     return "\n\n".join(parts) + "\n"
+
+
+def draw_sheet(results: CheckResults) -> torch.Tensor:
+    """Draw the segments at the settings that were chosen over the photographs.
+
+    Returns:
+        float32 ``[1, H, W, 3]`` in 0..1, the photographs in rows of up to five; one grey tile where nothing
+        was measured on all of them.
+    """
+    trial = best_trial(results)
+    labels = {} if trial is None else results.labels.get(trial, {})
+    tiles = [
+        _tile(photograph, labels[photograph.name])
+        for photograph in read_photographs(results.plan.photographs)
+        if photograph.name in labels
+    ] or [torch.full((*TILE, 3), BACKGROUND)]
+    columns = min(COLUMNS, len(tiles))
+    tiles += [torch.full((*TILE, 3), BACKGROUND)] * (-len(tiles) % columns)
+    rows = [torch.cat(tiles[first : first + columns], dim=1) for first in range(0, len(tiles), columns)]
+    return torch.cat(rows)[None]
 
 
 def label(entry: Mapping[str, Any]) -> str:
@@ -193,3 +223,16 @@ def _table(rows: Sequence[Cells]) -> str:
         cells = (cell.rjust(width) for cell, width in zip(row[1:], others, strict=True))
         lines.append("  ".join((row[0].ljust(first), *cells)).rstrip())
     return "\n".join(lines)
+
+
+def _tile(photograph: Photograph, labels: npt.NDArray[Any]) -> torch.Tensor:
+    segments = Segments(torch.from_numpy(np.asarray(labels, np.int32))[None], ())
+    drawn = draw_overlay(photograph.images, segments, numbers=False).cpu().movedim(-1, 1)
+    height, width = drawn.shape[2:]
+    scale = min(TILE[0] / height, TILE[1] / width)
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    small = F.interpolate(drawn, size=size, mode="bilinear", antialias=True)[0].movedim(0, -1)
+    tile = torch.full((*TILE, 3), BACKGROUND)
+    top, left = (TILE[0] - size[0]) // 2, (TILE[1] - size[1]) // 2
+    tile[top : top + size[0], left : left + size[1]] = small.clamp(0.0, 1.0)
+    return tile

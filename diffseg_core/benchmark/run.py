@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -54,7 +53,6 @@ class Check:
         capture: runs the model.
         model: what is said of it.
         plan: what is tried.
-        device: that the model runs on.
         on_step: called with the number of steps done, their total and what was done; what it raises ends the
             check, as does what ``on_work`` raises.
         on_work: called many times meanwhile.
@@ -70,7 +68,6 @@ class Check:
         capture: Capture,
         model: CheckedModel,
         plan: Plan,
-        device: torch.device,
         on_step: Callable[[int, int, str], None] = lambda done, total, what: None,
         on_work: Callable[[], None] = lambda: None,
         read_words: WordReader | None = None,
@@ -79,7 +76,6 @@ class Check:
         self.results = CheckResults(model, plan, no_words="" if read_words is not None else no_words)
         self._capture = capture
         self._plan = plan
-        self._device = device
         self._on_step = on_step
         self._on_work = on_work
         self._read_words = read_words
@@ -143,13 +139,11 @@ class Check:
 
     def _captured(self, photograph: Photograph, settings: CaptureSettings) -> AttentionMaps:
         row = self.results.captures.setdefault(settings, Row())
-        _reset_peak(self._device)
         started = time.perf_counter()
         with by_model():
             maps = self._capture(photograph.images.colours, settings)
         row.seconds += time.perf_counter() - started
         row.times += 1
-        row.peak_memory = max(filter(None, (row.peak_memory, _peak_memory(self._device))), default=None)
         self._on_work()
         return maps
 
@@ -285,21 +279,3 @@ def check_measured(results: CheckResults) -> None:
     raise CaptureError(
         f"Expected a model that can be captured, got {type(error).__name__}: {error}. Nothing was measured."
     )
-
-
-def _reset_peak(device: torch.device) -> None:
-    """Begin to count memory anew, where the accelerator can."""
-    if device.type in ("cuda", "xpu"):
-        getattr(torch, device.type).reset_peak_memory_stats(device)
-
-
-def _peak_memory(device: torch.device) -> int | None:
-    """Bytes in use at most: of PyTorch on an accelerator, else of the process since it began; or unknown."""
-    if device.type in ("cuda", "xpu"):
-        return int(getattr(torch, device.type).max_memory_allocated(device))
-    if device.type != "cpu" or sys.platform == "win32":
-        return None
-    import resource
-
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(kilobytes if sys.platform == "darwin" else kilobytes * 1024)

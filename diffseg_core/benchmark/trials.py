@@ -143,15 +143,12 @@ class Row:
         seconds: all together.
         times: of captures, how many were made.
         gains: of words, by the photograph's and the object's name: by how much its own name finds it better.
-        peak_memory: of captures, bytes of the accelerator during them or of the process up to then; None if
-            unknown.
     """
 
     figures: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     times: int = 0
     gains: dict[str, Mapping[str, float]] = field(default_factory=dict)
-    peak_memory: int | None = None
 
 
 @dataclass

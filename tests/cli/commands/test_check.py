@@ -16,19 +16,19 @@ from small_photographs import smaller
 from diffseg_cli.batch.check_capture import CheckCapture
 from diffseg_cli.batch.settings import DEMO_CAPTURE, CaptureSettings, ModelChoice
 from diffseg_cli.commands import main
-from diffseg_core.benchmark import run, sheet, trials
+from diffseg_core.benchmark import report, run, trials
 from diffseg_core.benchmark.photographs import object_names, read_photographs
 from diffseg_core.benchmark.record import DEMO_MODEL, click_means, demo_model_entries
 from diffseg_core.benchmark.run import Check
 from diffseg_core.errors import CaptureError
 
-SMALL = ["--quick", "--limit", "2", "--working-size", "128"]
+SMALL = ["--quick", "--working-size", "128"]
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Small photographs, two noise levels, few clicks, and an empty current folder."""
-    for module in (run, sheet):
+    for module in (run, report):
         monkeypatch.setattr(module, "read_photographs", lambda names: smaller(read_photographs(names)))
     monkeypatch.setattr(trials, "QUICK_PHOTOGRAPHS", ("coffee", "taipei"))
     monkeypatch.setattr(trials, "QUICK_LEVELS", (300,))
@@ -196,7 +196,7 @@ def test_the_kept_figures_of_the_model_in_the_box_are_made_again():
     plan = trials.Plan(
         trials.CaptureSettings(chosen["noise_level"]), (), thresholds=(), photographs=("coffee",), clicks=3
     )
-    results = Check(capture, capture.model, plan, capture.device).run()
+    results = Check(capture, capture.model, plan).run()
     trial = trials.Trial(plan.default, "hierarchy", chosen["evidence"])
     entry, clicks = demo_model_entries(plan.photographs, plan.clicks)
     kept, found = entry["by_photograph"]["coffee"], results.trials[trial].figures["coffee"]

@@ -39,7 +39,6 @@ PHOTOGRAPHS = ("coffee", "lake", "harbour", "taipei", "otter", "airplane")
 FEW = PHOTOGRAPHS[:2]
 DEFAULT = CaptureSettings(300)
 PLAN = Plan(DEFAULT, (300,), thresholds=(), photographs=PHOTOGRAPHS, clicks=1)
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +197,6 @@ def test_a_model_that_attends_to_names_finds_things_by_words(photographs):
         capture_of(photographs),
         MODEL,
         PLAN,
-        CPU,
         lambda *step: steps.append(step),
         read_words=sees(photographs),
     )
@@ -229,7 +227,7 @@ def test_a_model_that_attends_to_names_finds_things_by_words(photographs):
 
 @pytest.mark.slow
 def test_a_model_to_which_words_mean_nothing_is_said_not_to_find(photographs):
-    results = Check(capture_of(photographs), MODEL, PLAN, CPU, read_words=blind).run()
+    results = Check(capture_of(photographs), MODEL, PLAN, read_words=blind).run()
     for result in results.of("words").values():
         assert finds_by_words(result.gains) is False
         assert abs(mean_of(result.figures.values()).auc - mean_of(result.figures.values()).others) < 0.2
@@ -247,7 +245,7 @@ def test_words_are_read_at_the_default_and_at_the_chosen_settings(photographs):
         return AttentionMaps({(GRID, GRID): torch.randn(1, GRID**2, GRID**2, generator=random).softmax(-1)})
 
     plan = Plan(DEFAULT, (100, 200), thresholds=(), photographs=FEW, clicks=1)
-    results = Check(capture, MODEL, plan, CPU, read_words=sees(photographs)).run()
+    results = Check(capture, MODEL, plan, read_words=sees(photographs)).run()
     assert results.default_words == Trial(DEFAULT, "words")
     assert [trial.capture.noise_level for trial in results.of("words")] == [300, 100]
 
@@ -269,7 +267,7 @@ def test_another_tree_of_the_same_capture_reads_no_words_again(photographs):
 
     calls = []
     plan = Plan(DEFAULT, (300,), thresholds=(), photographs=FEW, clicks=1)
-    results = Check(capture, MODEL, plan, CPU, read_words=read).run()
+    results = Check(capture, MODEL, plan, read_words=read).run()
     assert best_trial(results).capture == DEFAULT
     assert best_trial(results) != results.default
     assert len(calls) == len(set(calls)) == 2 * len(FEW)
@@ -278,7 +276,7 @@ def test_another_tree_of_the_same_capture_reads_no_words_again(photographs):
 @pytest.mark.slow
 def test_why_words_were_not_measured_is_told(photographs):
     plan = replace(PLAN, photographs=FEW)
-    results = Check(capture_of(photographs), MODEL, plan, CPU, no_words="no clip is connected.").run()
+    results = Check(capture_of(photographs), MODEL, plan, no_words="no clip is connected.").run()
     assert "Words were not measured: no clip is connected." in as_text(results, "1")
     assert json.loads(as_json(record(results, "1")))["words"] == []
 
@@ -287,7 +285,7 @@ def test_why_words_were_not_measured_is_told(photographs):
         raise UnsupportedModelError("Expected /home/jane, got none.")
 
     calls = []
-    results = Check(capture_of(photographs), MODEL, plan, CPU, read_words=fails).run()
+    results = Check(capture_of(photographs), MODEL, plan, read_words=fails).run()
     check_measured(results)
     assert results.is_complete
     assert results.failures == {}
@@ -308,7 +306,7 @@ def test_words_that_fail_on_the_way_are_told_with_how_far_they_came(photographs)
             raise torch.OutOfMemoryError("CUDA out of memory")
         return sees(photographs)(image, settings, maps, lines)
 
-    results = Check(capture_of(photographs), MODEL, PLAN, CPU, read_words=read).run()
+    results = Check(capture_of(photographs), MODEL, PLAN, read_words=read).run()
     (words,) = results.of("words").values()
     assert len(words.figures) == 1
     text = as_text(results, "1")
@@ -319,7 +317,7 @@ def test_words_that_fail_on_the_way_are_told_with_how_far_they_came(photographs)
 
 def test_few_photographs_are_said_to_be_too_few(photographs):
     plan = replace(PLAN, photographs=FEW)
-    results = Check(capture_of(photographs), MODEL, plan, CPU, read_words=sees(photographs)).run()
+    results = Check(capture_of(photographs), MODEL, plan, read_words=sees(photographs)).run()
     text = as_text(results, "1")
     assert "too few photographs to tell whether the model finds things by words" in text
     assert json.loads(as_json(record(results, "1")))["words"][0]["finds"] is None
@@ -331,7 +329,7 @@ def test_a_check_that_was_ended_tells_what_it_has_of_words(photographs):
         if what.startswith("words, "):
             raise KeyboardInterrupt
 
-    check = Check(capture_of(photographs), MODEL, PLAN, CPU, stop, read_words=sees(photographs))
+    check = Check(capture_of(photographs), MODEL, PLAN, stop, read_words=sees(photographs))
     with pytest.raises(KeyboardInterrupt):
         check.run()
     text = as_text(check.results, "1")
