@@ -67,11 +67,6 @@ class ClassMatching:
         """Of the set, 0..1; NaN where no class occurs."""
         return float(mean_iou(*self._sums()))
 
-    @property
-    def class_iou(self) -> npt.NDArray[np.float64]:
-        """Of the set, ``[C]`` in 0..1; NaN for a class without true or predicted pixels."""
-        return class_iou(*self._sums())
-
     def _sums(self) -> tuple[Counts, Counts, Counts]:
         return (
             self.true_positives.sum(axis=0),

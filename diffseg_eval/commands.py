@@ -11,9 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diffseg_cli.batch.executor import WorkerFactory
 from diffseg_cli.batch.settings import DEMO, ModelChoice
-from diffseg_cli.commands import options
-from diffseg_cli.commands.extras import require_extra
+from diffseg_cli.commands import options, require_extra
 from diffseg_core.errors import InvalidSettingError
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def evaluate(args: argparse.Namespace) -> int:
         return _evaluate_prompts(args)
     with require_extra():
         from .results import Results, write_results
-        from .run import EvaluationWorkerFactory, prepare_run, record_folder
+        from .run import EvaluationWorker, prepare_run, record_folder
     from diffseg_cli.commands.progress import print_failures, show_progress
 
     executor = options.make_executor(args)
@@ -134,7 +134,7 @@ def evaluate(args: argparse.Namespace) -> int:
     images = _images(dataset.names, args.skip, args.limit)
     folder = _folder(args, settings.model)
     remaining = prepare_run(folder, settings, images, args.overwrite)
-    outcomes = executor.run(EvaluationWorkerFactory(settings, folder, args.threads), remaining)
+    outcomes = executor.run(WorkerFactory(EvaluationWorker, settings, folder, args.threads), remaining)
     failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
 
     records = record_folder(folder)

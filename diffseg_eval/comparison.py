@@ -8,10 +8,12 @@ such set. The interval holds the middle 95 % of the differences.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +21,9 @@ from diffseg_core.errors import InvalidSettingError
 
 from .metrics import LOWER_IS_BETTER, Metric, compute_metrics
 from .records import ImageRecord
-from .results import NOTHING, TITLES, MeasuredRun, RowName, markdown, metric_text, read_run, row_names
-from .run import record_folder
+from .results import NOTHING, TITLES, RowName, markdown, metric_text, row_names
+from .run import FORMAT, RESULTS_FILE, VERSION, record_folder
+from .types import Measure
 
 RESAMPLES, SEED = 10_000, 0
 LEVELS = (2.5, 97.5)  # percent
@@ -53,18 +56,29 @@ class Difference:
 
 @dataclass(frozen=True)
 class RunMethod:
-    """A row of a run.
+    """A row of a finished run.
 
     Attributes:
-        run: of which it is.
+        folder: of the run.
         row: the method and its setting.
+        dataset: name of its dataset, its ``void`` value, and the names of its classes.
+        groups: what was measured.
+        images: names of those that are in the results, in order.
     """
 
-    run: MeasuredRun
+    folder: Path
     row: RowName
+    dataset: Mapping[str, Any]
+    groups: frozenset[Measure]
+    images: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.run.folder}:{self.row}"
+        return f"{self.folder}:{self.row}"
+
+    @property
+    def classes(self) -> int:
+        """How many the dataset has."""
+        return len(self.dataset["class_names"])
 
 
 def resolve_run_method(text: str) -> RunMethod:
@@ -78,15 +92,25 @@ def resolve_run_method(text: str) -> RunMethod:
     pieces = text.split(":")
     splits = [(":".join(pieces[:cut]), ":".join(pieces[cut:])) for cut in range(len(pieces), 0, -1)]
     folder, name = next(((path, rest) for path, rest in splits if Path(path).is_dir()), (text, ""))
-    run = read_run(Path(folder))
-    rows = row_names(record_folder(run.folder).read(run.images[0]))
+    path = Path(folder) / RESULTS_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if (content["format"], content["version"]) != (FORMAT, VERSION):
+            raise ValueError(f"{content['format']} of version {content['version']}")
+        dataset, groups, images = content["dataset"], content["measures"], content["pictures"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidSettingError(
+            f"Expected the results of diffseg evaluate in {path}, got {error!r}. A run has them when it is "
+            "finished; the same command finishes it."
+        ) from error
+    rows = row_names(record_folder(Path(folder)).read(images[0]))
     named = [row for row in rows if (str(row) == name if name else row.method == rows[0].method)]
     if len(named) != 1:
         raise InvalidSettingError(
             f"Expected one of the methods of {folder}, written as {folder}:METHOD, got {text!r}. "
             f"There are {', '.join(map(str, rows))}."
         )
-    return RunMethod(run, named[0])
+    return RunMethod(Path(folder), named[0], dataset, frozenset(groups), tuple(images))
 
 
 def shared_images(run_methods: Sequence[RunMethod]) -> list[str]:
@@ -95,14 +119,14 @@ def shared_images(run_methods: Sequence[RunMethod]) -> list[str]:
     Raises:
         InvalidSettingError: the runs are of different datasets, or have no image in common.
     """
-    first = run_methods[0].run
-    for other in (run_method.run for run_method in run_methods[1:]):
+    first, *others = run_methods
+    for other in others:
         if (other.dataset, other.groups) != (first.dataset, first.groups):
             raise InvalidSettingError(
                 f"Expected runs of one dataset, got {_describe(first)} in {first.folder} and "
                 f"{_describe(other)} in {other.folder}."
             )
-    shared = set(first.images).intersection(*(run_method.run.images for run_method in run_methods))
+    shared = set(first.images).intersection(*(other.images for other in others))
     if not shared:
         raise InvalidSettingError(
             f"Expected images that all runs have measured, got none: {first.folder} has "
@@ -126,18 +150,18 @@ def compare_methods(
         DatasetError: a record is missing or damaged.
     """
     both = (first, other)
-    records = [[record_folder(one.run.folder).read(image) for image in images] for one in both]
+    records = [[record_folder(one.folder).read(image) for image in images] for one in both]
     for one, two in zip(*records, strict=True):
         if one.size != two.size:
             raise InvalidSettingError(
-                f"Expected runs at one resolution, got {_size(one)} for {one.image} in {first.run.folder} "
-                f"and {_size(two)} in {other.run.folder}."
+                f"Expected runs at one resolution, got {_size(one)} for {one.image} in {first.folder} "
+                f"and {_size(two)} in {other.folder}."
             )
     metrics = [
         compute_metrics(
             [record.rows[run_method.row.method][run_method.row.setting] for record in rows],
-            run_method.run.groups,
-            run_method.run.classes,
+            run_method.groups,
+            run_method.classes,
         )
         for run_method, rows in zip(both, records, strict=True)
     ]
@@ -194,7 +218,7 @@ def _intervals(
     return intervals
 
 
-def _describe(run: MeasuredRun) -> str:
+def _describe(run: RunMethod) -> str:
     void = run.dataset["void"]
     return (
         f"{run.dataset['name']} ({run.classes} classes{'' if void is None else f', void {void}'}; "

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from diffseg_cli.errors import DatasetError
 from diffseg_core.benchmark.contingency import Labels, sparse_contingency
 from diffseg_core.benchmark.measures import Areas, Overlaps
 from diffseg_core.errors import InvalidSettingError
 
 from .boundaries import boundary_of, count_boundaries
-from .types import AnnotatedImage, Measure
+from .types import AnnotatedImage, DatasetError, Measure
 
 Measurements = Mapping[str, Any]
 """The measures of one segmentation of one image, as `measure` gives them and JSON keeps them."""

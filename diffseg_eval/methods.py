@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -19,10 +19,9 @@ from diffseg_core.diffcut.normalised_cut import LIMIT
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.settings import CUT_THRESHOLD, Borders, Evidence
 
-from . import baselines
-from .attention_methods import (
+from .class_words import class_lines
+from .segmentations import (
     Clustering,
-    Labels,
     Segmentation,
     SharedCapture,
     attention_clusters,
@@ -31,10 +30,12 @@ from .attention_methods import (
     by_hierarchy,
     by_settings,
     colour_clusters,
+    colour_hierarchy,
+    felzenszwalb_regions,
+    regular_grid,
+    slic_superpixels,
     true_count,
 )
-from .class_words import class_lines
-from .types import AnnotatedImage
 from .word_methods import by_words
 
 Group = Literal["diffseg", "tree", "maps", "words", "pixels"]
@@ -43,14 +44,7 @@ tree, or nothing but the pixels."""
 
 
 class Context(NamedTuple):
-    """What methods are made of.
-
-    Attributes:
-        capture: of the model; None where no method needs it.
-        segment: DiffSeg's settings.
-        dataset: whose classes' names those by words look for.
-        words: settings of those by words.
-    """
+    """What methods are made of: a capture where one needs it, and settings, see `make_methods`."""
 
     capture: SharedCapture | None
     segment: SegmentSettings
@@ -148,13 +142,13 @@ METHODS = (
     _cut("diffcut", "features"),
     _words("words", True),
     _words("words-all", False),
-    _pixels("colour-hierarchy", baselines.colour_hierarchy, "segments", (AUTOMATIC,), AUTOMATIC),
+    _pixels("colour-hierarchy", colour_hierarchy, "segments", (AUTOMATIC,), AUTOMATIC),
     *_kmeans("kmeans", attention_clusters),
     *_kmeans("colour-kmeans", colour_clusters),
-    _pixels("one-segment", lambda _: baselines.regular_grid(1)),
-    _pixels("grid", baselines.regular_grid, "rectangles on a side", (2, 3, 4)),
-    _pixels("slic", baselines.slic_superpixels, "segments", (4, 8, 16, 32), 2),
-    _pixels("felzenszwalb", baselines.felzenszwalb_regions, "scale", (200, 400, 800, 1600)),
+    _pixels("one-segment", lambda _: regular_grid(1)),
+    _pixels("grid", regular_grid, "rectangles on a side", (2, 3, 4)),
+    _pixels("slic", slic_superpixels, "segments", (4, 8, 16, 32), 2),
+    _pixels("felzenszwalb", felzenszwalb_regions, "scale", (200, 400, 800, 1600)),
 )
 BY_NAME = {spec.name: spec for spec in METHODS}
 DEFAULT = "diffseg,kmeans,colour-kmeans,one-segment,grid:3,slic,felzenszwalb"
@@ -195,27 +189,6 @@ class MethodChoice:
         return BY_NAME[self.kind].group
 
 
-@dataclass(frozen=True)
-class Method:
-    """A method at one or more settings.
-
-    Attributes:
-        name: of its rows.
-        segmentations: by the name of the setting.
-    """
-
-    name: str
-    segmentations: Mapping[str, Segmentation]
-
-    def segment(self, image: AnnotatedImage) -> dict[str, Labels]:
-        """The image's labels at every setting.
-
-        Raises:
-            InvalidSettingError: a method on features, of a model that has none.
-        """
-        return {setting: segmentation(image) for setting, segmentation in self.segmentations.items()}
-
-
 def make_methods(
     choices: Sequence[MethodChoice],
     model: ModelChoice,
@@ -223,20 +196,22 @@ def make_methods(
     segment: SegmentSettings,
     dataset: str = "",
     words: WordSettings = WordSettings(),
-) -> tuple[list[Method], SharedCapture | None]:
+) -> tuple[dict[str, dict[str, Segmentation]], SharedCapture | None]:
     """Make the chosen methods; the model is loaded only if one of them needs it.
 
     Args:
         choices: which.
         model, capture: what the attention and the features are captured with.
-        segment, dataset, words: see `Context`.
+        segment: DiffSeg's settings.
+        dataset, words: whose classes' names methods by words look for, and their settings.
 
     Raises:
         InvalidSettingError: a method by words, and a model without a text encoder, or a dataset whose classes
             have no names.
 
     Returns:
-        the methods in their order, and the capture that they share; None without any that uses it.
+        the methods by the names of their rows and of their settings, in order, and the capture that they
+        share; None without any that uses it.
     """
     groups = {choice.group for choice in choices}
     segmenter = Segmenter(model, capture, further_words="words" in groups) if groups - {"pixels"} else None
@@ -246,10 +221,10 @@ def make_methods(
             "out, or choose one of Stable Diffusion, SDXL, SD3, Flux.1 or Qwen-Image."
         )
     context = Context(None if segmenter is None else SharedCapture(segmenter), segment, dataset, words)
-    methods = []
+    methods = {}
     for choice in choices:
-        at_numbers = [BY_NAME[choice.kind].make(context, number) for number in choice.numbers or (AUTOMATIC,)]
-        methods.append(Method(choice.name, dict(zip(choice.settings, at_numbers, strict=True))))
+        at_numbers = (BY_NAME[choice.kind].make(context, number) for number in choice.numbers or (AUTOMATIC,))
+        methods[choice.name] = dict(zip(choice.settings, at_numbers, strict=True))
     return methods, context.capture
 
 

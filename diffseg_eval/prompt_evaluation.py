@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from diffseg_cli.batch.segmenter import Segmenter
-from diffseg_core.benchmark.clicks import Bitmap, box_of, click_ious, clicks_needed, object_iou
+from diffseg_core.benchmark.clicks import Bitmap, Truth, box_of, click_ious, clicks_needed, object_iou
 from diffseg_core.benchmark.colours import colour_tree
 from diffseg_core.hierarchy.segment_hierarchy import segment_hierarchy
 from diffseg_core.images import as_images
@@ -20,7 +20,7 @@ from diffseg_core.objects.object_finder import ObjectFinder
 from diffseg_core.objects.prompts import Click
 from diffseg_core.output.atomic_files import write_atomic
 
-from .datasets.folder import AnnotatedObject, ObjectFolder
+from .datasets.folder import ObjectFolder
 from .results import markdown
 
 CLICKS, BOXES = "clicks", "boxes"
@@ -48,8 +48,8 @@ def evaluate_prompts(
         the seconds of a click, or of a box.
     """
     for name in names:
-        truth = folder.load(name)
-        images = as_images(truth.pixels)
+        image, truth = folder.load(name)
+        images = as_images(image)
         maps = segmenter.capture(images)
         tree = segment_hierarchy(maps, images).hierarchies[0]
         pixels = images.colours[0]
@@ -103,7 +103,7 @@ def write_prompt_results(folder: Path, kind: str, settings: Mapping[str, Any], r
     return table
 
 
-def _clicks(truth: AnnotatedObject, finders: Mapping[str, ObjectFinder]) -> dict[str, Any]:
+def _clicks(truth: Truth, finders: Mapping[str, ObjectFinder]) -> dict[str, Any]:
     ious, seconds = {}, {}
     for name, finder in finders.items():
         started = time.perf_counter()
@@ -116,7 +116,7 @@ def _mask(finder: ObjectFinder, clicks: Sequence[Click]) -> Bitmap:
     return finder.find(clicks).mask
 
 
-def _boxes(truth: AnnotatedObject, finders: Mapping[str, ObjectFinder]) -> dict[str, Any]:
+def _boxes(truth: Truth, finders: Mapping[str, ObjectFinder]) -> dict[str, Any]:
     ious: dict[str, list[float]] = {name: [] for name in (*finders, ITSELF)}
     seconds = dict.fromkeys(ious, 0.0)
     for larger in LARGER:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from diffseg_cli.errors import DatasetError
 from diffseg_core.output.atomic_files import remove_leftovers, write_atomic
 
 from .measures import Measurements
+from .types import DatasetError
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the records of a run make: metrics of the set, as a table and as files, and read again."""
+"""What the records of a run make: metrics of the set, as a table and as files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from diffseg_core.errors import InvalidSettingError
 from diffseg_core.output.atomic_files import write_atomic
 
 from .metrics import Metric, compute_metrics
@@ -182,28 +181,6 @@ def metric_text(name: str, value: float) -> str:
     return f"{value:.1f}" if name == "segments" else f"{value:.3f}"
 
 
-@dataclass(frozen=True)
-class MeasuredRun:
-    """What a finished run says of itself.
-
-    Attributes:
-        folder: of the run.
-        dataset: name of its dataset, its ``void`` value, and the names of its classes.
-        groups: what was measured.
-        images: names of those that are in the results, in order.
-    """
-
-    folder: Path
-    dataset: Mapping[str, Any]
-    groups: frozenset[Measure]
-    images: tuple[str, ...]
-
-    @property
-    def classes(self) -> int:
-        """How many there are."""
-        return len(self.dataset["class_names"])
-
-
 def write_results(
     folder: Path,
     results: Results,
@@ -256,26 +233,6 @@ def write_results(
     write_atomic(folder / TABLE_FILE, text.encode())
     write_atomic(folder / RESULTS_FILE, (json.dumps(content, indent=1) + "\n").encode())
     return text
-
-
-def read_run(folder: Path) -> MeasuredRun:
-    """What a run measured.
-
-    Raises:
-        InvalidSettingError: the folder is no run's, or the run is not finished.
-    """
-    path = folder / RESULTS_FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if (content["format"], content["version"]) != (FORMAT, VERSION):
-            raise ValueError(f"{content['format']} of version {content['version']}")
-        groups = frozenset(content["measures"])
-        return MeasuredRun(folder, content["dataset"], groups, tuple(content["pictures"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidSettingError(
-            f"Expected the results of diffseg evaluate in {path}, got {error!r}. A run has them when it is "
-            "finished; the same command finishes it."
-        ) from error
 
 
 def _version(package: str) -> str | None:

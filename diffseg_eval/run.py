@@ -15,9 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from diffseg_cli.batch.run_manifest import describe_changes, read_run_manifest, write_run_manifest
+from diffseg_cli.batch.run_manifest import RunManifest
 from diffseg_cli.batch.settings import (
     ModelChoice,
     NestedSettings,
@@ -98,34 +96,8 @@ class EvaluationSettings:
         return {**kept, **(self.words.to_dict() if "words" in groups else {})}
 
 
-@dataclass(frozen=True)
-class EvaluationWorkerFactory:
-    """Loads the model, and gives a worker for an executor.
-
-    Attributes:
-        settings: of the run.
-        folder: of the run, absolute.
-        threads: CPU threads of the process; None leaves them as they are.
-    """
-
-    settings: EvaluationSettings
-    folder: Path
-    threads: int | None = None
-
-    def __call__(self) -> EvaluationWorker:
-        """Load the model."""
-        if self.threads is not None:
-            torch.set_num_threads(self.threads)
-        return EvaluationWorker(self.settings, self.folder)
-
-
 class EvaluationWorker:
-    """Segments and measures one image after the other.
-
-    Args:
-        settings: of the run.
-        folder: of the run.
-    """
+    """Segments and measures one image after the other, into the run's folder."""
 
     def __init__(self, settings: EvaluationSettings, folder: Path) -> None:
         self._records = record_folder(folder)
@@ -154,9 +126,10 @@ class EvaluationWorker:
         if self._capture is not None:
             self._capture.of(image).aggregate()
         shared = time.perf_counter() - start
-        for choice, method in zip(self._choices, self._methods, strict=True):
+        for choice in self._choices:
             start = time.perf_counter()
-            labels = method.segment(image)
+            segmentations = self._methods[choice.name]
+            labels = {setting: segmentation(image) for setting, segmentation in segmentations.items()}
             elapsed = (time.perf_counter() - start) / len(labels)
             seconds[choice.name] = elapsed + (0.0 if choice.group == "pixels" else shared)
             rows[choice.name] = {
@@ -188,10 +161,9 @@ def prepare_run(
     Raises:
         InvalidSettingError: the folder is of a run with other settings, is no run's, or cannot be written.
     """
-    records = record_folder(folder)
+    records, manifest = record_folder(folder), RunManifest(folder / RUN_FILE, FORMAT, VERSION)
     try:
-        before = read_run_manifest(folder / RUN_FILE, FORMAT, VERSION)
-        if before is None and records.path.exists():
+        if manifest.settings is None and records.path.exists():
             raise InvalidSettingError(
                 f"Expected {RUN_FILE} beside {records.path}: it says with what settings those were made. "
                 "Choose another --out."
@@ -199,13 +171,10 @@ def prepare_run(
         if overwrite:
             records.clear()
             (folder / RESULTS_FILE).unlink(missing_ok=True)
-        elif before is not None and (changes := describe_changes(before, settings.to_dict())):
-            raise InvalidSettingError(
-                f"Expected the settings of the run in {folder}, got others: {changes}. Choose another "
-                "--out, or --overwrite to measure all images again."
-            )
+        else:
+            manifest.refuse_changes(settings.to_dict(), "measure all images again")
         records.remove_leftovers(images)
-        write_run_manifest(folder / RUN_FILE, FORMAT, VERSION, settings.to_dict())
+        manifest.write(settings.to_dict())
     except OSError as error:
         raise InvalidSettingError(f"Expected a folder that can be written, got {folder}: {error}.") from error
     return [image for image in images if not records.has(image)]

@@ -11,6 +11,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from diffseg_core.benchmark.contingency import VOID as VOID
+from diffseg_core.errors import DiffSegError
+
+
+class DatasetError(DiffSegError, OSError):
+    """A dataset whose files are missing, or not what they should be."""
+
 
 LabelMap = npt.NDArray[np.int32]
 """``[H, W]``, labels from 0 up, `VOID` where there is none."""

@@ -15,7 +15,7 @@ from diffseg_core.words.find_words import find_words
 from diffseg_core.words.lines import TokenPlaces, WordAttention, WordLine
 from diffseg_core.words.token_places import TooManyWordsError
 
-from .attention_methods import Labels, Segmentation, SharedCapture
+from .segmentations import Labels, Segmentation, SharedCapture
 from .types import AnnotatedImage
 
 Read = Callable[[Sequence[WordLine]], WordAttention]

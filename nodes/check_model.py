@@ -11,9 +11,8 @@ import folder_paths
 
 from ..diffseg_core import __version__
 from ..diffseg_core.benchmark.record import as_json, record
-from ..diffseg_core.benchmark.report import as_text
+from ..diffseg_core.benchmark.report import as_text, draw_sheet
 from ..diffseg_core.benchmark.run import Check, check_measured
-from ..diffseg_core.benchmark.sheet import draw_sheet
 from ..diffseg_core.benchmark.trials import CheckResults, plan_for
 from ..diffseg_core.output.atomic_files import write_atomic
 from .comfy import capture as comfy_capture
@@ -103,7 +102,6 @@ class DiffSegCheckModel(io.ComfyNode):
             capture,
             capture.model,
             plan_for(capture.model.is_transformer, quick),
-            comfy.model_management.get_torch_device(),
             on_step=on_step,
             on_work=stop_if_interrupted,
             read_words=None if reader is None else capture.read_words,

@@ -10,9 +10,8 @@ import torch
 
 from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.attention.maps import AttentionMaps
-from diffseg_core.benchmark.trials import CheckedModel, Source
+from diffseg_core.benchmark.trials import CheckedModel
 from diffseg_core.benchmark.words import names_of, other_names
-from diffseg_core.diffusers.prompts import Prompt
 from diffseg_core.diffusers.transformers import TRANSFORMERS
 from diffseg_core.diffusers.words import EncodedWords, encode_words, read_words
 from diffseg_core.errors import DiffSegError
@@ -69,7 +68,8 @@ class CheckCapture(Segmenter):
 
     def __call__(self, image: torch.Tensor, settings: CaptureSettings) -> AttentionMaps:
         """Capture an image, float32 ``[1, H, W, 3]`` in 0..1."""
-        return self._captured(image, settings)
+        self._capture = replace(self._base, noise_level=settings.noise_level, layers=settings.layers)
+        return self.capture(image)
 
     def read_words_in(
         self,
@@ -77,23 +77,13 @@ class CheckCapture(Segmenter):
         settings: CaptureSettings,
         maps: AttentionMaps,
         lines: Sequence[WordLine],
-        source: Source,
     ) -> WordAttention:
         """Read words that are encoded in an image that was captured, as a `WordReader`.
 
         Raises:
-            InvalidSettingError, CaptureError: as of `read_words`.
+            InvalidSettingError, CaptureError: see `read_words`.
         """
-        encoded = self._encoded[tuple(lines)]
-        if source == "second step" and getattr(self._pipeline, "unet", None) is not None:
-            maps = self._captured(image, settings, encoded.prompt)
-        return read_words(self._pipeline, maps, lines, encoded)
-
-    @property
-    def device(self) -> torch.device:
-        """That the model runs on."""
-        device: torch.device = self._pipeline.device
-        return device
+        return read_words(self._pipeline, maps, lines, self._encoded[tuple(lines)])
 
     @property
     def model(self) -> CheckedModel:
@@ -106,16 +96,10 @@ class CheckCapture(Segmenter):
             architecture=name if self._name != DEMO else DEMO_MODEL,
             parameters=parameters,
             dtype=str(net.dtype).removeprefix("torch."),
-            device=self.device.type,
+            device=self._pipeline.device.type,
             is_transformer=unet is None,
             host="diffusers",
         )
-
-    def _captured(
-        self, image: torch.Tensor, settings: CaptureSettings, prompt: Prompt | None = None
-    ) -> AttentionMaps:
-        self._capture = replace(self._base, noise_level=settings.noise_level, layers=settings.layers)
-        return self.capture(image, prompt)
 
 
 def _architecture(net: Any, is_unet: bool, parameters: int) -> str:

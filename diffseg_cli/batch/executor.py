@@ -4,16 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 from diffseg_core.errors import DiffSegError
 
 Task = TypeVar("Task")
+Settings = TypeVar("Settings")
 Worker = Callable[[Task], str | None]
 """Does one task and writes its result whole or not at all; raises if the task cannot be done.
 
 Returns what is worth telling of it, in one line, if anything is.
 """
+
+
+@dataclass(frozen=True)
+class WorkerFactory(Generic[Settings, Task]):
+    """Makes a worker in whatever process it is called; can be pickled.
+
+    Attributes:
+        kind: loads the model, and gives the worker of these settings and this folder.
+        settings: of the run.
+        folder: of the run, absolute.
+        threads: CPU threads of the process; None leaves them as they are.
+    """
+
+    kind: Callable[[Settings, Path], Worker[Task]]
+    settings: Settings
+    folder: Path
+    threads: int | None = None
+
+    def __call__(self) -> Worker[Task]:
+        """Load the model."""
+        if self.threads is not None:
+            import torch
+
+            torch.set_num_threads(self.threads)
+        return self.kind(self.settings, self.folder)
 
 
 @dataclass(frozen=True)
@@ -29,6 +56,10 @@ class Outcome:
     name: str
     error: str | None = None
     note: str | None = None
+
+
+class ExecutorError(DiffSegError, RuntimeError):
+    """The processes that share the work of a run cannot be had."""
 
 
 class Executor(Protocol):

@@ -26,10 +26,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from diffseg_core.errors import InvalidSettingError
+from diffseg_core.errors import DiffSegError, InvalidSettingError
 from diffseg_core.images import deep_grey, is_16_bit
-
-from ..errors import UnreadableImageError
 
 ENDINGS = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".avif", ".bmp", ".gif"))
 ENDINGS |= {".tif", ".tiff", ".jp2", ".ppm", ".pgm", ".pbm", ".tga"}
@@ -39,6 +37,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "JPEG2000", "PPM
 """Of Pillow's: it would also read some by running other programs (EPS)."""
 
 MAX_PIXELS = 89_478_485  # Pillow's default limit: 256 MB of RGB
+
+
+class UnreadableImageError(DiffSegError, OSError):
+    """A file that is not an image, or a damaged one."""
 
 
 def read_image(path: Path) -> Image.Image:

@@ -22,8 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..errors import ExecutorError
-from .executor import in_one_line
+from .executor import ExecutorError, in_one_line
 
 LOCAL = "local"
 DEFAULT_CPUS = 4  # of a worker without a GPU
@@ -137,10 +136,6 @@ class WorkerPlan:
     workers: int
     cpus: int
     gpus: int
-
-    def capacity(self, machines: Sequence[Mapping[str, float]]) -> int:
-        """How many of the workers the machines take."""
-        return min(self.workers, _capacity(machines, self.cpus, self.gpus))
 
 
 def plan_workers(

@@ -17,18 +17,19 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Generic
+from typing import Any
 
 from diffseg_core.errors import InvalidSettingError
 
-from ..errors import ExecutorError
-from .executor import Outcome, Task, Worker, attempt
+from .executor import ExecutorError, Outcome, Task, Worker, attempt
 from .ray_cluster import WorkerPlan, connected, import_ray, package_path, plan_workers
 
 MAX_CRASHES = 3  # of workers at one task, or for each worker before it was ready
 READY_TIMEOUT = 60.0  # seconds without any worker until people are told
+GIVEN_UP = (
+    f"{MAX_CRASHES} workers died at it, one after the other. Most likely it takes more memory than there is."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -81,16 +82,7 @@ class RayExecutor:
         with connected(ray, self._address):
             machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             plan = plan_workers(machines, self._workers, self._cpus_per_worker, self._use_gpus)
-            capacity = plan.capacity(machines)
-            if capacity < plan.workers:
-                logger.warning(
-                    "There is room for %d of %d workers now; the others wait.", capacity, plan.workers
-                )
-            pool = _Pool(ray, plan, make_worker)
-            try:
-                yield from pool.do(tasks)
-            finally:
-                pool.shutdown()
+            yield from _shared_out(ray, plan, make_worker, tasks)
 
 
 class WorkerActor:
@@ -105,121 +97,79 @@ class WorkerActor:
         return attempt(self._worker, task)
 
 
-@dataclass(frozen=True)
-class _Call(Generic[Task]):
-    """What an actor does now: one task, or preparing itself (None)."""
-
-    actor: Any
-    task: int | None
-
-
-class _Pool(Generic[Task]):
-    """The actors of a run, and who does what."""
-
-    def __init__(self, ray: ModuleType, plan: WorkerPlan, make_worker: Callable[[], Worker[Task]]) -> None:
-        self._ray = ray
-        self._max_workers = plan.workers
-        self._make_worker = make_worker
-        self._actor_class = ray.remote(WorkerActor).options(
-            num_cpus=plan.cpus,
-            num_gpus=plan.gpus,
-            max_restarts=0,
-            max_task_retries=0,
-            runtime_env={"env_vars": package_path()},
-        )
-        self._calls: dict[Any, _Call[Task]] = {}  # by Ray's reference to the result
-        self._idle: list[Any] = []
-        self._lost_starts = 0  # since the last actor got ready
-        self._warned = False
-
-    def do(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """Share the tasks out, and yield what became of each."""
-        waiting = deque(range(len(tasks)))
-        crashes: Counter[int] = Counter()
-        while waiting or any(call.task is not None for call in self._calls.values()):
-            while waiting and self._idle:
-                self._submit(tasks, waiting.popleft())
-            self._start_workers(len(waiting))
-            for call, result in self._finished():
-                if call.task is None:
-                    self._on_ready(call.actor, result)
-                elif isinstance(result, Outcome):
-                    self._idle.append(call.actor)
-                    yield result
-                else:
-                    crashes[call.task] += 1
-                    if crashes[call.task] < MAX_CRASHES:
-                        waiting.append(call.task)
-                    else:
-                        yield Outcome(str(tasks[call.task]), _given_up(result))
-
-    def shutdown(self) -> None:
-        """End all processes, whatever they do."""
-        for actor in [*self._idle, *(call.actor for call in self._calls.values())]:
-            self._ray.kill(actor)
-
-    def _submit(self, tasks: Sequence[Task], task: int) -> None:
-        actor = self._idle.pop()
-        self._calls[actor.do.remote(tasks[task])] = _Call(actor, task)
-
-    def _start_workers(self, waiting: int) -> None:
-        """Have as many actors getting ready as tasks wait for, and as the plan allows."""
-        preparing = sum(call.task is None for call in self._calls.values())
-        free = self._max_workers - len(self._calls) - len(self._idle)
-        for _ in range(min(waiting - preparing, free)):
-            actor = self._actor_class.remote()
-            self._calls[actor.prepare.remote(self._make_worker)] = _Call(actor, None)
-
-    def _finished(self) -> Iterator[tuple[_Call[Task], Any]]:
-        """The next tasks that end, each with its result, or with Ray's error where a process died.
-
-        Raises:
-            Exception: what a worker raised that could not be made.
-        """
-        idle = all(call.task is None for call in self._calls.values())
-        done, _ = self._ray.wait(list(self._calls), timeout=READY_TIMEOUT if idle else None)
-        if not done and not self._warned:
-            self._warned = True
-            logger.warning(
-                "No worker is ready after %.0f s: is the model large, the cluster busy?", READY_TIMEOUT
-            )
-        for reference in done:
-            call = self._calls.pop(reference)
-            try:
-                result = self._ray.get(reference)
-            except self._ray.exceptions.RayTaskError as error:
-                raise error.cause from error
-            except self._ray.exceptions.RayError as error:
-                self._ray.kill(call.actor)  # where it is only out of reach
-                result = error
-            yield call, result
-
-    def _on_ready(self, actor: Any, error: Exception | None) -> None:
-        """An actor is ready, or died before it was."""
-        if error is None:
-            self._lost_starts = 0
-            self._idle.append(actor)
-            return
-        text = str(error)
-        if "failed to import" in text:
-            raise ExecutorError(
-                "Expected DiffSeg on every machine of the cluster, installed or as a clone that all of them "
-                f"see, but a worker could not import it: {text.splitlines()[-1]}"
-            ) from error
-        self._lost_starts += 1
-        if self._lost_starts >= MAX_CRASHES * self._max_workers:
-            raise ExecutorError(
-                f"Expected workers to start, but {self._lost_starts} in a row died while they loaded the "
-                "model. Most likely there is too little memory: try fewer workers, or a machine with more. "
-                f"Ray says: {_first_line(error)}"
-            ) from error
-
-
-def _given_up(error: Exception) -> str:
-    return (
-        f"{MAX_CRASHES} workers died at it, one after the other. Most likely it takes more memory than there "
-        f"is. Ray says: {_first_line(error)}"
+def _shared_out(
+    ray: ModuleType, plan: WorkerPlan, make_worker: Callable[[], Worker[Task]], tasks: Sequence[Task]
+) -> Iterator[Outcome]:
+    """Do the tasks with as many actors as the plan allows; at the end all of their processes end."""
+    actor_class = ray.remote(WorkerActor).options(
+        num_cpus=plan.cpus, num_gpus=plan.gpus, runtime_env={"env_vars": package_path()}
     )
+    waiting, crashes = deque(range(len(tasks))), Counter[int]()
+    calls: dict[Any, tuple[Any, int | None]] = {}  # actor and task (None: it loads) by the result's reference
+    idle: list[Any] = []
+    lost_starts = 0  # since the last actor got ready
+    try:
+        while waiting or any(task is not None for _, task in calls.values()):
+            while waiting and idle:
+                actor, task = idle.pop(), waiting.popleft()
+                calls[actor.do.remote(tasks[task])] = actor, task
+            loading = sum(task is None for _, task in calls.values())
+            for _ in range(min(len(waiting) - loading, plan.workers - len(calls) - len(idle))):
+                actor = actor_class.remote()
+                calls[actor.prepare.remote(make_worker)] = actor, None
+            for reference in _finished(ray, list(calls), loading == len(calls)):
+                actor, started = calls.pop(reference)
+                try:
+                    result = ray.get(reference)
+                except ray.exceptions.RayTaskError as error:
+                    raise error.cause from error
+                except ray.exceptions.RayError as error:
+                    ray.kill(actor)  # where it is only out of reach
+                    if started is None:
+                        lost_starts += 1
+                        _check_starts(error, lost_starts, plan)
+                        continue
+                    crashes[started] += 1
+                    if crashes[started] < MAX_CRASHES:
+                        waiting.append(started)
+                    else:
+                        yield Outcome(str(tasks[started]), f"{GIVEN_UP} Ray says: {_first_line(error)}")
+                    continue
+                idle.append(actor)
+                if started is None:
+                    lost_starts = 0
+                else:
+                    yield result
+    finally:
+        for actor in [*idle, *(actor for actor, _ in calls.values())]:
+            ray.kill(actor)
+
+
+def _finished(ray: ModuleType, references: list[Any], all_load: bool) -> list[Any]:
+    """The next results that are there; none yet where all workers load for longer than people expect."""
+    done: list[Any]
+    done, _ = ray.wait(references, timeout=READY_TIMEOUT if all_load else None)
+    if not done:
+        logger.warning(
+            "No worker is ready after %.0f s: is the model large, the cluster busy?", READY_TIMEOUT
+        )
+    return done
+
+
+def _check_starts(error: Exception, lost_starts: int, plan: WorkerPlan) -> None:
+    """End a run whose workers cannot import DiffSeg, or die one after the other before they are ready."""
+    text = str(error)
+    if "failed to import" in text:
+        raise ExecutorError(
+            "Expected DiffSeg on every machine of the cluster, installed or as a clone that all of them "
+            f"see, but a worker could not import it: {text.splitlines()[-1]}"
+        ) from error
+    if lost_starts >= MAX_CRASHES * plan.workers:
+        raise ExecutorError(
+            f"Expected workers to start, but {lost_starts} in a row died while they loaded the model. Most "
+            "likely there is too little memory: try fewer workers, or a machine with more. Ray says: "
+            f"{_first_line(error)}"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

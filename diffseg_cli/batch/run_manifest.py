@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,71 +15,75 @@ Settings = Mapping[str, Any]
 """By name, as people know them; what JSON can hold."""
 
 
-def write_run_manifest(
-    path: Path, kind: str, version: int, settings: Settings, images: Sequence[str] | None = None
-) -> None:
-    """Keep the settings of a run.
+@dataclass(frozen=True)
+class RunManifest:
+    """The file of a run's settings. What it reads is an InvalidSettingError where it holds something else.
 
-    Args:
+    Attributes:
         path: of the file.
         kind, version: of its content.
-        settings: of the run.
-        images: their names in the order of their numbers, where the run numbers them.
-
-    Raises:
-        OSError: it cannot be written.
     """
-    kept: dict[str, Any] = {"format": kind, "version": version, "settings": settings}
-    if images is not None:
-        kept["pictures"] = list(images)
-    write_atomic(path, (json.dumps(kept, indent=1) + "\n").encode())
 
+    path: Path
+    kind: str
+    version: int
 
-def read_run_manifest(path: Path, kind: str, version: int) -> Settings | None:
-    """The settings of an earlier run; None if there was none.
+    def write(self, settings: Settings, images: Sequence[str] | None = None) -> None:
+        """Keep the settings, and the images' names in the order of their numbers where the run numbers them.
 
-    Args:
-        path: of the file.
-        kind, version: what its content must be.
+        Raises:
+            OSError: it cannot be written.
+        """
+        content: dict[str, Any] = {"format": self.kind, "version": self.version, "settings": settings}
+        if images is not None:
+            content["pictures"] = list(images)
+        write_atomic(self.path, (json.dumps(content, indent=1) + "\n").encode())
 
-    Raises:
-        InvalidSettingError: it holds something else.
-    """
-    content = _read(path, kind, version)
-    found: Settings | None = content and content["settings"]
-    return found
+    @property
+    def settings(self) -> Settings | None:
+        """Those of an earlier run; None if there was none."""
+        content = self._read()
+        settings: Settings | None = content and content["settings"]
+        return settings
 
+    @property
+    def images(self) -> list[str]:
+        """The names of the images that earlier runs numbered, in the order of their numbers, from 1 on."""
+        return list((self._read() or {}).get("pictures", []))
 
-def read_image_names(path: Path, kind: str, version: int) -> list[str]:
-    """The names of the images that earlier runs numbered, in the order of their numbers, from 1 on.
+    def refuse_changes(self, now: Settings, remedy: str) -> None:
+        """Refuse other settings than an earlier run's, if there was one.
 
-    Args, Raises: as of `read_run_manifest`.
-    """
-    content = _read(path, kind, version) or {}
-    return list(content.get("pictures", []))
-
-
-def _read(path: Path, kind: str, version: int) -> dict[str, Any] | None:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        content["settings"]
-        is_known = (content["format"], content["version"]) == (kind, version)
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidSettingError(f"Expected the settings of a run in {path}, got {error!r}.") from error
-    if not is_known:
-        raise InvalidSettingError(
-            f"Expected {kind} of version {version} in {path}, got {content['format']} of version "
-            f"{content['version']}. Choose another folder."
+        Raises:
+            InvalidSettingError: what differs, and the remedy.
+        """
+        before = self.settings
+        if before is None or before == now:
+            return
+        changes = "; ".join(
+            f"{name.replace('_', ' ')} {before.get(name)} there, {now.get(name)} now"
+            for name in {**before, **now}
+            if before.get(name) != now.get(name)
         )
-    return content
+        raise InvalidSettingError(
+            f"Expected the settings of the run in {self.path.parent}, got others: {changes}. Choose another "
+            f"--out, or --overwrite to {remedy}."
+        )
 
-
-def describe_changes(before: Settings, now: Settings) -> str:
-    """What differs, human-readable; empty if nothing does."""
-    return "; ".join(
-        f"{name.replace('_', ' ')} {before.get(name)} there, {now.get(name)} now"
-        for name in {**before, **now}
-        if before.get(name) != now.get(name)
-    )
+    def _read(self) -> dict[str, Any] | None:
+        try:
+            content: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+            content["settings"]
+            is_known = (content["format"], content["version"]) == (self.kind, self.version)
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidSettingError(
+                f"Expected the settings of a run in {self.path}, got {error!r}."
+            ) from error
+        if not is_known:
+            raise InvalidSettingError(
+                f"Expected {self.kind} of version {self.version} in {self.path}, got {content['format']} of "
+                f"version {content['version']}. Choose another folder."
+            )
+        return content

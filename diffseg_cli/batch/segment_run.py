@@ -22,8 +22,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.images import as_images
@@ -35,7 +33,7 @@ from .discovery import InputImage
 from .image_reading import read_image
 from .joint_files import forget_joint_files, write_joint_files
 from .prompt_files import check_places, not_found, prompts_path, read_prompts
-from .run_manifest import describe_changes, read_image_names, read_run_manifest, write_run_manifest
+from .run_manifest import RunManifest
 from .segmenter import Segmenter
 from .settings import ModelChoice, SegmentSettings, WordSearch
 
@@ -74,34 +72,8 @@ class RunSettings:
         return {**model, **asdict(self.capture), **segment, "save_masks": self.save_masks, **found}
 
 
-@dataclass(frozen=True)
-class SegmentWorkerFactory:
-    """Loads a model, and gives a worker for an executor.
-
-    Attributes:
-        settings: of the run.
-        out: output folder, absolute.
-        threads: CPU threads of the process; None leaves them as they are.
-    """
-
-    settings: RunSettings
-    out: Path
-    threads: int | None = None
-
-    def __call__(self) -> SegmentWorker:
-        """Load the model."""
-        if self.threads is not None:
-            torch.set_num_threads(self.threads)
-        return SegmentWorker(self.settings, self.out)
-
-
 class SegmentWorker:
-    """Segments one image after the other.
-
-    Args:
-        settings: of the run.
-        out: output folder.
-    """
+    """Segments one image after the other, into the output folder."""
 
     def __init__(self, settings: RunSettings, out: Path) -> None:
         self._settings = settings
@@ -160,9 +132,8 @@ def prepare_run(
     Temporary files that a killed run left are removed, and the settings are written where none are.
 
     Args:
-        images: of the run.
+        images, settings: of the run.
         out: output folder; created.
-        settings: of the run.
         overwrite: forget the settings of an earlier run, and do its images again.
 
     Returns:
@@ -180,7 +151,7 @@ def prepare_run(
             for image in possible:
                 image.files(out).annotation.unlink(missing_ok=True)
         numbers = _numbers(images, out)
-        write_run_manifest(out / RUN_FILE, FORMAT, VERSION, settings.to_dict(), list(numbers))
+        _manifest(out).write(settings.to_dict(), list(numbers))
         done = {image.name for image in possible if image.files(out).complete}
     except OSError as error:
         raise _not_writable(out, error) from error
@@ -199,8 +170,7 @@ def finish_run(images: Sequence[InputImage], out: Path) -> None:
     """
     try:
         remove_leftovers_in(images, out)
-        names = read_image_names(out / RUN_FILE, FORMAT, VERSION)
-        named = [InputImage(out / name, name) for name in names]
+        named = [InputImage(out / name, name) for name in _manifest(out).images]
         files = [image.files(out) for image in named if image.has_names(out)]
         write_joint_files(out, [each for each in files if each.complete])
     except OSError as error:
@@ -208,15 +178,7 @@ def finish_run(images: Sequence[InputImage], out: Path) -> None:
 
 
 def remove_leftovers_in(images: Sequence[InputImage], out: Path) -> None:
-    """Remove temporary files that killed workers left; none may be at work.
-
-    Args:
-        images: of the run.
-        out: output folder.
-
-    Raises:
-        OSError: one cannot be removed.
-    """
+    """Remove temporary files that killed workers left; none may be at work. Raises OSError."""
     files = [image.files(out) for image in images if image.has_names(out)]
     for folder in {out, *(each.folder for each in files), *(each.masks for each in files)}:
         remove_leftovers(folder)
@@ -224,8 +186,12 @@ def remove_leftovers_in(images: Sequence[InputImage], out: Path) -> None:
 
 def _numbers(images: Sequence[InputImage], out: Path) -> dict[str, int]:
     """Numbers of images, from 1, by name and in order: earlier ones as they were, new ones after them."""
-    names = [*read_image_names(out / RUN_FILE, FORMAT, VERSION), *(image.name for image in images)]
+    names = [*_manifest(out).images, *(image.name for image in images)]
     return {name: number for number, name in enumerate(dict.fromkeys(names), start=1)}
+
+
+def _manifest(out: Path) -> RunManifest:
+    return RunManifest(out / RUN_FILE, FORMAT, VERSION)
 
 
 def _not_writable(out: Path, error: OSError) -> InvalidSettingError:
@@ -234,17 +200,13 @@ def _not_writable(out: Path, error: OSError) -> InvalidSettingError:
 
 def _check_settings(images: Sequence[InputImage], out: Path, settings: RunSettings, overwrite: bool) -> None:
     """Segments of different settings must not come to lie side by side."""
-    before, now = read_run_manifest(out / RUN_FILE, FORMAT, VERSION), settings.to_dict()
-    if before == now:
+    manifest, now = _manifest(out), settings.to_dict()
+    if manifest.settings == now:
         return
     if overwrite:
         _check_all_are_overwritten(images, out)
         return
-    if before is not None:
-        raise InvalidSettingError(
-            f"Expected the settings of the run in {out}, got others: {describe_changes(before, now)}. "
-            "Choose another --out, or --overwrite to do its images again."
-        )
+    manifest.refuse_changes(now, "do its images again")
     done = sum(image.files(out).annotation.exists() for image in images)
     if done:
         raise InvalidSettingError(

@@ -87,26 +87,24 @@ class Segmenter:
         """Whether it was made to read words, and has the text encoders for it."""
         return self._reads_words
 
-    def capture(self, image: ImageLike, prompt: Encoded | None = None) -> AttentionMaps:
-        """Run the model over one image, the expensive step.
+    def capture(self, image: ImageLike) -> AttentionMaps:
+        """Run the model over one image with the empty prompt, the expensive step.
 
         Args:
             image: from 1×1 pixels; at most 200 times as long as it is broad.
-            prompt: as its pipeline encodes it; the empty one if None.
 
         Raises:
             InvalidSettingError: a longer image, or a setting that the model does not allow.
             CaptureError: the attention did not arrive as expected.
         """
         checked = as_images(image)
-        shown = self._prompt if prompt is None else prompt
         return capture_diffusers(
             self._pipeline,
             checked,
             **vars(self._capture),
-            prompt_embeds=shown.embeds,
-            pooled_prompt_embeds=shown.pooled,
-            prompt_embeds_mask=shown.mask,
+            prompt_embeds=self._prompt.embeds,
+            pooled_prompt_embeds=self._prompt.pooled,
+            prompt_embeds_mask=self._prompt.mask,
         )
 
     def read_words(self, maps: AttentionMaps, lines: Sequence[WordLine]) -> WordAttention:

@@ -32,15 +32,7 @@ class ModelChoice:
 
 @dataclass(frozen=True)
 class MergeSettings:
-    """The settings of DiffSeg Segment, under the same names.
-
-    Attributes:
-        merge_threshold: nats; one for every pass.
-        merge_passes: how many.
-        anchors: per side of the grid.
-        refinement: "none" or "kmeans".
-        smallest_area: percent of the image.
-    """
+    """The settings of DiffSeg Segment, as in `diffseg_core.settings`; areas in percent."""
 
     merge_threshold: float = allowed.MERGE_THRESHOLD.default
     merge_passes: int = allowed.MERGE_PASSES.default
@@ -55,15 +47,11 @@ class MergeSettings:
 
 @dataclass(frozen=True)
 class NestedSettings:
-    """The settings of DiffSeg Hierarchy, under the same names.
+    """The settings of DiffSeg Hierarchy, as in `diffseg_core.settings`; areas in percent.
 
     Attributes:
         number: of segments in each image; None for the tree's own choice, or where there is a height.
         height: cut where segments differ by more, in nats; None for a number.
-        neighbours_only: whether only segments with a common border join.
-        contrast: how much a border's contrast in the image counts.
-        colour: how much colours count beside the attention.
-        finest: percent of the image that the finest segments have at least.
     """
 
     number: int | None = None
@@ -98,12 +86,7 @@ class SegmentSettings:
 
 @dataclass(frozen=True)
 class WordSettings:
-    """The settings of DiffSeg Find by Words, under the same names.
-
-    Attributes:
-        words_threshold: of a word's own range of scores.
-        background_offset: added to what the background scores.
-    """
+    """The settings of DiffSeg Find by Words, under the same names."""
 
     words_threshold: float = allowed.WORD_THRESHOLD.default
     background_offset: float = allowed.BACKGROUND_OFFSET.default

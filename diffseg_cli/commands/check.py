@@ -15,7 +15,7 @@ from diffseg_core.errors import InvalidSettingError
 
 from ..batch.settings import DEMO, DEMO_CAPTURE, DEMO_MERGE
 from . import options
-from .progress import Progress
+from .progress import progress_bar
 
 if TYPE_CHECKING:
     from diffseg_core.benchmark.trials import CheckResults
@@ -25,7 +25,7 @@ Runs a model over ten photographs that come with DiffSeg, at several noise level
 the segments with objects that people drew there: beside those of the demo model, and of colours
 alone, which any model should beat. Says which settings suit the model.
 
-The record (--out) can be attached to an issue: it has figures, times, memory, the versions of DiffSeg and
+The record (--out) can be attached to an issue: it has figures, times, the versions of DiffSeg and
 PyTorch, and the model's architecture, and no name of a file, a person or a checkpoint.
 
 It can be stopped with Ctrl+C: what was measured until then is printed and written.
@@ -52,12 +52,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--quick",
         action="store_true",
         help="four photographs and few settings, to see whether all goes well",
-    )
-    parser.add_argument(
-        "--limit",
-        type=options.whole(1, 10),
-        metavar="N",
-        help="at most so many photographs, as a quick check",
     )
     working_size = [option for option in options.CAPTURE if option.name == "working_size"]
     options.add_settings(parser, working_size, CaptureSettings(), DEMO_CAPTURE)
@@ -97,16 +91,19 @@ def run(args: argparse.Namespace) -> int:
         default_level=DEFAULT_LEVEL if base.noise_level is None else base.noise_level,
         **({"default_threshold": DEMO_MERGE.merge_threshold} if is_demo else {}),
     )
-    if args.limit is not None:
-        plan = replace(plan, photographs=plan.photographs[: args.limit], is_quick=True)
     capture.encode_words(plan.photographs)
-    progress = Progress("steps")
+    bar = progress_bar(None, "steps")
+
+    def on_step(done: int, total: int, what: str) -> None:
+        bar.total = total
+        bar.set_postfix_str(what, refresh=False)
+        bar.update(done - bar.n)
+
     check = Check(
         capture,
         capture.model,
         plan,
-        capture.device,
-        progress,
+        on_step,
         read_words=None if capture.no_words else capture.read_words_in,
         no_words=capture.no_words,
     )
@@ -115,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
         results = check.run()
     except KeyboardInterrupt:
         results, status = check.results, STOPPED
-    progress.close()
+    bar.close()
     _hand_out(results, args)
     if status == STOPPED:
         print("diffseg: interrupted; the record holds what was measured until then", file=sys.stderr)
@@ -127,8 +124,7 @@ def run(args: argparse.Namespace) -> int:
 def _hand_out(results: CheckResults, args: argparse.Namespace) -> None:
     """Print the report, and write the files."""
     from diffseg_core.benchmark.record import as_json, record
-    from diffseg_core.benchmark.report import as_text
-    from diffseg_core.benchmark.sheet import draw_sheet
+    from diffseg_core.benchmark.report import as_text, draw_sheet
 
     print(as_text(results, __version__))
     _write(args.out, as_json(record(results, __version__)).encode())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from diffseg_core.errors import InvalidSettingError
 
+from ..batch.executor import WorkerFactory
 from . import options
 
 DESCRIPTION = """\
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         DiffSegError: the run as a whole is not possible.
     """
     from ..batch.discovery import count_endings, find_images
-    from ..batch.segment_run import RunSettings, SegmentWorkerFactory, finish_run, prepare_run
+    from ..batch.segment_run import RunSettings, SegmentWorker, finish_run, prepare_run
     from .progress import print_failures, print_notes, show_progress
 
     out = args.out.expanduser().resolve()
@@ -93,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     others: set[Path] = set()
     images = find_images(args.inputs, out, others)
     remaining = prepare_run(images, out, settings, args.overwrite)
-    outcomes = executor.run(SegmentWorkerFactory(settings, out, args.threads), remaining)
+    outcomes = executor.run(WorkerFactory(SegmentWorker, settings, out, args.threads), remaining)
     done = list(show_progress(outcomes, len(remaining)))
     failures = [outcome for outcome in done if outcome.error is not None]
     passed_over = f"; other files, passed over: {count_endings(others)}" if others else ""

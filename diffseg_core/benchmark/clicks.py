@@ -8,7 +8,7 @@ two maxima, positive where what is missing has it strictly, at its first pixel i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,20 +24,13 @@ WANTED = (0.85, 0.9)
 """The IoUs that are to be reached."""
 
 
-class Truth(Protocol):
-    """An object that a person drew."""
+class Truth(NamedTuple):
+    """An object that a person drew.
 
-    @property
-    def mask(self) -> Bitmap:
-        """The object: bool ``[H, W]``, with at least one pixel."""
-
-    @property
-    def ignored(self) -> Bitmap:
-        """Pixels that do not count: bool ``[H, W]``."""
-
-
-class ObjectTruth(NamedTuple):
-    """One such object, see `Truth`."""
+    Attributes:
+        mask: the object, bool ``[H, W]`` with at least one pixel.
+        ignored: pixels that do not count, bool ``[H, W]``.
+    """
 
     mask: Bitmap
     ignored: Bitmap

@@ -1,7 +1,7 @@
 """A check as rows of plain values: JSON to be attached to an issue, without who made it or where.
 
 It has the versions of DiffSeg and PyTorch, the kind of device, the model's architecture, number of parameters
-and type of numbers, figures, seconds and memory. It has no name of a file, a person or a checkpoint, no path
+and type of numbers, figures and seconds. It has no name of a file, a person or a checkpoint, no path
 and no prompt; of errors their kind alone, as their text could name something.
 """
 
@@ -85,7 +85,6 @@ def record(results: CheckResults, diffseg_version: str) -> Entry:
                 **capture_entry(settings, results),
                 "photographs": row.times,
                 "seconds": row.seconds,
-                "peak_memory_mb": None if row.peak_memory is None else round(row.peak_memory / 2**20),
             }
             for settings, row in results.captures.items()
         ],
@@ -110,7 +109,7 @@ def capture_entry(settings: CaptureSettings, results: CheckResults) -> Entry:
 
 def trial_entry(trial: Trial, results: CheckResults) -> Entry:
     """A trial's settings by name."""
-    others = {name: getattr(trial, name) for name in ("evidence", "threshold", "source")}
+    others = {name: getattr(trial, name) for name in ("evidence", "threshold")}
     given = {name: value for name, value in others.items() if value is not None}
     return {**capture_entry(trial.capture, results), "method": trial.method, **given}
 
@@ -160,10 +159,10 @@ def _segments(figures: Mapping[str, Measures]) -> Entry:
 def _words(trial: Trial, row: Row, results: CheckResults) -> Entry:
     """Means, and for each photograph the numbers of `WordFigures` and its objects' gains, in order.
 
-    ``finds`` is null but for what DiffSeg Find by Words does, and there too where it was not measured on all
+    ``finds`` is null but at the default capture, and there too where words were not measured on all
     photographs, or on too few.
     """
-    is_judged = trial == results.words_of_node and trial in results.finished("words")
+    is_judged = trial == results.default_words and trial in results.finished("words")
     return {
         **trial_entry(trial, results),
         "photographs": len(row.figures),

@@ -1,13 +1,22 @@
-"""A check in words and tables, for people: the rows of its record, what suits the model, and what failed."""
+"""A check for people: its record in words and tables, what suits the model, what failed, and a picture."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from ..output.overlay import draw_overlay
+from ..segments import Segments
+from .measures import mean_of
+from .photographs import Photograph, read_photographs
 from .record import Entry, capture_entry, demo_model_entries, record, trial_entry
-from .trials import CheckResults, Trial
-from .verdicts import choose, finds_by_words, gain_of_second_step
+from .trials import CheckResults
+from .verdicts import best_trial, choose, finds_by_words
 
 Cells = tuple[str, ...]
 HEADER: Cells = ("", "covering", "best IoU", "mean IoU", "segments", "clicks to 85 %", "to 90 %")
@@ -17,6 +26,8 @@ BY_WORDS: Cells = (
     "s/photograph",
 )
 MISSING = "–"
+COLUMNS, TILE = 5, (240, 320)  # of the picture; height and width of a photograph in pixels
+BACKGROUND = 0.13  # grey
 
 
 def as_text(results: CheckResults, diffseg_version: str) -> str:
@@ -42,6 +53,26 @@ def as_text(results: CheckResults, diffseg_version: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def draw_sheet(results: CheckResults) -> torch.Tensor:
+    """Draw the segments at the settings that were chosen over the photographs.
+
+    Returns:
+        float32 ``[1, H, W, 3]`` in 0..1, the photographs in rows of up to five; one grey tile where nothing
+        was measured on all of them.
+    """
+    trial = best_trial(results)
+    labels = {} if trial is None else results.labels.get(trial, {})
+    tiles = [
+        _tile(photograph, labels[photograph.name])
+        for photograph in read_photographs(results.plan.photographs)
+        if photograph.name in labels
+    ] or [torch.full((*TILE, 3), BACKGROUND)]
+    columns = min(COLUMNS, len(tiles))
+    tiles += [torch.full((*TILE, 3), BACKGROUND)] * (-len(tiles) % columns)
+    rows = [torch.cat(tiles[first : first + columns], dim=1) for first in range(0, len(tiles), columns)]
+    return torch.cat(rows)[None]
+
+
 def label(entry: Mapping[str, Any]) -> str:
     """A trial or a capture of a record, in words."""
     words = [f"noise level {entry['noise_level']}"]
@@ -49,7 +80,6 @@ def label(entry: Mapping[str, Any]) -> str:
     words += [f"evidence {entry['evidence']}"] if "evidence" in entry else []
     words += [f"merge threshold {entry['threshold']:g}"] if "threshold" in entry else []
     words += ["normalised cuts"] if entry.get("method") == "cut" else []
-    words += [entry["source"]] if "source" in entry else []
     return ", ".join(words)
 
 
@@ -121,7 +151,7 @@ def _words(results: CheckResults, content: Entry) -> list[str]:
     if content["words"]:
         rows = [BY_WORDS, *(_word_row(entry, content) for entry in content["words"])]
         parts.append(f"Objects by their names, in the attention to text\n{_table(rows)}")
-        if results.words_of_node in results.finished("words"):
+        if results.default_words in results.finished("words"):
             parts.append(_word_verdict(results))
     elif results.no_words:
         parts.append(f"Words were not measured: {results.no_words}")
@@ -133,38 +163,20 @@ def _words(results: CheckResults, content: Entry) -> list[str]:
 
 
 def _word_verdict(results: CheckResults) -> str:
-    """Of what the node does; other sources and captures are not chosen by what they are judged by."""
-    trial, finished = results.words_of_node, results.finished("words")
-    row, finds = finished[trial], finds_by_words(finished[trial].gains)
-    auc, others = (
-        sum(getattr(figures, name) for figures in row.figures.values()) / len(row.figures)
-        for name in ("auc", "others")
-    )
+    """Of the default settings; others are not chosen by what they are judged by."""
+    trial = results.default_words
+    row = results.trials[trial]
+    mean = mean_of(row.figures.values())
+    finds = finds_by_words(row.gains)
     text = (
-        f"Words, as DiffSeg Find by Words reads them ({label(trial_entry(trial, results))}): AUC {auc:.2f} "
-        f"(other words {others:.2f}, chance 0.50): "
+        f"Words, as DiffSeg Find by Words reads them ({label(trial_entry(trial, results))}): AUC "
+        f"{mean.auc:.2f} (other words {mean.others:.2f}, chance 0.50): "
     )
     if finds is None:
         return f"{text}too few photographs to tell whether the model finds things by words."
     if finds:
-        text += "the model finds things by words."
-    else:
-        text += "the model does not find things by words, as far as these photographs tell."
-    second = finished.get(Trial(trial.capture, "words", source="second step"))
-    gain = None if second is None else gain_of_second_step(row.figures, second.figures)
-    if trial.source == "second step" or gain is None:
-        return text
-    if gain.is_clear:
-        return (
-            f"{text}\nA second step with the words as its prompt does better than the queries that a "
-            f"capture keeps, by {gain.mean:.2f} of AUC."
-        )
-    if finds:
-        text += (
-            f"\nThe queries that a capture keeps are enough: the AUC of a second step with the words as "
-            f"its prompt differs by {gain.mean:+.2f}."
-        )
-    return text
+        return f"{text}the model finds things by words."
+    return f"{text}the model does not find things by words, as far as these photographs tell."
 
 
 def _word_row(entry: Entry, content: Entry) -> Cells:
@@ -211,3 +223,16 @@ def _table(rows: Sequence[Cells]) -> str:
         cells = (cell.rjust(width) for cell, width in zip(row[1:], others, strict=True))
         lines.append("  ".join((row[0].ljust(first), *cells)).rstrip())
     return "\n".join(lines)
+
+
+def _tile(photograph: Photograph, labels: npt.NDArray[Any]) -> torch.Tensor:
+    segments = Segments(torch.from_numpy(np.asarray(labels, np.int32))[None], ())
+    drawn = draw_overlay(photograph.images, segments, numbers=False).cpu().movedim(-1, 1)
+    height, width = drawn.shape[2:]
+    scale = min(TILE[0] / height, TILE[1] / width)
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    small = F.interpolate(drawn, size=size, mode="bilinear", antialias=True)[0].movedim(0, -1)
+    tile = torch.full((*TILE, 3), BACKGROUND)
+    top, left = (TILE[0] - size[0]) // 2, (TILE[1] - size[1]) // 2
+    tile[top : top + size[0], left : left + size[1]] = small.clamp(0.0, 1.0)
+    return tile

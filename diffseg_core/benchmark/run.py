@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -23,7 +22,7 @@ from ..objects.object_finder import ObjectFinder
 from ..objects.prompts import Click
 from ..segments import Segments
 from ..settings import FINEST
-from .clicks import WANTED, ObjectTruth, click_ious, clicks_needed
+from .clicks import WANTED, Truth, click_ious, clicks_needed
 from .colours import colour_tree
 from .failures import by_model, noted
 from .measures import measure
@@ -35,7 +34,6 @@ from .trials import (
     Row,
     Trial,
     evidences_of,
-    sources_of,
 )
 from .verdicts import best_trial
 from .words import WordReader, measure_words, names_of, other_names
@@ -55,7 +53,6 @@ class Check:
         capture: runs the model.
         model: what is said of it.
         plan: what is tried.
-        device: that the model runs on.
         on_step: called with the number of steps done, their total and what was done; what it raises ends the
             check, as does what ``on_work`` raises.
         on_work: called many times meanwhile.
@@ -71,7 +68,6 @@ class Check:
         capture: Capture,
         model: CheckedModel,
         plan: Plan,
-        device: torch.device,
         on_step: Callable[[int, int, str], None] = lambda done, total, what: None,
         on_work: Callable[[], None] = lambda: None,
         read_words: WordReader | None = None,
@@ -80,11 +76,9 @@ class Check:
         self.results = CheckResults(model, plan, no_words="" if read_words is not None else no_words)
         self._capture = capture
         self._plan = plan
-        self._device = device
         self._on_step = on_step
         self._on_work = on_work
         self._read_words = read_words
-        self._sources = sources_of(model.is_transformer)
         self._photographs = read_photographs(plan.photographs)
         self._leaves: dict[str, torch.Tensor] = {}
         passes = len(plan.captures) + len(plan.blocks) + 4  # the control, and clicks on it and two captures
@@ -145,13 +139,11 @@ class Check:
 
     def _captured(self, photograph: Photograph, settings: CaptureSettings) -> AttentionMaps:
         row = self.results.captures.setdefault(settings, Row())
-        _reset_peak(self._device)
         started = time.perf_counter()
         with by_model():
             maps = self._capture(photograph.images.colours, settings)
         row.seconds += time.perf_counter() - started
         row.times += 1
-        row.peak_memory = max(filter(None, (row.peak_memory, _peak_memory(self._device))), default=None)
         self._on_work()
         return maps
 
@@ -213,23 +205,24 @@ class Check:
     def _words(
         self, settings: CaptureSettings, photograph: Photograph, segments: Segments, maps: AttentionMaps
     ) -> None:
-        """Look for the objects of a photograph by their names, once by each source.
+        """Look for the objects of a photograph by their names.
 
-        Another tree of the same capture has the same maps of words: what was measured on the first stays. A
-        source that fails is given up, and the others go on.
+        Another tree of the same capture has the same maps of words: what was measured on the first stays.
+        Where it fails, words are given up at this capture, and the rest goes on.
         """
         if self._read_words is None:
             return
-        image, lines = photograph.images.colours, (names_of(photograph.name), other_names(photograph.name))
-        for source in self._sources:
-            trial = Trial(settings, "words", source=source)
-            known = self.results.trials.get(trial, Row())
-            if trial in self.results.word_failures or photograph.name in known.figures:
-                continue
+        trial = Trial(settings, "words")
+        known = self.results.trials.get(trial, Row())
+        if trial not in self.results.word_failures and photograph.name not in known.figures:
+            image = photograph.images.colours
             with noted(self.results.word_failures, trial):
                 started = time.perf_counter()
                 with by_model():
-                    own, others = (self._read_words(image, settings, maps, each, source) for each in lines)
+                    own, others = (
+                        self._read_words(image, settings, maps, lines)
+                        for lines in (names_of(photograph.name), other_names(photograph.name))
+                    )
                 seconds = time.perf_counter() - started
                 figures, gains = measure_words(photograph, segments, maps, own, others)
                 row = self.results.trials.setdefault(trial, Row())
@@ -267,7 +260,7 @@ def count_clicks(
     counts = []
     for index in range(len(photograph.objects)):
         mask = photograph.mask(index)
-        ious = click_ious(mask_at, ObjectTruth(mask, np.zeros_like(mask)), most, max(WANTED))
+        ious = click_ious(mask_at, Truth(mask, np.zeros_like(mask)), most, max(WANTED))
         counts.append(tuple(clicks_needed(ious, wanted, most) for wanted in WANTED))
     return counts
 
@@ -286,21 +279,3 @@ def check_measured(results: CheckResults) -> None:
     raise CaptureError(
         f"Expected a model that can be captured, got {type(error).__name__}: {error}. Nothing was measured."
     )
-
-
-def _reset_peak(device: torch.device) -> None:
-    """Begin to count memory anew, where the accelerator can."""
-    if device.type in ("cuda", "xpu"):
-        getattr(torch, device.type).reset_peak_memory_stats(device)
-
-
-def _peak_memory(device: torch.device) -> int | None:
-    """Bytes in use at most: of PyTorch on an accelerator, else of the process since it began; or unknown."""
-    if device.type in ("cuda", "xpu"):
-        return int(getattr(torch, device.type).max_memory_allocated(device))
-    if device.type != "cpu" or sys.platform == "win32":
-        return None
-    import resource
-
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(kilobytes if sys.platform == "darwin" else kilobytes * 1024)

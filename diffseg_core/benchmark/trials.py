@@ -16,9 +16,6 @@ from ..settings import Evidence
 from .measures import Measures
 from .photographs import NAMES
 
-Source = Literal["stored queries", "second step"]
-"""Whose queries meet words: those of the step with the empty prompt, which are kept, or those of one more
-step with the words themselves as the prompt. A joint transformer has the second alone."""
 Method = Literal["hierarchy", "merging", "cut", "words"]
 """DiffSeg Hierarchy's automatic cut, DiffSeg Segment, DiffCut, or the reading of words."""
 
@@ -41,14 +38,12 @@ class Trial:
         method: one of `Method`.
         evidence: of a hierarchy what tells segments apart: "attention", "features" or "both"; else None.
         threshold: of merging in nats; else None.
-        source: of words whose queries; else None.
     """
 
     capture: CaptureSettings
     method: Method
     evidence: Evidence | None = None
     threshold: float | None = None
-    source: Source | None = None
 
 
 @dataclass(frozen=True)
@@ -119,11 +114,6 @@ def evidences_of(maps: AttentionMaps) -> tuple[Evidence, ...]:
     return tuple(dict.fromkeys(all_three))
 
 
-def sources_of(is_transformer: bool) -> tuple[Source, ...]:
-    """The sources that a model has; that of DiffSeg Find by Words stands first."""
-    return ("second step",) if is_transformer else ("stored queries", "second step")
-
-
 class CheckedModel(NamedTuple):
     """What is said of the model: nothing that tells whose it is, or where it lies.
 
@@ -153,15 +143,12 @@ class Row:
         seconds: all together.
         times: of captures, how many were made.
         gains: of words, by the photograph's and the object's name: by how much its own name finds it better.
-        peak_memory: of captures, bytes of the accelerator during them or of the process up to then; None if
-            unknown.
     """
 
     figures: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     times: int = 0
     gains: dict[str, Mapping[str, float]] = field(default_factory=dict)
-    peak_memory: int | None = None
 
 
 @dataclass
@@ -204,9 +191,9 @@ class CheckResults:
         return Trial(self.plan.default, "hierarchy", self.evidence or "attention")
 
     @property
-    def words_of_node(self) -> Trial:
-        """The trial of words that does what DiffSeg Find by Words does, by which the model is judged."""
-        return Trial(self.plan.default, "words", source=sources_of(self.model.is_transformer)[0])
+    def default_words(self) -> Trial:
+        """The words at the default capture, by which the model is judged."""
+        return Trial(self.plan.default, "words")
 
     def of(self, method: str) -> dict[Trial, Row]:
         """The trials of a method."""

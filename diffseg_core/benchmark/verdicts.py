@@ -9,7 +9,6 @@ import numpy as np
 
 from .measures import Measures, mean_of
 from .trials import CheckResults, Row, Trial
-from .words import WordFigures
 
 TIE = 0.01
 """By this much of the score other settings must be better than the default ones to be chosen: ten photographs
@@ -22,8 +21,6 @@ FEWEST = 6
 """Of fewer photographs nothing is said of words: models of random weights pass too often on them."""
 WORD_MARGIN = 0.1
 """By this much the area under the curve of the objects' own names must be above that of others."""
-ENOUGH = 0.03
-"""Stored queries do where a second step's area under the curve is not clearly higher by more than this."""
 LEVEL = 0.975
 """How much of Student's distribution lies below `student_errors`."""
 
@@ -40,13 +37,6 @@ class Choice(NamedTuple):
     trial: Trial
     merge_threshold: float | None
     beats_colours: bool | None
-
-
-class Gain(NamedTuple):
-    """What a second step has over stored queries."""
-
-    mean: float  # of the area under the curve, over photographs
-    is_clear: bool  # more than `ENOUGH`, and more than chance makes
 
 
 def best_trial(results: CheckResults) -> Trial | None:
@@ -110,21 +100,6 @@ def finds_by_words(gains: Mapping[str, Mapping[str, float]]) -> bool | None:
         clearly_above(means, WORD_MARGIN, student_errors(len(means)))
         for means in (over_photographs, over_names)
     )
-
-
-def gain_of_second_step(stored: Mapping[str, WordFigures], second: Mapping[str, WordFigures]) -> Gain | None:
-    """Compare the two sources, photograph by photograph.
-
-    Args:
-        stored, second: of the same photographs, by their names.
-
-    Returns:
-        None for fewer than `FEWEST` photographs.
-    """
-    if len(stored) < FEWEST:
-        return None
-    gains = [second[name].auc - stored[name].auc for name in stored]
-    return Gain(float(np.mean(gains)), clearly_above(gains, ENOUGH, student_errors(len(gains))))
 
 
 def clearly_above(differences: Sequence[float], margin: float, errors: float) -> bool:

@@ -17,7 +17,6 @@ from ..words.find_words import find_words
 from ..words.lines import Word, WordAttention, WordLine
 from ..words.scores import word_maps
 from .photographs import NAMES, Bitmap, Photograph, object_names
-from .trials import Source
 
 
 class WordReader(Protocol):
@@ -29,7 +28,6 @@ class WordReader(Protocol):
         settings: CaptureSettings,
         maps: AttentionMaps,
         lines: Sequence[WordLine],
-        source: Source,
     ) -> WordAttention:
         """Read words in an image, float32 ``[1, H, W, 3]`` in 0..1, of which ``maps`` were captured."""
 

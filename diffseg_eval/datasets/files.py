@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from diffseg_cli.errors import DatasetError
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.plain_text import read_plain_text
 
-from ..types import VOID, LabelMap
+from ..types import VOID, DatasetError, LabelMap
 
 GREY = frozenset({"1", "L", "P"})
 """Pillow's modes of label files with one value of at most 8 bits per pixel; of a palette, the index."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from diffseg_core.benchmark.clicks import Truth
 from diffseg_core.errors import InvalidSettingError
 
 from ..types import VOID, AnnotatedImage, Measure
@@ -90,23 +89,6 @@ class Folder:
         return AnnotatedImage(name, image, classes, (consecutive_labels(values, self._void),))
 
 
-@dataclass(frozen=True, eq=False)
-class AnnotatedObject:
-    """An image with one object.
-
-    Attributes:
-        name: unique in its dataset.
-        pixels: mode RGB.
-        mask: bool ``[H, W]``, the object.
-        ignored: bool ``[H, W]``, pixels that do not count.
-    """
-
-    name: str
-    pixels: Image.Image
-    mask: npt.NDArray[np.bool_]
-    ignored: npt.NDArray[np.bool_]
-
-
 class ObjectFolder:
     """One object in each image, as GrabCut's photographs have them.
 
@@ -121,8 +103,8 @@ class ObjectFolder:
         self._images, self._masks = _images_beside(root, "masks", OF_OBJECTS)
         self.names = tuple(self._masks)
 
-    def load(self, name: str) -> AnnotatedObject:
-        """Read one image.
+    def load(self, name: str) -> tuple[Image.Image, Truth]:
+        """Read one image, mode RGB, and its object.
 
         Raises:
             DatasetError: a file cannot be read, sizes differ, or the mask has no object.
@@ -132,7 +114,7 @@ class ObjectFolder:
         mask = values == OBJECT
         if not mask.any():
             raise OF_OBJECTS.error(f"Expected pixels of {OBJECT}, the object, in {path}, found none.")
-        return AnnotatedObject(name, image, mask, values == IGNORED)
+        return image, Truth(mask, values == IGNORED)
 
 
 def _images_beside(root: Path, annotations: str, source: Source) -> tuple[dict[str, Path], dict[str, Path]]:

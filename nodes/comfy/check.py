@@ -11,14 +11,12 @@ import torch
 from ...diffseg_core import AttentionMaps, GridSize, Images
 from ...diffseg_core.attention.capture_settings import CaptureSettings, ModelInputs
 from ...diffseg_core.attention.working_size import working_size
-from ...diffseg_core.benchmark.trials import CheckedModel, Source
-from ...diffseg_core.words.lines import WordAttention, WordLine, prompt_of
+from ...diffseg_core.benchmark.trials import CheckedModel
+from ...diffseg_core.words.lines import WordAttention, WordLine
 from ..types import CapturedAttention
 from . import capture as comfy_capture
 from .latents import check_vae, encoded
 from .transformer_capture import TransformerCapture
-from .unet import UNetCapture
-from .word_tokens import encode_pieces
 from .words import read_words
 
 if TYPE_CHECKING:
@@ -55,7 +53,6 @@ class CheckCapture:
         settings: CaptureSettings,
         maps: AttentionMaps,
         lines: Sequence[WordLine],
-        source: Source,
     ) -> WordAttention:
         """Read words in an image that was captured, as a `WordReader`.
 
@@ -63,9 +60,6 @@ class CheckCapture:
             UnsupportedModelError, InvalidSettingError, CaptureError: see `words.read_words`.
         """
         latent = self._latent(image, settings)
-        if source == "second step" and isinstance(self._backbone, UNetCapture):
-            words = encode_pieces(self._clip, prompt_of(lines))
-            maps = comfy_capture.capture(self._model, latent, words, settings)
         side = self._backbone.latent_pixels
         size = GridSize(latent.shape[-2] * side, latent.shape[-1] * side)
         step = ModelInputs(self._backbone.name, latent, settings)

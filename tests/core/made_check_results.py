@@ -35,7 +35,7 @@ def made_results(
     for trial, score in scores.items():
         found = {name: measures(score) for name in plan.photographs}
         results.trials[trial] = Row(found, 1.5)
-        results.captures[trial.capture] = Row({}, 3.0, len(plan.photographs), peak_memory=2**30)
+        results.captures[trial.capture] = Row({}, 3.0, len(plan.photographs))
     if colours is not None:
         results.colours = {name: measures(colours) for name in plan.photographs}
         results.clicks[None] = {name: [(6, 10), (2, 4)] for name in plan.photographs}

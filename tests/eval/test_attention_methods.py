@@ -18,7 +18,8 @@ from diffseg_cli.batch.settings import (
     SegmentSettings,
 )
 from diffseg_core import AttentionMaps
-from diffseg_eval.attention_methods import (
+from diffseg_eval.methods import make_methods, parse_methods
+from diffseg_eval.segmentations import (
     SharedCapture,
     attention_clusters,
     by_clusters,
@@ -27,7 +28,6 @@ from diffseg_eval.attention_methods import (
     kmeans_plus_plus,
     true_count,
 )
-from diffseg_eval.methods import make_methods, parse_methods
 from diffseg_eval.types import VOID, AnnotatedImage
 
 CAPTURE = CaptureSettings(noise_level=25, working_size=64)
@@ -150,8 +150,8 @@ def test_the_hierarchy_is_built_with_the_settings_of_the_tree() -> None:
 
     def labels(**settings: float) -> np.ndarray:
         tree = SegmentSettings(NestedSettings(**settings))
-        (method,), _ = make_methods(parse_methods("hierarchy:9"), ModelChoice(device="cpu"), capture, tree)
-        return method.segment(AnnotatedImage("cup", image, None, ()))[""]
+        methods, _ = make_methods(parse_methods("hierarchy:9"), ModelChoice(device="cpu"), capture, tree)
+        return methods["hierarchy:9"][""](AnnotatedImage("cup", image, None, ()))
 
     assert labels(number=3).max() == 8
     assert (labels(number=3) == labels()).all()
@@ -164,8 +164,8 @@ def test_merged_refined_and_nested_segments_are_four_methods() -> None:
     methods, _ = make_methods(chosen, ModelChoice(device="cpu"), capture, DEMO_SEGMENT)
     image = Image.open(demo_model_folder() / "photograph.jpg").convert("RGB").resize((180, 120))
     photograph = AnnotatedImage("cup", image, None, ())
-    rows = [method.segment(photograph)[""] for method in methods]
-    assert [method.name for method in methods] == [
+    rows = [method[""](photograph) for method in methods.values()]
+    assert list(methods) == [
         "diffseg",
         "diffseg-refined",
         "hierarchy:5",

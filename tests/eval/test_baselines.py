@@ -18,11 +18,12 @@ def image() -> AnnotatedImage:
 
 
 def labels_of(methods: str) -> dict[str, np.ndarray]:
-    (method,), capture = make_methods(
+    chosen, capture = make_methods(
         parse_methods(methods), ModelChoice(), CaptureSettings(), SegmentSettings()
     )
     assert capture is None  # no model is loaded for pixels
-    return method.segment(image())
+    (segmentations,) = chosen.values()
+    return {setting: segmentation(image()) for setting, segmentation in segmentations.items()}
 
 
 def test_grid_is_rectangles_of_equal_size_row_by_row() -> None:

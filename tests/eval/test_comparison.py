@@ -14,7 +14,7 @@ from diffseg_cli.commands import main
 from diffseg_core.errors import InvalidSettingError
 from diffseg_eval.comparison import Difference, RunMethod, compare_methods, resolve_run_method, shared_images
 from diffseg_eval.records import ImageRecord
-from diffseg_eval.results import MeasuredRun, RowName
+from diffseg_eval.results import RowName
 from diffseg_eval.run import record_folder
 from diffseg_eval.types import Measure
 
@@ -26,7 +26,7 @@ def run_method(folder: Path, group: Measure, measured: list[dict[str, Any]], wid
     names = tuple(f"made_{index}" for index in range(len(measured)))
     for name, metrics in zip(names, measured, strict=True):
         record_folder(folder).write(ImageRecord(name, (40, width), {"m": {"": metrics}}, {}))
-    return RunMethod(MeasuredRun(folder, DATASET, frozenset({group}), names), RowName("m", ""))
+    return RunMethod(folder, RowName("m", ""), DATASET, frozenset({group}), names)
 
 
 def segments(*coverings: float | None) -> list[dict[str, Any]]:
@@ -41,7 +41,7 @@ def people(*areas: tuple[int, int]) -> list[dict[str, Any]]:
 
 
 def differences(first: RunMethod, other: RunMethod) -> dict[str, Difference]:
-    return {found.metric: found for found in compare_methods(first, other, first.run.images)}
+    return {found.metric: found for found in compare_methods(first, other, first.images)}
 
 
 def test_a_method_does_not_differ_from_itself(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_other_images_are_refused_and_shared_ones_are_found(tmp_path: Path) -> N
         "made_0",
         "made_1",
     ]
-    other = RunMethod(MeasuredRun(tmp_path, DATASET, frozenset({"segments"}), ("else",)), RowName("m", ""))
+    other = RunMethod(tmp_path, RowName("m", ""), DATASET, frozenset({"segments"}), ("else",))
     with pytest.raises(InvalidSettingError, match="all runs have measured, got none"):
         shared_images([first, other])
 

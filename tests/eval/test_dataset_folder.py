@@ -18,10 +18,9 @@ from made_datasets import (
 )
 from PIL import Image
 
-from diffseg_cli.errors import DatasetError
 from diffseg_core import DiffSegError
 from diffseg_eval.datasets import open_dataset
-from diffseg_eval.types import VOID
+from diffseg_eval.types import VOID, DatasetError
 
 
 def test_a_folder_takes_8_bit_values_for_classes_and_segments(tmp_path: Path) -> None:

@@ -20,11 +20,10 @@ from made_datasets import (
 )
 from scipy.io import savemat
 
-from diffseg_cli.errors import DatasetError
 from diffseg_eval.datasets import open_dataset
 from diffseg_eval.datasets.classes import COCO27_NAMES as NAMES
 from diffseg_eval.datasets.classes import FINE_TO_COARSE
-from diffseg_eval.types import VOID
+from diffseg_eval.types import VOID, DatasetError
 
 
 def test_the_27_classes_cover_coco_stuff() -> None:

@@ -19,9 +19,9 @@ from made_datasets import (
 )
 from PIL import Image
 
-from diffseg_cli.errors import DatasetError
 from diffseg_core.errors import InvalidSettingError
 from diffseg_eval.datasets import DATASETS, open_dataset
+from diffseg_eval.types import DatasetError
 
 
 @pytest.mark.parametrize("name", DATASETS)

@@ -13,8 +13,8 @@ from diffseg_core import AttentionMaps
 from diffseg_core.attention.maps import Evidence
 from diffseg_core.diffcut.segment_cut import segment_cut
 from diffseg_core.errors import InvalidSettingError
-from diffseg_eval.attention_methods import SharedCapture
 from diffseg_eval.methods import BY_NAME, Context, make_methods, parse_methods
+from diffseg_eval.segmentations import SharedCapture
 from diffseg_eval.types import AnnotatedImage
 
 GRID = 8
@@ -95,7 +95,7 @@ def test_the_rows_of_the_demo_model_differ_and_diffcut_is_the_papers() -> None:
     assert shared is not None
     image = Image.open(demo_model_folder() / "photograph.jpg").convert("RGB").resize((180, 120))
     photograph = AnnotatedImage("cup", image, None, ())
-    rows = {method.name: method.segment(photograph)[""] for method in methods}
+    rows = {name: method[""](photograph) for name, method in methods.items()}
     assert list(rows) == [
         *("hierarchy:4", "features-hierarchy:4", "both-hierarchy:4", "cut:0.5", "diffcut:0.5"),
     ]
@@ -109,11 +109,12 @@ def test_the_rows_of_the_demo_model_differ_and_diffcut_is_the_papers() -> None:
 
 def test_thresholds_give_more_segments_at_higher_ones() -> None:
     capture = CaptureSettings(noise_level=25, working_size=128)
-    (method,), _ = make_methods(
+    methods, _ = make_methods(
         parse_methods("diffcut:0.2,0.5,0.8"), ModelChoice(device="cpu"), capture, SegmentSettings()
     )
     image = Image.open(demo_model_folder() / "photograph.jpg").convert("RGB").resize((180, 120))
-    row = method.segment(AnnotatedImage("cup", image, None, ()))
+    photograph = AnnotatedImage("cup", image, None, ())
+    row = {name: at_setting(photograph) for name, at_setting in methods["diffcut"].items()}
     counts = [int(labels.max()) for labels in row.values()]
     assert list(row) == ["0.2", "0.5", "0.8"]
     assert counts == sorted(counts)

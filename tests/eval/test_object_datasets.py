@@ -22,11 +22,11 @@ from made_datasets import (
 )
 from PIL import Image
 
-from diffseg_cli.errors import DatasetError
 from diffseg_eval.datasets import open_dataset
 from diffseg_eval.datasets.classes import CONTEXT_NAMES, VOC_NAMES
 from diffseg_eval.datasets.classes import OBJECT_CLASSES as CLASSES
 from diffseg_eval.datasets.classes import OBJECT_NAMES as NAMES
+from diffseg_eval.types import DatasetError
 
 SIDE = 39  # of DiffCut's square in a made image: nothing is resized
 BASES = ["VOCdevkit/{}/", "{}/", ""]

@@ -10,18 +10,17 @@ import pytest
 from PIL import Image
 
 from diffseg_cli.commands import main
-from diffseg_cli.errors import DatasetError
-from diffseg_core.benchmark.clicks import box_of, click_ious, clicks_needed, next_click, object_iou
+from diffseg_core.benchmark.clicks import Truth, box_of, click_ious, clicks_needed, next_click, object_iou
 from diffseg_core.objects.points import Point
 from diffseg_core.objects.prompts import Box, Click
-from diffseg_eval.datasets.folder import AnnotatedObject, ObjectFolder
+from diffseg_eval.datasets.folder import ObjectFolder
+from diffseg_eval.types import DatasetError
 
 
-def truth(rows: list[str]) -> AnnotatedObject:
+def truth(rows: list[str]) -> Truth:
     """ "#" is the object, "?" does not count."""
     drawn = np.array([list(row) for row in rows])
-    image = Image.new("RGB", drawn.shape[::-1])
-    return AnnotatedObject("made", image, drawn == "#", drawn == "?")
+    return Truth(drawn == "#", drawn == "?")
 
 
 SQUARE = truth(["........", ".#####..", ".#####..", ".#####..", "........", "......??"])

@@ -11,8 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from diffseg_cli.batch.image_reading import read_image
-from diffseg_cli.errors import UnreadableImageError
+from diffseg_cli.batch.image_reading import UnreadableImageError, read_image
 from diffseg_core import as_images
 
 RAMP = np.arange(48 * 64, dtype=np.uint32).reshape(48, 64) * 21  # 0..64491

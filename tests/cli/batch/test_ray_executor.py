@@ -21,12 +21,11 @@ import torch
 from PIL import Image
 
 from diffseg_cli.batch.discovery import find_images
-from diffseg_cli.batch.executor import Executor, LocalExecutor
+from diffseg_cli.batch.executor import Executor, ExecutorError, LocalExecutor, WorkerFactory
 from diffseg_cli.batch.ray_cluster import connected, import_ray
 from diffseg_cli.batch.ray_executor import RayExecutor
-from diffseg_cli.batch.segment_run import RunSettings, SegmentWorkerFactory, finish_run, prepare_run
+from diffseg_cli.batch.segment_run import RunSettings, SegmentWorker, finish_run, prepare_run
 from diffseg_cli.batch.settings import DEMO_CAPTURE, DEMO_SEGMENT, ModelChoice
-from diffseg_cli.errors import ExecutorError
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.output.atomic_files import write_atomic
 
@@ -178,7 +177,7 @@ SETTINGS = RunSettings(ModelChoice(device="cpu"), replace(DEMO_CAPTURE, working_
 def segment(executor: Executor, images: Path, out: Path) -> dict[str, bytes]:
     found = find_images([str(images)], out)
     todo = prepare_run(found, out, SETTINGS)
-    outcomes = list(executor.run(SegmentWorkerFactory(SETTINGS, out, threads=1), todo))
+    outcomes = list(executor.run(WorkerFactory(SegmentWorker, SETTINGS, out, threads=1), todo))
     assert [each.error for each in outcomes] == [None] * 6
     finish_run(found, out)
     return contents(out)

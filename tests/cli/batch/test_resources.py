@@ -32,9 +32,3 @@ def machine(cpus: float, gpus: float = 0) -> dict[str, float]:
 )
 def test_workers_of_a_cluster(machines, given, expected):
     assert plan_workers(machines, **given) == expected
-
-
-def test_room_is_for_no_more_than_the_machines_take():
-    assert WorkerPlan(4, 1, 0).capacity([machine(2)]) == 2
-    assert WorkerPlan(2, 1, 0).capacity([machine(8)]) == 2
-    assert WorkerPlan(4, 2, 1).capacity([machine(8, gpus=1), machine(3, gpus=2), machine(8)]) == 2

@@ -17,13 +17,12 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from diffseg_cli.batch.discovery import InputImage, find_images
-from diffseg_cli.batch.executor import LocalExecutor
-from diffseg_cli.batch.image_reading import read_image
+from diffseg_cli.batch.executor import LocalExecutor, WorkerFactory
+from diffseg_cli.batch.image_reading import UnreadableImageError, read_image
 from diffseg_cli.batch.models import demo_model_folder
 from diffseg_cli.batch.segment_run import (
     RunSettings,
     SegmentWorker,
-    SegmentWorkerFactory,
     finish_run,
     prepare_run,
 )
@@ -35,7 +34,6 @@ from diffseg_cli.batch.settings import (
     NestedSettings,
     SegmentSettings,
 )
-from diffseg_cli.errors import UnreadableImageError
 from diffseg_core import InvalidSettingError, segment, segment_hierarchy
 
 # pycocotools has not yet followed numpy 2 here.
@@ -74,7 +72,7 @@ def out(tmp_path: Path) -> Path:
 def run(images: list[InputImage], out: Path, settings: RunSettings = SETTINGS, **how: bool) -> list[str]:
     """The names of the images that were done."""
     remaining = prepare_run(images, out, settings, **how)
-    outcomes = list(LocalExecutor().run(SegmentWorkerFactory(settings, out), remaining))
+    outcomes = list(LocalExecutor().run(WorkerFactory(SegmentWorker, settings, out), remaining))
     assert [outcome.error for outcome in outcomes] == [None] * len(remaining)
     return [image.name for image in remaining]
 
@@ -119,7 +117,7 @@ def test_anchors_are_at_most_what_the_grid_takes(segmenter, photograph):
 def test_images_of_any_size_and_shape_are_segmented(tmp_path, out, segmenter, photograph, size):
     photograph.resize(size).save(tmp_path / "x.png")
     image = InputImage(tmp_path / "x.png", "x")
-    worker = SegmentWorkerFactory(replace(SETTINGS, save_masks=True), out)()
+    worker = WorkerFactory(SegmentWorker, replace(SETTINGS, save_masks=True), out)()
     worker(image)
     ids = pixels(image.files(out).label_map)
     assert ids.shape == (size[1], size[0])
@@ -142,16 +140,16 @@ def test_an_image_like_a_thread_is_refused(segmenter):
 
 
 def test_what_goes_to_other_machines_can_be_pickled(images, out):
-    make = SegmentWorkerFactory(SETTINGS, out, threads=2)
+    make = WorkerFactory(SegmentWorker, SETTINGS, out, threads=2)
     assert pickle.loads(pickle.dumps((make, images))) == (make, images)
 
 
 def test_the_number_of_threads_is_set_where_it_is_given(out):
     before = torch.get_num_threads()
     try:
-        SegmentWorkerFactory(SETTINGS, out)()
+        WorkerFactory(SegmentWorker, SETTINGS, out)()
         assert torch.get_num_threads() == before
-        SegmentWorkerFactory(SETTINGS, out, threads=before + 1)()
+        WorkerFactory(SegmentWorker, SETTINGS, out, threads=before + 1)()
         assert torch.get_num_threads() == before + 1
     finally:
         torch.set_num_threads(before)
@@ -254,7 +252,7 @@ def test_a_folder_that_cannot_be_written_is_refused(images, tmp_path):
 
 def test_one_bad_image_does_not_end_the_run(images, out):
     images[0].path.write_text("no image")
-    outcomes = list(LocalExecutor().run(SegmentWorkerFactory(SETTINGS, out), images))
+    outcomes = list(LocalExecutor().run(WorkerFactory(SegmentWorker, SETTINGS, out), images))
     assert [outcome.name for outcome in outcomes] == [str(image.path) for image in images]
     assert outcomes[0].error is not None
     assert "got 8 bytes" in outcomes[0].error
@@ -273,7 +271,7 @@ def test_a_name_too_long_for_the_files_is_that_images_fault_alone(tmp_path, out,
     for overwrite, expected in ((False, [fits, too_long]), (False, [too_long]), (True, [fits, too_long])):
         remaining = prepare_run(images, out, SETTINGS, overwrite)
         assert [image.name for image in remaining] == expected
-        outcomes = list(LocalExecutor().run(SegmentWorkerFactory(SETTINGS, out), remaining))
+        outcomes = list(LocalExecutor().run(WorkerFactory(SegmentWorker, SETTINGS, out), remaining))
         finish_run(images, out)
         assert [outcome.error is None for outcome in outcomes] == [name == fits for name in expected]
         assert outcomes[-1].error is not None

@@ -11,7 +11,7 @@ from made_check_results import MODEL
 from small_photographs import smaller
 
 from diffseg_core.attention.maps import AttentionMaps
-from diffseg_core.benchmark import run, sheet
+from diffseg_core.benchmark import report, run
 from diffseg_core.benchmark.measures import mean_of
 from diffseg_core.benchmark.photographs import read_photographs
 from diffseg_core.benchmark.record import as_json, click_means, record
@@ -24,13 +24,12 @@ from diffseg_core.errors import CaptureError
 GRID = 16
 NAMES = ("coffee", "lake", "harbour")
 PLAN = Plan(CaptureSettings(300), (100,), thresholds=(1.0,), photographs=NAMES, clicks=2)
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
 def photographs(monkeypatch):
     small = smaller(read_photographs(NAMES))
-    for module in (run, sheet):
+    for module in (run, report):
         monkeypatch.setattr(module, "read_photographs", lambda names: small)
     return small
 
@@ -58,7 +57,7 @@ def test_a_model_that_sees_objects_is_better_than_colours_and_one_that_sees_noth
         return seen(truth) if settings.noise_level == 100 else blind(image, settings)
 
     steps = []
-    good = Check(sees, MODEL, PLAN, CPU, lambda *step: steps.append(step)).run()
+    good = Check(sees, MODEL, PLAN, lambda *step: steps.append(step)).run()
     assert choose(good).trial.capture.noise_level == 100
     assert choose(good).beats_colours
     assert mean_of(good.trials[choose(good).trial].figures.values()).score > 0.75
@@ -68,9 +67,9 @@ def test_a_model_that_sees_objects_is_better_than_colours_and_one_that_sees_noth
     assert chosen < default
     assert [done for done, _, _ in steps] == sorted(done for done, _, _ in steps)
     assert steps[-1][0] == steps[-1][1]
-    assert sheet.draw_sheet(good).shape == (1, 240, 960, 3)
+    assert report.draw_sheet(good).shape == (1, 240, 960, 3)
 
-    poor = Check(blind, MODEL, PLAN, CPU).run()
+    poor = Check(blind, MODEL, PLAN).run()
     assert not choose(poor).beats_colours
 
 
@@ -84,7 +83,7 @@ def test_blocks_of_a_transformer_are_tried_at_the_best_noise_level():
         return blind(image, settings)
 
     plan = replace(PLAN, thresholds=(), blocks=("middle third", "all"))
-    results = Check(capture, MODEL._replace(is_transformer=True), plan, CPU).run()
+    results = Check(capture, MODEL._replace(is_transformer=True), plan).run()
     best = choose(results).trial.capture
     assert {blocks for level, blocks in tried if level == best.noise_level} >= {"middle third", "all"}
     assert [settings.layers for settings in results.failures] == ["all"]
@@ -99,7 +98,7 @@ def test_what_was_measured_can_be_read_after_an_interrupt():
         if done == 2:
             raise KeyboardInterrupt
 
-    check = Check(blind, MODEL, PLAN, CPU, stop)
+    check = Check(blind, MODEL, PLAN, stop)
     with pytest.raises(KeyboardInterrupt):
         check.run()
     assert [len(each.figures) for each in check.results.trials.values()] == [2, 2]
@@ -119,7 +118,7 @@ def test_a_model_that_never_serves_is_told(raised, kind, told):
     def capture(image, settings):
         raise raised
 
-    results = Check(capture, MODEL, PLAN, CPU).run()
+    results = Check(capture, MODEL, PLAN).run()
     assert len(results.failures) == 2
     assert len(results.colours) == 3
     with pytest.raises(kind, match=told):
@@ -134,7 +133,7 @@ def test_an_error_of_ours_is_no_setting_that_fails(monkeypatch):
         with monkeypatch.context() as patch:
             if where != "capture":
                 patch.setattr(f"diffseg_core.benchmark.run.{where}", fails)
-            return Check(fails if where == "capture" else blind, MODEL, PLAN, CPU).run()
+            return Check(fails if where == "capture" else blind, MODEL, PLAN).run()
 
     for kind in (TypeError, AttributeError, KeyError, IndexError, ValueError, ZeroDivisionError):
         with pytest.raises(kind, match="ours"):

@@ -20,8 +20,8 @@ from diffseg_core.benchmark.photographs import NAMES, object_names, read_photogr
 from diffseg_core.benchmark.record import as_json, record
 from diffseg_core.benchmark.report import as_text
 from diffseg_core.benchmark.run import Check, check_measured
-from diffseg_core.benchmark.trials import CaptureSettings, CheckResults, Plan, Trial, sources_of
-from diffseg_core.benchmark.verdicts import best_trial, finds_by_words, gain_of_second_step
+from diffseg_core.benchmark.trials import CaptureSettings, CheckResults, Plan, Trial
+from diffseg_core.benchmark.verdicts import best_trial, finds_by_words
 from diffseg_core.benchmark.words import (
     WordFigures,
     area_under_curve,
@@ -35,12 +35,10 @@ from diffseg_core.hierarchy.segment_hierarchy import segment_hierarchy
 from diffseg_core.words.lines import TokenPlaces, WordAttention
 
 GRID = 24
-SOURCES = sources_of(is_transformer=False)
 PHOTOGRAPHS = ("coffee", "lake", "harbour", "taipei", "otter", "airplane")
 FEW = PHOTOGRAPHS[:2]
 DEFAULT = CaptureSettings(300)
 PLAN = Plan(DEFAULT, (300,), thresholds=(), photographs=PHOTOGRAPHS, clicks=1)
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +86,7 @@ def attention(lines, maps: torch.Tensor) -> WordAttention:
 def sees(photographs):
     """A reader of a model that attends to an object's name where the object is."""
 
-    def read(image, settings, maps, lines, source):
+    def read(image, settings, maps, lines):
         photograph = shown(photographs, image)
         objects = coarse(photograph.truth)
         scores = torch.zeros(GRID**2, len(lines) + 3)
@@ -102,7 +100,7 @@ def sees(photographs):
     return read
 
 
-def blind(image, settings, maps, lines, source):
+def blind(image, settings, maps, lines):
     """A reader of a model with random weights: a word draws the same places in every photograph, smoothly."""
     names = ["start", *(line.name for line in lines), "other objects", "background"]
     coarse_maps = torch.stack(
@@ -166,16 +164,6 @@ def test_the_verdict_takes_a_name_once_however_often_its_object_is_shown():
 def test_few_photographs_are_no_ground_for_a_verdict():
     assert finds_by_words(gains_of(*(0.4,) * 5)) is None
     assert finds_by_words({}) is None
-    assert gain_of_second_step(figures(*(0.1,) * 5), figures(*(0.4,) * 5)) is None
-
-
-def test_a_second_step_is_better_by_more_than_chance_makes_or_not_at_all():
-    stored = figures(*(0.2,) * 6)
-    assert gain_of_second_step(stored, figures(*(0.3,) * 6)) == (pytest.approx(0.1), True)
-    assert gain_of_second_step(stored, figures(*(0.22,) * 6)) == (pytest.approx(0.02), False)
-    mean, is_clear = gain_of_second_step(stored, figures(0.5, 0.5, 0.0, 0.3, 0.1, 0.1))
-    assert mean == pytest.approx(0.05)
-    assert not is_clear
 
 
 def test_words_are_measured_on_their_own_object_on_the_others_and_where_they_are_absent(photographs):
@@ -209,12 +197,11 @@ def test_a_model_that_attends_to_names_finds_things_by_words(photographs):
         capture_of(photographs),
         MODEL,
         PLAN,
-        CPU,
         lambda *step: steps.append(step),
         read_words=sees(photographs),
     )
     results = check.run()
-    assert list(results.of("words")) == [Trial(DEFAULT, "words", source=source) for source in SOURCES]
+    assert list(results.of("words")) == [Trial(DEFAULT, "words")]
     for result in results.of("words").values():
         assert list(result.figures) == list(PHOTOGRAPHS)
         assert mean_of(result.figures.values()).auc > 0.9
@@ -225,14 +212,11 @@ def test_a_model_that_attends_to_names_finds_things_by_words(photographs):
     assert steps[-1][0] == steps[-1][1]
     assert sum(what.startswith("words, ") for _, _, what in steps) == len(PHOTOGRAPHS)
     text = as_text(results, "1")
-    assert "noise level 300, stored queries" in text
     assert "chance 0.50): the model finds things by words." in text
-    assert "The queries that a capture keeps are enough" in text
     content = json.loads(as_json(record(results, "1")))
     assert content["word_failures"] == []
-    first, second = content["words"]
-    assert (first["noise_level"], first["source"], first["finds"]) == (300, "stored queries", True)
-    assert (second["source"], second["finds"]) == ("second step", None)  # the node does not do that
+    (first,) = content["words"]
+    assert (first["noise_level"], first["finds"]) == (300, True)
     assert {name: len(gains) for name, gains in first["gains"].items()} == {
         name: len(object_names()[name]) for name in PHOTOGRAPHS
     }
@@ -242,41 +226,14 @@ def test_a_model_that_attends_to_names_finds_things_by_words(photographs):
 
 
 @pytest.mark.slow
-def test_a_second_step_that_is_better_is_told(photographs):
-    def read(image, settings, maps, lines, source):
-        reader = sees(photographs) if source == "second step" else blind
-        return reader(image, settings, maps, lines, source)
-
-    results = Check(capture_of(photographs), MODEL, PLAN, CPU, read_words=read).run()
-    stored, second = (mean_of(result.figures.values()).auc for result in results.of("words").values())
-    assert second > stored + 0.1
-    text = " ".join(as_text(results, "1").split())
-    assert f"(noise level 300, stored queries): AUC {stored:.2f}" in text
-    assert "the model does not find things by words" in text  # in the way that the node has
-    assert f"better than the queries that a capture keeps, by {second - stored:.2f} of AUC" in text
-    assert [each["finds"] for each in json.loads(as_json(record(results, "1")))["words"]] == [False, None]
-
-
-@pytest.mark.slow
 def test_a_model_to_which_words_mean_nothing_is_said_not_to_find(photographs):
-    results = Check(capture_of(photographs), MODEL, PLAN, CPU, read_words=blind).run()
+    results = Check(capture_of(photographs), MODEL, PLAN, read_words=blind).run()
     for result in results.of("words").values():
         assert finds_by_words(result.gains) is False
         assert abs(mean_of(result.figures.values()).auc - mean_of(result.figures.values()).others) < 0.2
     text = as_text(results, "1")
     assert "the model does not find things by words, as far as these photographs tell" in text
-    assert "are enough" not in text
     assert json.loads(as_json(record(results, "1")))["words"][0]["finds"] is False
-
-
-@pytest.mark.slow
-def test_a_transformer_reads_words_in_a_second_step_alone(photographs):
-    model = MODEL._replace(is_transformer=True)
-    plan = replace(PLAN, noise_levels=())
-    results = Check(capture_of(photographs), model, plan, CPU, read_words=sees(photographs)).run()
-    assert [trial.source for trial in results.of("words")] == ["second step"]
-    assert "the model finds things by words." in as_text(results, "1")
-    assert "are enough" not in as_text(results, "1")
 
 
 @pytest.mark.slow
@@ -288,11 +245,9 @@ def test_words_are_read_at_the_default_and_at_the_chosen_settings(photographs):
         return AttentionMaps({(GRID, GRID): torch.randn(1, GRID**2, GRID**2, generator=random).softmax(-1)})
 
     plan = Plan(DEFAULT, (100, 200), thresholds=(), photographs=FEW, clicks=1)
-    results = Check(capture, MODEL, plan, CPU, read_words=sees(photographs)).run()
-    assert results.words_of_node == Trial(DEFAULT, "words", source="stored queries")
-    assert [(trial.capture.noise_level, trial.source) for trial in results.of("words")] == [
-        (level, source) for level in (300, 100) for source in SOURCES
-    ]
+    results = Check(capture, MODEL, plan, read_words=sees(photographs)).run()
+    assert results.default_words == Trial(DEFAULT, "words")
+    assert [trial.capture.noise_level for trial in results.of("words")] == [300, 100]
 
 
 @pytest.mark.slow
@@ -306,71 +261,65 @@ def test_another_tree_of_the_same_capture_reads_no_words_again(photographs):
         features = F.one_hot(objects).T.unflatten(1, (GRID, GRID))[None] - 0.5
         return AttentionMaps({(GRID, GRID): noise}, features.half())
 
-    def read(image, settings, maps, lines, source):
-        calls.append((lines, source))
-        return sees(photographs)(image, settings, maps, lines, source)
+    def read(image, settings, maps, lines):
+        calls.append(lines)
+        return sees(photographs)(image, settings, maps, lines)
 
     calls = []
     plan = Plan(DEFAULT, (300,), thresholds=(), photographs=FEW, clicks=1)
-    results = Check(capture, MODEL, plan, CPU, read_words=read).run()
+    results = Check(capture, MODEL, plan, read_words=read).run()
     assert best_trial(results).capture == DEFAULT
     assert best_trial(results) != results.default
-    assert len(calls) == len(set(calls)) == 2 * len(SOURCES) * len(FEW)
+    assert len(calls) == len(set(calls)) == 2 * len(FEW)
 
 
 @pytest.mark.slow
 def test_why_words_were_not_measured_is_told(photographs):
     plan = replace(PLAN, photographs=FEW)
-    results = Check(capture_of(photographs), MODEL, plan, CPU, no_words="no clip is connected.").run()
+    results = Check(capture_of(photographs), MODEL, plan, no_words="no clip is connected.").run()
     assert "Words were not measured: no clip is connected." in as_text(results, "1")
     assert json.loads(as_json(record(results, "1")))["words"] == []
 
-    def fails(image, settings, maps, lines, source):
-        calls.append(source)
+    def fails(image, settings, maps, lines):
+        calls.append(lines)
         raise UnsupportedModelError("Expected /home/jane, got none.")
 
     calls = []
-    results = Check(capture_of(photographs), MODEL, plan, CPU, read_words=fails).run()
+    results = Check(capture_of(photographs), MODEL, plan, read_words=fails).run()
     check_measured(results)
     assert results.is_complete
     assert results.failures == {}
-    assert calls == list(SOURCES)  # each once
+    assert len(calls) == 1
     text = as_text(results, "1")
-    for source in SOURCES:
-        assert f"Words were not measured at noise level 300, {source}: Expected /home/jane" in text
+    assert "Words were not measured at noise level 300: Expected /home/jane" in text
     text = as_json(record(results, "1"))
     assert json.loads(text)["word_failures"] == [
-        {"noise_level": 300, "method": "words", "source": source, "error": "UnsupportedModelError"}
-        for source in SOURCES
+        {"noise_level": 300, "method": "words", "error": "UnsupportedModelError"}
     ]
     assert "jane" not in text
 
 
 @pytest.mark.slow
-def test_a_second_step_that_fails_leaves_the_stored_queries_their_verdict(photographs):
-    def read(image, settings, maps, lines, source):
-        if source == "second step" and shown(photographs, image).name == "lake":
+def test_words_that_fail_on_the_way_are_told_with_how_far_they_came(photographs):
+    def read(image, settings, maps, lines):
+        if shown(photographs, image).name == "lake":
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return sees(photographs)(image, settings, maps, lines, source)
+        return sees(photographs)(image, settings, maps, lines)
 
-    results = Check(capture_of(photographs), MODEL, PLAN, CPU, read_words=read).run()
-    stored, second = results.of("words").values()
-    assert (len(stored.figures), len(second.figures)) == (len(PHOTOGRAPHS), 1)
+    results = Check(capture_of(photographs), MODEL, PLAN, read_words=read).run()
+    (words,) = results.of("words").values()
+    assert len(words.figures) == 1
     text = as_text(results, "1")
-    verdict = text.index("the model finds things by words.")
-    failure = text.index("not measured to the end at noise level 300, second step: CUDA out of memory")
-    assert verdict < failure
-    assert "are enough" not in text
-    finds = [each["finds"] for each in json.loads(as_json(record(results, "1")))["words"]]
-    assert finds == [True, None]
+    assert "not measured to the end at noise level 300: CUDA out of memory" in text
+    assert "finds things by words" not in text
+    assert json.loads(as_json(record(results, "1")))["words"][0]["finds"] is None
 
 
 def test_few_photographs_are_said_to_be_too_few(photographs):
     plan = replace(PLAN, photographs=FEW)
-    results = Check(capture_of(photographs), MODEL, plan, CPU, read_words=sees(photographs)).run()
+    results = Check(capture_of(photographs), MODEL, plan, read_words=sees(photographs)).run()
     text = as_text(results, "1")
     assert "too few photographs to tell whether the model finds things by words" in text
-    assert "are enough" not in text
     assert json.loads(as_json(record(results, "1")))["words"][0]["finds"] is None
 
 
@@ -380,11 +329,11 @@ def test_a_check_that_was_ended_tells_what_it_has_of_words(photographs):
         if what.startswith("words, "):
             raise KeyboardInterrupt
 
-    check = Check(capture_of(photographs), MODEL, PLAN, CPU, stop, read_words=sees(photographs))
+    check = Check(capture_of(photographs), MODEL, PLAN, stop, read_words=sees(photographs))
     with pytest.raises(KeyboardInterrupt):
         check.run()
     text = as_text(check.results, "1")
-    assert "stored queries (1 photographs)" in text
+    assert "noise level 300 (1 photographs)" in text
     assert "finds things by words" not in text
     first = json.loads(as_json(record(check.results, "1")))["words"][0]
     assert (first["photographs"], first["finds"]) == (1, None)
