@@ -269,7 +269,7 @@ COMMANDS_OWN = (
 RULES = (
     Rule(
         "range, whole numbers, not finite",
-        "refused with the range and what came; True and False are no numbers; shares are given in percent too",
+        "refused with the range and what came; True and False are no numbers; shares go in percent too",
         ("diffseg_core.checks.Number",),
     ),
     Rule("one of a list", "refused with the whole list", ("diffseg_core.checks.Choice",)),
