@@ -50,8 +50,7 @@ has results.json, pictures.csv (every image, method and setting) and table.md.
 """
 COMPARE = """\
 Compares runs of diffseg evaluate with the first one named, on the images that all have measured: the
-difference of every metric, the interval that holds it with 95 % confidence (bootstrap over the images),
-and on how many images it is better and worse.
+difference of every metric, and the interval that holds it with 95 % confidence (bootstrap over the images).
 
 RUN is the folder of a run, and stands for its first method; RUN:METHOD is any row of its table, as in
 runs/bsds500-demo:slic:8, so that methods of one run can be compared as well.
@@ -172,7 +171,8 @@ def compare(args: argparse.Namespace) -> int:
             {"other": str(other), "metrics": [asdict(difference) for difference in differences]}
         )
     if args.json is not None:
-        _write(args.json, {"first": str(first), "pictures": images, "comparisons": comparisons})
+        content = {"first": str(first), "pictures": images, "comparisons": comparisons}
+        options.write_file(args.json, (json.dumps(content, indent=1) + "\n").encode())
     return 0
 
 
@@ -199,7 +199,7 @@ def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
 
 def _check_words(args: argparse.Namespace, by_words: bool) -> None:
     """Whether there are words to look for, and a model that reads them, before it is loaded."""
-    from .class_words import class_lines
+    from .word_methods import class_lines
 
     if by_words:
         class_lines(args.dataset)
@@ -250,12 +250,3 @@ def _folder(args: argparse.Namespace, choice: ModelChoice) -> Path:
     usual = DEFAULT_RUNS / f"{args.dataset}-{re.sub(r'[^A-Za-z0-9._-]+', '_', model)}"
     folder: Path = args.out or usual
     return folder.expanduser().resolve()
-
-
-def _write(path: Path, content: object) -> None:
-    from diffseg_core.output.atomic_files import write_atomic
-
-    try:
-        write_atomic(path.expanduser().resolve(), (json.dumps(content, indent=1) + "\n").encode())
-    except OSError as error:
-        raise InvalidSettingError(f"Expected a file that can be written after --json: {error}.") from error

@@ -19,16 +19,15 @@ import numpy as np
 
 from diffseg_core.errors import InvalidSettingError
 
-from .metrics import LOWER_IS_BETTER, Metric, compute_metrics
+from .metrics import Metric, compute_metrics
 from .records import ImageRecord
-from .results import NOTHING, TITLES, RowName, markdown, metric_text, row_names
+from .results import TITLES, RowName, markdown, metric_text, row_names
 from .run import FORMAT, RESULTS_FILE, VERSION, record_folder
 from .types import Measure
 
 RESAMPLES, SEED = 10_000, 0
 LEVELS = (2.5, 97.5)  # percent
 BLOCK = 500  # resampled sets at a time: some MB of weights for thousands of images
-WITHOUT_BETTER = frozenset({"segments"})
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,6 @@ class Difference:
         first, other: of each method, on all images.
         difference: other − first.
         low, high: the interval of the difference.
-        better, worse: share of the images of which the other's metric is the better, or the worse; None of
-            a number of segments.
     """
 
     metric: str
@@ -50,8 +47,6 @@ class Difference:
     difference: float
     low: float
     high: float
-    better: float | None
-    worse: float | None
 
 
 @dataclass(frozen=True)
@@ -171,12 +166,15 @@ def compare_methods(
         if name in metrics[1] and not math.isnan(one.overall) and not math.isnan(metrics[1][name].overall)
     }
     intervals = _intervals(pairs, len(images), resamples)
-    return [_difference(name, *pair, intervals[name]) for name, pair in pairs.items()]
+    return [
+        Difference(name, one.overall, two.overall, two.overall - one.overall, *intervals[name])
+        for name, (one, two) in pairs.items()
+    ]
 
 
 def difference_table(differences: Sequence[Difference]) -> str:
     """A row for each metric, in Markdown."""
-    header = ["", "first", "other", "difference", "95 % interval", "better on", "worse on"]
+    header = ["", "first", "other", "difference", "95 % interval"]
     rows = []
     for one in differences:
         numbers = [metric_text(one.metric, value) for value in (one.first, one.other)]
@@ -184,19 +182,8 @@ def difference_table(differences: Sequence[Difference]) -> str:
             ("+" if value > 0 else "") + metric_text(one.metric, value)
             for value in (one.low, one.high, one.difference)
         )
-        shares = [NOTHING if share is None else f"{share:.0%}" for share in (one.better, one.worse)]
-        rows.append([TITLES[one.metric], *numbers, difference, f"{low} … {high}", *shares])
+        rows.append([TITLES[one.metric], *numbers, difference, f"{low} … {high}"])
     return markdown(header, rows)
-
-
-def _difference(name: str, first: Metric, other: Metric, interval: tuple[float, float]) -> Difference:
-    better, worse = None, None
-    if name not in WITHOUT_BETTER:
-        gain = other.per_image - first.per_image
-        gain = gain[~np.isnan(gain)] * (-1 if name in LOWER_IS_BETTER else 1)
-        better, worse = float((gain > 0).mean()), float((gain < 0).mean())
-    before, after = first.overall, other.overall
-    return Difference(name, before, after, after - before, *interval, better, worse)
 
 
 def _intervals(

@@ -19,7 +19,6 @@ from diffseg_core.diffcut.normalised_cut import LIMIT
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.settings import CUT_THRESHOLD, Borders, Evidence
 
-from .class_words import class_lines
 from .segmentations import (
     Clustering,
     Segmentation,
@@ -36,7 +35,7 @@ from .segmentations import (
     slic_superpixels,
     true_count,
 )
-from .word_methods import by_words
+from .word_methods import by_words, class_lines
 
 Group = Literal["diffseg", "tree", "maps", "words", "pixels"]
 """What counts for a method: DiffSeg's settings, those of the tree, a capture alone, those of words and of the

@@ -13,7 +13,7 @@
 - of "annotators": ``rand_index`` and ``variation_of_information`` in bits, the means over the images;
 - of "boundaries": ``boundary_precision``, ``boundary_recall`` and ``boundary_f``, of pixels of all images.
 
-All are in 0..1 and better when higher, but for ``segments`` and what is in `LOWER_IS_BETTER`. A metric is
+All are in 0..1 and better when higher, but for ``segments`` and ``variation_of_information``. A metric is
 kept as the sums over the images that it is made of (`Metric`), from which that of any resampled set
 follows too.
 """
@@ -40,8 +40,6 @@ from .measures import NAMED, Measurements
 from .types import Measure
 
 Values = npt.NDArray[np.float64]
-
-LOWER_IS_BETTER = frozenset({"variation_of_information"})
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import math
-import os
-import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -17,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from diffseg_core.output.atomic_files import write_atomic
 
@@ -219,12 +216,6 @@ def write_results(
         "rows": results.as_json(),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": {package: _version(package) for package in PACKAGES},
-        "machine": {  # where this was put together; on a cluster the images may have been measured elsewhere
-            "system": platform.platform(),
-            "python": platform.python_version(),
-            "cpus": os.cpu_count(),
-            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        },
     }
     lacking = f" of {total:,}; {len(missing):,} failed" if missing else ""
     heading = f"{settings.dataset.name}, {len(results.records):,} images{lacking}"

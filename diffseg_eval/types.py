@@ -58,17 +58,14 @@ class Dataset(Protocol):
     @property
     def measures(self) -> frozenset[Measure]:
         """What is measured on it."""
-        ...
 
     @property
     def class_names(self) -> Sequence[str]:
         """C names; empty where there are no classes."""
-        ...
 
     @property
     def names(self) -> Sequence[str]:
         """The images' names, in order."""
-        ...
 
     def load(self, name: str) -> AnnotatedImage:
         """Read one image.
@@ -76,4 +73,3 @@ class Dataset(Protocol):
         Raises:
             DatasetError: a file is missing or not what it should be; says which, and where to get it.
         """
-        ...

@@ -13,7 +13,6 @@ from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.benchmark.trials import CheckedModel
 from diffseg_core.benchmark.words import names_of, other_names
 from diffseg_core.diffusers.transformers import TRANSFORMERS
-from diffseg_core.diffusers.words import EncodedWords, encode_words, read_words
 from diffseg_core.errors import DiffSegError
 from diffseg_core.words.lines import WordAttention, WordLine
 
@@ -48,7 +47,6 @@ class CheckCapture(Segmenter):
         super().__init__(choice, base, further_words=True)
         self._base = base
         self._name = choice.model
-        self._encoded: dict[tuple[WordLine, ...], EncodedWords] = {}
         self.no_words = "" if self.reads_words else NO_TEXT_ENCODER
 
     def encode_words(self, photographs: Sequence[str]) -> None:
@@ -59,7 +57,7 @@ class CheckCapture(Segmenter):
         try:
             if self.reads_words:
                 for lines in (each for name in photographs for each in (names_of(name), other_names(name))):
-                    self._encoded[lines] = encode_words(self._pipeline, lines)
+                    self._encode(lines)
         except DiffSegError as error:
             self.no_words = str(error)
         except FOREIGN as error:
@@ -81,9 +79,9 @@ class CheckCapture(Segmenter):
         """Read words that are encoded in an image that was captured, as a `WordReader`.
 
         Raises:
-            InvalidSettingError, CaptureError: see `read_words`.
+            InvalidSettingError, CaptureError: see `Segmenter.read_words`.
         """
-        return read_words(self._pipeline, maps, lines, self._encoded[tuple(lines)])
+        return self.read_words(maps, lines)
 
     @property
     def model(self) -> CheckedModel:

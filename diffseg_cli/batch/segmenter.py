@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from diffseg_core.images import ImageLike
     from diffseg_core.objects.prompts import Prompt
 
-KEPT_WORDS = 16
+KEPT_WORDS = 32
 """How many lists of words are kept as they were encoded; of T5-XXL one takes some 8 MB."""
 
 

@@ -127,7 +127,7 @@ def _hand_out(results: CheckResults, args: argparse.Namespace) -> None:
     from diffseg_core.benchmark.report import as_text, draw_sheet
 
     print(as_text(results, __version__))
-    _write(args.out, as_json(record(results, __version__)).encode())
+    options.write_file(args.out, as_json(record(results, __version__)).encode())
     print(f"The record is in {args.out}: attach it to an issue to tell others how this model does.")
     if args.sheet is not None and results.labels:
         from PIL import Image
@@ -135,15 +135,4 @@ def _hand_out(results: CheckResults, args: argparse.Namespace) -> None:
         file = io.BytesIO()
         pixels = (draw_sheet(results)[0] * 255).round().byte().numpy()
         Image.fromarray(pixels).save(file, "PNG")
-        _write(args.sheet, file.getvalue())
-
-
-def _write(path: Path, content: bytes) -> None:
-    from diffseg_core.output.atomic_files import write_atomic
-
-    try:
-        write_atomic(path, content)
-    except OSError as error:
-        raise InvalidSettingError(
-            f"Expected a file that can be written, got {path}: {error.strerror}. Choose another."
-        ) from error
+        options.write_file(args.sheet, file.getvalue())

@@ -19,6 +19,7 @@ from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.attention.layers import checked_layers
 from diffseg_core.checks import Choice, Number, Setting
 from diffseg_core.errors import InvalidSettingError
+from diffseg_core.output.atomic_files import write_atomic
 from diffseg_core.plain_text import read_plain_text
 from diffseg_core.words.lines import SEPARATORS
 
@@ -369,6 +370,20 @@ def in_lines(given: str) -> str:
                 f"Expected words in the file {given}, which cannot be read: {error}."
             ) from error
     return given if "\n" in given else re.sub(SEPARATORS, "\n", given).replace("|", ",")
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file that an option names, whole or not at all.
+
+    Raises:
+        InvalidSettingError: it cannot be written.
+    """
+    try:
+        write_atomic(path.expanduser(), content)
+    except OSError as error:
+        raise InvalidSettingError(
+            f"Expected a file that can be written, got {path}: {error.strerror}. Choose another."
+        ) from error
 
 
 def make_executor(args: argparse.Namespace) -> Executor:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -38,12 +37,9 @@ from .trials import (
 from .verdicts import best_trial
 from .words import WordReader, measure_words, names_of, other_names
 
-
-class Capture(Protocol):
-    """What a host does: run its model over one photograph."""
-
-    def __call__(self, image: torch.Tensor, settings: CaptureSettings) -> AttentionMaps:
-        """Capture an image, float32 ``[1, H, W, 3]`` in 0..1; the same tensor each time for a photograph."""
+Capture = Callable[[torch.Tensor, CaptureSettings], AttentionMaps]
+"""What a host does: run its model over an image, float32 ``[1, H, W, 3]`` in 0..1; of a photograph the same
+tensor each time."""
 
 
 class Check:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,18 +18,12 @@ from ..words.lines import Word, WordAttention, WordLine
 from ..words.scores import word_maps
 from .photographs import NAMES, Bitmap, Photograph, object_names
 
-
-class WordReader(Protocol):
-    """What a host does of a model with a text encoder: say what its attention pays to words."""
-
-    def __call__(
-        self,
-        image: torch.Tensor,
-        settings: CaptureSettings,
-        maps: AttentionMaps,
-        lines: Sequence[WordLine],
-    ) -> WordAttention:
-        """Read words in an image, float32 ``[1, H, W, 3]`` in 0..1, of which ``maps`` were captured."""
+WordReader = Callable[
+    [torch.Tensor, CaptureSettings, AttentionMaps, Sequence[WordLine]],
+    WordAttention,
+]
+"""What a host does of a model with a text encoder: read words in an image, float32 ``[1, H, W, 3]`` in 0..1,
+of which the maps were captured at these settings."""
 
 
 class WordFigures(NamedTuple):

@@ -48,7 +48,6 @@ def test_a_method_does_not_differ_from_itself(tmp_path: Path) -> None:
     same = run_method(tmp_path, "segments", segments(0.1, 0.7, 0.4))
     found = differences(same, same)["covering"]
     assert (found.difference, found.low, found.high) == (0, 0, 0)
-    assert (found.better, found.worse) == (0, 0)
 
 
 def test_a_difference_that_all_images_share_is_certain(tmp_path: Path) -> None:
@@ -57,7 +56,6 @@ def test_a_difference_that_all_images_share_is_certain(tmp_path: Path) -> None:
     found = differences(first, other)["covering"]
     assert [found.difference, found.low, found.high] == pytest.approx([0.1] * 3)
     assert (found.first, found.other) == (pytest.approx(0.4), pytest.approx(0.5))
-    assert (found.better, found.worse) == (1, 0)
 
 
 def test_interval_of_two_images_reaches_from_the_one_to_the_other(tmp_path: Path) -> None:
@@ -66,7 +64,6 @@ def test_interval_of_two_images_reaches_from_the_one_to_the_other(tmp_path: Path
     found = differences(first, other)["covering"]
     # A quarter of the resampled sets holds the first image twice, a quarter the second.
     assert [found.difference, found.low, found.high] == pytest.approx([0.1, -0.1, 0.3])
-    assert (found.better, found.worse) == (0.5, 0.5)
 
 
 def test_interval_of_a_mean_has_the_width_that_the_normal_distribution_gives(tmp_path: Path) -> None:
@@ -88,26 +85,11 @@ def test_figures_of_sums_are_made_of_the_sums_of_every_resampled_set(tmp_path: P
     assert [found.difference, found.low, found.high] == pytest.approx([10 / 400, 0, 0.1])
 
 
-def test_less_variation_of_information_is_better(tmp_path: Path) -> None:
-    first = run_method(tmp_path / "first", "annotators", people((1, 2), (1, 2)))
-    other = run_method(
-        tmp_path / "other",
-        "annotators",
-        [
-            metrics | {"variation_of_information": value}
-            for metrics, value in zip(people((1, 2), (1, 2)), (0.5, 0.9), strict=True)
-        ],
-    )
-    found = differences(first, other)["variation_of_information"]
-    assert (found.better, found.worse) == (1, 0)
-    assert found.difference == pytest.approx(-0.3)
-
-
 def test_images_without_a_figure_are_no_loss(tmp_path: Path) -> None:
     first = run_method(tmp_path / "first", "segments", segments(0.5, None, 0.5))
     other = run_method(tmp_path / "other", "segments", segments(0.6, None, 0.6))
     found = differences(first, other)["covering"]
-    assert [found.difference, found.low, found.high, found.better] == pytest.approx([0.1, 0.1, 0.1, 1])
+    assert [found.difference, found.low, found.high] == pytest.approx([0.1] * 3)
 
 
 def test_other_resolutions_are_refused(tmp_path: Path) -> None:

@@ -22,14 +22,13 @@ from diffseg_core.grid import GridSize
 from diffseg_core.words.lines import TokenPlaces, Word, WordAttention, WordLine, parse_words, prompt_of
 from diffseg_core.words.token_places import TooManyWordsError
 from diffseg_eval.class_matching import count_named
-from diffseg_eval.class_words import CLASS_WORDS, class_lines
 from diffseg_eval.datasets import open_dataset
 from diffseg_eval.measures import NAMED
 from diffseg_eval.methods import parse_methods
 from diffseg_eval.metrics import compute_metrics
 from diffseg_eval.segmentations import Segmentation, SharedCapture
 from diffseg_eval.types import VOID, AnnotatedImage
-from diffseg_eval.word_methods import by_words, joined, read_in_parts
+from diffseg_eval.word_methods import CLASS_WORDS, by_words, class_lines, joined, read_in_parts
 
 GRID, SIDE = 16, 64
 COUNTS = {"voc": 20, "context": 59, "coco-object": 80, "cityscapes27": 27, "ade20k": 150}
