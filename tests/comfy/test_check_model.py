@@ -24,11 +24,11 @@ from word_clips import word_clip
 def node(pack, tmp_path, monkeypatch) -> Any:
     """The node, with folders of its own and a plan of seconds."""
     check_model = import_module(f"{pack.__name__}.nodes.check_model")
-    run, sheet, photographs, trials = (
+    run, report, photographs, trials = (
         import_module(f"{pack.__name__}.diffseg_core.benchmark.{name}")
-        for name in ("run", "sheet", "photographs", "trials")
+        for name in ("run", "report", "photographs", "trials")
     )
-    for module in (run, sheet):
+    for module in (run, report):
         monkeypatch.setattr(
             module, "read_photographs", lambda names: smaller(photographs.read_photographs(names))
         )
