@@ -15,7 +15,7 @@ from ..diffseg_core.settings import INPUT_MODE, NOISE_LEVEL, NOISE_SEED, WORKING
 from .comfy.api import io
 from .comfy.capture import backbone_of, prepared
 from .comfy.conditioning import UNCONNECTED, checked_clip, empty_prompt
-from .comfy.latents import Latent, check_vae, encoded, read_latent
+from .comfy.latents import Latent, check_vae, encoded, latent_grid, read_latent
 from .inputs import checked_images, choice_input, number_input, refusal
 from .types import CATEGORY, ESSENTIALS, Attention, CapturedAttention
 
@@ -154,7 +154,7 @@ class DiffSegCapture(io.ComfyNode):
         if images is not None:
             side = settings.working_size or backbone.architecture.native_side
             target = working_size_of(image_size, side, backbone.multiple)
-        grid = GridSize(target.height // pixels, target.width // pixels)
+        grid = latent_grid(target, pixels)
         if conditioning is None:
             conditioning = empty_prompt(model, backbone.name, checked_clip(clip))
         step = prepared(model, conditioning, settings, grid, backbone)  # refuses before the VAE runs

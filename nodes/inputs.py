@@ -37,13 +37,18 @@ def images_to_draw_on(segments: CapturedSegments) -> Images:
     return captured_images(segments) or as_images(draw_label_map(segments.segments))
 
 
+def image_of(image: torch.Tensor | None, capture: CapturedAttention) -> torch.Tensor | None:
+    """The image that is connected, or without one the captured; None without either."""
+    return capture.image if image is None else image
+
+
 def required_image(image: torch.Tensor | None, capture: CapturedAttention) -> torch.Tensor:
-    """The image that is connected, or without one the captured.
+    """The same, where there must be one.
 
     Raises:
         InvalidSettingError: there is neither.
     """
-    image = capture.image if image is None else image
+    image = image_of(image, capture)
     if image is None:
         raise InvalidSettingError(
             "Expected an image, got none: this attention was captured from a latent. Connect the image here, "

@@ -15,7 +15,15 @@ from ..diffseg_core.objects.prompts import Click
 from ..diffseg_core.output.label_map import draw_label_map
 from ..diffseg_core.settings import GRANULARITY, INVERT, MODE, Mode
 from .comfy.api import io
-from .inputs import checked_images, choice_input, image_index_input, number_input, refusal, switch_input
+from .inputs import (
+    checked_images,
+    choice_input,
+    image_index_input,
+    image_of,
+    number_input,
+    refusal,
+    switch_input,
+)
 from .outputs import mask_batch
 from .picker import shown_files
 from .picker.prompts import as_json, connected_objects, united, without_blanks
@@ -176,7 +184,7 @@ class DiffSegSelect(io.ComfyNode):
         negative_points: Any = None,
     ) -> io.NodeOutput:
         """Masks of what is chosen, and what the picker shows."""
-        found, image = segments.segments, segments.image(image)
+        found, image = segments.segments, image_of(image, segments.capture)
         image_index = position(image_index, found.batch_size, "an image index", "images")
         INVERT.checked(invert)
         GRANULARITY.checked(granularity)

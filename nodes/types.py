@@ -133,10 +133,6 @@ class CapturedSegments(HostVisible):
         """Other segments of the same capture, and of another image than the captured one if there is one."""
         return CapturedSegments(segments, with_image(self.capture, image))
 
-    def image(self, instead: torch.Tensor | None = None) -> torch.Tensor | None:
-        """The image that is connected, or without one the captured; None without either."""
-        return self.capture.image if instead is None else instead
-
 
 def with_image(capture: CapturedAttention, image: torch.Tensor | None) -> CapturedAttention:
     """The capture with an image in place of the captured one; as it is without one."""

@@ -15,7 +15,7 @@ from ...diffseg_core.benchmark.trials import CheckedModel
 from ...diffseg_core.words.lines import WordAttention, WordLine
 from ..types import CapturedAttention
 from . import capture as comfy_capture
-from .latents import check_vae, encoded
+from .latents import Latent, check_vae, encoded, latent_grid
 from .transformer_capture import TransformerCapture
 from .words import read_words
 
@@ -44,8 +44,10 @@ class CheckCapture:
 
     def __call__(self, image: torch.Tensor, settings: CaptureSettings) -> AttentionMaps:
         """Capture an image, float32 ``[1, H, W, 3]`` in 0..1."""
-        latent = self._latent(image, settings)
-        return comfy_capture.capture(self._model, latent, self._conditioning, settings)
+        size = self._working_size(image)
+        grid = latent_grid(size, self._backbone.latent_pixels)
+        step = comfy_capture.prepared(self._model, self._conditioning, settings, grid)  # before the VAE runs
+        return step.capture(step.inputs(Latent(self._latent(image, size))))
 
     def read_words(
         self,
@@ -59,10 +61,8 @@ class CheckCapture:
         Raises:
             UnsupportedModelError, InvalidSettingError, CaptureError: see `words.read_words`.
         """
-        latent = self._latent(image, settings)
-        side = self._backbone.latent_pixels
-        size = GridSize(latent.shape[-2] * side, latent.shape[-1] * side)
-        step = ModelInputs(self._backbone.name, latent, settings)
+        size = self._working_size(image)
+        step = ModelInputs(self._backbone.name, self._latent(image, size), settings)
         return read_words(self._model, self._clip, CapturedAttention(maps, size, step), lines)
 
     @property
@@ -77,14 +77,11 @@ class CheckCapture:
             host="ComfyUI",
         )
 
-    def _latent(self, image: torch.Tensor, settings: CaptureSettings) -> torch.Tensor:
-        if id(image) in self._latents:
-            return self._latents[id(image)][1]
+    def _working_size(self, image: torch.Tensor) -> GridSize:
         size = GridSize(*image.shape[1:3])
-        target = working_size(size, self._backbone.architecture.native_side, self._backbone.multiple)
-        pixels = self._backbone.latent_pixels
-        grid = GridSize(target.height // pixels, target.width // pixels)
-        comfy_capture.prepared(self._model, self._conditioning, settings, grid)  # before the VAE runs
-        latent = encoded(self._vae, Images(image), target)
-        self._latents[id(image)] = image, latent  # with the image its id stays its own
-        return latent
+        return working_size(size, self._backbone.architecture.native_side, self._backbone.multiple)
+
+    def _latent(self, image: torch.Tensor, size: GridSize) -> torch.Tensor:
+        if id(image) not in self._latents:  # kept with the image, so that its id stays its own
+            self._latents[id(image)] = image, encoded(self._vae, Images(image), size)
+        return self._latents[id(image)][1]

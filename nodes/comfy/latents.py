@@ -30,6 +30,11 @@ def grid_of(samples: torch.Tensor) -> GridSize:
     return GridSize(*samples.shape[-2:])
 
 
+def latent_grid(size: GridSize, pixels: int) -> GridSize:
+    """Height and width of the latent of images of this size, of so many pixels to its side."""
+    return GridSize(size.height // pixels, size.width // pixels)
+
+
 def read_latent(latent: dict[str, Any], latent_format: Any, pixels: int) -> Latent:
     """Check a LATENT, with the side information that ComfyUI's own sampling heeds.
 

@@ -9,7 +9,7 @@ import comfy.model_management
 import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
-from ...diffseg_core import GridSize, InvalidSettingError, UnsupportedModelError
+from ...diffseg_core import InvalidSettingError, UnsupportedModelError
 from ...diffseg_core.attention.capture_settings import ModelInputs
 from ...diffseg_core.attention.layers import RECOMMENDED
 from ...diffseg_core.attention.text import (
@@ -23,7 +23,7 @@ from ...diffseg_core.words.lines import WordAttention, WordLine, prompt_of
 from ..types import CapturedAttention
 from .capture import Backbone, backbone_of, prepared
 from .conditioning import acting_conditioning, checked_clip
-from .latents import grid_of
+from .latents import grid_of, latent_grid
 from .transformer_capture import TransformerCapture
 from .transformers import READ_TRANSFORMERS
 from .unet import SUPPORTED_UNETS, UNetCapture, cross_attention_layers
@@ -106,9 +106,7 @@ def _reader(
     _key_projections(backbone.unet, queries)
 
     def by_queries(conditioning: list[Any]) -> TextAttention:
-        pixels = backbone.latent_pixels
-        size = attention.image_size
-        grid = GridSize(size.height // pixels, size.width // pixels)
+        grid = latent_grid(attention.image_size, backbone.latent_pixels)
         sigma = backbone.sigma(model, 0 if step is None else step.noise_level)
         ((context, _),) = acting_conditioning(model, conditioning, sigma, grid)
         return attention_to_text(queries, _keys(model, backbone.unet, queries, context, on_layer))

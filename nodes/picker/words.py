@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ...diffseg_core.objects.points import Point
 from ...diffseg_core.objects.prompts import Click, Prompt, Words
 from ...diffseg_core.words.find_words import FoundWord, find_words_in
 from ...diffseg_core.words.lines import WordLine, parse_each
@@ -46,7 +47,7 @@ def look_for(lines: Mapping[str, WordLine], segments: CapturedSegments, image_in
     found = find_words_in(segments.segments, capture.maps, words, image_index)
     by_line = dict(zip(every, found, strict=True))
     for text, line in lines.items():
-        if not _is_click(by_line[line]):
+        if _place(by_line[line]) is None:
             warn(f"{text!r} was not found in image {image_index}, best score {by_line[line].score:.2f}.")
     return {text: by_line[line] for text, line in lines.items()}
 
@@ -62,7 +63,7 @@ def words_view(found: Found) -> list[dict[str, Any]]:
     return [
         {
             "text": text,
-            "found": _is_click(word),
+            "found": _place(word) is not None,
             "score": round(word.score, 4),
             **(word.place._asdict() if word.place else {}),
         }
@@ -74,13 +75,14 @@ def _texts(objects: Mapping[str, Sequence[Prompt]]) -> Iterator[str]:
     return (prompt.text for prompts in objects.values() for prompt in prompts if isinstance(prompt, Words))
 
 
-def _is_click(word: FoundWord) -> bool:
-    return word.found and word.place is not None
+def _place(word: FoundWord) -> Point | None:
+    """Where a click stands for a word; None of one that was not found."""
+    return word.place if word.found else None
 
 
 def _clicks(prompts: Sequence[Prompt], found: Found) -> Iterator[Prompt]:
     for prompt in prompts:
         if not isinstance(prompt, Words):
             yield prompt
-        elif (place := found[prompt.text].place) is not None and found[prompt.text].found:
+        elif (place := _place(found[prompt.text])) is not None:
             yield Click(place)

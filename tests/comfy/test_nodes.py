@@ -163,7 +163,7 @@ def test_segments_carry_the_capture_and_its_image_through_every_node(pack, run_c
         nodes.refine.DiffSegRefine.execute(tree, 0.0, False, other)[0],
         nodes.select.DiffSegSelect.execute(tree, "[]", True, 0, other)[3],
     ):
-        assert carried.image() is other
+        assert carried.capture.image is other
         assert (carried.capture.maps, carried.capture.model) == (captured.maps, captured.model)
 
     of_latent = run_capture(latent={"samples": torch.randn(2, 4, 16, 16)})
