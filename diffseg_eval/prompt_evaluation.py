@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from diffseg_cli.batch.segmenter import Segmenter
-from diffseg_core.benchmark.clicks import Bitmap, Truth, box_of, click_ious, clicks_needed, object_iou
+from diffseg_core.benchmark.clicks import WANTED, Truth, box_of, click_ious, clicks_needed, object_iou
 from diffseg_core.benchmark.colours import colour_tree
+from diffseg_core.benchmark.photographs import Bitmap
 from diffseg_core.hierarchy.segment_hierarchy import segment_hierarchy
 from diffseg_core.images import as_images
 from diffseg_core.objects.object_finder import ObjectFinder
@@ -26,7 +27,6 @@ from .results import markdown
 CLICKS, BOXES = "clicks", "boxes"
 OBJECT, COLOURS, ITSELF = "object", "colours alone", "the box itself"
 LARGER = (0.0, 0.1, 0.2)  # by how much of the object's extent a box is moved out
-WANTED = (0.85, 0.9)
 SHOWN = (1, 3, 5)  # clicks after which the table has the IoU
 
 Records = list[dict[str, Any]]

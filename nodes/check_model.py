@@ -14,6 +14,7 @@ from ..diffseg_core.benchmark.record import as_json, record
 from ..diffseg_core.benchmark.report import as_text, draw_sheet
 from ..diffseg_core.benchmark.run import Check, check_measured
 from ..diffseg_core.benchmark.trials import CheckResults, plan_for
+from ..diffseg_core.images import as_images
 from ..diffseg_core.output.atomic_files import write_atomic
 from .comfy import capture as comfy_capture
 from .comfy.api import io, ui
@@ -110,7 +111,7 @@ class DiffSegCheckModel(io.ComfyNode):
         check_measured(results)
         report = as_text(results, __version__) + f"\nThe record is in the output folder: {_save(results)}\n"
         cls._tell(report)
-        sheet = draw_sheet(results)
+        sheet = as_images(draw_sheet(results)).colours
         shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **ui.PreviewText(report).as_dict()}
         return io.NodeOutput(report, sheet.to(comfy.model_management.intermediate_device()), ui=shown)
 

@@ -14,7 +14,6 @@ from diffseg_core.benchmark.trials import CheckedModel
 from diffseg_core.benchmark.words import names_of, other_names
 from diffseg_core.diffusers.transformers import TRANSFORMERS
 from diffseg_core.errors import DiffSegError
-from diffseg_core.words.lines import WordAttention, WordLine
 
 from .segmenter import Segmenter, free_text_encoders
 from .settings import DEMO, ModelChoice
@@ -68,20 +67,6 @@ class CheckCapture(Segmenter):
         """Capture an image, float32 ``[1, H, W, 3]`` in 0..1."""
         self._capture = replace(self._base, noise_level=settings.noise_level, layers=settings.layers)
         return self.capture(image)
-
-    def read_words_in(
-        self,
-        image: torch.Tensor,
-        settings: CaptureSettings,
-        maps: AttentionMaps,
-        lines: Sequence[WordLine],
-    ) -> WordAttention:
-        """Read words that are encoded in an image that was captured, as a `WordReader`.
-
-        Raises:
-            InvalidSettingError, CaptureError: see `Segmenter.read_words`.
-        """
-        return self.read_words(maps, lines)
 
     @property
     def model(self) -> CheckedModel:

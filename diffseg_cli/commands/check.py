@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
         capture.model,
         plan,
         on_step,
-        read_words=None if capture.no_words else capture.read_words_in,
+        read_words=None if capture.no_words else capture.read_words,
         no_words=capture.no_words,
     )
     status = DONE
@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
         print("diffseg: interrupted; the record holds what was measured until then", file=sys.stderr)
         return status
     check_measured(results)
-    return SOME_FAILED if results.failures else DONE
+    return SOME_FAILED if results.of("capture") else DONE
 
 
 def _hand_out(results: CheckResults, args: argparse.Namespace) -> None:
@@ -130,9 +130,6 @@ def _hand_out(results: CheckResults, args: argparse.Namespace) -> None:
     options.write_file(args.out, as_json(record(results, __version__)).encode())
     print(f"The record is in {args.out}: attach it to an issue to tell others how this model does.")
     if args.sheet is not None and results.labels:
-        from PIL import Image
-
         file = io.BytesIO()
-        pixels = (draw_sheet(results)[0] * 255).round().byte().numpy()
-        Image.fromarray(pixels).save(file, "PNG")
+        draw_sheet(results).save(file, "PNG")
         options.write_file(args.sheet, file.getvalue())

@@ -11,17 +11,15 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from ..objects.object_finder import ObjectFinder
 from ..objects.points import Point
 from ..objects.prompts import Box, Click
-
-Bitmap = npt.NDArray[np.bool_]
-ClickMethod = Callable[[Sequence[Click]], Bitmap]
+from .photographs import Bitmap, Photograph
 
 MAX_CLICKS = 20
 WANTED = (0.85, 0.9)
-"""The IoUs that are to be reached."""
+"""The IoUs that are to be reached, in ascending order."""
 
 
 class Truth(NamedTuple):
@@ -37,7 +35,10 @@ class Truth(NamedTuple):
 
 
 def click_ious(
-    method: ClickMethod, truth: Truth, clicks: int = MAX_CLICKS, enough: float = np.inf
+    method: Callable[[Sequence[Click]], Bitmap],
+    truth: Truth,
+    clicks: int = MAX_CLICKS,
+    enough: float = np.inf,
 ) -> list[float]:
     """The IoU after each of so many clicks.
 
@@ -75,16 +76,38 @@ def next_click(mask: Bitmap, truth: Truth, clicked: Bitmap) -> Click:
     return Click(Point(int(x), int(y)), positive)
 
 
-def clicks_needed(ious: Sequence[float], wanted: float, clicks: int | None = None) -> int:
-    """The first click after which the IoU is reached; all of them where it never is (NoC).
+def clicks_needed(ious: Sequence[float], wanted: float) -> int:
+    """The first click after which the IoU is reached; as many as there are where it never is (NoC)."""
+    return next((count for count, iou in enumerate(ious, start=1) if iou >= wanted), len(ious))
+
+
+def count_clicks(
+    finder: ObjectFinder, photograph: Photograph, most: int, on_click: Callable[[], None] = lambda: None
+) -> list[tuple[int, ...]]:
+    """Click every object of a photograph until it is found.
+
+    All that is not the object counts, annotated or not, as it does for a person who wants it.
 
     Args:
-        ious: after each click.
-        wanted: the IoU.
-        clicks: how many are all of them; as many as there are IoUs if None.
+        finder: of this photograph.
+        photograph: with its objects.
+        most: clicks for each.
+        on_click: called before each click; what it raises ends the call.
+
+    Returns:
+        for each object the clicks to each of `WANTED`, at most ``most``.
     """
-    most = len(ious) if clicks is None else clicks
-    return next((count for count, iou in enumerate(ious, start=1) if iou >= wanted), most)
+
+    def mask_at(clicks: Sequence[Click]) -> Bitmap:
+        on_click()
+        return finder.find(clicks).mask
+
+    counts = []
+    for index in range(len(photograph.objects)):
+        mask = photograph.mask(index)
+        ious = click_ious(mask_at, Truth(mask, np.zeros_like(mask)), most, max(WANTED))
+        counts.append(tuple(clicks_needed(ious, wanted) for wanted in WANTED))
+    return counts
 
 
 def object_iou(mask: Bitmap, truth: Truth) -> float:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 import torch
 
 from ..errors import CaptureError, DiffSegError
+from .trials import CheckResults, Trial
 
-Key = TypeVar("Key")
 NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|bad_alloc", re.IGNORECASE)
 
 
@@ -34,19 +33,19 @@ def by_model() -> Iterator[None]:
 
 
 @contextmanager
-def noted(failures: dict[Key, BaseException], key: Key) -> Iterator[None]:
-    """Around the work for one setting: a failure is noted under it, and all other errors go through."""
+def noted(results: CheckResults, trial: Trial) -> Iterator[None]:
+    """Around the work for a trial: its failure is noted in its row, and all other errors go through."""
     try:
         yield
     except (DiffSegError, MemoryError, RuntimeError) as error:
         if not is_failure(error):
             raise
-        failures[key] = error.with_traceback(None)  # which would keep the tensors
+        results.row(trial).error = error.with_traceback(None)  # which would keep the tensors
 
 
 def is_failure(error: BaseException) -> bool:
     """Whether it is DiffSeg's own word, or memory that does not suffice: an interrupt is neither."""
-    if isinstance(error, DiffSegError | MemoryError | torch.cuda.OutOfMemoryError):
+    if isinstance(error, DiffSegError | MemoryError | torch.OutOfMemoryError):
         return True
     # What CPUs and some devices run out of is a plain RuntimeError.
     return isinstance(error, RuntimeError) and NO_MEMORY.search(str(error)) is not None

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 
+from ..attention.layers import RECOMMENDED
 from ..output.overlay import draw_overlay
 from ..segments import Segments
-from .measures import mean_of
 from .photographs import Photograph, read_photographs
-from .record import Entry, capture_entry, demo_model_entries, record, trial_entry
-from .trials import CheckResults
-from .verdicts import best_trial, choose, finds_by_words
+from .record import Entry, demo_model_entry, key, record
+from .trials import COLOURS, CheckResults
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Cells = tuple[str, ...]
 HEADER: Cells = ("", "covering", "best IoU", "mean IoU", "segments", "clicks to 85 %", "to 90 %")
@@ -26,8 +27,8 @@ BY_WORDS: Cells = (
     "s/photograph",
 )
 MISSING = "–"
-COLUMNS, TILE = 5, (240, 320)  # of the picture; height and width of a photograph in pixels
-BACKGROUND = 0.13  # grey
+COLUMNS, TILE = 5, (320, 240)  # of the picture; width and height of a photograph in pixels
+BACKGROUND = (33, 33, 33)
 
 
 def as_text(results: CheckResults, diffseg_version: str) -> str:
@@ -38,182 +39,152 @@ def as_text(results: CheckResults, diffseg_version: str) -> str:
         diffseg_version: of the package.
     """
     content = record(results, diffseg_version)
-    tried = [TRIED, *(_trial_row(entry, content) for entry in content["trials"])]
-    parts = [_title(results, diffseg_version), _comparison(results, content), _verdict(results)]
-    parts += _words(results, content)
-    if len(tried) > 1:
-        parts.append(f"Everything tried\n{_table(tried)}")
-    if results.failures:
-        parts.append(
-            "\n".join(
-                f"{label(capture_entry(settings, results))} failed: {error}"
-                for settings, error in results.failures.items()
-            )
-        )
+    measured = [entry for entry in content["rows"] if "by_photograph" in entry]
+    words = [entry for entry in measured if entry["method"] == "words"]
+    tried = [entry for entry in measured if entry["method"] in ("hierarchy", "merging", "cut")]
+    parts = [_title(content), _comparison(content, tried, results.plan.clicks), _verdict(content)]
+    if words:
+        rows = [BY_WORDS, *(_word_row(entry, content) for entry in words)]
+        parts.append(f"Objects by their names, in the attention to text\n{_table(rows)}")
+        parts += [_word_verdict(entry) for entry in words if "finds" in entry]
+    elif results.no_words:
+        parts.append(f"Words were not measured: {results.no_words}")
+    for trial, row in results.of("words").items():
+        if row.error is not None:
+            far = " to the end" if row.figures else ""
+            parts.append(f"Words were not measured{far} at {label(trial.entry())}: {row.error}")
+    if tried:
+        parts.append(f"Everything tried\n{_table([TRIED, *(_trial_row(entry, content) for entry in tried)])}")
+    failures = (f"{label(trial.entry())} failed: {row.error}" for trial, row in results.of("capture").items())
+    parts += filter(None, ["\n".join(failures)])
     return "\n\n".join(parts) + "\n"
 
 
-def draw_sheet(results: CheckResults) -> torch.Tensor:
+def draw_sheet(results: CheckResults) -> Image:
     """Draw the segments at the settings that were chosen over the photographs.
 
     Returns:
-        float32 ``[1, H, W, 3]`` in 0..1, the photographs in rows of up to five; one grey tile where nothing
-        was measured on all of them.
+        the photographs in rows of up to five, RGB; one grey tile before the check came to their segments.
     """
-    trial = best_trial(results)
-    labels = {} if trial is None else results.labels.get(trial, {})
-    tiles = [
-        _tile(photograph, labels[photograph.name])
+    from PIL import Image
+
+    photographs = [
+        photograph
         for photograph in read_photographs(results.plan.photographs)
-        if photograph.name in labels
-    ] or [torch.full((*TILE, 3), BACKGROUND)]
-    columns = min(COLUMNS, len(tiles))
-    tiles += [torch.full((*TILE, 3), BACKGROUND)] * (-len(tiles) % columns)
-    rows = [torch.cat(tiles[first : first + columns], dim=1) for first in range(0, len(tiles), columns)]
-    return torch.cat(rows)[None]
+        if photograph.name in results.labels
+    ]
+    width, height = TILE
+    columns, rows = min(COLUMNS, max(1, len(photographs))), max(1, -(-len(photographs) // COLUMNS))
+    sheet = Image.new("RGB", (columns * width, rows * height), BACKGROUND)
+    for place, photograph in enumerate(photographs):
+        row, column = divmod(place, columns)
+        sheet.paste(_tile(photograph, results.labels[photograph.name]), (column * width, row * height))
+    return sheet
 
 
-def label(entry: Mapping[str, Any]) -> str:
-    """A trial or a capture of a record, in words."""
+def label(entry: Entry) -> str:
+    """A row of a record in words; layers where they are not the recommended ones."""
     words = [f"noise level {entry['noise_level']}"]
-    words += [f"layers {entry['layers']}"] if "layers" in entry else []
+    words += [f"layers {entry['layers']}"] if entry["layers"] != RECOMMENDED else []
     words += [f"evidence {entry['evidence']}"] if "evidence" in entry else []
     words += [f"merge threshold {entry['threshold']:g}"] if "threshold" in entry else []
     words += ["normalised cuts"] if entry.get("method") == "cut" else []
     return ", ".join(words)
 
 
-def _title(results: CheckResults, diffseg_version: str) -> str:
-    model, count = results.model, len(results.plan.photographs)
-    kind = "A quick check" if results.plan.is_quick else "A check"
-    ended = "" if results.is_complete else " It was ended before all was tried."
+def _title(content: Entry) -> str:
+    model = content["model"]
+    kind = "A quick check" if content["quick"] else "A check"
+    ended = "" if content["complete"] else " It was ended before all was tried."
     return (
-        f"{kind} of {model.architecture} ({model.parameters / 1e6:,.1f} million parameters, {model.dtype} on "
-        f"{model.device}) by DiffSeg {diffseg_version}, on {count} photographs.{ended}"
+        f"{kind} of {model['architecture']} ({model['parameters'] / 1e6:,.1f} million parameters, "
+        f"{model['dtype']} on {model['device']}) by DiffSeg {content['diffseg']}, on "
+        f"{len(content['photographs'])} photographs.{ended}"
     )
 
 
-def _comparison(results: CheckResults, content: Entry) -> str:
+def _comparison(content: Entry, tried: Sequence[Entry], most: int) -> str:
     """The model beside the demo model and the control."""
-    entries = {_key(entry): entry for entry in content["trials"]}
-    clicks = {_key(entry): [entry["to_85"], entry["to_90"]] for entry in content["clicks"]}
-    rows: list[Cells] = [HEADER]
-
-    def add(name: str, entry: Entry, counted: Sequence[float | None]) -> None:
-        cells = (MISSING if mean is None else f"{mean:.1f}" for mean in counted)
-        rows.append((name, *_figures(entry), *cells))
-
-    nothing = [None, None]
+    whole = {
+        key(entry): entry
+        for entry in content["rows"]
+        if len(entry.get("by_photograph", ())) == len(content["photographs"])
+    }
+    named = {}
     if content["chosen"] is not None:
-        chosen, default = _key(content["chosen"]), _key(content["default"])
-        add("this model, chosen settings", entries[chosen], clicks.get(chosen, nothing))
-        if results.default in results.finished("hierarchy"):
-            add("this model, default settings", entries[default], clicks.get(default, nothing))
-    elif entries:
-        first = next(iter(entries.values()))
-        add(f"this model, {len(first['by_photograph'])} photograph(s)", first, nothing)
-    add("the demo model", *demo_model_entries(results.plan.photographs, results.plan.clicks))
-    if len(results.colours) == len(results.plan.photographs):
-        add("colours alone", content["colours"], clicks.get(_key({"method": "colours"}), nothing))
+        named["this model, chosen settings"] = whole[key(content["chosen"])]
+        named["this model, default settings"] = whole.get(key(content["default"]))
+    elif tried:
+        named[f"this model, {tried[0]['photographs']} photograph(s)"] = tried[0]
+    named["the demo model"] = demo_model_entry(content["photographs"], most)
+    named["colours alone"] = whole.get(key(COLOURS.entry()))
+    rows: list[Cells] = [HEADER]
+    for name, entry in named.items():
+        if entry is not None:
+            clicks = (f"{entry[to]:.1f}" if to in entry else MISSING for to in ("to_85", "to_90"))
+            rows.append((name, *_figures(entry), *clicks))
     return _table(rows)
 
 
-def _verdict(results: CheckResults) -> str:
-    choice = choose(results)
-    if choice is None:
+def _verdict(content: Entry) -> str:
+    chosen, default = content["chosen"], content["default"]
+    if chosen is None:
         return "Nothing was measured on all photographs: no settings can be chosen."
+    capture = {name: chosen[name] for name in ("noise_level", "layers")}
     words = (
-        f"Of what was tried, {label(trial_entry(choice.trial, results))} suits this model.\nSet the "
-        f"{label(capture_entry(choice.trial.capture, results))} in DiffSeg Capture Attention, the evidence "
-        "in DiffSeg Hierarchy"
+        f"Of what was tried, {label(chosen)} suits this model.\nSet the {label(capture)} in DiffSeg Capture "
+        "Attention, the evidence in DiffSeg Hierarchy"
     )
-    if choice.merge_threshold is not None:
-        words += f", and a merge threshold of {choice.merge_threshold:g} in DiffSeg Segment"
+    if chosen["merge_threshold"] is not None:
+        words += f", and a merge threshold of {chosen['merge_threshold']:g} in DiffSeg Segment"
     words += "."
-    if choice.trial == results.default:
+    merging = (None, default["merge_threshold"])
+    if key(chosen) == key(default) and chosen["merge_threshold"] in merging:
         words += " These are the default settings: no others were clearly better."
-    if choice.beats_colours is False:
+    if chosen["beats_colours"] is False:
         words += (
             "\nThe model is no better than colours alone, as far as these photographs tell: what it attends "
             "to does not tell objects apart. Check that the VAE and the text encoder belong to it, or use "
             "another model."
         )
-    elif choice.beats_colours:
+    elif chosen["beats_colours"]:
         words += "\nThe model is better than colours alone."
-    if results.plan.is_quick:
+    if content["quick"]:
         words += "\nFew photographs say little: run the whole check before you go by it."
     return words
 
 
-def _words(results: CheckResults, content: Entry) -> list[str]:
-    """What finds the objects by their names, whether the node does, and what failed."""
-    parts = []
-    if content["words"]:
-        rows = [BY_WORDS, *(_word_row(entry, content) for entry in content["words"])]
-        parts.append(f"Objects by their names, in the attention to text\n{_table(rows)}")
-        if results.default_words in results.finished("words"):
-            parts.append(_word_verdict(results))
-    elif results.no_words:
-        parts.append(f"Words were not measured: {results.no_words}")
-    failed = []
-    for trial, error in results.word_failures.items():
-        far = " to the end" if trial in results.trials else ""
-        failed.append(f"Words were not measured{far} at {label(trial_entry(trial, results))}: {error}")
-    return [*parts, "\n".join(failed)] if failed else parts
-
-
-def _word_verdict(results: CheckResults) -> str:
-    """Of the default settings; others are not chosen by what they are judged by."""
-    trial = results.default_words
-    row = results.trials[trial]
-    mean = mean_of(row.figures.values())
-    finds = finds_by_words(row.gains)
-    text = (
-        f"Words, as DiffSeg Find by Words reads them ({label(trial_entry(trial, results))}): AUC "
-        f"{mean.auc:.2f} (other words {mean.others:.2f}, chance 0.50): "
+def _word_verdict(entry: Entry) -> str:
+    """Of the default settings: others are not chosen by what they are judged by."""
+    verdict = {
+        None: "too few photographs to tell whether the model finds things by words.",
+        True: "the model finds things by words.",
+        False: "the model does not find things by words, as far as these photographs tell.",
+    }[entry["finds"]]
+    return (
+        f"Words, as DiffSeg Find by Words reads them ({label(entry)}): AUC {entry['auc']:.2f} "
+        f"(other words {entry['others']:.2f}, chance 0.50): {verdict}"
     )
-    if finds is None:
-        return f"{text}too few photographs to tell whether the model finds things by words."
-    if finds:
-        return f"{text}the model finds things by words."
-    return f"{text}the model does not find things by words, as far as these photographs tell."
 
 
 def _word_row(entry: Entry, content: Entry) -> Cells:
     figures = (f"{entry[name]:.3f}" for name in ("auc", "others", "swapped", "iou"))
     shares = (f"{entry[name]:.0%}" for name in ("found", "absent"))
-    seconds = entry["seconds"] / entry["photographs"]
-    return (_partly(entry, content), *figures, *shares, f"{seconds:.1f}")
+    return (_partly(entry, content), *figures, *shares, f"{entry['seconds']:.1f}")
 
 
 def _trial_row(entry: Entry, content: Entry) -> Cells:
-    capture = next(
-        each
-        for each in content["captures"]
-        if all(each.get(name) == entry.get(name) for name in ("noise_level", "layers"))
-    )
-    seconds = entry["seconds"] / len(entry["by_photograph"])
-    seconds += capture["seconds"] / max(1, capture["photographs"])
-    return (_partly(entry, content), *_figures(entry), f"{seconds:.1f}")
+    return (_partly(entry, content), *_figures(entry), f"{entry['seconds']:.1f}")
 
 
 def _partly(entry: Entry, content: Entry) -> str:
-    count = len(entry["by_photograph"])
+    count = entry["photographs"]
     return label(entry) + ("" if count == len(content["photographs"]) else f" ({count} photographs)")
 
 
 def _figures(entry: Entry) -> Cells:
-    return (
-        *(f"{entry[name]:.3f}" for name in ("covering", "best_iou", "mean_iou")),
-        f"{entry['segments']:.0f}",
-    )
-
-
-def _key(entry: Mapping[str, Any]) -> Cells:
-    """What tells trials of a record apart."""
-    return tuple(
-        str(entry.get(name)) for name in ("noise_level", "layers", "method", "evidence", "threshold")
-    )
+    figures = (f"{entry[name]:.3f}" for name in ("covering", "best_iou", "mean_iou"))
+    return (*figures, f"{entry['segments']:.0f}")
 
 
 def _table(rows: Sequence[Cells]) -> str:
@@ -225,14 +196,9 @@ def _table(rows: Sequence[Cells]) -> str:
     return "\n".join(lines)
 
 
-def _tile(photograph: Photograph, labels: npt.NDArray[Any]) -> torch.Tensor:
-    segments = Segments(torch.from_numpy(np.asarray(labels, np.int32))[None], ())
-    drawn = draw_overlay(photograph.images, segments, numbers=False).cpu().movedim(-1, 1)
-    height, width = drawn.shape[2:]
-    scale = min(TILE[0] / height, TILE[1] / width)
-    size = max(1, round(height * scale)), max(1, round(width * scale))
-    small = F.interpolate(drawn, size=size, mode="bilinear", antialias=True)[0].movedim(0, -1)
-    tile = torch.full((*TILE, 3), BACKGROUND)
-    top, left = (TILE[0] - size[0]) // 2, (TILE[1] - size[1]) // 2
-    tile[top : top + size[0], left : left + size[1]] = small.clamp(0.0, 1.0)
-    return tile
+def _tile(photograph: Photograph, labels: npt.NDArray[np.int32]) -> Image:
+    from PIL import Image, ImageOps
+
+    segments = Segments(torch.from_numpy(labels)[None], ())
+    pixels = draw_overlay(photograph.images, segments, numbers=False)[0] * 255
+    return ImageOps.pad(Image.fromarray(pixels.round().byte().numpy()), TILE, color=BACKGROUND)

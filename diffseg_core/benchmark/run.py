@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-import numpy as np
 import torch
 
 from ..attention.capture_settings import CaptureSettings
@@ -18,22 +16,14 @@ from ..hierarchy.segment_hierarchy import segment_hierarchy
 from ..image.superpixels import superpixels
 from ..merging.segment import segment
 from ..objects.object_finder import ObjectFinder
-from ..objects.prompts import Click
 from ..segments import Segments
-from ..settings import FINEST
-from .clicks import WANTED, Truth, click_ious, clicks_needed
+from ..settings import FINEST, Evidence
+from .clicks import count_clicks
 from .colours import colour_tree
 from .failures import by_model, noted
 from .measures import measure
-from .photographs import Bitmap, Photograph, read_photographs
-from .trials import (
-    CheckedModel,
-    CheckResults,
-    Plan,
-    Row,
-    Trial,
-    evidences_of,
-)
+from .photographs import Photograph, read_photographs
+from .trials import COLOURS, CheckedModel, CheckResults, Plan, Trial
 from .verdicts import best_trial
 from .words import WordReader, measure_words, names_of, other_names
 
@@ -56,7 +46,7 @@ class Check:
         no_words: why it cannot, as the end of the sentence "Words were not measured: …".
 
     Attributes:
-        results: what was found so far, also when the check was ended.
+        results: what was measured so far, also when the check was ended.
     """
 
     def __init__(
@@ -77,10 +67,10 @@ class Check:
         self._read_words = read_words
         self._photographs = read_photographs(plan.photographs)
         self._leaves: dict[str, torch.Tensor] = {}
-        passes = len(plan.captures) + len(plan.blocks) + 4  # the control, and clicks on it and two captures
-        if read_words is not None:
-            passes += 2  # words on the same two
-        self._done, self._total = 0, (passes + bool(plan.thresholds)) * len(plan.photographs)
+        passes = len(plan.captures) + len(plan.blocks) + bool(plan.thresholds)
+        passes += 2  # colours and clicks on them
+        passes += 2 if read_words is None else 4  # clicks, and words, at two captures
+        self._done, self._total = 0, passes * len(plan.photographs)
 
     @torch.inference_mode()
     def run(self) -> CheckResults:
@@ -89,176 +79,133 @@ class Check:
         Returns:
             the results.
         """
-        default, *others = self._plan.captures
+        results, (default, *further) = self.results, self._plan.captures
         self._try(default, sweeps=True)
-        trees = dict(self._colours())
-        for settings in others:
+        self._measure_colours()
+        for settings in further:
             self._try(settings)
-        best = best_trial(self.results)
+        best = best_trial(results)
         if best is not None:
             for blocks in self._plan.blocks:
                 self._try(replace(best.capture, layers=blocks))
-            best = best_trial(self.results)
+            best = best_trial(results)
         if best is not None and best.capture != default and self._plan.thresholds:
             self._try(best.capture, hierarchies=False, sweeps=True)
-        self._click(None, trees)
-        for trial in dict.fromkeys((self.results.default, best)):
-            if trial is not None and trial in self.results.finished("hierarchy"):
-                self._click(trial, {})
-        self.results.is_complete = True
+        for trial in dict.fromkeys((results.default, best)):
+            if trial is not None and trial in results.finished("hierarchy"):
+                self._click(trial)
+        results.is_complete = True
         self._on_step(self._total, self._total, "done")
-        return self.results
+        return results
 
     def _try(self, settings: CaptureSettings, hierarchies: bool = True, sweeps: bool = False) -> None:
         """Capture every photograph at one setting, and measure segments of it."""
-        with noted(self.results.failures, settings):
+        with noted(self.results, Trial("capture", settings)):
             for photograph in self._photographs:
+                started = time.perf_counter()
                 maps = self._captured(photograph, settings)
+                seconds = time.perf_counter() - started
                 for trial in self._trials(settings, maps, hierarchies, sweeps):
-                    self._measure(trial, photograph, maps)
+                    started = time.perf_counter()
+                    labels = self._segments(trial, photograph, maps).labels[0].cpu().numpy()
+                    row = self.results.row(trial)
+                    row.seconds += seconds + time.perf_counter() - started
+                    row.figures[photograph.name] = measure(labels, photograph.truth)
                 self._step(f"noise level {settings.noise_level}, {photograph.name}")
-        kept = {self.results.default, best_trial(self.results)}
-        self.results.labels = {trial: each for trial, each in self.results.labels.items() if trial in kept}
 
     def _trials(
         self, settings: CaptureSettings, maps: AttentionMaps, hierarchies: bool, sweeps: bool
     ) -> Iterator[Trial]:
-        evidences = evidences_of(maps)
-        if self.results.evidence is None:
-            self.results.evidence = evidences[0]
         if hierarchies:
-            yield from (Trial(settings, "hierarchy", evidence) for evidence in evidences)
+            yield from (Trial("hierarchy", settings, evidence) for evidence in evidences_of(maps))
         if sweeps:
-            yield from (Trial(settings, "merging", threshold=each) for each in self._plan.thresholds)
+            thresholds = self._plan.thresholds
+            yield from (Trial("merging", settings, threshold=threshold) for threshold in thresholds)
             if maps.features is not None and hierarchies:
-                yield Trial(settings, "cut")
+                yield Trial("cut", settings)
 
     def _captured(self, photograph: Photograph, settings: CaptureSettings) -> AttentionMaps:
-        row = self.results.captures.setdefault(settings, Row())
-        started = time.perf_counter()
         with by_model():
             maps = self._capture(photograph.images.colours, settings)
-        row.seconds += time.perf_counter() - started
-        row.times += 1
         self._on_work()
         return maps
 
-    def _measure(self, trial: Trial, photograph: Photograph, maps: AttentionMaps) -> None:
-        started = time.perf_counter()
-        labels = self._segments(trial, photograph, maps).labels[0].cpu().numpy()
-        row = self.results.trials.setdefault(trial, Row())
-        row.seconds += time.perf_counter() - started
-        row.figures[photograph.name] = measure(labels, photograph.truth)
-        if trial.method == "hierarchy":
-            self.results.labels.setdefault(trial, {})[photograph.name] = labels
-
     def _segments(self, trial: Trial, photograph: Photograph, maps: AttentionMaps) -> Segments:
         images = photograph.images
-        if trial.method == "merging":
-            assert trial.threshold is not None
+        if trial.threshold is not None:
             return segment(maps, images.size, merge_threshold=trial.threshold, on_step=self._on_work)
+        if photograph.name not in self._leaves:  # once for all trees of it
+            self._leaves[photograph.name] = superpixels(
+                images.colours[0], FINEST.default, on_step=self._on_work
+            )
+        leaves = [self._leaves[photograph.name]]
         if trial.method == "cut":
-            return segment_cut(maps, images, leaves=[self._leaves_of(photograph)], on_step=self._on_work)
-        return segment_hierarchy(
-            maps,
-            images,
-            evidence=trial.evidence or "automatic",
-            leaves=[self._leaves_of(photograph)],
-            on_step=self._on_work,
-        )
+            return segment_cut(maps, images, leaves=leaves, on_step=self._on_work)
+        evidence = trial.evidence or "automatic"
+        return segment_hierarchy(maps, images, evidence=evidence, leaves=leaves, on_step=self._on_work)
 
-    def _leaves_of(self, photograph: Photograph) -> torch.Tensor:
-        """The superpixels of a photograph, found once for all trees of it."""
-        if photograph.name not in self._leaves:
-            image = photograph.images.colours[0]
-            self._leaves[photograph.name] = superpixels(image, FINEST.default, on_step=self._on_work)
-        return self._leaves[photograph.name]
-
-    def _colours(self) -> Iterator[tuple[str, ObjectFinder]]:
+    def _measure_colours(self) -> None:
+        row = self.results.row(COLOURS)
         for photograph in self._photographs:
             image = photograph.images.colours[0]
             tree = colour_tree(image, self._on_work)
             cut = Segments.of_hierarchies([tree], [tree.automatic_number()])
-            self.results.colours[photograph.name] = measure(cut.labels[0].numpy(), photograph.truth)
+            row.figures[photograph.name] = measure(cut.labels[0].numpy(), photograph.truth)
             self._step(f"colours alone, {photograph.name}")
-            yield photograph.name, ObjectFinder(tree, image, attention=False, on_step=self._on_work)
+            finder = ObjectFinder(tree, image, attention=False, on_step=self._on_work)
+            row.clicks[photograph.name] = count_clicks(finder, photograph, self._plan.clicks, self._on_work)
+            self._step(f"clicks, {photograph.name}")
 
-    def _click(self, trial: Trial | None, finders: dict[str, ObjectFinder]) -> None:
-        counts = self.results.clicks.setdefault(trial, {})
-        with nullcontext() if trial is None else noted(self.results.failures, trial.capture):
+    def _click(self, trial: Trial) -> None:
+        """Find the objects by clicks, and by their names, on the trees of a trial that was measured."""
+        row, self.results.labels = self.results.row(trial), {}
+        with noted(self.results, Trial("capture", trial.capture)):
             for photograph in self._photographs:
-                if trial is None:
-                    finder = finders[photograph.name]
-                else:
-                    maps = self._captured(photograph, trial.capture)
-                    segments = self._segments(trial, photograph, maps)
-                    self._words(trial.capture, photograph, segments, maps)
-                    image = photograph.images.colours[0]
-                    finder = ObjectFinder(segments.hierarchies[0], image, on_step=self._on_work)
-                counts[photograph.name] = count_clicks(finder, photograph, self._plan.clicks, self._on_work)
+                maps = self._captured(photograph, trial.capture)
+                segments = self._segments(trial, photograph, maps)
+                if self._read_words is not None:
+                    self._find_words(Trial("words", trial.capture), photograph, segments, maps)
+                    self._step(f"words, {photograph.name}")
+                image = photograph.images.colours[0]
+                finder = ObjectFinder(segments.hierarchies[0], image, on_step=self._on_work)
+                counts = count_clicks(finder, photograph, self._plan.clicks, self._on_work)
+                row.clicks[photograph.name] = counts
+                self.results.labels[photograph.name] = segments.labels[0].cpu().numpy()
                 self._step(f"clicks, {photograph.name}")
 
-    def _words(
-        self, settings: CaptureSettings, photograph: Photograph, segments: Segments, maps: AttentionMaps
+    def _find_words(
+        self, trial: Trial, photograph: Photograph, segments: Segments, maps: AttentionMaps
     ) -> None:
         """Look for the objects of a photograph by their names.
 
         Another tree of the same capture has the same maps of words: what was measured on the first stays.
         Where it fails, words are given up at this capture, and the rest goes on.
         """
-        if self._read_words is None:
+        row = self.results.row(trial)
+        if self._read_words is None or row.error is not None or photograph.name in row.figures:
             return
-        trial = Trial(settings, "words")
-        known = self.results.trials.get(trial, Row())
-        if trial not in self.results.word_failures and photograph.name not in known.figures:
-            image = photograph.images.colours
-            with noted(self.results.word_failures, trial):
-                started = time.perf_counter()
-                with by_model():
-                    own, others = (
-                        self._read_words(image, settings, maps, lines)
-                        for lines in (names_of(photograph.name), other_names(photograph.name))
-                    )
-                seconds = time.perf_counter() - started
-                figures, gains = measure_words(photograph, segments, maps, own, others)
-                row = self.results.trials.setdefault(trial, Row())
-                row.seconds += seconds
-                row.figures[photograph.name], row.gains[photograph.name] = figures, gains
-            self._on_work()
-        self._step(f"words, {photograph.name}")
+        with noted(self.results, trial):
+            started = time.perf_counter()
+            with by_model():
+                right = self._read_words(maps, names_of(photograph.name))
+                wrong = self._read_words(maps, other_names(photograph.name))
+            seconds = time.perf_counter() - started
+            figures, gains = measure_words(photograph, segments, maps, right, wrong)
+            row.seconds += seconds
+            row.figures[photograph.name], row.gains[photograph.name] = figures, gains
+        self._on_work()
 
     def _step(self, what: str) -> None:
         self._done += 1
         self._on_step(min(self._done, self._total), self._total, what)
 
 
-def count_clicks(
-    finder: ObjectFinder, photograph: Photograph, most: int, on_click: Callable[[], None] = lambda: None
-) -> list[tuple[int, ...]]:
-    """Click every object of a photograph until it is found, by the protocol of `clicks`.
-
-    All that is not the object counts, annotated or not, as it does for a person who wants it.
-
-    Args:
-        finder: of this photograph.
-        photograph: with its objects.
-        most: clicks for each.
-        on_click: called before each click; what it raises ends the call.
-
-    Returns:
-        for each object the clicks to each of `WANTED`, at most ``most``.
-    """
-
-    def mask_at(clicks: Sequence[Click]) -> Bitmap:
-        on_click()
-        return finder.find(clicks).mask
-
-    counts = []
-    for index in range(len(photograph.objects)):
-        mask = photograph.mask(index)
-        ious = click_ious(mask_at, Truth(mask, np.zeros_like(mask)), most, max(WANTED))
-        counts.append(tuple(clicks_needed(ious, wanted, most) for wanted in WANTED))
-    return counts
+def evidences_of(maps: AttentionMaps) -> tuple[Evidence, ...]:
+    """What there is to tell segments apart, what DiffSeg Hierarchy takes by itself first."""
+    if maps.features is None:
+        return ("attention",)
+    all_three: tuple[Evidence, ...] = (maps.evidence, "attention", "features", "both")
+    return tuple(dict.fromkeys(all_three))
 
 
 def check_measured(results: CheckResults) -> None:
@@ -267,9 +214,10 @@ def check_measured(results: CheckResults) -> None:
     Raises:
         DiffSegError: why the first capture failed.
     """
-    if results.trials or not results.failures:
+    failed = results.of("capture")
+    if results.of("hierarchy", "merging", "cut") or not failed:
         return
-    error = next(iter(results.failures.values()))
+    error = next(iter(failed.values())).error
     if isinstance(error, DiffSegError):
         raise error
     raise CaptureError(

@@ -1,4 +1,4 @@
-"""What is tried on a model, and what was found so far: rows that `record` and `report` write out."""
+"""What is tried on a model, and what was measured: a row for each trial, which `record` writes out."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import numpy.typing as npt
 
 from ..attention.capture_settings import CaptureSettings
 from ..attention.layers import ALL, MIDDLE_THIRD
-from ..attention.maps import AttentionMaps
 from ..settings import Evidence
-from .measures import Measures
 from .photographs import NAMES
 
-Method = Literal["hierarchy", "merging", "cut", "words"]
-"""DiffSeg Hierarchy's automatic cut, DiffSeg Segment, DiffCut, or the reading of words."""
+Method = Literal["hierarchy", "merging", "cut", "words", "colours", "capture"]
+"""DiffSeg Hierarchy's automatic cut, DiffSeg Segment, DiffCut, the reading of words, the tree by colours
+alone; "capture" has the error of a capture that failed."""
 
 NOISE_LEVELS = (50, 100, 200, 300, 500)
 THRESHOLDS = (0.3, 0.45, 0.63, 0.8, 1.0, 1.3)
@@ -29,21 +28,33 @@ QUICK_PHOTOGRAPHS = ("cat", "coffee", "taipei", "lake")
 QUICK_LEVELS, QUICK_THRESHOLDS, QUICK_CLICKS = (100, 300), (0.45, 0.8, 1.0), 5
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(NamedTuple):
     """A capture, and what is made of it.
 
     Attributes:
-        capture: its settings.
         method: one of `Method`.
+        capture: its settings, of which noise level and layers count; without a level for colours alone.
         evidence: of a hierarchy what tells segments apart: "attention", "features" or "both"; else None.
         threshold: of merging in nats; else None.
     """
 
-    capture: CaptureSettings
     method: Method
+    capture: CaptureSettings
     evidence: Evidence | None = None
     threshold: float | None = None
+
+    def entry(self) -> dict[str, Any]:
+        """Its settings by name, without those that do not count."""
+        level, layers = self.capture.noise_level, self.capture.layers
+        settings = {
+            "noise_level": level,
+            "layers": None if level is None else layers,
+            **{name: getattr(self, name) for name in ("method", "evidence", "threshold")},
+        }
+        return {name: value for name, value in settings.items() if value is not None}
+
+
+COLOURS = Trial("colours", CaptureSettings())
 
 
 @dataclass(frozen=True)
@@ -73,8 +84,8 @@ class Plan:
     @property
     def captures(self) -> tuple[CaptureSettings, ...]:
         """The captures at all noise levels, the default's first."""
-        others = (replace(self.default, noise_level=level) for level in self.noise_levels)
-        return tuple(dict.fromkeys((self.default, *others)))
+        at_levels = (replace(self.default, noise_level=level) for level in self.noise_levels)
+        return tuple(dict.fromkeys((self.default, *at_levels)))
 
 
 def plan_for(
@@ -91,27 +102,23 @@ def plan_for(
         default_level: the noise level that a person has without a check.
         default_threshold: the merge threshold likewise.
     """
-    plan = Plan(CaptureSettings(default_level), default_threshold=default_threshold)
-    if quick:
-        plan = replace(
-            plan,
-            noise_levels=QUICK_LEVELS,
-            thresholds=QUICK_THRESHOLDS,
-            photographs=QUICK_PHOTOGRAPHS,
-            clicks=QUICK_CLICKS,
-            is_quick=True,
-        )
-    if is_transformer:
-        return replace(plan, thresholds=(), blocks=BLOCKS[:1] if quick else BLOCKS)
-    return replace(plan, thresholds=tuple(sorted({*plan.thresholds, default_threshold})))
-
-
-def evidences_of(maps: AttentionMaps) -> tuple[Evidence, ...]:
-    """What there is to tell segments apart, what DiffSeg Hierarchy takes by itself first."""
-    if maps.features is None:
-        return ("attention",)
-    all_three: tuple[Evidence, ...] = (maps.evidence, "attention", "features", "both")
-    return tuple(dict.fromkeys(all_three))
+    thresholds = {*(QUICK_THRESHOLDS if quick else THRESHOLDS), default_threshold}
+    plan = Plan(
+        CaptureSettings(default_level),
+        blocks=BLOCKS if is_transformer else (),
+        thresholds=() if is_transformer else tuple(sorted(thresholds)),
+        default_threshold=default_threshold,
+    )
+    if not quick:
+        return plan
+    return replace(
+        plan,
+        noise_levels=QUICK_LEVELS,
+        blocks=plan.blocks[:1],
+        photographs=QUICK_PHOTOGRAPHS,
+        clicks=QUICK_CLICKS,
+        is_quick=True,
+    )
 
 
 class CheckedModel(NamedTuple):
@@ -136,19 +143,22 @@ class CheckedModel(NamedTuple):
 
 @dataclass
 class Row:
-    """What was measured of one trial, or of captures at one setting.
+    """What was measured of one trial.
 
     Attributes:
-        figures: by the photograph's name: `Measures` of segments, `WordFigures` of words; none of captures.
-        seconds: all together.
-        times: of captures, how many were made.
+        figures: by the photograph's name: `Measures` of segments, `WordFigures` of words.
+        seconds: all together, of segments with their captures.
+        clicks: by the photograph's name, on the trial's trees: for each object the clicks to each of
+            `clicks.WANTED`.
         gains: of words, by the photograph's and the object's name: by how much its own name finds it better.
+        error: why the trial failed, or ended before all photographs.
     """
 
     figures: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
-    times: int = 0
+    clicks: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
     gains: dict[str, Mapping[str, float]] = field(default_factory=dict)
+    error: BaseException | None = None
 
 
 @dataclass
@@ -158,48 +168,34 @@ class CheckResults:
     Attributes:
         model: what is said of it.
         plan: what was to be tried.
-        trials: of segments and of words, in the order in which they were begun.
-        colours: of the tree by colours alone, by the photograph's name.
-        clicks: by ``None`` for colours alone, else by the trial whose tree they were made on, and by the
-            photograph's name: for each object the clicks to each of `clicks.WANTED`.
         no_words: why words were not measured, as the end of a sentence; "" where they are.
-        captures: what captures took, by their settings; a photograph may be captured more than once.
-        failures: why captures failed, by their settings.
-        word_failures: why reading words failed.
-        labels: int32 ``[H, W]`` of the segments of the default and of the best settings so far, by the trial
-            and the photograph's name.
-        evidence: what DiffSeg Hierarchy takes by itself; None before the first capture.
+        rows: in the order in which the trials were begun.
+        labels: int32 ``[H, W]`` of the segments of the best settings, by the photograph's name.
         is_complete: whether the plan was gone through to its end.
     """
 
     model: CheckedModel
     plan: Plan
-    trials: dict[Trial, Row] = field(default_factory=dict)
-    colours: dict[str, Measures] = field(default_factory=dict)
-    clicks: dict[Trial | None, dict[str, list[tuple[int, ...]]]] = field(default_factory=dict)
     no_words: str = ""
-    captures: dict[CaptureSettings, Row] = field(default_factory=dict)
-    failures: dict[CaptureSettings, BaseException] = field(default_factory=dict)
-    word_failures: dict[Trial, BaseException] = field(default_factory=dict)
-    labels: dict[Trial, dict[str, npt.NDArray[np.int32]]] = field(default_factory=dict)
-    evidence: Evidence | None = None
+    rows: dict[Trial, Row] = field(default_factory=dict)
+    labels: dict[str, npt.NDArray[np.int32]] = field(default_factory=dict)
     is_complete: bool = False
 
     @property
     def default(self) -> Trial:
-        """The hierarchy that a person has without a check."""
-        return Trial(self.plan.default, "hierarchy", self.evidence or "attention")
+        """The hierarchy that a person has without a check: by the evidence that is tried first."""
+        trials = (trial for trial in self.of("hierarchy") if trial.capture == self.plan.default)
+        return next(trials, Trial("hierarchy", self.plan.default, "attention"))
 
-    @property
-    def default_words(self) -> Trial:
-        """The words at the default capture, by which the model is judged."""
-        return Trial(self.plan.default, "words")
+    def row(self, trial: Trial) -> Row:
+        """The trial's row; an empty one where nothing was measured yet."""
+        return self.rows.setdefault(trial, Row())
 
-    def of(self, method: str) -> dict[Trial, Row]:
-        """The trials of a method."""
-        return {trial: row for trial, row in self.trials.items() if trial.method == method}
+    def of(self, *methods: Method) -> dict[Trial, Row]:
+        """The rows of some methods."""
+        return {trial: row for trial, row in self.rows.items() if trial.method in methods}
 
-    def finished(self, method: str) -> dict[Trial, Row]:
+    def finished(self, method: Method) -> dict[Trial, Row]:
         """Those that were made on all photographs of the plan."""
-        photographs = len(self.plan.photographs)
-        return {trial: row for trial, row in self.of(method).items() if len(row.figures) == photographs}
+        count = len(self.plan.photographs)
+        return {trial: row for trial, row in self.of(method).items() if len(row.figures) == count}

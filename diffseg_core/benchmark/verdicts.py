@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .measures import Measures, mean_of
-from .trials import CheckResults, Row, Trial
+from .trials import COLOURS, CheckResults, Row, Trial
 
 TIE = 0.01
 """By this much of the score other settings must be better than the default ones to be chosen: ten photographs
@@ -22,21 +22,7 @@ FEWEST = 6
 WORD_MARGIN = 0.1
 """By this much the area under the curve of the objects' own names must be above that of others."""
 LEVEL = 0.975
-"""How much of Student's distribution lies below `student_errors`."""
-
-
-class Choice(NamedTuple):
-    """What suits the model.
-
-    Attributes:
-        trial: the capture and the hierarchy's evidence.
-        merge_threshold: for DiffSeg Segment at that capture; None where it was not tried.
-        beats_colours: whether the model adds anything; None where colours alone were not measured yet.
-    """
-
-    trial: Trial
-    merge_threshold: float | None
-    beats_colours: bool | None
+"""How much of Student's distribution lies below as many standard errors as words must exceed."""
 
 
 def best_trial(results: CheckResults) -> Trial | None:
@@ -47,17 +33,25 @@ def best_trial(results: CheckResults) -> Trial | None:
     return _best(results.finished("hierarchy"), results.default)
 
 
-def choose(results: CheckResults) -> Choice | None:
-    """Choose by what was measured so far; None before anything was measured on all photographs."""
+def choose(results: CheckResults) -> dict[str, Any] | None:
+    """What suits the model, by what was measured so far; None before anything was on all photographs.
+
+    Returns:
+        the settings of `best_trial` by name, as in a record; ``merge_threshold`` for DiffSeg Segment at that
+        capture, None where it was not tried; ``beats_colours``, see `beats`.
+    """
     trial = best_trial(results)
     if trial is None:
         return None
-    merging = results.finished("merging")
-    merged = {each: row for each, row in merging.items() if each.capture == trial.capture}
-    usual = Trial(trial.capture, "merging", threshold=results.plan.default_threshold)
-    merge = _best(merged, usual)
-    beaten = beats(results.trials[trial].figures, results.colours)
-    return Choice(trial, None if merge is None else merge.threshold, beaten)
+    merged = {key: row for key, row in results.finished("merging").items() if key.capture == trial.capture}
+    usual = Trial("merging", trial.capture, threshold=results.plan.default_threshold)
+    merging = _best(merged, usual)
+    colours = results.rows.get(COLOURS, Row()).figures
+    return {
+        **trial.entry(),
+        "merge_threshold": None if merging is None else merging.threshold,
+        "beats_colours": beats(results.rows[trial].figures, colours),
+    }
 
 
 def beats(model: Mapping[str, Measures], colours: Mapping[str, Measures]) -> bool | None:
@@ -88,6 +82,8 @@ def finds_by_words(gains: Mapping[str, Mapping[str, float]]) -> bool | None:
     Returns:
         None for fewer than `FEWEST` photographs.
     """
+    from scipy.special import stdtrit
+
     if len(gains) < FEWEST:
         return None
     by_name: dict[str, list[float]] = {}
@@ -97,7 +93,7 @@ def finds_by_words(gains: Mapping[str, Mapping[str, float]]) -> bool | None:
     over_photographs = [float(np.mean(list(of_objects.values()))) for of_objects in gains.values()]
     over_names = [float(np.mean(of_name)) for of_name in by_name.values()]
     return all(
-        clearly_above(means, WORD_MARGIN, student_errors(len(means)))
+        clearly_above(means, WORD_MARGIN, float(stdtrit(len(means) - 1, LEVEL)))
         for means in (over_photographs, over_names)
     )
 
@@ -110,25 +106,13 @@ def clearly_above(differences: Sequence[float], margin: float, errors: float) ->
         margin: that the mean must exceed.
         errors: how many standard errors it must exceed.
     """
-    values = np.asarray(differences, dtype=np.float64)
-    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
-    return bool(values.mean() > max(margin, errors * error))
-
-
-def student_errors(count: int) -> float:
-    """How many standard errors a mean of chance differences exceeds in 2.5 of 100 cases, by Student's t.
-
-    Args:
-        count: of the differences; at least two.
-    """
-    from scipy.special import stdtrit
-
-    return float(stdtrit(count - 1, LEVEL))
+    error = np.std(differences, ddof=1) / np.sqrt(len(differences)) if len(differences) > 1 else 0.0
+    return bool(np.mean(differences) > max(margin, errors * error))
 
 
 def _best(rows: Mapping[Trial, Row], usual: Trial) -> Trial | None:
-    if not rows:
-        return None
     scores = {trial: mean_of(row.figures.values()).score for trial, row in rows.items()}
+    if not scores:
+        return None
     best = max(scores, key=lambda trial: scores[trial])  # the first of equals
     return usual if usual in scores and scores[best] < scores[usual] + TIE else best

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from ..attention.capture_settings import CaptureSettings
 from ..attention.maps import AttentionMaps
 from ..segments import Segments
 from ..words.find_words import find_words
@@ -18,12 +17,9 @@ from ..words.lines import Word, WordAttention, WordLine
 from ..words.scores import word_maps
 from .photographs import NAMES, Bitmap, Photograph, object_names
 
-WordReader = Callable[
-    [torch.Tensor, CaptureSettings, AttentionMaps, Sequence[WordLine]],
-    WordAttention,
-]
-"""What a host does of a model with a text encoder: read words in an image, float32 ``[1, H, W, 3]`` in 0..1,
-of which the maps were captured at these settings."""
+WordReader = Callable[[AttentionMaps, Sequence[WordLine]], WordAttention]
+"""What a host does of a model with a text encoder: read words in the image that it captured
+last, whose maps these are."""
 
 
 class WordFigures(NamedTuple):
@@ -61,18 +57,18 @@ def other_names(photograph: str) -> tuple[WordLine, ...]:
     None of the things is in the photograph, drawn or not.
     """
     names = object_names()
-    at = NAMES.index(photograph)
-    following = (*NAMES[at + 1 :], *NAMES[:at])
-    others = dict.fromkeys(name for each in following for name in names[each])
-    return _lines([name for name in others if name not in names[photograph]][: len(names[photograph])])
+    place = NAMES.index(photograph)
+    following = (*NAMES[place + 1 :], *NAMES[:place])
+    absent = dict.fromkeys(name for following_one in following for name in names[following_one])
+    return _lines([name for name in absent if name not in names[photograph]][: len(names[photograph])])
 
 
 def measure_words(
     photograph: Photograph,
     segments: Segments,
     maps: AttentionMaps,
-    own: WordAttention,
-    others: WordAttention,
+    right: WordAttention,
+    wrong: WordAttention,
 ) -> tuple[WordFigures, dict[str, float]]:
     """Compare the maps and masks of words with the objects of a photograph.
 
@@ -80,8 +76,8 @@ def measure_words(
         photograph: with its objects, two or more.
         segments: of the photograph, with a hierarchy.
         maps: of the photograph, with the empty prompt.
-        own: attention to the words of `names_of`.
-        others: to those of `other_names`.
+        right: attention to the words of `names_of`.
+        wrong: to those of `other_names`.
 
     Returns:
         the means over the objects, and by the object's name how much higher ``auc`` is than ``others`` for
@@ -89,61 +85,50 @@ def measure_words(
     """
     count = len(photograph.objects)
     masks = [photograph.mask(index) for index in range(count)]
-    right = _curves(photograph, word_maps(maps, own).shares, masks)
-    wrong = _curves(photograph, word_maps(maps, others).shares, masks)
-    found, absent = find_words(segments, maps, own), find_words(segments, maps, others)
-    bitmaps = found.masks[0].cpu().numpy()
-    means = WordFigures(
-        auc=float(np.diagonal(right).mean()),
-        others=float(wrong.mean()),
-        swapped=float(right[~np.eye(count, dtype=bool)].mean()),
-        iou=float(np.mean([_iou(bitmap, mask) for bitmap, mask in zip(bitmaps, masks, strict=True)])),
-        found=float(np.mean([each.found for each in found.found[0]])),
-        absent=float(np.mean([each.found for each in absent.found[0]])),
+    of_right, of_wrong = (
+        np.array([areas_under_curve(image, masks) for image in _images(word_maps(maps, words).shares, masks)])
+        for words in (right, wrong)
     )
-    gains = np.diagonal(right) - wrong.mean(axis=0)
+    present, absent = find_words(segments, maps, right), find_words(segments, maps, wrong)
+    pairs = zip(present.masks[0].cpu().numpy(), masks, strict=True)
+    own = np.diagonal(of_right)
+    means = WordFigures(
+        auc=float(own.mean()),
+        others=float(of_wrong.mean()),
+        swapped=float(of_right[~np.eye(count, dtype=bool)].mean()),
+        iou=float(np.mean([(mask & drawn).sum() / (mask | drawn).sum() for mask, drawn in pairs])),
+        found=float(np.mean([word.found for word in present.found[0]])),
+        absent=float(np.mean([word.found for word in absent.found[0]])),
+    )
+    gains = own - of_wrong.mean(axis=0)
     return means, dict(zip(photograph.objects, gains.tolist(), strict=True))
 
 
-def area_under_curve(values: npt.NDArray[np.floating], mask: Bitmap) -> float:
+def areas_under_curve(values: npt.NDArray[np.floating], masks: Sequence[Bitmap]) -> list[float]:
     """The chance that a value inside a mask is higher than one outside; of two equal ones half of it counts.
+
+    By the sum of ranks (Mann and Whitney).
 
     Args:
         values: of any shape, finite.
-        mask: of the same shape, with pixels inside and outside.
+        masks: of the same shape, with pixels inside and outside.
     """
-    return float(_area_under_curve(_ranks(values), mask))
+    from scipy.stats import rankdata
+
+    ranks = rankdata(values).reshape(values.shape)  # from 1 up, equal values sharing their mean rank
+    areas = []
+    for mask in masks:
+        inside = int(mask.sum())
+        above = ranks[mask].sum() - inside * (inside + 1) / 2.0
+        areas.append(float(above / (inside * (mask.size - inside))))
+    return areas
 
 
 def _lines(names: Sequence[str]) -> tuple[WordLine, ...]:
     return tuple(WordLine((Word(name),)) for name in names)
 
 
-def _curves(photograph: Photograph, shares: torch.Tensor, masks: Sequence[Bitmap]) -> npt.NDArray[np.float64]:
-    """The area under the curve of every word's map for every object, ``[words, objects]``."""
-    size = tuple(photograph.images.size)
-    images = F.interpolate(shares[None].float(), size=size, mode="bilinear", align_corners=False)[0]
-    curves = []
-    for image in images.cpu().numpy():
-        ranks = _ranks(image)
-        curves.append([_area_under_curve(ranks, mask) for mask in masks])
-    return np.array(curves)
-
-
-def _ranks(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """From 1 up, equal values sharing their mean rank."""
-    from scipy.stats import rankdata
-
-    ranks: npt.NDArray[np.float64] = rankdata(values).reshape(values.shape)
-    return ranks
-
-
-def _area_under_curve(ranks: npt.NDArray[np.float64], mask: Bitmap) -> float:
-    """By the sum of ranks (Mann and Whitney)."""
-    inside = int(mask.sum())
-    outside = mask.size - inside
-    return float((ranks[mask].sum() - inside * (inside + 1) / 2.0) / (inside * outside))
-
-
-def _iou(mask: npt.NDArray[np.bool_], truth: Bitmap) -> float:
-    return float((mask & truth).sum() / (mask | truth).sum())
+def _images(shares: torch.Tensor, masks: Sequence[Bitmap]) -> npt.NDArray[np.float32]:
+    """The words' maps, of the masks' size."""
+    images = F.interpolate(shares[None].float(), masks[0].shape, mode="bilinear", align_corners=False)[0]
+    return images.cpu().numpy()

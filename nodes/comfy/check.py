@@ -9,7 +9,7 @@ import comfy.model_management
 import torch
 
 from ...diffseg_core import AttentionMaps, GridSize, Images
-from ...diffseg_core.attention.capture_settings import CaptureSettings, ModelInputs
+from ...diffseg_core.attention.capture_settings import CaptureSettings
 from ...diffseg_core.attention.working_size import working_size
 from ...diffseg_core.benchmark.trials import CheckedModel
 from ...diffseg_core.words.lines import WordAttention, WordLine
@@ -39,31 +39,32 @@ class CheckCapture:
     def __init__(self, model: ModelPatcher, vae: Any, conditioning: list[Any], clip: Any = None) -> None:
         self._model, self._vae, self._conditioning, self._clip = model, vae, conditioning, clip
         self._backbone = comfy_capture.backbone_of(model)
-        self._latents: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._latents: dict[torch.Tensor, torch.Tensor] = {}
+        self._last: CapturedAttention | None = None
         check_vae(vae, model.get_model_object("latent_format"))
 
     def __call__(self, image: torch.Tensor, settings: CaptureSettings) -> AttentionMaps:
         """Capture an image, float32 ``[1, H, W, 3]`` in 0..1."""
-        size = self._working_size(image)
+        row = self._backbone.architecture
+        size = working_size(GridSize(*image.shape[1:3]), row.native_side, self._backbone.multiple)
         grid = latent_grid(size, self._backbone.latent_pixels)
         step = comfy_capture.prepared(self._model, self._conditioning, settings, grid)  # before the VAE runs
-        return step.capture(step.inputs(Latent(self._latent(image, size))))
+        if image not in self._latents:
+            self._latents[image] = encoded(self._vae, Images(image), size)
+        inputs = step.inputs(Latent(self._latents[image]))
+        maps = step.capture(inputs)
+        self._last = CapturedAttention(maps, size, inputs)
+        return maps
 
-    def read_words(
-        self,
-        image: torch.Tensor,
-        settings: CaptureSettings,
-        maps: AttentionMaps,
-        lines: Sequence[WordLine],
-    ) -> WordAttention:
-        """Read words in an image that was captured, as a `WordReader`.
+    def read_words(self, maps: AttentionMaps, lines: Sequence[WordLine]) -> WordAttention:
+        """Read words in the image that was captured last, as a `WordReader`.
 
         Raises:
             UnsupportedModelError, InvalidSettingError, CaptureError: see `words.read_words`.
         """
-        size = self._working_size(image)
-        step = ModelInputs(self._backbone.name, self._latent(image, size), settings)
-        return read_words(self._model, self._clip, CapturedAttention(maps, size, step), lines)
+        assert self._last is not None, "an image is captured first"
+        assert self._last.maps is maps, "words are read in the image that was captured last"
+        return read_words(self._model, self._clip, self._last, lines)
 
     @property
     def model(self) -> CheckedModel:
@@ -76,12 +77,3 @@ class CheckCapture:
             is_transformer=isinstance(self._backbone, TransformerCapture),
             host="ComfyUI",
         )
-
-    def _working_size(self, image: torch.Tensor) -> GridSize:
-        size = GridSize(*image.shape[1:3])
-        return working_size(size, self._backbone.architecture.native_side, self._backbone.multiple)
-
-    def _latent(self, image: torch.Tensor, size: GridSize) -> torch.Tensor:
-        if id(image) not in self._latents:  # kept with the image, so that its id stays its own
-            self._latents[id(image)] = image, encoded(self._vae, Images(image), size)
-        return self._latents[id(image)][1]

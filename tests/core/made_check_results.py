@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from diffseg_core.benchmark.measures import Measures
-from diffseg_core.benchmark.trials import CaptureSettings, CheckedModel, CheckResults, Plan, Row, Trial
+from diffseg_core.benchmark.trials import (
+    COLOURS,
+    CaptureSettings,
+    CheckedModel,
+    CheckResults,
+    Plan,
+    Row,
+    Trial,
+)
 
 PHOTOGRAPHS = ("cat", "coffee", "lake")
 MODEL = CheckedModel("SD15", 859_520_964, "float16", "cuda", False, "ComfyUI")
@@ -17,11 +25,11 @@ def measures(score: float) -> Measures:
 
 
 def hierarchy(level: int, evidence: str = "attention", blocks: str = "recommended") -> Trial:
-    return Trial(CaptureSettings(level, layers=blocks), "hierarchy", evidence)  # type: ignore[arg-type]
+    return Trial("hierarchy", CaptureSettings(level, layers=blocks), evidence)  # type: ignore[arg-type]
 
 
 def merging(level: int, threshold: float) -> Trial:
-    return Trial(CaptureSettings(level), "merging", threshold=threshold)
+    return Trial("merging", CaptureSettings(level), threshold=threshold)
 
 
 def made_results(
@@ -31,12 +39,10 @@ def made_results(
 ) -> CheckResults:
     """Results in which every photograph has the same score, by the trial."""
     plan = Plan(photographs=PHOTOGRAPHS)
-    results = CheckResults(MODEL, plan, evidence="attention", is_complete=complete)
+    results = CheckResults(MODEL, plan, is_complete=complete)
     for trial, score in scores.items():
-        found = {name: measures(score) for name in plan.photographs}
-        results.trials[trial] = Row(found, 1.5)
-        results.captures[trial.capture] = Row({}, 3.0, len(plan.photographs))
+        results.rows[trial] = Row({name: measures(score) for name in PHOTOGRAPHS}, 4.5)
     if colours is not None:
-        results.colours = {name: measures(colours) for name in plan.photographs}
-        results.clicks[None] = {name: [(6, 10), (2, 4)] for name in plan.photographs}
+        figures = {name: measures(colours) for name in PHOTOGRAPHS}
+        results.rows[COLOURS] = Row(figures, clicks={name: [(6, 10), (2, 4)] for name in PHOTOGRAPHS})
     return results

@@ -7,12 +7,12 @@ from made_check_results import PHOTOGRAPHS, hierarchy, made_results, measures, m
 
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.benchmark.report import as_text
+from diffseg_core.benchmark.run import evidences_of
 from diffseg_core.benchmark.trials import (
     BLOCKS,
     NOISE_LEVELS,
     THRESHOLDS,
     CaptureSettings,
-    evidences_of,
     plan_for,
 )
 from diffseg_core.benchmark.verdicts import MARGIN, TIE, beats, best_trial, choose
@@ -32,9 +32,9 @@ def test_the_default_settings_stay_in_a_tie():
 
 def test_what_was_not_made_on_all_photographs_is_not_chosen():
     results = made_results({DEFAULT: 0.5, hierarchy(100): 0.9})
-    del results.trials[hierarchy(100)].figures["cat"]
+    del results.rows[hierarchy(100)].figures["cat"]
     assert best_trial(results) == DEFAULT
-    del results.trials[DEFAULT].figures["cat"]
+    del results.rows[DEFAULT].figures["cat"]
     assert best_trial(results) is None
     assert choose(results) is None
 
@@ -42,10 +42,10 @@ def test_what_was_not_made_on_all_photographs_is_not_chosen():
 def test_the_threshold_is_that_of_the_chosen_capture():
     merged = {merging(300, 0.3): 0.9, merging(100, 0.8): 0.5, merging(100, 1.0): 0.45}
     results = made_results({DEFAULT: 0.5, hierarchy(100): 0.6, **merged})
-    assert choose(results).merge_threshold == 0.8
+    assert choose(results)["merge_threshold"] == 0.8
     results = made_results({DEFAULT: 0.5, merging(300, 0.8): 0.505, merging(300, 1.0): 0.5})
-    assert choose(results).merge_threshold == 1.0
-    assert choose(made_results({DEFAULT: 0.5})).merge_threshold is None
+    assert choose(results)["merge_threshold"] == 1.0
+    assert choose(made_results({DEFAULT: 0.5}))["merge_threshold"] is None
 
 
 def test_a_model_must_be_clearly_better_than_colours():
@@ -61,7 +61,7 @@ def test_a_model_must_be_clearly_better_than_colours():
 
 def test_no_better_than_colours_is_said_plainly():
     poor = made_results({DEFAULT: 0.41}, colours=0.4)
-    assert choose(poor).beats_colours is False
+    assert choose(poor)["beats_colours"] is False
     assert "no better than colours alone" in as_text(poor, "1.2.3")
     good = made_results({DEFAULT: 0.5}, colours=0.4)
     assert "The model is better than colours alone." in as_text(good, "1.2.3")

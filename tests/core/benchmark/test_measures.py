@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from diffseg_core.benchmark.clicks import count_clicks
 from diffseg_core.benchmark.contingency import VOID
 from diffseg_core.benchmark.measures import Measures, mean_of, measure
 from diffseg_core.benchmark.photographs import Photograph
-from diffseg_core.benchmark.run import count_clicks
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.images import Images
 

@@ -7,20 +7,21 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from made_check_results import MODEL, PHOTOGRAPHS, hierarchy, made_results, merging
 
-from diffseg_core.benchmark.photographs import NAMES, read_photographs
+from diffseg_core.benchmark.photographs import NAMES, object_names, read_photographs
 from diffseg_core.benchmark.record import (
     DEMO_MODEL,
     FORMAT,
     VERSION,
     as_json,
     click_means,
-    demo_model_entries,
+    demo_model_entry,
     record,
 )
 from diffseg_core.benchmark.report import TILE, as_text, draw_sheet
-from diffseg_core.benchmark.trials import CaptureSettings, CheckResults, Plan
+from diffseg_core.benchmark.trials import CaptureSettings, CheckResults, Plan, Trial
 from diffseg_core.errors import CaptureError
 
 DEFAULT, BEST = hierarchy(300), hierarchy(100, "both")
@@ -29,32 +30,44 @@ DEFAULT, BEST = hierarchy(300), hierarchy(100, "both")
 def results(**changes) -> CheckResults:
     made = made_results({DEFAULT: 0.5, BEST: 0.6, merging(100, 0.8): 0.45}, **changes)
     for trial in (DEFAULT, BEST):
-        made.clicks[trial] = {name: [(2, 3), (10, 10)] for name in PHOTOGRAPHS}
-    made.failures[CaptureSettings(500)] = CaptureError("Expected /home/jane/secret.safetensors, got none.")
+        made.rows[trial].clicks = {name: [(2, 3), (10, 10)] for name in PHOTOGRAPHS}
+    failed = made.row(Trial("capture", CaptureSettings(500)))
+    failed.error = CaptureError("Expected /home/jane/secret.safetensors, got none.")
     return made
 
 
 def test_the_record_has_what_was_measured():
     content = json.loads(as_json(record(results(), "1.2.3")))
     assert (content["format"], content["version"], content["diffseg"]) == (FORMAT, VERSION, "1.2.3")
-    assert content["model"] == {"architecture": "SD15", "parameters": 859520964, "dtype": "float16"}
-    assert (content["device"], content["host"], content["complete"]) == ("cuda", "ComfyUI", True)
+    assert content["model"] == {
+        "architecture": "SD15",
+        "parameters": 859520964,
+        "dtype": "float16",
+        "device": "cuda",
+        "is_transformer": False,
+        "host": "ComfyUI",
+    }
+    assert content["complete"]
     assert content["default"]["noise_level"] == 300
     assert content["chosen"] == {
         "noise_level": 100,
+        "layers": "recommended",
         "method": "hierarchy",
         "evidence": "both",
         "merge_threshold": 0.8,
         "beats_colours": True,
     }
-    best = next(each for each in content["trials"] if each.get("evidence") == "both")
+    default, best, merged, colours, failed = content["rows"]
     assert best["score"] == 0.6
+    assert best["seconds"] == 1.5
     assert set(best["by_photograph"]) == set(PHOTOGRAPHS)
-    clicks = [each["to_85"] for each in content["clicks"]]
-    assert clicks == [4.0, 6.0, 6.0]
-    cost = {"noise_level": 100, "photographs": 3, "seconds": 3.0}
-    assert cost in content["captures"]
-    assert content["failures"] == [{"noise_level": 500, "error": "CaptureError"}]
+    assert [row.get("to_85") for row in (default, best, merged, colours)] == [6, 6, None, 4]
+    assert failed == {
+        "noise_level": 500,
+        "layers": "recommended",
+        "method": "capture",
+        "error": "CaptureError",
+    }
 
 
 def test_the_record_tells_nothing_of_a_person_or_a_place():
@@ -66,20 +79,16 @@ def test_the_record_tells_nothing_of_a_person_or_a_place():
     assert "prompt" not in words
 
 
-def test_blocks_are_told_of_transformers_alone():
-    made = results()
-    assert "layers" not in as_json(record(made, "1"))
-    assert "layers" not in as_text(made, "1")
-    made.model = MODEL._replace(architecture="Flux.1", is_transformer=True)
-    content = json.loads(as_json(record(made, "1")))
-    assert content["chosen"]["layers"] == "recommended"
-    assert "layers recommended" in as_text(made, "1")
+def test_layers_are_told_where_they_are_not_the_recommended_ones():
+    assert "layers" not in as_text(results(), "1")
+    assert "layers all, evidence attention suits" in as_text(
+        made_results({hierarchy(100, blocks="all"): 1}), "1"
+    )
 
 
 def test_clicks_are_counted_as_if_fewer_had_been_made():
-    assert click_means([[(6, 10), (2, 4)]]) == [4, 7]
-    assert click_means([[(6, 10)], [(2, 4)]], most=5) == [3.5, 4.5]
-    assert click_means([[]]) == [None, None]
+    assert click_means([[(6, 10), (2, 4)]], most=10) == {"to_85": 4, "to_90": 7}
+    assert click_means([[(6, 10)], [(2, 4)]], most=5) == {"to_85": 3.5, "to_90": 4.5}
 
 
 def test_the_report_has_the_model_beside_the_others():
@@ -98,7 +107,7 @@ def test_the_report_has_the_model_beside_the_others():
 
 def test_a_check_that_was_ended_is_told_as_far_as_it_came():
     ended = made_results({DEFAULT: 0.5}, complete=False, colours=None)
-    del ended.trials[DEFAULT].figures["lake"]
+    del ended.rows[DEFAULT].figures["lake"]
     text = as_text(ended, "1")
     assert "ended before all was tried" in text
     assert "this model, 2 photograph(s)" in text
@@ -107,7 +116,7 @@ def test_a_check_that_was_ended_is_told_as_far_as_it_came():
     assert content["complete"] is False
     assert content["chosen"] is None
     nothing = CheckResults(MODEL, Plan(photographs=PHOTOGRAPHS))
-    assert json.loads(as_json(record(nothing, "1")))["trials"] == []
+    assert json.loads(as_json(record(nothing, "1")))["rows"] == []
     assert "the demo model" in as_text(nothing, "1")
 
 
@@ -115,25 +124,23 @@ def test_the_demo_model_is_measured_on_every_photograph():
     content = json.loads(DEMO_MODEL.read_text())
     assert content["complete"]
     assert not content["quick"]
-    entry, clicks = demo_model_entries(NAMES, 10)
-    assert list(entry["by_photograph"]) == list(NAMES)
-    objects = {each.name: len(each.objects) for each in read_photographs()}
-    for clicked in content["clicks"]:
-        assert {name: len(counts) for name, counts in clicked["by_photograph"].items()} == objects
-    assert all(few <= 3 < many for few, many in zip(demo_model_entries(NAMES, 3)[1], clicks, strict=True))
+    objects = {name: len(names) for name, names in object_names().items()}
+    clicked = [row["clicks"] for row in content["rows"] if "clicks" in row]
+    assert len(clicked) == 3
+    for counts in clicked:
+        assert {name: len(of_photograph) for name, of_photograph in counts.items()} == objects
+    entry, fewer = demo_model_entry(NAMES, 10), demo_model_entry(NAMES, 3)
+    assert entry["covering"] == pytest.approx(0.6936, abs=1e-4)
+    assert all(fewer[to] <= 3 < entry[to] for to in ("to_85", "to_90"))
     assert "/" not in DEMO_MODEL.read_text()
 
 
 def test_the_sheet_has_a_tile_for_each_photograph():
     made = results()
     made.labels = {
-        BEST: {
-            each.name: np.indices(each.truth.shape)[1].astype(np.int32) // 100
-            for each in read_photographs(PHOTOGRAPHS)
-        }
+        photograph.name: np.indices(photograph.truth.shape)[1].astype(np.int32) // 100
+        for photograph in read_photographs(PHOTOGRAPHS)
     }
-    sheet = draw_sheet(made)
-    assert sheet.shape == (1, TILE[0], 3 * TILE[1], 3)
-    assert 0 <= sheet.min() <= sheet.max() <= 1
+    assert draw_sheet(made).size == (3 * TILE[0], TILE[1])
     made.labels = {}
-    assert draw_sheet(made).shape == (1, *TILE, 3)
+    assert draw_sheet(made).size == TILE

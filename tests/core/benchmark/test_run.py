@@ -17,8 +17,8 @@ from diffseg_core.benchmark.photographs import read_photographs
 from diffseg_core.benchmark.record import as_json, click_means, record
 from diffseg_core.benchmark.report import as_text
 from diffseg_core.benchmark.run import Check, check_measured
-from diffseg_core.benchmark.trials import CaptureSettings, Plan
-from diffseg_core.benchmark.verdicts import choose
+from diffseg_core.benchmark.trials import COLOURS, CaptureSettings, Plan
+from diffseg_core.benchmark.verdicts import best_trial, choose
 from diffseg_core.errors import CaptureError
 
 GRID = 16
@@ -58,19 +58,20 @@ def test_a_model_that_sees_objects_is_better_than_colours_and_one_that_sees_noth
 
     steps = []
     good = Check(sees, MODEL, PLAN, lambda *step: steps.append(step)).run()
-    assert choose(good).trial.capture.noise_level == 100
-    assert choose(good).beats_colours
-    assert mean_of(good.trials[choose(good).trial].figures.values()).score > 0.75
+    best = best_trial(good)
+    assert best.capture.noise_level == 100
+    assert choose(good)["beats_colours"]
+    assert mean_of(good.rows[best].figures.values()).score > 0.75
     chosen, default = (
-        click_means(good.clicks[trial].values()) for trial in (choose(good).trial, good.default)
+        click_means(good.rows[trial].clicks.values(), most=2) for trial in (best, good.default)
     )
-    assert chosen < default
+    assert chosen["to_85"] < default["to_85"]
     assert [done for done, _, _ in steps] == sorted(done for done, _, _ in steps)
     assert steps[-1][0] == steps[-1][1]
-    assert report.draw_sheet(good).shape == (1, 240, 960, 3)
+    assert report.draw_sheet(good).size == (960, 240)
 
     poor = Check(blind, MODEL, PLAN).run()
-    assert not choose(poor).beats_colours
+    assert not choose(poor)["beats_colours"]
 
 
 def test_blocks_of_a_transformer_are_tried_at_the_best_noise_level():
@@ -84,11 +85,11 @@ def test_blocks_of_a_transformer_are_tried_at_the_best_noise_level():
 
     plan = replace(PLAN, thresholds=(), blocks=("middle third", "all"))
     results = Check(capture, MODEL._replace(is_transformer=True), plan).run()
-    best = choose(results).trial.capture
+    best = best_trial(results).capture
     assert {blocks for level, blocks in tried if level == best.noise_level} >= {"middle third", "all"}
-    assert [settings.layers for settings in results.failures] == ["all"]
+    assert [trial.capture.layers for trial in results.of("capture")] == ["all"]
     assert results.is_complete
-    assert json.loads(as_json(record(results, "1")))["failures"][0]["error"] == "OutOfMemoryError"
+    assert json.loads(as_json(record(results, "1")))["rows"][-1]["error"] == "OutOfMemoryError"
     assert "layers all failed: too much" in as_text(results, "1")
     check_measured(results)
 
@@ -101,7 +102,7 @@ def test_what_was_measured_can_be_read_after_an_interrupt():
     check = Check(blind, MODEL, PLAN, stop)
     with pytest.raises(KeyboardInterrupt):
         check.run()
-    assert [len(each.figures) for each in check.results.trials.values()] == [2, 2]
+    assert [len(each.figures) for each in check.results.rows.values()] == [2, 2]
     assert not check.results.is_complete
     assert "ended before all was tried" in as_text(check.results, "1")
 
@@ -119,8 +120,8 @@ def test_a_model_that_never_serves_is_told(raised, kind, told):
         raise raised
 
     results = Check(capture, MODEL, PLAN).run()
-    assert len(results.failures) == 2
-    assert len(results.colours) == 3
+    assert len(results.of("capture")) == 2
+    assert len(results.rows[COLOURS].figures) == 3
     with pytest.raises(kind, match=told):
         check_measured(results)
 
@@ -144,4 +145,4 @@ def test_an_error_of_ours_is_no_setting_that_fails(monkeypatch):
     with pytest.raises(RuntimeError, match="shapes of ours"):
         check(RuntimeError("shapes of ours"), "segment_hierarchy")
     results = check(RuntimeError("DefaultCPUAllocator: can't allocate memory"), "segment_hierarchy")
-    assert list(results.failures) == list(PLAN.captures)
+    assert [trial.capture for trial in results.of("capture")] == list(PLAN.captures)

@@ -24,7 +24,7 @@ from diffseg_core.benchmark.trials import CaptureSettings, CheckResults, Plan, T
 from diffseg_core.benchmark.verdicts import best_trial, finds_by_words
 from diffseg_core.benchmark.words import (
     WordFigures,
-    area_under_curve,
+    areas_under_curve,
     measure_words,
     names_of,
     other_names,
@@ -61,14 +61,20 @@ def coarse(truth) -> torch.Tensor:
     return torch.from_numpy(truth)[rows][:, columns].flatten()
 
 
-def shown(photographs, image):
-    return next(each for each in photographs if each.images.colours is image)
+LAST = []
+
+
+def shown(photographs, image=None):
+    """The photograph of an image, or of the last that was captured."""
+    sought = LAST[-1] if image is None else image
+    return next(photograph for photograph in photographs if photograph.images.colours is sought)
 
 
 def capture_of(photographs):
     """A capture whose places attend to those of the same object."""
 
     def capture(image, settings):
+        LAST[:] = [image]
         objects = coarse(shown(photographs, image).truth)
         alike = (objects[:, None] == objects[None]).float() + 0.001
         return AttentionMaps({(GRID, GRID): (alike / alike.sum(1, keepdim=True))[None]})
@@ -86,8 +92,8 @@ def attention(lines, maps: torch.Tensor) -> WordAttention:
 def sees(photographs):
     """A reader of a model that attends to an object's name where the object is."""
 
-    def read(image, settings, maps, lines):
-        photograph = shown(photographs, image)
+    def read(maps, lines):
+        photograph = shown(photographs)
         objects = coarse(photograph.truth)
         scores = torch.zeros(GRID**2, len(lines) + 3)
         scores[:, 0] = 4.0  # most goes to the start, as in every model
@@ -100,7 +106,7 @@ def sees(photographs):
     return read
 
 
-def blind(image, settings, maps, lines):
+def blind(maps, lines):
     """A reader of a model with random weights: a word draws the same places in every photograph, smoothly."""
     names = ["start", *(line.name for line in lines), "other objects", "background"]
     coarse_maps = torch.stack(
@@ -108,6 +114,10 @@ def blind(image, settings, maps, lines):
     )
     smooth = F.interpolate(coarse_maps[None], size=(GRID, GRID), mode="bicubic")[0].flatten(1)
     return attention(lines, (smooth.T * 3).softmax(1))
+
+
+def words_of(content) -> list[dict]:
+    return [row for row in content["rows"] if row["method"] == "words"]
 
 
 def gains_of(*gains, names=None) -> dict[str, dict[str, float]]:
@@ -126,12 +136,12 @@ def test_the_area_under_the_curve_is_the_share_of_pairs_in_the_right_order():
     values = np.array([[0.1, 0.4], [0.4, 0.9], [0.4, 0.2]])
     mask = np.array([[False, True], [False, True], [False, False]])
     # Inside .4 and .9, outside .1, .4, .4, .2: of 8 pairs 6 are right and 2 equal.
-    assert area_under_curve(values, mask) == (6 + 2 / 2) / 8
+    assert areas_under_curve(values, [mask]) == [(6 + 2 / 2) / 8]
     random = np.random.default_rng(0)
     values, mask = random.integers(0, 9, 200) / 8, random.random(200) < 0.3
     pairs = np.sign(values[mask][:, None] - values[~mask][None])
-    assert area_under_curve(values, mask) == pytest.approx((pairs.mean() + 1) / 2)
-    assert area_under_curve(np.zeros(200), mask) == 0.5
+    assert areas_under_curve(values, [mask]) == pytest.approx([(pairs.mean() + 1) / 2])
+    assert areas_under_curve(np.zeros(200), [mask]) == [0.5]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -201,7 +211,7 @@ def test_a_model_that_attends_to_names_finds_things_by_words(photographs):
         read_words=sees(photographs),
     )
     results = check.run()
-    assert list(results.of("words")) == [Trial(DEFAULT, "words")]
+    assert list(results.of("words")) == [Trial("words", DEFAULT)]
     for result in results.of("words").values():
         assert list(result.figures) == list(PHOTOGRAPHS)
         assert mean_of(result.figures.values()).auc > 0.9
@@ -214,8 +224,7 @@ def test_a_model_that_attends_to_names_finds_things_by_words(photographs):
     text = as_text(results, "1")
     assert "chance 0.50): the model finds things by words." in text
     content = json.loads(as_json(record(results, "1")))
-    assert content["word_failures"] == []
-    (first,) = content["words"]
+    (first,) = words_of(content)
     assert (first["noise_level"], first["finds"]) == (300, True)
     assert {name: len(gains) for name, gains in first["gains"].items()} == {
         name: len(object_names()[name]) for name in PHOTOGRAPHS
@@ -233,7 +242,7 @@ def test_a_model_to_which_words_mean_nothing_is_said_not_to_find(photographs):
         assert abs(mean_of(result.figures.values()).auc - mean_of(result.figures.values()).others) < 0.2
     text = as_text(results, "1")
     assert "the model does not find things by words, as far as these photographs tell" in text
-    assert json.loads(as_json(record(results, "1")))["words"][0]["finds"] is False
+    assert words_of(record(results, "1"))[0]["finds"] is False
 
 
 @pytest.mark.slow
@@ -241,12 +250,12 @@ def test_words_are_read_at_the_default_and_at_the_chosen_settings(photographs):
     def capture(image, settings):
         if settings.noise_level == 100:
             return capture_of(photographs)(image, settings)
+        LAST[:] = [image]
         random = torch.Generator().manual_seed(1)
         return AttentionMaps({(GRID, GRID): torch.randn(1, GRID**2, GRID**2, generator=random).softmax(-1)})
 
     plan = Plan(DEFAULT, (100, 200), thresholds=(), photographs=FEW, clicks=1)
     results = Check(capture, MODEL, plan, read_words=sees(photographs)).run()
-    assert results.default_words == Trial(DEFAULT, "words")
     assert [trial.capture.noise_level for trial in results.of("words")] == [300, 100]
 
 
@@ -255,15 +264,16 @@ def test_another_tree_of_the_same_capture_reads_no_words_again(photographs):
     """The best evidence here is the features, which tell the objects; attention is noise."""
 
     def capture(image, settings):
+        LAST[:] = [image]
         random = torch.Generator().manual_seed(1)
         noise = torch.randn(1, GRID**2, GRID**2, generator=random).softmax(-1)
         objects = coarse(shown(photographs, image).truth) + 1
         features = F.one_hot(objects).T.unflatten(1, (GRID, GRID))[None] - 0.5
         return AttentionMaps({(GRID, GRID): noise}, features.half())
 
-    def read(image, settings, maps, lines):
+    def read(maps, lines):
         calls.append(lines)
-        return sees(photographs)(image, settings, maps, lines)
+        return sees(photographs)(maps, lines)
 
     calls = []
     plan = Plan(DEFAULT, (300,), thresholds=(), photographs=FEW, clicks=1)
@@ -278,9 +288,9 @@ def test_why_words_were_not_measured_is_told(photographs):
     plan = replace(PLAN, photographs=FEW)
     results = Check(capture_of(photographs), MODEL, plan, no_words="no clip is connected.").run()
     assert "Words were not measured: no clip is connected." in as_text(results, "1")
-    assert json.loads(as_json(record(results, "1")))["words"] == []
+    assert words_of(record(results, "1")) == []
 
-    def fails(image, settings, maps, lines):
+    def fails(maps, lines):
         calls.append(lines)
         raise UnsupportedModelError("Expected /home/jane, got none.")
 
@@ -288,23 +298,22 @@ def test_why_words_were_not_measured_is_told(photographs):
     results = Check(capture_of(photographs), MODEL, plan, read_words=fails).run()
     check_measured(results)
     assert results.is_complete
-    assert results.failures == {}
+    assert results.of("capture") == {}
     assert len(calls) == 1
     text = as_text(results, "1")
     assert "Words were not measured at noise level 300: Expected /home/jane" in text
     text = as_json(record(results, "1"))
-    assert json.loads(text)["word_failures"] == [
-        {"noise_level": 300, "method": "words", "error": "UnsupportedModelError"}
-    ]
+    (failed,) = words_of(json.loads(text))
+    assert (failed["noise_level"], failed["error"]) == (300, "UnsupportedModelError")
     assert "jane" not in text
 
 
 @pytest.mark.slow
 def test_words_that_fail_on_the_way_are_told_with_how_far_they_came(photographs):
-    def read(image, settings, maps, lines):
-        if shown(photographs, image).name == "lake":
+    def read(maps, lines):
+        if shown(photographs).name == "lake":
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return sees(photographs)(image, settings, maps, lines)
+        return sees(photographs)(maps, lines)
 
     results = Check(capture_of(photographs), MODEL, PLAN, read_words=read).run()
     (words,) = results.of("words").values()
@@ -312,7 +321,7 @@ def test_words_that_fail_on_the_way_are_told_with_how_far_they_came(photographs)
     text = as_text(results, "1")
     assert "not measured to the end at noise level 300: CUDA out of memory" in text
     assert "finds things by words" not in text
-    assert json.loads(as_json(record(results, "1")))["words"][0]["finds"] is None
+    assert "finds" not in words_of(record(results, "1"))[0]
 
 
 def test_few_photographs_are_said_to_be_too_few(photographs):
@@ -320,7 +329,7 @@ def test_few_photographs_are_said_to_be_too_few(photographs):
     results = Check(capture_of(photographs), MODEL, plan, read_words=sees(photographs)).run()
     text = as_text(results, "1")
     assert "too few photographs to tell whether the model finds things by words" in text
-    assert json.loads(as_json(record(results, "1")))["words"][0]["finds"] is None
+    assert words_of(record(results, "1"))[0]["finds"] is None
 
 
 @pytest.mark.slow
@@ -335,6 +344,7 @@ def test_a_check_that_was_ended_tells_what_it_has_of_words(photographs):
     text = as_text(check.results, "1")
     assert "noise level 300 (1 photographs)" in text
     assert "finds things by words" not in text
-    first = json.loads(as_json(record(check.results, "1")))["words"][0]
-    assert (first["photographs"], first["finds"]) == (1, None)
+    first = words_of(record(check.results, "1"))[0]
+    assert first["photographs"] == 1
+    assert "finds" not in first
     assert as_text(CheckResults(MODEL, PLAN), "1").count("Words") == 0
