@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 
@@ -12,19 +11,16 @@ from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.benchmark.trials import CheckedModel
 from diffseg_core.benchmark.words import names_of, other_names
-from diffseg_core.diffusers.transformers import TRANSFORMERS
+from diffseg_core.diffusers.capture import backbone_of
+from diffseg_core.diffusers.transformer_capture import TransformerCapture
 from diffseg_core.errors import DiffSegError
 
 from .segmenter import Segmenter, free_text_encoders
-from .settings import DEMO, ModelChoice
+from .settings import ModelChoice
 
-# The architectures' names as ComfyUI has them, by the width of the text that the UNet reads.
-UNETS = {768: "SD15", 1024: "SD20", 2048: "SDXL"}
-WHOLE_SDXL = 2_000_000_000  # parameters; its small relatives have fewer
-DEMO_MODEL = "the demo model"
 NO_TEXT_ENCODER = "the model has no text encoder."
-# What tokenizers and text encoders of others raise on words. The check goes on without, and says what it was.
-FOREIGN = (AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+# What tokenizers and text encoders raise on words, DiffSeg's own errors among them.
+NOT_ENCODED = (AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
 class CheckCapture(Segmenter):
@@ -44,8 +40,6 @@ class CheckCapture(Segmenter):
 
     def __init__(self, choice: ModelChoice, base: CaptureSettings) -> None:
         super().__init__(choice, base, further_words=True)
-        self._base = base
-        self._name = choice.model
         self.no_words = "" if self.reads_words else NO_TEXT_ENCODER
 
     def encode_words(self, photographs: Sequence[str]) -> None:
@@ -54,43 +48,28 @@ class CheckCapture(Segmenter):
         Where that fails, `no_words` says why: the rest can be checked all the same.
         """
         try:
-            if self.reads_words:
-                for lines in (each for name in photographs for each in (names_of(name), other_names(name))):
-                    self._encode(lines)
-        except DiffSegError as error:
-            self.no_words = str(error)
-        except FOREIGN as error:
-            self.no_words = f"{type(error).__name__}: {error}"
+            for name in photographs if self.reads_words else ():
+                self._encode(names_of(name))
+                self._encode(other_names(name))
+        except NOT_ENCODED as error:
+            kind = "" if isinstance(error, DiffSegError) else f"{type(error).__name__}: "
+            self.no_words = f"{kind}{error}"
         free_text_encoders(self._pipeline)
 
     def __call__(self, image: torch.Tensor, settings: CaptureSettings) -> AttentionMaps:
         """Capture an image, float32 ``[1, H, W, 3]`` in 0..1."""
-        self._capture = replace(self._base, noise_level=settings.noise_level, layers=settings.layers)
+        self._capture = replace(self._capture, noise_level=settings.noise_level, layers=settings.layers)
         return self.capture(image)
 
     @property
     def model(self) -> CheckedModel:
         """What is said of it."""
-        unet = getattr(self._pipeline, "unet", None)
-        net: Any = self._pipeline.transformer if unet is None else unet
-        parameters = sum(each.numel() for each in net.parameters())
-        name = _architecture(net, unet is not None, parameters)
-        return CheckedModel(
-            architecture=name if self._name != DEMO else DEMO_MODEL,
-            parameters=parameters,
-            dtype=str(net.dtype).removeprefix("torch."),
-            device=self._pipeline.device.type,
-            is_transformer=unet is None,
-            host="diffusers",
+        backbone = backbone_of(self._pipeline)
+        return CheckedModel.of(
+            backbone.model,
+            backbone.architecture.name,
+            backbone.model.dtype,
+            self._pipeline.device,
+            isinstance(backbone, TransformerCapture),
+            "diffusers",
         )
-
-
-def _architecture(net: Any, is_unet: bool, parameters: int) -> str:
-    if not is_unet:
-        kind = type(net).__name__
-        return next((row.name for row in TRANSFORMERS if row.model == kind), kind)
-    width = net.config.cross_attention_dim
-    name = UNETS.get(width, "UNet") if isinstance(width, int) else "UNet"
-    if name == "SDXL" and parameters < WHOLE_SDXL:
-        return f"{name}-{parameters / 1e6:.0f}M"
-    return name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -20,7 +21,6 @@ from ..segments import Segments
 from ..settings import FINEST, Evidence
 from .clicks import count_clicks
 from .colours import colour_tree
-from .failures import by_model, noted
 from .measures import measure
 from .photographs import Photograph, read_photographs
 from .trials import COLOURS, CheckedModel, CheckResults, Plan, Trial
@@ -100,7 +100,7 @@ class Check:
 
     def _try(self, settings: CaptureSettings, hierarchies: bool = True, sweeps: bool = False) -> None:
         """Capture every photograph at one setting, and measure segments of it."""
-        with noted(self.results, Trial("capture", settings)):
+        with self._noted(Trial("capture", settings)):
             for photograph in self._photographs:
                 started = time.perf_counter()
                 maps = self._captured(photograph, settings)
@@ -125,8 +125,7 @@ class Check:
                 yield Trial("cut", settings)
 
     def _captured(self, photograph: Photograph, settings: CaptureSettings) -> AttentionMaps:
-        with by_model():
-            maps = self._capture(photograph.images.colours, settings)
+        maps = self._capture(photograph.images.colours, settings)
         self._on_work()
         return maps
 
@@ -159,7 +158,7 @@ class Check:
     def _click(self, trial: Trial) -> None:
         """Find the objects by clicks, and by their names, on the trees of a trial that was measured."""
         row, self.results.labels = self.results.row(trial), {}
-        with noted(self.results, Trial("capture", trial.capture)):
+        with self._noted(Trial("capture", trial.capture)):
             for photograph in self._photographs:
                 maps = self._captured(photograph, trial.capture)
                 segments = self._segments(trial, photograph, maps)
@@ -184,16 +183,23 @@ class Check:
         row = self.results.row(trial)
         if self._read_words is None or row.error is not None or photograph.name in row.figures:
             return
-        with noted(self.results, trial):
+        with self._noted(trial):
             started = time.perf_counter()
-            with by_model():
-                right = self._read_words(maps, names_of(photograph.name))
-                wrong = self._read_words(maps, other_names(photograph.name))
+            right = self._read_words(maps, names_of(photograph.name))
+            wrong = self._read_words(maps, other_names(photograph.name))
             seconds = time.perf_counter() - started
             figures, gains = measure_words(photograph, segments, maps, right, wrong)
             row.seconds += seconds
             row.figures[photograph.name], row.gains[photograph.name] = figures, gains
         self._on_work()
+
+    @contextmanager
+    def _noted(self, trial: Trial) -> Iterator[None]:
+        """Around the work for a trial: what a model raises, and too little memory, is noted in its row."""
+        try:
+            yield
+        except (DiffSegError, MemoryError, RuntimeError) as error:
+            self.results.row(trial).error = error.with_traceback(None)  # which would keep the tensors
 
     def _step(self, what: str) -> None:
         self._done += 1
@@ -221,5 +227,5 @@ def check_measured(results: CheckResults) -> None:
     if isinstance(error, DiffSegError):
         raise error
     raise CaptureError(
-        f"Expected a model that can be captured, got {type(error).__name__}: {error}. Nothing was measured."
+        f"Expected a model that runs with these settings, got {type(error).__name__}: {error}."
     )

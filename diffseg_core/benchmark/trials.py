@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from ..attention.capture_settings import CaptureSettings
 from ..attention.layers import ALL, MIDDLE_THIRD
@@ -24,6 +25,7 @@ BLOCKS = (MIDDLE_THIRD, ALL)
 DEFAULT_LEVEL, DEFAULT_THRESHOLD = 300, 1.0
 DEFAULT_CAPTURE = CaptureSettings(DEFAULT_LEVEL)
 CLICKS = 10  # for each object, at most
+SMALL = 50_000_000  # parameters: all models of the supported architectures that people use have more
 QUICK_PHOTOGRAPHS = ("cat", "coffee", "taipei", "lake")
 QUICK_LEVELS, QUICK_THRESHOLDS, QUICK_CLICKS = (100, 300), (0.45, 0.8, 1.0), 5
 
@@ -125,7 +127,8 @@ class CheckedModel(NamedTuple):
     """What is said of the model: nothing that tells whose it is, or where it lies.
 
     Attributes:
-        architecture: its name.
+        architecture: its name; with the size of a model far smaller than its kind, so what suits DiffSeg
+            Demo Model, which is built as SD 1.5 is, is not taken for what suits SD 1.5.
         parameters: how many.
         dtype: of its weights, as PyTorch calls it, without "torch.".
         device: the kind: "cpu", "cuda" and so on.
@@ -139,6 +142,22 @@ class CheckedModel(NamedTuple):
     device: str
     is_transformer: bool
     host: str
+
+    @classmethod
+    def of(
+        cls,
+        model: torch.nn.Module,
+        architecture: str,
+        dtype: torch.dtype,
+        device: torch.device,
+        is_transformer: bool,
+        host: str,
+    ) -> CheckedModel:
+        """Describe a UNet or a transformer of an architecture."""
+        parameters = sum(weight.numel() for weight in model.parameters())
+        size = "" if parameters >= SMALL else f"-{parameters / 1e6:.1f}M"
+        named = f"{architecture}{size}", parameters, str(dtype).removeprefix("torch."), device.type
+        return cls(*named, is_transformer, host)
 
 
 @dataclass

@@ -69,11 +69,11 @@ class CheckCapture:
     @property
     def model(self) -> CheckedModel:
         """What is said of it."""
-        return CheckedModel(
-            architecture=comfy_capture.architecture_name(self._model),
-            parameters=comfy_capture.parameters_of(self._model),
-            dtype=str(self._model.model.get_dtype()).removeprefix("torch."),
-            device=comfy.model_management.get_torch_device().type,
-            is_transformer=isinstance(self._backbone, TransformerCapture),
-            host="ComfyUI",
+        return CheckedModel.of(
+            self._model.get_model_object("diffusion_model"),
+            self._backbone.name,
+            self._model.model.get_dtype(),
+            comfy.model_management.get_torch_device(),
+            isinstance(self._backbone, TransformerCapture),
+            "ComfyUI",
         )

@@ -52,7 +52,7 @@ def random_weights(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], None
 def test_a_quick_check_prints_a_report_and_leaves_a_record_and_a_sheet(capsys, tmp_path):
     assert main(["check", *SMALL, "--sheet", "sheet.png"]) == 0
     text = capsys.readouterr().out
-    assert "A quick check of the demo model (1.7 million parameters, float32 on cpu)" in text
+    assert "A quick check of SD15-1.7M (1.7 million parameters, float32 on cpu)" in text
     for row in ("this model, chosen settings", "this model, default settings", "colours alone"):
         assert row in text
     assert "Words were not measured: the model has no text encoder." in text
