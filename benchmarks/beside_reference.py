@@ -15,7 +15,7 @@ from statistics import median
 
 from scipy.optimize import linear_sum_assignment
 
-from diffseg_core.benchmark.contingency import contingency
+from diffseg_core.benchmark.contingency import dense_contingency, sparse_contingency
 
 from .segmentation_worker import WorkerSettings
 from .synthetic import Scene
@@ -75,7 +75,8 @@ def measure(reference: Reference, compute: Compute, pairs: int) -> BesideReferen
         ):
             first = (ours.run(), theirs.run())  # also loads libraries: left out of the times
             runs = [(ours.run(), theirs.run()) for _ in range(pairs)]
-            table = contingency(theirs.labels(), ours.labels())
+            sparse = sparse_contingency(theirs.labels(), ours.labels())
+            table = dense_contingency(sparse, *sparse[:, :2].max(axis=0) + 1)
             library = theirs.library
     our_runs, their_runs = zip(*runs, strict=True)
     return BesideReference(

@@ -8,7 +8,7 @@ say which segments there are, and are left out of every dense table.
 >>> prediction = np.array([0, 2, 2, 3])
 >>> sparse_contingency(truth, prediction).tolist()
 [[-1, 3, 1], [0, 0, 1], [0, 2, 1], [1, 2, 1]]
->>> contingency(truth, prediction)
+>>> dense_contingency(sparse_contingency(truth, prediction), classes=2, segments=4)
 array([[1, 0, 1, 0],
        [0, 0, 1, 0]])
 """
@@ -32,28 +32,8 @@ Table = npt.NDArray[np.int64]
 """A contingency table, dense ``[C, P]`` or sparse ``[E, 3]``."""
 
 
-def contingency(truth: Labels, prediction: Labels) -> Table:
-    """Count the pixels that carry each pair of labels.
-
-    ``C[t, p] = |{x : truth(x) = t and prediction(x) = p}|``
-
-    Args:
-        truth: labels from 0 up, `VOID` where nothing is annotated.
-        prediction: labels from 0 up, of the same shape.
-
-    Returns:
-        int64 ``[T, P]`` with T and P one more than the largest label of each map; labels that run far beyond
-        their count are better kept sparsely.
-
-    Raises:
-        InvalidSettingError: the shapes differ, a dtype is not an integer one, or a label is negative.
-    """
-    sparse = sparse_contingency(truth, prediction)
-    return dense_contingency(sparse, *(sparse[:, :2].max(axis=0, initial=VOID) + 1).tolist())
-
-
 def sparse_contingency(truth: Labels, prediction: Labels) -> Table:
-    """The same, sparsely and with the pixels that are not annotated.
+    """Count the pixels that carry each pair of labels, those that are not annotated among them.
 
     Args:
         truth: labels from 0 up however large, `VOID` where nothing is annotated.
@@ -63,19 +43,20 @@ def sparse_contingency(truth: Labels, prediction: Labels) -> Table:
         int64 ``[E, 3]``; see the module.
 
     Raises:
-        InvalidSettingError: as for `contingency`.
+        InvalidSettingError: the shapes differ.
     """
-    _check(truth, prediction)
-    if truth.size == 0:
-        return np.zeros((0, 3), np.int64)
-    columns = int(prediction.max()) + 1
+    if truth.shape != prediction.shape:
+        raise InvalidSettingError(
+            f"Expected a prediction of the truth's shape {truth.shape}, got {prediction.shape}."
+        )
+    columns = int(prediction.max(initial=0)) + 1
     keys = (truth.astype(np.int64).ravel() - VOID) * columns + prediction.astype(np.int64).ravel()
     pairs, pixels = np.unique(keys, return_counts=True)
     return np.stack((pairs // columns + VOID, pairs % columns, pixels), axis=1)
 
 
 def dense_contingency(sparse: npt.ArrayLike, classes: int, segments: int) -> Table:
-    """The table of the annotated pixels alone.
+    """The table of the annotated pixels alone: ``C[t, p] = |{x : truth(x) = t and prediction(x) = p}|``.
 
     Args:
         sparse: ``[[class, segment, pixels], …]``, as it comes out of a record.
@@ -103,17 +84,3 @@ def dense_contingency(sparse: npt.ArrayLike, classes: int, segments: int) -> Tab
 def as_sparse(entries: npt.ArrayLike) -> Table:
     """int64 ``[E, 3]`` of the lists in a record; E may be 0."""
     return np.asarray(entries, np.int64).reshape(-1, 3)
-
-
-def _check(truth: Labels, prediction: Labels) -> None:
-    if truth.shape != prediction.shape:
-        raise InvalidSettingError(
-            f"Expected a prediction of the truth's shape {truth.shape}, got {prediction.shape}."
-        )
-    for name, labels, least in (("truth", truth, VOID), ("prediction", prediction, 0)):
-        if not np.issubdtype(labels.dtype, np.integer):
-            raise InvalidSettingError(f"Expected integer labels in the {name}, got {labels.dtype}.")
-        if labels.size and int(labels.min()) < least:
-            raise InvalidSettingError(
-                f"Expected labels of {least} or more in the {name}, got {int(labels.min())}."
-            )

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InvalidSettingError
 from .contingency import VOID, Labels, sparse_contingency
 
 Numbers = TypeVar("Numbers", bound=tuple[Any, ...])
@@ -47,13 +46,14 @@ class Overlaps:
             prediction: labels from 0 up however large, of the same shape.
 
         Raises:
-            InvalidSettingError: the shapes differ, a dtype is not an integer one, or a label is negative.
+            InvalidSettingError: the shapes differ.
         """
         sparse = sparse_contingency(truth, prediction)
         labels, segments, pixels = sparse[sparse[:, 0] != VOID].T
         _, rows = np.unique(labels, return_inverse=True)
         _, columns = np.unique(segments, return_inverse=True)
-        return cls(_sum_by(rows, pixels), _sum_by(columns, pixels), rows, columns, pixels)
+        areas = (np.bincount(groups, pixels).astype(np.int64) for groups in (rows, columns))
+        return cls(*areas, rows, columns, pixels)
 
     @property
     def area(self) -> int:
@@ -109,28 +109,19 @@ def measure(labels: npt.NDArray[np.integer], truth: npt.NDArray[np.integer]) -> 
         truth: ``[H, W]``, objects from 0 up, `VOID` where nothing is annotated; at least one object.
 
     Raises:
-        InvalidSettingError: as of `Overlaps.of`, or no object.
+        InvalidSettingError: the shapes differ.
     """
     from scipy.optimize import linear_sum_assignment
 
     overlaps = Overlaps.of(truth, labels)
-    objects = len(overlaps.true_areas)
-    if not objects:
-        raise InvalidSettingError("Expected a truth with at least one object, got none.")
-    ious = np.zeros((objects, len(overlaps.predicted_areas)))
+    ious = np.zeros((len(overlaps.true_areas), len(overlaps.predicted_areas)))
     ious[overlaps.rows, overlaps.columns] = overlaps.ious
     return Measures(
         covering=overlaps.covered / overlaps.area,
         best_iou=float(overlaps.best_ious.mean()),
-        mean_iou=float(ious[linear_sum_assignment(ious, maximize=True)].sum() / objects),
+        mean_iou=float(ious[linear_sum_assignment(ious, maximize=True)].sum() / len(ious)),
         segments=float(len(np.unique(labels))),
     )
-
-
-def _sum_by(groups: Areas, pixels: Areas) -> Areas:
-    sums = np.zeros(int(groups.max(initial=-1)) + 1, np.int64)
-    np.add.at(sums, groups, pixels)
-    return sums
 
 
 def mean_of(figures: Iterable[Numbers]) -> Numbers:
