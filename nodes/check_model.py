@@ -96,15 +96,15 @@ class DiffSegCheckModel(io.ComfyNode):
         bar = comfy.utils.ProgressBar(1)
 
         def on_step(done: int, total: int, what: str) -> None:
+            stop_if_interrupted()
             bar.update_absolute(done, total)
             cls._tell(f"{done} of {total}: {what}")
 
         results = Check(
             capture,
             capture.model,
-            plan_for(capture.model.is_transformer, quick),
+            plan_for(capture.model["is_transformer"], quick),
             on_step=on_step,
-            on_work=stop_if_interrupted,
             read_words=None if reader is None else capture.read_words,
             no_words="connect clip to have it tried whether the model finds things by words.",
         ).run()
@@ -128,7 +128,6 @@ def _save(results: CheckResults) -> str:
     folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
         PREFIX, folder_paths.get_output_directory()
     )
-    while (file := Path(folder) / f"{name}_{counter:05}_.json").exists():
-        counter += 1
+    file = Path(folder) / f"{name}_{counter:05}_.json"
     write_atomic(file, as_json(record(results, __version__)).encode())
     return (Path(subfolder) / file.name).as_posix()

@@ -9,7 +9,7 @@ import torch
 
 from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.attention.maps import AttentionMaps
-from diffseg_core.benchmark.trials import CheckedModel
+from diffseg_core.benchmark.trials import Entry, describe
 from diffseg_core.benchmark.words import names_of, other_names
 from diffseg_core.diffusers.capture import backbone_of
 from diffseg_core.diffusers.transformer_capture import TransformerCapture
@@ -62,10 +62,10 @@ class CheckCapture(Segmenter):
         return self.capture(image)
 
     @property
-    def model(self) -> CheckedModel:
-        """What is said of it."""
+    def model(self) -> Entry:
+        """What is said of it, for the record."""
         backbone = backbone_of(self._pipeline)
-        return CheckedModel.of(
+        return describe(
             backbone.model,
             backbone.architecture.name,
             backbone.model.dtype,

@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         base = replace(base, working_size=args.working_size)
     capture = CheckCapture(options.model_choice(args), base)
     plan = plan_for(
-        capture.model.is_transformer,
+        capture.model["is_transformer"],
         quick=args.quick,
         default_level=DEFAULT_LEVEL if base.noise_level is None else base.noise_level,
         **({"default_threshold": DEMO_MERGE.merge_threshold} if is_demo else {}),

@@ -7,7 +7,7 @@ two maxima, positive where what is missing has it strictly, at its first pixel i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +35,7 @@ class Truth(NamedTuple):
 
 
 def click_ious(
-    method: Callable[[Sequence[Click]], Bitmap],
+    finder: ObjectFinder,
     truth: Truth,
     clicks: int = MAX_CLICKS,
     enough: float = np.inf,
@@ -43,7 +43,7 @@ def click_ious(
     """The IoU after each of so many clicks.
 
     Args:
-        method: gives the mask of all clicks so far.
+        finder: gives the mask of all clicks so far.
         truth: the object.
         clicks: how many.
         enough: an IoU at which no further click is made.
@@ -56,7 +56,7 @@ def click_ious(
         click = next_click(mask, truth, clicked)
         clicked[click.point.y, click.point.x] = True
         clicks_so_far.append(click)
-        mask = method(clicks_so_far)
+        mask = finder.find(clicks_so_far).mask
         ious.append(object_iou(mask, truth))
     return ious
 
@@ -81,9 +81,7 @@ def clicks_needed(ious: Sequence[float], wanted: float) -> int:
     return next((count for count, iou in enumerate(ious, start=1) if iou >= wanted), len(ious))
 
 
-def count_clicks(
-    finder: ObjectFinder, photograph: Photograph, most: int, on_click: Callable[[], None] = lambda: None
-) -> list[tuple[int, ...]]:
+def count_clicks(finder: ObjectFinder, photograph: Photograph, most: int) -> list[tuple[int, ...]]:
     """Click every object of a photograph until it is found.
 
     All that is not the object counts, annotated or not, as it does for a person who wants it.
@@ -92,20 +90,14 @@ def count_clicks(
         finder: of this photograph.
         photograph: with its objects.
         most: clicks for each.
-        on_click: called before each click; what it raises ends the call.
 
     Returns:
         for each object the clicks to each of `WANTED`, at most ``most``.
     """
-
-    def mask_at(clicks: Sequence[Click]) -> Bitmap:
-        on_click()
-        return finder.find(clicks).mask
-
     counts = []
     for index in range(len(photograph.objects)):
         mask = photograph.mask(index)
-        ious = click_ious(mask_at, Truth(mask, np.zeros_like(mask)), most, max(WANTED))
+        ious = click_ious(finder, Truth(mask, np.zeros_like(mask)), most, max(WANTED))
         counts.append(tuple(clicks_needed(ious, wanted) for wanted in WANTED))
     return counts
 

@@ -52,8 +52,8 @@ class Overlaps:
         labels, segments, pixels = sparse[sparse[:, 0] != VOID].T
         _, rows = np.unique(labels, return_inverse=True)
         _, columns = np.unique(segments, return_inverse=True)
-        areas = (np.bincount(groups, pixels).astype(np.int64) for groups in (rows, columns))
-        return cls(*areas, rows, columns, pixels)
+        true_areas, areas = (np.bincount(groups, pixels).astype(np.int64) for groups in (rows, columns))
+        return cls(true_areas, areas, rows, columns, pixels)
 
     @property
     def area(self) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from .measures import Measures, mean_of
-from .trials import CheckResults, Row, Trial
+from .trials import CheckResults, Entry, Row, Trial
 from .verdicts import choose, finds_by_words
 
 FORMAT, VERSION = "diffseg-check", 2
@@ -25,8 +25,6 @@ DEMO_MODEL = Path(__file__).parent / "demo_model.json"
 """The figures of the small model that ships with DiffSeg, beside which others are shown.
 
 They were made once, by ``diffseg check --out diffseg_core/benchmark/demo_model.json``."""
-
-Entry = dict[str, Any]
 
 
 def record(results: CheckResults, diffseg_version: str) -> Entry:
@@ -55,7 +53,7 @@ def record(results: CheckResults, diffseg_version: str) -> Entry:
         "version": VERSION,
         "diffseg": diffseg_version,
         "torch": str(torch.__version__),
-        "model": results.model._asdict(),
+        "model": results.model,
         "quick": plan.is_quick,
         "complete": results.is_complete,
         "photographs": list(plan.photographs),

@@ -13,8 +13,8 @@ from ..attention.layers import RECOMMENDED
 from ..output.overlay import draw_overlay
 from ..segments import Segments
 from .photographs import Photograph, read_photographs
-from .record import Entry, demo_model_entry, key, record
-from .trials import COLOURS, CheckResults
+from .record import demo_model_entry, key, record
+from .trials import COLOURS, CheckResults, Entry
 
 if TYPE_CHECKING:
     from PIL.Image import Image

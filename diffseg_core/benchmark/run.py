@@ -23,7 +23,7 @@ from .clicks import count_clicks
 from .colours import colour_tree
 from .measures import measure
 from .photographs import Photograph, read_photographs
-from .trials import COLOURS, CheckedModel, CheckResults, Plan, Trial
+from .trials import COLOURS, CheckResults, Entry, Plan, Trial
 from .verdicts import best_trial
 from .words import WordReader, measure_words, names_of, other_names
 
@@ -37,11 +37,10 @@ class Check:
 
     Args:
         capture: runs the model.
-        model: what is said of it.
+        model: what is said of it, by `describe`.
         plan: what is tried.
-        on_step: called with the number of steps done, their total and what was done; what it raises ends the
-            check, as does what ``on_work`` raises.
-        on_work: called many times meanwhile.
+        on_step: called with the number of steps done, their total and what is done, for each step several
+            times; what it raises ends the check.
         read_words: reads words with the model; None where it cannot.
         no_words: why it cannot, as the end of the sentence "Words were not measured: …".
 
@@ -52,10 +51,9 @@ class Check:
     def __init__(
         self,
         capture: Capture,
-        model: CheckedModel,
+        model: Entry,
         plan: Plan,
         on_step: Callable[[int, int, str], None] = lambda done, total, what: None,
-        on_work: Callable[[], None] = lambda: None,
         read_words: WordReader | None = None,
         no_words: str = "the model has no text encoder.",
     ) -> None:
@@ -63,7 +61,6 @@ class Check:
         self._capture = capture
         self._plan = plan
         self._on_step = on_step
-        self._on_work = on_work
         self._read_words = read_words
         self._photographs = read_photographs(plan.photographs)
         self._leaves: dict[str, torch.Tensor] = {}
@@ -102,8 +99,9 @@ class Check:
         """Capture every photograph at one setting, and measure segments of it."""
         with self._noted(Trial("capture", settings)):
             for photograph in self._photographs:
+                what = f"noise level {settings.noise_level}, {photograph.name}"
                 started = time.perf_counter()
-                maps = self._captured(photograph, settings)
+                maps = self._capture(photograph.images.colours, settings)
                 seconds = time.perf_counter() - started
                 for trial in self._trials(settings, maps, hierarchies, sweeps):
                     started = time.perf_counter()
@@ -111,7 +109,8 @@ class Check:
                     row = self.results.row(trial)
                     row.seconds += seconds + time.perf_counter() - started
                     row.figures[photograph.name] = measure(labels, photograph.truth)
-                self._step(f"noise level {settings.noise_level}, {photograph.name}")
+                    self._step(what, 0)
+                self._step(what)
 
     def _trials(
         self, settings: CaptureSettings, maps: AttentionMaps, hierarchies: bool, sweeps: bool
@@ -124,35 +123,28 @@ class Check:
             if maps.features is not None and hierarchies:
                 yield Trial("cut", settings)
 
-    def _captured(self, photograph: Photograph, settings: CaptureSettings) -> AttentionMaps:
-        maps = self._capture(photograph.images.colours, settings)
-        self._on_work()
-        return maps
-
     def _segments(self, trial: Trial, photograph: Photograph, maps: AttentionMaps) -> Segments:
         images = photograph.images
         if trial.threshold is not None:
-            return segment(maps, images.size, merge_threshold=trial.threshold, on_step=self._on_work)
+            return segment(maps, images.size, merge_threshold=trial.threshold)
         if photograph.name not in self._leaves:  # once for all trees of it
-            self._leaves[photograph.name] = superpixels(
-                images.colours[0], FINEST.default, on_step=self._on_work
-            )
+            self._leaves[photograph.name] = superpixels(images.colours[0], FINEST.default)
         leaves = [self._leaves[photograph.name]]
         if trial.method == "cut":
-            return segment_cut(maps, images, leaves=leaves, on_step=self._on_work)
+            return segment_cut(maps, images, leaves=leaves)
         evidence = trial.evidence or "automatic"
-        return segment_hierarchy(maps, images, evidence=evidence, leaves=leaves, on_step=self._on_work)
+        return segment_hierarchy(maps, images, evidence=evidence, leaves=leaves)
 
     def _measure_colours(self) -> None:
         row = self.results.row(COLOURS)
         for photograph in self._photographs:
             image = photograph.images.colours[0]
-            tree = colour_tree(image, self._on_work)
+            tree = colour_tree(image)
             cut = Segments.of_hierarchies([tree], [tree.automatic_number()])
             row.figures[photograph.name] = measure(cut.labels[0].numpy(), photograph.truth)
             self._step(f"colours alone, {photograph.name}")
-            finder = ObjectFinder(tree, image, attention=False, on_step=self._on_work)
-            row.clicks[photograph.name] = count_clicks(finder, photograph, self._plan.clicks, self._on_work)
+            finder = ObjectFinder(tree, image, attention=False)
+            row.clicks[photograph.name] = count_clicks(finder, photograph, self._plan.clicks)
             self._step(f"clicks, {photograph.name}")
 
     def _click(self, trial: Trial) -> None:
@@ -160,14 +152,14 @@ class Check:
         row, self.results.labels = self.results.row(trial), {}
         with self._noted(Trial("capture", trial.capture)):
             for photograph in self._photographs:
-                maps = self._captured(photograph, trial.capture)
+                maps = self._capture(photograph.images.colours, trial.capture)
                 segments = self._segments(trial, photograph, maps)
                 if self._read_words is not None:
                     self._find_words(Trial("words", trial.capture), photograph, segments, maps)
                     self._step(f"words, {photograph.name}")
                 image = photograph.images.colours[0]
-                finder = ObjectFinder(segments.hierarchies[0], image, on_step=self._on_work)
-                counts = count_clicks(finder, photograph, self._plan.clicks, self._on_work)
+                finder = ObjectFinder(segments.hierarchies[0], image)
+                counts = count_clicks(finder, photograph, self._plan.clicks)
                 row.clicks[photograph.name] = counts
                 self.results.labels[photograph.name] = segments.labels[0].cpu().numpy()
                 self._step(f"clicks, {photograph.name}")
@@ -191,7 +183,6 @@ class Check:
             figures, gains = measure_words(photograph, segments, maps, right, wrong)
             row.seconds += seconds
             row.figures[photograph.name], row.gains[photograph.name] = figures, gains
-        self._on_work()
 
     @contextmanager
     def _noted(self, trial: Trial) -> Iterator[None]:
@@ -201,8 +192,8 @@ class Check:
         except (DiffSegError, MemoryError, RuntimeError) as error:
             self.results.row(trial).error = error.with_traceback(None)  # which would keep the tensors
 
-    def _step(self, what: str) -> None:
-        self._done += 1
+    def _step(self, what: str, steps: int = 1) -> None:
+        self._done += steps
         self._on_step(min(self._done, self._total), self._total, what)
 
 

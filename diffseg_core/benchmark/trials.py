@@ -15,6 +15,9 @@ from ..attention.layers import ALL, MIDDLE_THIRD
 from ..settings import Evidence
 from .photographs import NAMES
 
+Entry = dict[str, Any]
+"""Plain values by name: a row of a record, or a part of one."""
+
 Method = Literal["hierarchy", "merging", "cut", "words", "colours", "capture"]
 """DiffSeg Hierarchy's automatic cut, DiffSeg Segment, DiffCut, the reading of words, the tree by colours
 alone; "capture" has the error of a capture that failed."""
@@ -45,7 +48,7 @@ class Trial(NamedTuple):
     evidence: Evidence | None = None
     threshold: float | None = None
 
-    def entry(self) -> dict[str, Any]:
+    def entry(self) -> Entry:
         """Its settings by name, without those that do not count."""
         level, layers = self.capture.noise_level, self.capture.layers
         settings = {
@@ -123,41 +126,36 @@ def plan_for(
     )
 
 
-class CheckedModel(NamedTuple):
-    """What is said of the model: nothing that tells whose it is, or where it lies.
+def describe(
+    model: torch.nn.Module,
+    architecture: str,
+    dtype: torch.dtype,
+    device: torch.device,
+    is_transformer: bool,
+    host: str,
+) -> Entry:
+    """What is said of a model: nothing that tells whose it is, or where it lies.
 
-    Attributes:
-        architecture: its name; with the size of a model far smaller than its kind, so what suits DiffSeg
-            Demo Model, which is built as SD 1.5 is, is not taken for what suits SD 1.5.
-        parameters: how many.
-        dtype: of its weights, as PyTorch calls it, without "torch.".
-        device: the kind: "cpu", "cuda" and so on.
+    The size of a model far smaller than its kind is said with the architecture: what suits DiffSeg Demo
+    Model, which is built as SD 1.5 is, is not taken for what suits SD 1.5.
+
+    Args:
+        model: the UNet or the transformer.
+        architecture: its name.
+        dtype: of its weights.
+        device: on which it runs, of which the kind is said.
         is_transformer: or else a UNet.
         host: "ComfyUI" or "diffusers".
     """
-
-    architecture: str
-    parameters: int
-    dtype: str
-    device: str
-    is_transformer: bool
-    host: str
-
-    @classmethod
-    def of(
-        cls,
-        model: torch.nn.Module,
-        architecture: str,
-        dtype: torch.dtype,
-        device: torch.device,
-        is_transformer: bool,
-        host: str,
-    ) -> CheckedModel:
-        """Describe a UNet or a transformer of an architecture."""
-        parameters = sum(weight.numel() for weight in model.parameters())
-        size = "" if parameters >= SMALL else f"-{parameters / 1e6:.1f}M"
-        named = f"{architecture}{size}", parameters, str(dtype).removeprefix("torch."), device.type
-        return cls(*named, is_transformer, host)
+    parameters = sum(weight.numel() for weight in model.parameters())
+    return {
+        "architecture": architecture if parameters >= SMALL else f"{architecture}-{parameters / 1e6:.1f}M",
+        "parameters": parameters,
+        "dtype": str(dtype).removeprefix("torch."),
+        "device": device.type,
+        "is_transformer": is_transformer,
+        "host": host,
+    }
 
 
 @dataclass
@@ -185,7 +183,7 @@ class CheckResults:
     """All rows; the check fills them in, and they can be read at any time.
 
     Attributes:
-        model: what is said of it.
+        model: what is said of it, by `describe`.
         plan: what was to be tried.
         no_words: why words were not measured, as the end of a sentence; "" where they are.
         rows: in the order in which the trials were begun.
@@ -193,7 +191,7 @@ class CheckResults:
         is_complete: whether the plan was gone through to its end.
     """
 
-    model: CheckedModel
+    model: Entry
     plan: Plan
     no_words: str = ""
     rows: dict[Trial, Row] = field(default_factory=dict)

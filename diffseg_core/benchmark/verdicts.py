@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from .measures import Measures, mean_of
-from .trials import COLOURS, CheckResults, Row, Trial
+from .trials import COLOURS, CheckResults, Entry, Row, Trial
 
 TIE = 0.01
 """By this much of the score other settings must be better than the default ones to be chosen: ten photographs
@@ -33,7 +32,7 @@ def best_trial(results: CheckResults) -> Trial | None:
     return _best(results.finished("hierarchy"), results.default)
 
 
-def choose(results: CheckResults) -> dict[str, Any] | None:
+def choose(results: CheckResults) -> Entry | None:
     """What suits the model, by what was measured so far; None before anything was on all photographs.
 
     Returns:

@@ -11,7 +11,7 @@ import torch
 from ...diffseg_core import AttentionMaps, GridSize, Images
 from ...diffseg_core.attention.capture_settings import CaptureSettings
 from ...diffseg_core.attention.working_size import working_size
-from ...diffseg_core.benchmark.trials import CheckedModel
+from ...diffseg_core.benchmark.trials import Entry, describe
 from ...diffseg_core.words.lines import WordAttention, WordLine
 from ..types import CapturedAttention
 from . import capture as comfy_capture
@@ -67,9 +67,9 @@ class CheckCapture:
         return read_words(self._model, self._clip, self._last, lines)
 
     @property
-    def model(self) -> CheckedModel:
-        """What is said of it."""
-        return CheckedModel.of(
+    def model(self) -> Entry:
+        """What is said of it, for the record."""
+        return describe(
             self._model.get_model_object("diffusion_model"),
             self._backbone.name,
             self._model.model.get_dtype(),

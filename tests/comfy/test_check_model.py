@@ -90,7 +90,7 @@ def test_the_demo_model_is_checked(node, demo, tmp_path, monkeypatch):
     assert sheet.shape == (1, 240, 640, 3)
     assert output.ui["text"] == (report,)
     assert len(output.ui["images"]) == 1
-    assert told[0] == ("1 of 12: noise level 300, coffee", "7")
+    assert told[0] == ("0 of 12: noise level 300, coffee", "7")
     assert told[-1] == (report, "7")
     assert files(tmp_path / "output") == ["DiffSeg/check_00001_.json"]
     text = (tmp_path / "output" / "DiffSeg" / "check_00001_.json").read_text()

@@ -8,7 +8,6 @@ from diffseg_core.benchmark.measures import Measures
 from diffseg_core.benchmark.trials import (
     COLOURS,
     CaptureSettings,
-    CheckedModel,
     CheckResults,
     Plan,
     Row,
@@ -16,7 +15,14 @@ from diffseg_core.benchmark.trials import (
 )
 
 PHOTOGRAPHS = ("cat", "coffee", "lake")
-MODEL = CheckedModel("SD15", 859_520_964, "float16", "cuda", False, "ComfyUI")
+MODEL = {
+    "architecture": "SD15",
+    "parameters": 859_520_964,
+    "dtype": "float16",
+    "device": "cuda",
+    "is_transformer": False,
+    "host": "ComfyUI",
+}
 
 
 def measures(score: float) -> Measures:

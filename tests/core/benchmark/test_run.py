@@ -84,7 +84,7 @@ def test_blocks_of_a_transformer_are_tried_at_the_best_noise_level():
         return blind(image, settings)
 
     plan = replace(PLAN, thresholds=(), blocks=("middle third", "all"))
-    results = Check(capture, MODEL._replace(is_transformer=True), plan).run()
+    results = Check(capture, MODEL, plan).run()
     best = best_trial(results).capture
     assert {blocks for level, blocks in tried if level == best.noise_level} >= {"middle third", "all"}
     assert [trial.capture.layers for trial in results.of("capture")] == ["all"]
