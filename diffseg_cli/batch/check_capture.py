@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
@@ -28,7 +27,7 @@ class CheckCapture(Segmenter):
 
     Args:
         choice: which model, and how it runs.
-        base: the capture's other settings.
+        settings: of the first capture.
 
     Attributes:
         no_words: why words cannot be read, as the end of a sentence; "" where they can. `encode_words` adds
@@ -38,8 +37,8 @@ class CheckCapture(Segmenter):
         UnsupportedModelError, InvalidSettingError: as of `Segmenter`.
     """
 
-    def __init__(self, choice: ModelChoice, base: CaptureSettings) -> None:
-        super().__init__(choice, base, further_words=True)
+    def __init__(self, choice: ModelChoice, settings: CaptureSettings) -> None:
+        super().__init__(choice, settings, further_words=True)
         self.no_words = "" if self.reads_words else NO_TEXT_ENCODER
 
     def encode_words(self, photographs: Sequence[str]) -> None:
@@ -58,7 +57,7 @@ class CheckCapture(Segmenter):
 
     def __call__(self, image: torch.Tensor, settings: CaptureSettings) -> AttentionMaps:
         """Capture an image, float32 ``[1, H, W, 3]`` in 0..1."""
-        self._capture = replace(self._capture, noise_level=settings.noise_level, layers=settings.layers)
+        self._capture = settings
         return self.capture(image)
 
     @property

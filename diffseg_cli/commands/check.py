@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from diffseg_core import __version__
 from diffseg_core.attention.capture_settings import CaptureSettings
@@ -15,10 +15,8 @@ from diffseg_core.errors import InvalidSettingError
 
 from ..batch.settings import DEMO, DEMO_CAPTURE, DEMO_MERGE
 from . import options
+from .options import only_given
 from .progress import progress_bar
-
-if TYPE_CHECKING:
-    from diffseg_core.benchmark.trials import CheckResults
 
 DESCRIPTION = """\
 Runs a model over ten photographs that come with DiffSeg, at several noise levels and settings, and compares
@@ -31,7 +29,7 @@ PyTorch, and the model's architecture, and no name of a file, a person or a chec
 It can be stopped with Ctrl+C: what was measured until then is printed and written.
 """
 RECORD = Path("diffseg-check.json")
-DONE, SOME_FAILED, STOPPED = 0, 1, 130
+DONE, SOME_FAILED, INTERRUPTED = 0, 1, 130
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -60,7 +58,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check.
+    """Check, print the report, and write the files.
 
     Returns:
         the exit status: 0 if all was tried, 1 if some settings failed, 130 after an interrupt.
@@ -70,8 +68,10 @@ def run(args: argparse.Namespace) -> int:
     """
     import torch
 
+    from diffseg_core.benchmark.record import as_json, record
+    from diffseg_core.benchmark.report import as_text, draw_sheet
     from diffseg_core.benchmark.run import Check, check_measured
-    from diffseg_core.benchmark.trials import DEFAULT_LEVEL, plan_for
+    from diffseg_core.benchmark.trials import DEFAULT_LEVEL, DEFAULT_THRESHOLD, plan_for
 
     from ..batch.check_capture import CheckCapture
 
@@ -81,16 +81,12 @@ def run(args: argparse.Namespace) -> int:
         if path.is_dir():
             raise InvalidSettingError(f"Expected a file to write, got the folder {path}: name a file in it.")
     is_demo = args.model == DEMO
-    base = DEMO_CAPTURE if is_demo else CaptureSettings()
-    if args.working_size is not None:
-        base = replace(base, working_size=args.working_size)
-    capture = CheckCapture(options.model_choice(args), base)
-    plan = plan_for(
-        capture.model["is_transformer"],
-        quick=args.quick,
-        default_level=DEFAULT_LEVEL if base.noise_level is None else base.noise_level,
-        **({"default_threshold": DEMO_MERGE.merge_threshold} if is_demo else {}),
+    settings = replace(
+        DEMO_CAPTURE if is_demo else CaptureSettings(DEFAULT_LEVEL), **only_given(args, "working_size")
     )
+    capture = CheckCapture(options.model_choice(args), settings)
+    threshold = DEMO_MERGE.merge_threshold if is_demo else DEFAULT_THRESHOLD
+    plan = plan_for(capture.model["is_transformer"], args.quick, settings, threshold)
     capture.encode_words(plan.photographs)
     bar = progress_bar(None, "steps")
 
@@ -99,33 +95,11 @@ def run(args: argparse.Namespace) -> int:
         bar.set_postfix_str(what, refresh=False)
         bar.update(done - bar.n)
 
-    check = Check(
-        capture,
-        capture.model,
-        plan,
-        on_step,
-        read_words=None if capture.no_words else capture.read_words,
-        no_words=capture.no_words,
-    )
-    status = DONE
-    try:
-        results = check.run()
-    except KeyboardInterrupt:
-        results, status = check.results, STOPPED
-    bar.close()
-    _hand_out(results, args)
-    if status == STOPPED:
-        print("diffseg: interrupted; the record holds what was measured until then", file=sys.stderr)
-        return status
-    check_measured(results)
-    return SOME_FAILED if results.of("capture") else DONE
-
-
-def _hand_out(results: CheckResults, args: argparse.Namespace) -> None:
-    """Print the report, and write the files."""
-    from diffseg_core.benchmark.record import as_json, record
-    from diffseg_core.benchmark.report import as_text, draw_sheet
-
+    read_words = None if capture.no_words else capture.read_words
+    check = Check(capture, capture.model, plan, on_step, read_words, capture.no_words)
+    results = check.results
+    with suppress(KeyboardInterrupt), bar:
+        check.run()
     print(as_text(results, __version__))
     options.write_file(args.out, as_json(record(results, __version__)).encode())
     print(f"The record is in {args.out}: attach it to an issue to tell others how this model does.")
@@ -133,3 +107,8 @@ def _hand_out(results: CheckResults, args: argparse.Namespace) -> None:
         file = io.BytesIO()
         draw_sheet(results).save(file, "PNG")
         options.write_file(args.sheet, file.getvalue())
+    if not results.is_complete:
+        print("diffseg: interrupted; the record holds what was measured until then", file=sys.stderr)
+        return INTERRUPTED
+    check_measured(results)
+    return SOME_FAILED if results.of("capture") else DONE

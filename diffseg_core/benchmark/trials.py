@@ -96,7 +96,7 @@ class Plan:
 def plan_for(
     is_transformer: bool,
     quick: bool = False,
-    default_level: int = DEFAULT_LEVEL,
+    default: CaptureSettings = DEFAULT_CAPTURE,
     default_threshold: float = DEFAULT_THRESHOLD,
 ) -> Plan:
     """The plan that suits a model.
@@ -104,12 +104,11 @@ def plan_for(
     Args:
         is_transformer: or else a UNet.
         quick: four photographs and few settings, to see whether all goes well.
-        default_level: the noise level that a person has without a check.
-        default_threshold: the merge threshold likewise.
+        default, default_threshold: see `Plan`.
     """
     thresholds = {*(QUICK_THRESHOLDS if quick else THRESHOLDS), default_threshold}
     plan = Plan(
-        CaptureSettings(default_level),
+        default,
         blocks=BLOCKS if is_transformer else (),
         thresholds=() if is_transformer else tuple(sorted(thresholds)),
         default_threshold=default_threshold,

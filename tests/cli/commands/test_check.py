@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,11 @@ def test_the_kept_figures_of_the_model_in_the_box_are_made_again():
     chosen = json.loads(DEMO_MODEL.read_text())["chosen"]
     capture = CheckCapture(ModelChoice(device="cpu"), DEMO_CAPTURE)
     plan = trials.Plan(
-        trials.CaptureSettings(chosen["noise_level"]), (), thresholds=(), photographs=("coffee",), clicks=3
+        replace(DEMO_CAPTURE, noise_level=chosen["noise_level"]),
+        (),
+        thresholds=(),
+        photographs=("coffee",),
+        clicks=3,
     )
     results = Check(capture, capture.model, plan).run()
     row = results.rows[trials.Trial("hierarchy", plan.default, chosen["evidence"])]

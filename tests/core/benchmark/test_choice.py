@@ -75,7 +75,7 @@ def test_plans_suit_the_kind_of_model():
     assert [each.noise_level for each in unet.captures[1:]] == [50, 100, 200, 500]
     assert (unet.thresholds, unet.blocks) == (THRESHOLDS, ())
     assert (transformer.thresholds, transformer.blocks) == ((), BLOCKS)
-    boxed = plan_for(False, default_level=25, default_threshold=0.5)
+    boxed = plan_for(False, default=CaptureSettings(25), default_threshold=0.5)
     assert [each.noise_level for each in boxed.captures] == [25, *NOISE_LEVELS]
     assert 0.5 in boxed.thresholds
     quick = plan_for(True, quick=True)
