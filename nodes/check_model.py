@@ -112,8 +112,8 @@ class DiffSegCheckModel(io.ComfyNode):
         report = as_text(results, __version__) + f"\nThe record is in the output folder: {_save(results)}\n"
         cls._tell(report)
         sheet = as_images(draw_sheet(results)).colours
-        shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **ui.PreviewText(report).as_dict()}
-        return io.NodeOutput(report, sheet.to(comfy.model_management.intermediate_device()), ui=shown)
+        preview = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **ui.PreviewText(report).as_dict()}
+        return io.NodeOutput(report, sheet.to(comfy.model_management.intermediate_device()), ui=preview)
 
     @classmethod
     def _tell(cls, text: str) -> None:

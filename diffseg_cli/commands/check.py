@@ -19,14 +19,11 @@ from .options import only_given
 from .progress import progress_bar
 
 DESCRIPTION = """\
-Runs a model over ten photographs that come with DiffSeg, at several noise levels and settings, and compares
-the segments with objects that people drew there: beside those of the demo model, and of colours
-alone, which any model should beat. Says which settings suit the model.
+Runs a model over ten photographs that come with DiffSeg, at several noise levels and settings, compares the
+segments with objects that people drew there, and says which settings suit the model.
 
-The record (--out) can be attached to an issue: it has figures, times, the versions of DiffSeg and
-PyTorch, and the model's architecture, and no name of a file, a person or a checkpoint.
-
-It can be stopped with Ctrl+C: what was measured until then is printed and written.
+The record (--out) can be attached to an issue: it has figures, times, versions and the model's architecture,
+and no name of a file, a person or a checkpoint. After Ctrl+C it has what was measured until then.
 """
 RECORD = Path("diffseg-check.json")
 DONE, SOME_FAILED, INTERRUPTED = 0, 1, 130

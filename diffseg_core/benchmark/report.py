@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,13 +19,24 @@ from .trials import COLOURS, CheckResults, Entry
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Cells = tuple[str, ...]
-HEADER: Cells = ("", "covering", "best IoU", "mean IoU", "segments", "clicks to 85 %", "to 90 %")
-TRIED: Cells = (*HEADER[:5], "s/photograph")
-BY_WORDS: Cells = (
-    *("", "AUC", "other words' AUC", "swapped words' AUC", "IoU", "found", "absent words found"),
-    "s/photograph",
-)
+FIGURES = {
+    "covering": "{covering:.3f}",
+    "best IoU": "{best_iou:.3f}",
+    "mean IoU": "{mean_iou:.3f}",
+    "segments": "{segments:.0f}",
+}
+CLICKS = {"clicks to 85 %": "{to_85:.1f}", "to 90 %": "{to_90:.1f}"}
+SECONDS = {"s/photograph": "{seconds:.1f}"}
+WORDS = {
+    "AUC": "{auc:.3f}",
+    "other words' AUC": "{others:.3f}",
+    "swapped words' AUC": "{swapped:.3f}",
+    "IoU": "{iou:.3f}",
+    "found": "{found:.0%}",
+    "absent words found": "{absent:.0%}",
+}
+"""Columns of tables: the heading, and a cell as a row of a record fills it in."""
+
 MISSING = "–"
 COLUMNS, TILE = 5, (320, 240)  # of the picture; width and height of a photograph in pixels
 BACKGROUND = (33, 33, 33)
@@ -39,14 +50,17 @@ def as_text(results: CheckResults, diffseg_version: str) -> str:
         diffseg_version: of the package.
     """
     content = record(results, diffseg_version)
-    measured = [entry for entry in content["rows"] if "by_photograph" in entry]
-    words = [entry for entry in measured if entry["method"] == "words"]
-    tried = [entry for entry in measured if entry["method"] in ("hierarchy", "merging", "cut")]
+    whole = len(content["photographs"])
+    tried, words = {}, {}
+    for entry in content["rows"]:
+        if "by_photograph" in entry and entry["method"] != COLOURS.method:
+            count = entry["photographs"]
+            table = words if entry["method"] == "words" else tried
+            table[label(entry) + ("" if count == whole else f" ({count} photographs)")] = entry
     parts = [_title(content), _comparison(content, tried, results.plan.clicks), _verdict(content)]
     if words:
-        rows = [BY_WORDS, *(_word_row(entry, content) for entry in words)]
-        parts.append(f"Objects by their names, in the attention to text\n{_table(rows)}")
-        parts += [_word_verdict(entry) for entry in words if "finds" in entry]
+        parts.append(f"Objects by their names, in the attention to text\n{_table(WORDS | SECONDS, words)}")
+        parts += [_word_verdict(entry) for entry in words.values() if "finds" in entry]
     elif results.no_words:
         parts.append(f"Words were not measured: {results.no_words}")
     for trial, row in results.of("words").items():
@@ -54,7 +68,7 @@ def as_text(results: CheckResults, diffseg_version: str) -> str:
             far = " to the end" if row.figures else ""
             parts.append(f"Words were not measured{far} at {label(trial.entry())}: {row.error}")
     if tried:
-        parts.append(f"Everything tried\n{_table([TRIED, *(_trial_row(entry, content) for entry in tried)])}")
+        parts.append(f"Everything tried\n{_table(FIGURES | SECONDS, tried)}")
     failures = (f"{label(trial.entry())} failed: {row.error}" for trial, row in results.of("capture").items())
     parts += filter(None, ["\n".join(failures)])
     return "\n\n".join(parts) + "\n"
@@ -103,7 +117,7 @@ def _title(content: Entry) -> str:
     )
 
 
-def _comparison(content: Entry, tried: Sequence[Entry], most: int) -> str:
+def _comparison(content: Entry, tried: Mapping[str, Entry], most: int) -> str:
     """The model beside the demo model and the control."""
     whole = {
         key(entry): entry
@@ -115,15 +129,11 @@ def _comparison(content: Entry, tried: Sequence[Entry], most: int) -> str:
         named["this model, chosen settings"] = whole[key(content["chosen"])]
         named["this model, default settings"] = whole.get(key(content["default"]))
     elif tried:
-        named[f"this model, {tried[0]['photographs']} photograph(s)"] = tried[0]
+        first = next(iter(tried.values()))
+        named[f"this model, {first['photographs']} photograph(s)"] = first
     named["the demo model"] = demo_model_entry(content["photographs"], most)
     named["colours alone"] = whole.get(key(COLOURS.entry()))
-    rows: list[Cells] = [HEADER]
-    for name, entry in named.items():
-        if entry is not None:
-            clicks = (f"{entry[to]:.1f}" if to in entry else MISSING for to in ("to_85", "to_90"))
-            rows.append((name, *_figures(entry), *clicks))
-    return _table(rows)
+    return _table(FIGURES | CLICKS, {name: entry for name, entry in named.items() if entry is not None})
 
 
 def _verdict(content: Entry) -> str:
@@ -167,33 +177,23 @@ def _word_verdict(entry: Entry) -> str:
     )
 
 
-def _word_row(entry: Entry, content: Entry) -> Cells:
-    figures = (f"{entry[name]:.3f}" for name in ("auc", "others", "swapped", "iou"))
-    shares = (f"{entry[name]:.0%}" for name in ("found", "absent"))
-    return (_partly(entry, content), *figures, *shares, f"{entry['seconds']:.1f}")
-
-
-def _trial_row(entry: Entry, content: Entry) -> Cells:
-    return (_partly(entry, content), *_figures(entry), f"{entry['seconds']:.1f}")
-
-
-def _partly(entry: Entry, content: Entry) -> str:
-    count = entry["photographs"]
-    return label(entry) + ("" if count == len(content["photographs"]) else f" ({count} photographs)")
-
-
-def _figures(entry: Entry) -> Cells:
-    figures = (f"{entry[name]:.3f}" for name in ("covering", "best_iou", "mean_iou"))
-    return (*figures, f"{entry['segments']:.0f}")
-
-
-def _table(rows: Sequence[Cells]) -> str:
-    first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
+def _table(columns: Mapping[str, str], entries: Mapping[str, Entry]) -> str:
+    rows = [("", *columns)]
+    for name, entry in entries.items():
+        rows.append((name, *(_cell(template, entry) for template in columns.values())))
+    first, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
     lines = []
-    for row in rows:
-        cells = (cell.rjust(width) for cell, width in zip(row[1:], others, strict=True))
-        lines.append("  ".join((row[0].ljust(first), *cells)).rstrip())
+    for name, *cells in rows:
+        padded = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+        lines.append("  ".join((name.ljust(first), *padded)).rstrip())
     return "\n".join(lines)
+
+
+def _cell(template: str, entry: Entry) -> str:
+    try:
+        return template.format_map(entry)
+    except KeyError:
+        return MISSING
 
 
 def _tile(photograph: Photograph, labels: npt.NDArray[np.int32]) -> Image:

@@ -18,15 +18,15 @@ from ..words.scores import word_maps
 from .photographs import NAMES, Bitmap, Photograph, object_names
 
 WordReader = Callable[[AttentionMaps, Sequence[WordLine]], WordAttention]
-"""What a host does of a model with a text encoder: read words in the image that it captured
-last, whose maps these are."""
+"""What a host does of a model with a text encoder: read words in the image that it captured last, whose
+maps these are."""
 
 
 class WordFigures(NamedTuple):
     """Means over the objects of one photograph, or over photographs of these means; all 0..1.
 
     Attributes:
-        auc: area under the curve of true against false positives of the word's map, `area_under_curve`: the
+        auc: area under the curve of true against false positives of the word's map, `areas_under_curve`: the
             chance that a pixel of the object has a higher value than another. Pixels that are not annotated
             are none of the object. 0.5 is chance.
         others: the same of the maps of words for objects of other photographs, in a prompt of as many: a
@@ -91,16 +91,16 @@ def measure_words(
     )
     present, absent = find_words(segments, maps, right), find_words(segments, maps, wrong)
     pairs = zip(present.masks[0].cpu().numpy(), masks, strict=True)
-    own = np.diagonal(of_right)
+    own_name = np.diagonal(of_right)
     means = WordFigures(
-        auc=float(own.mean()),
+        auc=float(own_name.mean()),
         others=float(of_wrong.mean()),
         swapped=float(of_right[~np.eye(count, dtype=bool)].mean()),
         iou=float(np.mean([(mask & drawn).sum() / (mask | drawn).sum() for mask, drawn in pairs])),
         found=float(np.mean([word.found for word in present.found[0]])),
         absent=float(np.mean([word.found for word in absent.found[0]])),
     )
-    gains = own - of_wrong.mean(axis=0)
+    gains = own_name - of_wrong.mean(axis=0)
     return means, dict(zip(photograph.objects, gains.tolist(), strict=True))
 
 
