@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from diffseg_cli.batch.segmenter import Segmenter
-from diffseg_core.benchmark.clicks import WANTED, Truth, box_of, click_ious, clicks_needed, object_iou
+from diffseg_core.benchmark.clicks import Bitmap, Truth, box_of, click_ious, clicks_needed, object_iou
 from diffseg_core.benchmark.colours import colour_tree
 from diffseg_core.hierarchy.segment_hierarchy import segment_hierarchy
 from diffseg_core.images import as_images
 from diffseg_core.objects.object_finder import ObjectFinder
+from diffseg_core.objects.prompts import Click
 from diffseg_core.output.atomic_files import write_atomic
 
 from .datasets.folder import ObjectFolder
@@ -24,6 +26,7 @@ from .results import markdown
 CLICKS, BOXES = "clicks", "boxes"
 OBJECT, COLOURS, ITSELF = "object", "colours alone", "the box itself"
 LARGER = (0.0, 0.1, 0.2)  # by how much of the object's extent a box is moved out
+WANTED = (0.85, 0.9)
 SHOWN = (1, 3, 5)  # clicks after which the table has the IoU
 
 Records = list[dict[str, Any]]
@@ -104,9 +107,13 @@ def _clicks(truth: Truth, finders: Mapping[str, ObjectFinder]) -> dict[str, Any]
     ious, seconds = {}, {}
     for name, finder in finders.items():
         started = time.perf_counter()
-        ious[name] = click_ious(finder, truth)
+        ious[name] = click_ious(partial(_mask, finder), truth)
         seconds[name] = (time.perf_counter() - started) / len(ious[name])
     return {"ious": ious, "seconds": seconds}
+
+
+def _mask(finder: ObjectFinder, clicks: Sequence[Click]) -> Bitmap:
+    return finder.find(clicks).mask
 
 
 def _boxes(truth: Truth, finders: Mapping[str, ObjectFinder]) -> dict[str, Any]:

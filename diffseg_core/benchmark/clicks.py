@@ -7,7 +7,7 @@ two maxima, positive where what is missing has it strictly, at its first pixel i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,8 @@ import numpy as np
 from ..objects.object_finder import ObjectFinder
 from ..objects.points import Point
 from ..objects.prompts import Box, Click
-from .photographs import Bitmap, Photograph
+from .photographs import Bitmap as Bitmap
+from .photographs import Photograph
 
 MAX_CLICKS = 20
 WANTED = (0.85, 0.9)
@@ -35,7 +36,7 @@ class Truth(NamedTuple):
 
 
 def click_ious(
-    finder: ObjectFinder,
+    method: Callable[[Sequence[Click]], Bitmap],
     truth: Truth,
     clicks: int = MAX_CLICKS,
     enough: float = np.inf,
@@ -43,7 +44,7 @@ def click_ious(
     """The IoU after each of so many clicks.
 
     Args:
-        finder: gives the mask of all clicks so far.
+        method: gives the mask of all clicks so far.
         truth: the object.
         clicks: how many.
         enough: an IoU at which no further click is made.
@@ -56,7 +57,7 @@ def click_ious(
         click = next_click(mask, truth, clicked)
         clicked[click.point.y, click.point.x] = True
         clicks_so_far.append(click)
-        mask = finder.find(clicks_so_far).mask
+        mask = method(clicks_so_far)
         ious.append(object_iou(mask, truth))
     return ious
 
@@ -97,7 +98,8 @@ def count_clicks(finder: ObjectFinder, photograph: Photograph, most: int) -> lis
     counts = []
     for index in range(len(photograph.objects)):
         mask = photograph.mask(index)
-        ious = click_ious(finder, Truth(mask, np.zeros_like(mask)), most, max(WANTED))
+        truth = Truth(mask, np.zeros_like(mask))
+        ious = click_ious(lambda clicks: finder.find(clicks).mask, truth, most, max(WANTED))
         counts.append(tuple(clicks_needed(ious, wanted) for wanted in WANTED))
     return counts
 

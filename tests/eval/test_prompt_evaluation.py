@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -59,14 +58,13 @@ def test_the_iou_leaves_ignored_pixels_out():
 def test_clicks_are_given_one_after_the_other_until_they_are_counted():
     seen = []
 
-    class Finder:
-        def find(self, clicks):
-            seen.append(list(clicks))
-            mask = SQUARE.mask.copy()
-            mask[:, : 4 - len(clicks)] = False
-            return SimpleNamespace(mask=mask)
+    def segmenter(clicks):
+        seen.append(list(clicks))
+        mask = SQUARE.mask.copy()
+        mask[:, : 4 - len(clicks)] = False
+        return mask
 
-    ious = click_ious(Finder(), SQUARE, clicks=4)
+    ious = click_ious(segmenter, SQUARE, clicks=4)
     assert [len(clicks) for clicks in seen] == [1, 2, 3, 4]
     assert ious == pytest.approx([0.6, 0.8, 1.0, 1.0])
     assert [clicks_needed(ious, wanted) for wanted in (0.5, 0.8, 0.9, 1.1)] == [1, 2, 3, 4]
