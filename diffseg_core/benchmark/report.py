@@ -51,7 +51,8 @@ def as_text(results: CheckResults, diffseg_version: str) -> str:
     """
     content = record(results, diffseg_version)
     whole = len(content["photographs"])
-    tried, words = {}, {}
+    tried: dict[str, Entry] = {}
+    words: dict[str, Entry] = {}
     for entry in content["rows"]:
         if "by_photograph" in entry and entry["method"] != COLOURS.method:
             count = entry["photographs"]

@@ -115,8 +115,12 @@ class Check:
     def _trials(
         self, settings: CaptureSettings, maps: AttentionMaps, hierarchies: bool, sweeps: bool
     ) -> Iterator[Trial]:
+        """What is made of a capture; of the evidences that which DiffSeg Hierarchy takes by itself first."""
+        evidences: tuple[Evidence, ...] = ("attention",)
+        if maps.features is not None:
+            evidences = (maps.evidence, "attention", "features", "both")
         if hierarchies:
-            yield from (Trial("hierarchy", settings, evidence) for evidence in evidences_of(maps))
+            yield from (Trial("hierarchy", settings, evidence) for evidence in dict.fromkeys(evidences))
         if sweeps:
             thresholds = self._plan.thresholds
             yield from (Trial("merging", settings, threshold=threshold) for threshold in thresholds)
@@ -195,14 +199,6 @@ class Check:
     def _step(self, what: str, steps: int = 1) -> None:
         self._done += steps
         self._on_step(min(self._done, self._total), self._total, what)
-
-
-def evidences_of(maps: AttentionMaps) -> tuple[Evidence, ...]:
-    """What there is to tell segments apart, what DiffSeg Hierarchy takes by itself first."""
-    if maps.features is None:
-        return ("attention",)
-    all_three: tuple[Evidence, ...] = (maps.evidence, "attention", "features", "both")
-    return tuple(dict.fromkeys(all_three))
 
 
 def check_measured(results: CheckResults) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from made_check_results import PHOTOGRAPHS, hierarchy, made_results, measures, merging
 
-from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.benchmark.report import as_text
-from diffseg_core.benchmark.run import evidences_of
 from diffseg_core.benchmark.trials import (
     BLOCKS,
     NOISE_LEVELS,
@@ -82,13 +79,3 @@ def test_plans_suit_the_kind_of_model():
     assert len(quick.photographs) == 4
     assert quick.is_quick
     assert len(quick.captures) + len(quick.blocks) == 3
-
-
-def test_evidence_is_what_was_captured():
-    attention = torch.full((1, 16, 16), 1 / 16)
-    maps = {(4, 4): attention}
-    assert evidences_of(AttentionMaps(maps)) == ("attention",)
-    features = torch.rand(1, 3, 4, 4)
-    assert evidences_of(AttentionMaps(maps, features)) == ("attention", "features", "both")
-    better = AttentionMaps(maps, features, evidence="features")
-    assert evidences_of(better) == ("features", "attention", "both")

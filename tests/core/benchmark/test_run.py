@@ -94,6 +94,19 @@ def test_blocks_of_a_transformer_are_tried_at_the_best_noise_level():
     check_measured(results)
 
 
+def test_the_evidence_of_the_model_is_the_default_and_is_tried_first():
+    def capture(image, settings):
+        features = torch.randn(1, 3, GRID, GRID, generator=torch.Generator().manual_seed(1)).half()
+        noise = torch.rand(1, GRID**2, GRID**2, generator=torch.Generator().manual_seed(2))
+        return AttentionMaps({(GRID, GRID): noise.softmax(-1)}, features, evidence="features")
+
+    plan = replace(PLAN, noise_levels=(), thresholds=(), photographs=("coffee",), clicks=1)
+    results = Check(capture, MODEL, plan).run()
+    assert not results.of("capture")
+    assert results.default.evidence == "features"
+    assert [trial.evidence for trial in results.of("hierarchy")] == ["features", "attention", "both"]
+
+
 def test_what_was_measured_can_be_read_after_an_interrupt():
     def stop(done, total, what):
         if done == 2:
