@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -16,6 +16,7 @@ from .grid import GridSize
 from .settings import NUMBER
 from .tree import Hierarchy
 
+Value = TypeVar("Value")
 EXAMPLE_INDICES = '"0, 2, 5-7"'
 
 
@@ -71,24 +72,26 @@ class Segments:
             InvalidSettingError: there is no such image.
         """
         labels, image_index = self.labels_of(image_index), int(image_index)
-        if image_index not in self._areas:
-            self._areas[image_index] = (labels.flatten() + 1).bincount(
-                minlength=self._counts[image_index] + 1
-            )[1:]
-        return self._areas[image_index]
+        length = self._counts[image_index] + 1
+        return self.keep(
+            ("areas", image_index), lambda: (labels.flatten() + 1).bincount(minlength=length)[1:]
+        )
 
     @cached_property
     def kept(self) -> dict[Any, Any]:
         """What others have worked out of these segments and keep with them, by a key of their own."""
         return {}
 
+    def keep(self, key: object, make: Callable[[], Value]) -> Value:
+        """What is kept under a key, made where there is nothing yet."""
+        if key not in self.kept:
+            self.kept[key] = make()
+        value: Value = self.kept[key]
+        return value
+
     @cached_property
     def _counts(self) -> tuple[int, ...]:
         return tuple(int(count) + 1 for count in self.labels.amax((1, 2)).tolist())
-
-    @cached_property
-    def _areas(self) -> dict[int, torch.Tensor]:
-        return {}
 
     def masks(self, image_index: int = 0) -> torch.Tensor:
         """One mask per segment of one image: float32 ``[K, H, W]`` of zeros and ones."""

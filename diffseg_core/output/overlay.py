@@ -59,7 +59,7 @@ def draw_overlay(
         segments: of the same height and width.
         opacity: of the colours, 0..1.
         borders: draw a thin line along segment borders, light on one side and dark on the other, so that it
-            shows on any ground.
+            shows on any background.
         numbers: write each segment's index at its pole of inaccessibility, where it has room for it; or its
             name, in full, if it has one.
 
