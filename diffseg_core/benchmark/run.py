@@ -19,6 +19,7 @@ from ..image.superpixels import superpixels
 from ..merging.segment import segment
 from ..objects.object_finder import ObjectFinder
 from ..objects.prompts import Click
+from ..progress import callbacks
 from ..segments import Segments
 from ..settings import FINEST
 from .clicks import WANTED, Truth, click_ious, clicks_needed
@@ -89,6 +90,10 @@ class Check:
         Returns:
             the results.
         """
+        with callbacks(self._on_work):
+            return self._run()
+
+    def _run(self) -> CheckResults:
         default, *others = self._plan.captures
         self._try(default, sweeps=True)
         trees = dict(self._colours())
@@ -156,32 +161,31 @@ class Check:
         images = photograph.images
         if trial.method == "merging":
             assert trial.threshold is not None
-            return segment(maps, images.size, merge_threshold=trial.threshold, on_step=self._on_work)
+            return segment(maps, images.size, merge_threshold=trial.threshold)
         if trial.method == "cut":
-            return segment_cut(maps, images, leaves=[self._leaves_of(photograph)], on_step=self._on_work)
+            return segment_cut(maps, images, leaves=[self._leaves_of(photograph)])
         return segment_hierarchy(
             maps,
             images,
             evidence=trial.evidence or "automatic",
             leaves=[self._leaves_of(photograph)],
-            on_step=self._on_work,
         )
 
     def _leaves_of(self, photograph: Photograph) -> torch.Tensor:
         """The superpixels of a photograph, found once for all trees of it."""
         if photograph.name not in self._leaves:
             image = photograph.images.colours[0]
-            self._leaves[photograph.name] = superpixels(image, FINEST.default, on_step=self._on_work)
+            self._leaves[photograph.name] = superpixels(image, FINEST.default)
         return self._leaves[photograph.name]
 
     def _colours(self) -> Iterator[tuple[str, ObjectFinder]]:
         for photograph in self._photographs:
             image = photograph.images.colours[0]
-            tree = colour_tree(image, self._on_work)
+            tree = colour_tree(image)
             cut = Segments.of_hierarchies([tree], [tree.automatic_number()])
             self.results.colours[photograph.name] = measure(cut.labels[0].numpy(), photograph.truth)
             self._step(f"colours alone, {photograph.name}")
-            yield photograph.name, ObjectFinder(tree, image, attention=False, on_step=self._on_work)
+            yield photograph.name, ObjectFinder(tree, image, attention=False)
 
     def _click(self, trial: Trial | None, finders: dict[str, ObjectFinder]) -> None:
         counts = self.results.clicks.setdefault(trial, {})
@@ -194,7 +198,7 @@ class Check:
                     segments = self._segments(trial, photograph, maps)
                     self._words(trial.capture, photograph, segments, maps)
                     image = photograph.images.colours[0]
-                    finder = ObjectFinder(segments.hierarchies[0], image, on_step=self._on_work)
+                    finder = ObjectFinder(segments.hierarchies[0], image)
                 counts[photograph.name] = count_clicks(finder, photograph, self._plan.clicks, self._on_work)
                 self._step(f"clicks, {photograph.name}")
 

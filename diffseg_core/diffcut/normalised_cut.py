@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from .. import progress
 from ..errors import InvalidSettingError
 from ..images import finite_range
 from ..settings import CUT_THRESHOLD
@@ -100,7 +101,6 @@ def recursive_cut(
     power: float = 10.0,
     threshold: float = 0.5,
     limit: float = LIMIT,
-    on_step: Callable[[], None] = lambda: None,
 ) -> CutTree:
     """Cut the graph of features in two, and its parts likewise, while the price is below ``limit``.
 
@@ -123,7 +123,6 @@ def recursive_cut(
         power: above 0: the higher, the more alike nodes must be to hold together. DiffCut's is 10.
         threshold: from 0 to ``limit``: the price at which the tree must be whole. DiffCut's is 0.5.
         limit: above 0 and up to 1: the price from which nothing is cut.
-        on_step: called before every search for a cut; what it raises ends the search.
 
     Raises:
         InvalidSettingError: features of another shape or type, or that are not finite.
@@ -141,7 +140,7 @@ def recursive_cut(
     splits: list[tuple[int, int, float]] = []
 
     def search(nodes: Integers, price: float) -> None:
-        on_step()
+        progress.step()
         block = affinity if len(nodes) == count else affinity[np.ix_(nodes, nodes)]
         own, inside = _best_cut(block)
         if own < limit:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .. import progress
 from ..image.boundary_contrast import Contrast
 
 Integers = npt.NDArray[np.int64]
@@ -66,28 +67,25 @@ def later(count: int, contrast: Contrast | None) -> Iterator[tuple[slice, Intege
             yield slice(start, stop), contrast.pairs[start:stop, 1]
 
 
-def divergences_of_pairs(
-    features: Matrix, contrast: Contrast | None, on_step: Callable[[], None] = lambda: None
-) -> Vector:
+def divergences_of_pairs(features: Matrix, contrast: Contrast | None) -> Vector:
     """The divergences of all leaves that may join: those of `Contrast.pairs`, or of all pairs in that order.
 
     Args:
         features: float64 ``[S, f]``, above 0.
         contrast: as `ClosestPairs` takes it.
-        on_step: called many times; what it raises ends the call.
     """
     count = len(features)
     if contrast is None:
-        return divergences(features, on_step)[np.triu_indices(count, 1)]
+        return divergences(features)[np.triu_indices(count, 1)]
     apart = np.empty(len(contrast.pairs))
     for leaf, (places, partners) in enumerate(later(count, contrast)):
         if len(partners):
-            on_step()
+            progress.step()
             apart[places] = divergences_from(features, partners, leaf)[0]
     return apart
 
 
-def divergences(features: Matrix, on_step: Callable[[], None] = lambda: None) -> Matrix:
+def divergences(features: Matrix) -> Matrix:
     """½ Σ (p − q)(log p − log q) between all rows above 0: ``[S, S]``, symmetric to the bit."""
     apart = np.empty((len(features), len(features)))
     bands = [slice(start, start + BAND) for start in range(0, len(features), BAND)]
@@ -95,7 +93,7 @@ def divergences(features: Matrix, on_step: Callable[[], None] = lambda: None) ->
         ours, logs = features[rows], np.log(features[rows])
         own = np.einsum("ij,ij->i", ours, logs)[:, None]
         for columns in bands[place:]:
-            on_step()
+            progress.step()
             theirs = features[columns]
             their_logs = np.log(theirs)
             cross = ours @ their_logs.T
@@ -150,7 +148,6 @@ class ClosestPairs:
         apart: the divergences of the leaves that may join, as `divergences_of_pairs` gives them; changed.
         contrast: multiplies the distance, and says who are neighbours as segments join; changed. With None
             any two may join.
-        on_step: called many times by `join`; what it raises ends the call.
     """
 
     def __init__(
@@ -159,10 +156,9 @@ class ClosestPairs:
         areas: Vector,
         apart: Vector,
         contrast: Contrast | None,
-        on_step: Callable[[], None] = lambda: None,
     ) -> None:
         count = len(features)
-        self._features, self._areas, self._contrast, self._on_step = features, areas, contrast, on_step
+        self._features, self._areas, self._contrast = features, areas, contrast
         self._sums = _Sums(features) if contrast is None else None
         self._names = np.arange(count)
         self._changed = np.zeros(count, dtype=np.int64)  # after which join; NEVER for one that is gone
@@ -179,7 +175,7 @@ class ClosestPairs:
     def join(self) -> tuple[int, int, float]:
         """Join the closest two: the smaller number, the larger one, and the distance between them."""
         while True:
-            self._on_step()
+            progress.step()
             least = heapq.heappop(self._heap)
             if self._changed[least.owner] != least.since:
                 continue

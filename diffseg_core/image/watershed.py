@@ -8,11 +8,12 @@ minimum spanning trees. Felzenszwalb and Huttenlocher's superpixels and watershe
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from .. import progress
 
 STRAIGHT = ((0, 1), (1, 0))  # rows down, columns to the right
 
@@ -23,7 +24,7 @@ Labels = npt.NDArray[np.int32]
 Weights = npt.NDArray[np.float32]
 
 
-def watershed(seeds: Labels, image: torch.Tensor, on_step: Callable[[], None] = lambda: None) -> Labels:
+def watershed(seeds: Labels, image: torch.Tensor) -> Labels:
     """Let seeds grow over an image until they meet, over small differences first.
 
     Every pixel goes to the seed that is reached over the least greatest difference: a minimum spanning
@@ -33,7 +34,6 @@ def watershed(seeds: Labels, image: torch.Tensor, on_step: Callable[[], None] = 
     Args:
         seeds: ``[H, W]``, a seed's number ≥ 0, or −1 where there is none yet; at least one pixel has one.
         image: float32 ``[H, W, 3]`` on the CPU, as `smoothed` gives it.
-        on_step: called many times; what it raises ends the call.
 
     Returns:
         ``[H, W]``, the seed of every pixel, each 4-connected with pixels of its own.
@@ -42,14 +42,14 @@ def watershed(seeds: Labels, image: torch.Tensor, on_step: Callable[[], None] = 
     if not len(pixels):
         return seeds.copy()
     count = int(seeds.max()) + 1
-    on_step()
+    progress.step()
     ends, others, weights = edges_between(image, seeds)
-    on_step()
+    progress.step()
     node = seeds.flatten()  # of the forest: a seed, or a pixel without one
     node[pixels] = np.arange(count, count + len(pixels), dtype=np.int32)
-    on_step()
+    progress.step()
     forest = Forest(node[ends], node[others], weights, np.ones(count + len(pixels), dtype=np.int64))
-    forest.join_to(np.arange(count + len(pixels)) < count, on_step)
+    forest.join_to(np.arange(count + len(pixels)) < count)
     node[pixels] = forest.piece_of(np.arange(count, count + len(pixels)))  # pieces go by their seeds
     return node.reshape(seeds.shape)
 
@@ -156,7 +156,7 @@ class Forest:
             self._join(pieces[small[pieces]], ends, others, weights)
             ends, others = self._parent[ends], self._parent[others]
 
-    def join_to(self, seeded: npt.NDArray[np.bool_], on_step: Callable[[], None] = lambda: None) -> None:
+    def join_to(self, seeded: npt.NDArray[np.bool_]) -> None:
         """Join every node with one that is seeded; those stay apart, and give their pieces the name.
 
         Of a forest in which nothing has been joined so far.
@@ -167,10 +167,10 @@ class Forest:
             ends, others = ends[open_], others[open_]
             if not len(ends):
                 return
-            on_step()
+            progress.step()
             pieces = self._named(ends, others)
             self._hook(pieces[~seeded[pieces]], ends, others)
-            on_step()
+            progress.step()
             ends, others = self._parent[ends], self._parent[others]
 
     def _named(self, ends: Indices, others: Indices) -> Indices:
