@@ -30,10 +30,9 @@ from ..segments import Segments
 from ..settings import OPACITY
 from ..tree import Hierarchy
 from .atomic_files import staged_files
-from .coco import Entry, categories_of, file_of, id_colours, image_id_of
+from .coco import Entry, categories_of, encode_labels, file_of, id_colours, image_id_of
 from .overlay import draw_overlay
 from .palette import colours_of
-from .run_length import encode_labels
 
 if TYPE_CHECKING:
     from ..images import ImageLike
