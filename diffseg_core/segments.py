@@ -60,10 +60,10 @@ class Segments:
         """Number of images."""
         return self.labels.shape[0]
 
-    @property
+    @cached_property
     def counts(self) -> list[int]:
         """Number of segments in each image; read from the device once."""
-        return list(self._counts)
+        return [int(count) + 1 for count in self.labels.amax((1, 2)).tolist()]
 
     def areas(self, image_index: int = 0) -> torch.Tensor:
         """Pixels of every segment of one image: int64 ``[K]``, descending; counted once.
@@ -72,7 +72,7 @@ class Segments:
             InvalidSettingError: there is no such image.
         """
         labels, image_index = self.labels_of(image_index), int(image_index)
-        length = self._counts[image_index] + 1
+        length = self.counts[image_index] + 1
         return self.keep(
             ("areas", image_index), lambda: (labels.flatten() + 1).bincount(minlength=length)[1:]
         )
@@ -89,14 +89,10 @@ class Segments:
         value: Value = self.kept[key]
         return value
 
-    @cached_property
-    def _counts(self) -> tuple[int, ...]:
-        return tuple(int(count) + 1 for count in self.labels.amax((1, 2)).tolist())
-
     def masks(self, image_index: int = 0) -> torch.Tensor:
         """One mask per segment of one image: float32 ``[K, H, W]`` of zeros and ones."""
         labels = self.labels_of(image_index)
-        indices = torch.arange(self._counts[int(image_index)], device=labels.device, dtype=labels.dtype)
+        indices = torch.arange(self.counts[int(image_index)], device=labels.device, dtype=labels.dtype)
         return (labels == indices[:, None, None]).float()
 
     def union(self) -> torch.Tensor:
@@ -147,7 +143,7 @@ class Segments:
         """
         numbered, proposals, trees, names = [], [], [], []
         for index, image_labels in enumerate(labels):
-            count = len(self.names[index]) if self.names else self._counts[index]
+            count = len(self.names[index]) if self.names else self.counts[index]
             ordered, order = order_by_area(image_labels, torch.arange(count, device=image_labels.device))
             numbered.append(ordered)
             if self.proposals:
@@ -198,7 +194,7 @@ class Segments:
                 f"Expected indices for each of {self.batch_size} image(s), got them for {len(chosen)}."
             )
         labels = []
-        for image_index, (indices, count) in enumerate(zip(chosen, self._counts, strict=True)):
+        for image_index, (indices, count) in enumerate(zip(chosen, self.counts, strict=True)):
             for index in indices:
                 if type(index) is not int or not 0 <= index < count:
                     checks.position(index, count, "an index", f"segments in image {image_index}")

@@ -26,7 +26,7 @@ from .. import progress
 from ..errors import InvalidSettingError
 from ..images import finite_range
 from ..settings import CUT_THRESHOLD
-from ..tree import TreeNodes, check_joins
+from ..tree import TreeNodes
 
 LIMIT: float = CUT_THRESHOLD.highest
 MOST = 400  # parts beyond the threshold; a part of a 32×32 grid then has 2 to 3 nodes on average
@@ -62,9 +62,6 @@ class CutTree:
     parts: Integers
     joins: Integers
     heights: Vector
-
-    def __post_init__(self) -> None:
-        check_joins(torch.from_numpy(self.joins), torch.from_numpy(self.heights), self.count)
 
     @property
     def count(self) -> int:

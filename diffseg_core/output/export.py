@@ -136,8 +136,8 @@ def export_segments(
         files.label_map: _png(ids),
         files.overlay: _png(_overlay(one, image), metadata),
         files.colours: _png(id_colours(ids)),
-        files.panoptic: _json(panoptic),
-        files.annotation: _json(annotation),
+        files.panoptic: json.dumps(panoptic, indent=1).encode(),
+        files.annotation: json.dumps(annotation, indent=1).encode(),
     }
     if hierarchy and one.hierarchies:
         contents[files.hierarchy] = _npz(one.hierarchies[0])
@@ -147,7 +147,13 @@ def export_segments(
             files.mask(index): _png(np.where(labels == index, np.uint8(255), np.uint8(0)))
             for index in range(one.counts[0])
         }
-    _write(files, contents)
+    with staged_files(contents) as aside:
+        files.annotation.unlink(missing_ok=True)  # it is not there while the others change
+        for path in (*files.existing_masks(), files.hierarchy):
+            if path not in contents:
+                path.unlink(missing_ok=True)
+        for path in sorted(contents, key=lambda path: path == files.annotation):
+            aside[path].replace(path)
 
 
 def id_pixels(labels: torch.Tensor) -> npt.NDArray[np.uint16]:
@@ -235,10 +241,6 @@ def _overlay(segments: Segments, image: Images | None) -> npt.NDArray[np.uint8]:
     return rounded
 
 
-def _json(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, indent=1).encode()
-
-
 def _png(pixels: npt.NDArray[Any], metadata: Mapping[str, str] | None = None) -> bytes:
     texts = PngInfo()
     for keyword, text in (metadata or {}).items():
@@ -254,14 +256,3 @@ def _npz(tree: Hierarchy) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, leaves=leaves, joins=joins, heights=heights)
     return buffer.getvalue()
-
-
-def _write(files: SegmentFiles, contents: Mapping[Path, bytes]) -> None:
-    """Write all files or none; the annotation is not there while the others change."""
-    with staged_files(contents) as aside:
-        files.annotation.unlink(missing_ok=True)
-        for path in (*files.existing_masks(), files.hierarchy):
-            if path not in contents and path.exists():
-                path.unlink()
-        for path in sorted(contents, key=lambda path: path == files.annotation):
-            aside[path].replace(path)
