@@ -176,8 +176,8 @@ def unexpected(expected: str, got: object, advice: str = "") -> InvalidSettingEr
 
 def either(options: Iterable[str]) -> str:
     """Texts as they stand in a message: ``'a', 'b' or 'c'``."""
-    *others, last = map(repr, options)
-    return f"{', '.join(others)} or {last}" if others else last
+    *first, last = map(repr, options)
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _is_number(value: object) -> bool:

@@ -47,8 +47,8 @@ class Segments:
 
     def name(self, image_index: int, index: int) -> str:
         """What a segment is called: by its name or, without one, "segment 0" and so on."""
-        given = self.names[image_index][index] if self.names else ""
-        return given or f"segment {index}"
+        name = self.names[image_index][index] if self.names else ""
+        return name or f"segment {index}"
 
     @property
     def image_size(self) -> GridSize:

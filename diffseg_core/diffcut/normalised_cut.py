@@ -139,9 +139,9 @@ def recursive_cut(
     def search(nodes: Integers, price: float) -> None:
         progress.step()
         block = affinity if len(nodes) == count else affinity[np.ix_(nodes, nodes)]
-        own, inside = _best_cut(block)
-        if own < limit:
-            heapq.heappush(waiting, _Cut(max(price, own), int(nodes[0]), nodes, inside))
+        least, inside = _best_cut(block)
+        if least < limit:
+            heapq.heappush(waiting, _Cut(max(price, least), int(nodes[0]), nodes, inside))
 
     search(np.arange(count), 0.0)
     while waiting and (waiting[0].price < threshold or len(splits) + 1 < MOST):
@@ -188,9 +188,10 @@ def _best_cut(affinity: Matrix) -> tuple[float, Bools]:
     # Many thresholds lie between the same two values: one of them will do.
     chosen = np.unique(np.searchsorted(np.sort(values), thresholds, side="right"), return_index=True)[1]
     above = values[:, None] > thresholds[chosen]
-    ones, others = above.astype(np.float64), (~above).astype(np.float64)
-    severed = ((affinity @ ones) * others).sum(0)  # sums of what is positive: exact also where it is tiny
-    prices = severed / (degrees @ ones) + severed / (degrees @ others)
+    one_side, other_side = above.astype(np.float64), (~above).astype(np.float64)
+    # Sums of what is positive: exact also where they are tiny.
+    severed = ((affinity @ one_side) * other_side).sum(0)
+    prices = severed / (degrees @ one_side) + severed / (degrees @ other_side)
     best = int((prices <= prices.min() * (1.0 + 10.0**-DIGITS)).argmax())
     return round(float(prices[best]), DIGITS), above[:, best]
 
@@ -245,8 +246,8 @@ def _lanczos(apply: Callable[[Vector], Vector], start: Vector) -> Vector | None:
             span = vectors[:, eigenvalues > eigenvalues[-1] - 10.0**-DIGITS]
             weights = span @ span[0]  # of the start, which is the first of the basis, what lies in the span
             if length * abs(weights[-1]) <= CLOSE * float(np.linalg.norm(weights)):
-                found: Vector = weights @ known
-                return found
+                eigenvector: Vector = weights @ known
+                return eigenvector
             check += max(4, check // 8)
         if step + 1 < STEPS:
             basis[step + 1] = following / length

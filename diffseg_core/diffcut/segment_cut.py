@@ -93,15 +93,15 @@ def _hierarchy(
     parents[finest] = coarse  # of each finest part, the part of the threshold that holds it
     scores = torch.cat((tokens @ coarse_concepts.T, tokens @ fine_concepts.T), dim=1)  # [n, K + S]
     if leaves is None:
-        found = torch.cat([_best(band, parents) for _, band in bands(scores, grid, size)]).view(size)
+        part_of_pixel = torch.cat([_best(band, parents) for _, band in bands(scores, grid, size)]).view(size)
     else:
         means = mean_over_leaves(scores, grid, leaves, int(leaves.max()) + 1)
-        found = _best(means, parents)[leaves.to(device).long()]
+        part_of_pixel = _best(means, parents)[leaves.to(device).long()]
     maps = likeness(fine_concepts, tokens, power).view(-1, *grid)
     everywhere = Hierarchy(
         finest.view(grid), torch.from_numpy(cut.joins), torch.from_numpy(cut.heights), maps
     )
-    return everywhere.restrict(found.int())  # parts that got no pixel fall away
+    return everywhere.restrict(part_of_pixel.int())  # parts that got no pixel fall away
 
 
 def _concepts(tokens: torch.Tensor, parts: torch.Tensor, count: int) -> torch.Tensor:

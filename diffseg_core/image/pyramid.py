@@ -63,8 +63,8 @@ def sampled(labels: Labels, size: GridSize) -> Labels:
     if labels.shape == size:
         return labels
     rows, columns = (
-        (2 * np.arange(wanted) + 1) * given // (2 * wanted)
-        for wanted, given in zip(size, labels.shape, strict=True)
+        (2 * np.arange(wanted) + 1) * length // (2 * wanted)
+        for wanted, length in zip(size, labels.shape, strict=True)
     )
     return labels.take(columns, axis=1).take(rows, axis=0)
 

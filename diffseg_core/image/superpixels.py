@@ -81,9 +81,9 @@ def _join_small(pieces: Labels, smooth: torch.Tensor, smallest_area: float) -> L
         return numbered
     # Only borders of small pieces count; the others are of one kind, 0.
     kind = np.where(sizes < smallest, np.arange(1, len(sizes) + 1, dtype=np.int32), np.int32(0))[numbered]
-    ends, others, weights = edges_between(smooth, kind)
+    here, there, weights = edges_between(smooth, kind)
     flat = numbered.ravel()
-    forest = Forest(flat[ends], flat[others], weights, sizes)
+    forest = Forest(flat[here], flat[there], weights, sizes)
     forest.join_small(smallest)
     joined: Labels = forest.piece_of(np.arange(len(sizes))).astype(np.int32)[numbered]
     return joined

@@ -65,20 +65,20 @@ class AnchorDistances:
     def _compare(self, most: float) -> None:
         p = self._maps[self._anchors]
         log_p = floored_log(p)
-        own_p = negative_entropy(p, log_p)
+        entropy_p = negative_entropy(p, log_p)
         for tokens, some in self._chunks_of(self._possible(p, most)) if self._sift else self._chunks():
             progress.step()
             q = self._maps[tokens]
-            divergence = symmetric_divergence(p[some], q, log_p[some], floored_log(q), own_p[some])
+            divergence = symmetric_divergence(p[some], q, log_p[some], floored_log(q), entropy_p[some])
             self.tensor[some[:, None], tokens] = divergence
         self._known = most if self._sift else float("inf")
 
     def _chunks(self) -> Chunks:
         """All tokens a chunk at a time, each with all anchors."""
-        every = torch.arange(len(self._anchors), device=self._maps.device)
+        anchors = torch.arange(len(self._anchors), device=self._maps.device)
         tokens = torch.arange(self._maps.shape[0], device=self._maps.device)
         for chunk in tokens.split(max(1, CHUNK_VALUES // self._maps.shape[1])):
-            yield chunk, every
+            yield chunk, anchors
 
     def _chunks_of(self, pairs: torch.Tensor) -> Chunks:
         """The tokens of pairs, bool ``[M², n]``, a chunk at a time, with the anchors of their pairs."""

@@ -81,10 +81,10 @@ def segment(
         distances = maps.keep(
             ("anchor distances", image_index), len(tokens), partial(AnchorDistances, attention, tokens)
         )
-        found = merge(attention, tokens, thresholds, distances)
+        means = merge(attention, tokens, thresholds, distances)
         if refine == "kmeans":
-            found = kmeans(attention, found)
-        image_proposals = found.view(-1, *maps.key_grid)
+            means = kmeans(attention, means)
+        image_proposals = means.view(-1, *maps.key_grid)
         image_labels = suppress(image_proposals, size)
         progress.step()
         if smallest_area > 0:
@@ -98,9 +98,9 @@ def segment(
 
 
 def _checked_thresholds(threshold: object, passes: int) -> list[float]:
-    given = threshold.tolist() if isinstance(threshold, torch.Tensor | np.ndarray) else threshold
-    if not isinstance(given, Sequence) or isinstance(given, str):
-        given = [given] * MERGE_PASSES.checked(passes)
-    if not given:
+    values = threshold.tolist() if isinstance(threshold, torch.Tensor | np.ndarray) else threshold
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        values = [values] * MERGE_PASSES.checked(passes)
+    if not values:
         raise InvalidSettingError("Expected a merge threshold for at least one pass, got none.")
-    return [MERGE_THRESHOLD.checked(value) for value in given]
+    return [MERGE_THRESHOLD.checked(value) for value in values]

@@ -252,7 +252,7 @@ def _png(pixels: npt.NDArray[Any], metadata: Mapping[str, str] | None = None) ->
 
 def _npz(tree: Hierarchy) -> bytes:
     """A tree without its attention: leaves int32 ``[H, W]``, and joins and heights as in `Hierarchy`."""
-    leaves, joins, heights = (each.cpu().numpy() for each in (tree.leaves, tree.joins, tree.heights))
+    leaves, joins, heights = (tensor.cpu().numpy() for tensor in (tree.leaves, tree.joins, tree.heights))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, leaves=leaves, joins=joins, heights=heights)
     return buffer.getvalue()

@@ -125,7 +125,7 @@ def choose_colours(
     poles: Sequence[Pole],
     colours: int = COLOURS,
     first: int = FIRST,
-    given: Mapping[int, int] | None = None,
+    fixed: Mapping[int, int] | None = None,
 ) -> list[int]:
     """An index into a palette for every segment.
 
@@ -138,15 +138,15 @@ def choose_colours(
         poles: poles of inaccessibility, in descending order of the segments' area.
         colours: size of the palette.
         first: the palette's first so many colours are chosen before the others.
-        given: palette index by segment, where it is set already; other segments take other colours.
+        fixed: palette index by segment, where it is set already; other segments take other colours.
     """
-    given = given or {}
-    taken = set(given.values())
+    fixed = fixed or {}
+    taken = set(fixed.values())
     chosen = []
     for segment, pole in enumerate(poles):
         preferences = _preferences(pole, colours, first)
         free = next((index for index in preferences if index not in taken), preferences[0])
-        colour = given.get(segment, free)
+        colour = fixed.get(segment, free)
         taken.add(colour)
         chosen.append(colour)
     return chosen
