@@ -12,7 +12,6 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -104,8 +103,7 @@ def divergences(features: Matrix) -> Matrix:
     return apart
 
 
-@dataclass
-class _Pairs:
+class _Pairs(NamedTuple):
     """The pairs of one segment.
 
     For p that changes to p' while q stays, the divergence is at least what it was, less
@@ -217,7 +215,7 @@ class ClosestPairs:
         """Leave out pairs that belong to another by now."""
         pairs = self._pairs[owner]
         ours = self._changed[pairs.partners] <= self._changed[owner]
-        self._pairs[owner] = _Pairs(*(getattr(pairs, field.name)[ours] for field in fields(_Pairs)))
+        self._pairs[owner] = _Pairs(*(column[ours] for column in pairs))
 
     def _work_out(self, owner: int, enough: float) -> None:
         """Work out the least divergences of which only a bound is known, up to a distance."""

@@ -47,12 +47,13 @@ def build_hierarchy(
     """
     count, keys = len(maps), maps[0].numel()
     areas = leaves.flatten().bincount(minlength=count).cpu().double().numpy()
-    with_colours = colours is not None and colour_weight > 0 and count > 1
-    features = np.empty((count, keys + (colours.shape[1] if colours is not None and with_colours else 0)))
+    if colour_weight <= 0 or count < 2:
+        colours = None
+    features = np.empty((count, keys + (0 if colours is None else colours.shape[1])))
     features[:, :keys] = maps.flatten(1).cpu().numpy()
     np.maximum(features, FLOOR, out=features)
     apart = divergences_of_pairs(features[:, :keys], contrast)
-    if colours is not None and with_colours:
+    if colours is not None:
         histograms = np.maximum(colours.cpu().double().numpy(), FLOOR)
         of_colours = divergences_of_pairs(histograms, contrast)
         usual, usual_of_colours = float(np.median(apart)), float(np.median(of_colours))

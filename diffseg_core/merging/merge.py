@@ -72,10 +72,5 @@ def _merge_proposals(proposals: torch.Tensor, threshold: float) -> torch.Tensor:
         if not matched[index]:
             chosen.append(index)
             matched |= row
-    return _means(near[chosen], proposals)
-
-
-def _means(members: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
-    """Unweighted means of the maps that each row of ``members`` (bool ``[K, n]``) marks."""
-    weights = members.to(maps.dtype)
-    return (weights @ maps).div_(weights.sum(1, keepdim=True))
+    weights = near[chosen].to(proposals.dtype)
+    return (weights @ proposals).div_(weights.sum(1, keepdim=True))

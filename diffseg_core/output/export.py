@@ -72,10 +72,6 @@ class SegmentFiles:
         """The mask of one segment, 8-bit grey PNG of 0 and 255."""
         return self.masks / f"{index:03}.png"
 
-    def existing_masks(self) -> list[Path]:
-        """The masks' own files that are there."""
-        return [path for path in self.masks.glob("*.png") if MASK_NAME.fullmatch(path.name)]
-
     @property
     def complete(self) -> bool:
         """Whether all of them are there that are always written."""
@@ -149,7 +145,8 @@ def export_segments(
         }
     with staged_files(contents) as aside:
         files.annotation.unlink(missing_ok=True)  # it is not there while the others change
-        for path in (*files.existing_masks(), files.hierarchy):
+        masks_before = (path for path in files.masks.glob("*.png") if MASK_NAME.fullmatch(path.name))
+        for path in (*masks_before, files.hierarchy):
             if path not in contents:
                 path.unlink(missing_ok=True)
         for path in sorted(contents, key=lambda path: path == files.annotation):

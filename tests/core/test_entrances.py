@@ -29,7 +29,7 @@ OTHERS = {
     "capture_diffusers.pipeline", "capture_diffusers.prompt_embeds", "capture_diffusers.pooled_prompt_embeds",
     "capture_diffusers.prompt_embeds_mask", "read_words.pipeline", "read_words.encoded",
     "read_words.lines", "find_words.words",
-    "as_images.name", "as_images.clamp", "callbacks.on_step", "callbacks.on_image",
+    "as_images.clamp", "callbacks.on_step", "callbacks.on_image",
 }  # fmt: skip
 """What programs pass on to each other; a person chooses none of it."""
 
