@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SUFFIX = ".diffseg-tmp"
-TEMPORARY = re.compile(rf"\.[0-9a-f]{{16}}{re.escape(SUFFIX)}")
+TEMPORARY = re.compile(rf"\.(.+\.)?[0-9a-f]{{16}}{re.escape(SUFFIX)}")  # once with the file's own name
 
 
 @contextmanager

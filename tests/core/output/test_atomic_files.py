@@ -41,8 +41,9 @@ def test_processes_of_any_machine_write_aside_under_names_of_their_own(tmp_path)
 def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path):
     with staged_files({tmp_path / "a.png": b"1"}) as aside:
         left = aside[tmp_path / "a.png"].name
+    of_old = f".a.png{left}"
     others = [".a.png.tmp", "a.png", left.removeprefix("."), f"{left}.png"]
-    for name in (left, *others):
+    for name in (left, of_old, *others):
         (tmp_path / name).touch()
     remove_leftovers(tmp_path)
     assert names(tmp_path) == sorted(others)
