@@ -16,6 +16,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,11 @@ def steps(inputs: Path, image: Path, width: int, height: int, device: str) -> di
     images = torch.from_numpy(np.clip(enlarged / np.float32(255) + grain, 0, 1))[None]
     few = diffseg_core.segment(maps, (height, width), FEW)
     return {
-        "hierarchy": lambda **asked: diffseg_core.segment_hierarchy(maps, images, **asked),
-        "refine": lambda **asked: _refine_edges(diffseg_core)(few, images, **asked),
-        "soft masks": lambda **asked: diffseg_core.soft_masks(few, images, **asked),
-        "segment": lambda **asked: diffseg_core.segment(maps, (height, width), FEW, **asked),
-        "segment, many": lambda **asked: diffseg_core.segment(maps, (height, width), MANY, **asked),
+        "hierarchy": lambda: diffseg_core.segment_hierarchy(maps, images),
+        "refine": lambda: _refine_edges(diffseg_core)(few, images),
+        "soft masks": lambda: diffseg_core.soft_masks(few, images),
+        "segment": lambda: diffseg_core.segment(maps, (height, width), FEW),
+        "segment, many": lambda: diffseg_core.segment(maps, (height, width), MANY),
     }
 
 
@@ -75,10 +76,13 @@ def measured(
     step: Callable[..., Any], memory: PeakMemory, now: Callable[[], float], asks: bool
 ) -> dict[str, Any]:
     """Run a step once; ``asks`` is whether the release has the question."""
+    import diffseg_core
+
     memory.reset()
     asked = Asked()
     started = now()
-    result = step(on_step=asked) if asks else step()
+    with diffseg_core.callbacks(asked) if asks else nullcontext():
+        result = step()
     seconds = now() - started
     asked()
     return {
@@ -101,7 +105,7 @@ def main() -> None:
     choice = steps(arguments.inputs, arguments.image, arguments.width, arguments.height, arguments.device)
     import diffseg_core
 
-    asks = "on_step" in inspect.signature(_refine_edges(diffseg_core)).parameters
+    asks = hasattr(diffseg_core, "callbacks")
     memory = ResidentMemory() if arguments.device == "cpu" else CudaMemory(arguments.device)
     print(json.dumps(list(choice)), flush=True)
     for line in sys.stdin:

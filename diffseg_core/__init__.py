@@ -28,6 +28,7 @@ from .objects.find_object import find_object, find_objects
 from .objects.prompts import parse_objects, parse_prompts
 from .output.label_map import draw_label_map, parse_classes
 from .output.overlay import draw_overlay
+from .progress import callbacks
 from .segments import Segments, parse_indices
 from .tree import Hierarchy
 from .words.find_words import find_words
@@ -48,6 +49,7 @@ __all__ = [
     "Segments",
     "UnsupportedModelError",
     "as_images",
+    "callbacks",
     "capture_diffusers",
     "draw_label_map",
     "draw_overlay",

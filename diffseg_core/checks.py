@@ -53,7 +53,9 @@ class Number:
             InvalidSettingError: what is no number (True and False are none), not finite, or out of range.
         """
         number: Any = _plain(value)
-        if not _is_number(number) or not self._has(number) or (self.whole and number != int(number)):
+        special = (0,) * bool(self.zero) + (-1,) * bool(self.automatic)
+        in_range = _is_number(number) and (self.lowest <= number <= self.highest or number in special)
+        if not in_range or (self.whole and number != int(number)):
             hint = f" {self.hint}" if self.hint else ""
             kind = " as a whole number" if self.whole and not (_is_number(number) and number % 1 == 0) else ""
             raise InvalidSettingError(
@@ -100,13 +102,6 @@ class Number:
         if self.is_share:
             return float(f"{value * 100:.12g}")
         return int(value) if self.whole else float(value)
-
-    def _has(self, number: Any) -> bool:
-        return self.lowest <= number <= self.highest or number in self._special
-
-    @property
-    def _special(self) -> tuple[int, ...]:
-        return (0,) * bool(self.zero) + (-1,) * bool(self.automatic)
 
     def _got(self, value: Any) -> str:
         if not _is_number(value):
@@ -176,8 +171,8 @@ def unexpected(expected: str, got: object, advice: str = "") -> InvalidSettingEr
 
 def either(options: Iterable[str]) -> str:
     """Texts as they stand in a message: ``'a', 'b' or 'c'``."""
-    *others, last = map(repr, options)
-    return f"{', '.join(others)} or {last}" if others else last
+    *first, last = map(repr, options)
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _is_number(value: object) -> bool:

@@ -60,7 +60,7 @@ class Images:
         return len(self.colours)
 
 
-def as_images(images: ImageLike, name: str = "image", clamp: bool = False) -> Images:
+def as_images(images: ImageLike, clamp: bool = False) -> Images:
     """Check images of any kind, and bring them into one form.
 
     Args:
@@ -72,7 +72,6 @@ def as_images(images: ImageLike, name: str = "image", clamp: bool = False) -> Im
               uint16; C of 1 (grey), 3 (RGB) or 4 (RGBA);
             - a sequence of these, of one size;
             - `Images`, which are returned as they are.
-        name: what an error calls them.
         clamp: bring floats of a tensor or an array into 0..1 instead of refusing what lies outside by less
             than 1.
 
@@ -86,57 +85,50 @@ def as_images(images: ImageLike, name: str = "image", clamp: bool = False) -> Im
     Example:
         >>> as_images(np.full((2, 3), 255, np.uint8)).colours.shape
         torch.Size([1, 2, 3, 3])
-        >>> as_images(torch.full((1, 2, 2, 3), 255.0))
-        Traceback (most recent call last):
-        diffseg_core.errors.InvalidSettingError: Expected values from 0 to 1 in the image, got 255 to 255. \
-Divide values of 8 bits by 255, or pass them as uint8.
     """
     if isinstance(images, Images):
         return images
     if isinstance(images, torch.Tensor | np.ndarray):
-        return _of_values(images, name, clamp)
+        return _of_values(images, clamp)
     if isinstance(images, Sequence) and not isinstance(images, str | bytes):
-        return _joined([as_images(image, name, clamp) for image in images], name)
+        return _joined([as_images(image, clamp) for image in images])
     from PIL import Image
 
     if isinstance(images, Image.Image):
-        return _of_pillow(images, name)
+        return _of_pillow(images)
     raise InvalidSettingError(
-        f"Expected the {name} as a PIL image, a tensor or NumPy array {LAYOUT}, or a sequence of them, "
+        f"Expected the image as a PIL image, a tensor or NumPy array {LAYOUT}, or a sequence of them, "
         f"got {type(images).__name__}."
     )
 
 
-def matching_images(image: ImageLike, segments: Segments, name: str = "image") -> torch.Tensor:
+def matching_images(image: ImageLike, segments: Segments) -> torch.Tensor:
     """The images of the segments, one for each: float32 ``[B, H, W, 3]`` in 0..1.
 
     Args:
         image: as `as_images` takes it; alpha is left out, see `alpha_of`; one image serves all
             images.
         segments: of the same height and width.
-        name: what an error calls the images.
 
     Raises:
         InvalidSettingError: what `as_images` refuses; sizes or numbers of images that do not fit.
     """
-    return check_images(image, segments.batch_size, segments.image_size, "segments", name)
+    return check_images(image, segments.batch_size, segments.image_size, "segments")
 
 
-def alpha_of(image: ImageLike, segments: Segments, name: str = "image") -> torch.Tensor:
+def alpha_of(image: ImageLike, segments: Segments) -> torch.Tensor:
     """How opaque the images of the segments are: float32 ``[B, H, W]`` in 0..1, ones without alpha.
 
     Arguments and errors are those of `matching_images`.
     """
-    images = as_images(image, name)
-    colours = matching_images(images, segments, name)
+    images = as_images(image)
+    colours = matching_images(images, segments)
     if images.alpha is None:
         return colours.new_ones(1, 1, 1).expand(colours.shape[:3])
     return images.alpha.expand(segments.batch_size, -1, -1)
 
 
-def check_images(
-    image: ImageLike, batch_size: int, size: GridSize, whose: str, name: str = "image"
-) -> torch.Tensor:
+def check_images(image: ImageLike, batch_size: int, size: GridSize, whose: str) -> torch.Tensor:
     """Images for each of ``batch_size`` images of one size: float32 ``[B, H, W, 3]`` in 0..1.
 
     Args:
@@ -144,12 +136,11 @@ def check_images(
         batch_size: number of images.
         size: of the images, in pixels.
         whose: what the images are, as an error says it: "segments" or "attention".
-        name: what an error calls the images.
 
     Raises:
         InvalidSettingError: what `as_images` refuses; sizes or numbers of images that do not fit.
     """
-    images = as_images(image, name)
+    images = as_images(image)
     if images.size != size:
         have = "have" if whose.endswith("s") else "has"
         raise InvalidSettingError(
@@ -223,37 +214,44 @@ def is_16_bit(image: Image) -> bool:
     return image.mode.startswith("I;16") or image.format in DEEP_FORMATS
 
 
-def _of_pillow(image: Image, name: str) -> Images:
+def _of_pillow(image: Image) -> Images:
     if not image.width * image.height:
-        raise InvalidSettingError(f"Expected pixels in the {name}, got {image.width}×{image.height}.")
+        raise InvalidSettingError(f"Expected pixels in the image, got {image.width}×{image.height}.")
     values = deep_grey(image, is_16_bit(image))
     if values is not None:
-        return _of_values(values, name, False)
+        return _of_values(values, False)
     has_alpha = image.mode in WITH_ALPHA or "transparency" in image.info
     try:
         converted = image.convert("RGBA" if has_alpha else "RGB")
     except ValueError as error:  # Lab, without a profile
         raise InvalidSettingError(
-            f"Expected the {name} in a mode that Pillow converts to RGB, got {image.mode} ({error})."
+            f"Expected the image in a mode that Pillow converts to RGB, got {image.mode} ({error})."
         ) from None
-    return _of_values(np.asarray(converted), name, False)
+    return _of_values(np.asarray(converted), False)
 
 
-def _of_values(values: torch.Tensor | npt.NDArray[Any], name: str, clamp: bool) -> Images:
+def _of_values(values: torch.Tensor | npt.NDArray[Any], clamp: bool) -> Images:
     if isinstance(values, torch.Tensor):
         is_float, type_name = values.is_floating_point(), str(values.dtype).removeprefix("torch.")
     else:
         is_float, type_name = values.dtype.kind == "f", values.dtype.name
     if not is_float and type_name not in WHITES:
         raise InvalidSettingError(
-            f"Expected the {name} in floats from 0 to 1, uint8 or uint16, got {type_name}: convert it."
+            f"Expected the image in floats from 0 to 1, uint8 or uint16, got {type_name}: convert it."
         )
-    _check_shape(values.shape, name)
+    _check_shape(values.shape)
     if isinstance(values, np.ndarray):
         values = torch.from_numpy(np.require(values, np.float32, ["C", "W"]))
     values = values.detach().float()
     if is_float:
-        values = _within_0_and_1(values, name, clamp)
+        lowest, highest = finite_range(values, "image")
+        beyond = OVERSHOOT if clamp else ROUNDING
+        if not -beyond <= lowest <= highest <= 1 + beyond:
+            raise InvalidSettingError(
+                f"Expected values from 0 to 1 in the image, got {lowest:g} to {highest:g}. "
+                "Divide values of 8 bits by 255, or pass them as uint8."
+            )
+        values = values.clamp(0.0, 1.0) if lowest < 0 or highest > 1 else values
     else:
         values = values.div_(WHITES[type_name])  # a copy already, as integers are not float32
     if values.ndim == 2:
@@ -264,39 +262,28 @@ def _of_values(values: torch.Tensor | npt.NDArray[Any], name: str, clamp: bool) 
     return Images(values[..., :3].expand(-1, -1, -1, 3), alpha)
 
 
-def _check_shape(shape: Sequence[int], name: str) -> None:
+def _check_shape(shape: Sequence[int]) -> None:
     got = "×".join(str(length) for length in shape)
     if len(shape) not in (2, 3, 4) or 0 in shape:
         raise InvalidSettingError(
-            f"Expected the {name} as {LAYOUT}, [height, width, channels] or [height, width], "
+            f"Expected the image as {LAYOUT}, [height, width, channels] or [height, width], "
             f"got {got or 'a single number'}."
         )
     if len(shape) > 2 and shape[-1] not in (1, 3, 4):
         channels_first = shape[-3] in (1, 3, 4)
         advice = "Move the channels to the end." if channels_first else "Choose the channels to use."
         raise InvalidSettingError(
-            f"Expected 1 (grey), 3 (RGB) or 4 (RGBA) channels in the {name}, as its last axis, got "
+            f"Expected 1 (grey), 3 (RGB) or 4 (RGBA) channels in the image, as its last axis, got "
             f"{shape[-1]} ({got}). {advice}"
         )
 
 
-def _within_0_and_1(values: torch.Tensor, name: str, clamp: bool) -> torch.Tensor:
-    lowest, highest = finite_range(values, name)
-    beyond = OVERSHOOT if clamp else ROUNDING
-    if not -beyond <= lowest <= highest <= 1 + beyond:
-        raise InvalidSettingError(
-            f"Expected values from 0 to 1 in the {name}, got {lowest:g} to {highest:g}. "
-            "Divide values of 8 bits by 255, or pass them as uint8."
-        )
-    return values.clamp(0.0, 1.0) if lowest < 0 or highest > 1 else values
-
-
-def _joined(images: Sequence[Images], name: str) -> Images:
+def _joined(images: Sequence[Images]) -> Images:
     """One after the other; opaque where only others have alpha."""
     sizes = sorted({image.size for image in images})
     if len(sizes) != 1:
         got = ", ".join(map(str, sizes)) or "none"
-        raise InvalidSettingError(f"Expected one or more images of one size as the {name}, got {got}.")
+        raise InvalidSettingError(f"Expected one or more images of one size as the image, got {got}.")
     colours = torch.cat([image.colours for image in images])
     if all(image.alpha is None for image in images):
         return Images(colours)

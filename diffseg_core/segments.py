@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -16,6 +16,7 @@ from .grid import GridSize
 from .settings import NUMBER
 from .tree import Hierarchy
 
+Value = TypeVar("Value")
 EXAMPLE_INDICES = '"0, 2, 5-7"'
 
 
@@ -46,8 +47,8 @@ class Segments:
 
     def name(self, image_index: int, index: int) -> str:
         """What a segment is called: by its name or, without one, "segment 0" and so on."""
-        given = self.names[image_index][index] if self.names else ""
-        return given or f"segment {index}"
+        name = self.names[image_index][index] if self.names else ""
+        return name or f"segment {index}"
 
     @property
     def image_size(self) -> GridSize:
@@ -59,10 +60,10 @@ class Segments:
         """Number of images."""
         return self.labels.shape[0]
 
-    @property
+    @cached_property
     def counts(self) -> list[int]:
         """Number of segments in each image; read from the device once."""
-        return list(self._counts)
+        return [int(count) + 1 for count in self.labels.amax((1, 2)).tolist()]
 
     def areas(self, image_index: int = 0) -> torch.Tensor:
         """Pixels of every segment of one image: int64 ``[K]``, descending; counted once.
@@ -71,29 +72,27 @@ class Segments:
             InvalidSettingError: there is no such image.
         """
         labels, image_index = self.labels_of(image_index), int(image_index)
-        if image_index not in self._areas:
-            self._areas[image_index] = (labels.flatten() + 1).bincount(
-                minlength=self._counts[image_index] + 1
-            )[1:]
-        return self._areas[image_index]
+        length = self.counts[image_index] + 1
+        return self.keep(
+            ("areas", image_index), lambda: (labels.flatten() + 1).bincount(minlength=length)[1:]
+        )
 
     @cached_property
     def kept(self) -> dict[Any, Any]:
         """What others have worked out of these segments and keep with them, by a key of their own."""
         return {}
 
-    @cached_property
-    def _counts(self) -> tuple[int, ...]:
-        return tuple(int(count) + 1 for count in self.labels.amax((1, 2)).tolist())
-
-    @cached_property
-    def _areas(self) -> dict[int, torch.Tensor]:
-        return {}
+    def keep(self, key: object, make: Callable[[], Value]) -> Value:
+        """What is kept under a key, made where there is nothing yet."""
+        if key not in self.kept:
+            self.kept[key] = make()
+        value: Value = self.kept[key]
+        return value
 
     def masks(self, image_index: int = 0) -> torch.Tensor:
         """One mask per segment of one image: float32 ``[K, H, W]`` of zeros and ones."""
         labels = self.labels_of(image_index)
-        indices = torch.arange(self._counts[int(image_index)], device=labels.device, dtype=labels.dtype)
+        indices = torch.arange(self.counts[int(image_index)], device=labels.device, dtype=labels.dtype)
         return (labels == indices[:, None, None]).float()
 
     def union(self) -> torch.Tensor:
@@ -144,7 +143,7 @@ class Segments:
         """
         numbered, proposals, trees, names = [], [], [], []
         for index, image_labels in enumerate(labels):
-            count = len(self.names[index]) if self.names else self._counts[index]
+            count = len(self.names[index]) if self.names else self.counts[index]
             ordered, order = order_by_area(image_labels, torch.arange(count, device=image_labels.device))
             numbered.append(ordered)
             if self.proposals:
@@ -195,7 +194,7 @@ class Segments:
                 f"Expected indices for each of {self.batch_size} image(s), got them for {len(chosen)}."
             )
         labels = []
-        for image_index, (indices, count) in enumerate(zip(chosen, self._counts, strict=True)):
+        for image_index, (indices, count) in enumerate(zip(chosen, self.counts, strict=True)):
             for index in indices:
                 if type(index) is not int or not 0 <= index < count:
                     checks.position(index, count, "an index", f"segments in image {image_index}")

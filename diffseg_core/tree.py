@@ -112,7 +112,8 @@ class Hierarchy:
         maps: float32 ``[S, h, w]``: the mean attention map of each leaf's pixels.
 
     Raises:
-        InvalidSettingError: joins and heights that are no tree of the leaves, see `check_joins`.
+        InvalidSettingError: not one join less than there are leaves; a join whose second number is not the
+            larger one, or of a segment that became part of another before; heights that fall or are NaN.
     """
 
     leaves: torch.Tensor
@@ -121,7 +122,32 @@ class Hierarchy:
     maps: torch.Tensor
 
     def __post_init__(self) -> None:
-        check_joins(self.joins, self.heights, len(self.maps))
+        count = self.count
+        wanted = max(0, count - 1)
+        if tuple(self.joins.shape) != (wanted, 2) or tuple(self.heights.shape) != (wanted,):
+            raise InvalidSettingError(
+                f"Expected joins [{wanted}, 2] and heights [{wanted}] for a tree of {count} leaves, got "
+                f"{list(self.joins.shape)} and {list(self.heights.shape)}. All leaves must join, two by two."
+            )
+        pairs, steps = self.joins.cpu(), torch.arange(wanted)
+        first, second = pairs.unbind(1)
+        wrong = (first < 0) | (first >= second) | (second >= count)
+        if not wrong.any():
+            # When each is joined.
+            end = torch.full((count,), wanted).scatter_reduce_(0, second, steps, "amin")
+            wrong = (end[second] < steps) | (end[first] <= steps)
+        if wrong.any():
+            step = int(wrong.int().argmax())
+            raise InvalidSettingError(
+                f"Expected joins (first, second) of two segments that are there, first < second, got "
+                f"{tuple(pairs[step].tolist())} as join {step} of a tree of {count} leaves. A segment goes "
+                "by its first leaf: put the smaller number first, and name none that became part of another."
+            )
+        if not (self.heights.diff() >= 0).all() or self.heights.isnan().any():
+            raise InvalidSettingError(
+                "Expected heights that never fall, got some that do or are NaN. Give each join the greatest "
+                "distance so far."
+            )
 
     @property
     def tensors(self) -> tuple[torch.Tensor, ...]:
@@ -218,41 +244,4 @@ class Hierarchy:
             pairs[both],
             self.heights[both.to(self.heights.device)],
             self.maps[kept],
-        )
-
-
-def check_joins(joins: torch.Tensor, heights: torch.Tensor, count: int) -> None:
-    """Refuse joins that are no tree: the one place that says what a tree is, for all who make or read one.
-
-    Args:
-        joins, heights: see `Hierarchy`.
-        count: of leaves.
-
-    Raises:
-        InvalidSettingError: not one join less than there are leaves; a join whose second number is not the
-            larger one, or of a segment that became part of another before; heights that fall or are NaN.
-    """
-    wanted = max(0, count - 1)
-    if tuple(joins.shape) != (wanted, 2) or tuple(heights.shape) != (wanted,):
-        raise InvalidSettingError(
-            f"Expected joins [{wanted}, 2] and heights [{wanted}] for a tree of {count} leaves, got "
-            f"{list(joins.shape)} and {list(heights.shape)}. All leaves must join, two by two."
-        )
-    pairs, steps = joins.cpu(), torch.arange(wanted)
-    first, second = pairs.unbind(1)
-    wrong = (first < 0) | (first >= second) | (second >= count)
-    if not wrong.any():
-        end = torch.full((count,), wanted).scatter_reduce_(0, second, steps, "amin")  # when each is joined
-        wrong = (end[second] < steps) | (end[first] <= steps)
-    if wrong.any():
-        step = int(wrong.int().argmax())
-        raise InvalidSettingError(
-            f"Expected joins (first, second) of two segments that are there, first < second, got "
-            f"{tuple(pairs[step].tolist())} as join {step} of a tree of {count} leaves. A segment goes by "
-            "its first leaf: put the smaller number first, and name none that became part of another."
-        )
-    if not (heights.diff() >= 0).all() or heights.isnan().any():
-        raise InvalidSettingError(
-            "Expected heights that never fall, got some that do or are NaN. Give each join the greatest "
-            "distance so far."
         )

@@ -50,7 +50,7 @@ def with_widget_values(request: dict[str, Any], defaults: Defaults) -> dict[str,
 
     Args:
         request: as it came.
-        defaults: as of `defaults_of`.
+        defaults: see `defaults_of`.
     """
     prompt = request.get("prompt")
     for node in prompt.values() if isinstance(prompt, dict) else ():

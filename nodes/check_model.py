@@ -9,7 +9,7 @@ import comfy.model_management
 import comfy.utils
 import folder_paths
 
-from ..diffseg_core import __version__
+from ..diffseg_core import __version__, callbacks
 from ..diffseg_core.benchmark.record import as_json, record
 from ..diffseg_core.benchmark.report import as_text, draw_sheet
 from ..diffseg_core.benchmark.run import Check, check_measured
@@ -100,14 +100,16 @@ class DiffSegCheckModel(io.ComfyNode):
             bar.update_absolute(done, total)
             cls._tell(f"{done} of {total}: {what}")
 
-        results = Check(
+        check = Check(
             capture,
             capture.model,
             plan_for(capture.model["is_transformer"], quick),
             on_step=on_step,
             read_words=None if reader is None else capture.read_words,
             no_words="connect clip to have it tried whether the model finds things by words.",
-        ).run()
+        )
+        with callbacks(stop_if_interrupted):
+            results = check.run()
         check_measured(results)
         report = as_text(results, __version__) + f"\nThe record is in the output folder: {_save(results)}\n"
         cls._tell(report)

@@ -11,7 +11,7 @@ from ..diffseg_core.settings import CUT, CUT_THRESHOLD, FINEST, HEIGHT, NEIGHBOU
 from .comfy.api import io, ui
 from .inputs import checked_images, choice_input, number_input, required_image, switch_input
 from .outputs import count_output
-from .progress import progress_over, stop_if_interrupted
+from .progress import progress_over
 from .types import (
     CATEGORY,
     ESSENTIALS,
@@ -98,21 +98,18 @@ class DiffSegHierarchy(io.ComfyNode):
         maps = attention.maps
         images = checked_images(required_image(image, attention))
         check_images(images, maps.batch_size, attention.image_size, "attention")
-        on_image = progress_over(maps.batch_size)
-        if cut == "normalised cut":
-            found = segment_cut(maps, images, threshold, on_image=on_image, on_step=stop_if_interrupted)
-            return cls._output(found, attention, image)
-        found = segment_hierarchy(
-            maps,
-            images,
-            number=NUMBER.checked(number) if cut == "number of segments" else None,
-            height=HEIGHT.checked(height) if cut == "height" else None,
-            neighbours_only=neighbours_only,
-            finest=FINEST.checked_percent(finest),
-            on_image=on_image,
-            on_step=stop_if_interrupted,
-        )
-        return cls._output(found, attention, image, chosen_evidence("automatic", maps))
+        with progress_over(maps.batch_size):
+            if cut == "normalised cut":
+                return cls._output(segment_cut(maps, images, threshold), attention, image)
+            segments = segment_hierarchy(
+                maps,
+                images,
+                number=NUMBER.checked(number) if cut == "number of segments" else None,
+                height=HEIGHT.checked(height) if cut == "height" else None,
+                neighbours_only=neighbours_only,
+                finest=FINEST.checked_percent(finest),
+            )
+        return cls._output(segments, attention, image, chosen_evidence("automatic", maps))
 
     @classmethod
     def _output(

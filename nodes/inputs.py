@@ -23,7 +23,7 @@ def checked_images(image: torch.Tensor) -> Images:
     Raises:
         InvalidSettingError: another number of channels, or values that are not finite.
     """
-    return as_images(image, "image", clamp=True)
+    return as_images(image, clamp=True)
 
 
 def captured_images(segments: CapturedSegments) -> Images | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import comfy.model_management
 import comfy.utils
+
+from ..diffseg_core import callbacks
 
 
 def stop_if_interrupted() -> None:
@@ -13,19 +15,12 @@ def stop_if_interrupted() -> None:
     comfy.model_management.throw_exception_if_processing_interrupted()
 
 
-def progress_over(images: int) -> Callable[[int], None]:
-    """What the core calls after each image, with the number done: it moves the node's progress bar.
-
-    Args:
-        images: how many there are.
-
-    Returns:
-        the function; where the user has interrupted, it raises ComfyUI's exception for that.
-    """
+def progress_over(images: int) -> AbstractContextManager[None]:
+    """Within, the core moves the node's progress bar over its images, and ends where a user interrupts."""
     bar = comfy.utils.ProgressBar(images)
 
     def on_image(done: int) -> None:
         stop_if_interrupted()
         bar.update_absolute(done)
 
-    return on_image
+    return callbacks(stop_if_interrupted, on_image)

@@ -9,7 +9,7 @@ from ..diffseg_core.settings import REACH, SOFT
 from .comfy.api import io
 from .inputs import checked_images, number_input, required_image, segments_input, switch_input
 from .outputs import mask_batch
-from .progress import progress_over, stop_if_interrupted
+from .progress import progress_over
 from .types import CATEGORY, CapturedSegments, SegmentsType
 
 
@@ -60,13 +60,12 @@ class DiffSegRefine(io.ComfyNode):
         SOFT.checked(soft)  # before anything is done
         found = segments.segments
         images = checked_images(required_image(image, segments.capture))
-        refined = refine_edges(
-            found, images, REACH.checked_percent(reach), progress_over(found.batch_size), stop_if_interrupted
-        )
-        masks = [
-            soft_masks(refined, images, index, stop_if_interrupted) if soft else refined.masks(index)
-            for index in range(refined.batch_size)
-        ]
+        with progress_over(found.batch_size):
+            refined = refine_edges(found, images, REACH.checked_percent(reach))
+            masks = [
+                soft_masks(refined, images, index) if soft else refined.masks(index)
+                for index in range(refined.batch_size)
+            ]
         return io.NodeOutput(
             segments.replaced(refined, image), mask_batch(torch.cat(masks), refined.image_size)
         )

@@ -92,7 +92,7 @@ class DiffSegSave(io.ComfyNode):
         files = SegmentFiles(place.parent, place.name)
         output = Path(folder_paths.get_output_directory())
         if Path(os.path.normpath(output / place)).is_relative_to(output):
-            check_lengths(files.paths, output)
+            check_lengths(files.paths)
             return
         raise InvalidSettingError(
             f"Expected a filename prefix within the output folder, got {prefix!r}. Leave out what leads out "

@@ -7,7 +7,7 @@ from ..diffseg_core.settings import ANCHORS, MERGE_THRESHOLD, SMALLEST_PIECE
 from .comfy.api import io
 from .inputs import number_input
 from .outputs import count_output
-from .progress import progress_over, stop_if_interrupted
+from .progress import progress_over
 from .types import CATEGORY, Attention, CapturedAttention, CapturedSegments, SegmentsType
 
 
@@ -62,13 +62,12 @@ class DiffSegSegment(io.ComfyNode):
         anchors: int,
         smallest_area: float,
     ) -> io.NodeOutput:
-        found = segment(
-            attention.maps,
-            attention.image_size,
-            merge_threshold=merge_threshold,
-            anchors=anchors,
-            smallest_area=SMALLEST_PIECE.checked_percent(smallest_area),
-            on_image=progress_over(attention.maps.batch_size),
-            on_step=stop_if_interrupted,
-        )
-        return io.NodeOutput(CapturedSegments(found, attention), sum(found.counts))
+        with progress_over(attention.maps.batch_size):
+            segments = segment(
+                attention.maps,
+                attention.image_size,
+                merge_threshold=merge_threshold,
+                anchors=anchors,
+                smallest_area=SMALLEST_PIECE.checked_percent(smallest_area),
+            )
+        return io.NodeOutput(CapturedSegments(segments, attention), sum(segments.counts))

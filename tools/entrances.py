@@ -343,7 +343,7 @@ RULES = (
     Rule(
         "a tree",
         "joins in order, each segment once, heights that never fall: refused where a tree is made",
-        ("diffseg_core.tree.check_joins",),
+        ("diffseg_core.tree.Hierarchy",),
     ),
     Rule(
         "not found",

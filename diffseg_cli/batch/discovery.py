@@ -60,7 +60,7 @@ class InputImage:
         Raises:
             InvalidSettingError: they would be too long.
         """
-        check_lengths([path.relative_to(out) for path in self.files(out).paths], out)
+        check_lengths(path.relative_to(out) for path in self.files(out).paths)
 
     def has_names(self, out: Path) -> bool:
         """Whether its files can be written, as far as the length of their names goes."""

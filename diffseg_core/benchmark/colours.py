@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from .. import progress
 from ..hierarchy.tree_building import build_hierarchy
 from ..image.boundary_contrast import Contrast
 from ..image.colour_histograms import colour_histograms
@@ -23,6 +24,7 @@ def colour_tree(image: torch.Tensor) -> Hierarchy:
     """
     smooth = smoothed(image)
     leaves = superpixels(image, FINEST.default, smooth)
+    progress.step()
     histograms = colour_histograms(smooth, leaves)
     contrast = Contrast(smooth, leaves, CONTRAST.default)
     return build_hierarchy(histograms[:, None], leaves, contrast)

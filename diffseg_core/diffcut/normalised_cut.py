@@ -22,10 +22,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from .. import progress
 from ..errors import InvalidSettingError
 from ..images import finite_range
 from ..settings import CUT_THRESHOLD
-from ..tree import TreeNodes, check_joins
+from ..tree import TreeNodes
 
 LIMIT: float = CUT_THRESHOLD.highest
 MOST = 400  # parts beyond the threshold; a part of a 32×32 grid then has 2 to 3 nodes on average
@@ -62,9 +63,6 @@ class CutTree:
     joins: Integers
     heights: Vector
 
-    def __post_init__(self) -> None:
-        check_joins(torch.from_numpy(self.joins), torch.from_numpy(self.heights), self.count)
-
     @property
     def count(self) -> int:
         """Number of finest parts, S."""
@@ -100,7 +98,6 @@ def recursive_cut(
     power: float = 10.0,
     threshold: float = 0.5,
     limit: float = LIMIT,
-    on_step: Callable[[], None] = lambda: None,
 ) -> CutTree:
     """Cut the graph of features in two, and its parts likewise, while the price is below ``limit``.
 
@@ -123,7 +120,6 @@ def recursive_cut(
         power: above 0: the higher, the more alike nodes must be to hold together. DiffCut's is 10.
         threshold: from 0 to ``limit``: the price at which the tree must be whole. DiffCut's is 0.5.
         limit: above 0 and up to 1: the price from which nothing is cut.
-        on_step: called before every search for a cut; what it raises ends the search.
 
     Raises:
         InvalidSettingError: features of another shape or type, or that are not finite.
@@ -141,11 +137,11 @@ def recursive_cut(
     splits: list[tuple[int, int, float]] = []
 
     def search(nodes: Integers, price: float) -> None:
-        on_step()
+        progress.step()
         block = affinity if len(nodes) == count else affinity[np.ix_(nodes, nodes)]
-        own, inside = _best_cut(block)
-        if own < limit:
-            heapq.heappush(waiting, _Cut(max(price, own), int(nodes[0]), nodes, inside))
+        least, inside = _best_cut(block)
+        if least < limit:
+            heapq.heappush(waiting, _Cut(max(price, least), int(nodes[0]), nodes, inside))
 
     search(np.arange(count), 0.0)
     while waiting and (waiting[0].price < threshold or len(splits) + 1 < MOST):
@@ -192,9 +188,10 @@ def _best_cut(affinity: Matrix) -> tuple[float, Bools]:
     # Many thresholds lie between the same two values: one of them will do.
     chosen = np.unique(np.searchsorted(np.sort(values), thresholds, side="right"), return_index=True)[1]
     above = values[:, None] > thresholds[chosen]
-    ones, others = above.astype(np.float64), (~above).astype(np.float64)
-    severed = ((affinity @ ones) * others).sum(0)  # sums of what is positive: exact also where it is tiny
-    prices = severed / (degrees @ ones) + severed / (degrees @ others)
+    one_side, other_side = above.astype(np.float64), (~above).astype(np.float64)
+    # Sums of what is positive: exact also where they are tiny.
+    severed = ((affinity @ one_side) * other_side).sum(0)
+    prices = severed / (degrees @ one_side) + severed / (degrees @ other_side)
     best = int((prices <= prices.min() * (1.0 + 10.0**-DIGITS)).argmax())
     return round(float(prices[best]), DIGITS), above[:, best]
 
@@ -249,8 +246,8 @@ def _lanczos(apply: Callable[[Vector], Vector], start: Vector) -> Vector | None:
             span = vectors[:, eigenvalues > eigenvalues[-1] - 10.0**-DIGITS]
             weights = span @ span[0]  # of the start, which is the first of the basis, what lies in the span
             if length * abs(weights[-1]) <= CLOSE * float(np.linalg.norm(weights)):
-                found: Vector = weights @ known
-                return found
+                eigenvector: Vector = weights @ known
+                return eigenvector
             check += max(4, check // 8)
         if step + 1 < STEPS:
             basis[step + 1] = following / length

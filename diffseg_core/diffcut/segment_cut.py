@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
+from .. import progress
 from ..attention.features import bands, directions, features_of, likeness, mean_over_leaves
 from ..attention.maps import AttentionMaps
 from ..grid import GridSize
@@ -29,8 +30,6 @@ def segment_cut(
     power: float = CUT_POWER.default,
     borders: Borders = CUT_BORDERS.default,
     leaves: Sequence[torch.Tensor] | None = None,
-    on_image: Callable[[int], None] = lambda done: None,
-    on_step: Callable[[], None] = lambda: None,
 ) -> Segments:
     """Cut the features of every image into parts, and give each pixel to one of them.
 
@@ -50,8 +49,6 @@ def segment_cut(
         borders: "image edges" has segments consist of superpixels of the image; "features" takes every pixel
             by itself, as in the paper.
         leaves: `superpixels` of each image, where they are known already.
-        on_image: called after each image with the number done; what it raises ends the call.
-        on_step: called many times meanwhile, to the same end.
 
     Returns:
         the segments, with `Segments.hierarchies`, on the device of the maps. A join's height is 1 − the
@@ -67,13 +64,13 @@ def segment_cut(
     trees = []
     for index, (features, image) in enumerate(zip(features_of(maps), matching, strict=True)):
         tokens = directions(features)
-        cut = recursive_cut(tokens, power=power, threshold=threshold, on_step=on_step)
-        on_step()
+        cut = recursive_cut(tokens, power=power, threshold=threshold)
+        progress.step()
         pieces = None
         if borders == "image edges":
-            pieces = superpixels(image, FINEST.default, on_step=on_step) if leaves is None else leaves[index]
+            pieces = superpixels(image, FINEST.default) if leaves is None else leaves[index]
         trees.append(_hierarchy(cut, threshold, tokens, power, features, pieces, checked.size))
-        on_image(len(trees))
+        progress.image_done(len(trees))
     return Segments.of_hierarchies(trees, [tree.number_at(1.0 - threshold) for tree in trees])
 
 
@@ -96,15 +93,15 @@ def _hierarchy(
     parents[finest] = coarse  # of each finest part, the part of the threshold that holds it
     scores = torch.cat((tokens @ coarse_concepts.T, tokens @ fine_concepts.T), dim=1)  # [n, K + S]
     if leaves is None:
-        found = torch.cat([_best(band, parents) for _, band in bands(scores, grid, size)]).view(size)
+        part_of_pixel = torch.cat([_best(band, parents) for _, band in bands(scores, grid, size)]).view(size)
     else:
         means = mean_over_leaves(scores, grid, leaves, int(leaves.max()) + 1)
-        found = _best(means, parents)[leaves.to(device).long()]
+        part_of_pixel = _best(means, parents)[leaves.to(device).long()]
     maps = likeness(fine_concepts, tokens, power).view(-1, *grid)
     everywhere = Hierarchy(
         finest.view(grid), torch.from_numpy(cut.joins), torch.from_numpy(cut.heights), maps
     )
-    return everywhere.restrict(found.int())  # parts that got no pixel fall away
+    return everywhere.restrict(part_of_pixel.int())  # parts that got no pixel fall away
 
 
 def _concepts(tokens: torch.Tensor, parts: torch.Tensor, count: int) -> torch.Tensor:

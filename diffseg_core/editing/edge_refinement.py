@@ -8,13 +8,13 @@ segments meet where the image changes most.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from .. import progress
 from ..grid import GridSize
 from ..image.bounds import bounding_boxes
 from ..image.pyramid import reduced, sampled, sizes_up_to, upsample_labels
@@ -42,8 +42,6 @@ def refine_edges(
     segments: Segments,
     images: ImageLike,
     reach: float | None = None,
-    on_image: Callable[[int], None] = lambda done: None,
-    on_step: Callable[[], None] = lambda: None,
 ) -> Segments:
     """Move every border to the strongest edge of the image within reach.
 
@@ -56,8 +54,6 @@ def refine_edges(
         images: theirs, as `as_images` takes them, at the segments' size; one serves all.
         reach: share of the image's longer side, 0..0.2, by which a border may move. None and 0 are one
             and a half tokens of the attention, or 0.025 for segments without proposals.
-        on_image: called after each image with the number done; what it raises ends the call.
-        on_step: called many times meanwhile, to the same end.
 
     Returns:
         segments of the same number and names, again in descending order of area, with the same proposals. A
@@ -72,13 +68,13 @@ def refine_edges(
     for image_index, image in enumerate(matching_images(images, segments)):
         pixels = reach_in_pixels(segments, image_index, reach)
         before = segments.labels[image_index].cpu().numpy()
-        refined = _refined(before, image, pixels, on_step)
+        refined = _refined(before, image, pixels)
         if segments.hierarchies:
             of_tree = segments.hierarchies[image_index].leaves
             moved = _moved_leaves(of_tree.cpu().numpy(), before, refined)
             leaves.append(torch.from_numpy(moved).to(of_tree.device))
         labels.append(torch.from_numpy(refined).to(segments.labels.device))
-        on_image(image_index + 1)
+        progress.image_done(image_index + 1)
     return segments.repainted(labels, leaves)
 
 
@@ -106,16 +102,16 @@ def _moved_leaves(leaves: Labels, before: Labels, after: Labels) -> Labels:
     return out
 
 
-def _refined(labels: Labels, image: torch.Tensor, reach: float, on_step: Callable[[], None]) -> Labels:
+def _refined(labels: Labels, image: torch.Tensor, reach: float) -> Labels:
     """Refine the segments of one image; images above 512×512 on a reduction of them first."""
     full = GridSize(*labels.shape)
     first = sizes_up_to(full)[0]
     small = sampled(labels, first)
-    on_step()
+    progress.step()
     markers = _markers(small, max(1.0, reach * first.side / full.side))
-    on_step()
-    pieces = watershed(markers, smoothed(reduced(image, first), GRAIN), on_step)
-    pieces = upsample_labels(pieces, image, GRAIN, on_step=on_step)
+    progress.step()
+    pieces = watershed(markers, smoothed(reduced(image, first), GRAIN))
+    pieces = upsample_labels(pieces, image, GRAIN)
     pieces -= 1
     return pieces if first == full else _with_what_vanished(pieces, labels)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
+from .. import progress
 from ..image.bounds import Bounds, bounding_boxes
 from ..image.smoothing import enlargement
 from ..images import matching_images
@@ -24,7 +24,6 @@ def soft_masks(
     segments: Segments,
     images: ImageLike,
     image_index: int = 0,
-    on_step: Callable[[], None] = lambda: None,
 ) -> torch.Tensor:
     """The probability with which every pixel of an image belongs to each segment.
 
@@ -37,7 +36,6 @@ def soft_masks(
         segments: best refined ones.
         images: as of `refine_edges`.
         image_index: index of the image.
-        on_step: called for each segment; what it raises ends the call.
 
     Returns:
         float32 ``[K, H, W]`` in 0..1, on the device of the segments.
@@ -49,12 +47,12 @@ def soft_masks(
     brightness = matching_images(images, segments)[image_index].to(labels.device).mean(-1)
     radius = max(1, round(reach_in_pixels(segments, image_index, None) / 2))
     guide = _Guide(brightness, radius, by=max(1, round(enlargement(segments.image_size))))
-    on_step()
+    progress.step()
     masks = torch.zeros(segments.counts[image_index], *segments.image_size, device=labels.device)
     total = torch.zeros(tuple(segments.image_size), device=labels.device)
     boxes = _boxes(labels, len(masks), guide.margin)
     for segment, box in boxes.items():
-        on_step()
+        progress.step()
         soft, box = guide.filter(labels, segment, box)
         total[box] += soft
         if segment >= 0:

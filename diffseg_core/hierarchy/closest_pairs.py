@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from .. import progress
 from ..image.boundary_contrast import Contrast
 
 Integers = npt.NDArray[np.int64]
@@ -66,62 +66,58 @@ def later(count: int, contrast: Contrast | None) -> Iterator[tuple[slice, Intege
             yield slice(start, stop), contrast.pairs[start:stop, 1]
 
 
-def divergences_of_pairs(
-    features: Matrix, contrast: Contrast | None, on_step: Callable[[], None] = lambda: None
-) -> Vector:
+def divergences_of_pairs(features: Matrix, contrast: Contrast | None) -> Vector:
     """The divergences of all leaves that may join: those of `Contrast.pairs`, or of all pairs in that order.
 
     Args:
         features: float64 ``[S, f]``, above 0.
         contrast: as `ClosestPairs` takes it.
-        on_step: called many times; what it raises ends the call.
     """
     count = len(features)
     if contrast is None:
-        return divergences(features, on_step)[np.triu_indices(count, 1)]
+        return divergences(features)[np.triu_indices(count, 1)]
     apart = np.empty(len(contrast.pairs))
     for leaf, (places, partners) in enumerate(later(count, contrast)):
         if len(partners):
-            on_step()
+            progress.step()
             apart[places] = divergences_from(features, partners, leaf)[0]
     return apart
 
 
-def divergences(features: Matrix, on_step: Callable[[], None] = lambda: None) -> Matrix:
+def divergences(features: Matrix) -> Matrix:
     """½ Σ (p − q)(log p − log q) between all rows above 0: ``[S, S]``, symmetric to the bit."""
     apart = np.empty((len(features), len(features)))
     bands = [slice(start, start + BAND) for start in range(0, len(features), BAND)]
     for place, rows in enumerate(bands):
         ours, logs = features[rows], np.log(features[rows])
-        own = np.einsum("ij,ij->i", ours, logs)[:, None]
+        entropies = np.einsum("ij,ij->i", ours, logs)[:, None]
         for columns in bands[place:]:
-            on_step()
+            progress.step()
             theirs = features[columns]
             their_logs = np.log(theirs)
             cross = ours @ their_logs.T
             cross = cross + (cross.T if columns is rows else logs @ theirs.T)
-            block = 0.5 * (own + np.einsum("ij,ij->i", theirs, their_logs) - cross)
+            block = 0.5 * (entropies + np.einsum("ij,ij->i", theirs, their_logs) - cross)
             apart[rows, columns] = np.round(np.maximum(block, 0.0), DIGITS)  # so that equals are equal
             apart[columns, rows] = apart[rows, columns].T
     return apart
 
 
-@dataclass
-class _Pairs:
+class _Pairs(NamedTuple):
     """The pairs of one segment.
 
     For p that changes to p' while q stays, the divergence is at least what it was, less
     ½ (‖p' − p‖ ‖log p − log q‖ + ‖log p' − log p‖ ‖p − q‖), by Cauchy and Schwarz.
 
     Attributes:
-        others: the other segments, ``[n]``.
+        partners: the other segments, ``[n]``.
         apart: divergences, or lower bounds of them.
         known: bool, whether it is the divergence itself.
         factors: by which a divergence is multiplied.
         logs, shares: ‖log p − log q‖ and ‖p − q‖ when the divergence was worked out.
     """
 
-    others: Integers
+    partners: Integers
     apart: Vector
     known: Bits
     factors: Vector
@@ -150,7 +146,6 @@ class ClosestPairs:
         apart: the divergences of the leaves that may join, as `divergences_of_pairs` gives them; changed.
         contrast: multiplies the distance, and says who are neighbours as segments join; changed. With None
             any two may join.
-        on_step: called many times by `join`; what it raises ends the call.
     """
 
     def __init__(
@@ -159,27 +154,26 @@ class ClosestPairs:
         areas: Vector,
         apart: Vector,
         contrast: Contrast | None,
-        on_step: Callable[[], None] = lambda: None,
     ) -> None:
         count = len(features)
-        self._features, self._areas, self._contrast, self._on_step = features, areas, contrast, on_step
+        self._features, self._areas, self._contrast = features, areas, contrast
         self._sums = _Sums(features) if contrast is None else None
         self._names = np.arange(count)
         self._changed = np.zeros(count, dtype=np.int64)  # after which join; NEVER for one that is gone
         self._time = 0
         self._pairs: dict[int, _Pairs] = {}
         self._heap: list[_Least] = []
-        for leaf, (own, others) in enumerate(later(count, contrast)):
-            same = np.broadcast_to(UNKNOWN, len(others)), np.broadcast_to(1.0, len(others))
-            factors = same[1] if contrast is None else contrast.factors(own)
-            known = np.ones(len(others), dtype=bool)
-            self._pairs[leaf] = _Pairs(others, apart[own], known, factors, same[0], same[0])
+        for leaf, (places, partners) in enumerate(later(count, contrast)):
+            same = np.broadcast_to(UNKNOWN, len(partners)), np.broadcast_to(1.0, len(partners))
+            factors = same[1] if contrast is None else contrast.factors(places)
+            known = np.ones(len(partners), dtype=bool)
+            self._pairs[leaf] = _Pairs(partners, apart[places], known, factors, same[0], same[0])
             self._look(leaf)
 
     def join(self) -> tuple[int, int, float]:
         """Join the closest two: the smaller number, the larger one, and the distance between them."""
         while True:
-            self._on_step()
+            progress.step()
             least = heapq.heappop(self._heap)
             if self._changed[least.owner] != least.since:
                 continue
@@ -195,11 +189,11 @@ class ClosestPairs:
     def _look(self, owner: int) -> None:
         """Put the least pair of a segment on the heap."""
         pairs = self._pairs[owner]
-        if not len(pairs.others):
+        if not len(pairs.partners):
             return
         distances = pairs.apart * pairs.factors
         places = np.flatnonzero(distances == distances.min())
-        names = self._names[pairs.others[places]]
+        names = self._names[pairs.partners[places]]
         first, second = np.minimum(names, self._names[owner]), np.maximum(names, self._names[owner])
         known = pairs.known[places]
         best = np.lexsort((second, first, known))[0] if len(places) > 1 else 0
@@ -212,7 +206,7 @@ class ClosestPairs:
                 int(first[best]),
                 int(second[best]),
                 owner,
-                int(pairs.others[place]),
+                int(pairs.partners[place]),
                 int(self._changed[owner]),
             ),
         )
@@ -220,8 +214,8 @@ class ClosestPairs:
     def _forget(self, owner: int) -> None:
         """Leave out pairs that belong to another by now."""
         pairs = self._pairs[owner]
-        ours = self._changed[pairs.others] <= self._changed[owner]
-        self._pairs[owner] = _Pairs(*(getattr(pairs, each.name)[ours] for each in fields(_Pairs)))
+        ours = self._changed[pairs.partners] <= self._changed[owner]
+        self._pairs[owner] = _Pairs(*(column[ours] for column in pairs))
 
     def _work_out(self, owner: int, enough: float) -> None:
         """Work out the least divergences of which only a bound is known, up to a distance."""
@@ -231,13 +225,13 @@ class ClosestPairs:
         if len(places) > AT_ONCE:
             places = places[bounds[places].argpartition(AT_ONCE)[:AT_ONCE]]
         pairs.apart[places], pairs.logs[places], pairs.shares[places] = divergences_from(
-            self._features, pairs.others[places], owner
+            self._features, pairs.partners[places], owner
         )
         pairs.known[places] = True
 
     def _unite(self, least: _Least) -> None:
         """Make one segment of two: that of the larger area, which changes less, keeps what it knows."""
-        kept, gone = sorted((least.owner, least.other), key=lambda each: (-self._areas[each], each))
+        kept, gone = sorted((least.owner, least.other), key=lambda segment: (-self._areas[segment], segment))
         before = self._features[kept].copy()
         total = self._areas[kept] + self._areas[gone]
         share = self._areas[gone] / total
@@ -263,20 +257,22 @@ class ClosestPairs:
         count = len(self._features)
         apart = np.full(count, -np.inf)
         slack = 0.5 * (moved * old.logs + moved_logs * old.shares)
-        apart[old.others] = old.apart - (slack + ROUNDING * np.abs(old.apart)) * (slack > 0.0)
+        apart[old.partners] = old.apart - (slack + ROUNDING * np.abs(old.apart)) * (slack > 0.0)
         known = np.zeros(count, dtype=bool)
-        known[old.others] = old.known & (slack == 0.0)
+        known[old.partners] = old.known & (slack == 0.0)
         logs, shares = np.full(count, UNKNOWN), np.full(count, UNKNOWN)
-        logs[old.others], shares[old.others] = old.logs, old.shares
+        logs[old.partners], shares[old.partners] = old.logs, old.shares
         if self._sums is not None:
-            others = np.flatnonzero(self._changed != NEVER)
-            others = others[others != kept]
-            factors = np.ones(len(others))
-            bounds = np.maximum(apart, self._sums.bounds(kept))[others]
+            partners = np.flatnonzero(self._changed != NEVER)
+            partners = partners[partners != kept]
+            factors = np.ones(len(partners))
+            bounds = np.maximum(apart, self._sums.bounds(kept))[partners]
         elif self._contrast is not None:
-            others, factors = self._contrast.around(kept)
-            bounds = apart[others]
-        self._pairs[kept] = _Pairs(others, bounds, known[others], factors, logs[others], shares[others])
+            partners, factors = self._contrast.around(kept)
+            bounds = apart[partners]
+        self._pairs[kept] = _Pairs(
+            partners, bounds, known[partners], factors, logs[partners], shares[partners]
+        )
         self._look(kept)
 
 
@@ -286,16 +282,16 @@ class _Sums:
     def __init__(self, features: Matrix) -> None:
         self._sums = np.add.reduceat(features, np.arange(0, features.shape[1], GROUP), axis=1)
         self._logs = np.log(self._sums)
-        self._own = np.einsum("ij,ij->i", self._sums, self._logs)
+        self._entropies = np.einsum("ij,ij->i", self._sums, self._logs)
 
     def join(self, kept: int, gone: int, share: float) -> None:
         """Let one become part of another, as `share` of it."""
         self._sums[kept] += share * (self._sums[gone] - self._sums[kept])
         self._logs[kept] = np.log(self._sums[kept])
-        self._own[kept] = self._sums[kept] @ self._logs[kept]
+        self._entropies[kept] = self._sums[kept] @ self._logs[kept]
 
     def bounds(self, row: int) -> Vector:
         """Lower bounds of the divergences of all from one: ``[S]``."""
         cross = self._sums @ self._logs[row] + self._logs @ self._sums[row]
-        bounds: Vector = 0.5 * (self._own + self._own[row] - cross) - ROUNDING
+        bounds: Vector = 0.5 * (self._entropies + self._entropies[row] - cross) - ROUNDING
         return bounds

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
+from .. import progress
 from ..attention.features import feature_maps, features_of
 from ..attention.maps import AttentionMaps
 from ..errors import InvalidSettingError
@@ -36,8 +37,6 @@ def segment_hierarchy(
     finest: float = FINEST.default,
     evidence: Evidence = EVIDENCE.default,
     leaves: Sequence[torch.Tensor] | None = None,
-    on_image: Callable[[int], None] = lambda done: None,
-    on_step: Callable[[], None] = lambda: None,
 ) -> Segments:
     """Build a tree of segments for every image, and cut it.
 
@@ -63,8 +62,6 @@ def segment_hierarchy(
             (see `feature_maps`); both, by the mean of the two; or automatic, which takes what is better
             known to work in the model that was captured (`AttentionMaps.evidence`).
         leaves: `superpixels` of each image, where they are known already: for several trees of one image.
-        on_image: called after each image with the number done; what it raises ends the call.
-        on_step: called many times meanwhile, to the same end.
 
     Returns:
         the segments, with `Segments.hierarchies`, on the device of the maps.
@@ -95,15 +92,15 @@ def segment_hierarchy(
     matching = check_images(checked, maps.batch_size, checked.size, "attention")
     trees: list[Hierarchy] = []
     for index, image in enumerate(matching):
-        smooth = smoothed(image, on_step=on_step)
-        pieces = superpixels(image, finest, smooth, on_step) if leaves is None else leaves[index]
+        smooth = smoothed(image)
+        pieces = superpixels(image, finest, smooth) if leaves is None else leaves[index]
         borders = Contrast(smooth, pieces, contrast) if neighbours_only else None
-        on_step()
+        progress.step()
         colours = colour_histograms(smooth, pieces) if colour else None
-        on_step()
-        leaf_maps = _leaf_maps(maps, index, chosen, pieces, on_step)
-        trees.append(build_hierarchy(leaf_maps, pieces, borders, colours, colour, on_step))
-        on_image(len(trees))
+        progress.step()
+        leaf_maps = _leaf_maps(maps, index, chosen, pieces)
+        trees.append(build_hierarchy(leaf_maps, pieces, borders, colours, colour))
+        progress.image_done(len(trees))
     if height is not None:
         return Segments.of_hierarchies(trees, [tree.number_at(height) for tree in trees])
     return Segments.of_hierarchies(trees, [number or tree.automatic_number() for tree in trees])
@@ -121,9 +118,7 @@ def chosen_evidence(evidence: str, maps: AttentionMaps) -> str:
     return chosen
 
 
-def _leaf_maps(
-    maps: AttentionMaps, index: int, evidence: str, leaves: torch.Tensor, on_step: Callable[[], None]
-) -> torch.Tensor:
+def _leaf_maps(maps: AttentionMaps, index: int, evidence: str, leaves: torch.Tensor) -> torch.Tensor:
     """What stands for each leaf of an image: float32 ``[S, h, w]``, each summing to 1."""
     count = int(leaves.max()) + 1
     if evidence != "attention":
@@ -131,7 +126,7 @@ def _leaf_maps(
         of_features = feature_maps(features, leaves, count).view(count, *features.shape[1:])
         if evidence == "features":
             return of_features
-    means = mean_maps(maps.aggregate()[index], maps.grid, leaves, count, on_step)
+    means = mean_maps(maps.aggregate()[index], maps.grid, leaves, count)
     of_attention = means.view(count, *maps.key_grid)
     if evidence == "attention":
         return of_attention

@@ -8,11 +8,10 @@ again. Every number of segments is then one cut through the same tree.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 
+from .. import progress
 from ..grid import GridSize
 from ..image.boundary_contrast import Contrast
 from ..tree import Hierarchy
@@ -29,7 +28,6 @@ def build_hierarchy(
     contrast: Contrast | None = None,
     colours: torch.Tensor | None = None,
     colour_weight: float = 0.0,
-    on_step: Callable[[], None] = lambda: None,
 ) -> Hierarchy:
     """Join leaves by their maps until one segment is left.
 
@@ -46,18 +44,18 @@ def build_hierarchy(
         colour_weight: ≥ 0, how much: with 1, as much as the maps between leaves that may join, by the median.
             Where the usual leaves are equal in colours, or in attention, there is no such measure, and
             colours do not count.
-        on_step: called many times, before every join too; what it raises ends the call.
     """
     count, keys = len(maps), maps[0].numel()
     areas = leaves.flatten().bincount(minlength=count).cpu().double().numpy()
-    with_colours = colours is not None and colour_weight > 0 and count > 1
-    features = np.empty((count, keys + (colours.shape[1] if colours is not None and with_colours else 0)))
+    if colour_weight <= 0 or count < 2:
+        colours = None
+    features = np.empty((count, keys + (0 if colours is None else colours.shape[1])))
     features[:, :keys] = maps.flatten(1).cpu().numpy()
     np.maximum(features, FLOOR, out=features)
-    apart = divergences_of_pairs(features[:, :keys], contrast, on_step)
-    if colours is not None and with_colours:
+    apart = divergences_of_pairs(features[:, :keys], contrast)
+    if colours is not None:
         histograms = np.maximum(colours.cpu().double().numpy(), FLOOR)
-        of_colours = divergences_of_pairs(histograms, contrast, on_step)
+        of_colours = divergences_of_pairs(histograms, contrast)
         usual, usual_of_colours = float(np.median(apart)), float(np.median(of_colours))
         if min(usual, usual_of_colours) > ALIKE:
             # Divergences add up over entries, and grow with them: so one matrix holds both.
@@ -66,7 +64,7 @@ def build_hierarchy(
             apart += scale * of_colours
         else:
             features = features[:, :keys]
-    pairs = ClosestPairs(features, areas, apart, contrast, on_step)
+    pairs = ClosestPairs(features, areas, apart, contrast)
     joined = np.array([pairs.join() for _ in range(count - 1)]).reshape(-1, 3)
     joins, heights = joined[:, :2].astype(np.int64), np.maximum.accumulate(joined[:, 2])
     return Hierarchy(leaves.int().to(maps.device), torch.from_numpy(joins), torch.from_numpy(heights), maps)
@@ -77,7 +75,6 @@ def mean_maps(
     grid: GridSize,
     leaves: torch.Tensor,
     count: int,
-    on_step: Callable[[], None] = lambda: None,
 ) -> torch.Tensor:
     """The mean attention map of every leaf's pixels; a pixel has the map of the token that it lies in.
 
@@ -88,7 +85,6 @@ def mean_maps(
         grid: of the ``n`` tokens.
         leaves: int ``[H, W]``, 0..count-1.
         count: number of leaves.
-        on_step: called many times; what it raises ends the call.
 
     Returns:
         float32 ``[count, k]``.
@@ -101,7 +97,7 @@ def mean_maps(
     numbers = leaves.to(device).flatten()
     means = attention.new_empty(count, attention.shape[1])
     for start in range(0, count, LEAVES):
-        on_step()
+        progress.step()
         some = min(LEAVES, count - start)
         pixels = ((numbers >= start) & (numbers < start + some)).nonzero()[:, 0]
         pairs = (numbers[pixels].long() - start) * grid.tokens + tokens[pixels]

@@ -35,11 +35,11 @@ class Contrast:
         count = int(segments.max()) + 1
         self._weight = weight
         labels = segments.to("cpu", torch.int32).numpy()
-        ends, others, difference = (
+        here, there, difference = (
             np.concatenate(parts)
             for parts in zip(*(differences(image, way, labels) for way in STRAIGHT), strict=True)
         )
-        sides = np.sort(labels.ravel()[np.stack((ends, others), 1)].astype(np.int64), axis=1)
+        sides = np.sort(labels.ravel()[np.stack((here, there), 1)].astype(np.int64), axis=1)
         codes, border = np.unique(sides[:, 0] * count + sides[:, 1], return_inverse=True)
         self.pairs: Integers = np.stack(np.divmod(codes, count), 1)
         self.lengths: Vector = np.bincount(border, minlength=len(codes)).astype(np.float64)
@@ -65,8 +65,8 @@ class Contrast:
     def around(self, segment: int) -> tuple[Integers, Vector]:
         """The neighbours of a segment, in no order, and the factors of the borders with them."""
         borders = self._borders[segment]
-        others = np.fromiter(borders, np.int64, len(borders))
-        return others, self.factors(np.fromiter(borders.values(), np.int64, len(borders)))
+        neighbours = np.fromiter(borders, np.int64, len(borders))
+        return neighbours, self.factors(np.fromiter(borders.values(), np.int64, len(borders)))
 
     def join(self, kept: int, gone: int) -> None:
         """Let one segment become part of another; in the time that looking at its own borders takes."""

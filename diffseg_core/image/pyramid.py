@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from .. import progress
 from ..grid import GridSize
 from .smoothing import SMOOTHING, enlargement, smoothed
 from .watershed import Labels, watershed
@@ -63,8 +63,8 @@ def sampled(labels: Labels, size: GridSize) -> Labels:
     if labels.shape == size:
         return labels
     rows, columns = (
-        (2 * np.arange(wanted) + 1) * given // (2 * wanted)
-        for wanted, given in zip(size, labels.shape, strict=True)
+        (2 * np.arange(wanted) + 1) * length // (2 * wanted)
+        for wanted, length in zip(size, labels.shape, strict=True)
     )
     return labels.take(columns, axis=1).take(rows, axis=0)
 
@@ -74,7 +74,6 @@ def upsample_labels(
     image: torch.Tensor,
     deviation: float = SMOOTHING,
     smooth: torch.Tensor | None = None,
-    on_step: Callable[[], None] = lambda: None,
 ) -> Labels:
     """Move borders that follow the edges of the smallest image to the edges of the image itself.
 
@@ -86,21 +85,20 @@ def upsample_labels(
         image: ``[H, W, 3]`` in 0..1.
         deviation: of `smoothed`.
         smooth: the image so smoothed, where it is known already.
-        on_step: called many times; what it raises ends the call.
 
     Returns:
         int32 ``[H, W]``; as given, where the image is no larger.
     """
     full = GridSize(*image.shape[:2])
     for size in sizes_up_to(full)[1:]:
-        on_step()
+        progress.step()
         if size == full and smooth is not None:
             larger = smooth
         else:
-            larger = smoothed(reduced(image, size), deviation, on_step)
+            larger = smoothed(reduced(image, size), deviation)
         seeds = sampled(inner_pixels(labels), size)
-        on_step()
-        labels = watershed(seeds, larger, on_step)
+        progress.step()
+        labels = watershed(seeds, larger)
     return labels
 
 

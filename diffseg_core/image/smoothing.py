@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 
+from .. import progress
 from ..grid import GridSize
 
 SMOOTHING = 0.8  # standard deviation in pixels, at the usual size
@@ -20,15 +20,12 @@ def enlargement(size: GridSize) -> float:
     return math.sqrt(size.tokens / DEFAULT_PIXELS)
 
 
-def smoothed(
-    image: torch.Tensor, deviation: float = SMOOTHING, on_step: Callable[[], None] = lambda: None
-) -> torch.Tensor:
+def smoothed(image: torch.Tensor, deviation: float = SMOOTHING) -> torch.Tensor:
     """An image without its grain: convolved with a Gaussian that grows with the image.
 
     Args:
         image: ``[H, W, 3]`` in 0..1.
         deviation: of the Gaussian, in pixels of an image of 512×512; smaller ones have the same.
-        on_step: called many times; what it raises ends the call.
 
     Returns:
         float32 ``[H, W, 3]`` on the CPU.
@@ -42,14 +39,12 @@ def smoothed(
     rows = max(BLOCK, BAND_VALUES // max(1, smooth[0].numel()))
     for start in range(0, len(smooth), rows):
         band = slice(start, min(len(smooth), start + rows))
-        down = _along_columns(planes, kernel, band, on_step).transpose(0, 1).contiguous()
-        smooth[band] = _along_columns(down, kernel, slice(0, len(down)), on_step).transpose(0, 1)
+        down = _along_columns(planes, kernel, band).transpose(0, 1).contiguous()
+        smooth[band] = _along_columns(down, kernel, slice(0, len(down))).transpose(0, 1)
     return smooth
 
 
-def _along_columns(
-    planes: torch.Tensor, kernel: torch.Tensor, part: slice, on_step: Callable[[], None]
-) -> torch.Tensor:
+def _along_columns(planes: torch.Tensor, kernel: torch.Tensor, part: slice) -> torch.Tensor:
     """Convolve some rows of ``[H, W, C]`` along the first axis; beyond the ends the last values go on.
 
     Every block of rows is the product of a banded matrix and the rows around it.
@@ -62,7 +57,7 @@ def _along_columns(
     for offset, value in enumerate(kernel.tolist()):
         band.diagonal(offset).fill_(value)
     for start in range(part.start, part.stop, BLOCK):
-        on_step()
+        progress.step()
         stop = min(part.stop, start + BLOCK)
         if start >= radius and stop + radius <= len(rows):
             around = rows[start - radius : stop + radius]

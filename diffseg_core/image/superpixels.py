@@ -11,12 +11,12 @@ in place of millions of steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from .. import progress
 from ..grid import GridSize
 from .pyramid import interior, reduced, sizes_up_to, upsample_labels
 from .smoothing import smoothed
@@ -29,7 +29,6 @@ def superpixels(
     image: torch.Tensor,
     smallest_area: float,
     smooth: torch.Tensor | None = None,
-    on_step: Callable[[], None] = lambda: None,
 ) -> torch.Tensor:
     """Cut an image into superpixels.
 
@@ -41,27 +40,26 @@ def superpixels(
         image: ``[H, W, 3]`` in 0..1.
         smallest_area: share of the image, 0..1: no piece is smaller, unless it is the only one.
         smooth: `smoothed` of the image, where it is known already.
-        on_step: called many times; what it raises ends the call.
 
     Returns:
         int32 ``[H, W]`` on the CPU, 0..S-1 in reading order of the pieces' first pixels. A piece with a
         narrow neck can come in two parts.
     """
     sizes = sizes_up_to(GridSize(*image.shape[:2]))
-    smooth = smoothed(image, on_step=on_step) if smooth is None else smooth
+    smooth = smoothed(image) if smooth is None else smooth
     first = smooth if len(sizes) == 1 else smoothed(reduced(image, sizes[0]))
     pieces = _similar_pixels(first, smallest_area)
-    on_step()
+    progress.step()
     # An edge that is blurred over a few pixels makes strips of the colours between; they have no core, which
     # is what an erosion by one pixel leaves, if that is half of the smallest area.
     core = interior(pieces)
     enough = 2 * np.bincount(pieces[core]) >= math.ceil(smallest_area * pieces.size)
     core[core] = enough[pieces[core]]
     seeds = np.where(core, pieces, np.int32(-1)) if core.any() else pieces
-    pieces = upsample_labels(watershed(seeds, first), image, smooth=smooth, on_step=on_step)
-    on_step()
+    pieces = upsample_labels(watershed(seeds, first), image, smooth=smooth)
+    progress.step()
     pieces = _join_small(pieces, smooth, smallest_area)
-    on_step()
+    progress.step()
     return torch.from_numpy(_in_reading_order(pieces))
 
 
@@ -83,9 +81,9 @@ def _join_small(pieces: Labels, smooth: torch.Tensor, smallest_area: float) -> L
         return numbered
     # Only borders of small pieces count; the others are of one kind, 0.
     kind = np.where(sizes < smallest, np.arange(1, len(sizes) + 1, dtype=np.int32), np.int32(0))[numbered]
-    ends, others, weights = edges_between(smooth, kind)
+    here, there, weights = edges_between(smooth, kind)
     flat = numbered.ravel()
-    forest = Forest(flat[ends], flat[others], weights, sizes)
+    forest = Forest(flat[here], flat[there], weights, sizes)
     forest.join_small(smallest)
     joined: Labels = forest.piece_of(np.arange(len(sizes))).astype(np.int32)[numbered]
     return joined

@@ -8,11 +8,12 @@ minimum spanning trees. Felzenszwalb and Huttenlocher's superpixels and watershe
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from .. import progress
 
 STRAIGHT = ((0, 1), (1, 0))  # rows down, columns to the right
 
@@ -23,7 +24,7 @@ Labels = npt.NDArray[np.int32]
 Weights = npt.NDArray[np.float32]
 
 
-def watershed(seeds: Labels, image: torch.Tensor, on_step: Callable[[], None] = lambda: None) -> Labels:
+def watershed(seeds: Labels, image: torch.Tensor) -> Labels:
     """Let seeds grow over an image until they meet, over small differences first.
 
     Every pixel goes to the seed that is reached over the least greatest difference: a minimum spanning
@@ -33,7 +34,6 @@ def watershed(seeds: Labels, image: torch.Tensor, on_step: Callable[[], None] = 
     Args:
         seeds: ``[H, W]``, a seed's number ≥ 0, or −1 where there is none yet; at least one pixel has one.
         image: float32 ``[H, W, 3]`` on the CPU, as `smoothed` gives it.
-        on_step: called many times; what it raises ends the call.
 
     Returns:
         ``[H, W]``, the seed of every pixel, each 4-connected with pixels of its own.
@@ -42,14 +42,14 @@ def watershed(seeds: Labels, image: torch.Tensor, on_step: Callable[[], None] = 
     if not len(pixels):
         return seeds.copy()
     count = int(seeds.max()) + 1
-    on_step()
-    ends, others, weights = edges_between(image, seeds)
-    on_step()
+    progress.step()
+    starts, ends, weights = edges_between(image, seeds)
+    progress.step()
     node = seeds.flatten()  # of the forest: a seed, or a pixel without one
     node[pixels] = np.arange(count, count + len(pixels), dtype=np.int32)
-    on_step()
-    forest = Forest(node[ends], node[others], weights, np.ones(count + len(pixels), dtype=np.int64))
-    forest.join_to(np.arange(count + len(pixels)) < count, on_step)
+    progress.step()
+    forest = Forest(node[starts], node[ends], weights, np.ones(count + len(pixels), dtype=np.int64))
+    forest.join_to(np.arange(count + len(pixels)) < count)
     node[pixels] = forest.piece_of(np.arange(count, count + len(pixels)))  # pieces go by their seeds
     return node.reshape(seeds.shape)
 
@@ -61,10 +61,10 @@ def edges_between(image: torch.Tensor, labels: Labels | None = None) -> tuple[In
         image: float32 ``[H, W, 3]`` on the CPU.
         labels: ``[H, W]``; edges between two pixels of one label ≥ 0 are left out.
     """
-    found = [differences(image, direction, labels) for direction in STRAIGHT]
-    ends, others, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    edges = [differences(image, direction, labels) for direction in STRAIGHT]
+    starts, ends, weights = (np.concatenate(parts) for parts in zip(*edges, strict=True))
     first = _by_rising(weights)
-    return ends[first], others[first], weights[first]
+    return starts[first], ends[first], weights[first]
 
 
 def _by_rising(weights: Weights) -> Indices:
@@ -99,15 +99,15 @@ class Forest:
     """Pieces that grow by joining; a piece goes by the number of one of its nodes.
 
     Args:
-        ends, others, weights: of the edges, by rising weight.
+        starts, ends, weights: of the edges, by rising weight.
         sizes: of the nodes at the start, in pixels.
     """
 
     def __init__(
-        self, ends: npt.NDArray[np.integer], others: npt.NDArray[np.integer], weights: Weights, sizes: Indices
+        self, starts: npt.NDArray[np.integer], ends: npt.NDArray[np.integer], weights: Weights, sizes: Indices
     ) -> None:
         count = len(sizes)
-        self._edges = ends.astype(np.int64), others.astype(np.int64), weights
+        self._edges = starts.astype(np.int64), ends.astype(np.int64), weights
         self._parent = np.arange(count)
         self._size = sizes.astype(np.int64)
         self._inside = np.zeros(count, dtype=np.float32)  # greatest difference inside
@@ -124,70 +124,70 @@ class Forest:
 
     def join_similar(self, allowance: float) -> None:
         """Join pieces until the criterion parts every two that touch."""
-        ends, others, weights = self._edges
+        starts, ends, weights = self._edges
         bounds = np.geomspace(LEAST_WEIGHT, GREATEST_WEIGHT, CLASSES)
         stops = [*np.searchsorted(weights, bounds, side="right"), len(weights)]
         for start, stop in itertools.pairwise([0, *stops]):
             alike = slice(start, stop)
-            self._join_class(ends[alike], others[alike], weights[alike], allowance)
+            self._join_class(starts[alike], ends[alike], weights[alike], allowance)
 
-    def _join_class(self, ends: Indices, others: Indices, weights: Weights, allowance: float) -> None:
-        ends, others = self.piece_of(ends), self.piece_of(others)
+    def _join_class(self, starts: Indices, ends: Indices, weights: Weights, allowance: float) -> None:
+        starts, ends = self.piece_of(starts), self.piece_of(ends)
         while True:
             bound = self._inside + allowance / self._size
-            open_ = (ends != others) & (weights <= np.minimum(bound[ends], bound[others]))
-            ends, others, weights = ends[open_], others[open_], weights[open_]
-            if not len(ends):
+            open_ = (starts != ends) & (weights <= np.minimum(bound[starts], bound[ends]))
+            starts, ends, weights = starts[open_], ends[open_], weights[open_]
+            if not len(starts):
                 return
-            self._join(self._named(ends, others), ends, others, weights)
-            ends, others = self._parent[ends], self._parent[others]
+            self._join(self._named(starts, ends), starts, ends, weights)
+            starts, ends = self._parent[starts], self._parent[ends]
 
     def join_small(self, smallest: int) -> None:
         """Join every piece of fewer pixels with the neighbour that differs least."""
-        ends, others, weights = self._edges
-        ends, others = self.piece_of(ends), self.piece_of(others)
+        starts, ends, weights = self._edges
+        starts, ends = self.piece_of(starts), self.piece_of(ends)
         while True:
             small = self._size < smallest
-            open_ = (ends != others) & (small[ends] | small[others])
-            ends, others, weights = ends[open_], others[open_], weights[open_]
-            if not len(ends):
+            open_ = (starts != ends) & (small[starts] | small[ends])
+            starts, ends, weights = starts[open_], ends[open_], weights[open_]
+            if not len(starts):
                 return
-            pieces = self._named(ends, others)
-            self._join(pieces[small[pieces]], ends, others, weights)
-            ends, others = self._parent[ends], self._parent[others]
+            pieces = self._named(starts, ends)
+            self._join(pieces[small[pieces]], starts, ends, weights)
+            starts, ends = self._parent[starts], self._parent[ends]
 
-    def join_to(self, seeded: npt.NDArray[np.bool_], on_step: Callable[[], None] = lambda: None) -> None:
+    def join_to(self, seeded: npt.NDArray[np.bool_]) -> None:
         """Join every node with one that is seeded; those stay apart, and give their pieces the name.
 
         Of a forest in which nothing has been joined so far.
         """
-        ends, others, _ = self._edges
+        starts, ends, _ = self._edges
         while True:
-            open_ = (ends != others) & ~(seeded[ends] & seeded[others])
-            ends, others = ends[open_], others[open_]
-            if not len(ends):
+            open_ = (starts != ends) & ~(seeded[starts] & seeded[ends])
+            starts, ends = starts[open_], ends[open_]
+            if not len(starts):
                 return
-            on_step()
-            pieces = self._named(ends, others)
-            self._hook(pieces[~seeded[pieces]], ends, others)
-            on_step()
-            ends, others = self._parent[ends], self._parent[others]
+            progress.step()
+            pieces = self._named(starts, ends)
+            self._hook(pieces[~seeded[pieces]], starts, ends)
+            progress.step()
+            starts, ends = self._parent[starts], self._parent[ends]
 
-    def _named(self, ends: Indices, others: Indices) -> Indices:
+    def _named(self, starts: Indices, ends: Indices) -> Indices:
         """The pieces at the ends of edges, each once, in ascending order."""
-        self._mark[ends] = self._mark[others] = True
+        self._mark[starts] = self._mark[ends] = True
         pieces = np.flatnonzero(self._mark)
         self._mark[pieces] = False
         return pieces
 
-    def _join(self, pieces: Indices, ends: Indices, others: Indices, weights: Weights) -> None:
+    def _join(self, pieces: Indices, starts: Indices, ends: Indices, weights: Weights) -> None:
         """`_hook`, and note the sizes and the greatest differences of what arises."""
-        root, edge = self._hook(pieces, ends, others)
+        root, edge = self._hook(pieces, starts, ends)
         moved = root != pieces
         np.add.at(self._size, root[moved], self._size[pieces[moved]])
         np.maximum.at(self._inside, root, np.maximum(self._inside[pieces], weights[edge]))
 
-    def _hook(self, pieces: Indices, ends: Indices, others: Indices) -> tuple[Indices, Indices]:
+    def _hook(self, pieces: Indices, starts: Indices, ends: Indices) -> tuple[Indices, Indices]:
         """Join each of the pieces with its neighbour over the first of its edges.
 
         Afterwards the parent of every piece at the ends of edges is the piece that it belongs to.
@@ -195,15 +195,15 @@ class Forest:
         Returns:
             for each of the pieces, what it belongs to, and its first edge.
         """
-        numbers = np.arange(len(ends))[::-1]  # backwards, so that of several writes the first edge stays
-        self._first[pieces] = len(ends)
+        numbers = np.arange(len(starts))[::-1]  # backwards, so that of several writes the first edge stays
+        self._first[pieces] = len(starts)
+        self._first[starts[::-1]] = numbers
+        at_starts = self._first[pieces]
+        self._first[pieces] = len(starts)
         self._first[ends[::-1]] = numbers
-        at_ends = self._first[pieces]
-        self._first[pieces] = len(ends)
-        self._first[others[::-1]] = numbers
-        edge = np.minimum(at_ends, self._first[pieces])
+        edge = np.minimum(at_starts, self._first[pieces])
 
-        self._parent[pieces] = partner = ends[edge] + others[edge] - pieces
+        self._parent[pieces] = partner = starts[edge] + ends[edge] - pieces
         mutual = pieces[(self._parent[partner] == pieces) & (pieces < partner)]
         self._parent[mutual] = mutual
         return self.piece_of(pieces), edge

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 
+from .. import progress
 from .divergence import floored_log, negative_entropy, symmetric_divergence
 
 # Of the maps, what is compared with the anchors at a time: what fits a processor's cache; elsewhere more.
@@ -39,45 +40,45 @@ class AnchorDistances:
         self.tensor = maps.new_full((len(anchors), len(maps)), float("inf"))
         self._known = 0.0  # up to which divergence
 
-    def near(self, threshold: float, on_step: Callable[[], None] = lambda: None) -> torch.Tensor:
+    def near(self, threshold: float) -> torch.Tensor:
         """Which maps have a divergence below the threshold from which anchors: bool ``[M², n]``."""
         if threshold > self._known:
-            self._compare(threshold * AHEAD, on_step)
+            self._compare(threshold * AHEAD)
         near = self.tensor < threshold
         # An anchor is at distance 0 from itself; rounding must not drop it from its own neighbourhood.
         return near.scatter_(1, self._anchors[:, None], True)
 
-    def means(self, threshold: float, on_step: Callable[[], None] = lambda: None) -> torch.Tensor:
+    def means(self, threshold: float) -> torch.Tensor:
         """The mean of all maps near each anchor: float32 ``[M², keys]``."""
-        near = self.near(threshold, on_step)
+        near = self.near(threshold)
         sums = self._maps.new_zeros(len(near), self._maps.shape[1])
         if self._sift:
             # Maps that are near the same anchors go side by side, so that a chunk concerns few anchors.
             for tokens, some in self._chunks_of(near):
-                on_step()
+                progress.step()
                 members = near[some[:, None], tokens].to(sums.dtype)
                 sums.index_add_(0, some, members @ self._maps[tokens])
         else:
             torch.mm(near.to(sums.dtype), self._maps, out=sums)
         return sums.div_(near.sum(1, keepdim=True))
 
-    def _compare(self, most: float, on_step: Callable[[], None]) -> None:
+    def _compare(self, most: float) -> None:
         p = self._maps[self._anchors]
         log_p = floored_log(p)
-        own_p = negative_entropy(p, log_p)
+        entropy_p = negative_entropy(p, log_p)
         for tokens, some in self._chunks_of(self._possible(p, most)) if self._sift else self._chunks():
-            on_step()
+            progress.step()
             q = self._maps[tokens]
-            divergence = symmetric_divergence(p[some], q, log_p[some], floored_log(q), own_p[some])
+            divergence = symmetric_divergence(p[some], q, log_p[some], floored_log(q), entropy_p[some])
             self.tensor[some[:, None], tokens] = divergence
         self._known = most if self._sift else float("inf")
 
     def _chunks(self) -> Chunks:
         """All tokens a chunk at a time, each with all anchors."""
-        every = torch.arange(len(self._anchors), device=self._maps.device)
+        anchors = torch.arange(len(self._anchors), device=self._maps.device)
         tokens = torch.arange(self._maps.shape[0], device=self._maps.device)
         for chunk in tokens.split(max(1, CHUNK_VALUES // self._maps.shape[1])):
-            yield chunk, every
+            yield chunk, anchors
 
     def _chunks_of(self, pairs: torch.Tensor) -> Chunks:
         """The tokens of pairs, bool ``[M², n]``, a chunk at a time, with the anchors of their pairs."""

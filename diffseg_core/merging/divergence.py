@@ -22,14 +22,14 @@ def symmetric_divergence(
     q: torch.Tensor,
     log_p: torch.Tensor,
     log_q: torch.Tensor,
-    own_p: torch.Tensor | None = None,
+    entropy_p: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """D(p, q) = ½(KL(p‖q) + KL(q‖p)) = ½ Σ (p − q)(log p − log q) between all pairs.
 
     Args:
         p, q: float32 ``[P, n]`` and ``[Q, n]``, rows sum to 1.
         log_p, log_q: their ``floored_log``.
-        own_p: the ``negative_entropy`` of p, ``[P]``, where it is known already.
+        entropy_p: the ``negative_entropy`` of p, ``[P]``, where it is known already.
 
     Returns:
         float32 ``[P, Q]``, in nats, ≥ 0 up to rounding.
@@ -39,5 +39,5 @@ def symmetric_divergence(
     """
     cross = p @ log_q.T  # Σ p log q
     cross.addmm_(log_p, q.T)  # + Σ q log p
-    own_p = negative_entropy(p, log_p) if own_p is None else own_p
-    return cross.neg_().add_(own_p[:, None]).add_(negative_entropy(q, log_q)).mul_(0.5)
+    entropy_p = negative_entropy(p, log_p) if entropy_p is None else entropy_p
+    return cross.neg_().add_(entropy_p[:, None]).add_(negative_entropy(q, log_q)).mul_(0.5)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
+
+from .. import progress
 
 MAX_ITERATIONS = 300
 RELATIVE_TOLERANCE = 1e-4
 
 
-def kmeans(
-    maps: torch.Tensor, centres: torch.Tensor, on_step: Callable[[], None] = lambda: None
-) -> torch.Tensor:
+def kmeans(maps: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     """Lloyd's algorithm over all maps of one image, started at the proposals.
 
     Stops as scikit-learn's ``KMeans`` does: when no map changes its cluster, or the centres move by
@@ -22,7 +20,6 @@ def kmeans(
     Args:
         maps: float32 ``[n, keys]``, the aggregated attention.
         centres: float32 ``[K, keys]``, the proposals to start from.
-        on_step: called in every iteration; what it raises ends the call.
 
     Returns:
         float32 ``[K' ≤ K, keys]``: the clusters' means.
@@ -33,7 +30,7 @@ def kmeans(
     tolerance = RELATIVE_TOLERANCE * maps.var(0, correction=0).mean()
     labels = _assign(maps, centres, mean)
     for _ in range(MAX_ITERATIONS):
-        on_step()
+        progress.step()
         moved = _cluster_means(maps, labels, centres)
         shift = (moved - centres).square().sum()
         centres = moved

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -36,7 +36,6 @@ def merge(
     maps: torch.Tensor,
     anchors: torch.Tensor,
     thresholds: Sequence[float],
-    on_step: Callable[[], None] = lambda: None,
     distances: AnchorDistances | None = None,
 ) -> torch.Tensor:
     """Iterative attention merging of one image.
@@ -49,14 +48,13 @@ def merge(
         maps: float32 ``[n, keys]``, the aggregated attention.
         anchors: int64 ``[M²]``, the anchors' tokens.
         thresholds: one merge threshold for each pass, in nats.
-        on_step: called many times; what it raises ends the call.
         distances: those of the maps and anchors, where they are kept for other thresholds.
 
     Returns:
         proposals, float32 ``[K, keys]``, 1 ≤ K ≤ M², rows sum to 1.
     """
     distances = distances or AnchorDistances(maps, anchors)
-    proposals = distances.means(thresholds[0], on_step)
+    proposals = distances.means(thresholds[0])
     for threshold in thresholds[1:]:
         proposals = _merge_proposals(proposals, threshold)
     return proposals
@@ -74,10 +72,5 @@ def _merge_proposals(proposals: torch.Tensor, threshold: float) -> torch.Tensor:
         if not matched[index]:
             chosen.append(index)
             matched |= row
-    return _means(near[chosen], proposals)
-
-
-def _means(members: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
-    """Unweighted means of the maps that each row of ``members`` (bool ``[K, n]``) marks."""
-    weights = members.to(maps.dtype)
-    return (weights @ maps).div_(weights.sum(1, keepdim=True))
+    weights = near[chosen].to(proposals.dtype)
+    return (weights @ proposals).div_(weights.sum(1, keepdim=True))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 import torch
 
-from .. import checks
+from .. import checks, progress
 from ..attention.maps import AttentionMaps
 from ..errors import InvalidSettingError
 from ..segments import Segments, order_by_area
@@ -35,8 +35,6 @@ def segment(
     anchors: int = ANCHORS.default,
     refine: Refinement = REFINEMENT.default,
     smallest_area: float = SMALLEST_PIECE.default,
-    on_image: Callable[[int], None] = lambda done: None,
-    on_step: Callable[[], None] = lambda: None,
 ) -> Segments:
     """Segment every image of ``maps`` (paper, sections 3.2 to 3.4).
 
@@ -53,8 +51,6 @@ def segment(
         refine: "kmeans" runs Lloyd's algorithm over all maps, started at the proposals.
         smallest_area: share of the image, 0..0.5; connected pieces smaller than this join the neighbour
             with which they share most border.
-        on_image: called after each image with the number done; what it raises ends the call.
-        on_step: called many times meanwhile, to the same end.
 
     Returns:
         the segments, on the device of the maps.
@@ -85,26 +81,26 @@ def segment(
         distances = maps.keep(
             ("anchor distances", image_index), len(tokens), partial(AnchorDistances, attention, tokens)
         )
-        found = merge(attention, tokens, thresholds, on_step, distances)
+        means = merge(attention, tokens, thresholds, distances)
         if refine == "kmeans":
-            found = kmeans(attention, found, on_step)
-        image_proposals = found.view(-1, *maps.key_grid)
+            means = kmeans(attention, means)
+        image_proposals = means.view(-1, *maps.key_grid)
         image_labels = suppress(image_proposals, size)
-        on_step()
+        progress.step()
         if smallest_area > 0:
             cleaned = merge_small_regions(image_labels.cpu().numpy(), round(smallest_area * size.tokens))
             image_labels = torch.from_numpy(cleaned).to(image_labels.device)
         ordered, kept = order_by_area(image_labels, image_proposals)
         labels.append(ordered)
         proposals.append(kept)
-        on_image(len(labels))
+        progress.image_done(len(labels))
     return Segments(torch.stack(labels), tuple(proposals))
 
 
 def _checked_thresholds(threshold: object, passes: int) -> list[float]:
-    given = threshold.tolist() if isinstance(threshold, torch.Tensor | np.ndarray) else threshold
-    if not isinstance(given, Sequence) or isinstance(given, str):
-        given = [given] * MERGE_PASSES.checked(passes)
-    if not given:
+    values = threshold.tolist() if isinstance(threshold, torch.Tensor | np.ndarray) else threshold
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        values = [values] * MERGE_PASSES.checked(passes)
+    if not values:
         raise InvalidSettingError("Expected a merge threshold for at least one pass, got none.")
-    return [MERGE_THRESHOLD.checked(value) for value in given]
+    return [MERGE_THRESHOLD.checked(value) for value in values]

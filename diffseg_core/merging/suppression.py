@@ -104,8 +104,8 @@ def _compare(
     labels: torch.Tensor,
 ) -> None:
     """Write the winners of some cells into the labels: of ``candidates`` ``[M, N]`` for ``N`` cells."""
-    y, down, own_y = rows.pixels_of(row)
-    x, right, own_x = columns.pixels_of(column)
+    y, down, inside_y = rows.pixels_of(row)
+    x, right, inside_x = columns.pixels_of(column)
     left = 1 - right[:, None]
     right = right[:, None]
     for rank, proposal in enumerate(candidates):
@@ -119,6 +119,6 @@ def _compare(
             better = value > best
             winner = torch.where(better, proposal.int()[:, None, None], winner)
             best = torch.maximum(best, value)
-    own = own_y[..., None] & own_x[:, None]
+    inside = inside_y[..., None] & inside_x[:, None]
     pixels = y[..., None] * labels.shape[1] + x[:, None]
-    labels.view(-1)[pixels[own]] = winner[own]
+    labels.view(-1)[pixels[inside]] = winner[inside]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from .. import progress
 from ..hierarchy.tree_building import FLOOR
 from ..tree import Hierarchy
 
@@ -25,7 +25,7 @@ BAND = 256  # rows of a product of matrices
 SINGLE = 32  # steps before strides of two, four, … of which there are half as many each
 
 
-def attention_between(tree: Hierarchy, on_step: Callable[[], None] = lambda: None) -> Matrix:
+def attention_between(tree: Hierarchy) -> Matrix:
     """The attention of every leaf to every leaf: float64 ``[S, S]``."""
     leaves = tree.leaves.cpu().flatten().numpy()
     height, width = tree.leaves.shape
@@ -36,16 +36,15 @@ def attention_between(tree: Hierarchy, on_step: Callable[[], None] = lambda: Non
     pairs = (cells * tree.count + leaves)[leaves >= 0]
     shares = np.bincount(pairs, minlength=keys.numel() * tree.count).reshape(-1, tree.count).astype(float)
     shares /= np.maximum(shares.sum(1, keepdims=True), 1.0)
-    return _product(tree.maps.flatten(1).cpu().double().numpy(), shares, on_step)
+    return _product(tree.maps.flatten(1).cpu().double().numpy(), shares)
 
 
-def balanced_chain(attention: Matrix, areas: Integers, on_step: Callable[[], None] = lambda: None) -> Matrix:
+def balanced_chain(attention: Matrix, areas: Integers) -> Matrix:
     """A chain over leaves: attention, sharpened, and balanced so that the areas are stationary.
 
     Args:
         attention: ``[S, S]``, how much goes from row to column.
         areas: pixels, ``[S]``.
-        on_step: called many times; what it raises ends the call.
 
     Returns:
         float64 ``[S, S]``, rows sum to 1.
@@ -54,7 +53,7 @@ def balanced_chain(attention: Matrix, areas: Integers, on_step: Callable[[], Non
     flow = densities / densities.sum(1, keepdims=True) * areas[:, None]
     factors = np.ones(len(areas))
     for _ in range(ROUNDS):
-        on_step()
+        progress.step()
         row_factors = areas / (flow @ factors)
         balanced = areas / (flow.T @ row_factors)
         done = np.abs(balanced / factors - 1.0).max() < BALANCED
@@ -66,7 +65,7 @@ def balanced_chain(attention: Matrix, areas: Integers, on_step: Callable[[], Non
     return chain
 
 
-def arrivals(chain: Matrix, areas: Integers, on_step: Callable[[], None] = lambda: None) -> Matrix:
+def arrivals(chain: Matrix, areas: Integers) -> Matrix:
     """The step at which a walk from each leaf arrives at each other one (M2N2's Markov maps, all at once).
 
     It has arrived where its density first passes a share of the highest one, between whole steps by
@@ -75,7 +74,6 @@ def arrivals(chain: Matrix, areas: Integers, on_step: Callable[[], None] = lambd
     Args:
         chain: ``[S, S]``, rows sum to 1.
         areas: pixels, ``[S]``.
-        on_step: called many times; what it raises ends the call.
 
     Returns:
         float64 ``[S, S]``: a walk's start in rows, steps from 0 to `LAST`.
@@ -93,7 +91,7 @@ def arrivals(chain: Matrix, areas: Integers, on_step: Callable[[], None] = lambd
     step = taken = 0
     stride = 1
     while len(rows) and step < LAST:
-        walks = _product(walks, power, on_step)
+        walks = _product(walks, power)
         step, taken = step + stride, taken + 1
         density = walks / shares
         density /= density.max(1, keepdims=True)
@@ -106,16 +104,14 @@ def arrivals(chain: Matrix, areas: Integers, on_step: Callable[[], None] = lambd
         left = waiting.any(1)
         rows, walks, before, waiting = rows[left], walks[left], density[left], waiting[left]
         if taken == SINGLE or (taken > SINGLE and (taken - SINGLE) % (SINGLE // 2) == 0):
-            power, stride = _product(power, power, on_step), 2 * stride
+            power, stride = _product(power, power), 2 * stride
     return found
 
 
-def _product(
-    one: npt.NDArray[Number], other: npt.NDArray[Number], on_step: Callable[[], None]
-) -> npt.NDArray[Number]:
+def _product(one: npt.NDArray[Number], other: npt.NDArray[Number]) -> npt.NDArray[Number]:
     """The product of two matrices, some rows at a time: of thousands of leaves it takes seconds."""
     found = np.empty((len(one), other.shape[1]), dtype=one.dtype)
     for start in range(0, len(one), BAND):
-        on_step()
+        progress.step()
         np.matmul(one[start : start + BAND], other, out=found[start : start + BAND])
     return found

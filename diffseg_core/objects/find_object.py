@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -42,7 +42,6 @@ def find_objects(
     segments: Segments,
     images: ImageLike,
     objects: Mapping[str, Sequence[Prompt]],
-    on_step: Callable[[], None] = lambda: None,
 ) -> tuple[Segments, tuple[tuple[float, ...], ...]]:
     """Some objects in each image of a batch, each by its own prompts.
 
@@ -50,7 +49,6 @@ def find_objects(
         segments: with a hierarchy, as `segment_hierarchy` gives them; at which cut does not matter.
         images: of the segments, as `as_images` takes them; alpha is left out.
         objects: the prompts of each by its name, as `parse_objects` takes them or gave them.
-        on_step: called many times; what it raises ends the call.
 
     Returns:
         segments with these names, one for each object that is found: see `Segments.of_masks`; and for each
@@ -67,7 +65,7 @@ def find_objects(
         )
     masks, scores = [], []
     for tree, image in zip(segments.hierarchies, matching_images(images, segments), strict=True):
-        finder = ObjectFinder(tree, image, on_step=on_step)
+        finder = ObjectFinder(tree, image)
         found = [finder.find(prompts) for prompts in wanted.values()]
         scores.append(tuple(each.score for each in found))
         own = [torch.from_numpy(each.mask).to(segments.labels.device) for each in found]

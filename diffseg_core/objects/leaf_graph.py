@@ -6,7 +6,6 @@ alike (`web/PROTOCOL.md`); conductances alone are fractions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -66,7 +65,6 @@ class LeafGraph:
         tree: Hierarchy,
         image: torch.Tensor | None,
         attention: bool = True,
-        on_step: Callable[[], None] = lambda: None,
     ) -> LeafGraph:
         """The graph of a hierarchy's leaves.
 
@@ -74,7 +72,6 @@ class LeafGraph:
             tree: of the image.
             image: float32 ``[H, W, 3]`` in 0..1; without one attention alone counts.
             attention: with False colours alone count, as a control; it takes an image.
-            on_step: called many times; what it raises ends the call.
         """
         areas = tree.areas.cpu().numpy()
         if not tree.count:
@@ -90,12 +87,12 @@ class LeafGraph:
         features = [tree.maps.flatten(1).cpu().double().numpy()] if attention else []
         if image is not None:
             features.append(colour_histograms(smooth, leaves).double().numpy()[: tree.count])
-        distances = np.mean([_usual(each, borders, on_step) for each in features], axis=0)
+        distances = np.mean([_usual(each, borders) for each in features], axis=0)
         if attention:
-            spread = attention_between(tree, on_step)
+            spread = attention_between(tree)
         else:
-            spread = np.exp(-_usual(features[0], borders[:0], on_step)) * areas
-        moments = arrivals(balanced_chain(spread, areas, on_step), areas, on_step)
+            spread = np.exp(-_usual(features[0], borders[:0])) * areas
+        moments = arrivals(balanced_chain(spread, areas), areas)
         apart = distances[first, second] * contrast.factors(inner)
         return cls(
             areas,
@@ -166,10 +163,10 @@ def _measured(tree: Hierarchy, image: torch.Tensor | None) -> tuple[torch.Tensor
     return leaves, smoothed(pixels), full.side / size.side
 
 
-def _usual(features: Matrix, borders: Integers, on_step: Callable[[], None]) -> Matrix:
+def _usual(features: Matrix, borders: Integers) -> Matrix:
     """Divergences between all rows, of which 1 is the median between neighbours; between all without any."""
     floored = np.maximum(features, FLOOR)
-    found = divergences(floored, on_step)
+    found = divergences(floored)
     compared = found[tuple(borders.T)] if len(borders) else found[~np.eye(len(found), dtype=bool)]
     usual = float(np.median(compared)) if compared.size else 0.0
     return found / usual if usual > ALIKE else np.zeros_like(found)

@@ -12,7 +12,7 @@ The picker in the browser does the same, in `web/picker/prompting/`; both give t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -66,7 +66,6 @@ class ObjectFinder:
         tree: of the image.
         image: float32 ``[H, W, 3]`` in 0..1; without one attention alone counts.
         attention: with False colours alone count, as a control.
-        on_step: called many times while what serves all prompts is worked out; what it raises ends that.
 
     Attributes:
         graph: the leaves and their borders.
@@ -78,12 +77,11 @@ class ObjectFinder:
         tree: Hierarchy,
         image: torch.Tensor | None,
         attention: bool = True,
-        on_step: Callable[[], None] = lambda: None,
     ) -> None:
         self._leaves = tree.leaves.cpu().numpy()
         self._shown = ShownPixels(self._leaves, tree.count)
         self.colours = Colours(image, self._shown.size)
-        self.graph = LeafGraph.of(tree, image, attention, on_step)
+        self.graph = LeafGraph.of(tree, image, attention)
         self._tree = tree
         self._maps = MarkovMaps(self.graph)
 

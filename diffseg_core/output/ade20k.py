@@ -66,15 +66,10 @@ def _plain(name: str) -> str:
     return " ".join(name.lower().split())
 
 
-def _by_name() -> dict[str, list[int]]:
-    """The classes that have a name, foremost the one of which it is the first."""
-    numbers: dict[str, list[int]] = {name: [number] for number, name in enumerate(NAMES)}
-    for number, (names, _) in enumerate(CLASSES):
-        for name in names.split(", ")[1:]:
-            numbers.setdefault(name, []).append(number)
-    return numbers
-
-
-_BY_NAME = _by_name()
+# The classes that have a name, foremost the one of which it is the first.
+_BY_NAME = {name: [number] for number, name in enumerate(NAMES)}
+for _number, (_names, _) in enumerate(CLASSES):
+    for _name in _names.split(", ")[1:]:
+        _BY_NAME.setdefault(_name, []).append(_number)
 # Whole entries are also found in the list's other spelling, in which every word is followed by a semicolon.
 _BY_ENTRY = {_plain(names.replace(",", " ")): number for number, (names, _) in enumerate(CLASSES)}

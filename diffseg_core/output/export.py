@@ -30,10 +30,9 @@ from ..segments import Segments
 from ..settings import OPACITY
 from ..tree import Hierarchy
 from .atomic_files import staged_files
-from .coco import Entry, categories_of, file_of, id_colours, image_id_of
+from .coco import Entry, categories_of, encode_labels, file_of, id_colours, image_id_of
 from .overlay import draw_overlay
 from .palette import colours_of
-from .run_length import encode_labels
 
 if TYPE_CHECKING:
     from ..images import ImageLike
@@ -72,10 +71,6 @@ class SegmentFiles:
     def mask(self, index: int) -> Path:
         """The mask of one segment, 8-bit grey PNG of 0 and 255."""
         return self.masks / f"{index:03}.png"
-
-    def existing_masks(self) -> list[Path]:
-        """The masks' own files that are there."""
-        return [path for path in self.masks.glob("*.png") if MASK_NAME.fullmatch(path.name)]
 
     @property
     def complete(self) -> bool:
@@ -137,8 +132,8 @@ def export_segments(
         files.label_map: _png(ids),
         files.overlay: _png(_overlay(one, image), metadata),
         files.colours: _png(id_colours(ids)),
-        files.panoptic: _json(panoptic),
-        files.annotation: _json(annotation),
+        files.panoptic: json.dumps(panoptic, indent=1).encode(),
+        files.annotation: json.dumps(annotation, indent=1).encode(),
     }
     if hierarchy and one.hierarchies:
         contents[files.hierarchy] = _npz(one.hierarchies[0])
@@ -148,7 +143,14 @@ def export_segments(
             files.mask(index): _png(np.where(labels == index, np.uint8(255), np.uint8(0)))
             for index in range(one.counts[0])
         }
-    _write(files, contents)
+    with staged_files(contents) as aside:
+        files.annotation.unlink(missing_ok=True)  # it is not there while the others change
+        masks_before = (path for path in files.masks.glob("*.png") if MASK_NAME.fullmatch(path.name))
+        for path in (*masks_before, files.hierarchy):
+            if path not in contents:
+                path.unlink(missing_ok=True)
+        for path in sorted(contents, key=lambda path: path == files.annotation):
+            aside[path].replace(path)
 
 
 def id_pixels(labels: torch.Tensor) -> npt.NDArray[np.uint16]:
@@ -236,10 +238,6 @@ def _overlay(segments: Segments, image: Images | None) -> npt.NDArray[np.uint8]:
     return rounded
 
 
-def _json(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, indent=1).encode()
-
-
 def _png(pixels: npt.NDArray[Any], metadata: Mapping[str, str] | None = None) -> bytes:
     texts = PngInfo()
     for keyword, text in (metadata or {}).items():
@@ -251,18 +249,7 @@ def _png(pixels: npt.NDArray[Any], metadata: Mapping[str, str] | None = None) ->
 
 def _npz(tree: Hierarchy) -> bytes:
     """A tree without its attention: leaves int32 ``[H, W]``, and joins and heights as in `Hierarchy`."""
-    leaves, joins, heights = (each.cpu().numpy() for each in (tree.leaves, tree.joins, tree.heights))
+    leaves, joins, heights = (tensor.cpu().numpy() for tensor in (tree.leaves, tree.joins, tree.heights))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, leaves=leaves, joins=joins, heights=heights)
     return buffer.getvalue()
-
-
-def _write(files: SegmentFiles, contents: Mapping[Path, bytes]) -> None:
-    """Write all files or none; the annotation is not there while the others change."""
-    with staged_files(contents) as aside:
-        files.annotation.unlink(missing_ok=True)
-        for path in (*files.existing_masks(), files.hierarchy):
-            if path not in contents and path.exists():
-                path.unlink()
-        for path in sorted(contents, key=lambda path: path == files.annotation):
-            aside[path].replace(path)

@@ -11,13 +11,12 @@ import os
 import re
 import time
 from collections.abc import Iterable
-from contextlib import suppress
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from .. import checks
 from ..errors import InvalidSettingError
 
-DEFAULT_LIMIT = 255  # of a name, on nearly every file system
+LONGEST = 255  # bytes of a name, on nearly every file system
 DATE = re.compile(r"%date:([^%]*)%")
 DATE_PART = re.compile(r"dd?|MM?|hh?|mm?|ss?|yyy?y?")
 WIDGET = re.compile(r"%[^%.]+\.[^\W\d][^%.]*%")
@@ -73,12 +72,11 @@ def check_prefix(prefix: str) -> None:
         )
 
 
-def check_lengths(names: Iterable[str | PurePath], folder: Path) -> None:
-    """Refuse names that the file system of a folder cannot take for their length.
+def check_lengths(names: Iterable[PurePath]) -> None:
+    """Refuse names that hardly any file system takes for their length.
 
     Args:
-        names: of files, with the folders below the folder in which they are to be.
-        folder: need not be there yet.
+        names: of files, with their folders.
 
     Raises:
         InvalidSettingError: a name, or that of a folder, is too long.
@@ -87,18 +85,9 @@ def check_lengths(names: Iterable[str | PurePath], folder: Path) -> None:
     def length(name: str) -> int:  # Windows counts UTF-16 units
         return len(name.encode("utf-16-le")) // 2 if os.name == "nt" else len(name.encode())
 
-    limit = name_limit(folder)
-    longest = max((part for name in names for part in PurePath(name).parts), key=length, default="")
-    if length(longest) > limit:
+    longest = max((part for name in names for part in name.parts), key=length, default="")
+    if (got := length(longest)) > LONGEST:
         raise InvalidSettingError(
-            f"Expected names of at most {limit} bytes, which is what the file system of {folder} takes, got "
-            f"{length(longest)} in {longest}. Make the name shorter by {length(longest) - limit} or more."
+            f"Expected names of at most {LONGEST} bytes, got {got} in {longest}. Make the name shorter by "
+            f"{got - LONGEST} or more."
         )
-
-
-def name_limit(folder: Path) -> int:
-    """How long a name in a folder can be, whether the folder is there or not yet."""
-    for place in (folder, *folder.parents) if hasattr(os, "pathconf") else ():
-        with suppress(OSError, ValueError):
-            return os.pathconf(place, "PC_NAME_MAX")
-    return DEFAULT_LIMIT

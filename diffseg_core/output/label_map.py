@@ -86,9 +86,9 @@ def draw_label_map(
             for segment, name in enumerate(segments.names[index] if segments.names else ()):
                 with suppress(InvalidSettingError):
                     known[segment] = ade20k.class_number(name)
-            given = {key: int(place.reshape(-1)[number]) for key, number in (known | numbers).items()}
+            fixed = {key: int(place.reshape(-1)[number]) for key, number in (known | numbers).items()}
             poles = segment_poles(segments, index)
-            colours = different[choose_colours(poles, len(different), len(different), given)]
+            colours = different[choose_colours(poles, len(different), len(different), fixed)]
         drawn.append(np.append(colours, np.zeros((1, 3), np.float32), axis=0)[labels])  # −1: the last, black
     return torch.from_numpy(np.stack(drawn))
 

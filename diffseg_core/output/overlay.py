@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,26 +22,9 @@ if TYPE_CHECKING:
 
 Bitmap = npt.NDArray[np.bool_]
 
-# Digits of 3×5 cells, one row of "x" and "." after the other.
-DIGITS = (
-    "xxxx.xx.xx.xxxx",
-    ".x.xx..x..x.xxx",
-    "xxx..xxxxx..xxx",
-    "xxx..xxxx..xxxx",
-    "x.xx.xxxx..x..x",
-    "xxxx..xxx..xxxx",
-    "xxxx..xxxx.xxxx",
-    "xxx..x..x..x..x",
-    "xxxx.xxxxx.xxxx",
-    "xxxx.xxxx..xxxx",
-)
-
-
-CELLS_HIGH = 7  # a digit with its dark edge
 BORDER = 1400  # pixels of the longer side for each pixel of a border's lines
-LETTERS = 22  # lines of names that the shorter side has room for
-LEAST_LETTERS = 12  # pixels
-NUMBER = 256  # pixels of the shorter side for each pixel of a digit's cells, at most
+NAMES, LEAST_NAMES = 22, 12  # lines of names that the shorter side has room for; pixels of one at least
+NUMBERS, LEAST_NUMBERS = 26, 9  # likewise
 LINE = 0.75  # how light and how dark a border's lines are
 
 
@@ -59,7 +43,7 @@ def draw_overlay(
         segments: of the same height and width.
         opacity: of the colours, 0..1.
         borders: draw a thin line along segment borders, light on one side and dark on the other, so that it
-            shows on any ground.
+            shows on any background.
         numbers: write each segment's index at its pole of inaccessibility, where it has room for it; or its
             name, in full, if it has one.
 
@@ -105,11 +89,16 @@ def _draw(
         dark, light = border_sides(labels, width)
         out[light] = out[light] * (1 - LINE) + LINE
         out[dark] *= 1 - LINE
+    side = min(labels.shape)
     for index, pole in enumerate(poles):
         if names and names[index]:
-            _write_name(out, names[index], pole)
-        else:
-            _write_number(out, str(index), pole)
+            _write(out, names[index], pole, max(LEAST_NAMES, round(side / NAMES)))
+            continue
+        for size in range(max(LEAST_NUMBERS, round(side / NUMBERS)), LEAST_NUMBERS - 1, -1):
+            left, top, right, bottom = _box(str(index), size)
+            if math.hypot(right - left, bottom - top) / 2 <= pole.radius:  # else it would cover the segment
+                _write(out, str(index), pole, size)
+                break
     return out
 
 
@@ -128,57 +117,40 @@ def border_sides(labels: npt.NDArray[np.integer], width: int) -> tuple[Bitmap, B
 
 def dilate(mask: Bitmap, before: int, after: int) -> Bitmap:
     """The mask with ``before`` more pixels to the left and above, and ``after`` to the right and below."""
-    grown = mask.copy()
-    for axis in (0, 1):
-        source = grown.copy()
-        for step in range(1, max(before, after) + 1):
-            ahead = [slice(None)] * 2
-            behind = [slice(None)] * 2
-            ahead[axis], behind[axis] = slice(step, None), slice(None, -step)
-            if step <= after:
-                grown[tuple(ahead)] |= source[tuple(behind)]
-            if step <= before:
-                grown[tuple(behind)] |= source[tuple(ahead)]
-    return grown
+    from scipy import ndimage
+
+    size = before + after + 1
+    dilated: Bitmap = ndimage.maximum_filter(mask, size, mode="constant", origin=after - size // 2)
+    return dilated
 
 
-def _write_number(out: npt.NDArray[np.float32], text: str, pole: Pole) -> None:
-    """White digits with a dark edge, centred on the pole; none where the segment has no room for them."""
-    height, width, _ = out.shape
-    cells = math.hypot(CELLS_HIGH, 4 * len(text) + 1) / 2  # from the middle to a corner, with the edge
-    scale = min(int(pole.radius / cells), max(1, round(min(height, width) / NUMBER)))
-    if scale < 1:
-        return  # it would cover the segment
-    glyphs = np.concatenate([_digit(digit) for digit in text], axis=1)[:, :-1]
-    glyphs = np.pad(np.kron(glyphs, np.ones((scale, scale), dtype=bool)), scale)
-    glyph_height, glyph_width = (min(a, b) for a, b in zip(glyphs.shape, (height, width), strict=True))
-    glyphs = glyphs[:glyph_height, :glyph_width]
-    top = int(np.clip(pole.y - glyph_height // 2, 0, height - glyph_height))
-    left = int(np.clip(pole.x - glyph_width // 2, 0, width - glyph_width))
-    window = out[top : top + glyph_height, left : left + glyph_width]
-    window[dilate(glyphs, scale, scale)] = 0.05
-    window[glyphs] = 1.0
-
-
-def _write_name(out: npt.NDArray[np.float32], name: str, pole: Pole) -> None:
-    """White letters with a dark edge, as near to the pole as the whole name lies in the image."""
-    from PIL import Image, ImageDraw, ImageFont
+def _write(out: npt.NDArray[np.float32], text: str, pole: Pole, size: int) -> None:
+    """White letters with a dark edge, as near to the pole as the whole text lies in the image."""
+    from PIL import Image, ImageDraw
 
     height, width, _ = out.shape
-    size = max(LEAST_LETTERS, round(min(height, width) / LETTERS))
-    font, edge = ImageFont.load_default(size), max(1, size // 8)
-    left, top, right, bottom = (round(side) for side in font.getbbox(name, stroke_width=edge))
+    left, top, right, bottom = _box(text, size)
     y = max(0, min(pole.y - (bottom - top) // 2, height - (bottom - top)))
     x = max(0, min(pole.x - (right - left) // 2, width - (right - left)))
     window = out[y : y + bottom - top, x : x + right - left]
-    for shade, stroke in ((0.05, edge), (1.0, 0)):
+    for shade, stroke in ((0.05, _edge(size)), (1.0, 0)):
         letters = Image.new("L", (window.shape[1], window.shape[0]))
-        ImageDraw.Draw(letters).text((-left, -top), name, 255, font, stroke_width=stroke)
+        ImageDraw.Draw(letters).text((-left, -top), text, 255, _font(size), stroke_width=stroke)
         cover = np.asarray(letters, dtype=np.float32)[..., None] / 255.0
         window[:] = window * (1.0 - cover) + shade * cover
 
 
-def _digit(digit: str) -> Bitmap:
-    """One digit with a free column to its right: bool ``[5, 4]``."""
-    cells = np.array([cell == "x" for cell in DIGITS[int(digit)]]).reshape(5, 3)
-    return np.pad(cells, ((0, 0), (0, 1)))
+def _box(text: str, size: int) -> tuple[int, ...]:
+    """Left, top, right and bottom of a text with its edge, in pixels from where it is written."""
+    return tuple(round(side) for side in _font(size).getbbox(text, stroke_width=_edge(size)))
+
+
+def _edge(size: int) -> int:
+    return max(1, round(size / 7))
+
+
+@cache
+def _font(size: int) -> Any:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size)

@@ -14,7 +14,7 @@ from .poles import Pole, segment_poles
 COLOURS = 64
 FIRST = 24  # these differ most from each other; images of up to 24 segments need no others
 CELL = 8  # pixels: a pole may move this much and keep its colour
-LIGHTNESS = (0.35, 0.95)  # in Oklab: neither lost on black ground nor on white
+LIGHTNESS = (0.35, 0.95)  # in Oklab: neither lost on a black background nor on a white one
 CHROMA = 0.12  # least, in Oklab: below, a colour looks grey
 APART = 0.3  # distance in Oklab from which on two colours side by side are told apart at a glance
 
@@ -72,11 +72,8 @@ def colours_of(segments: Segments, image_index: int) -> npt.NDArray[np.float32]:
     """
     if not segments.hierarchies:
         return PALETTE[choose_colours(segment_poles(segments, image_index))]
-    key = (colours_of, image_index)
-    if key not in segments.kept:
-        segments.kept[key] = _colours_of_cut(segments.hierarchies[image_index], segments.counts[image_index])
-    found: npt.NDArray[np.float32] = segments.kept[key]
-    return found
+    tree, count = segments.hierarchies[image_index], segments.counts[image_index]
+    return segments.keep(("colours", image_index), lambda: _colours_of_cut(tree, count))
 
 
 def _colours_of_cut(tree: Hierarchy, count: int) -> npt.NDArray[np.float32]:
@@ -128,7 +125,7 @@ def choose_colours(
     poles: Sequence[Pole],
     colours: int = COLOURS,
     first: int = FIRST,
-    given: Mapping[int, int] | None = None,
+    fixed: Mapping[int, int] | None = None,
 ) -> list[int]:
     """An index into a palette for every segment.
 
@@ -141,15 +138,15 @@ def choose_colours(
         poles: poles of inaccessibility, in descending order of the segments' area.
         colours: size of the palette.
         first: the palette's first so many colours are chosen before the others.
-        given: palette index by segment, where it is set already; other segments take other colours.
+        fixed: palette index by segment, where it is set already; other segments take other colours.
     """
-    given = given or {}
-    taken = set(given.values())
+    fixed = fixed or {}
+    taken = set(fixed.values())
     chosen = []
     for segment, pole in enumerate(poles):
         preferences = _preferences(pole, colours, first)
         free = next((index for index in preferences if index not in taken), preferences[0])
-        colour = given.get(segment, free)
+        colour = fixed.get(segment, free)
         taken.add(colour)
         chosen.append(colour)
     return chosen

@@ -27,11 +27,9 @@ def segment_poles(segments: Segments, image_index: int = 0) -> tuple[Pole, ...]:
         InvalidSettingError: there is no such image.
     """
     labels = segments.labels_of(image_index)
-    key = (segment_poles, image_index)
-    if key not in segments.kept:
-        segments.kept[key] = tuple(poles_of_inaccessibility(labels.cpu().numpy()))
-    found: tuple[Pole, ...] = segments.kept[key]
-    return found
+    return segments.keep(
+        ("poles", image_index), lambda: tuple(poles_of_inaccessibility(labels.cpu().numpy()))
+    )
 
 
 def poles_of_inaccessibility(labels: npt.NDArray[np.integer]) -> list[Pole]:

@@ -71,10 +71,10 @@ def to_segs(
     pixels = None
     if images is not None:
         pixels = matching_images(images, segments)[image_index, None].cpu().clone().numpy()  # [1, H, W, 3]
-    found = []
+    segs = []
     for index, box in enumerate(bounding_boxes(labels, count)):
         region = crop_region(box, size, crop_factor)
-        found.append(
+        segs.append(
             SEG(
                 cropped_image=None if pixels is None else pixels[0][region][None],
                 cropped_mask=(labels[region] == index).astype(np.float32),
@@ -84,7 +84,7 @@ def to_segs(
                 label=segments.name(image_index, index),
             )
         )
-    return (size.height, size.width), found
+    return (size.height, size.width), segs
 
 
 def crop_region(box: Bounds, size: GridSize, crop_factor: float) -> Bounds:

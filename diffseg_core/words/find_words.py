@@ -210,7 +210,7 @@ def _find(
     is_taken = owner[:, None] == wanted
     highest, places = _places(leaves, scores.scores[:, wanted], is_taken)
     painted = torch.from_numpy(np.append(owner, -1)).to(leaves.device)[leaves.long()]  # −1: the last
-    found = tuple(
+    outcomes = tuple(
         FoundWord(
             words.lines[line].name,
             bool(taken.any()),
@@ -220,7 +220,7 @@ def _find(
         )
         for line, taken, leaf, place in zip(wanted, is_taken.T, highest, places, strict=True)
     )
-    return torch.stack([painted == line for line in wanted.tolist()]), found
+    return torch.stack([painted == line for line in wanted.tolist()]), outcomes
 
 
 def _places(

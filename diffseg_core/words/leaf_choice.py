@@ -31,10 +31,7 @@ class LeafScores:
     """What one image's leaves are by the words: means over their pixels of what `WordMaps` has.
 
     Attributes:
-        scores: float64 ``[S, lines + 1]``, 0..1: of each line and, last, of "background"; so the next three.
-        raw_scores: the scores before self-attention spreads them.
-        attention: the share of all attention.
-        joint_scores: attention times raw score, spread.
+        scores, raw_scores, attention, joint_scores: float64 ``[S, lines + 1]``, "background" last.
         areas: float64 ``[S]``: of the leaves, as shares of the image.
         is_distractor: bool ``[lines]``.
         competitors: how many shares make up the whole.

@@ -248,9 +248,9 @@ def prompt_of(lines: Sequence[WordLine]) -> tuple[Piece, ...]:
         for place, line in enumerate(lines)
         for word in line.synonyms
     ]
-    given = {piece.text.casefold() for piece in words}
-    others = [Piece(text, is_content=True) for text in (OTHERS, BACKGROUND) if text not in given]
+    texts = {piece.text.casefold() for piece in words}
+    fillers = [Piece(text, is_content=True) for text in (OTHERS, BACKGROUND) if text not in texts]
     pieces: list[Piece] = []
-    for content in [*words, *others]:
+    for content in [*words, *fillers]:
         pieces += [Piece(", " if pieces else BEFORE), content]
     return tuple(pieces)

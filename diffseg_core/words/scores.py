@@ -72,11 +72,11 @@ def word_maps(
         torch.stack([_mean(attention, places) for places in synonyms]).amax(0)
         for synonyms in words.places.lines
     ]
-    background, others = (
+    background, fillers = (
         [_mean(attention, places)] if places else []
         for places in (words.places.background, words.places.others)
     )
-    content = torch.stack([*lines, *background, *others])
+    content = torch.stack([*lines, *background, *fillers])
     if not bool(torch.isfinite(content).all()):
         raise InvalidAttentionError(
             "Expected finite attention to the words, got NaN or infinite entries. A model or a text encoder "

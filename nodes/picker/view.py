@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from ...diffseg_core import GridSize, Hierarchy, Images, Segments
+from ...diffseg_core import GridSize, Hierarchy, Images, Segments, callbacks
 from ...diffseg_core.image.pyramid import eight_bits, sampled, shown_size
 from ...diffseg_core.images import matching_images
 from ...diffseg_core.objects import click_nodes, leaf_graph, markov_maps, object_finder
@@ -85,7 +85,8 @@ def kept_finder(
         pixels = None if images is None else matching_images(images, segments)[image_index]
         reference = None if image is None else weakref.ref(image)
         tree = segments.hierarchies[image_index]
-        kept = KeptFinder(reference, ObjectFinder(tree, pixels, on_step=stop_if_interrupted))
+        with callbacks(stop_if_interrupted):
+            kept = KeptFinder(reference, ObjectFinder(tree, pixels))
         segments.kept[key] = kept
     return kept
 

@@ -32,7 +32,7 @@ def look_for(lines: Mapping[str, WordLine], segments: CapturedSegments, image_in
     """Look for words in one image, all at once: they compete for its places.
 
     Args:
-        lines: as of `lines_of`; of none, nothing is needed and nothing done.
+        lines: see `lines_of`; of none, nothing is needed and nothing done.
         segments: with a hierarchy.
         image_index: of the image.
 

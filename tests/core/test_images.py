@@ -97,7 +97,7 @@ def test_other_floats_become_float32(dtype):
 def test_float32_is_not_copied_and_what_is_checked_is_not_looked_at_again():
     checked = as_images(COLOURS)
     assert checked.colours.data_ptr() == COLOURS.data_ptr()
-    assert as_images(checked, "other") is checked
+    assert as_images(checked) is checked
     assert checked.size == (5, 7)
     assert len(checked) == 1
 
@@ -178,9 +178,9 @@ def test_rounding_is_clamped_and_more_only_where_that_is_asked_for():
     colours = as_images(torch.tensor([[-0.3, 0.5, 1.2]]), clamp=True).colours
     assert colours[0, 0, :, 0].tolist() == [0.0, 0.5, 1.0]
     with pytest.raises(InvalidSettingError, match="numbers in the image, got 1 of 2"):
-        as_images(torch.tensor([[torch.inf, 0.5]]), "image", clamp=True)
+        as_images(torch.tensor([[torch.inf, 0.5]]), clamp=True)
     with pytest.raises(InvalidSettingError, match="from 0 to 1 in the image, got 0 to 255"):
-        as_images(torch.tensor([[0.0, 255.0]]), "image", clamp=True)
+        as_images(torch.tensor([[0.0, 255.0]]), clamp=True)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.int32])

@@ -35,7 +35,7 @@ WITH_EXAMPLES = [
     if name not in RUNS
     and any(test.examples for test in doctest.DocTestFinder().find(importlib.import_module(name)))
 ]
-ROOMS = ["errors", "plain_text", "grid", "checks", "settings", "tree", "segments", "images"]
+ROOMS = ["errors", "progress", "plain_text", "grid", "checks", "settings", "tree", "segments", "images"]
 ROOMS += ["attention", "image", "merging", "hierarchy", "diffcut", "editing", "objects", "output", "words"]
 ROOMS += ["diffusers", "benchmark"]
 """From the first to the last: imports go from a later one to an earlier one."""

@@ -15,6 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from diffseg_core.diffcut import normalised_cut
 from diffseg_core.diffcut.normalised_cut import LIMIT, MOST, CutTree, recursive_cut
 from diffseg_core.errors import InvalidSettingError
+from diffseg_core.progress import callbacks
 from diffseg_core.tree import Hierarchy
 
 SAME_NODES = 0.999
@@ -204,14 +205,15 @@ def test_noise_falls_apart_into_all_its_nodes_below_the_threshold():
 
 def test_steps_are_told_and_may_end_the_search():
     calls = []
-    tree = recursive_cut(features_of("blobs"), on_step=lambda: calls.append(1))
+    with callbacks(lambda: calls.append(1)):
+        tree = recursive_cut(features_of("blobs"))
     assert len(calls) == 2 * tree.count - 1
 
     def stop() -> None:
         raise InterruptedError
 
-    with pytest.raises(InterruptedError):
-        recursive_cut(features_of("blobs"), on_step=stop)
+    with pytest.raises(InterruptedError), callbacks(stop):
+        recursive_cut(features_of("blobs"))
 
 
 # Determinism, and maps in which rounding could decide.

@@ -17,6 +17,7 @@ from diffseg_core import (
     segment_hierarchy,
     soft_masks,
 )
+from diffseg_core.progress import callbacks
 
 
 def split(height: int, width: int, column: int) -> torch.Tensor:
@@ -121,7 +122,8 @@ def test_every_image_of_a_batch_is_its_own():
     labels = torch.cat((split(50, 50, 20), split(50, 50, 30)))
     images = torch.cat((two_colours(split(50, 50, 23)), two_colours(split(50, 50, 27))))
     done = []
-    refined = refine_edges(Segments(labels, ()), images, reach=0.1, on_image=done.append)
+    with callbacks(on_image=done.append):
+        refined = refine_edges(Segments(labels, ()), images, reach=0.1)
     assert done == [1, 2]
     for image, edge in enumerate((23, 27)):
         alone = refine_edges(Segments(labels[image, None], ()), images[image, None], reach=0.1)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from diffseg_core import GridSize, Segments, refine_edges, segment_hierarchy, soft_masks
 from diffseg_core.editing import soft_masks as soft
 from diffseg_core.image.pyramid import sampled, sizes_up_to
+from diffseg_core.progress import callbacks
 from diffseg_core.segments import order_by_area
 
 
@@ -95,12 +96,12 @@ def test_every_long_step_asks_whether_to_go_on(after, attention_maps):
         return stop
 
     for work in (
-        lambda stop: refine_edges(segments, image[None], on_step=stop),
-        lambda stop: soft_masks(segments, image[None], on_step=stop),
-        lambda stop: segment_hierarchy(attention_maps, image[None], on_step=stop),
+        lambda: refine_edges(segments, image[None]),
+        lambda: soft_masks(segments, image[None]),
+        lambda: segment_hierarchy(attention_maps, image[None]),
     ):
-        with pytest.raises(StopError):
-            work(stopper())
+        with pytest.raises(StopError), callbacks(stopper()):
+            work()
 
 
 @pytest.fixture

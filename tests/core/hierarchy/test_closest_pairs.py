@@ -13,6 +13,7 @@ from diffseg_core.hierarchy import closest_pairs
 from diffseg_core.hierarchy.closest_pairs import divergences, divergences_from
 from diffseg_core.hierarchy.tree_building import build_hierarchy
 from diffseg_core.image.boundary_contrast import MIN_CONTRAST, Contrast
+from diffseg_core.progress import callbacks
 from diffseg_core.tree import Hierarchy
 
 EQUAL = 1e-12  # nats: distances that differ by less may join in any order
@@ -161,7 +162,8 @@ def test_a_tree_can_be_stopped_before_any_of_its_joins(neighbours_only):
 
     def tree(on_step) -> Hierarchy:
         contrast = contrast_of(leaves, 0.5, generator) if neighbours_only else None
-        return build_hierarchy(maps[:, None], leaves, contrast, on_step=on_step)
+        with callbacks(on_step):
+            return build_hierarchy(maps[:, None], leaves, contrast)
 
     asked = itertools.count(1)
     tree(lambda: next(asked))

@@ -15,6 +15,7 @@ from diffseg_core.image.boundary_contrast import Contrast
 from diffseg_core.image.colour_histograms import colour_histograms
 from diffseg_core.image.smoothing import smoothed
 from diffseg_core.image.superpixels import superpixels
+from diffseg_core.progress import callbacks
 
 
 @pytest.fixture
@@ -105,15 +106,16 @@ def test_every_image_of_a_batch_has_the_tree_it_has_alone(attention):
 def test_the_end_of_every_image_is_told_and_an_error_ends_the_call(attention):
     both, images = AttentionMaps({(8, 8): attention((8, 8), batch=2)}), mosaic(40, 40).expand(2, -1, -1, -1)
     told = []
-    segment_hierarchy(both, images, on_image=told.append)
+    with callbacks(on_image=told.append):
+        segment_hierarchy(both, images)
     assert told == [1, 2]
 
     def stop(done: int) -> None:
         told.append(done)
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        segment_hierarchy(both, images, on_image=stop)
+    with pytest.raises(KeyboardInterrupt), callbacks(on_image=stop):
+        segment_hierarchy(both, images)
     assert told == [1, 2, 1]
 
 

@@ -9,6 +9,7 @@ import torch
 from diffseg_core import GridSize
 from diffseg_core.image.pyramid import inner_pixels, interior, reduced, sampled, sizes_up_to, upsample_labels
 from diffseg_core.image.smoothing import smoothed
+from diffseg_core.progress import callbacks
 
 
 @pytest.mark.parametrize(
@@ -115,8 +116,8 @@ def test_what_the_caller_raises_ends_the_climb():
         raise KeyboardInterrupt
 
     labels = np.zeros(sizes_up_to(GridSize(700, 700))[0], dtype=np.int32)
-    with pytest.raises(KeyboardInterrupt):
-        upsample_labels(labels, torch.rand(700, 700, 3), on_step=stop)
+    with pytest.raises(KeyboardInterrupt), callbacks(stop):
+        upsample_labels(labels, torch.rand(700, 700, 3))
 
 
 def test_a_smaller_image_has_the_means_of_the_larger():

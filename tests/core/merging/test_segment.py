@@ -9,6 +9,7 @@ import torch
 from diffseg_core import AttentionMaps, DiffSegError, InvalidSettingError, Segments, segment
 from diffseg_core.merging import suppression
 from diffseg_core.merging.small_regions import connected_components
+from diffseg_core.progress import callbacks
 
 
 def scene(attention, grid=(12, 9), batch=1, **options) -> AttentionMaps:
@@ -191,8 +192,8 @@ def test_progress_is_told_after_every_image_and_can_end_the_work(attention):
         if done == 2:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        segment(maps, (24, 18), anchors=6, on_image=stop_at_two)
+    with pytest.raises(KeyboardInterrupt), callbacks(on_image=stop_at_two):
+        segment(maps, (24, 18), anchors=6)
     assert told == [1, 2]
 
 

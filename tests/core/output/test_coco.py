@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from diffseg_core.output.run_length import encode_labels
+from diffseg_core.output.coco import encode_labels
 
 # pycocotools has not yet followed numpy 2 here.
 reads_coco = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
