@@ -89,11 +89,10 @@ class SegmentWorker:
 
         Raises:
             UnreadableImageError: there is no image that can be read.
-            InvalidSettingError: an image whose shape, whose number of segments, or the length of whose name
-                is out of range, or whose prompts all lie outside of it.
+            InvalidSettingError: an image whose shape or number of segments is out of range, or whose prompts
+                all lie outside of it.
             OSError: its files cannot be written.
         """
-        image.check_names(self._out)
         folder = self._settings.prompts
         prompts = None if folder is None else read_prompts(folder, image.name)
         pixels = as_images(read_image(image.path))
@@ -137,22 +136,21 @@ def prepare_run(
         overwrite: forget the settings of an earlier run, and do its images again.
 
     Returns:
-        the images that are yet to do, numbered; those whose names are too long are among them.
+        the images that are yet to do, numbered.
 
     Raises:
         InvalidSettingError: the folder is of a run with other settings, or cannot be written.
     """
-    possible = [image for image in images if image.has_names(out)]
     try:
-        _check_settings(possible, out, settings, overwrite)
+        _check_settings(images, out, settings, overwrite)
         remove_leftovers_in(images, out)
         if overwrite:
             forget_joint_files(out)
-            for image in possible:
+            for image in images:
                 image.files(out).annotation.unlink(missing_ok=True)
         numbers = _numbers(images, out)
         _manifest(out).write(settings.to_dict(), list(numbers))
-        done = {image.name for image in possible if image.files(out).complete}
+        done = {image.name for image in images if image.files(out).complete}
     except OSError as error:
         raise _not_writable(out, error) from error
     return [replace(image, number=numbers[image.name]) for image in images if image.name not in done]
@@ -170,17 +168,16 @@ def finish_run(images: Sequence[InputImage], out: Path) -> None:
     """
     try:
         remove_leftovers_in(images, out)
-        named = [InputImage(out / name, name) for name in _manifest(out).images]
-        files = [image.files(out) for image in named if image.has_names(out)]
-        write_joint_files(out, [each for each in files if each.complete])
+        all_files = [InputImage(out / name, name).files(out) for name in _manifest(out).images]
+        write_joint_files(out, [files for files in all_files if files.complete])
     except OSError as error:
         raise _not_writable(out, error) from error
 
 
 def remove_leftovers_in(images: Sequence[InputImage], out: Path) -> None:
     """Remove temporary files that killed workers left; none may be at work. Raises OSError."""
-    files = [image.files(out) for image in images if image.has_names(out)]
-    for folder in {out, *(each.folder for each in files), *(each.masks for each in files)}:
+    written = [image.files(out) for image in images]
+    for folder in {out, *(files.folder for files in written), *(files.masks for files in written)}:
         remove_leftovers(folder)
 
 
@@ -216,10 +213,10 @@ def _check_settings(images: Sequence[InputImage], out: Path, settings: RunSettin
 
 
 def _check_all_are_overwritten(images: Sequence[InputImage], out: Path) -> None:
-    own = {image.files(out).annotation for image in images}
-    others = [path for path in out.rglob("*_segments.json") if path not in own]
-    if others:
+    overwritten = {image.files(out).annotation for image in images}
+    kept = [path for path in out.rglob("*_segments.json") if path not in overwritten]
+    if kept:
         raise InvalidSettingError(
             f"Expected to overwrite everything in {out} with other settings, but it has segments of "
-            f"{len(others)} more image(s), such as {others[0]}. Choose another --out, or remove them."
+            f"{len(kept)} more image(s), such as {kept[0]}. Choose another --out, or remove them."
         )

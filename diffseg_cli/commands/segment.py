@@ -16,9 +16,9 @@ overlay to look at (NAME_overlay.png), areas, boxes and masks (NAME_segments.jso
 same for COCO's panoptic tools (NAME_panoptic.json, NAME_panoptic.png). At the end, panoptic.json and
 instances.json hold the annotations of all images in the output folder.
 
-Inputs are files, folders (searched with all below them) and quoted patterns such as "photos/**/*.jpg". NAME
-is the path below the folder, without the ending. A run that was stopped goes on where it stopped, by the
-same command. Images that cannot be read are listed at the end, and the exit status is then 1.
+Inputs are files and folders (searched with all below them). NAME is the path below the folder, without the
+ending. A run that was stopped goes on where it stopped, by the same command. Images that cannot be read are
+listed at the end, and the exit status is then 1.
 """
 
 
@@ -30,7 +30,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="an image, a folder or a quoted pattern")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="an image or a folder")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
     parser.add_argument(
         "--save-masks", action="store_true", help="write each mask to a file too: NAME_masks/000.png …"
@@ -91,13 +91,13 @@ def run(args: argparse.Namespace) -> int:
         prompts,
         words,
     )
-    others: set[Path] = set()
-    images = find_images(args.inputs, out, others)
+    no_images: set[Path] = set()
+    images = find_images(args.inputs, out, no_images)
     remaining = prepare_run(images, out, settings, args.overwrite)
     outcomes = executor.run(WorkerFactory(SegmentWorker, settings, out, args.threads), remaining)
     done = list(show_progress(outcomes, len(remaining)))
     failures = [outcome for outcome in done if outcome.error is not None]
-    passed_over = f"; other files, passed over: {count_endings(others)}" if others else ""
+    passed_over = f"; other files, passed over: {count_endings(no_images)}" if no_images else ""
     print(
         f"Images: {len(images):,}; segmented into {args.out}: {len(remaining) - len(failures):,}; "
         f"done before: {len(images) - len(remaining):,}{passed_over}"

@@ -22,8 +22,7 @@ from PIL import Image
 
 from diffseg_cli.batch.discovery import find_images
 from diffseg_cli.batch.executor import Executor, ExecutorError, LocalExecutor, WorkerFactory
-from diffseg_cli.batch.ray_cluster import connected, import_ray
-from diffseg_cli.batch.ray_executor import RayExecutor
+from diffseg_cli.batch.ray_executor import RayExecutor, connected, import_ray, plan_workers
 from diffseg_cli.batch.segment_run import RunSettings, SegmentWorker, finish_run, prepare_run
 from diffseg_cli.batch.settings import DEMO_CAPTURE, DEMO_SEGMENT, ModelChoice
 from diffseg_core.errors import InvalidSettingError
@@ -141,13 +140,6 @@ def test_workers_that_die_while_they_are_made_end_the_run(monkeypatch):
         list(RayExecutor(workers=1, use_gpus=False).run(die, ["a", "b"]))
 
 
-@pytest.mark.usefixtures("cluster")
-def test_a_connection_to_another_cluster_is_not_taken_for_the_one_asked_for():
-    with pytest.raises(ExecutorError, match="connected already"):
-        list(RayExecutor("192.0.2.1:6379").run(refuse, ["a"]))
-    assert ray.is_initialized()
-
-
 @pytest.mark.exhaustive
 @pytest.mark.usefixtures("cluster")
 def test_a_run_that_is_left_ends_its_processes(tmp_path):
@@ -226,7 +218,25 @@ def test_without_ray_the_error_says_how_to_install_it(monkeypatch):
         list(RayExecutor().run(refuse, ["a"]))
 
 
-def test_a_crew_has_at_least_one_worker_with_one_cpu():
-    for settings in ({"workers": 0}, {"cpus_per_worker": 0}):
-        with pytest.raises(InvalidSettingError, match="at least 1"):
-            RayExecutor(**settings)
+def machine(cpus: float, gpus: float = 0) -> dict[str, float]:
+    return {"CPU": cpus, "memory": 1e9, **({"GPU": gpus} if gpus else {})}
+
+
+def test_how_many_workers_a_cluster_takes_and_what_each_has():
+    for machines, settings, workers_cpus_gpus in (
+        ([machine(16)], {}, (4, 4, 0)),
+        ([machine(2)], {}, (1, 2, 0)),
+        ([machine(6), machine(6), machine(3)], {}, (2, 4, 0)),
+        ([machine(16)], {"workers": 3}, (3, 5, 0)),
+        ([machine(6), machine(6)], {"workers": 3}, (3, 3, 0)),
+        ([machine(2)], {"workers": 4}, (4, 1, 0)),
+        ([machine(16)], {"cpus": 6}, (2, 6, 0)),
+        ([machine(16)], {"workers": 2, "cpus": 3}, (2, 3, 0)),
+        ([machine(16, gpus=2)], {}, (2, 8, 1)),
+        ([machine(16, gpus=2), machine(8), machine(4, gpus=2)], {}, (4, 2, 1)),
+        ([machine(16, gpus=4)], {"workers": 1}, (1, 16, 1)),
+        ([machine(1, gpus=4)], {}, (1, 1, 1)),
+        ([machine(16, gpus=2)], {"use_gpus": False}, (4, 4, 0)),
+        ([machine(0)], {}, (1, 1, 0)),
+    ):
+        assert plan_workers(machines, **settings) == workers_cpus_gpus, (machines, settings)

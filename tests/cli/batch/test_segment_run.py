@@ -262,24 +262,14 @@ def test_one_bad_image_does_not_end_the_run(images, out):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="images of such names cannot be made on Windows")
-def test_a_name_too_long_for_the_files_is_that_images_fault_alone(tmp_path, out, photograph):
-    fits, too_long = "f" * (255 - len("_panoptic.json")), "t" * 251
-    (tmp_path / "pics").mkdir()
-    for name in (fits, too_long):
-        photograph.resize((40, 30)).save(tmp_path / "pics" / f"{name}.png")
-    images = find_images([str(tmp_path / "pics")], out)
-    for overwrite, expected in ((False, [fits, too_long]), (False, [too_long]), (True, [fits, too_long])):
-        remaining = prepare_run(images, out, SETTINGS, overwrite)
-        assert [image.name for image in remaining] == expected
-        outcomes = list(LocalExecutor().run(WorkerFactory(SegmentWorker, SETTINGS, out), remaining))
-        finish_run(images, out)
-        assert [outcome.error is None for outcome in outcomes] == [name == fits for name in expected]
-        assert outcomes[-1].error is not None
-        assert "at most 255 bytes" in outcomes[-1].error
-        assert outcomes[-1].error.endswith("Make the name shorter by 10 or more.")
-        assert images[0].files(out).complete
-    content = json.loads((out / "panoptic.json").read_text())
-    assert [each["file_name"] for each in content["images"]] == [f"{fits}.png"]
+def test_a_name_too_long_for_the_files_is_refused_before_a_model_is_loaded(tmp_path, out):
+    folder = tmp_path / "pics"
+    folder.mkdir()
+    (folder / ("f" * (255 - len("_panoptic.json")) + ".png")).touch()
+    assert len(find_images([str(folder)], out)) == 1
+    (folder / ("t" * 251 + ".png")).touch()
+    with pytest.raises(InvalidSettingError, match=r"at most 255 bytes.* Make the name shorter by 10 or more"):
+        find_images([str(folder)], out)
 
 
 @reads_coco
