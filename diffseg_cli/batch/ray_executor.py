@@ -135,8 +135,8 @@ def connected(ray: ModuleType, address: str | None) -> Iterator[None]:
         if len(temporary) > MAX_TEMPORARY and sys.platform != "win32":
             settings["_temp_dir"] = "/tmp/ray"
     try:
-        host, _, port = settings["address"].removeprefix("ray://").rpartition(":")
-        if host and port.isdecimal():
+        if settings["address"] not in (LOCAL, "auto"):
+            host, _, port = settings["address"].removeprefix("ray://").rpartition(":")
             socket.create_connection((host, int(port)), timeout=CONNECT_WITHIN).close()
         ray.init(**settings, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # of any type: Ray has none for this

@@ -28,6 +28,7 @@ from diffseg_core.images import as_images
 from diffseg_core.output.atomic_files import remove_leftovers
 from diffseg_core.output.export import export_segments
 from diffseg_core.words.find_words import FoundWords
+from diffseg_core.words.lines import parse_words
 
 from .discovery import InputImage
 from .image_reading import read_image
@@ -35,7 +36,7 @@ from .joint_files import forget_joint_files, write_joint_files
 from .prompt_files import check_places, not_found, prompts_path, read_prompts
 from .run_manifest import RunManifest
 from .segmenter import Segmenter
-from .settings import ModelChoice, SegmentSettings, WordSearch
+from .settings import ModelChoice, SegmentSettings, WordSettings
 
 RUN_FILE = "diffseg.json"
 FORMAT, VERSION = "diffseg-run", 1
@@ -60,7 +61,7 @@ class RunSettings:
     segment: SegmentSettings
     save_masks: bool = False
     prompts: Path | None = None
-    words: WordSearch | None = None
+    words: WordSettings | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the output folder and as people know them."""
@@ -78,7 +79,7 @@ class SegmentWorker:
     def __init__(self, settings: RunSettings, out: Path) -> None:
         self._settings = settings
         self._out = out
-        lines = () if settings.words is None else settings.words.lines
+        lines = () if settings.words is None else parse_words(settings.words.words)
         self._segmenter = Segmenter(settings.model, settings.capture, lines)
 
     def __call__(self, image: InputImage) -> str | None:

@@ -23,15 +23,10 @@ from diffseg_core.objects.find_object import find_objects
 from diffseg_core.segments import Segments
 from diffseg_core.settings import FINEST, SMALLEST_PIECE, Evidence
 from diffseg_core.words.find_words import FoundWords, find_words, refine_found
-from diffseg_core.words.lines import WordAttention, WordLine
+from diffseg_core.words.lines import WordAttention, WordLine, parse_words
 
 from .models import load_pipeline
-from .settings import (
-    ModelChoice,
-    NestedSettings,
-    SegmentSettings,
-    WordSearch,
-)
+from .settings import ModelChoice, NestedSettings, SegmentSettings, WordSettings
 
 if TYPE_CHECKING:
     from diffseg_core.diffusers.capture import Pipeline
@@ -121,7 +116,7 @@ class Segmenter:
         wanted = tuple(lines)
         return read_words(self._pipeline, maps, wanted, self._encode(wanted))
 
-    def find_words(self, image: ImageLike, settings: SegmentSettings, words: WordSearch) -> FoundWords:
+    def find_words(self, image: ImageLike, settings: SegmentSettings, words: WordSettings) -> FoundWords:
         """Capture, segment, and find what the words mean: segments of the image's size with their names.
 
         Args:
@@ -138,9 +133,9 @@ class Segmenter:
         found = find_words(
             segments,
             maps,
-            self.read_words(maps, words.lines),
-            threshold=words.settings.words_threshold,
-            background_offset=words.settings.background_offset,
+            self.read_words(maps, parse_words(words.words)),
+            threshold=words.words_threshold,
+            background_offset=words.background_offset,
         )
         return refine_found(found, checked) if settings.refine_edges else found
 

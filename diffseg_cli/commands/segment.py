@@ -53,8 +53,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="WORDS",
         help="find what these mean in each image, by the model's own attention to text: classes as in \"cup, "
         'table", words of one class as in "cup|mug, table", !hand for what is never chosen, (cup:1.3) for a '
-        "word's weight, which Qwen-Image leaves out; or a file (.txt) with a line for each class and commas "
-        "between words of one class",
+        "word's weight, which Qwen-Image leaves out; in a text of several lines, a class in each and commas "
+        "between its words",
     )
     options.add_executor_options(parser)
     parser.set_defaults(run=run)

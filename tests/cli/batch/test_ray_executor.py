@@ -192,7 +192,7 @@ def test_segments_of_two_workers_are_those_of_the_plain_run(images, plain, tmp_p
 @pytest.mark.exhaustive
 def test_the_command_starts_a_cluster_of_its_own_and_survives_a_killed_worker(images, plain, tmp_path):
     command = [sys.executable, "-m", "diffseg_cli", "segment", str(images), f"--out={tmp_path}"]
-    options = ["--working-size", "128", "--device", "cpu", "--threads", "1", "--workers", "2", "--ray"]
+    options = ["--working-size", "128", "--device", "cpu", "--threads", "1", "--workers", "2", "--ray=local"]
     with subprocess.Popen(
         [*command, *options], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
