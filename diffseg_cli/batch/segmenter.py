@@ -49,6 +49,9 @@ class Segmenter:
         words: that are looked for in the images.
         further_words: whether others may be, too, for which the text encoders stay.
 
+    Attributes:
+        reads_words: whether it was made to read words, and has the text encoders for it.
+
     Raises:
         UnsupportedModelError: a model whose self-attention cannot be read.
         InvalidSettingError: no such model or device, blocks that the model does not have, or words without a
@@ -66,7 +69,7 @@ class Segmenter:
         self._pipeline = load_pipeline(choice)
         # Refuses what the model does not have.
         encoding = backbone_of(self._pipeline, capture.layers).encoding
-        self._reads_words = has_text_encoders(self._pipeline, encoding) and bool(words or further_words)
+        self.reads_words = has_text_encoders(self._pipeline, encoding) and bool(words or further_words)
         if words:
             check_text_encoders(self._pipeline, encoding)
         # The text encoders run once for words that many images are read with.
@@ -76,11 +79,6 @@ class Segmenter:
         self._prompt = _empty_prompt(self._pipeline)
         if not further_words:
             free_text_encoders(self._pipeline)
-
-    @property
-    def reads_words(self) -> bool:
-        """Whether it was made to read words, and has the text encoders for it."""
-        return self._reads_words
 
     def capture(self, image: ImageLike) -> AttentionMaps:
         """Run the model over one image with the empty prompt, the expensive step.
@@ -92,10 +90,9 @@ class Segmenter:
             InvalidSettingError: a longer image, or a setting that the model does not allow.
             CaptureError: the attention did not arrive as expected.
         """
-        checked = as_images(image)
         return capture_diffusers(
             self._pipeline,
-            checked,
+            as_images(image),
             **vars(self._capture),
             prompt_embeds=self._prompt.embeds,
             pooled_prompt_embeds=self._prompt.pooled,
@@ -113,8 +110,7 @@ class Segmenter:
             InvalidSettingError: other words, or more than the text encoders read.
             CaptureError: the attention did not arrive as expected.
         """
-        wanted = tuple(lines)
-        return read_words(self._pipeline, maps, wanted, self._encode(wanted))
+        return read_words(self._pipeline, maps, tuple(lines), self._encode(tuple(lines)))
 
     def find_words(self, image: ImageLike, settings: SegmentSettings, words: WordSettings) -> FoundWords:
         """Capture, segment, and find what the words mean: segments of the image's size with their names.
