@@ -25,7 +25,7 @@ from typing import IO, Any
 import aiohttp
 
 from .environment import Installation, link_directory
-from .prompt_run import ComfyRunError, ComfyStartError, Conversation, Json, OnNode, OnProgress, Run, hold
+from .prompt_run import ComfyRunError, ComfyStartError, Conversation, Json, OnNode, Run, hold
 from .steps import ROOT
 
 
@@ -146,7 +146,6 @@ class ComfyServer:
         *,
         timeout: float = 600,
         on_node: OnNode | None = None,
-        on_progress: OnProgress | None = None,
     ) -> Run:
         """Queue a prompt in API format and wait until it is done.
 
@@ -154,13 +153,12 @@ class ComfyServer:
             prompt: as from ``workflow.to_prompt``.
             timeout: seconds until it must be done.
             on_node: called with a node's id when the server begins with it.
-            on_progress: called with a node's id, how far it is, and how far it has to go.
 
         Raises:
             ComfyRunError: the prompt is refused, a node fails, or the time is up.
             ComfyStartError: the server went away.
         """
-        conversation = Conversation(self.url, prompt, on_node, on_progress)
+        conversation = Conversation(self.url, prompt, on_node)
         try:
             hold(conversation, timeout)
         except TimeoutError:

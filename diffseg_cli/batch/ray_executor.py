@@ -21,7 +21,6 @@ import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,14 +43,22 @@ GIVEN_UP = (
 )
 
 
-@dataclass(frozen=True)
-class RayExecutor:
-    """Shares tasks out among processes, each with a worker of its own.
+def run_with_ray(
+    make_worker: Callable[[], Worker[Task]],
+    tasks: Sequence[Task],
+    address: str | None = None,
+    workers: int | None = None,
+    cpus_per_worker: int | None = None,
+    use_gpus: bool = True,
+) -> Iterator[Outcome]:
+    """Share tasks out among processes, each with a worker of its own, see `Execute`.
 
     Where Ray is connected to a cluster already, as in a notebook, that cluster is used and kept. A cluster
     that the run starts is shut down after it.
 
-    Attributes:
+    Args:
+        make_worker: makes a worker.
+        tasks: what to do.
         address: of the cluster: "auto" (the one on this machine), "host:port" (from one of its machines) or
             "ray://host:port" (from elsewhere; needs ``ray[client]``). None or "local" is a cluster of this
             machine alone, for this run.
@@ -60,32 +67,21 @@ class RayExecutor:
         cpus_per_worker: ≥ 1, reserved for each, and the number of its threads; None is an equal share.
         use_gpus: whether each worker has a GPU for itself, where the cluster has any. The GPU is the only
             one that the worker sees: the device of its model is "auto" or "cuda", never "cuda:1".
+
+    Raises:
+        ExecutorError: Ray is not installed, the cluster cannot be reached, or workers die before they are
+            ready.
     """
-
-    address: str | None = None
-    workers: int | None = None
-    cpus_per_worker: int | None = None
-    use_gpus: bool = True
-
-    def run(self, make_worker: Callable[[], Worker[Task]], tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """See `Executor.run`. What making a worker raises ends the run.
-
-        Raises:
-            ExecutorError: Ray is not installed, the cluster cannot be reached, or workers die before they are
-                ready.
-        """
-        if not tasks:
-            return
-        ray = import_ray()
-        with connected(ray, self.address):
-            machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-            workers, cpus, gpus = plan_workers(
-                machines, self.workers, self.cpus_per_worker, use_gpus=self.use_gpus
-            )
-            actor_class = ray.remote(WorkerActor).options(
-                num_cpus=cpus, num_gpus=gpus, runtime_env={"env_vars": _package_path()}
-            )
-            yield from _shared_out(ray, actor_class, workers, make_worker, tasks)
+    if not tasks:
+        return
+    ray = import_ray()
+    with connected(ray, address):
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        workers, cpus, gpus = plan_workers(machines, workers, cpus_per_worker, use_gpus)
+        actor_class = ray.remote(WorkerActor).options(
+            num_cpus=cpus, num_gpus=gpus, runtime_env={"env_vars": _package_path()}
+        )
+        yield from _shared_out(ray, actor_class, workers, make_worker, tasks)
 
 
 class WorkerActor:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,7 +24,7 @@ from diffseg_core.errors import InvalidSettingError
 from diffseg_core.output.atomic_files import write_atomic
 from diffseg_core.words.lines import SEPARATORS, parse_words
 
-from ..batch.executor import Executor, LocalExecutor
+from ..batch.executor import Execute, run_locally
 from ..batch.settings import (
     DEMO,
     DEMO_CAPTURE,
@@ -336,7 +337,7 @@ def write_file(path: Path, content: bytes) -> None:
         ) from error
 
 
-def make_executor(args: argparse.Namespace) -> Executor:
+def make_executor(args: argparse.Namespace) -> Execute:
     """This process, or Ray's.
 
     Raises:
@@ -345,10 +346,16 @@ def make_executor(args: argparse.Namespace) -> Executor:
     if args.ray is None:
         if args.workers is not None:
             raise InvalidSettingError(f"Expected --ray together with --workers {args.workers}.")
-        return LocalExecutor()
-    from ..batch.ray_executor import RayExecutor
+        return run_locally
+    from ..batch.ray_executor import run_with_ray
 
-    return RayExecutor(args.ray, args.workers, args.threads, use_gpus=not args.device.startswith("cpu"))
+    return partial(
+        run_with_ray,
+        address=args.ray,
+        workers=args.workers,
+        cpus_per_worker=args.threads,
+        use_gpus=not args.device.startswith("cpu"),
+    )
 
 
 def only_given(args: argparse.Namespace, *names: str) -> dict[str, Any]:

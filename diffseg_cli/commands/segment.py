@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     from .progress import print_failures, print_notes, show_progress
 
     out = args.out.expanduser().resolve()
-    executor = options.make_executor(args)
+    execute = options.make_executor(args)
     prompts = None if args.prompts is None else args.prompts.expanduser().resolve()
     if prompts is not None and not prompts.is_dir():
         raise InvalidSettingError(f"Expected a folder of prompts after --prompts, got {args.prompts}.")
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     no_images: set[Path] = set()
     images = find_images(args.inputs, out, no_images)
     remaining = prepare_run(images, out, settings, args.overwrite)
-    outcomes = executor.run(WorkerFactory(SegmentWorker, settings, out, args.threads), remaining)
+    outcomes = execute(WorkerFactory(SegmentWorker, settings, out, args.threads), remaining)
     done = list(show_progress(outcomes, len(remaining)))
     failures = [outcome for outcome in done if outcome.error is not None]
     passed_over = f"; other files, passed over: {count_endings(no_images)}" if no_images else ""

@@ -17,7 +17,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from diffseg_cli.batch.discovery import InputImage, find_images
-from diffseg_cli.batch.executor import LocalExecutor, WorkerFactory
+from diffseg_cli.batch.executor import WorkerFactory, run_locally
 from diffseg_cli.batch.image_reading import UnreadableImageError, read_image
 from diffseg_cli.batch.models import demo_model_folder
 from diffseg_cli.batch.segment_run import (
@@ -72,7 +72,7 @@ def out(tmp_path: Path) -> Path:
 def run(images: list[InputImage], out: Path, settings: RunSettings = SETTINGS, **how: bool) -> list[str]:
     """The names of the images that were done."""
     remaining = prepare_run(images, out, settings, **how)
-    outcomes = list(LocalExecutor().run(WorkerFactory(SegmentWorker, settings, out), remaining))
+    outcomes = list(run_locally(WorkerFactory(SegmentWorker, settings, out), remaining))
     assert [outcome.error for outcome in outcomes] == [None] * len(remaining)
     return [image.name for image in remaining]
 
@@ -252,7 +252,7 @@ def test_a_folder_that_cannot_be_written_is_refused(images, tmp_path):
 
 def test_one_bad_image_does_not_end_the_run(images, out):
     images[0].path.write_text("no image")
-    outcomes = list(LocalExecutor().run(WorkerFactory(SegmentWorker, SETTINGS, out), images))
+    outcomes = list(run_locally(WorkerFactory(SegmentWorker, SETTINGS, out), images))
     assert [outcome.name for outcome in outcomes] == [str(image.path) for image in images]
     assert outcomes[0].error is not None
     assert "got 8 bytes" in outcomes[0].error
@@ -341,7 +341,7 @@ def test_errors_are_told_in_one_line_and_an_interrupt_ends_the_run():
     def fail(task: int) -> None:
         raise next(failures)
 
-    outcomes = LocalExecutor().run(lambda: fail, [1, 2, 3, 4, 5])
+    outcomes = run_locally(lambda: fail, [1, 2, 3, 4, 5])
     assert [next(outcomes).error for _ in range(3)] == [
         "ValueError: one two",
         "Expected more.",
@@ -352,4 +352,4 @@ def test_errors_are_told_in_one_line_and_an_interrupt_ends_the_run():
 
 
 def test_without_tasks_no_model_is_loaded():
-    assert list(LocalExecutor().run(lambda: pytest.fail("made a worker"), [])) == []
+    assert list(run_locally(lambda: pytest.fail("made a worker"), [])) == []
