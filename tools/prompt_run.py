@@ -144,9 +144,9 @@ def _refusal(answer: Json) -> str:
     lines = [f"ComfyUI refused the prompt: {head or 'some outputs are invalid'}"]
     if isinstance(error, dict) and error.get("details"):
         lines.append(f"  {error['details']}")
-    for node_id, found in (answer.get("node_errors") or {}).items():
-        for fault in found["errors"]:
-            lines.append(f"  node {node_id} ({found['class_type']}): {fault['message']}: {fault['details']}")
+    for node_id, node in (answer.get("node_errors") or {}).items():
+        for fault in node["errors"]:
+            lines.append(f"  node {node_id} ({node['class_type']}): {fault['message']}: {fault['details']}")
     return "\n".join(lines)
 
 

@@ -66,11 +66,11 @@ class RunSettings:
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the output folder and as people know them."""
         model = {"model": self.model.model, "precision": self.model.precision}
-        found: dict[str, Any] = {} if self.prompts is None else {"prompts": str(self.prompts)}
+        objects: dict[str, Any] = {} if self.prompts is None else {"prompts": str(self.prompts)}
         segment = self.segment.to_dict()
         if self.words is not None:
-            found |= self.words.to_dict()
-        return {**model, **asdict(self.capture), **segment, "save_masks": self.save_masks, **found}
+            objects |= self.words.to_dict()
+        return {**model, **asdict(self.capture), **segment, "save_masks": self.save_masks, **objects}
 
 
 class SegmentWorker:
@@ -98,8 +98,8 @@ class SegmentWorker:
         prompts = None if folder is None else read_prompts(folder, image.name)
         pixels = as_images(read_image(image.path))
         if self._settings.words is not None:
-            found = self._segmenter.find_words(pixels, self._settings.segment, self._settings.words)
-            segments, notes = found.segments, [_words_not_found(found)]
+            words = self._segmenter.find_words(pixels, self._settings.segment, self._settings.words)
+            segments, notes = words.segments, [_words_not_found(words)]
         elif folder is not None and prompts is not None:
             outside = check_places(prompts, pixels.size, prompts_path(folder, image.name))
             segments = self._segmenter.segment(pixels, self._settings.segment, prompts)

@@ -126,14 +126,14 @@ class Segmenter:
         checked = as_images(image)
         maps = self.capture(checked)
         segments = segment_maps(maps, checked, replace(settings, refine_edges=False))
-        found = find_words(
+        words_found = find_words(
             segments,
             maps,
             self.read_words(maps, parse_words(words.words)),
             threshold=words.words_threshold,
             background_offset=words.background_offset,
         )
-        return refine_found(found, checked) if settings.refine_edges else found
+        return refine_found(words_found, checked) if settings.refine_edges else words_found
 
     def segment(
         self,

@@ -62,8 +62,8 @@ class NestedSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the folder of a run: the number as ``granularity``, 0 for none."""
-        others = asdict(self)
-        return {"granularity": others.pop("number") or 0, **others}
+        settings = asdict(self)
+        return {"granularity": settings.pop("number") or 0, **settings}
 
 
 @dataclass(frozen=True)

@@ -257,10 +257,10 @@ def capture_settings(args: argparse.Namespace) -> CaptureSettings:
             f"Expected --input-mode {NOISED} together with --noise-seed {args.noise_seed}: "
             "a clean input has no noise."
         )
-    given = only_given(args, "noise_level", "noise_seed", "working_size", "layers")
+    settings = only_given(args, "noise_level", "noise_seed", "working_size", "layers")
     if args.input_mode == NOISED:
-        given.setdefault("noise_seed", 0)
-    return replace(DEMO_CAPTURE if args.model == DEMO else CaptureSettings(), **given)
+        settings.setdefault("noise_seed", 0)
+    return replace(DEMO_CAPTURE if args.model == DEMO else CaptureSettings(), **settings)
 
 
 def segment_settings(args: argparse.Namespace) -> SegmentSettings:
