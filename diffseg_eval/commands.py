@@ -8,10 +8,11 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffseg_cli.batch.executor import WorkerFactory
+from diffseg_cli.batch.executor import load_worker
 from diffseg_cli.batch.settings import DEMO, ModelChoice
 from diffseg_cli.commands import options, require_extra
 from diffseg_core.errors import InvalidSettingError
@@ -133,7 +134,7 @@ def evaluate(args: argparse.Namespace) -> int:
     images = _images(dataset.names, args.skip, args.limit)
     folder = _folder(args, settings.model)
     remaining = prepare_run(folder, settings, images, args.overwrite)
-    outcomes = execute(WorkerFactory(EvaluationWorker, settings, folder, args.threads), remaining)
+    outcomes = execute(partial(load_worker, EvaluationWorker, settings, folder, args.threads), remaining)
     failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
 
     records = record_folder(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from diffseg_core.errors import DiffSegError
 
@@ -18,29 +18,25 @@ Returns what is worth telling of it, in one line, if anything is.
 """
 
 
-@dataclass(frozen=True)
-class WorkerFactory(Generic[Settings, Task]):
-    """Makes a worker in whatever process it is called; can be pickled.
+def load_worker(
+    kind: Callable[[Settings, Path], Worker[Task]],
+    settings: Settings,
+    folder: Path,
+    threads: int | None = None,
+) -> Worker[Task]:
+    """Load the model and give a worker, in whatever process this is called.
 
-    Attributes:
+    Args:
         kind: loads the model, and gives the worker of these settings and this folder.
         settings: of the run.
         folder: of the run, absolute.
         threads: CPU threads of the process; None leaves them as they are.
     """
+    if threads is not None:
+        import torch
 
-    kind: Callable[[Settings, Path], Worker[Task]]
-    settings: Settings
-    folder: Path
-    threads: int | None = None
-
-    def __call__(self) -> Worker[Task]:
-        """Load the model."""
-        if self.threads is not None:
-            import torch
-
-            torch.set_num_threads(self.threads)
-        return self.kind(self.settings, self.folder)
+        torch.set_num_threads(threads)
+    return kind(settings, folder)
 
 
 @dataclass(frozen=True)

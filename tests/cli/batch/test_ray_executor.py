@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 from diffseg_cli.batch.discovery import find_images
-from diffseg_cli.batch.executor import Execute, ExecutorError, WorkerFactory, run_locally
+from diffseg_cli.batch.executor import Execute, ExecutorError, load_worker, run_locally
 from diffseg_cli.batch.ray_executor import connected, import_ray, plan_workers, run_with_ray
 from diffseg_cli.batch.segment_run import RunSettings, SegmentWorker, finish_run, prepare_run
 from diffseg_cli.batch.settings import DEMO_CAPTURE, DEMO_SEGMENT, ModelChoice
@@ -169,7 +169,7 @@ SETTINGS = RunSettings(ModelChoice(device="cpu"), replace(DEMO_CAPTURE, working_
 def segment(execute: Execute, images: Path, out: Path) -> dict[str, bytes]:
     found = find_images([str(images)], out)
     todo = prepare_run(found, out, SETTINGS)
-    outcomes = list(execute(WorkerFactory(SegmentWorker, SETTINGS, out, threads=1), todo))
+    outcomes = list(execute(partial(load_worker, SegmentWorker, SETTINGS, out, threads=1), todo))
     assert [each.error for each in outcomes] == [None] * 6
     finish_run(found, out)
     return contents(out)
