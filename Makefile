@@ -75,9 +75,8 @@ locales: setup  ## Write the English texts of the nodes to locales/en, after cha
 entrances: setup  ## Write the page of what can be set where, after changing tools/entrances.py
 	@$(BIN)/python -m diffseg_tools.entrances
 
-images: browser  ## Make the images of the pages and the thumbnails anew
+images: browser  ## Take the screenshots of the pages and the thumbnails anew
 	DIFFSEG_IMAGES=1 $(BIN)/pytest tests/browser/test_story.py tests/browser/test_first_workflow.py
-	$(BIN)/python -m diffseg_tools.thumbnails
 
 layout: browser  ## Move the nodes of the example workflows apart, after one of them has become larger
 	DIFFSEG_LAYOUT=1 $(BIN)/pytest tests/browser/test_layout.py

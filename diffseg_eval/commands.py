@@ -8,10 +8,11 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffseg_cli.batch.executor import WorkerFactory
+from diffseg_cli.batch.executor import load_worker
 from diffseg_cli.batch.settings import DEMO, ModelChoice
 from diffseg_cli.commands import options, require_extra
 from diffseg_core.errors import InvalidSettingError
@@ -128,12 +129,12 @@ def evaluate(args: argparse.Namespace) -> int:
         from .run import EvaluationWorker, prepare_run, record_folder
     from diffseg_cli.commands.progress import print_failures, show_progress
 
-    executor = options.make_executor(args)
+    execute = options.make_executor(args)
     dataset, settings = _open(args)
     images = _images(dataset.names, args.skip, args.limit)
     folder = _folder(args, settings.model)
     remaining = prepare_run(folder, settings, images, args.overwrite)
-    outcomes = executor.run(WorkerFactory(EvaluationWorker, settings, folder, args.threads), remaining)
+    outcomes = execute(partial(load_worker, EvaluationWorker, settings, folder, args.threads), remaining)
     failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
 
     records = record_folder(folder)

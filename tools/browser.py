@@ -47,12 +47,12 @@ def find_browser() -> Path | None:
     """
     named = os.environ.get("DIFFSEG_BROWSER")
     if named:
-        given = shutil.which(Path(named).expanduser())
-        if given is None or not _runs(Path(given)):
+        program = shutil.which(Path(named).expanduser())
+        if program is None or not _runs(Path(program)):
             raise SetupError(f"DIFFSEG_BROWSER is {named}, which is not a program that runs.")
-        return Path(given)
-    found = [Path(path) for path in map(shutil.which, [*NAMES, *PLACES]) if path]
-    return next((path for path in found if _runs(path)), None) or _playwrights_own()
+        return Path(program)
+    installed = [Path(path) for path in map(shutil.which, [*NAMES, *PLACES]) if path]
+    return next((path for path in installed if _runs(path)), None) or _playwrights_own()
 
 
 def prepare() -> Path:
@@ -61,13 +61,13 @@ def prepare() -> Path:
     Raises:
         SetupError: there is none, and none could be installed. The message says what to do.
     """
-    found = find_browser()
-    if found is None:
+    browser = find_browser()
+    if browser is None:
         Steps(total=1).do("Installing Chromium for the browser tests (about 1 minute)", True, _install)
-        found = find_browser()
-    if found is None:
+        browser = find_browser()
+    if browser is None:
         raise SetupError(INSTALL_BROWSER)
-    return found
+    return browser
 
 
 def _runs(path: Path) -> bool:

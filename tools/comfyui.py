@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import subprocess
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -24,8 +25,7 @@ from typing import IO, Any
 import aiohttp
 
 from .environment import Installation, link_directory
-from .prompt_run import ComfyRunError, ComfyStartError, Conversation, Json, OnNode, OnProgress, Run, hold
-from .starting import Work, wait_until
+from .prompt_run import ComfyRunError, ComfyStartError, Conversation, Json, OnNode, Run, hold
 from .steps import ROOT
 
 
@@ -38,7 +38,7 @@ class ComfyServer:
         pack: the node pack to offer it as ``custom_nodes/DiffSeg``, by a link; None for no pack.
         port: where it listens on this machine; a free one by default.
         extra_arguments: more options for ComfyUI's ``main.py``.
-        patience: seconds that it may do nothing while it starts. As long as it works, it may take any time.
+        patience: seconds that its start may take: from a slow disk, minutes.
         echo: let it write to the console instead of to ``comfyui.log`` in the base directory.
 
     Raises:
@@ -53,7 +53,7 @@ class ComfyServer:
         pack: Path | None = ROOT,
         port: int | None = None,
         extra_arguments: tuple[str, ...] = (),
-        patience: float = 120,
+        patience: float = 600,
         echo: bool = False,
     ) -> None:
         self.installation = installation
@@ -146,7 +146,6 @@ class ComfyServer:
         *,
         timeout: float = 600,
         on_node: OnNode | None = None,
-        on_progress: OnProgress | None = None,
     ) -> Run:
         """Queue a prompt in API format and wait until it is done.
 
@@ -154,13 +153,12 @@ class ComfyServer:
             prompt: as from ``workflow.to_prompt``.
             timeout: seconds until it must be done.
             on_node: called with a node's id when the server begins with it.
-            on_progress: called with a node's id, how far it is, and how far it has to go.
 
         Raises:
             ComfyRunError: the prompt is refused, a node fails, or the time is up.
             ComfyStartError: the server went away.
         """
-        conversation = Conversation(self.url, prompt, on_node, on_progress)
+        conversation = Conversation(self.url, prompt, on_node)
         try:
             hold(conversation, timeout)
         except TimeoutError:
@@ -210,15 +208,16 @@ class ComfyServer:
 
     def _wait_until_ready(self) -> None:
         assert self._process is not None
-        work = Work(self._process, None if self.echo else self.log_file)
-        idle = wait_until(self._answers, work, self.patience)
-        if self._process.returncode is not None:
-            code = self._process.returncode
-            raise ComfyStartError(f"ComfyUI ended with status {code} while starting.\n{self.log_tail()}")
-        if idle is not None:
-            raise ComfyStartError(
-                f"ComfyUI does not answer, and has done nothing for {idle:.0f} s.\n{self.log_tail()}"
-            )
+        start = time.monotonic()
+        while not self._answers():
+            code = self._process.poll()
+            if code is not None:
+                raise ComfyStartError(f"ComfyUI ended with status {code} while starting.\n{self.log_tail()}")
+            if time.monotonic() - start > self.patience:
+                raise ComfyStartError(
+                    f"ComfyUI does not answer after {self.patience:.0f} s.\n{self.log_tail()}"
+                )
+            time.sleep(0.2)
 
     def _answers(self) -> bool:
         try:

@@ -65,7 +65,7 @@ def _value(
 
 
 def _options(text: str) -> tuple[str, ...]:
-    return tuple(f"segment {each}" for each in text.split())
+    return tuple(f"segment {option}" for option in text.split())
 
 
 SETTINGS = (
@@ -421,7 +421,7 @@ def page() -> str:
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for row in VALUES:
-        places = " | ".join(listed(each) for each in ((row.door,), row.library, row.nodes, row.options))
+        places = " | ".join(listed(column) for column in ((row.door,), row.library, row.nodes, row.options))
         lines.append(f"| {row.name} | {places} | {row.note} |")
     lines += [
         "",

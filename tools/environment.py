@@ -44,8 +44,8 @@ class Installation:
         """ComfyUI's version, such as "0.30.0"; "unknown" if the installation does not say."""
         source = self.directory / "comfyui_version.py"
         text = source.read_text(encoding="utf-8") if source.is_file() else ""
-        _, found, rest = text.partition('__version__ = "')
-        return rest.partition('"')[0] if found else "unknown"
+        _, assigned, rest = text.partition('__version__ = "')
+        return rest.partition('"')[0] if assigned else "unknown"
 
 
 def prepare(versions: Sequence[str] = (NEWEST,), dev: bool = False) -> Installation:
@@ -58,10 +58,12 @@ def prepare(versions: Sequence[str] = (NEWEST,), dev: bool = False) -> Installat
     Raises:
         SetupError: with what went wrong and what to do.
     """
-    own = None if dev else own_installation(os.environ)
-    if own is not None:
-        print(f"Using ComfyUI {own.version} in {own.directory} with {own.python}", flush=True)
-        return own
+    installed = None if dev else own_installation(os.environ)
+    if installed is not None:
+        print(
+            f"Using ComfyUI {installed.version} in {installed.directory} with {installed.python}", flush=True
+        )
+        return installed
     steps, installer = Steps(total=5 if dev else 4), Installer(VENV)
     _create_venv(steps, VENV)
     _fetch_all(steps, installer, list(dict.fromkeys([*versions, NEWEST])))
@@ -80,11 +82,11 @@ def prepare_newest() -> Installation:
     Raises:
         SetupError: with what went wrong and what to do.
     """
-    own = own_installation(os.environ)
-    directory = own.directory if own else _fetched(NEWEST)
+    installed = own_installation(os.environ)
+    directory = installed.directory if installed else _fetched(NEWEST)
     steps, installer = Steps(total=6), Installer(NEWEST_VENV)
     _create_venv(steps, NEWEST_VENV)
-    _fetch_all(steps, installer, [] if own else [NEWEST])
+    _fetch_all(steps, installer, [] if installed else [NEWEST])
     requirements = _comfyui_requirements(directory)
     _install_comfyui(steps, installer, [line for line in requirements if not line.startswith(FRONT_END)])
     _install_tests(steps, installer)
@@ -105,14 +107,14 @@ def own_installation(environ: Mapping[str, str]) -> Installation | None:
     if not (directory / "main.py").is_file():
         raise SetupError(f"COMFYUI_DIR is {directory}, which has no main.py: name ComfyUI's own folder.")
     if environ.get("COMFYUI_PYTHON"):
-        given = shutil.which(Path(environ["COMFYUI_PYTHON"]).expanduser())
-        if given is None:
+        program = shutil.which(Path(environ["COMFYUI_PYTHON"]).expanduser())
+        if program is None:
             raise SetupError(f"COMFYUI_PYTHON is {environ['COMFYUI_PYTHON']}, which is not a program.")
-        return Installation(directory, Path(given).absolute())
+        return Installation(directory, Path(program).absolute())
     usual = [venv_python(directory / ".venv"), venv_python(directory / "venv")]
     usual.append(directory.parent / "python_embeded" / "python.exe")  # sic: ComfyUI's portable edition
-    found = next((python for python in usual if python.is_file()), None)
-    return Installation(directory, found or Path(shutil.which("python3") or sys.executable))
+    interpreter = next((python for python in usual if python.is_file()), None)
+    return Installation(directory, interpreter or Path(shutil.which("python3") or sys.executable))
 
 
 def installation_in_use() -> Installation:

@@ -34,15 +34,15 @@ def program(name: str) -> str:
     Raises:
         SetupError: it is not there, or too old.
     """
-    found = shutil.which(name)
-    if found is None:
+    path = shutil.which(name)
+    if path is None:
         raise SetupError(f"There is no {name}. {INSTALL_NODE}")
     if name == "node":
-        answer = subprocess.run([found, "--version"], capture_output=True, text=True)
+        answer = subprocess.run([path, "--version"], capture_output=True, text=True)
         version = answer.stdout.strip()
         if not version[1:].partition(".")[0].isdigit() or int(version[1:].partition(".")[0]) < OLDEST_NODE:
-            raise SetupError(f"{found} is version {version or 'unknown'}. {INSTALL_NODE}")
-    return found
+            raise SetupError(f"{path} is version {version or 'unknown'}. {INSTALL_NODE}")
+    return path
 
 
 def prepare() -> None:
@@ -85,10 +85,10 @@ def rewritten(workflow: Any, object_info: Any) -> Any:
         workflow: in UI format, as it was saved.
         object_info: the server's answer to ``GET /object_info``.
     """
-    given = json.dumps({"workflow": workflow, "definitions": object_info})
+    content = json.dumps({"workflow": workflow, "definitions": object_info})
     script = TESTS / "rewrite_saved.mjs"
     answer = subprocess.run(
-        [program("node"), script], input=given, capture_output=True, text=True, check=True
+        [program("node"), script], input=content, capture_output=True, text=True, check=True
     )
     return json.loads(answer.stdout)
 

@@ -63,12 +63,12 @@ def covered(places: Sequence[Place]) -> list[str]:
 
 def group_places(graph: Json) -> list[tuple[Place, list[Json]]]:
     """Where each group lies by the file, and the nodes whose titles begin in it."""
-    found = []
+    places = []
     for group in graph.get("groups") or []:
         left, top, width, height = group["bounding"]
         place = Place(group["title"], (left, top), (width, height))
-        found.append((place, [node for node in graph["nodes"] if _lies_in(node, place)]))
-    return found
+        places.append((place, [node for node in graph["nodes"] if _lies_in(node, place)]))
+    return places
 
 
 def arrange(graph: Json, sizes: Sequence[Pair]) -> None:

@@ -16,22 +16,22 @@ def link_origin(link: Any) -> tuple[Any, tuple[str, int]]:
     return link[0], (str(link[1]), int(link[2]))
 
 
-def compatible(given: str, expected: str) -> bool:
+def compatible(output: str, wanted: str) -> bool:
     """LiteGraph's rule: equal names, any of a comma-separated list, or a wildcard on either side."""
-    if any(kind in ("", "*") or kind.startswith("COMFY_MATCHTYPE") for kind in (given, expected)):
+    if any(kind in ("", "*") or kind.startswith("COMFY_MATCHTYPE") for kind in (output, wanted)):
         return True
-    return bool(set(given.lower().split(",")) & set(expected.lower().split(",")))
+    return bool(set(output.lower().split(",")) & set(wanted.lower().split(",")))
 
 
 def bypass_input(node: Json, slot: int, wanted: Any) -> int | None:
     """The input of a bypassed node that stands in for one of its outputs."""
     types = [type_name(saved["type"]) for saved in node.get("inputs") or []]
-    given, expected = type_name(node["outputs"][slot]["type"]), type_name(wanted)
+    output, expected = type_name(node["outputs"][slot]["type"]), type_name(wanted)
     if not types:
         return None
     if expected in ("", "*"):
         return slot if slot < len(types) else 0
-    fits = [compatible(kind, given) and compatible(kind, expected) for kind in types]
+    fits = [compatible(kind, output) and compatible(kind, expected) for kind in types]
     if slot < len(types) and fits[slot]:
         return slot
     if expected in types:

@@ -97,7 +97,7 @@ def mutants_of(source: str, path: str) -> list[Mutant]:
         path: the module's, for the diffs.
     """
     tree = ast.parse(source)
-    original, seen, found = ast.dump(tree), set(), []
+    original, seen, mutants = ast.dump(tree), set(), []
     starts = [0]
     for line in source.encode().splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
@@ -113,8 +113,8 @@ def mutants_of(source: str, path: str) -> list[Mutant]:
         if dump == original or dump in seen:
             continue
         seen.add(dump)
-        found.append(_mutant(source, changed, path, node.lineno))
-    return sorted(found, key=lambda mutant: mutant.line)
+        mutants.append(_mutant(source, changed, path, node.lineno))
+    return sorted(mutants, key=lambda mutant: mutant.line)
 
 
 def _mutant(source: str, changed: str, path: str, line: int) -> Mutant:
@@ -152,7 +152,7 @@ def _changes(tree: ast.AST) -> Iterator[Change]:
 
 
 def _of_defaults(arguments: ast.arguments) -> Iterator[Change]:
-    for default in (*arguments.defaults, *(each for each in arguments.kw_defaults if each)):
+    for default in (*arguments.defaults, *(default for default in arguments.kw_defaults if default)):
         yield from _of(default)
         yield from _changes(default)
 
@@ -177,8 +177,8 @@ def _of_statement(node: ast.stmt) -> Iterator[Change]:
     elif isinstance(node, ast.Assign) and isinstance(node.targets[0], (ast.Subscript, ast.Attribute)):
         yield node, "pass"
         for target in node.targets if len(node.targets) > 1 else []:
-            others = [each for each in node.targets if each is not target]
-            yield node, ast.unparse(ast.fix_missing_locations(ast.Assign(others, node.value)))
+            kept = [name for name in node.targets if name is not target]
+            yield node, ast.unparse(ast.fix_missing_locations(ast.Assign(kept, node.value)))
     elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
         if node.targets[0].id[0].islower() or node.targets[0].id.isupper():  # not the name of a type
             yield node, "pass"  # of some effect where the name has a value before
@@ -241,7 +241,7 @@ def _of_call(node: ast.Call) -> Iterator[ast.expr]:
     if (
         len(node.args) == 2
         and called not in SYMMETRIC
-        and not any(isinstance(each, ast.Starred) for each in node.args)
+        and not any(isinstance(argument, ast.Starred) for argument in node.args)
     ):
         yield ast.Call(node.func, node.args[::-1], node.keywords)
     # x.clamp_(…), x.contiguous(), …: without what is done to x

@@ -166,8 +166,8 @@ def _run(module: str, sample: int | None, seed: int, jobs: int) -> Counter[str]:
                 line = {"mutant": mutant.name, "tests": state, "result": outcome.result}
                 line |= {"line": mutant.line, "before": mutant.before, "after": mutant.after}
                 print(json.dumps(line | {"seconds": round(outcome.seconds, 1)}), file=file, flush=True)
-    found = [mutant for mutant in mutants if outcomes[mutant.name].result == "survived"]
-    record.with_suffix(".diff").write_text("".join(f"{mutant.diff}\n\n" for mutant in found), "utf-8")
+    survivors = [mutant for mutant in mutants if outcomes[mutant.name].result == "survived"]
+    record.with_suffix(".diff").write_text("".join(f"{mutant.diff}\n\n" for mutant in survivors), "utf-8")
     return Counter(outcomes[mutant.name].result for mutant in mutants)
 
 
@@ -187,7 +187,7 @@ def known_equivalent(text: str) -> dict[str, list[tuple[str, str]]]:
     Returns:
         for every module the line as it is and the changed one, ``*`` for any change of it.
     """
-    found: dict[str, list[tuple[str, str]]] = {}
+    equivalent: dict[str, list[tuple[str, str]]] = {}
     module, before = "", ""
     for line in text.splitlines():
         if line.startswith("["):
@@ -195,8 +195,8 @@ def known_equivalent(text: str) -> dict[str, list[tuple[str, str]]]:
         elif line.startswith("- "):
             before = line[2:].strip()
         elif line.startswith("+ "):
-            found.setdefault(module, []).append((before, line[2:].strip()))
-    return found
+            equivalent.setdefault(module, []).append((before, line[2:].strip()))
+    return equivalent
 
 
 def _is_equivalent(mutant: Mutant, known: list[tuple[str, str]]) -> bool:

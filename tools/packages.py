@@ -154,9 +154,9 @@ def pip_settings(listing: str) -> dict[str, str]:
     """
     by_section: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
     for line in listing.splitlines():
-        found = SETTING.fullmatch(line.strip())
-        if found:
-            section, name, value = found.groups()
+        match = SETTING.fullmatch(line.strip())
+        if match:
+            section, name, value = match.groups()
             by_section[section][name.replace("_", "-")] = ast.literal_eval(value)
     return by_section["global"] | by_section["install"] | by_section[":env:"]
 
@@ -172,20 +172,24 @@ def uv_settings(settings: Mapping[str, str], environ: Mapping[str, str]) -> tupl
         Further environment variables, and options of `uv pip install`. Addresses of indexes, which may hold a
         password, are among the former.
     """
-    told: dict[str, str] = {}
+    variables: dict[str, str] = {}
     if environ.get("REQUESTS_CA_BUNDLE") and not environ.get("SSL_CERT_FILE"):  # only pip heeds the former
-        told["SSL_CERT_FILE"] = environ["REQUESTS_CA_BUNDLE"]
+        variables["SSL_CERT_FILE"] = environ["REQUESTS_CA_BUNDLE"]
     for name in filter(settings.__contains__, ENVIRONMENT):
-        told[ENVIRONMENT[name]] = " ".join(settings[name].split())
+        variables[ENVIRONMENT[name]] = " ".join(settings[name].split())
     if settings.get("proxy"):
-        told |= dict.fromkeys(["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"], settings["proxy"])
+        variables |= dict.fromkeys(
+            ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"], settings["proxy"]
+        )
     # As pip: the best version of all indexes, whichever is named first.
-    told["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     if environ.get("PYTHONDONTWRITEBYTECODE"):  # or every start would compile all that it imports
-        told["UV_COMPILE_BYTECODE"] = "1"
-    told = {name: value for name, value in told.items() if not (name.startswith("UV_") and environ.get(name))}
+        variables["UV_COMPILE_BYTECODE"] = "1"
+    variables = {
+        name: value for name, value in variables.items() if not (name.startswith("UV_") and environ.get(name))
+    }
     options = [part for name, value in settings.items() for part in _options(name, value)]
-    return told, options
+    return variables, options
 
 
 def _options(name: str, value: str) -> list[str]:

@@ -13,7 +13,6 @@ from typing import Any
 import aiohttp
 
 Json = dict[str, Any]
-OnProgress = Callable[[str, float, float], None]
 OnNode = Callable[[str], None]
 
 
@@ -71,13 +70,10 @@ def hold(conversation: Conversation, timeout: float) -> None:
 class Conversation:
     """One prompt, from queueing it to the server's word that it is done."""
 
-    def __init__(
-        self, url: str, prompt: Json, on_node: OnNode | None, on_progress: OnProgress | None
-    ) -> None:
+    def __init__(self, url: str, prompt: Json, on_node: OnNode | None) -> None:
         self.url = url
         self.prompt = prompt
         self.on_node = on_node
-        self.on_progress = on_progress
         self.client_id = uuid.uuid4().hex
         self.prompt_id = ""
         self.executed: list[str] = []
@@ -117,8 +113,6 @@ class Conversation:
             self.executed.append(data["node"])
             if self.on_node:
                 self.on_node(data["node"])
-        elif kind == "progress" and self.on_progress:
-            self.on_progress(data["node"], data["value"], data["max"])
         elif kind == "execution_error":
             raise ComfyRunError(_failure(data), str(data["node_id"]))
         elif kind == "execution_interrupted":
@@ -150,9 +144,9 @@ def _refusal(answer: Json) -> str:
     lines = [f"ComfyUI refused the prompt: {head or 'some outputs are invalid'}"]
     if isinstance(error, dict) and error.get("details"):
         lines.append(f"  {error['details']}")
-    for node_id, found in (answer.get("node_errors") or {}).items():
-        for fault in found["errors"]:
-            lines.append(f"  node {node_id} ({found['class_type']}): {fault['message']}: {fault['details']}")
+    for node_id, node in (answer.get("node_errors") or {}).items():
+        for fault in node["errors"]:
+            lines.append(f"  node {node_id} ({node['class_type']}): {fault['message']}: {fault['details']}")
     return "\n".join(lines)
 
 

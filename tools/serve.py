@@ -34,11 +34,11 @@ def copy_images(installation: Installation, folder: Path) -> None:
         shutil.copy(demonstration.photograph, folder)
     for path in WORKFLOW.parent.glob("*.json"):
         for name in loaded_images(json.loads(path.read_text(encoding="utf-8"))):
-            own = installation.directory / "input" / name
+            original = installation.directory / "input" / name
             if (folder / name).exists():
                 continue
-            if own.is_file():
-                shutil.copy(own, folder)
+            if original.is_file():
+                shutil.copy(original, folder)
             else:
                 with Image.open(DEMONSTRATIONS["coffee"].photograph) as photograph:
                     photograph.save(folder / name)

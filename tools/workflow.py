@@ -65,8 +65,8 @@ def to_prompt(workflow: Json, object_info: Json) -> Json:
 
 def loaded_images(workflow: Json) -> list[str]:
     """File names that the workflow's LoadImage nodes read from ComfyUI's input folder, each once."""
-    every = [*workflow["nodes"], *(node for part in _subgraphs(workflow) for node in part["nodes"])]
-    nodes = [node for node in every if node["type"] in ("LoadImage", "LoadImageMask")]
+    all_nodes = [*workflow["nodes"], *(node for part in _subgraphs(workflow) for node in part["nodes"])]
+    nodes = [node for node in all_nodes if node["type"] in ("LoadImage", "LoadImageMask")]
     return list(dict.fromkeys(node["widgets_values"][0] for node in nodes))
 
 
@@ -114,11 +114,13 @@ class _Graph:
     def _promoted(self) -> dict[tuple[str, str], Any]:
         """Values of the widgets that the host shows: ``{(node id, widget): value}``, or (HOST, input)."""
         saved = self.host.get("widgets_values") or []
-        shown: list[list[str]] = (self.host.get("properties") or {}).get("proxyWidgets") or []
-        if not shown:
+        places: list[list[str]] = (self.host.get("properties") or {}).get("proxyWidgets") or []
+        if not places:
             inputs = self.content.get("inputs") or [] if self.outer else []
-            shown = [[HOST, given["name"]] for given in inputs if any(self._widgets_fed_by(given["name"]))]
-        values = zip(shown, saved, strict=False)  # what was not saved has the value of the widget inside
+            places = [
+                [HOST, socket["name"]] for socket in inputs if any(self._widgets_fed_by(socket["name"]))
+            ]
+        values = zip(places, saved, strict=False)  # what was not saved has the value of the widget inside
         return {(str(node), name): value for (node, name, *_), value in values if value is not None}
 
     def name(self, node: Json) -> str:
@@ -162,9 +164,9 @@ class _Graph:
         """The values of a node's widgets by name, a subgraph's own included."""
         key = str(node["id"])
         if self.is_subgraph(node):
-            names = [given["name"] for given in self.inner[key].content.get("inputs") or []]
-            found = {name: self.inner[key].input_value(name) for name in names}
-            return {name: constant.value for name, constant in found.items() if constant}
+            names = [socket["name"] for socket in self.inner[key].content.get("inputs") or []]
+            constants = {name: self.inner[key].input_value(name) for name in names}
+            return {name: constant.value for name, constant in constants.items() if constant}
         try:
             values = widget_values(node, self.definition(node))
         except UnreadableWidgetError as error:
@@ -185,7 +187,9 @@ class _Graph:
 
     def _widgets_fed_by(self, name: str) -> Iterator[tuple[Json, str]]:
         """Node and widget for every widget inside that an input of this subgraph is linked to."""
-        links = next(given.get("linkIds") or [] for given in self.content["inputs"] if given["name"] == name)
+        links = next(
+            socket.get("linkIds") or [] for socket in self.content["inputs"] if socket["name"] == name
+        )
         for link in links:
             for node in self.nodes.values():
                 for saved in node.get("inputs") or []:
@@ -258,10 +262,10 @@ class _Graph:
             return
         if name not in specs:
             raise WorkflowError(f'{self.name(target)} has no input "{name}" on this server.')
-        given, expected = type_name(outputs[source.slot]), type_name(specs[name][0])
-        if not compatible(given, expected):
+        kind, expected = type_name(outputs[source.slot]), type_name(specs[name][0])
+        if not compatible(kind, expected):
             raise WorkflowError(
-                f'{self.name(target)}: expected {expected} for "{name}", got {given} from {origin}.'
+                f'{self.name(target)}: expected {expected} for "{name}", got {kind} from {origin}.'
             )
 
 

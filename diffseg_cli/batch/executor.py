@@ -1,11 +1,11 @@
-"""Who does the work of a run: one process, this one, or others by the same contract (`ray_executor`)."""
+"""Who does the work of a run: one process, this one, or others by the same contract (`run_with_ray`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from diffseg_core.errors import DiffSegError
 
@@ -18,29 +18,25 @@ Returns what is worth telling of it, in one line, if anything is.
 """
 
 
-@dataclass(frozen=True)
-class WorkerFactory(Generic[Settings, Task]):
-    """Makes a worker in whatever process it is called; can be pickled.
+def load_worker(
+    kind: Callable[[Settings, Path], Worker[Task]],
+    settings: Settings,
+    folder: Path,
+    threads: int | None = None,
+) -> Worker[Task]:
+    """Load the model and give a worker, in whatever process this is called.
 
-    Attributes:
+    Args:
         kind: loads the model, and gives the worker of these settings and this folder.
         settings: of the run.
         folder: of the run, absolute.
         threads: CPU threads of the process; None leaves them as they are.
     """
+    if threads is not None:
+        import torch
 
-    kind: Callable[[Settings, Path], Worker[Task]]
-    settings: Settings
-    folder: Path
-    threads: int | None = None
-
-    def __call__(self) -> Worker[Task]:
-        """Load the model."""
-        if self.threads is not None:
-            import torch
-
-            torch.set_num_threads(self.threads)
-        return self.kind(self.settings, self.folder)
+        torch.set_num_threads(threads)
+    return kind(settings, folder)
 
 
 @dataclass(frozen=True)
@@ -62,32 +58,19 @@ class ExecutorError(DiffSegError, RuntimeError):
     """The processes that share the work of a run cannot be had."""
 
 
-class Executor(Protocol):
-    """One process, or many on many machines."""
-
-    def run(self, make_worker: Callable[[], Worker[Task]], tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """Do every task, in any order; yields as they come.
-
-        Args:
-            make_worker: makes a worker, expensively (it may load a model): called once per process, and
-                pickled on its way to other machines.
-            tasks: what to do; pickled too. ``str(task)`` is its human-readable name.
-
-        Yields:
-            one outcome per task. A task that raises does not end the run.
-        """
-        ...
+Execute = Callable[[Callable[[], Worker[Any]], Sequence[Any]], Iterator[Outcome]]
+"""Does every task, in any order, and yields one outcome for each as they come; one that raises does not end
+the run. What makes a worker may load a model: it is called once per process, and pickled on its way to other
+machines, as the tasks are. Without tasks no worker is made; what making it raises ends the run.
+"""
 
 
-class LocalExecutor:
-    """Does tasks in order, in this process."""
-
-    def run(self, make_worker: Callable[[], Worker[Task]], tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """See `Executor.run`. Without tasks no worker is made; what making it raises ends the run."""
-        if tasks:
-            worker = make_worker()
-            for task in tasks:
-                yield attempt(worker, task)
+def run_locally(make_worker: Callable[[], Worker[Task]], tasks: Sequence[Task]) -> Iterator[Outcome]:
+    """Do tasks in order, in this process, see `Execute`."""
+    if tasks:
+        worker = make_worker()
+        for task in tasks:
+            yield attempt(worker, task)
 
 
 def attempt(worker: Worker[Task], task: Task) -> Outcome:

@@ -93,10 +93,8 @@ def _to_rgb(image: Image.Image, has_16_bits: bool) -> Image.Image:
 
 
 def _reason(path: Path, error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "Expected an image, but there is no such file."
-    if isinstance(error, PermissionError):
-        return "Expected an image, but its file may not be read (permission denied)."
+    if isinstance(error, (FileNotFoundError, PermissionError)):
+        return f"Expected an image, but its file cannot be read: {error.strerror}."
     if isinstance(error, Image.DecompressionBombError):
         return f"Expected an image of at most {MAX_PIXELS:,} pixels: {error} Scale it down."
     if isinstance(error, UnidentifiedImageError):

@@ -34,17 +34,20 @@ def write_joint_files(out: Path, files: Sequence[SegmentFiles]) -> None:
         OSError: they cannot be written.
     """
 
-    def panoptic(own: SegmentFiles, content: Entry, before: int) -> list[Entry]:
-        folder = PurePosixPath(own.folder.relative_to(out).as_posix())
+    def panoptic(image: SegmentFiles, content: Entry, before: int) -> list[Entry]:
+        folder = PurePosixPath(image.folder.relative_to(out).as_posix())
         return [
-            {**each, "file_name": (folder / each["file_name"]).as_posix()} for each in content["annotations"]
+            {**annotation, "file_name": (folder / annotation["file_name"]).as_posix()}
+            for annotation in content["annotations"]
         ]
 
-    def instances(own: SegmentFiles, content: Entry, before: int) -> list[Entry]:
-        return [{**each, "id": before + each["segment_id"]} for each in content["annotations"]]
+    def instances(image: SegmentFiles, content: Entry, before: int) -> list[Entry]:
+        return [
+            {**annotation, "id": before + annotation["segment_id"]} for annotation in content["annotations"]
+        ]
 
-    write_atomic(out / PANOPTIC_FILE, _parts([(each, each.panoptic) for each in files], panoptic))
-    write_atomic(out / INSTANCES_FILE, _parts([(each, each.annotation) for each in files], instances))
+    write_atomic(out / PANOPTIC_FILE, _parts([(image, image.panoptic) for image in files], panoptic))
+    write_atomic(out / INSTANCES_FILE, _parts([(image, image.annotation) for image in files], instances))
 
 
 def forget_joint_files(out: Path) -> None:
@@ -63,15 +66,15 @@ def _parts(files: Sequence[tuple[SegmentFiles, Path]], annotations_of: Annotatio
     categories: dict[str, Entry] = {CATEGORY["name"]: CATEGORY}
     written = 0
     yield b'{"annotations": ['
-    for own, path in files:
+    for image, path in files:
         content = _read(path)
-        found = annotations_of(own, content, written)
+        annotations = annotations_of(image, content, written)
         images += content["images"]
         numbers = {}
-        for each in content["categories"]:
-            joint = categories.setdefault(each["name"], {**each, "id": len(categories) + 1})
-            numbers[each["id"]] = joint["id"]
-        for entry in found:
+        for category in content["categories"]:
+            joint = categories.setdefault(category["name"], {**category, "id": len(categories) + 1})
+            numbers[category["id"]] = joint["id"]
+        for entry in annotations:
             numbered = _with_categories(entry, numbers)
             yield (",\n" if written else "\n").encode() + json.dumps(numbered).encode()
             written += 1
@@ -85,7 +88,7 @@ def _with_categories(entry: Entry, numbers: Mapping[int, int]) -> Entry:
     if "segments_info" in entry:
         return {
             **entry,
-            "segments_info": [_with_categories(each, numbers) for each in entry["segments_info"]],
+            "segments_info": [_with_categories(segment, numbers) for segment in entry["segments_info"]],
         }
     return {**entry, "category_id": numbers[entry["category_id"]]}
 

@@ -34,7 +34,6 @@ Family = Literal["SD 1.x", "SD 2.x", "SDXL"]
 
 IN_ONE_FILE = "SD 1.x, SD 2.x, SDXL, SSD-1B, Segmind Vega or KOALA"
 SUPPORTED = f"SD 1.x, SD 2.x, SDXL, SSD-1B, Segmind Vega, KOALA, {SUPPORTED_TRANSFORMERS}"
-PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 CHECKPOINTS = (".safetensors", ".ckpt")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 FIRST_LAYER = "model.diffusion_model.input_blocks.0.0.weight"  # [channels, latent channels, 3, 3]
@@ -53,13 +52,15 @@ def load_pipeline(choice: ModelChoice) -> Pipeline:
         choice: of which model, device and precision.
 
     Raises:
-        InvalidSettingError: no such file, folder or hub id, a damaged one, or no such device or precision.
+        InvalidSettingError: no such file, folder or hub id, a damaged one, or no such device.
         UnsupportedModelError: a model of another kind, or diffusers is not installed.
     """
     device = find_device(choice.device)
-    find_precision(choice.precision, device)
     path = demo_model_folder() if choice.model == DEMO else Path(choice.model)
-    with _clear_errors(choice.model), _without_progress_bars():
+    with _clear_errors(choice.model):
+        from diffusers.utils import logging
+
+        logging.disable_progress_bar()  # loading takes seconds; downloads from the hub have bars of their own
         if path.is_file():
             pipeline = _load_checkpoint(path, find_precision(choice.precision, device))
         elif path.is_dir() or _is_hub_id(choice.model):
@@ -114,16 +115,11 @@ def find_precision(
         precision: its name.
         device: where the model runs.
         half: what the model's half precision is.
-
-    Raises:
-        InvalidSettingError: there is no such precision.
     """
     if precision == "auto":
         return torch.float32 if device.type == "cpu" else half
-    if precision not in PRECISIONS:
-        known = ", ".join(["auto", *PRECISIONS])
-        raise InvalidSettingError(f"Expected the precision to be one of {known}, got {precision!r}.")
-    return PRECISIONS[precision]
+    dtype: torch.dtype = getattr(torch, precision)
+    return dtype
 
 
 def checkpoint_family(path: Path) -> Family:
@@ -201,11 +197,11 @@ def _load_folder(source: str, precision: Precision, device: torch.device, local:
         return _load_transformer(
             source, row, absent, find_precision(precision, device, torch.bfloat16), local
         )
-    is_xl = component("text_encoder_2") is not None
     if component("unet") != "UNet2DConditionModel" or component("vae") != "AutoencoderKL":
         raise UnsupportedModelError(
             f"Expected {SUPPORTED}, got {source} ({index.get('_class_name')}). {ANOTHER_MODEL}"
         )
+    is_xl = component("text_encoder_2") is not None
     if is_xl and component("text_encoder") is None:
         raise UnsupportedModelError(f"Expected {SUPPORTED}, got an SDXL refiner: choose the base model.")
     dtype = find_precision(precision, device)
@@ -253,15 +249,3 @@ def _clear_errors(model: str) -> Iterator[None]:
             f"Expected a whole model in {model}, but it cannot be loaded: {reason[:400]} "
             "(A model of the hub and the configuration of a checkpoint need a connection the first time.)"
         ) from error
-
-
-@contextmanager
-def _without_progress_bars() -> Iterator[None]:
-    """Loading takes seconds; downloads from the hub have bars of their own."""
-    from diffusers.utils import logging
-
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.enable_progress_bar()

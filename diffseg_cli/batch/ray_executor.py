@@ -15,32 +15,50 @@ three processes died is given up.
 from __future__ import annotations
 
 import logging
+import os
+import socket
+import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from diffseg_core.errors import InvalidSettingError
+from .executor import ExecutorError, Outcome, Task, Worker, attempt, in_one_line
 
-from .executor import ExecutorError, Outcome, Task, Worker, attempt
-from .ray_cluster import WorkerPlan, connected, import_ray, package_path, plan_workers
-
+LOCAL = "local"
+DEFAULT_CPUS = 4  # of a worker without a GPU: a model runs well on several, and each worker takes memory
+CONNECT_WITHIN = 10.0  # seconds; Ray itself would try for many minutes
+OBJECT_STORE = 100 * 2**20  # bytes; nothing large is sent
+MAX_TEMPORARY = 35  # characters of a folder below which Ray's sockets have names that are short enough
 MAX_CRASHES = 3  # of workers at one task, or for each worker before it was ready
-READY_TIMEOUT = 60.0  # seconds without any worker until people are told
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # what Ray prints on every worker that dies
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a warning of Ray's about its own future
+}
 GIVEN_UP = (
     f"{MAX_CRASHES} workers died at it, one after the other. Most likely it takes more memory than there is."
 )
 
-logger = logging.getLogger(__name__)
 
+def run_with_ray(
+    make_worker: Callable[[], Worker[Task]],
+    tasks: Sequence[Task],
+    address: str | None = None,
+    workers: int | None = None,
+    cpus_per_worker: int | None = None,
+    use_gpus: bool = True,
+) -> Iterator[Outcome]:
+    """Share tasks out among processes, each with a worker of its own, see `Execute`.
 
-class RayExecutor:
-    """Shares tasks out among processes, each with a worker of its own.
-
-    Where Ray is connected to a cluster already, as in a notebook, that cluster is used and kept, if the
-    address is None or "auto". A cluster that the run starts is shut down after it.
+    Where Ray is connected to a cluster already, as in a notebook, that cluster is used and kept. A cluster
+    that the run starts is shut down after it.
 
     Args:
+        make_worker: makes a worker.
+        tasks: what to do.
         address: of the cluster: "auto" (the one on this machine), "host:port" (from one of its machines) or
             "ray://host:port" (from elsewhere; needs ``ray[client]``). None or "local" is a cluster of this
             machine alone, for this run.
@@ -51,38 +69,19 @@ class RayExecutor:
             one that the worker sees: the device of its model is "auto" or "cuda", never "cuda:1".
 
     Raises:
-        InvalidSettingError: fewer than one worker, or than one CPU for each.
+        ExecutorError: Ray is not installed, the cluster cannot be reached, or workers die before they are
+            ready.
     """
-
-    def __init__(
-        self,
-        address: str | None = None,
-        workers: int | None = None,
-        cpus_per_worker: int | None = None,
-        use_gpus: bool = True,
-    ) -> None:
-        for name, value in (("workers", workers), ("CPUs for each worker", cpus_per_worker)):
-            if value is not None and value < 1:
-                raise InvalidSettingError(f"Expected at least 1 for the number of {name}, got {value}.")
-        self._address = address
-        self._workers = workers
-        self._cpus_per_worker = cpus_per_worker
-        self._use_gpus = use_gpus
-
-    def run(self, make_worker: Callable[[], Worker[Task]], tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """See `Executor.run`. What making a worker raises ends the run.
-
-        Raises:
-            ExecutorError: Ray is not installed, the cluster cannot be reached, or workers die before they are
-                ready.
-        """
-        if not tasks:
-            return
-        ray = import_ray()
-        with connected(ray, self._address):
-            machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-            plan = plan_workers(machines, self._workers, self._cpus_per_worker, self._use_gpus)
-            yield from _shared_out(ray, plan, make_worker, tasks)
+    if not tasks:
+        return
+    ray = import_ray()
+    with connected(ray, address):
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        workers, cpus, gpus = plan_workers(machines, workers, cpus_per_worker, use_gpus)
+        actor_class = ray.remote(WorkerActor).options(
+            num_cpus=cpus, num_gpus=gpus, runtime_env={"env_vars": _package_path()}
+        )
+        yield from _shared_out(ray, actor_class, workers, make_worker, tasks)
 
 
 class WorkerActor:
@@ -97,13 +96,110 @@ class WorkerActor:
         return attempt(self._worker, task)
 
 
+def import_ray() -> ModuleType:
+    """Ray, with as little to print as can be set.
+
+    Raises:
+        ExecutorError: it is not installed.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+    except ImportError as error:
+        raise ExecutorError(
+            "Expected Ray for a run of many processes, but it is not installed: "
+            f'pip install "diffseg[ray]" ({error}).'
+        ) from error
+    return ray
+
+
+@contextmanager
+def connected(ray: ModuleType, address: str | None) -> Iterator[None]:
+    """Start or join a cluster for a while, unless Ray is connected already.
+
+    Raises:
+        ExecutorError: the cluster cannot be started or reached.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    settings: dict[str, Any] = {"address": address or LOCAL}
+    if settings["address"] == LOCAL:
+        settings |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
+        temporary = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR", "")
+        if len(temporary) > MAX_TEMPORARY and sys.platform != "win32":
+            settings["_temp_dir"] = "/tmp/ray"
+    try:
+        if settings["address"] not in (LOCAL, "auto"):
+            host, _, port = settings["address"].removeprefix("ray://").rpartition(":")
+            socket.create_connection((host, int(port)), timeout=CONNECT_WITHIN).close()
+        ray.init(**settings, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:  # of any type: Ray has none for this
+        ray.shutdown()
+        is_local = settings["address"] == LOCAL
+        wanted = "to start a cluster on this machine" if is_local else f"a cluster at {address}"
+        raise ExecutorError(f"Expected {wanted}, but Ray could not connect: {in_one_line(error)}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def plan_workers(
+    machines: Sequence[Mapping[str, float]],
+    workers: int | None = None,
+    cpus: int | None = None,
+    use_gpus: bool = True,
+) -> tuple[int, int, int]:
+    """How many workers suit a cluster, and how many CPUs and GPUs each has.
+
+    Args:
+        machines: what each has, by Ray's names: "CPU", "GPU".
+        workers: how many, ≥ 1. None is one on each GPU, or without GPUs as many as have ``cpus``.
+        cpus: of each, ≥ 1. None is an equal share for each worker; or, without GPUs and with ``workers`` left
+            open too, 4 (fewer where no machine has 4).
+        use_gpus: whether each worker takes a GPU, where there are any.
+
+    >>> plan_workers([{"CPU": 32.0, "GPU": 2.0}, {"CPU": 16.0, "GPU": 2.0}])
+    (4, 8, 1)
+    >>> plan_workers([{"CPU": 16.0}])
+    (4, 4, 0)
+    """
+    gpus = int(use_gpus and any(machine.get("GPU", 0) >= 1 for machine in machines))
+    largest = max((int(machine.get("CPU", 0)) for machine in machines), default=0)
+
+    def capacity(cpus: int) -> int:
+        needs = {"CPU": cpus, **({"GPU": gpus} if gpus else {})}
+        return sum(
+            min(int(machine.get(name, 0) // need) for name, need in needs.items()) for machine in machines
+        )
+
+    if cpus is None and not gpus and workers is None:
+        cpus = max(1, min(DEFAULT_CPUS, largest))
+    if workers is None:
+        workers = max(1, capacity(cpus or 1))
+    if cpus is None:
+        cpus = next((size for size in range(largest, 1, -1) if capacity(size) >= workers), 1)
+    return workers, cpus, gpus
+
+
+def _package_path() -> dict[str, str]:
+    """What lets the workers find this package, where it is not installed: a clone."""
+    folder = Path(__file__).resolve().parents[2]
+    if folder.name in ("site-packages", "dist-packages"):
+        return {}
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
+
+
 def _shared_out(
-    ray: ModuleType, plan: WorkerPlan, make_worker: Callable[[], Worker[Task]], tasks: Sequence[Task]
+    ray: ModuleType,
+    actor_class: Any,
+    workers: int,
+    make_worker: Callable[[], Worker[Task]],
+    tasks: Sequence[Task],
 ) -> Iterator[Outcome]:
-    """Do the tasks with as many actors as the plan allows; at the end all of their processes end."""
-    actor_class = ray.remote(WorkerActor).options(
-        num_cpus=plan.cpus, num_gpus=plan.gpus, runtime_env={"env_vars": package_path()}
-    )
+    """Do the tasks with as many actors as there are workers; at the end all of their processes end."""
     waiting, crashes = deque(range(len(tasks))), Counter[int]()
     calls: dict[Any, tuple[Any, int | None]] = {}  # actor and task (None: it loads) by the result's reference
     idle: list[Any] = []
@@ -114,20 +210,20 @@ def _shared_out(
                 actor, task = idle.pop(), waiting.popleft()
                 calls[actor.do.remote(tasks[task])] = actor, task
             loading = sum(task is None for _, task in calls.values())
-            for _ in range(min(len(waiting) - loading, plan.workers - len(calls) - len(idle))):
+            for _ in range(min(len(waiting) - loading, workers - len(calls) - len(idle))):
                 actor = actor_class.remote()
                 calls[actor.prepare.remote(make_worker)] = actor, None
-            for reference in _finished(ray, list(calls), loading == len(calls)):
+            for reference in ray.wait(list(calls))[0]:
                 actor, started = calls.pop(reference)
                 try:
-                    result = ray.get(reference)
+                    outcome = ray.get(reference)
                 except ray.exceptions.RayTaskError as error:
                     raise error.cause from error
                 except ray.exceptions.RayError as error:
                     ray.kill(actor)  # where it is only out of reach
                     if started is None:
                         lost_starts += 1
-                        _check_starts(error, lost_starts, plan)
+                        _check_starts(error, lost_starts, workers)
                         continue
                     crashes[started] += 1
                     if crashes[started] < MAX_CRASHES:
@@ -139,24 +235,13 @@ def _shared_out(
                 if started is None:
                     lost_starts = 0
                 else:
-                    yield result
+                    yield outcome
     finally:
         for actor in [*idle, *(actor for actor, _ in calls.values())]:
             ray.kill(actor)
 
 
-def _finished(ray: ModuleType, references: list[Any], all_load: bool) -> list[Any]:
-    """The next results that are there; none yet where all workers load for longer than people expect."""
-    done: list[Any]
-    done, _ = ray.wait(references, timeout=READY_TIMEOUT if all_load else None)
-    if not done:
-        logger.warning(
-            "No worker is ready after %.0f s: is the model large, the cluster busy?", READY_TIMEOUT
-        )
-    return done
-
-
-def _check_starts(error: Exception, lost_starts: int, plan: WorkerPlan) -> None:
+def _check_starts(error: Exception, lost_starts: int, workers: int) -> None:
     """End a run whose workers cannot import DiffSeg, or die one after the other before they are ready."""
     text = str(error)
     if "failed to import" in text:
@@ -164,7 +249,7 @@ def _check_starts(error: Exception, lost_starts: int, plan: WorkerPlan) -> None:
             "Expected DiffSeg on every machine of the cluster, installed or as a clone that all of them "
             f"see, but a worker could not import it: {text.splitlines()[-1]}"
         ) from error
-    if lost_starts >= MAX_CRASHES * plan.workers:
+    if lost_starts >= MAX_CRASHES * workers:
         raise ExecutorError(
             f"Expected workers to start, but {lost_starts} in a row died while they loaded the model. Most "
             "likely there is too little memory: try fewer workers, or a machine with more. Ray says: "

@@ -74,16 +74,14 @@ class RunManifest:
         try:
             content: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
             content["settings"]
-            is_known = (content["format"], content["version"]) == (self.kind, self.version)
+            form = (content["format"], content["version"])
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
+            form = (type(error).__name__, str(error))
+        if form != (self.kind, self.version):
             raise InvalidSettingError(
-                f"Expected the settings of a run in {self.path}, got {error!r}."
-            ) from error
-        if not is_known:
-            raise InvalidSettingError(
-                f"Expected {self.kind} of version {self.version} in {self.path}, got {content['format']} of "
-                f"version {content['version']}. Choose another folder."
+                f"Expected the settings of a run ({self.kind}, version {self.version}) in {self.path}, got "
+                f"{form[0]}, {form[1]}. Choose another folder."
             )
         return content

@@ -28,6 +28,7 @@ from diffseg_core.images import as_images
 from diffseg_core.output.atomic_files import remove_leftovers
 from diffseg_core.output.export import export_segments
 from diffseg_core.words.find_words import FoundWords
+from diffseg_core.words.lines import parse_words
 
 from .discovery import InputImage
 from .image_reading import read_image
@@ -35,7 +36,7 @@ from .joint_files import forget_joint_files, write_joint_files
 from .prompt_files import check_places, not_found, prompts_path, read_prompts
 from .run_manifest import RunManifest
 from .segmenter import Segmenter
-from .settings import ModelChoice, SegmentSettings, WordSearch
+from .settings import ModelChoice, SegmentSettings, WordSettings
 
 RUN_FILE = "diffseg.json"
 FORMAT, VERSION = "diffseg-run", 1
@@ -60,16 +61,16 @@ class RunSettings:
     segment: SegmentSettings
     save_masks: bool = False
     prompts: Path | None = None
-    words: WordSearch | None = None
+    words: WordSettings | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the output folder and as people know them."""
         model = {"model": self.model.model, "precision": self.model.precision}
-        found: dict[str, Any] = {} if self.prompts is None else {"prompts": str(self.prompts)}
+        objects: dict[str, Any] = {} if self.prompts is None else {"prompts": str(self.prompts)}
         segment = self.segment.to_dict()
         if self.words is not None:
-            found |= self.words.to_dict()
-        return {**model, **asdict(self.capture), **segment, "save_masks": self.save_masks, **found}
+            objects |= self.words.to_dict()
+        return {**model, **asdict(self.capture), **segment, "save_masks": self.save_masks, **objects}
 
 
 class SegmentWorker:
@@ -78,7 +79,7 @@ class SegmentWorker:
     def __init__(self, settings: RunSettings, out: Path) -> None:
         self._settings = settings
         self._out = out
-        lines = () if settings.words is None else settings.words.lines
+        lines = () if settings.words is None else parse_words(settings.words.words)
         self._segmenter = Segmenter(settings.model, settings.capture, lines)
 
     def __call__(self, image: InputImage) -> str | None:
@@ -89,17 +90,16 @@ class SegmentWorker:
 
         Raises:
             UnreadableImageError: there is no image that can be read.
-            InvalidSettingError: an image whose shape, whose number of segments, or the length of whose name
-                is out of range, or whose prompts all lie outside of it.
+            InvalidSettingError: an image whose shape or number of segments is out of range, or whose prompts
+                all lie outside of it.
             OSError: its files cannot be written.
         """
-        image.check_names(self._out)
         folder = self._settings.prompts
         prompts = None if folder is None else read_prompts(folder, image.name)
         pixels = as_images(read_image(image.path))
         if self._settings.words is not None:
-            found = self._segmenter.find_words(pixels, self._settings.segment, self._settings.words)
-            segments, notes = found.segments, [_words_not_found(found)]
+            words = self._segmenter.find_words(pixels, self._settings.segment, self._settings.words)
+            segments, notes = words.segments, [_words_not_found(words)]
         elif folder is not None and prompts is not None:
             outside = check_places(prompts, pixels.size, prompts_path(folder, image.name))
             segments = self._segmenter.segment(pixels, self._settings.segment, prompts)
@@ -137,22 +137,21 @@ def prepare_run(
         overwrite: forget the settings of an earlier run, and do its images again.
 
     Returns:
-        the images that are yet to do, numbered; those whose names are too long are among them.
+        the images that are yet to do, numbered.
 
     Raises:
         InvalidSettingError: the folder is of a run with other settings, or cannot be written.
     """
-    possible = [image for image in images if image.has_names(out)]
     try:
-        _check_settings(possible, out, settings, overwrite)
+        _check_settings(images, out, settings, overwrite)
         remove_leftovers_in(images, out)
         if overwrite:
             forget_joint_files(out)
-            for image in possible:
+            for image in images:
                 image.files(out).annotation.unlink(missing_ok=True)
         numbers = _numbers(images, out)
         _manifest(out).write(settings.to_dict(), list(numbers))
-        done = {image.name for image in possible if image.files(out).complete}
+        done = {image.name for image in images if image.files(out).complete}
     except OSError as error:
         raise _not_writable(out, error) from error
     return [replace(image, number=numbers[image.name]) for image in images if image.name not in done]
@@ -170,17 +169,16 @@ def finish_run(images: Sequence[InputImage], out: Path) -> None:
     """
     try:
         remove_leftovers_in(images, out)
-        named = [InputImage(out / name, name) for name in _manifest(out).images]
-        files = [image.files(out) for image in named if image.has_names(out)]
-        write_joint_files(out, [each for each in files if each.complete])
+        all_files = [InputImage(out / name, name).files(out) for name in _manifest(out).images]
+        write_joint_files(out, [files for files in all_files if files.complete])
     except OSError as error:
         raise _not_writable(out, error) from error
 
 
 def remove_leftovers_in(images: Sequence[InputImage], out: Path) -> None:
     """Remove temporary files that killed workers left; none may be at work. Raises OSError."""
-    files = [image.files(out) for image in images if image.has_names(out)]
-    for folder in {out, *(each.folder for each in files), *(each.masks for each in files)}:
+    written = [image.files(out) for image in images]
+    for folder in {out, *(files.folder for files in written), *(files.masks for files in written)}:
         remove_leftovers(folder)
 
 
@@ -216,10 +214,10 @@ def _check_settings(images: Sequence[InputImage], out: Path, settings: RunSettin
 
 
 def _check_all_are_overwritten(images: Sequence[InputImage], out: Path) -> None:
-    own = {image.files(out).annotation for image in images}
-    others = [path for path in out.rglob("*_segments.json") if path not in own]
-    if others:
+    overwritten = {image.files(out).annotation for image in images}
+    kept = [path for path in out.rglob("*_segments.json") if path not in overwritten]
+    if kept:
         raise InvalidSettingError(
             f"Expected to overwrite everything in {out} with other settings, but it has segments of "
-            f"{len(others)} more image(s), such as {others[0]}. Choose another --out, or remove them."
+            f"{len(kept)} more image(s), such as {kept[0]}. Choose another --out, or remove them."
         )

@@ -23,15 +23,10 @@ from diffseg_core.objects.find_object import find_objects
 from diffseg_core.segments import Segments
 from diffseg_core.settings import FINEST, SMALLEST_PIECE, Evidence
 from diffseg_core.words.find_words import FoundWords, find_words, refine_found
-from diffseg_core.words.lines import WordAttention, WordLine
+from diffseg_core.words.lines import WordAttention, WordLine, parse_words
 
 from .models import load_pipeline
-from .settings import (
-    ModelChoice,
-    NestedSettings,
-    SegmentSettings,
-    WordSearch,
-)
+from .settings import ModelChoice, NestedSettings, SegmentSettings, WordSettings
 
 if TYPE_CHECKING:
     from diffseg_core.diffusers.capture import Pipeline
@@ -54,6 +49,9 @@ class Segmenter:
         words: that are looked for in the images.
         further_words: whether others may be, too, for which the text encoders stay.
 
+    Attributes:
+        reads_words: whether it was made to read words, and has the text encoders for it.
+
     Raises:
         UnsupportedModelError: a model whose self-attention cannot be read.
         InvalidSettingError: no such model or device, blocks that the model does not have, or words without a
@@ -71,7 +69,7 @@ class Segmenter:
         self._pipeline = load_pipeline(choice)
         # Refuses what the model does not have.
         encoding = backbone_of(self._pipeline, capture.layers).encoding
-        self._reads_words = has_text_encoders(self._pipeline, encoding) and bool(words or further_words)
+        self.reads_words = has_text_encoders(self._pipeline, encoding) and bool(words or further_words)
         if words:
             check_text_encoders(self._pipeline, encoding)
         # The text encoders run once for words that many images are read with.
@@ -81,11 +79,6 @@ class Segmenter:
         self._prompt = _empty_prompt(self._pipeline)
         if not further_words:
             free_text_encoders(self._pipeline)
-
-    @property
-    def reads_words(self) -> bool:
-        """Whether it was made to read words, and has the text encoders for it."""
-        return self._reads_words
 
     def capture(self, image: ImageLike) -> AttentionMaps:
         """Run the model over one image with the empty prompt, the expensive step.
@@ -97,10 +90,9 @@ class Segmenter:
             InvalidSettingError: a longer image, or a setting that the model does not allow.
             CaptureError: the attention did not arrive as expected.
         """
-        checked = as_images(image)
         return capture_diffusers(
             self._pipeline,
-            checked,
+            as_images(image),
             **vars(self._capture),
             prompt_embeds=self._prompt.embeds,
             pooled_prompt_embeds=self._prompt.pooled,
@@ -118,10 +110,9 @@ class Segmenter:
             InvalidSettingError: other words, or more than the text encoders read.
             CaptureError: the attention did not arrive as expected.
         """
-        wanted = tuple(lines)
-        return read_words(self._pipeline, maps, wanted, self._encode(wanted))
+        return read_words(self._pipeline, maps, tuple(lines), self._encode(tuple(lines)))
 
-    def find_words(self, image: ImageLike, settings: SegmentSettings, words: WordSearch) -> FoundWords:
+    def find_words(self, image: ImageLike, settings: SegmentSettings, words: WordSettings) -> FoundWords:
         """Capture, segment, and find what the words mean: segments of the image's size with their names.
 
         Args:
@@ -135,14 +126,14 @@ class Segmenter:
         checked = as_images(image)
         maps = self.capture(checked)
         segments = segment_maps(maps, checked, replace(settings, refine_edges=False))
-        found = find_words(
+        words_found = find_words(
             segments,
             maps,
-            self.read_words(maps, words.lines),
-            threshold=words.settings.words_threshold,
-            background_offset=words.settings.background_offset,
+            self.read_words(maps, parse_words(words.words)),
+            threshold=words.words_threshold,
+            background_offset=words.background_offset,
         )
-        return refine_found(found, checked) if settings.refine_edges else found
+        return refine_found(words_found, checked) if settings.refine_edges else words_found
 
     def segment(
         self,

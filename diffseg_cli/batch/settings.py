@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import diffseg_core.settings as allowed
 from diffseg_core.attention.capture_settings import CaptureSettings
-from diffseg_core.words.lines import WordLine, parse_words
 
 DEMO = "demo"
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
@@ -63,8 +62,8 @@ class NestedSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the folder of a run: the number as ``granularity``, 0 for none."""
-        others = asdict(self)
-        return {"granularity": others.pop("number") or 0, **others}
+        settings = asdict(self)
+        return {"granularity": settings.pop("number") or 0, **settings}
 
 
 @dataclass(frozen=True)
@@ -86,42 +85,20 @@ class SegmentSettings:
 
 @dataclass(frozen=True)
 class WordSettings:
-    """The settings of DiffSeg Find by Words, under the same names."""
+    """The settings of DiffSeg Find by Words, under the same names.
+
+    Attributes:
+        words: that are looked for, a line for each class, see `parse_words`; empty in an evaluation, whose
+            dataset has them.
+    """
 
     words_threshold: float = allowed.WORD_THRESHOLD.default
     background_offset: float = allowed.BACKGROUND_OFFSET.default
+    words: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are in the folder of a run."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class WordSearch:
-    """What is looked for by words, and how.
-
-    Attributes:
-        words: a line for each class, see `parse_words`.
-        settings: of DiffSeg Find by Words.
-
-    Raises:
-        InvalidSettingError: text that cannot be read as words.
-    """
-
-    words: str
-    settings: WordSettings = WordSettings()
-
-    def __post_init__(self) -> None:
-        parse_words(self.words)
-
-    @property
-    def lines(self) -> tuple[WordLine, ...]:
-        """The words."""
-        return parse_words(self.words)
-
-    def to_dict(self) -> dict[str, Any]:
-        """By name, as they are in the folder of a run."""
-        return {"words": self.words, **self.settings.to_dict()}
+        return {name: value for name, value in asdict(self).items() if name != "words" or value}
 
 
 DEMO_CAPTURE = CaptureSettings(noise_level=25, working_size=384)

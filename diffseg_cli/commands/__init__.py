@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 
 from diffseg_core import __version__
@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"diffseg {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     segment.add_parser(commands)
-    add_evaluation(commands)
+    with suppress(ModuleNotFoundError):  # it comes with the extra "eval"
+        import_module("diffseg_eval.commands").add_parsers(commands)
     check.add_parser(commands)
     args = parser.parse_args(argv)
     try:
@@ -61,20 +62,3 @@ def require_extra() -> Iterator[None]:
             f"Expected the libraries that measure segments, got: {error}. "
             'Install them with the extra "eval" (pip install ".[eval]" in a clone of DiffSeg).'
         ) from error
-
-
-def add_evaluation(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands of ``diffseg_eval``; where it is not installed, ones that say how to get it."""
-    try:
-        import_module("diffseg_eval.commands").add_parsers(commands)
-    except ModuleNotFoundError:
-        for name in ("evaluate", "compare"):
-            parser = commands.add_parser(name, help='needs the extra "eval"', add_help=False)
-            parser.add_argument("others", nargs=argparse.REMAINDER)
-            parser.set_defaults(run=_refuse)
-
-
-def _refuse(args: argparse.Namespace) -> int:
-    with require_extra():
-        import_module("diffseg_eval.commands")
-    return 2

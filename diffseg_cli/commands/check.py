@@ -48,7 +48,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="four photographs and few settings, to see whether all goes well",
     )
-    working_size = [option for option in options.CAPTURE if option.name == "working_size"]
+    working_size = {"working_size": options.CAPTURE["working_size"]}
     options.add_settings(parser, working_size, CaptureSettings(), DEMO_CAPTURE)
     options.add_model_options(parser)
     parser.set_defaults(run=run)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import diffseg_core.settings as allowed
 from diffseg_core.attention.capture_settings import CaptureSettings
@@ -20,10 +22,9 @@ from diffseg_core.attention.layers import checked_layers
 from diffseg_core.checks import Choice, Number, Setting
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.output.atomic_files import write_atomic
-from diffseg_core.plain_text import read_plain_text
-from diffseg_core.words.lines import SEPARATORS
+from diffseg_core.words.lines import SEPARATORS, parse_words
 
-from ..batch.executor import Executor, LocalExecutor
+from ..batch.executor import Execute, run_locally
 from ..batch.settings import (
     DEMO,
     DEMO_CAPTURE,
@@ -33,85 +34,60 @@ from ..batch.settings import (
     NestedSettings,
     Precision,
     SegmentSettings,
-    WordSearch,
     WordSettings,
 )
 
 NOISED = "noised"
-RAY_ADDRESS = re.compile(r"auto|local|(\w+://)?[^\s/]+:\d+")
 HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")
-WHOLE_TEXT = re.compile(r"[+-]?[0-9]+")
-NUMBER_TEXT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 NO_TEXT_ENCODER = (
     "Expected a model with a text encoder {0}, got the demo model, which has none. Choose one of Stable "
     "Diffusion, SDXL, SD3, Flux.1 or Qwen-Image with --model."
 )
 
 
-class Option(NamedTuple):
-    """How a setting is asked for: by ``--name``, with a metavariable where it is a number."""
+Options = dict[str, tuple[Setting, str]]
+"""What each setting may be, and the help on it, by the setting's name; ``--name`` asks for it."""
 
-    name: str
-    setting: Setting
-    text: str
-    metavar: str = ""
-
-
-CAPTURE = (
-    Option("noise_level", allowed.NOISE_LEVEL, "that the model is given; -1 is its architecture's own", "N"),
-    Option("noise_seed", allowed.NOISE_SEED, "of the noise of a noised input", "N"),
-    Option(
-        "working_size",
+CAPTURE: Options = {
+    "noise_level": (allowed.NOISE_LEVEL, "that the model is given; -1 is its architecture's own"),
+    "noise_seed": (allowed.NOISE_SEED, "of the noise of a noised input"),
+    "working_size": (
         allowed.WORKING_SIZE,
         "side of a square of the area at which the model works, from 64; 0 is the model's own size",
-        "PIXELS",
     ),
-)
-MERGE = (
-    Option("merge_threshold", allowed.MERGE_THRESHOLD, "higher gives fewer segments", "NATS"),
-    Option("merge_passes", allowed.MERGE_PASSES, "how often maps are merged", "N"),
-    Option(
-        "anchors",
+}
+MERGE: Options = {
+    "merge_threshold": (allowed.MERGE_THRESHOLD, "higher gives fewer segments"),
+    "merge_passes": (allowed.MERGE_PASSES, "how often maps are merged"),
+    "anchors": (
         allowed.ANCHORS,
         "starting points per side of a grid; at most the shorter side of an image's attention grid",
-        "N",
     ),
-    Option("refinement", allowed.REFINEMENT, "of the merged maps"),
-    Option(
-        "smallest_area",
+    "refinement": (allowed.REFINEMENT, "of the merged maps"),
+    "smallest_area": (
         allowed.SMALLEST_PIECE,
         "of the image; connected pieces smaller than this join a neighbour",
-        "PERCENT",
     ),
-)
-TREE = (
-    Option("height", allowed.HEIGHT, "how different two segments may be and still join", "NATS"),
-    Option(
-        "neighbours_only",
+}
+TREE: Options = {
+    "height": (allowed.HEIGHT, "how different two segments may be and still join"),
+    "neighbours_only": (
         allowed.NEIGHBOURS_ONLY,
         "join only what has a common border, or things of one kind wherever they are",
     ),
-    Option("contrast", allowed.CONTRAST, "how much contrast keeps neighbours apart", "X"),
-    Option("colour", allowed.COLOUR, "how much colours count beside the attention", "X"),
-    Option("finest", allowed.FINEST, "of the image; area of the finest segments", "PERCENT"),
-)
-WORDS = (
-    Option("words_threshold", allowed.WORD_THRESHOLD, "of a word's own range; lower takes more", "X"),
-    Option(
-        "background_offset",
-        allowed.BACKGROUND_OFFSET,
-        "added to the background's scores; higher takes less",
-        "X",
-    ),
-)
-TREE_ALONE = [option.name for option in TREE if option.name != "height"]
+    "contrast": (allowed.CONTRAST, "how much contrast keeps neighbours apart"),
+    "colour": (allowed.COLOUR, "how much colours count beside the attention"),
+    "finest": (allowed.FINEST, "of the image; area of the finest segments"),
+}
+WORDS: Options = {
+    "words_threshold": (allowed.WORD_THRESHOLD, "of a word's own range; lower takes more"),
+    "background_offset": (allowed.BACKGROUND_OFFSET, "added to the background's scores; higher takes less"),
+}
+CUTS = ("granularity", "height")
 
 
 def add_settings(
-    group: argparse._ArgumentGroup | argparse.ArgumentParser,
-    options: Iterable[Option],
-    usual: Any,
-    demo: Any = None,
+    group: argparse._ArgumentGroup | argparse.ArgumentParser, options: Options, usual: Any, demo: Any = None
 ) -> None:
     """Add the options of settings, whose help has range and default; what is not given is None.
 
@@ -121,42 +97,35 @@ def add_settings(
         usual: settings with the defaults as attributes.
         demo: those of the demo model, where they differ.
     """
-    for name, setting, text, metavar in options:
-        default, other = getattr(usual, name), getattr(demo or usual, name)
+    for name, (setting, text) in options.items():
+        default, demo_default = getattr(usual, name), getattr(demo or usual, name)
         kinds: dict[str, Any] = {}
         if isinstance(setting, Number):
-            kinds = {"type": entered(setting), "metavar": metavar}
+            unit = "percent" if setting.is_share else setting.unit or ("n" if setting.whole else "x")
+            kinds = {"type": number(setting), "metavar": unit.upper()}
             text += ", {:g}..{:g}".format(*setting.limits)
         elif isinstance(setting, Choice):
             kinds = {"type": hyphenated, "choices": [hyphenated(choice) for choice in setting.options]}
         else:
             kinds = {"action": argparse.BooleanOptionalAction}
         if default is not None and not isinstance(default, bool):
-            text += f" ({default})" if default == other else f" ({default}; demo model {other})"
-        group.add_argument(f"--{name.replace('_', '-')}", help=text, default=None, **kinds)
+            text += f" ({default})" if default == demo_default else f" ({default}; demo model {demo_default})"
+        group.add_argument(_option(name), help=text, default=None, **kinds)
 
 
-def whole(lowest: int, highest: int) -> Callable[[str], int]:
+def whole(lowest: int, highest: int) -> Callable[[str], Any]:
     """The type of an option of the command's own: whole numbers of a range."""
-
-    def parse(text: str) -> int:
-        value = int(text) if WHOLE_TEXT.fullmatch(text.strip()) else None
-        if value is None or not lowest <= value <= highest:
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number from {lowest} to {highest}, got {text!r}"
-            )
-        return value
-
-    return parse
+    return number(Number("a number", lowest, highest, whole=True))
 
 
-def entered(setting: Number) -> Callable[[str], Any]:
+def number(setting: Number) -> Callable[[str], Any]:
     """Numbers that a setting may be, a share in percent; refused in the setting's own words."""
 
     def parse(text: str) -> Any:
         value: Any = text
-        if NUMBER_TEXT.fullmatch(text.strip()):
-            value = int(text) if WHOLE_TEXT.fullmatch(text.strip()) else float(text)
+        for kind in (float, int):  # whole numbers of any length stay exact
+            with suppress(ValueError):
+                value = kind(text)
         try:
             if not setting.is_share:
                 return setting.checked(value)
@@ -175,7 +144,7 @@ def hyphenated(text: str) -> str:
 
 def granularity(text: str) -> int:
     """A number of segments; 0 stands for "auto"."""
-    return 0 if text == "auto" else int(entered(allowed.NUMBER)(text))
+    return 0 if text == "auto" else int(number(allowed.NUMBER)(text))
 
 
 def layers(text: str) -> str:
@@ -236,8 +205,7 @@ def add_segment_options(parser: argparse.ArgumentParser) -> None:
     add_settings(group, MERGE, MergeSettings(), DEMO_MERGE)
     group.add_argument(
         "--refine-edges",
-        action="store_const",
-        const=True,
+        action="store_true",
         help="move borders to the image's edges, as the node DiffSeg Refine Edges does",
     )
     group = parser.add_argument_group(
@@ -262,11 +230,9 @@ def add_executor_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("many processes and machines")
     group.add_argument(
         "--ray",
-        nargs="?",
-        const="",
         metavar="ADDRESS",
-        help="share the work out with Ray: over this machine's processors or GPUs, or over the cluster at "
-        "ADDRESS (auto, host:port, ray://host:port). Write --ray=ADDRESS, or --ray behind everything else",
+        help="share the work out with Ray: over this machine's processors or GPUs (local), or over the "
+        "cluster at an address (auto, host:port, ray://host:port)",
     )
     group.add_argument(
         "--workers", type=whole(1, 100_000), metavar="N", help="processes with a model each; needs --ray"
@@ -291,10 +257,10 @@ def capture_settings(args: argparse.Namespace) -> CaptureSettings:
             f"Expected --input-mode {NOISED} together with --noise-seed {args.noise_seed}: "
             "a clean input has no noise."
         )
-    given = only_given(args, "noise_level", "noise_seed", "working_size", "layers")
+    settings = only_given(args, "noise_level", "noise_seed", "working_size", "layers")
     if args.input_mode == NOISED:
-        given.setdefault("noise_seed", 0)
-    return replace(DEMO_CAPTURE if args.model == DEMO else CaptureSettings(), **given)
+        settings.setdefault("noise_seed", 0)
+    return replace(DEMO_CAPTURE if args.model == DEMO else CaptureSettings(), **settings)
 
 
 def segment_settings(args: argparse.Namespace) -> SegmentSettings:
@@ -303,73 +269,58 @@ def segment_settings(args: argparse.Namespace) -> SegmentSettings:
     Raises:
         InvalidSettingError: options of one way to segment together with those of the other, or two cuts.
     """
-    merged = only_given(args, *(option.name for option in MERGE))
-    tree, cut = only_given(args, *TREE_ALONE), only_given(args, "granularity", "height")
+    merged, cut = only_given(args, *MERGE), only_given(args, *CUTS)
+    tree = only_given(args, *(name for name in TREE if name not in CUTS))
     method: MergeSettings | NestedSettings
     if not cut:
         if tree:
             raise InvalidSettingError(
-                f"Expected --granularity or --height together with {as_options(tree)}, which counts for "
-                "nested segments only, got neither. Add --granularity auto, or leave it out."
+                f"Expected --granularity or --height together with {_listed(tree)}, which counts for nested "
+                "segments only, got neither. Add --granularity auto, or leave it out."
             )
         method = replace(DEMO_MERGE if args.model == DEMO else MergeSettings(), **merged)
     elif merged or len(cut) > 1:
         raise InvalidSettingError(
-            f"Expected one way to segment, got {as_options({**merged, **cut})}. For nested segments leave "
+            f"Expected one way to segment, got {_listed(merged | cut)}. For nested segments leave "
             "--granularity or --height, for merged ones neither."
         )
     else:
         method = NestedSettings(cut.get("granularity") or None, cut.get("height"), **tree)
-    return SegmentSettings(method, refine_edges=bool(args.refine_edges))
+    return SegmentSettings(method, args.refine_edges)
 
 
 def word_settings(args: argparse.Namespace) -> WordSettings:
-    """What is given, over the defaults."""
-    return WordSettings(**only_given(args, *(option.name for option in WORDS)))
+    """What is given, over the defaults; without what is looked for."""
+    return WordSettings(**only_given(args, *WORDS))
 
 
-def word_search(args: argparse.Namespace) -> WordSearch | None:
-    """What is looked for by ``--words``; None where none are given.
+def word_search(args: argparse.Namespace) -> WordSettings | None:
+    """What is looked for by ``--words``, and how; None where none are given.
+
+    In one line, commas stand between classes and | between words of one class; in several, a class is in each
+    line and commas stand between its words.
 
     Raises:
         InvalidSettingError: words that cannot be read, settings of words without any, words for a model
             that cannot read them, or together with settings of segments that they have no use for.
     """
-    if args.words is None:
-        given = only_given(args, *(option.name for option in WORDS))
-        if given:
-            raise InvalidSettingError(f"Expected --words together with {as_options(given)}, got none.")
+    text = args.words
+    if text is None:
+        without_use = only_given(args, *WORDS)
+        if without_use:
+            raise InvalidSettingError(f"Expected --words together with {_listed(without_use)}, got none.")
         return None
     if args.model == DEMO:
         raise InvalidSettingError(NO_TEXT_ENCODER.format("together with --words"))
-    given = only_given(args, *(option.name for option in MERGE), "granularity", "height")
-    if given:
+    without_use = only_given(args, *MERGE, *CUTS)
+    if without_use:
         raise InvalidSettingError(
-            f"Expected --words alone, got {as_options(given)} too: words take parts of a hierarchy, however "
-            "it is cut. Leave one of them out."
+            f"Expected --words alone, got {_listed(without_use)} too: words take parts of a hierarchy, "
+            "however it is cut. Leave one of them out."
         )
-    return WordSearch(in_lines(args.words), word_settings(args))
-
-
-def in_lines(given: str) -> str:
-    """A class in each line, of a file or a text; in one line commas stand between classes, | within them.
-
-    Raises:
-        InvalidSettingError: a file that cannot be read.
-    """
-    if given.lower().endswith(".txt") and "\n" not in given:
-        is_one_entry = re.search(SEPARATORS, given) is None and "|" not in given
-        try:
-            path = Path(given).expanduser()
-            if path.is_file() or is_one_entry:
-                return read_plain_text(path)
-        except InvalidSettingError:
-            raise
-        except (OSError, ValueError, RuntimeError) as error:  # the last of an unknown home
-            raise InvalidSettingError(
-                f"Expected words in the file {given}, which cannot be read: {error}."
-            ) from error
-    return given if "\n" in given else re.sub(SEPARATORS, "\n", given).replace("|", ",")
+    lines = text if "\n" in text else re.sub(SEPARATORS, "\n", text).replace("|", ",")
+    parse_words(lines)
+    return replace(word_settings(args), words=lines)
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -386,25 +337,24 @@ def write_file(path: Path, content: bytes) -> None:
         ) from error
 
 
-def make_executor(args: argparse.Namespace) -> Executor:
+def make_executor(args: argparse.Namespace) -> Execute:
     """This process, or Ray's.
 
     Raises:
-        InvalidSettingError: workers without Ray, or something that is no address.
+        InvalidSettingError: workers without Ray.
     """
     if args.ray is None:
         if args.workers is not None:
             raise InvalidSettingError(f"Expected --ray together with --workers {args.workers}.")
-        return LocalExecutor()
-    if args.ray and not RAY_ADDRESS.fullmatch(args.ray):
-        raise InvalidSettingError(
-            f"Expected an address such as auto, host:6379 or ray://host:10001 after --ray, got {args.ray!r}. "
-            "Write --ray=ADDRESS, or put --ray behind everything else."
-        )
-    from ..batch.ray_executor import RayExecutor
+        return run_locally
+    from ..batch.ray_executor import run_with_ray
 
-    return RayExecutor(
-        args.ray or None, args.workers, args.threads, use_gpus=not args.device.startswith("cpu")
+    return partial(
+        run_with_ray,
+        address=args.ray,
+        workers=args.workers,
+        cpus_per_worker=args.threads,
+        use_gpus=not args.device.startswith("cpu"),
     )
 
 
@@ -413,13 +363,10 @@ def only_given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
-def as_options(values: dict[str, Any]) -> str:
-    """Settings as they are written on the command line."""
-    words = []
-    for name, value in values.items():
-        option = name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
-        else:
-            words.append(f"--{option} {'auto' if name == 'granularity' and not value else value}")
-    return " ".join(words)
+def _option(name: str) -> str:
+    """A setting's name as it is written on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " ".join(map(_option, names))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from diffseg_core.errors import InvalidSettingError
 
-from ..batch.executor import WorkerFactory
+from ..batch.executor import load_worker
 from . import options
 
 DESCRIPTION = """\
@@ -16,9 +17,9 @@ overlay to look at (NAME_overlay.png), areas, boxes and masks (NAME_segments.jso
 same for COCO's panoptic tools (NAME_panoptic.json, NAME_panoptic.png). At the end, panoptic.json and
 instances.json hold the annotations of all images in the output folder.
 
-Inputs are files, folders (searched with all below them) and quoted patterns such as "photos/**/*.jpg". NAME
-is the path below the folder, without the ending. A run that was stopped goes on where it stopped, by the
-same command. Images that cannot be read are listed at the end, and the exit status is then 1.
+Inputs are files and folders (searched with all below them). NAME is the path below the folder, without the
+ending. A run that was stopped goes on where it stopped, by the same command. Images that cannot be read are
+listed at the end, and the exit status is then 1.
 """
 
 
@@ -30,7 +31,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="an image, a folder or a quoted pattern")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="an image or a folder")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="output folder")
     parser.add_argument(
         "--save-masks", action="store_true", help="write each mask to a file too: NAME_masks/000.png …"
@@ -53,8 +54,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="WORDS",
         help="find what these mean in each image, by the model's own attention to text: classes as in \"cup, "
         'table", words of one class as in "cup|mug, table", !hand for what is never chosen, (cup:1.3) for a '
-        "word's weight, which Qwen-Image leaves out; or a file (.txt) with a line for each class and commas "
-        "between words of one class",
+        "word's weight, which Qwen-Image leaves out; in a text of several lines, a class in each and commas "
+        "between its words",
     )
     options.add_executor_options(parser)
     parser.set_defaults(run=run)
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from .progress import print_failures, print_notes, show_progress
 
     out = args.out.expanduser().resolve()
-    executor = options.make_executor(args)
+    execute = options.make_executor(args)
     prompts = None if args.prompts is None else args.prompts.expanduser().resolve()
     if prompts is not None and not prompts.is_dir():
         raise InvalidSettingError(f"Expected a folder of prompts after --prompts, got {args.prompts}.")
@@ -91,13 +92,13 @@ def run(args: argparse.Namespace) -> int:
         prompts,
         words,
     )
-    others: set[Path] = set()
-    images = find_images(args.inputs, out, others)
+    no_images: set[Path] = set()
+    images = find_images(args.inputs, out, no_images)
     remaining = prepare_run(images, out, settings, args.overwrite)
-    outcomes = executor.run(WorkerFactory(SegmentWorker, settings, out, args.threads), remaining)
+    outcomes = execute(partial(load_worker, SegmentWorker, settings, out, args.threads), remaining)
     done = list(show_progress(outcomes, len(remaining)))
     failures = [outcome for outcome in done if outcome.error is not None]
-    passed_over = f"; other files, passed over: {count_endings(others)}" if others else ""
+    passed_over = f"; other files, passed over: {count_endings(no_images)}" if no_images else ""
     print(
         f"Images: {len(images):,}; segmented into {args.out}: {len(remaining) - len(failures):,}; "
         f"done before: {len(images) - len(remaining):,}{passed_over}"

@@ -1,4 +1,4 @@
-"""A ComfyUI that starts slowly is waited for as long as it works, and no longer."""
+"""A ComfyUI that does not come up is given up, with what it wrote last."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from diffseg_tools import starting
 from diffseg_tools.comfyui import ComfyServer
 from diffseg_tools.environment import Installation
 from diffseg_tools.prompt_run import ComfyStartError
 
-PATIENCE = 1.0  # seconds
+PATIENCE = 2.0  # seconds
 SERVER = """
 import http.server, json, subprocess, sys, time
 
@@ -29,21 +28,12 @@ wait()
 port = int(sys.argv[sys.argv.index("--port") + 1])
 http.server.HTTPServer(("127.0.0.1", port), Answers).serve_forever()
 """
-WORKS_FOR_LONG = """
-    until = "import time; end = time.process_time() + 0.2; start = time.monotonic()\\n"
-    until += "while time.process_time() < end or time.monotonic() < start + 1.4: pass"
-    for second in range(7): print("Loading", second, flush=True); time.sleep(0.2)
-    exec(until)
-    subprocess.run([sys.executable, "-c", until])
-"""
 
 
 @pytest.fixture
 def starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A server whose program does this before it answers, with a second's patience."""
+    """A server whose program does this before it answers, with two seconds' patience."""
     monkeypatch.setattr("diffseg_tools.comfyui.has_accelerator", lambda python: True)
-    monkeypatch.setattr(starting, "SIGN_OF_LIFE", 0.5)
-    monkeypatch.setattr(starting, "LEAST_WORK", 0.02)  # as much of a second as there is of two minutes
 
     def make(wait: str) -> ComfyServer:
         (tmp_path / "main.py").write_text(SERVER.format(wait=wait))
@@ -53,17 +43,9 @@ def starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return make
 
 
-def test_a_start_takes_as_long_as_it_writes_or_computes_and_says_what_it_does(starts, capsys):
-    with starts(WORKS_FOR_LONG.strip()) as server:
-        assert server.get("/system_stats") == {}
-    said = capsys.readouterr().out.splitlines()
-    assert len(said) >= 4
-    assert all("Loading" in line for line in said[1:])
-
-
-def test_a_start_that_does_nothing_is_given_up_with_its_last_lines(starts):
+def test_a_start_that_takes_too_long_is_given_up_with_its_last_lines(starts):
     with (
-        pytest.raises(ComfyStartError, match=r"does not answer, and has done nothing for 1 s\.\nImporting"),
+        pytest.raises(ComfyStartError, match=r"does not answer after 2 s\.\nImporting"),
         starts("time.sleep(60)"),
     ):
         pass

@@ -27,7 +27,9 @@ def test_every_card_says_whether_the_workflow_needs_a_checkpoint() -> None:
         expected = with_need(thumbnail.crop((0, 0, thumbnail.width, height)), name)
         below = (0, height + 8, *thumbnail.size)  # the line, without what JPEG mixes of both
         strips = (np.asarray(image.crop(below), np.float32) for image in (thumbnail, expected))
-        assert np.abs(np.subtract(*strips)).mean() < 5, f"{name}: make images"  # JPEG alone is below 2
+        assert np.abs(np.subtract(*strips)).mean() < 5, (
+            f"{name}: diffseg_tools.thumbnails"
+        )  # JPEG alone is below 2
     assert free == {"move_one_slider", "try_it_without_a_checkpoint"}
 
 

@@ -39,28 +39,13 @@ def test_images_are_absolute_and_their_files_lie_as_they_do(place):
     assert image.files(place / "out").label_map == place / "out/sub/deep/c_labels.png"
 
 
-@pytest.mark.parametrize(
-    ("pattern", "expected"),
-    [
-        ("pics/*.jpg", ["a"]),
-        ("pics/*", ["a", "b"]),
-        ("pics/**/*.webp", ["sub/deep/c"]),
-        ("pics/**", ["a", "b", "sub/deep/c"]),
-        ("p*s/[ab].*", ["pics/a", "pics/b"]),
-    ],
-)
-def test_a_pattern_names_from_where_its_wildcards_begin(place, pattern, expected):
-    assert names(pattern) == expected
-    assert names(str(place / pattern)) == expected
-
-
-def test_a_file_is_taken_whatever_its_ending_and_a_bracket_is_no_pattern_where_it_exists(place):
+def test_a_file_is_taken_whatever_its_ending(place):
     touch("pics/photo[1].raw")
     assert names("pics/note.txt", "pics/photo[1].raw") == ["note", "photo[1]"]
 
 
 def test_each_image_comes_once_in_the_order_of_the_inputs(place):
-    assert names("pics/b.PNG", "pics", "pics/*.jpg") == ["b", "a", "sub/deep/c"]
+    assert names("pics/b.PNG", "pics", "pics/a.jpg") == ["b", "a", "sub/deep/c"]
 
 
 def test_images_of_one_name_keep_their_endings(place):
@@ -81,9 +66,8 @@ def test_images_that_would_still_have_one_name_are_refused(place):
 
 def test_inputs_without_images_are_refused(place):
     Path("empty").mkdir()
-    for text in ("empty", "pics/*.gif"):
-        with pytest.raises(InvalidSettingError, match="Expected images in .*, found none"):
-            names("pics", text)
+    with pytest.raises(InvalidSettingError, match="Expected images in empty, found none"):
+        names("pics", "empty")
     with pytest.raises(InvalidSettingError, match=r"got nowhere\.jpg: there is none"):
         names("nowhere.jpg")
 
@@ -91,24 +75,25 @@ def test_inputs_without_images_are_refused(place):
 def test_files_that_are_no_images_are_counted_by_their_endings(place):
     for name in ("pics/x.HEIC", "pics/sub/y.heic", "pics/sub/README", "pics/out/a_labels.json"):
         touch(name)
-    others: set[Path] = set()
-    find_images(["pics", "pics/**/*"], Path("pics/out"), others)
-    assert count_endings(others) == ".heic 2, .txt 1, without ending 1"
+    passed_over: set[Path] = set()
+    find_images(["pics", "pics"], Path("pics/out"), passed_over)
+    assert count_endings(passed_over) == ".heic 2, .txt 1, without ending 1"
     find_images(["pics/a.jpg"], Path("out"), fresh := set())
     assert fresh == set()
+    touch("raw/x.HEIC")
     with pytest.raises(InvalidSettingError, match=r"found none .*; other files there: \.heic 1\)"):
-        names("pics/*.HEIC")
+        names("raw")
 
 
 def test_the_output_folder_is_not_searched(place):
     touch("pics/out/a_labels.png")
-    assert names("pics", out="pics/out") == names("pics/**", out="pics/out") == ["a", "b", "sub/deep/c"]
+    assert names("pics", out="pics/out") == ["a", "b", "sub/deep/c"]
 
 
-@pytest.mark.parametrize(("text", "out"), [("pics", "pics"), ("pics/*", "pics"), ("pics", "pics/../pics")])
-def test_output_among_the_images_is_refused(place, text, out):
-    with pytest.raises(InvalidSettingError, match="Expected an output folder apart from the images"):
-        names(text, out=out)
+def test_output_among_the_images_is_refused(place):
+    for out in ("pics", "pics/../pics"):
+        with pytest.raises(InvalidSettingError, match="Expected an output folder apart from the images"):
+            names("pics", out=out)
 
 
 def test_output_in_the_folder_above_is_fine_unless_it_reaches_the_images(place):

@@ -146,7 +146,7 @@ def test_what_is_no_image_is_refused(tmp_path):
         "empty": "got an empty file",
         "text": "got 13 bytes of a kind that Pillow does not know",
         "drawing": "got 49 bytes of a kind",
-        "missing": "there is no such file",
+        "missing": "cannot be read: No such file",
     }.items():
         with pytest.raises(UnreadableImageError, match=rf"{name}\.jpg: Expected an image.*{reason}"):
             read_image(tmp_path / f"{name}.jpg")

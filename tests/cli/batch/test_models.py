@@ -260,11 +260,6 @@ def test_the_precision_is_that_of_all_weights(precision):
     assert loaded.unet.dtype == loaded.vae.dtype == getattr(torch, precision)
 
 
-def test_an_unknown_precision_is_refused():
-    with pytest.raises(InvalidSettingError, match="one of auto, float32, float16, bfloat16, got 'int8'"):
-        load_pipeline(ModelChoice(precision="int8"))
-
-
 def test_without_diffusers_it_is_said_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "diffusers", None)
     with pytest.raises(UnsupportedModelError, match=r'Expected diffusers .*pip install "\.\[cli\]"'):

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,8 @@ import torch
 from PIL import Image
 
 from diffseg_cli.batch.discovery import find_images
-from diffseg_cli.batch.executor import Executor, ExecutorError, LocalExecutor, WorkerFactory
-from diffseg_cli.batch.ray_cluster import connected, import_ray
-from diffseg_cli.batch.ray_executor import RayExecutor
+from diffseg_cli.batch.executor import Execute, ExecutorError, load_worker, run_locally
+from diffseg_cli.batch.ray_executor import connected, import_ray, plan_workers, run_with_ray
 from diffseg_cli.batch.segment_run import RunSettings, SegmentWorker, finish_run, prepare_run
 from diffseg_cli.batch.settings import DEMO_CAPTURE, DEMO_SEGMENT, ModelChoice
 from diffseg_core.errors import InvalidSettingError
@@ -88,13 +88,13 @@ def test_without_a_cluster_at_the_address_the_run_ends_at_once():
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(ExecutorError, match=f"Expected a cluster at {address}"):
-        list(RayExecutor(address).run(refuse, ["a"]))
+        list(run_with_ray(refuse, ["a"], address=address))
 
 
 @pytest.mark.usefixtures("cluster")
 def test_every_unit_is_done_once_although_a_worker_is_killed(tmp_path):
     tasks = ["a", "b", "c", "victim", "d", "e", "f", "g"]
-    outcomes = RayExecutor(workers=2, use_gpus=False).run(MakeWriter(tmp_path), tasks)
+    outcomes = run_with_ray(MakeWriter(tmp_path), tasks, workers=2, use_gpus=False)
     first = next(outcomes)
     assert len(done(tmp_path)) < len(tasks)  # yielded as they come
     assert Counter(map(astuple, [first, *outcomes])) == Counter((task, None, None) for task in tasks)
@@ -108,16 +108,15 @@ def test_every_unit_is_done_once_although_a_worker_is_killed(tmp_path):
 @pytest.mark.usefixtures("cluster")
 def test_units_that_cannot_be_done_are_reported_and_the_others_are_done(tmp_path):
     tasks = ["poison", "refused", "missing", "a"]
-    outcomes = {
-        each.name: each for each in RayExecutor(workers=1, use_gpus=False).run(MakeWriter(tmp_path), tasks)
-    }
+    made = run_with_ray(MakeWriter(tmp_path), tasks, workers=1, use_gpus=False)
+    outcomes = {outcome.name: outcome for outcome in made}
     error = outcomes.pop("poison").error
     assert error.startswith("3 workers died at it")
     assert "\n" not in error
     assert len(set(attempts(tmp_path, "poison"))) == 3
     assert len(attempts(tmp_path, "refused")) == 1
     assert outcomes["refused"].error == "Expected less, got more."
-    assert list(outcomes.values()) == list(LocalExecutor().run(MakeWriter(tmp_path), tasks[1:]))
+    assert list(outcomes.values()) == list(run_locally(MakeWriter(tmp_path), tasks[1:]))
     assert done(tmp_path) == {"a"}
 
 
@@ -130,7 +129,7 @@ def die() -> Callable[[str], None]:
 @pytest.mark.usefixtures("cluster")
 def test_a_worker_that_cannot_be_made_ends_the_run():
     with pytest.raises(InvalidSettingError, match=r"^Expected a model, got none\.$"):
-        list(RayExecutor(workers=1, use_gpus=False).run(refuse, ["a", "b"]))
+        list(run_with_ray(refuse, ["a", "b"], workers=1, use_gpus=False))
 
 
 @pytest.mark.exhaustive
@@ -138,20 +137,13 @@ def test_a_worker_that_cannot_be_made_ends_the_run():
 def test_workers_that_die_while_they_are_made_end_the_run(monkeypatch):
     monkeypatch.setattr("diffseg_cli.batch.ray_executor.MAX_CRASHES", 2)
     with pytest.raises(ExecutorError, match="2 in a row died while they loaded the model"):
-        list(RayExecutor(workers=1, use_gpus=False).run(die, ["a", "b"]))
-
-
-@pytest.mark.usefixtures("cluster")
-def test_a_connection_to_another_cluster_is_not_taken_for_the_one_asked_for():
-    with pytest.raises(ExecutorError, match="connected already"):
-        list(RayExecutor("192.0.2.1:6379").run(refuse, ["a"]))
-    assert ray.is_initialized()
+        list(run_with_ray(die, ["a", "b"], workers=1, use_gpus=False))
 
 
 @pytest.mark.exhaustive
 @pytest.mark.usefixtures("cluster")
 def test_a_run_that_is_left_ends_its_processes(tmp_path):
-    outcomes = RayExecutor(workers=1, use_gpus=False).run(MakeWriter(tmp_path), ["a", "b", "c", "d"])
+    outcomes = run_with_ray(MakeWriter(tmp_path), ["a", "b", "c", "d"], workers=1, use_gpus=False)
     next(outcomes)
     members = member_processes(os.getpid())
     assert members
@@ -174,10 +166,10 @@ def images(tmp_path_factory) -> Path:
 SETTINGS = RunSettings(ModelChoice(device="cpu"), replace(DEMO_CAPTURE, working_size=128), DEMO_SEGMENT)
 
 
-def segment(executor: Executor, images: Path, out: Path) -> dict[str, bytes]:
+def segment(execute: Execute, images: Path, out: Path) -> dict[str, bytes]:
     found = find_images([str(images)], out)
     todo = prepare_run(found, out, SETTINGS)
-    outcomes = list(executor.run(WorkerFactory(SegmentWorker, SETTINGS, out, threads=1), todo))
+    outcomes = list(execute(partial(load_worker, SegmentWorker, SETTINGS, out, threads=1), todo))
     assert [each.error for each in outcomes] == [None] * 6
     finish_run(found, out)
     return contents(out)
@@ -186,7 +178,7 @@ def segment(executor: Executor, images: Path, out: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def plain(images, tmp_path_factory) -> dict[str, bytes]:
     before = torch.get_num_threads()
-    files = segment(LocalExecutor(), images, tmp_path_factory.mktemp("plain"))
+    files = segment(run_locally, images, tmp_path_factory.mktemp("plain"))
     torch.set_num_threads(before)
     return files
 
@@ -194,13 +186,13 @@ def plain(images, tmp_path_factory) -> dict[str, bytes]:
 @pytest.mark.usefixtures("cluster")
 def test_segments_of_two_workers_are_those_of_the_plain_run(images, plain, tmp_path):
     assert len(plain) == 6 * 5 + 3
-    assert segment(RayExecutor(workers=2, use_gpus=False), images, tmp_path) == plain
+    assert segment(partial(run_with_ray, workers=2, use_gpus=False), images, tmp_path) == plain
 
 
 @pytest.mark.exhaustive
 def test_the_command_starts_a_cluster_of_its_own_and_survives_a_killed_worker(images, plain, tmp_path):
     command = [sys.executable, "-m", "diffseg_cli", "segment", str(images), f"--out={tmp_path}"]
-    options = ["--working-size", "128", "--device", "cpu", "--threads", "1", "--workers", "2", "--ray"]
+    options = ["--working-size", "128", "--device", "cpu", "--threads", "1", "--workers", "2", "--ray=local"]
     with subprocess.Popen(
         [*command, *options], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -223,10 +215,28 @@ def test_the_command_starts_a_cluster_of_its_own_and_survives_a_killed_worker(im
 def test_without_ray_the_error_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ExecutorError, match=r'pip install "diffseg\[ray\]"'):
-        list(RayExecutor().run(refuse, ["a"]))
+        list(run_with_ray(refuse, ["a"]))
 
 
-def test_a_crew_has_at_least_one_worker_with_one_cpu():
-    for settings in ({"workers": 0}, {"cpus_per_worker": 0}):
-        with pytest.raises(InvalidSettingError, match="at least 1"):
-            RayExecutor(**settings)
+def machine(cpus: float, gpus: float = 0) -> dict[str, float]:
+    return {"CPU": cpus, "memory": 1e9, **({"GPU": gpus} if gpus else {})}
+
+
+def test_how_many_workers_a_cluster_takes_and_what_each_has():
+    for machines, settings, workers_cpus_gpus in (
+        ([machine(16)], {}, (4, 4, 0)),
+        ([machine(2)], {}, (1, 2, 0)),
+        ([machine(6), machine(6), machine(3)], {}, (2, 4, 0)),
+        ([machine(16)], {"workers": 3}, (3, 5, 0)),
+        ([machine(6), machine(6)], {"workers": 3}, (3, 3, 0)),
+        ([machine(2)], {"workers": 4}, (4, 1, 0)),
+        ([machine(16)], {"cpus": 6}, (2, 6, 0)),
+        ([machine(16)], {"workers": 2, "cpus": 3}, (2, 3, 0)),
+        ([machine(16, gpus=2)], {}, (2, 8, 1)),
+        ([machine(16, gpus=2), machine(8), machine(4, gpus=2)], {}, (4, 2, 1)),
+        ([machine(16, gpus=4)], {"workers": 1}, (1, 16, 1)),
+        ([machine(1, gpus=4)], {}, (1, 1, 1)),
+        ([machine(16, gpus=2)], {"use_gpus": False}, (4, 4, 0)),
+        ([machine(0)], {}, (1, 1, 0)),
+    ):
+        assert plan_workers(machines, **settings) == workers_cpus_gpus, (machines, settings)

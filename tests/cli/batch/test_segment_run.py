@@ -7,6 +7,7 @@ import os
 import pickle
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from diffseg_cli.batch.discovery import InputImage, find_images
-from diffseg_cli.batch.executor import LocalExecutor, WorkerFactory
+from diffseg_cli.batch.executor import load_worker, run_locally
 from diffseg_cli.batch.image_reading import UnreadableImageError, read_image
 from diffseg_cli.batch.models import demo_model_folder
 from diffseg_cli.batch.segment_run import (
@@ -72,7 +73,7 @@ def out(tmp_path: Path) -> Path:
 def run(images: list[InputImage], out: Path, settings: RunSettings = SETTINGS, **how: bool) -> list[str]:
     """The names of the images that were done."""
     remaining = prepare_run(images, out, settings, **how)
-    outcomes = list(LocalExecutor().run(WorkerFactory(SegmentWorker, settings, out), remaining))
+    outcomes = list(run_locally(partial(load_worker, SegmentWorker, settings, out), remaining))
     assert [outcome.error for outcome in outcomes] == [None] * len(remaining)
     return [image.name for image in remaining]
 
@@ -117,7 +118,7 @@ def test_anchors_are_at_most_what_the_grid_takes(segmenter, photograph):
 def test_images_of_any_size_and_shape_are_segmented(tmp_path, out, segmenter, photograph, size):
     photograph.resize(size).save(tmp_path / "x.png")
     image = InputImage(tmp_path / "x.png", "x")
-    worker = WorkerFactory(SegmentWorker, replace(SETTINGS, save_masks=True), out)()
+    worker = partial(load_worker, SegmentWorker, replace(SETTINGS, save_masks=True), out)()
     worker(image)
     ids = pixels(image.files(out).label_map)
     assert ids.shape == (size[1], size[0])
@@ -140,16 +141,17 @@ def test_an_image_like_a_thread_is_refused(segmenter):
 
 
 def test_what_goes_to_other_machines_can_be_pickled(images, out):
-    make = WorkerFactory(SegmentWorker, SETTINGS, out, threads=2)
-    assert pickle.loads(pickle.dumps((make, images))) == (make, images)
+    make = partial(load_worker, SegmentWorker, SETTINGS, out, threads=2)
+    copy, copies = pickle.loads(pickle.dumps((make, images)))
+    assert (copy.func, copy.args, copy.keywords, copies) == (make.func, make.args, make.keywords, images)
 
 
 def test_the_number_of_threads_is_set_where_it_is_given(out):
     before = torch.get_num_threads()
     try:
-        WorkerFactory(SegmentWorker, SETTINGS, out)()
+        partial(load_worker, SegmentWorker, SETTINGS, out)()
         assert torch.get_num_threads() == before
-        WorkerFactory(SegmentWorker, SETTINGS, out, threads=before + 1)()
+        partial(load_worker, SegmentWorker, SETTINGS, out, threads=before + 1)()
         assert torch.get_num_threads() == before + 1
     finally:
         torch.set_num_threads(before)
@@ -252,7 +254,7 @@ def test_a_folder_that_cannot_be_written_is_refused(images, tmp_path):
 
 def test_one_bad_image_does_not_end_the_run(images, out):
     images[0].path.write_text("no image")
-    outcomes = list(LocalExecutor().run(WorkerFactory(SegmentWorker, SETTINGS, out), images))
+    outcomes = list(run_locally(partial(load_worker, SegmentWorker, SETTINGS, out), images))
     assert [outcome.name for outcome in outcomes] == [str(image.path) for image in images]
     assert outcomes[0].error is not None
     assert "got 8 bytes" in outcomes[0].error
@@ -262,24 +264,14 @@ def test_one_bad_image_does_not_end_the_run(images, out):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="images of such names cannot be made on Windows")
-def test_a_name_too_long_for_the_files_is_that_images_fault_alone(tmp_path, out, photograph):
-    fits, too_long = "f" * (255 - len("_panoptic.json")), "t" * 251
-    (tmp_path / "pics").mkdir()
-    for name in (fits, too_long):
-        photograph.resize((40, 30)).save(tmp_path / "pics" / f"{name}.png")
-    images = find_images([str(tmp_path / "pics")], out)
-    for overwrite, expected in ((False, [fits, too_long]), (False, [too_long]), (True, [fits, too_long])):
-        remaining = prepare_run(images, out, SETTINGS, overwrite)
-        assert [image.name for image in remaining] == expected
-        outcomes = list(LocalExecutor().run(WorkerFactory(SegmentWorker, SETTINGS, out), remaining))
-        finish_run(images, out)
-        assert [outcome.error is None for outcome in outcomes] == [name == fits for name in expected]
-        assert outcomes[-1].error is not None
-        assert "at most 255 bytes" in outcomes[-1].error
-        assert outcomes[-1].error.endswith("Make the name shorter by 10 or more.")
-        assert images[0].files(out).complete
-    content = json.loads((out / "panoptic.json").read_text())
-    assert [each["file_name"] for each in content["images"]] == [f"{fits}.png"]
+def test_a_name_too_long_for_the_files_is_refused_before_a_model_is_loaded(tmp_path, out):
+    folder = tmp_path / "pics"
+    folder.mkdir()
+    (folder / ("f" * (255 - len("_panoptic.json")) + ".png")).touch()
+    assert len(find_images([str(folder)], out)) == 1
+    (folder / ("t" * 251 + ".png")).touch()
+    with pytest.raises(InvalidSettingError, match=r"at most 255 bytes.* Make the name shorter by 10 or more"):
+        find_images([str(folder)], out)
 
 
 @reads_coco
@@ -351,7 +343,7 @@ def test_errors_are_told_in_one_line_and_an_interrupt_ends_the_run():
     def fail(task: int) -> None:
         raise next(failures)
 
-    outcomes = LocalExecutor().run(lambda: fail, [1, 2, 3, 4, 5])
+    outcomes = run_locally(lambda: fail, [1, 2, 3, 4, 5])
     assert [next(outcomes).error for _ in range(3)] == [
         "ValueError: one two",
         "Expected more.",
@@ -362,4 +354,4 @@ def test_errors_are_told_in_one_line_and_an_interrupt_ends_the_run():
 
 
 def test_without_tasks_no_model_is_loaded():
-    assert list(LocalExecutor().run(lambda: pytest.fail("made a worker"), [])) == []
+    assert list(run_locally(lambda: pytest.fail("made a worker"), [])) == []

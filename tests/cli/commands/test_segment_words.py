@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import string
 from functools import wraps
@@ -20,13 +21,13 @@ from diffseg_cli.batch.settings import (
     ModelChoice,
     NestedSettings,
     SegmentSettings,
-    WordSearch,
     WordSettings,
 )
-from diffseg_cli.commands import main
-from diffseg_cli.commands.options import in_lines
+from diffseg_cli.commands import main, segment
+from diffseg_cli.commands.options import word_search
 from diffseg_core import InvalidSettingError, capture_diffusers, parse_words, read_words
 from diffseg_core.words import leaf_choice
+from diffseg_core.words.lines import WordLine
 
 ROOT = Path(__file__).resolve().parents[3]
 WIDTH = 16
@@ -127,7 +128,7 @@ def test_what_words_mean_is_written_with_their_names(folder, model, capsys, monk
     printed = capsys.readouterr().out
     settings = CaptureSettings(working_size=128)
     segmenter = Segmenter(ModelChoice(str(model), "cpu"), settings, parse_words(lines))
-    search = WordSearch(lines, WordSettings(words_threshold=0.3))
+    search = WordSettings(words_threshold=0.3, words=lines)
     every = []
     for name in ("cup", "mirrored"):
         image = Image.open(folder / f"pics/{name}.png")
@@ -193,13 +194,12 @@ def test_a_model_without_text_encoder_is_refused(folder, model, tmp_path, capsys
         (["--words", "!hand"], "never chosen"),
         (["--words", "cup, table, cup"], "in lines 1 and 3"),
         (["--words", "cup", "--prompts", "PICS"], "--words or --prompts, got both"),
-        (["--words", "cup", "--anchors", "8"], "Expected --words alone, got --anchors 8 too"),
-        (["--words", "cup", "--merge-threshold", "0.9"], "got --merge-threshold 0.9 too"),
-        (["--words", "cup", "--granularity", "auto"], "got --granularity auto too"),
-        (["--words", "cup", "--height", "0.1"], "got --height 0.1 too"),
-        (["--words", "colours of the room.txt"], "in the file colours of the room.txt, which cannot be read"),
-        (["--words-threshold", "0.3"], "--words together with --words-threshold 0.3"),
-        (["--background-offset", "0.3"], "--words together with --background-offset 0.3"),
+        (["--words", "cup", "--anchors", "8"], "Expected --words alone, got --anchors too"),
+        (["--words", "cup", "--merge-threshold", "0.9"], "got --merge-threshold too"),
+        (["--words", "cup", "--granularity", "auto"], "got --granularity too"),
+        (["--words", "cup", "--height", "0.1"], "got --height too"),
+        (["--words-threshold", "0.3"], "--words together with --words-threshold"),
+        (["--background-offset", "0.3"], "--words together with --background-offset"),
     ],
 )
 def test_words_that_do_not_go_are_refused(folder, model, capsys, options, message):
@@ -210,26 +210,23 @@ def test_words_that_do_not_go_are_refused(folder, model, capsys, options, messag
     assert not (folder / "out").exists()
 
 
-def test_words_are_read_as_they_are_meant(tmp_path, monkeypatch):
-    def read(given: str) -> list[list[str]]:
-        return [[word.text for word in line.synonyms] for line in parse_words(in_lines(given))]
+def test_words_are_read_as_they_are_meant():
+    parser = argparse.ArgumentParser()
+    segment.add_parser(parser.add_subparsers())
 
-    assert read("cup, table") == [["cup"], ["table"]]
-    assert read("cup|mug, dining table") == [["cup", "mug"], ["dining table"]]
-    assert read("cup, mug\ntable") == [["cup", "mug"], ["table"]]
-    path = tmp_path / "words.txt"
-    path.write_text("cup, mug\ntable\n", encoding="utf-8")
-    assert read(str(path)) == [["cup", "mug"], ["table"]]
-    for encoding in ("utf-8-sig", "utf-16"):  # as Windows' editors write them
-        path.write_text("cup,\u00a0mug\nta\u200bble\n", encoding=encoding)
-        assert read(str(path)) == [["cup", "mug"], ["table"]]
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert read("~/words.txt") == [["cup", "mug"], ["table"]]
-    assert read("cup, read.me.txt") == [["cup"], ["read.me.txt"]]
-    path.write_bytes("cup\n".encode("utf-16-le"))
-    with pytest.raises(InvalidSettingError, match=r"Expected text in UTF-8 in .*words\.txt"):
-        read(str(path))
-    weighted = parse_words(in_lines("(cup:1.3), !hand"))
+    def read(text: str) -> tuple[WordLine, ...]:
+        args = ["segment", "x.jpg", "--out", "out", "--model", "some", "--words", text]
+        search = word_search(parser.parse_args(args))
+        return parse_words(search.words)
+
+    for text, classes in (
+        ("cup, table", [["cup"], ["table"]]),
+        ("cup|mug, dining table", [["cup", "mug"], ["dining table"]]),
+        ("cup, mug\ntable", [["cup", "mug"], ["table"]]),
+        ("cup, read.me.txt", [["cup"], ["read.me.txt"]]),
+    ):
+        assert [[word.text for word in line.synonyms] for line in read(text)] == classes
+    weighted = read("(cup:1.3), !hand")
     assert weighted[0].synonyms[0].weight == 1.3
     assert weighted[1].is_distractor
 
