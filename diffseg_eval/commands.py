@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -31,7 +30,8 @@ is and where to get it.
 
 And two of objects, one in each image (images/ and masks/, of 0, 255 for the object, 128 for what does not
 count): clicks (simulated as in the literature: number of clicks to IoU .85 and .90, at most 20) and boxes
-(tight, 10 and 20 percent larger). They have methods of their own, and are done anew by each command.
+(tight, 10 and 20 percent larger). Their methods are object (of the node DiffSeg Select), colour-object (on
+colours alone) and, of boxes, box (the box itself).
 
 Methods: diffseg; hierarchy (of the node DiffSeg Hierarchy; hierarchy:10 for ten segments in each image);
 diffseg-refined and hierarchy-refined (both with DiffSeg Refine Edges); features-hierarchy and both-hierarchy
@@ -46,7 +46,7 @@ of the classes in each image) and words-all (with those of all classes); their m
 slic:8,16,32 has a row for each number.
 
 A run that was stopped goes on where it stopped, by the same command, also with a larger --limit. Its folder
-has results.json, pictures.csv (every image, method and setting) and table.md.
+has results.json, pictures.csv (every image and method) and table.md.
 """
 COMPARE = """\
 Compares runs of diffseg evaluate with the first one named, on the images that all have measured: the
@@ -56,7 +56,6 @@ RUN is the folder of a run, and stands for its first method; RUN:METHOD is any r
 runs/bsds500-demo:slic:8, so that methods of one run can be compared as well.
 """
 DEFAULT_RUNS = Path("runs")
-CLICKS, BOXES = "clicks", "boxes"
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -121,27 +120,25 @@ def evaluate(args: argparse.Namespace) -> int:
     Raises:
         DiffSegError: the run as a whole is not possible.
     """
-    if args.dataset in (CLICKS, BOXES):
-        return _evaluate_prompts(args)
     with require_extra():
         from .results import Results, write_results
-        from .run import EvaluationWorker, prepare_run, record_folder
+        from .run import EvaluationWorker
+        from .run_folder import RunFolder
     from diffseg_cli.commands.progress import print_failures, show_progress
 
     executor = options.make_executor(args)
     dataset, settings = _open(args)
     images = _images(dataset.names, args.skip, args.limit)
-    folder = _folder(args, settings.model)
-    remaining = prepare_run(folder, settings, images, args.overwrite)
-    outcomes = executor.run(WorkerFactory(EvaluationWorker, settings, folder, args.threads), remaining)
+    folder = RunFolder(_folder(args, settings.model))
+    remaining = folder.prepare(settings.to_dict(), images, args.overwrite)
+    outcomes = executor.run(WorkerFactory(EvaluationWorker, settings, folder.path, args.threads), remaining)
     failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
 
-    records = record_folder(folder)
-    records.remove_leftovers(remaining)
+    folder.remove_leftovers(remaining)
     missing = {outcome.name for outcome in failures}
-    measured = [records.read(image) for image in images if image not in missing]
+    measured = [folder.read(image) for image in images if image not in missing]
     if measured:
-        results = Results(measured, dataset.measures, len(dataset.class_names))
+        results = Results(measured, len(dataset.class_names))
         print(write_results(folder, results, settings, dataset, sorted(missing)))
     print_failures(failures, len(images))
     return 1 if failures else 0
@@ -178,30 +175,22 @@ def compare(args: argparse.Namespace) -> int:
 
 def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
     """Check all options against one another and against the dataset."""
-    from .methods import DEFAULT, parse_methods
+    from .methods import parse_methods, task_of
     from .run import DatasetChoice, EvaluationSettings
+    from .word_methods import class_lines
 
     root = args.root.expanduser().resolve()
     choice = DatasetChoice(args.dataset, root, args.resolution, args.split, args.void)
     dataset = choice.open()
-    methods = parse_methods(args.methods or DEFAULT)
-    _check_words(args, any(method.group == "words" for method in methods))
     settings = EvaluationSettings(
         choice,
-        methods,
+        parse_methods(args.methods, task_of(dataset.measures)),
         options.model_choice(args),
         options.capture_settings(args),
         options.segment_settings(args),
         options.word_settings(args),
     )
-    return dataset, settings
-
-
-def _check_words(args: argparse.Namespace, by_words: bool) -> None:
-    """Whether there are words to look for, and a model that reads them, before it is loaded."""
-    from .word_methods import class_lines
-
-    if by_words:
+    if settings.by_words:  # whether the model reads words, before it is loaded
         class_lines(args.dataset)
         if args.model == DEMO:
             raise InvalidSettingError(options.NO_TEXT_ENCODER.format("for the methods by words"))
@@ -210,31 +199,7 @@ def _check_words(args: argparse.Namespace, by_words: bool) -> None:
             "Expected words or words-all among the methods for --words-threshold and --background-offset, "
             "got neither. Add one of them, or leave the settings out."
         )
-
-
-def _evaluate_prompts(args: argparse.Namespace) -> int:
-    with require_extra():
-        from .datasets.folder import ObjectFolder
-        from .prompt_evaluation import evaluate_prompts, write_prompt_results
-    import torch
-
-    from diffseg_cli.batch.segmenter import Segmenter
-
-    if args.methods is not None or args.ray is not None:
-        raise InvalidSettingError(f"Expected {args.dataset} without --methods and --ray.")
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
-    model, capture = options.model_choice(args), options.capture_settings(args)
-    folder = _folder(args, model)
-    images = ObjectFolder(args.root.expanduser().resolve())
-    names = _images(images.names, args.skip, args.limit)
-    records = []
-    for record in evaluate_prompts(args.dataset, images, names, Segmenter(model, capture)):
-        records.append(record)
-        print(f"{record['image']}", file=sys.stderr, flush=True)
-    settings = {"model": model.model, "precision": model.precision, **asdict(capture)}
-    print(write_prompt_results(folder, args.dataset, settings, records))
-    return 0
+    return dataset, settings
 
 
 def _images(names: Sequence[str], skip: int, limit: int | None) -> Sequence[str]:

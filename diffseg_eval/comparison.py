@@ -19,11 +19,9 @@ import numpy as np
 
 from diffseg_core.errors import InvalidSettingError
 
-from .metrics import Metric, compute_metrics
-from .records import ImageRecord
-from .results import TITLES, RowName, markdown, metric_text, row_names
-from .run import FORMAT, RESULTS_FILE, VERSION, record_folder
-from .types import Measure
+from .metrics import METRICS, Metric, compute_metrics
+from .results import markdown, metric_text
+from .run_folder import FORMAT, VERSION, ImageRecord, RunFolder
 
 RESAMPLES, SEED = 10_000, 0
 LEVELS = (2.5, 97.5)  # percent
@@ -55,57 +53,50 @@ class RunMethod:
 
     Attributes:
         folder: of the run.
-        row: the method and its setting.
+        row: the method's name.
         dataset: name of its dataset, its ``void`` value, and the names of its classes.
-        groups: what was measured.
         images: names of those that are in the results, in order.
     """
 
-    folder: Path
-    row: RowName
+    folder: RunFolder
+    row: str
     dataset: Mapping[str, Any]
-    groups: frozenset[Measure]
     images: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.folder}:{self.row}"
-
-    @property
-    def classes(self) -> int:
-        """How many the dataset has."""
-        return len(self.dataset["class_names"])
+        return f"{self.folder.path}:{self.row}"
 
 
 def resolve_run_method(text: str) -> RunMethod:
     """Find what is written as ``RUN`` or ``RUN:METHOD``, such as ``runs/demo:slic:8``.
 
-    A run alone is its first method, at one setting.
+    A run alone is its only method.
 
     Raises:
         InvalidSettingError: no finished run, or no such method in it; says which there are.
     """
     pieces = text.split(":")
     splits = [(":".join(pieces[:cut]), ":".join(pieces[cut:])) for cut in range(len(pieces), 0, -1)]
-    folder, name = next(((path, rest) for path, rest in splits if Path(path).is_dir()), (text, ""))
-    path = Path(folder) / RESULTS_FILE
+    path, name = next((split for split in splits if Path(split[0]).is_dir()), (text, ""))
+    folder = RunFolder(Path(path))
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(folder.results.read_text(encoding="utf-8"))
         if (content["format"], content["version"]) != (FORMAT, VERSION):
             raise ValueError(f"{content['format']} of version {content['version']}")
-        dataset, groups, images = content["dataset"], content["measures"], content["pictures"]
+        dataset, images = content["dataset"], tuple(content["pictures"])
+        rows = [row["method"] for row in content["rows"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidSettingError(
-            f"Expected the results of diffseg evaluate in {path}, got {error!r}. A run has them when it is "
-            "finished; the same command finishes it."
+            f"Expected the results of diffseg evaluate in {folder.results}, got {error!r}. A run has them "
+            "when it is finished; the same command finishes it."
         ) from error
-    rows = row_names(record_folder(Path(folder)).read(images[0]))
-    named = [row for row in rows if (str(row) == name if name else row.method == rows[0].method)]
-    if len(named) != 1:
+    name = name or rows[0]
+    if name not in rows:
         raise InvalidSettingError(
-            f"Expected one of the methods of {folder}, written as {folder}:METHOD, got {text!r}. "
-            f"There are {', '.join(map(str, rows))}."
+            f"Expected one of the methods of {path}, written as {path}:METHOD, got {text!r}. "
+            f"There are {', '.join(rows)}."
         )
-    return RunMethod(Path(folder), named[0], dataset, frozenset(groups), tuple(images))
+    return RunMethod(folder, name, dataset, images)
 
 
 def shared_images(run_methods: Sequence[RunMethod]) -> list[str]:
@@ -116,56 +107,49 @@ def shared_images(run_methods: Sequence[RunMethod]) -> list[str]:
     """
     first, *others = run_methods
     for other in others:
-        if (other.dataset, other.groups) != (first.dataset, first.groups):
+        if other.dataset != first.dataset:
             raise InvalidSettingError(
-                f"Expected runs of one dataset, got {_describe(first)} in {first.folder} and "
-                f"{_describe(other)} in {other.folder}."
+                f"Expected runs of one dataset, got {_describe(first)} in {first.folder.path} and "
+                f"{_describe(other)} in {other.folder.path}."
             )
     shared = set(first.images).intersection(*(other.images for other in others))
     if not shared:
         raise InvalidSettingError(
-            f"Expected images that all runs have measured, got none: {first.folder} has "
+            f"Expected images that all runs have measured, got none: {first.folder.path} has "
             f"{first.images[0]} and others. Evaluate the same ones (--skip, --limit, --split)."
         )
     return [image for image in first.images if image in shared]
 
 
-def compare_methods(
-    first: RunMethod, other: RunMethod, images: Sequence[str], resamples: int = RESAMPLES
-) -> list[Difference]:
-    """All metrics of two methods on the same images; those that neither has are left out.
+def compare_methods(first: RunMethod, other: RunMethod, images: Sequence[str]) -> list[Difference]:
+    """All metrics of two methods on the same images; those that one has not are left out.
 
     Args:
         first, other: of one dataset.
         images: names, measured by both.
-        resamples: how many sets are drawn.
 
     Raises:
         InvalidSettingError: an image was measured at different sizes.
         DatasetError: a record is missing or damaged.
     """
     both = (first, other)
-    records = [[record_folder(one.folder).read(image) for image in images] for one in both]
-    for one, two in zip(*records, strict=True):
-        if one.size != two.size:
+    records = [[run_method.folder.read(image) for image in images] for run_method in both]
+    for record, other_record in zip(*records, strict=True):
+        if record.size != other_record.size:
             raise InvalidSettingError(
-                f"Expected runs at one resolution, got {_size(one)} for {one.image} in {first.folder} "
-                f"and {_size(two)} in {other.folder}."
+                f"Expected runs at one resolution, got {_size(record)} for {record.image} in "
+                f"{first.folder.path} and {_size(other_record)} in {other.folder.path}."
             )
-    metrics = [
-        compute_metrics(
-            [record.rows[run_method.row.method][run_method.row.setting] for record in rows],
-            run_method.groups,
-            run_method.classes,
-        )
+    metrics, other_metrics = (
+        compute_metrics([record.rows[run_method.row] for record in rows], len(first.dataset["class_names"]))
         for run_method, rows in zip(both, records, strict=True)
-    ]
+    )
     pairs = {
-        name: (one, metrics[1][name])
-        for name, one in metrics[0].items()
-        if name in metrics[1] and not math.isnan(one.overall) and not math.isnan(metrics[1][name].overall)
+        name: (metric, other_metrics[name])
+        for name, metric in metrics.items()
+        if name in other_metrics and not math.isnan(metric.overall + other_metrics[name].overall)
     }
-    intervals = _intervals(pairs, len(images), resamples)
+    intervals = _intervals(pairs, len(images))
     return [
         Difference(name, one.overall, two.overall, two.overall - one.overall, *intervals[name])
         for name, (one, two) in pairs.items()
@@ -182,19 +166,16 @@ def difference_table(differences: Sequence[Difference]) -> str:
             ("+" if value > 0 else "") + metric_text(one.metric, value)
             for value in (one.low, one.high, one.difference)
         )
-        rows.append([TITLES[one.metric], *numbers, difference, f"{low} … {high}"])
+        rows.append([METRICS[one.metric].title, *numbers, difference, f"{low} … {high}"])
     return markdown(header, rows)
 
 
-def _intervals(
-    pairs: dict[str, tuple[Metric, Metric]], images: int, resamples: int
-) -> dict[str, tuple[float, float]]:
+def _intervals(pairs: dict[str, tuple[Metric, Metric]], images: int) -> dict[str, tuple[float, float]]:
     """Of every difference, from the same resampled sets."""
     random = np.random.default_rng(SEED)
     drawn: dict[str, list[np.ndarray[tuple[int], np.dtype[np.float64]]]] = {name: [] for name in pairs}
-    for start in range(0, resamples, BLOCK):
-        sets = min(BLOCK, resamples - start)
-        weights = random.multinomial(images, np.full(images, 1 / images), size=sets)  # [S, N]
+    for _ in range(0, RESAMPLES, BLOCK):
+        weights = random.multinomial(images, np.full(images, 1 / images), size=BLOCK)  # [S, N]
         for name, (first, other) in pairs.items():
             drawn[name].append(other.resampled(weights) - first.resampled(weights))
     intervals = {}
@@ -206,11 +187,8 @@ def _intervals(
 
 
 def _describe(run: RunMethod) -> str:
-    void = run.dataset["void"]
-    return (
-        f"{run.dataset['name']} ({run.classes} classes{'' if void is None else f', void {void}'}; "
-        f"{', '.join(sorted(run.groups))})"
-    )
+    void, classes = run.dataset["void"], len(run.dataset["class_names"])
+    return f"{run.dataset['name']} ({classes} classes{'' if void is None else f', void {void}'})"
 
 
 def _size(record: ImageRecord) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from diffseg_core.benchmark.clicks import Truth
 from diffseg_core.errors import InvalidSettingError
@@ -94,17 +93,21 @@ class ObjectFolder:
 
     Args:
         root: holds ``images/NAME.jpg`` (or another ending) and ``masks/NAME.png``.
+        prompts: "clicks" or "boxes", what the object is found by.
 
     Raises:
         DatasetError: files are missing.
     """
 
-    def __init__(self, root: Path) -> None:
+    class_names: Sequence[str] = ()
+
+    def __init__(self, root: Path, prompts: Measure) -> None:
+        self.measures: frozenset[Measure] = frozenset({prompts})
         self._images, self._masks = _images_beside(root, "masks", OF_OBJECTS)
         self.names = tuple(self._masks)
 
-    def load(self, name: str) -> tuple[Image.Image, Truth]:
-        """Read one image, mode RGB, and its object.
+    def load(self, name: str) -> AnnotatedImage:
+        """Read one image and its object.
 
         Raises:
             DatasetError: a file cannot be read, sizes differ, or the mask has no object.
@@ -114,7 +117,7 @@ class ObjectFolder:
         mask = values == OBJECT
         if not mask.any():
             raise OF_OBJECTS.error(f"Expected pixels of {OBJECT}, the object, in {path}, found none.")
-        return image, Truth(mask, values == IGNORED)
+        return AnnotatedImage(name, image, object=Truth(mask, values == IGNORED))
 
 
 def _images_beside(root: Path, annotations: str, source: Source) -> tuple[dict[str, Path], dict[str, Path]]:

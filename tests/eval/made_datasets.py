@@ -152,6 +152,15 @@ def make_folder(root: Path) -> list[str]:
     return names
 
 
+def make_objects(root: Path) -> list[str]:
+    """The right part is the object (255), and the band does not count (128)."""
+    names = [f"made_{index}" for index in range(IMAGES)]
+    for index, name in enumerate(names):
+        save(root / "images" / f"{name}.png", made_image(index))
+        save(root / "masks" / f"{name}.png", recoloured(index, 0, 255, 128))
+    return names
+
+
 MAKERS: dict[str, Callable[[Path], list[str]]] = {
     "cocostuff27": make_cocostuff27,
     "cityscapes27": make_cityscapes27,
@@ -162,6 +171,8 @@ MAKERS: dict[str, Callable[[Path], list[str]]] = {
     "ade20k": make_ade20k,
     "bsds500": make_bsds500,
     "folder": make_folder,
+    "clicks": make_objects,
+    "boxes": make_objects,
 }
 
 

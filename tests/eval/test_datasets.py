@@ -51,6 +51,7 @@ def test_what_is_measured_is_annotated(name: str, tmp_path: Path) -> None:
     assert ("segments" in dataset.measures) == (len(image.segments) == 1)
     assert ("annotators" in dataset.measures) == (len(image.segments) > 1)
     assert ("boundaries" in dataset.measures) == bool(image.boundaries)
+    assert bool(dataset.measures & {"clicks", "boxes"}) == (image.object is not None)
     if image.classes is not None:
         assert image.classes.max() < len(dataset.class_names)
 
@@ -72,7 +73,7 @@ def test_a_root_without_the_data_set_is_refused_with_the_layout_and_where_to_get
     problem, layout, download = str(error.value).splitlines()
     assert str(tmp_path) in problem
     assert "ROOT/" in layout
-    assert name == "folder" or "http" in download
+    assert name in ("folder", "clicks", "boxes") or "http" in download
 
 
 @pytest.mark.parametrize(
@@ -189,6 +190,7 @@ def test_a_damaged_file_is_named(
         ("cityscapes27", {"resolution": 0}, "at least 1 pixel, got 0"),
         ("voc", {"split": "train"}, "no split for voc, got 'train'.*resolution"),
         ("context", {"resolution": 0}, "at least 1 pixel, got 0"),
+        ("clicks", {"void": 0}, "no void for clicks, got 0. It has no options"),
         ("bsds500", {"split": "dev"}, "train, val, test, got 'dev'"),
         ("folder", {"void": -1}, r"0\.\.16777215, got -1"),
     ],
