@@ -12,15 +12,14 @@ from scipy.io import loadmat
 from diffseg_core.errors import InvalidSettingError
 
 from ..types import AnnotatedImage, Measure
-from .files import Source, consecutive_labels, visible_files
+from .files import Source, consecutive_labels
 
 SPLITS = ("train", "val", "test")
-DATA_FOLDERS = ("BSR/BSDS500/data", "BSDS500/data", "data", "")
 
 SOURCE = Source(
     "BSDS500",
-    "ROOT/BSR/BSDS500/data/images/SPLIT/*.jpg and ROOT/BSR/BSDS500/data/groundTruth/SPLIT/*.mat "
-    "(or ROOT/images/*.jpg and ROOT/groundTruth/*.mat, without splits)",
+    "ROOT/images/SPLIT/*.jpg and ROOT/groundTruth/SPLIT/*.mat, where ROOT is BSR/BSDS500/data (or without "
+    "folders for splits)",
     "BSR_bsds500.tgz is at http://www.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/resources.html.",
 )
 
@@ -29,8 +28,8 @@ class Bsds500:
     """The Berkeley Segmentation Data Set (Arbeláez et al., TPAMI 2011), whole images at their own size.
 
     Args:
-        root: the unpacked download, a folder inside it down to ``data``, or a folder with ``images/*.jpg``
-            and ``groundTruth/*.mat``.
+        root: ``BSR/BSDS500/data`` of the download, or a folder with ``images/*.jpg`` and
+            ``groundTruth/*.mat``.
         split: one of `SPLITS`. None is "val", or all of a folder without splits.
 
     Raises:
@@ -44,15 +43,10 @@ class Bsds500:
     def __init__(self, root: Path, split: str | None = None) -> None:
         if split is not None and split not in SPLITS:
             raise InvalidSettingError(f"Expected a split of {', '.join(SPLITS)}, got {split!r}.")
-        folders = [f"{data}/images/{split or 'val'}".lstrip("/") for data in DATA_FOLDERS]
-        if split is None:
-            folders.append("images")
-        self._images = SOURCE.find_folder(root, folders, "*.jpg")
-        if self._images.name == "images":
-            self._truths = self._images.parent / "groundTruth"
-        else:
-            self._truths = self._images.parents[1] / "groundTruth" / self._images.name
-        self.names = tuple(path.stem for path in visible_files(self._images, "*.jpg"))
+        has_splits = split is not None or (root / "images" / "val").is_dir()
+        folder = (split or "val") if has_splits else ""
+        self._images, self._truths = root / "images" / folder, root / "groundTruth" / folder
+        self.names = tuple(path.stem for path in SOURCE.find_files(self._images, "*.jpg"))
         SOURCE.require_files(self._truths / f"{name}.mat" for name in self.names)
 
     def load(self, name: str) -> AnnotatedImage:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from diffseg_core.errors import InvalidSettingError
 
 Pixel = TypeVar("Pixel", bound=np.generic)
-Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class CenterCrop:
 
     DiffSeg's reference (its ``data/coco/coco_data.py``) does the same in TensorFlow, whose resized image
     goes to the model as float32. Here it is an image of 8 bits, at most half a grey level from that, so that
-    every method can have it. Weights are whole numbers, so every machine makes the same pixels. TensorFlow's
-    JPEG decoder gives other grey levels than Pillow's; both are within what the format allows.
+    every method can have it. TensorFlow's JPEG decoder gives other grey levels than Pillow's; both are within
+    what the format allows.
 
     DiffCut's code (its ``dataloader/iterator.py``, with torchvision) takes one pixel less, c = min(H, W) − 1,
     and rounds where the square starts, halves to the even number; the rest is the same.
@@ -47,14 +48,10 @@ class CenterCrop:
 
     def of_image(self, image: Image.Image) -> Image.Image:
         """The image's central square, mode RGB, ``resolution`` by ``resolution``."""
-        pixels = self._square(np.array(image.convert("RGB"))).astype(np.int64)  # [c, c, 3]
-        before, after, weights = self._between(len(pixels))
-        unit = 2 * self.resolution  # what a weight of 1 is as a whole number
-        rows = weights[:, None, None]
-        pixels = pixels[before] * (unit - rows) + pixels[after] * rows
-        columns = weights[:, None]
-        pixels = pixels[:, before] * (unit - columns) + pixels[:, after] * columns
-        return Image.fromarray(_divide(pixels, unit**2).astype(np.uint8))
+        pixels = torch.from_numpy(self._square(np.array(image.convert("RGB")))).double()  # exact sums
+        size = (self.resolution, self.resolution)
+        resized = F.interpolate(pixels.permute(2, 0, 1)[None], size=size, mode="bilinear")[0]
+        return Image.fromarray(resized.permute(1, 2, 0).round().to(torch.uint8).numpy())
 
     def of_labels(self, labels: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
         """The label map's central square, ``[resolution, resolution]``."""
@@ -71,17 +68,3 @@ class CenterCrop:
             side = min(height, width)
             top, left = (height - side) // 2, (width - side) // 2
         return pixels[top : top + side, left : left + side]
-
-    def _between(self, side: int) -> tuple[Indices, Indices, Indices]:
-        """For every new pixel the two old ones it lies between, and the second's weight · 2 · resolution."""
-        unit = 2 * self.resolution
-        places = np.maximum((2 * np.arange(self.resolution, dtype=np.int64) + 1) * side - self.resolution, 0)
-        before = places // unit
-        return before, np.minimum(before + 1, side - 1), places % unit
-
-
-def _divide(values: npt.NDArray[Any], divisor: int) -> npt.NDArray[Any]:
-    """Divided and rounded to the nearest whole number, halves to the even one."""
-    whole, rest = np.divmod(values, divisor)
-    is_up = (2 * rest > divisor) | ((2 * rest == divisor) & (whole % 2 == 1))
-    return whole + is_up

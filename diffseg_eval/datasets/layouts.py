@@ -21,15 +21,12 @@ from diffseg_core.output.ade20k import NAMES as ADE20K_NAMES
 from ..types import AnnotatedImage, Measure
 from . import classes
 from .center_crop import CenterCrop
-from .files import COLOUR, GREY, Source, consecutive_labels, visible_files
+from .files import COLOUR, Source, consecutive_labels
 
 UNLABELLED_ID = 0  # of panoptic segments
 PUBLISHED, OF_DIFFCUT = 512, 1024  # sides of the squares in pixels
 COCO_LIST = "Coco164kFull_Stuff_Coarse_7.txt"
-COCO_LAYOUT = (
-    f"ROOT/val2017/*.jpg, ROOT/stuffthingmaps_trainval2017/val2017/*.png and ROOT/{COCO_LIST} "
-    "(or images/val2017, annotations/val2017 and curated/val2017, as PiCIE has them)"
-)
+COCO_LAYOUT = f"ROOT/val2017/*.jpg, ROOT/stuffthingmaps_trainval2017/val2017/*.png and ROOT/{COCO_LIST}"
 COCO_DOWNLOAD = (
     "Photographs: http://images.cocodataset.org/zips/val2017.zip. Labels: http://calvin.inf.ed.ac.uk/"
     "wp-content/uploads/data/cocostuffdataset/stuffthingmaps_trainval2017.zip. Which 2,175 photographs: "
@@ -39,15 +36,14 @@ COCO_DOWNLOAD = (
 
 @dataclass(frozen=True)
 class Layout:
-    """One dataset. Folders and lists are candidates below a base; with several, the first that has files.
+    """One dataset. Folders and lists are below the root.
 
     Attributes:
         source: for errors.
         names: of the classes, in order.
         classes: of the values of label maps, 8-bit grey or indices of a palette.
         images, labels: folders.
-        bases: folders below the root, "" for itself, that hold all others.
-        lists: files of the images' names, one a line; without, all images there are.
+        list: file of the images' names, one a line; "" for all images there are.
         endings: of images and of label maps, after the name.
         has_folders: whether images lie in folders of their own, which are a part of their names.
         segments: a folder of panoptic segments; "" without.
@@ -58,10 +54,9 @@ class Layout:
     source: Source
     names: Sequence[str]
     classes: Mapping[int, int]
-    images: tuple[str, ...]
-    labels: tuple[str, ...]
-    bases: tuple[str, ...] = ("",)
-    lists: tuple[str, ...] = ()
+    images: str
+    labels: str
+    list: str = ""
     endings: tuple[str, str] = (".jpg", ".png")
     has_folders: bool = False
     segments: str = ""
@@ -81,15 +76,9 @@ def _coco_stuff(name: str, names: Sequence[str], values: Mapping[int, int], is_o
         Source(name, COCO_LAYOUT, COCO_DOWNLOAD),
         names,
         values,
-        ("val2017", "images/val2017"),
-        (
-            "stuffthingmaps_trainval2017/val2017",
-            "annotations/val2017",
-            "annotation_val2017",
-            "stuffthingmaps/val2017",
-            "val2017",
-        ),
-        lists=(COCO_LIST, f"curated/val2017/{COCO_LIST}", f"curated/{COCO_LIST}"),
+        "val2017",
+        "stuffthingmaps_trainval2017/val2017",
+        COCO_LIST,
         is_diffcut=is_object,
         has_background=is_object,
     )
@@ -106,8 +95,8 @@ LAYOUTS: Mapping[str, Layout] = {
         ),
         classes.CITYSCAPES_NAMES,
         classes.CITYSCAPES_CLASSES,
-        ("leftImg8bit/val",),
-        ("gtFine/val",),
+        "leftImg8bit/val",
+        "gtFine/val",
         endings=("_leftImg8bit.png", "_gtFine_labelIds.png"),
         has_folders=True,
     ),
@@ -122,24 +111,22 @@ LAYOUTS: Mapping[str, Layout] = {
         ),
         classes.COCO27_NAMES,
         classes.COCO27_CLASSES,
-        ("images",),
-        ("coco27",),
+        "images",
+        "coco27",
         segments="panoptic",
     ),
     "voc": Layout(
         Source(
             "Pascal VOC",
             "ROOT/VOCdevkit/VOC2012/JPEGImages/*.jpg, SegmentationClass/*.png (palette: 0 background, 1..20, "
-            "255 borders) and ImageSets/Segmentation/val.txt beside it; ROOT may also be VOCdevkit or "
-            "VOC2012",
+            "255 borders) and ImageSets/Segmentation/val.txt beside it",
             "VOCtrainval_11-May-2012.tar is at http://host.robots.ox.ac.uk/pascal/VOC/voc2012/.",
         ),
         (*classes.VOC_NAMES, classes.BACKGROUND),
         classes.VOC_CLASSES,
-        ("JPEGImages",),
-        ("SegmentationClass",),
-        ("VOCdevkit/VOC2012", "VOC2012", ""),
-        ("ImageSets/Segmentation/val.txt",),
+        "VOCdevkit/VOC2012/JPEGImages",
+        "VOCdevkit/VOC2012/SegmentationClass",
+        "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt",
         is_diffcut=True,
         has_background=True,
     ),
@@ -147,8 +134,7 @@ LAYOUTS: Mapping[str, Layout] = {
         Source(
             "Pascal Context",
             "ROOT/VOCdevkit/VOC2010/JPEGImages/*.jpg, SegmentationClassContext/*.png (0 background, 1..59) "
-            "and ImageSets/SegmentationContext/val.txt beside it, as MMSegmentation makes them; ROOT may "
-            "also be VOCdevkit or VOC2010",
+            "and ImageSets/SegmentationContext/val.txt beside it, as MMSegmentation makes them",
             "Photographs: VOCtrainval_03-May-2010.tar at http://host.robots.ox.ac.uk/pascal/VOC/voc2010/. "
             "Label maps and list: tools/dataset_converters/pascal_context.py of https://github.com/"
             "open-mmlab/mmsegmentation makes them of trainval_merged.json, see its "
@@ -156,10 +142,9 @@ LAYOUTS: Mapping[str, Layout] = {
         ),
         (*classes.CONTEXT_NAMES, classes.BACKGROUND),
         classes.CONTEXT_CLASSES,
-        ("JPEGImages",),
-        ("SegmentationClassContext",),
-        ("VOCdevkit/VOC2010", "VOC2010", ""),
-        ("ImageSets/SegmentationContext/val.txt",),
+        "VOCdevkit/VOC2010/JPEGImages",
+        "VOCdevkit/VOC2010/SegmentationClassContext",
+        "VOCdevkit/VOC2010/ImageSets/SegmentationContext/val.txt",
         is_diffcut=True,
         has_background=True,
     ),
@@ -168,14 +153,13 @@ LAYOUTS: Mapping[str, Layout] = {
         Source(
             "ADE20K",
             "ROOT/ADEChallengeData2016/images/validation/*.jpg and annotations/validation/*.png (0 not "
-            "annotated, 1..150); ROOT may also be ADEChallengeData2016",
+            "annotated, 1..150)",
             "ADEChallengeData2016.zip is at http://sceneparsing.csail.mit.edu/.",
         ),
         ADE20K_NAMES,
         classes.ADE20K_CLASSES,
-        ("images/validation",),
-        ("annotations/validation",),
-        ("ADEChallengeData2016", ""),
+        "ADEChallengeData2016/images/validation",
+        "ADEChallengeData2016/annotations/validation",
         is_diffcut=True,
     ),
 }
@@ -198,24 +182,16 @@ class LayoutDataset:
     def __init__(self, layout: Layout, root: Path, resolution: int | None = None) -> None:
         usual = OF_DIFFCUT if layout.is_diffcut else PUBLISHED
         self._square = CenterCrop(usual if resolution is None else resolution, layout.is_diffcut)
-        self._layout, source = layout, layout.source
-        pattern = f"{'*/' * layout.has_folders}*{layout.endings[0]}"
-        folders = [f"{base}/{folder}".strip("/") for base in layout.bases for folder in layout.images]
-        self._images = source.find_folder(root, folders, pattern)
-        base = next(
-            root / each
-            for each in layout.bases
-            if any(root / each / folder == self._images for folder in layout.images)
-        )
-        self._labels = self._only(base, layout.labels, f"*{layout.endings[1]}")
-        self._segments = base / layout.segments if layout.segments else None
+        self._layout, self._root, source = layout, root, layout.source
         self.measures, self.class_names = layout.measures, layout.names
-        self.names = self._listed(base) or tuple(
-            path.relative_to(self._images).as_posix().removesuffix(layout.endings[0])
-            for path in visible_files(self._images, pattern)
-        )
-        for files in (self._image, self._label, *([self._ids] if self._segments else [])):
-            source.require_files(map(files, self.names))
+        folder, ending = root / layout.images, layout.endings[0]
+        images = source.find_files(folder, f"{'*/' * layout.has_folders}*{ending}")
+        if layout.list:
+            self.names = source.read_list(root / layout.list)
+        else:
+            self.names = tuple(path.relative_to(folder).as_posix().removesuffix(ending) for path in images)
+        kinds = (self._image, self._label, *([self._ids] if layout.segments else []))
+        source.require_files(file(name) for file in kinds for name in self.names)
 
     def load(self, name: str) -> AnnotatedImage:
         """Read one image by its name.
@@ -226,32 +202,18 @@ class LayoutDataset:
         source, square = self._layout.source, self._square
         image, path = source.read_image(self._image(name)), self._label(name)
         segments = []
-        if self._segments is not None:
-            ids = square.of_labels(source.read_labels(self._ids(name), COLOUR, image))
+        if self._layout.segments:
+            ids = square.of_labels(source.read_labels(self._ids(name), image, COLOUR))
             segments.append(consecutive_labels(ids, UNLABELLED_ID))
-        values = source.read_labels(path, GREY, image)
+        values = source.read_labels(path, image)
         labels = square.of_labels(source.to_classes(values, self._layout.classes, path))
         return AnnotatedImage(name, square.of_image(image), labels, tuple(segments))
 
-    def _only(self, base: Path, candidates: Sequence[str], pattern: str) -> Path:
-        """The one folder, whose missing files are named later, or the first of several that has files."""
-        if len(candidates) == 1:
-            return base / candidates[0]
-        return self._layout.source.find_folder(base, candidates, pattern)
-
-    def _listed(self, base: Path) -> tuple[str, ...]:
-        if not self._layout.lists:
-            return ()
-        lists = [Path(each) for each in self._layout.lists]
-        folder = self._only(base, [each.parent.as_posix() for each in lists], lists[0].name)
-        return self._layout.source.read_list(folder / lists[0].name)
-
     def _image(self, name: str) -> Path:
-        return self._images / f"{name}{self._layout.endings[0]}"
+        return self._root / self._layout.images / f"{name}{self._layout.endings[0]}"
 
     def _label(self, name: str) -> Path:
-        return self._labels / f"{name}{self._layout.endings[1]}"
+        return self._root / self._layout.labels / f"{name}{self._layout.endings[1]}"
 
     def _ids(self, name: str) -> Path:
-        assert self._segments is not None
-        return self._segments / f"{name}.png"
+        return self._root / self._layout.segments / f"{name}.png"
