@@ -24,7 +24,6 @@ from scipy.spatial import cKDTree
 from skimage.morphology import thin
 
 from diffseg_core.benchmark.contingency import Labels
-from diffseg_core.errors import InvalidSettingError
 
 Boundary = npt.NDArray[np.bool_]
 """``[H, W]``, one pixel wide."""
@@ -86,9 +85,6 @@ def count_boundaries(
         prediction: of `boundary_of`.
         truths: of the same shape, at least one.
         tolerance: largest distance of partners, as a share of the diagonal; partners may be just as far.
-
-    Raises:
-        InvalidSettingError: the shapes differ.
     """
     distance = tolerance * float(np.hypot(*prediction.shape))
     matched_truth, right = 0, np.zeros(prediction.shape, bool)
@@ -113,12 +109,7 @@ def match_boundaries(one: Boundary, other: Boundary, distance: float) -> tuple[I
 
     Returns:
         The partners, int64 ``[M, 2]`` rows and columns in each of the two.
-
-    Raises:
-        InvalidSettingError: the shapes differ.
     """
-    if one.shape != other.shape:
-        raise InvalidSettingError(f"Expected boundaries of one shape, got {one.shape} and {other.shape}.")
     pixels, other_pixels = np.argwhere(one), np.argwhere(other)
     tree, other_tree = cKDTree(pixels), cKDTree(other_pixels)
     near = tree.sparse_distance_matrix(other_tree, distance + MARGIN, output_type="coo_matrix")

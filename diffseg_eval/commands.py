@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,17 +31,15 @@ count): clicks (simulated as in the literature: number of clicks to IoU .85 and 
 (tight, 10 and 20 percent larger). Their methods are object (of the node DiffSeg Select), colour-object (on
 colours alone) and, of boxes, box (the box itself).
 
-Methods: diffseg; hierarchy (of the node DiffSeg Hierarchy; hierarchy:10 for ten segments in each image);
-diffseg-refined and hierarchy-refined (both with DiffSeg Refine Edges); features-hierarchy and both-hierarchy
-(on the model's features in place of its attention, and on both); colour-hierarchy (on neither); diffcut (the
-recursive normalised cut of features; diffcut:0.7 has another threshold than the paper's 0.5) and cut (the
-same, with borders along the image's edges); kmeans (on the same attention; kmeans:6 has k fixed, as the
-paper's K-Means-C) and kmeans-oracle (given the true number of classes, its K-Means-S); colour-kmeans and
-colour-kmeans-oracle (the same on colours, without attention); one-segment, grid:3, slic:8, felzenszwalb:800;
-or all. Besides, of a model with a text encoder, on
-voc, context, coco-object, cityscapes27 and ade20k: words (of the node DiffSeg Find by Words, given the names
-of the classes in each image) and words-all (with those of all classes); their mIoU by name matches nothing.
-slic:8,16,32 has a row for each number.
+Methods, or all: diffseg; hierarchy (hierarchy:10 for ten segments in each image); diffseg-refined and
+hierarchy-refined (with refined edges); features-hierarchy and both-hierarchy (on the model's features in
+place of its attention, and on both); colour-hierarchy (on neither); diffcut (normalised cut; diffcut:0.7 for
+another threshold than 0.5) and cut (the same with borders along the image's edges); kmeans (on the same
+attention; kmeans:6 has k fixed, as the paper's K-Means-C), kmeans-oracle (given the true number of classes,
+its K-Means-S), colour-kmeans and colour-kmeans-oracle (on colours); one-segment, grid:3, slic:8 and
+felzenszwalb:800. slic:8,16,32 has a row for each number. Not among all: words and words-all (given the names
+of the classes in each image, or all), of a model with a text encoder, on voc, context, coco-object,
+cityscapes27 and ade20k.
 
 A run that was stopped goes on where it stopped, by the same command, also with a larger --limit. Its folder
 has results.json, pictures.csv (every image and method) and table.md.
@@ -107,7 +103,6 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument(
         "runs", nargs="+", metavar="RUN[:METHOD]", help="the first, and those to compare with it"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the metrics to FILE")
     parser.set_defaults(run=compare)
 
 
@@ -160,30 +155,26 @@ def compare(args: argparse.Namespace) -> int:
         raise InvalidSettingError(f"Expected two runs or more to compare, got {args.runs[0]} alone.")
     first, *others = map(resolve_run_method, args.runs)
     images = shared_images([first, *others])
-    comparisons = []
     for other in others:
-        differences = compare_methods(first, other, images)
-        print(f"{other} against {first}, {len(images):,} images\n\n{difference_table(differences)}\n")
-        comparisons.append(
-            {"other": str(other), "metrics": [asdict(difference) for difference in differences]}
-        )
-    if args.json is not None:
-        content = {"first": str(first), "pictures": images, "comparisons": comparisons}
-        options.write_file(args.json, (json.dumps(content, indent=1) + "\n").encode())
+        table = difference_table(compare_methods(first, other, images))
+        print(f"{other} against {first}, {len(images):,} images\n\n{table}\n")
     return 0
 
 
 def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
     """Check all options against one another and against the dataset."""
+    from .datasets import open_dataset
     from .methods import parse_methods, task_of
-    from .run import DatasetChoice, EvaluationSettings
+    from .run import EvaluationSettings
     from .word_methods import class_lines
 
     root = args.root.expanduser().resolve()
-    choice = DatasetChoice(args.dataset, root, args.resolution, args.split, args.void)
-    dataset = choice.open()
+    of_dataset = {name: getattr(args, name) for name in ("resolution", "split", "void")}
+    dataset = open_dataset(args.dataset, root, **of_dataset)
     settings = EvaluationSettings(
-        choice,
+        args.dataset,
+        root,
+        of_dataset,
         parse_methods(args.methods, task_of(dataset.measures)),
         options.model_choice(args),
         options.capture_settings(args),

@@ -21,10 +21,11 @@ from diffseg_core.errors import InvalidSettingError
 
 from .metrics import METRICS, Metric, compute_metrics
 from .results import markdown, metric_text
-from .run_folder import FORMAT, VERSION, ImageRecord, RunFolder
+from .run_folder import FORMAT, VERSION, RunFolder
 
 RESAMPLES, SEED = 10_000, 0
 LEVELS = (2.5, 97.5)  # percent
+OPTIONS = ("resolution", "void")  # of datasets, that change what is measured
 BLOCK = 500  # resampled sets at a time: some MB of weights for thousands of images
 
 
@@ -54,7 +55,7 @@ class RunMethod:
     Attributes:
         folder: of the run.
         row: the method's name.
-        dataset: name of its dataset, its ``void`` value, and the names of its classes.
+        dataset: name of its dataset, its options, and the names of its classes.
         images: names of those that are in the results, in order.
     """
 
@@ -129,20 +130,14 @@ def compare_methods(first: RunMethod, other: RunMethod, images: Sequence[str]) -
         images: names, measured by both.
 
     Raises:
-        InvalidSettingError: an image was measured at different sizes.
         DatasetError: a record is missing or damaged.
     """
-    both = (first, other)
-    records = [[run_method.folder.read(image) for image in images] for run_method in both]
-    for record, other_record in zip(*records, strict=True):
-        if record.size != other_record.size:
-            raise InvalidSettingError(
-                f"Expected runs at one resolution, got {_size(record)} for {record.image} in "
-                f"{first.folder.path} and {_size(other_record)} in {other.folder.path}."
-            )
     metrics, other_metrics = (
-        compute_metrics([record.rows[run_method.row] for record in rows], len(first.dataset["class_names"]))
-        for run_method, rows in zip(both, records, strict=True)
+        compute_metrics(
+            [run_method.folder.read(image).rows[run_method.row] for image in images],
+            len(first.dataset["class_names"]),
+        )
+        for run_method in (first, other)
     )
     pairs = {
         name: (metric, other_metrics[name])
@@ -187,9 +182,5 @@ def _intervals(pairs: dict[str, tuple[Metric, Metric]], images: int) -> dict[str
 
 
 def _describe(run: RunMethod) -> str:
-    void, classes = run.dataset["void"], len(run.dataset["class_names"])
-    return f"{run.dataset['name']} ({classes} classes{'' if void is None else f', void {void}'})"
-
-
-def _size(record: ImageRecord) -> str:
-    return "×".join(map(str, reversed(record.size)))
+    options = [f", {name} {run.dataset[name]}" for name in OPTIONS if run.dataset[name] is not None]
+    return f"{run.dataset['name']} ({len(run.dataset['class_names'])} classes{''.join(options)})"

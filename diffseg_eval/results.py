@@ -163,8 +163,9 @@ def write_results(
         "format": FORMAT,
         "version": VERSION,
         "dataset": {
-            "name": settings.dataset.name,
-            "void": settings.dataset.void,
+            "name": settings.dataset,
+            "resolution": settings.options["resolution"],
+            "void": settings.options["void"],
             "class_names": list(dataset.class_names),
         },
         "settings": settings.to_dict(),
@@ -175,7 +176,7 @@ def write_results(
         "versions": {package: _version(package) for package in PACKAGES},
     }
     lacking = f" of {total:,}; {len(missing):,} failed" if missing else ""
-    heading = f"{settings.dataset.name}, {len(results.records):,} images{lacking}"
+    heading = f"{settings.dataset}, {len(results.records):,} images{lacking}"
     text = f"{heading}\n\n{results.as_table()}\n"
     write_atomic(folder.path / "pictures.csv", results.as_csv().encode())
     write_atomic(folder.path / "table.md", text.encode())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +18,9 @@ from .measures import measure
 from .methods import MethodChoice
 from .run_folder import ImageRecord, RunFolder
 from .segmentations import Context
-from .types import Dataset, Measure
+from .types import Measure
 
 NAMED: frozenset[Measure] = frozenset({"named"})
-
-
-@dataclass(frozen=True)
-class DatasetChoice:
-    """Which dataset, and what of it; the options are those of `open_dataset`.
-
-    Attributes:
-        name: of `datasets.DATASETS`.
-        root: its folder; where it lies may change from one run to the next.
-        resolution, split, void: None is the dataset's own.
-    """
-
-    name: str
-    root: Path
-    resolution: int | None = None
-    split: str | None = None
-    void: int | None = None
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """By name, None among them."""
-        return {"resolution": self.resolution, "split": self.split, "void": self.void}
-
-    def open(self) -> Dataset:
-        """Find the dataset's files; raises as `open_dataset` does."""
-        return open_dataset(self.name, self.root, **self.options)
 
 
 @dataclass(frozen=True)
@@ -53,7 +28,9 @@ class EvaluationSettings:
     """What decides on the metrics.
 
     Attributes:
-        dataset: what is segmented.
+        dataset: what is segmented, of `datasets.DATASETS`.
+        root: its folder; where it lies may change from one run to the next.
+        options: of `open_dataset`, by name; None is the dataset's own.
         methods: by what; no name twice.
         model: whose attention; on what device it runs may change from one run to the next.
         capture: how it is captured.
@@ -61,12 +38,14 @@ class EvaluationSettings:
         words: of the methods by words.
     """
 
-    dataset: DatasetChoice
+    dataset: str
+    root: Path
+    options: Mapping[str, Any]
     methods: tuple[MethodChoice, ...]
     model: ModelChoice
     capture: CaptureSettings
     segment: SegmentSettings
-    words: WordSettings = field(default_factory=WordSettings)
+    words: WordSettings
 
     @property
     def by_words(self) -> bool:
@@ -81,7 +60,7 @@ class EvaluationSettings:
     def to_dict(self) -> dict[str, Any]:
         """By name, as they are kept in the run's folder; without a model there are fewer that count."""
         names = [method.name for method in self.methods]
-        kept = {"dataset": self.dataset.name, **self.dataset.options, "methods": names}
+        kept = {"dataset": self.dataset, **self.options, "methods": names}
         if self.needs_model:
             kept |= {"model": self.model.model, "precision": self.model.precision, **asdict(self.capture)}
             kept["segment"] = self.segment.to_dict()
@@ -101,7 +80,7 @@ class EvaluationSettings:
                     f"Expected a model with a text encoder for the methods by words, got {self.model.model}. "
                     "Leave them out, or choose one of Stable Diffusion, SDXL, SD3, Flux.1 or Qwen-Image."
                 )
-        return Context(segmenter, self.segment, self.dataset.name, self.words)
+        return Context(segmenter, self.segment, self.dataset, self.words)
 
 
 class EvaluationWorker:
@@ -109,7 +88,7 @@ class EvaluationWorker:
 
     def __init__(self, settings: EvaluationSettings, folder: Path) -> None:
         self._folder = RunFolder(folder)
-        self._dataset = settings.dataset.open()
+        self._dataset = open_dataset(settings.dataset, settings.root, **settings.options)
         self._methods = settings.methods
         self._context = settings.context()
 
@@ -134,4 +113,4 @@ class EvaluationWorker:
             seconds[method.name] = time.perf_counter() - start + (0.0 if needs == "pixels" else shared)
             groups = self._dataset.measures | (NAMED if needs == "words" else frozenset())
             rows[method.name] = measure(image, result, groups)
-        self._folder.write(ImageRecord(name, (image.pixels.height, image.pixels.width), rows, seconds))
+        self._folder.write(ImageRecord(name, rows, seconds))

@@ -29,13 +29,11 @@ class ImageRecord:
 
     Attributes:
         image: its name.
-        size: height and width at which it was measured, pixels.
         rows: what `measures.measure` gave, by the method's name.
         seconds: what one segmentation took, the capture of attention included, by the method's name.
     """
 
     image: str
-    size: tuple[int, int]
     rows: Mapping[str, Measurements]
     seconds: Mapping[str, float]
 

@@ -133,29 +133,21 @@ def test_an_annotation_of_another_size_is_refused(name: str, file: str, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("name", "file", "value", "message"),
+    ("name", "file", "value"),
     [
-        ("cocostuff27", "stuffthingmaps_trainval2017/val2017/000000000139.png", 182, r"0\.\.181, 255 in"),
-        ("cityscapes27", "gtFine/val/lindau/lindau_000000_000019_gtFine_labelIds.png", 255, r"0\.\.33 in"),
-        ("coco27-panoptic", "coco27/000000000009.png", 27, r"0\.\.26, 255 in"),
-        (
-            "coco-object",
-            "stuffthingmaps_trainval2017/val2017/000000000139.png",
-            11,
-            r"0\.\.10, 12\.\.24, .* in",
-        ),
-        ("voc", "VOCdevkit/VOC2012/SegmentationClass/2007_000033.png", 21, r"0\.\.20, 255 in"),
-        ("context", "VOCdevkit/VOC2010/SegmentationClassContext/2008_000002.png", 60, r"0\.\.59 in"),
-        ("context", "VOCdevkit/VOC2010/SegmentationClassContext/2008_000002.png", 255, r"0\.\.59 in"),
+        ("cocostuff27", "stuffthingmaps_trainval2017/val2017/000000000139.png", 182),
+        ("cityscapes27", "gtFine/val/lindau/lindau_000000_000019_gtFine_labelIds.png", 255),
+        ("coco27-panoptic", "coco27/000000000009.png", 27),
+        ("coco-object", "stuffthingmaps_trainval2017/val2017/000000000139.png", 11),
+        ("voc", "VOCdevkit/VOC2012/SegmentationClass/2007_000033.png", 21),
+        ("context", "VOCdevkit/VOC2010/SegmentationClassContext/2008_000002.png", 60),
     ],
 )
-def test_a_value_that_is_no_class_is_refused(
-    name: str, file: str, value: int, message: str, tmp_path: Path
-) -> None:
+def test_a_value_that_is_no_class_is_refused(name: str, file: str, value: int, tmp_path: Path) -> None:
     names = MAKERS[name](tmp_path)
     save(tmp_path / file, np.full((HEIGHT, WIDTH), value, np.uint8))
     dataset = open_dataset(name, tmp_path)
-    with pytest.raises(DatasetError, match=rf"{message} .*{Path(file).name}, got {value}\."):
+    with pytest.raises(DatasetError, match=rf"those of classes in .*{Path(file).name}, got {value}\."):
         dataset.load(names[0])
 
 
