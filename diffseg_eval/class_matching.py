@@ -113,9 +113,6 @@ def merge_background(table: npt.ArrayLike, classes: int) -> Table:
     Returns:
         int64 ``[E, 3]``: segments that are an object's under their numbers, all others under the number after
         the image's last.
-
-    Raises:
-        InvalidSettingError: a class beyond C - 1.
     """
     sparse = as_sparse(table)
     background = classes - 1
@@ -135,12 +132,8 @@ def count_named(tables: Sequence[npt.ArrayLike], classes: int) -> ClassCounts:
     A predicted class of C stands for pixels without a name, in a dataset without background: they are right
     for no class, and a miss of the one that is there. More is refused by an InvalidSettingError.
     """
-    counts = np.zeros((3, len(tables), classes), np.int64)
-    for image, table in enumerate(tables):
-        dense = dense_contingency(table, classes, classes + 1)
-        right = dense.diagonal()
-        counts[:, image] = right, dense.sum(axis=1) - right, dense[:, :classes].sum(axis=0) - right
-    return ClassCounts(*counts)
+    images = [dense_contingency(table, classes, classes + 1) for table in tables]
+    return _count(images, [np.arange(classes)] * len(images), classes)
 
 
 def _dense(table: npt.ArrayLike, classes: int) -> Table:

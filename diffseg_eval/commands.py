@@ -81,10 +81,10 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="side of the square to which images of COCO, Cityscapes, Pascal and ADE20K are cropped and "
         "resized (512; of voc, context, coco-object and ade20k 1024)",
     )
-    group.add_argument("--split", metavar="NAME", help="of bsds500: train, val or test (val)")
+    group.add_argument("--split", choices=("train", "val", "test"), help="of bsds500 (val)")
     group.add_argument(
         "--void",
-        type=options.whole(0, 2**24 - 1),
+        type=options.whole(0, 255),
         metavar="VALUE",
         help="of folder: the value of pixels that are not annotated",
     )

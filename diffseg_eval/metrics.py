@@ -7,7 +7,7 @@ set follows too. Those of classes come by each matching that is measured (see `c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -144,24 +144,18 @@ def _share(part: Values, whole: Values) -> Values:
     return part / np.where(whole == 0, 1, whole)
 
 
-def _number_of_clicks(wanted: float) -> MetricSpec:
-    def number(ious: Sequence[float]) -> float:
-        return clicks_needed(ious, wanted)
+def _iou_at(title: str, key: str, place: int) -> MetricSpec:
+    return _mean(title, key, lambda ious: float(ious[place]))
 
-    return _mean(f"NoC{wanted * 100:.0f}", "click_ious", number, decimals=2)
+
+def _number_of_clicks(wanted: float) -> MetricSpec:
+    return _mean(f"NoC{wanted * 100:.0f}", "click_ious", lambda ious: clicks_needed(ious, wanted), decimals=2)
 
 
 def _never(wanted: float) -> MetricSpec:
     """In how many images the IoU is not reached."""
-
-    def count(records: Sequence[Measurements], classes: int) -> Values:
-        return np.array([[max(record["click_ious"]) < wanted] for record in records], np.float64)
-
-    return MetricSpec(f"never {wanted:.0%}", "click_ious", count, lambda sums: sums[..., 0], decimals=0)
-
-
-def _iou_at(title: str, key: str, place: int) -> MetricSpec:
-    return _mean(title, key, lambda ious: float(ious[place]))
+    share = _mean(f"never {wanted:.0%}", "click_ious", lambda ious: max(ious) < wanted, decimals=0)
+    return replace(share, formula=lambda sums: sums[..., 0])
 
 
 METRICS: Mapping[str, MetricSpec] = {

@@ -7,14 +7,13 @@ import io
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
+from diffseg_core import __version__
 from diffseg_core.output.atomic_files import write_atomic
 
 from .metrics import METRICS, Metric, compute_metrics, ratio
@@ -22,7 +21,7 @@ from .run import EvaluationSettings
 from .run_folder import FORMAT, VERSION, ImageRecord, RunFolder
 from .types import Dataset
 
-PACKAGES = ("diffseg", "torch", "numpy", "scipy", "scikit-image", "pillow", "diffusers")
+PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "pillow", "diffusers")
 NOTHING = "–"
 NOTES = {
     "mean_iou": "ACC and mIoU match segments to classes image by image, with the truth in sight, as "
@@ -37,51 +36,41 @@ NOTES = {
 ORACLE_NOTE = "-oracle: given the true number of classes or segments of each image."
 
 
-@dataclass(frozen=True, eq=False)
 class Results:
     """The metrics of a set of images.
 
-    Attributes:
+    Args:
         records: of its images, at least one, in the order of the dataset; all of the same methods.
         classes: number of classes of the dataset.
+
+    Attributes:
+        rows: the metrics of every method, by name: the same names in each row.
+        metrics: their names, in order.
+        seconds: mean time of one segmentation, by the method's name.
     """
 
-    records: Sequence[ImageRecord]
-    classes: int
-
-    @cached_property
-    def rows(self) -> dict[str, dict[str, Metric]]:
-        """The metrics of every method, by name: the same names in each row."""
+    def __init__(self, records: Sequence[ImageRecord], classes: int) -> None:
+        self.records = records
         measured = {
-            row: compute_metrics([record.rows[row] for record in self.records], self.classes)
-            for row in self.records[0].rows
+            row: compute_metrics([record.rows[row] for record in records], classes) for row in records[0].rows
         }
-        names = max(measured.values(), key=len)  # methods by words have metrics that the others have not
-        absent = Metric(np.zeros((len(self.records), 2)), ratio)
-        return {row: {name: metrics.get(name, absent) for name in names} for row, metrics in measured.items()}
-
-    @property
-    def metrics(self) -> list[str]:
-        """The names of the metrics, in order."""
-        return list(next(iter(self.rows.values())))
-
-    def seconds(self, method: str) -> float:
-        """Mean time of one segmentation."""
-        return float(np.mean([record.seconds[method] for record in self.records]))
+        most = max(measured.values(), key=len)  # methods by words have metrics that the others have not
+        self.metrics = list(most)
+        absent = Metric(np.zeros((len(records), 2)), ratio)
+        self.rows = {
+            row: {name: metrics.get(name, absent) for name in self.metrics}
+            for row, metrics in measured.items()
+        }
+        self.seconds = {row: float(np.mean([record.seconds[row] for record in records])) for row in self.rows}
 
     def as_json(self) -> list[dict[str, Any]]:
         """The rows of the set; null where there is nothing to measure."""
-        return [
-            {
-                "method": row,
-                "metrics": {
-                    name: None if math.isnan(metric.overall) else metric.overall
-                    for name, metric in metrics.items()
-                },
-                "seconds": self.seconds(row),
-            }
-            for row, metrics in self.rows.items()
-        ]
+        rows = []
+        for row, metrics in self.rows.items():
+            values = {name: metric.overall for name, metric in metrics.items()}
+            known = {name: None if math.isnan(value) else value for name, value in values.items()}
+            rows.append({"method": row, "metrics": known, "seconds": self.seconds[row]})
+        return rows
 
     def as_csv(self) -> str:
         """The metrics of every image alone: a line for each image and method.
@@ -92,26 +81,19 @@ class Results:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["picture", "method", *self.metrics])
-        values = {
-            row: np.stack([metric.per_image for metric in metrics.values()], axis=1)
-            for row, metrics in self.rows.items()
-        }
+        per_image = {row: [metric.per_image for metric in of.values()] for row, of in self.rows.items()}
         for index, record in enumerate(self.records):
-            for row, of_row in values.items():
-                cells = ["" if math.isnan(value) else f"{value:.8g}" for value in of_row[index]]
+            for row, metrics in per_image.items():
+                cells = ["" if math.isnan(values[index]) else f"{values[index]:.8g}" for values in metrics]
                 writer.writerow([record.image, row, *cells])
         return text.getvalue()
 
     def as_table(self) -> str:
         """A row for every method, and below what one must know of it, in Markdown."""
-        lines = [
-            [
-                row,
-                *(metric_text(name, metric.overall) for name, metric in metrics.items()),
-                f"{self.seconds(row):.3f}",
-            ]
-            for row, metrics in self.rows.items()
-        ]
+        lines = []
+        for row, metrics in self.rows.items():
+            cells = [metric_text(name, metric.overall) for name, metric in metrics.items()]
+            lines.append([row, *cells, f"{self.seconds[row]:.3f}"])
         notes = [note for name, note in NOTES.items() if name in self.metrics]
         if any(row.endswith("-oracle") for row in self.rows):
             notes.append(ORACLE_NOTE)
@@ -173,7 +155,7 @@ def write_results(
         "missing": list(missing),
         "rows": results.as_json(),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": {package: _version(package) for package in PACKAGES},
+        "versions": {"diffseg": __version__, **{package: version(package) for package in PACKAGES}},
     }
     lacking = f" of {total:,}; {len(missing):,} failed" if missing else ""
     heading = f"{settings.dataset}, {len(results.records):,} images{lacking}"
@@ -182,11 +164,3 @@ def write_results(
     write_atomic(folder.path / "table.md", text.encode())
     write_atomic(folder.results, (json.dumps(content, indent=1) + "\n").encode())
     return text
-
-
-def _version(package: str) -> str | None:
-    """None of what is not installed as a package, such as DiffSeg in a clone."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -37,8 +37,7 @@ def open_dataset(name: str, root: str | Path, **options: Any) -> Dataset:
 
     Raises:
         DatasetError: files are missing; says which, the layout that is expected, and where to get them.
-        InvalidSettingError: an unknown name, an option that this dataset does not have, or a value outside
-            an option's range.
+        InvalidSettingError: an unknown name, or an option that this dataset does not have.
     """
     if name not in DATASETS:
         raise InvalidSettingError(f"Expected a dataset of {', '.join(DATASETS)}, got {name!r}.")

@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from diffseg_core.benchmark.clicks import Truth
-from diffseg_core.errors import InvalidSettingError
 
 from ..types import VOID, AnnotatedImage, Measure
 from .files import Source, consecutive_labels
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-LARGEST_VALUE = 255
 OBJECT, IGNORED = 255, 128
 
 SOURCE = Source(
@@ -40,19 +38,16 @@ class Folder:
     Args:
         root: holds ``images/NAME.jpg`` (or another ending) and ``labels/NAME.png``; label maps without an
             image are not looked at.
-        void: the value of what is not annotated, often 0 or 255. None: every pixel is annotated.
+        void: the value of what is not annotated, 0..255. None: every pixel is annotated.
 
     Raises:
         DatasetError: there are no images, two of one name, or nothing is annotated; a label map is missing,
             no grey of 8 bits, or cannot be read.
-        InvalidSettingError: a void value outside 0..255.
     """
 
     measures: frozenset[Measure] = frozenset({"classes", "segments"})
 
     def __init__(self, root: Path, void: int | None = None) -> None:
-        if void is not None and not 0 <= void <= LARGEST_VALUE:
-            raise InvalidSettingError(f"Expected a void value in 0..{LARGEST_VALUE}, got {void}.")
         self._void = void
         self._images, self._labels = _images_beside(root, "labels", SOURCE)
         self.names = tuple(self._labels)

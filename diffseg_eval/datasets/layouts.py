@@ -23,7 +23,6 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from diffseg_core.errors import InvalidSettingError
 from diffseg_core.output.ade20k import NAMES as ADE20K_NAMES
 
 from ..types import AnnotatedImage, Measure
@@ -192,17 +191,10 @@ class CenterCrop:
     Attributes:
         resolution: of the result, side in pixels, ≥ 1.
         is_diffcut: whether the square is that of DiffCut's code.
-
-    Raises:
-        InvalidSettingError: a resolution below 1.
     """
 
-    resolution: int = 512
+    resolution: int
     is_diffcut: bool = False
-
-    def __post_init__(self) -> None:
-        if self.resolution < 1:
-            raise InvalidSettingError(f"Expected a resolution of at least 1 pixel, got {self.resolution}.")
 
     def of_image(self, image: Image.Image) -> Image.Image:
         """The image's central square, mode RGB, ``resolution`` by ``resolution``."""
@@ -238,7 +230,6 @@ class LayoutDataset:
 
     Raises:
         DatasetError: a list, an image or an annotation is missing.
-        InvalidSettingError: a resolution below 1.
     """
 
     def __init__(self, layout: Layout, root: Path, resolution: int | None = None) -> None:
