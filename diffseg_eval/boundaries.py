@@ -82,8 +82,7 @@ def count_boundaries(
     """Match a predicted boundary with every person's.
 
     Args:
-        prediction: of `boundary_of`.
-        truths: of the same shape, at least one.
+        prediction, truths: of one shape.
         tolerance: largest distance of partners, as a share of the diagonal; partners may be just as far.
     """
     distance = tolerance * float(np.hypot(*prediction.shape))

@@ -19,12 +19,10 @@ Four ways of matching, whose metrics do not compare with one another:
 - once for the **whole set**, as PiCIE (Cho et al., 2021) and STEGO (Hamilton et al., 2022) do. It asks that a
   segment's number mean the same in every image, which methods that segment images one by one do not give.
 - per image **before a background**, as DiffCut (Couairon et al., 2024, ``eval_diffcut.py``) does: an oracle
-  too. An image is cut into more pieces of background than there are names for; so many may be background, and
-  one is each object. The segments are matched with the classes of objects alone, on the pixels of objects; a
-  segment given to no class which the image shows becomes background, however much of an object it covers, and
-  all of these are merged into one (a class that the image shows may be given a segment that it does not meet,
-  where two lie in one segment; that one is not merged). What there is now is matched once more, with the
-  background as a class among the others. The authors count what nobody annotated as background.
+  too. The segments are matched with the classes of objects alone, on the pixels of objects; those given to no
+  class which the image shows are merged into one, the background (where two objects lie in one segment, the
+  other is given one that it does not meet, which is not merged). What there is now is matched once more, with
+  the background as a class among the others. The authors count what nobody annotated as background.
 - **none**, where a method says the classes' names itself.
 """
 

@@ -13,13 +13,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from diffseg_core.errors import InvalidSettingError
 
-from .metrics import METRICS, Metric, compute_metrics
+from .metrics import METRICS, Values, compute_metrics
 from .results import markdown, metric_text
 from .run_folder import FORMAT, VERSION, RunFolder
 
@@ -29,16 +29,8 @@ OPTIONS = ("resolution", "void")  # of datasets, that change what is measured
 BLOCK = 500  # resampled sets at a time: some MB of weights for thousands of images
 
 
-@dataclass(frozen=True)
-class Difference:
-    """One metric of two methods on the same images.
-
-    Attributes:
-        metric: its name, see `metrics.compute_metrics`.
-        first, other: of each method, on all images.
-        difference: other − first.
-        low, high: the interval of the difference.
-    """
+class Difference(NamedTuple):
+    """One metric of two methods on the same images: of each, other − first, and the interval of that."""
 
     metric: str
     first: float
@@ -139,16 +131,24 @@ def compare_methods(first: RunMethod, other: RunMethod, images: Sequence[str]) -
         )
         for run_method in (first, other)
     )
-    pairs = {
-        name: (metric, other_metrics[name])
+    names = [
+        name
         for name, metric in metrics.items()
         if name in other_metrics and not math.isnan(metric.overall + other_metrics[name].overall)
-    }
-    intervals = _intervals(pairs, len(images))
-    return [
-        Difference(name, one.overall, two.overall, two.overall - one.overall, *intervals[name])
-        for name, (one, two) in pairs.items()
     ]
+    random = np.random.default_rng(SEED)
+    drawn: dict[str, list[Values]] = {name: [] for name in names}
+    for _ in range(0, RESAMPLES, BLOCK):
+        weights = random.multinomial(len(images), np.full(len(images), 1 / len(images)), size=BLOCK)  # [S, N]
+        for name in names:
+            drawn[name].append(other_metrics[name].resampled(weights) - metrics[name].resampled(weights))
+    differences = []
+    for name in names:
+        # A set that drew no image of which there is a metric says nothing.
+        low, high = np.nanpercentile(np.concatenate(drawn[name]), LEVELS)
+        values = metrics[name].overall, other_metrics[name].overall
+        differences.append(Difference(name, *values, values[1] - values[0], float(low), float(high)))
+    return differences
 
 
 def difference_table(differences: Sequence[Difference]) -> str:
@@ -163,22 +163,6 @@ def difference_table(differences: Sequence[Difference]) -> str:
         )
         rows.append([METRICS[one.metric].title, *numbers, difference, f"{low} … {high}"])
     return markdown(header, rows)
-
-
-def _intervals(pairs: dict[str, tuple[Metric, Metric]], images: int) -> dict[str, tuple[float, float]]:
-    """Of every difference, from the same resampled sets."""
-    random = np.random.default_rng(SEED)
-    drawn: dict[str, list[np.ndarray[tuple[int], np.dtype[np.float64]]]] = {name: [] for name in pairs}
-    for _ in range(0, RESAMPLES, BLOCK):
-        weights = random.multinomial(images, np.full(images, 1 / images), size=BLOCK)  # [S, N]
-        for name, (first, other) in pairs.items():
-            drawn[name].append(other.resampled(weights) - first.resampled(weights))
-    intervals = {}
-    for name, blocks in drawn.items():
-        # A set that drew no image of which there is a metric says nothing.
-        low, high = np.nanpercentile(np.concatenate(blocks), LEVELS)
-        intervals[name] = (float(low), float(high))
-    return intervals
 
 
 def _describe(run: RunMethod) -> str:

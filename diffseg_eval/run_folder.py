@@ -40,11 +40,7 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run's files.
-
-    Attributes:
-        path: of the folder.
-    """
+    """A run's files."""
 
     path: Path
 

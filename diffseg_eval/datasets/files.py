@@ -62,19 +62,13 @@ class Source:
             raise self.error(f"Expected {missing[0]}, which is missing{more}.")
 
     def read_list(self, path: Path) -> tuple[str, ...]:
-        """The names of photographs in a file, one a line, each once."""
+        """The names of photographs in a file, one a line."""
         try:
-            names = tuple(read_plain_text(path).split())
+            return tuple(read_plain_text(path).split())
         except FileNotFoundError:
             raise self.error(f"Expected {path}, which is missing.") from None
         except (OSError, InvalidSettingError) as error:
             raise self.error(f"Expected names in {path}, which cannot be read: {error}.") from error
-        if not names or len(set(names)) < len(names):
-            raise self.error(
-                f"Expected the names of photographs in {path}, each once, "
-                f"got {len(names)}, of which {len(set(names))} differ."
-            )
-        return names
 
     def read_image(self, path: Path) -> Image.Image:
         """An image as 8-bit RGB, in the orientation of its pixels.

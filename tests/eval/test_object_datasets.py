@@ -102,14 +102,6 @@ def test_the_images_are_those_of_the_list_in_its_order(tmp_path: Path) -> None:
     assert list(open_dataset("voc", tmp_path).names) == [last, first]
 
 
-@pytest.mark.parametrize("content", [b"", b"2007_000033\n2007_000033\n"])
-def test_a_list_that_is_empty_or_repeats_is_refused(content: bytes, tmp_path: Path) -> None:
-    make_voc(tmp_path)
-    (tmp_path / "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt").write_bytes(content)
-    with pytest.raises(DatasetError, match=r"val\.txt, each once"):
-        open_dataset("voc", tmp_path)
-
-
 def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
     make_voc(tmp_path)
     (tmp_path / "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt").write_bytes(b"\xff\xfe\x00")
