@@ -153,9 +153,9 @@ def compare(args: argparse.Namespace) -> int:
 
     if len(args.runs) < 2:
         raise InvalidSettingError(f"Expected two runs or more to compare, got {args.runs[0]} alone.")
-    first, *others = map(resolve_run_method, args.runs)
-    images = shared_images([first, *others])
-    for other in others:
+    first, *compared = map(resolve_run_method, args.runs)
+    images = shared_images([first, *compared])
+    for other in compared:
         table = difference_table(compare_methods(first, other, images))
         print(f"{other} against {first}, {len(images):,} images\n\n{table}\n")
     return 0

@@ -98,14 +98,14 @@ def shared_images(run_methods: Sequence[RunMethod]) -> list[str]:
     Raises:
         InvalidSettingError: the runs are of different datasets, or have no image in common.
     """
-    first, *others = run_methods
-    for other in others:
+    first, *compared = run_methods
+    for other in compared:
         if other.dataset != first.dataset:
             raise InvalidSettingError(
                 f"Expected runs of one dataset, got {_describe(first)} in {first.folder.path} and "
                 f"{_describe(other)} in {other.folder.path}."
             )
-    shared = set(first.images).intersection(*(other.images for other in others))
+    shared = set(first.images).intersection(*(other.images for other in compared))
     if not shared:
         raise InvalidSettingError(
             f"Expected images that all runs have measured, got none: {first.folder.path} has "
@@ -155,13 +155,13 @@ def difference_table(differences: Sequence[Difference]) -> str:
     """A row for each metric, in Markdown."""
     header = ["", "first", "other", "difference", "95 % interval"]
     rows = []
-    for one in differences:
-        numbers = [metric_text(one.metric, value) for value in (one.first, one.other)]
+    for row in differences:
+        numbers = [metric_text(row.metric, value) for value in (row.first, row.other)]
         low, high, difference = (
-            ("+" if value > 0 else "") + metric_text(one.metric, value)
-            for value in (one.low, one.high, one.difference)
+            ("+" if value > 0 else "") + metric_text(row.metric, value)
+            for value in (row.low, row.high, row.difference)
         )
-        rows.append([METRICS[one.metric].title, *numbers, difference, f"{low} … {high}"])
+        rows.append([METRICS[row.metric].title, *numbers, difference, f"{low} … {high}"])
     return markdown(header, rows)
 
 

@@ -113,14 +113,14 @@ def by_words(run: Context, image: AnnotatedImage, lines: Sequence[WordLine], kno
         return labels
     maps = run.maps(image)
     attention = read_words(run, image, [lines[index] for index in wanted])
-    found = find_words(
+    found_words = find_words(
         segment_maps(maps, as_images(image.pixels), SegmentSettings(run.tree)),
         maps,
         attention,
         threshold=run.words.words_threshold,
         background_offset=run.words.background_offset,
     )
-    for index, mask in zip(wanted, found.masks[0].cpu().numpy(), strict=True):
+    for index, mask in zip(wanted, found_words.masks[0].cpu().numpy(), strict=True):
         labels[mask] = index
     return labels
 

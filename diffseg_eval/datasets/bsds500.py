@@ -62,7 +62,7 @@ def _read_people(path: Path) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
     """Segmentation, from 1 up, and boundaries, 0 or 1, of every person."""
     try:
         drawings = loadmat(path)["groundTruth"].ravel()
-        people = [(one["Segmentation"][0, 0], one["Boundaries"][0, 0]) for one in drawings]
+        people = [(person["Segmentation"][0, 0], person["Boundaries"][0, 0]) for person in drawings]
     except FileNotFoundError:
         raise SOURCE.error(f"Expected {path}, which is missing.") from None
     except Exception as error:  # loadmat tells of damaged files by a dozen kinds of error.

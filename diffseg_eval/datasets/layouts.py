@@ -43,17 +43,16 @@ COCO_DOWNLOAD = (
 
 @dataclass(frozen=True)
 class Layout:
-    """One dataset. Folders and lists are below the root.
+    """One dataset. Files are below the root, with "{}" for the image's name.
 
     Attributes:
         source: for errors.
         names: of the classes, in order.
         classes: of the values of label maps, 8-bit grey or indices of a palette.
-        images, labels: folders.
+        images, labels: files.
         list: file of the images' names, one a line; "" for all images there are.
-        endings: of images and of label maps, after the name.
-        has_folders: whether images lie in folders of their own, which are a part of their names.
-        segments: a folder of panoptic segments; "" without.
+        pattern: of the names without a list.
+        segments: files of panoptic segments; "" without.
         is_diffcut: whether the square is that of DiffCut's code.
         has_background: whether the last class is one, and is matched as in DiffCut's code.
     """
@@ -64,17 +63,10 @@ class Layout:
     images: str
     labels: str
     list: str = ""
-    endings: tuple[str, str] = (".jpg", ".png")
-    has_folders: bool = False
+    pattern: str = "*"
     segments: str = ""
     is_diffcut: bool = False
     has_background: bool = False
-
-    @property
-    def measures(self) -> frozenset[Measure]:
-        """What is measured on it."""
-        of_classes: Measure = "background" if self.has_background else "classes"
-        return frozenset({of_classes, "segments"} if self.segments else {of_classes})
 
 
 def _coco_stuff(name: str, names: Sequence[str], values: Mapping[int, int], is_object: bool) -> Layout:
@@ -83,8 +75,8 @@ def _coco_stuff(name: str, names: Sequence[str], values: Mapping[int, int], is_o
         Source(name, COCO_LAYOUT, COCO_DOWNLOAD),
         names,
         values,
-        "val2017",
-        "stuffthingmaps_trainval2017/val2017",
+        "val2017/{}.jpg",
+        "stuffthingmaps_trainval2017/val2017/{}.png",
         COCO_LIST,
         is_diffcut=is_object,
         has_background=is_object,
@@ -102,10 +94,9 @@ LAYOUTS: Mapping[str, Layout] = {
         ),
         classes.CITYSCAPES_NAMES,
         classes.CITYSCAPES_CLASSES,
-        "leftImg8bit/val",
-        "gtFine/val",
-        endings=("_leftImg8bit.png", "_gtFine_labelIds.png"),
-        has_folders=True,
+        "leftImg8bit/val/{}_leftImg8bit.png",
+        "gtFine/val/{}_gtFine_labelIds.png",
+        pattern="*/*",
     ),
     "coco27-panoptic": Layout(
         Source(
@@ -118,9 +109,9 @@ LAYOUTS: Mapping[str, Layout] = {
         ),
         classes.COCO27_NAMES,
         classes.COCO27_CLASSES,
-        "images",
-        "coco27",
-        segments="panoptic",
+        "images/{}.jpg",
+        "coco27/{}.png",
+        segments="panoptic/{}.png",
     ),
     "voc": Layout(
         Source(
@@ -131,8 +122,8 @@ LAYOUTS: Mapping[str, Layout] = {
         ),
         (*classes.VOC_NAMES, classes.BACKGROUND),
         classes.VOC_CLASSES,
-        "VOCdevkit/VOC2012/JPEGImages",
-        "VOCdevkit/VOC2012/SegmentationClass",
+        "VOCdevkit/VOC2012/JPEGImages/{}.jpg",
+        "VOCdevkit/VOC2012/SegmentationClass/{}.png",
         "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt",
         is_diffcut=True,
         has_background=True,
@@ -149,8 +140,8 @@ LAYOUTS: Mapping[str, Layout] = {
         ),
         (*classes.CONTEXT_NAMES, classes.BACKGROUND),
         classes.CONTEXT_CLASSES,
-        "VOCdevkit/VOC2010/JPEGImages",
-        "VOCdevkit/VOC2010/SegmentationClassContext",
+        "VOCdevkit/VOC2010/JPEGImages/{}.jpg",
+        "VOCdevkit/VOC2010/SegmentationClassContext/{}.png",
         "VOCdevkit/VOC2010/ImageSets/SegmentationContext/val.txt",
         is_diffcut=True,
         has_background=True,
@@ -165,8 +156,8 @@ LAYOUTS: Mapping[str, Layout] = {
         ),
         ADE20K_NAMES,
         classes.ADE20K_CLASSES,
-        "ADEChallengeData2016/images/validation",
-        "ADEChallengeData2016/annotations/validation",
+        "ADEChallengeData2016/images/validation/{}.jpg",
+        "ADEChallengeData2016/annotations/validation/{}.png",
         is_diffcut=True,
     ),
 }
@@ -180,10 +171,9 @@ class CenterCrop:
     With c = min(H, W) the square starts at ((H − c) // 2, (W − c) // 2). Images are resized bilinearly
     with half-pixel centres and no antialiasing; labels take the pixel floor((i + ½) · c / resolution).
 
-    DiffSeg's reference (its ``data/coco/coco_data.py``) does the same in TensorFlow, whose resized image
-    goes to the model as float32. Here it is an image of 8 bits, at most half a grey level from that, so that
-    every method can have it. TensorFlow's JPEG decoder gives other grey levels than Pillow's; both are within
-    what the format allows.
+    DiffSeg's reference (its ``data/coco/coco_data.py``) does the same in TensorFlow, whose JPEG decoder gives
+    other grey levels than Pillow's, and whose resized image goes to the model as float32. Here it is an image
+    of 8 bits, at most half a grey level from that, so that every method can have it.
 
     DiffCut's code (its ``dataloader/iterator.py``, with torchvision) takes one pixel less, c = min(H, W) − 1,
     and rounds where the square starts, halves to the even number; the rest is the same.
@@ -236,15 +226,20 @@ class LayoutDataset:
         usual = OF_DIFFCUT if layout.is_diffcut else PUBLISHED
         self._square = CenterCrop(usual if resolution is None else resolution, layout.is_diffcut)
         self._layout, self._root, source = layout, root, layout.source
-        self.measures, self.class_names = layout.measures, layout.names
-        folder, ending = root / layout.images, layout.endings[0]
-        images = source.find_files(folder, f"{'*/' * layout.has_folders}*{ending}")
+        of_classes: Measure = "background" if layout.has_background else "classes"
+        self.measures: frozenset[Measure] = frozenset({of_classes})
+        if layout.segments:
+            self.measures |= {"segments"}
+        self.class_names = layout.names
+        folder, ending = layout.images.split("{}")
+        images = source.find_files(root / folder, layout.pattern + ending)
         if layout.list:
             self.names = source.read_list(root / layout.list)
         else:
-            self.names = tuple(path.relative_to(folder).as_posix().removesuffix(ending) for path in images)
-        kinds = (self._image, self._label, *([self._ids] if layout.segments else []))
-        source.require_files(file(name) for file in kinds for name in self.names)
+            names = (path.relative_to(root / folder).as_posix() for path in images)
+            self.names = tuple(name.removesuffix(ending) for name in names)
+        kinds = filter(None, (layout.images, layout.labels, layout.segments))
+        source.require_files(root / kind.format(name) for kind in kinds for name in self.names)
 
     def load(self, name: str) -> AnnotatedImage:
         """Read one image by its name.
@@ -252,21 +247,12 @@ class LayoutDataset:
         Raises:
             DatasetError: a file cannot be read, sizes differ, or a value is no class.
         """
-        source, square = self._layout.source, self._square
-        image, path = source.read_image(self._image(name)), self._label(name)
+        layout, source, square = self._layout, self._layout.source, self._square
+        image = source.read_image(self._root / layout.images.format(name))
+        path = self._root / layout.labels.format(name)
         segments = []
-        if self._layout.segments:
-            ids = square.of_labels(source.read_labels(self._ids(name), image, COLOUR))
-            segments.append(consecutive_labels(ids, UNLABELLED_ID))
-        values = source.read_labels(path, image)
-        labels = square.of_labels(source.to_classes(values, self._layout.classes, path))
+        if layout.segments:
+            ids = source.read_labels(self._root / layout.segments.format(name), image, COLOUR)
+            segments.append(consecutive_labels(square.of_labels(ids), UNLABELLED_ID))
+        labels = square.of_labels(source.to_classes(source.read_labels(path, image), layout.classes, path))
         return AnnotatedImage(name, square.of_image(image), labels, tuple(segments))
-
-    def _image(self, name: str) -> Path:
-        return self._root / self._layout.images / f"{name}{self._layout.endings[0]}"
-
-    def _label(self, name: str) -> Path:
-        return self._root / self._layout.labels / f"{name}{self._layout.endings[1]}"
-
-    def _ids(self, name: str) -> Path:
-        return self._root / self._layout.segments / f"{name}.png"
