@@ -24,7 +24,6 @@ from scipy.spatial import cKDTree
 from skimage.morphology import thin
 
 from diffseg_core.benchmark.contingency import Labels
-from diffseg_core.errors import InvalidSettingError
 
 Boundary = npt.NDArray[np.bool_]
 """``[H, W]``, one pixel wide."""
@@ -83,12 +82,8 @@ def count_boundaries(
     """Match a predicted boundary with every person's.
 
     Args:
-        prediction: of `boundary_of`.
-        truths: of the same shape, at least one.
+        prediction, truths: of one shape.
         tolerance: largest distance of partners, as a share of the diagonal; partners may be just as far.
-
-    Raises:
-        InvalidSettingError: the shapes differ.
     """
     distance = tolerance * float(np.hypot(*prediction.shape))
     matched_truth, right = 0, np.zeros(prediction.shape, bool)
@@ -104,25 +99,20 @@ def count_boundaries(
     )
 
 
-def match_boundaries(one: Boundary, other: Boundary, distance: float) -> tuple[Indices, Indices]:
+def match_boundaries(prediction: Boundary, truth: Boundary, distance: float) -> tuple[Indices, Indices]:
     """The largest number of pairs of pixels that are near each other, and the least sum of their distances.
 
     Args:
-        one, other: of one shape.
+        prediction, truth: of one shape.
         distance: in pixels; pairs may be just as far apart.
 
     Returns:
         The partners, int64 ``[M, 2]`` rows and columns in each of the two.
-
-    Raises:
-        InvalidSettingError: the shapes differ.
     """
-    if one.shape != other.shape:
-        raise InvalidSettingError(f"Expected boundaries of one shape, got {one.shape} and {other.shape}.")
-    pixels, other_pixels = np.argwhere(one), np.argwhere(other)
-    tree, other_tree = cKDTree(pixels), cKDTree(other_pixels)
-    near = tree.sparse_distance_matrix(other_tree, distance + MARGIN, output_type="coo_matrix")
-    squares = ((pixels[near.row] - other_pixels[near.col]) ** 2).sum(axis=1)
+    predicted_pixels, true_pixels = np.argwhere(prediction), np.argwhere(truth)
+    predicted_tree, true_tree = cKDTree(predicted_pixels), cKDTree(true_pixels)
+    near = predicted_tree.sparse_distance_matrix(true_tree, distance + MARGIN, output_type="coo_matrix")
+    squares = ((predicted_pixels[near.row] - true_pixels[near.col]) ** 2).sum(axis=1)
     allowed = squares <= distance**2
     rows, columns, lengths = near.row[allowed], near.col[allowed], np.sqrt(squares[allowed])
     row_names, rows = np.unique(rows, return_inverse=True)
@@ -131,7 +121,7 @@ def match_boundaries(one: Boundary, other: Boundary, distance: float) -> tuple[I
         second, first = _assign(columns, rows, lengths)
     else:
         first, second = _assign(rows, columns, lengths)
-    return pixels[row_names[first]], other_pixels[column_names[second]]
+    return predicted_pixels[row_names[first]], true_pixels[column_names[second]]
 
 
 def _assign(rows: Indices, columns: Indices, lengths: npt.NDArray[np.float64]) -> tuple[Indices, Indices]:
@@ -143,14 +133,14 @@ def _assign(rows: Indices, columns: Indices, lengths: npt.NDArray[np.float64]) -
     if not rows.size:
         return rows, columns
     count, width = int(rows.max()) + 1, int(columns.max()) + 1
-    own = np.arange(count)
+    alone = np.arange(count)
     ties = np.random.default_rng(0).uniform(0, TIE_BREAK, lengths.shape)
     costs = 1 + np.rint(lengths * COST_STEPS) + ties  # a cost of 0 would be no pair at all
     left_out = np.full(count, LEFT_OUT_COST * costs.max())
     graph = csr_array(
         (
             np.concatenate((costs, left_out)),
-            (np.concatenate((rows, own)), np.concatenate((columns, width + own))),
+            (np.concatenate((rows, alone)), np.concatenate((columns, width + alone))),
         ),
         shape=(count, width + count),
     )

@@ -19,111 +19,75 @@ Four ways of matching, whose metrics do not compare with one another:
 - once for the **whole set**, as PiCIE (Cho et al., 2021) and STEGO (Hamilton et al., 2022) do. It asks that a
   segment's number mean the same in every image, which methods that segment images one by one do not give.
 - per image **before a background**, as DiffCut (Couairon et al., 2024, ``eval_diffcut.py``) does: an oracle
-  too. An image is cut into more pieces of background than there are names for; so many may be background, and
-  one is each object. The segments are matched with the classes of objects alone, on the pixels of objects; a
-  segment given to no class which the image shows becomes background, however much of an object it covers, and
-  all of these are merged into one (a class that the image shows may be given a segment that it does not meet,
-  where two lie in one segment; that one is not merged). What there is now is matched once more, with the
-  background as a class among the others. The authors count what nobody annotated as background.
+  too. The segments are matched with the classes of objects alone, on the pixels of objects; those given to no
+  class which the image shows are merged into one, the background (where two objects lie in one segment, the
+  other is given one that it does not meet, which is not merged). What there is now is matched once more, with
+  the background as a class among the others. The authors count what nobody annotated as background.
 - **none**, where a method says the classes' names itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from diffseg_core.benchmark.contingency import Table, as_sparse, dense_contingency
-from diffseg_core.errors import InvalidSettingError
 
 Counts = npt.NDArray[Any]
 """Pixels of each class, ``[..., C]``, whole numbers in any dtype."""
 
 
-@dataclass(frozen=True, eq=False)
-class ClassMatching:
-    """Right and wrong pixels of every image and class.
-
-    Attributes:
-        true_positives, false_negatives, false_positives: int64 ``[N, C]``, in the order of the images.
-    """
+class ClassCounts(NamedTuple):
+    """Right and wrong pixels of every image and class, each int64 ``[N, C]`` in the order of the images."""
 
     true_positives: Table
     false_negatives: Table
     false_positives: Table
 
-    @property
-    def accuracy(self) -> float:
-        """Of the set, 0..1; NaN where nothing is labelled."""
-        return float(accuracy(self.true_positives.sum(axis=0), self.false_negatives.sum(axis=0)))
 
-    @property
-    def mean_iou(self) -> float:
-        """Of the set, 0..1; NaN where no class occurs."""
-        return float(mean_iou(*self._sums()))
+Matching = Callable[[Sequence[npt.ArrayLike], int], ClassCounts]
+"""From the images' tables, ``[[class, segment, pixels], …]`` each, and the number of classes C.
 
-    def _sums(self) -> tuple[Counts, Counts, Counts]:
-        return (
-            self.true_positives.sum(axis=0),
-            self.false_negatives.sum(axis=0),
-            self.false_positives.sum(axis=0),
-        )
+Raises InvalidSettingError for a class beyond C - 1."""
 
 
-def accuracy(true_positives: Counts, false_negatives: Counts) -> npt.NDArray[np.float64]:
+def accuracy(right: Counts, missed: Counts, wrong: Counts) -> npt.NDArray[np.float64]:
     """Correct share of the labelled pixels, ``[...]`` in 0..1; NaN where there are none."""
-    correct = true_positives.sum(axis=-1)
-    return _divide(correct, correct + false_negatives.sum(axis=-1))
+    return divide(right.sum(axis=-1), (right + missed).sum(axis=-1))
 
 
-def class_iou(
-    true_positives: Counts, false_negatives: Counts, false_positives: Counts
-) -> npt.NDArray[np.float64]:
-    """Intersection over union, ``[..., C]`` in 0..1; NaN for a class without true or predicted pixels."""
-    return _divide(true_positives, true_positives + false_positives + false_negatives)
+def mean_iou(right: Counts, missed: Counts, wrong: Counts) -> npt.NDArray[np.float64]:
+    """Mean intersection over union of the classes that occur, ``[...]`` in 0..1; NaN where none does.
 
-
-def mean_iou(
-    true_positives: Counts, false_negatives: Counts, false_positives: Counts
-) -> npt.NDArray[np.float64]:
-    """Mean of the classes that occur, ``[...]`` in 0..1; NaN where none does."""
-    ious = class_iou(true_positives, false_negatives, false_positives)
+    A class occurs where it has true or predicted pixels.
+    """
+    ious = divide(right, right + wrong + missed)
     occurs = ~np.isnan(ious)
-    return _divide(np.where(occurs, ious, 0.0).sum(axis=-1), occurs.sum(axis=-1))
+    return divide(np.where(occurs, ious, 0.0).sum(axis=-1), occurs.sum(axis=-1))
 
 
-def match_per_image(tables: Sequence[npt.ArrayLike], classes: int) -> ClassMatching:
+def divide(numerator: Counts, denominator: Counts) -> npt.NDArray[np.float64]:
+    """The quotients; NaN where the denominator is 0."""
+    quotient = np.full(np.shape(numerator), np.nan)
+    return np.divide(numerator, denominator, out=quotient, where=np.asarray(denominator) != 0)
+
+
+def match_per_image(tables: Sequence[npt.ArrayLike], classes: int) -> ClassCounts:
     """Match every image for itself.
 
     As in google/diffseg the segments are columns by their own numbers, and those that no annotated pixel
     carries are columns of zeros, which an absent class may take at no cost.
-
-    Args:
-        tables: of each image, ``[[class, segment, pixels], …]``.
-        classes: C.
-
-    Raises:
-        InvalidSettingError: a class beyond C - 1.
     """
     images = [_dense(table, classes) for table in tables]
     return _count(images, [_match(table) for table in images], classes)
 
 
-def match_whole_set(tables: Sequence[npt.ArrayLike], classes: int) -> ClassMatching:
-    """Match once, on the sum of all images' tables.
-
-    Args:
-        tables: of each image, ``[[class, segment, pixels], …]``.
-        classes: C.
-
-    Raises:
-        InvalidSettingError: a class beyond C - 1.
-    """
+def match_whole_set(tables: Sequence[npt.ArrayLike], classes: int) -> ClassCounts:
+    """Match once, on the sum of all images' tables."""
     images = [_dense(table, classes) for table in tables]
     widest = max((table.shape[1] for table in images), default=classes)
     total = np.zeros((classes, widest), np.int64)
@@ -132,18 +96,8 @@ def match_whole_set(tables: Sequence[npt.ArrayLike], classes: int) -> ClassMatch
     return _count(images, [_match(total)] * len(images), classes)
 
 
-def match_with_background(tables: Sequence[npt.ArrayLike], classes: int) -> ClassMatching:
-    """Match every image for itself, what is no object's merged.
-
-    Args:
-        tables: of each image, ``[[class, segment, pixels], …]``.
-        classes: C, of which the last, C - 1, is the background.
-
-    Raises:
-        InvalidSettingError: a class beyond C - 1, or no class but the background.
-    """
-    if classes < 2:
-        raise InvalidSettingError(f"Expected a class beside the background, got {classes} in all.")
+def match_with_background(tables: Sequence[npt.ArrayLike], classes: int) -> ClassCounts:
+    """Match every image for itself, what is no object's merged; of the C ≥ 2 classes C - 1 is background."""
     return match_per_image([merge_background(table, classes) for table in tables], classes)
 
 
@@ -157,9 +111,6 @@ def merge_background(table: npt.ArrayLike, classes: int) -> Table:
     Returns:
         int64 ``[E, 3]``: segments that are an object's under their numbers, all others under the number after
         the image's last.
-
-    Raises:
-        InvalidSettingError: a class beyond C - 1.
     """
     sparse = as_sparse(table)
     background = classes - 1
@@ -173,24 +124,14 @@ def merge_background(table: npt.ArrayLike, classes: int) -> Table:
     return np.column_stack((keys, pixels))
 
 
-def count_named(tables: Sequence[npt.ArrayLike], classes: int) -> ClassMatching:
-    """Count the pixels of every class, as the field does: summed over the set, mean IoU over its classes.
+def count_named(tables: Sequence[npt.ArrayLike], classes: int) -> ClassCounts:
+    """Count the pixels of every class, where segments are named by classes: nothing is matched.
 
-    Args:
-        tables: of each image, ``[[class, predicted class, pixels], …]``. A predicted class of C stands for
-            pixels without a name, in a dataset without background: they are right for no class, and a miss
-            of the one that is there.
-        classes: C, the background included where the dataset has one.
-
-    Raises:
-        InvalidSettingError: a class beyond C - 1, or a predicted one beyond C.
+    A predicted class of C stands for pixels without a name, in a dataset without background: they are right
+    for no class, and a miss of the one that is there. More is refused by an InvalidSettingError.
     """
-    counts = np.zeros((3, len(tables), classes), np.int64)
-    for image, table in enumerate(tables):
-        dense = dense_contingency(table, classes, classes + 1)
-        right = dense.diagonal()
-        counts[:, image] = right, dense.sum(axis=1) - right, dense[:, :classes].sum(axis=0) - right
-    return ClassMatching(*counts)
+    images = [dense_contingency(table, classes, classes + 1) for table in tables]
+    return _count(images, [np.arange(classes)] * len(images), classes)
 
 
 def _dense(table: npt.ArrayLike, classes: int) -> Table:
@@ -205,7 +146,7 @@ def _match(table: Table) -> npt.NDArray[np.int64]:
     return np.asarray(segments, np.int64)
 
 
-def _count(images: Sequence[Table], matches: Sequence[npt.NDArray[np.int64]], classes: int) -> ClassMatching:
+def _count(images: Sequence[Table], matches: Sequence[npt.NDArray[np.int64]], classes: int) -> ClassCounts:
     """What is right and wrong of each image under its match."""
     right, missed, wrong = (np.zeros((len(images), classes), np.int64) for _ in range(3))
     for image, (table, segments) in enumerate(zip(images, matches, strict=True)):
@@ -215,10 +156,4 @@ def _count(images: Sequence[Table], matches: Sequence[npt.NDArray[np.int64]], cl
         right[image, rows] = table[rows, columns]
         missed[image] = table.sum(axis=1) - right[image]
         wrong[image, rows] = table[:, columns].sum(axis=0) - right[image, rows]
-    return ClassMatching(right, missed, wrong)
-
-
-def _divide(numerator: Counts, denominator: Counts) -> npt.NDArray[np.float64]:
-    """NaN where the denominator is 0."""
-    quotient = np.full(np.shape(numerator), np.nan)
-    return np.divide(numerator, denominator, out=quotient, where=np.asarray(denominator) != 0)
+    return ClassCounts(right, missed, wrong)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,22 +29,21 @@ is and where to get it.
 
 And two of objects, one in each image (images/ and masks/, of 0, 255 for the object, 128 for what does not
 count): clicks (simulated as in the literature: number of clicks to IoU .85 and .90, at most 20) and boxes
-(tight, 10 and 20 percent larger). They have methods of their own, and are done anew by each command.
+(tight, 10 and 20 percent larger). Their methods are object (of the node DiffSeg Select), colour-object (on
+colours alone) and, of boxes, box (the box itself).
 
-Methods: diffseg; hierarchy (of the node DiffSeg Hierarchy; hierarchy:10 for ten segments in each image);
-diffseg-refined and hierarchy-refined (both with DiffSeg Refine Edges); features-hierarchy and both-hierarchy
-(on the model's features in place of its attention, and on both); colour-hierarchy (on neither); diffcut (the
-recursive normalised cut of features; diffcut:0.7 has another threshold than the paper's 0.5) and cut (the
-same, with borders along the image's edges); kmeans (on the same attention; kmeans:6 has k fixed, as the
-paper's K-Means-C) and kmeans-oracle (given the true number of classes, its K-Means-S); colour-kmeans and
-colour-kmeans-oracle (the same on colours, without attention); one-segment, grid:3, slic:8, felzenszwalb:800;
-or all. Besides, of a model with a text encoder, on
-voc, context, coco-object, cityscapes27 and ade20k: words (of the node DiffSeg Find by Words, given the names
-of the classes in each image) and words-all (with those of all classes); their mIoU by name matches nothing.
-slic:8,16,32 has a row for each number.
+Methods, or all: diffseg; hierarchy (hierarchy:10 for ten segments in each image); diffseg-refined and
+hierarchy-refined (with refined edges); features-hierarchy and both-hierarchy (on the model's features in
+place of its attention, and on both); colour-hierarchy (on neither); diffcut (normalised cut; diffcut:0.7 for
+another threshold than 0.5) and cut (the same with borders along the image's edges); kmeans (on the same
+attention; kmeans:6 has k fixed, as the paper's K-Means-C), kmeans-oracle (given the true number of classes,
+its K-Means-S), colour-kmeans and colour-kmeans-oracle (on colours); one-segment, grid:3, slic:8 and
+felzenszwalb:800. slic:8,16,32 has a row for each number. Not among all: words and words-all (given the names
+of the classes in each image, or all), of a model with a text encoder, on voc, context, coco-object,
+cityscapes27 and ade20k.
 
 A run that was stopped goes on where it stopped, by the same command, also with a larger --limit. Its folder
-has results.json, pictures.csv (every image, method and setting) and table.md.
+has results.json, pictures.csv (every image and method) and table.md.
 """
 COMPARE = """\
 Compares runs of diffseg evaluate with the first one named, on the images that all have measured: the
@@ -57,7 +53,6 @@ RUN is the folder of a run, and stands for its first method; RUN:METHOD is any r
 runs/bsds500-demo:slic:8, so that methods of one run can be compared as well.
 """
 DEFAULT_RUNS = Path("runs")
-CLICKS, BOXES = "clicks", "boxes"
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -87,10 +82,10 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="side of the square to which images of COCO, Cityscapes, Pascal and ADE20K are cropped and "
         "resized (512; of voc, context, coco-object and ade20k 1024)",
     )
-    group.add_argument("--split", metavar="NAME", help="of bsds500: train, val or test (val)")
+    group.add_argument("--split", choices=("train", "val", "test"), help="of bsds500 (val)")
     group.add_argument(
         "--void",
-        type=options.whole(0, 2**24 - 1),
+        type=options.whole(0, 255),
         metavar="VALUE",
         help="of folder: the value of pixels that are not annotated",
     )
@@ -109,7 +104,6 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument(
         "runs", nargs="+", metavar="RUN[:METHOD]", help="the first, and those to compare with it"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the metrics to FILE")
     parser.set_defaults(run=compare)
 
 
@@ -122,27 +116,25 @@ def evaluate(args: argparse.Namespace) -> int:
     Raises:
         DiffSegError: the run as a whole is not possible.
     """
-    if args.dataset in (CLICKS, BOXES):
-        return _evaluate_prompts(args)
     with require_extra():
         from .results import Results, write_results
-        from .run import EvaluationWorker, prepare_run, record_folder
+        from .run import EvaluationWorker
+        from .run_folder import RunFolder
     from diffseg_cli.commands.progress import print_failures, show_progress
 
     execute = options.make_executor(args)
     dataset, settings = _open(args)
     images = _images(dataset.names, args.skip, args.limit)
-    folder = _folder(args, settings.model)
-    remaining = prepare_run(folder, settings, images, args.overwrite)
-    outcomes = execute(partial(load_worker, EvaluationWorker, settings, folder, args.threads), remaining)
+    folder = RunFolder(_folder(args, settings.model))
+    remaining = folder.prepare(settings.to_dict(), images, args.overwrite)
+    outcomes = execute(partial(load_worker, EvaluationWorker, settings, folder.path, args.threads), remaining)
     failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
 
-    records = record_folder(folder)
-    records.remove_leftovers(remaining)
+    folder.remove_leftovers(remaining)
     missing = {outcome.name for outcome in failures}
-    measured = [records.read(image) for image in images if image not in missing]
+    measured = [folder.read(image) for image in images if image not in missing]
     if measured:
-        results = Results(measured, dataset.measures, len(dataset.class_names))
+        results = Results(measured, len(dataset.class_names))
         print(write_results(folder, results, settings, dataset, sorted(missing)))
     print_failures(failures, len(images))
     return 1 if failures else 0
@@ -162,47 +154,35 @@ def compare(args: argparse.Namespace) -> int:
 
     if len(args.runs) < 2:
         raise InvalidSettingError(f"Expected two runs or more to compare, got {args.runs[0]} alone.")
-    first, *others = map(resolve_run_method, args.runs)
-    images = shared_images([first, *others])
-    comparisons = []
-    for other in others:
-        differences = compare_methods(first, other, images)
-        print(f"{other} against {first}, {len(images):,} images\n\n{difference_table(differences)}\n")
-        comparisons.append(
-            {"other": str(other), "metrics": [asdict(difference) for difference in differences]}
-        )
-    if args.json is not None:
-        content = {"first": str(first), "pictures": images, "comparisons": comparisons}
-        options.write_file(args.json, (json.dumps(content, indent=1) + "\n").encode())
+    first, *compared = map(resolve_run_method, args.runs)
+    images = shared_images([first, *compared])
+    for other in compared:
+        table = difference_table(compare_methods(first, other, images))
+        print(f"{other} against {first}, {len(images):,} images\n\n{table}\n")
     return 0
 
 
 def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
     """Check all options against one another and against the dataset."""
-    from .methods import DEFAULT, parse_methods
-    from .run import DatasetChoice, EvaluationSettings
+    from .datasets import open_dataset
+    from .methods import parse_methods, task_of
+    from .run import EvaluationSettings
+    from .word_methods import class_lines
 
     root = args.root.expanduser().resolve()
-    choice = DatasetChoice(args.dataset, root, args.resolution, args.split, args.void)
-    dataset = choice.open()
-    methods = parse_methods(args.methods or DEFAULT)
-    _check_words(args, any(method.group == "words" for method in methods))
+    of_dataset = {name: getattr(args, name) for name in ("resolution", "split", "void")}
+    dataset = open_dataset(args.dataset, root, **of_dataset)
     settings = EvaluationSettings(
-        choice,
-        methods,
+        args.dataset,
+        root,
+        of_dataset,
+        parse_methods(args.methods, task_of(dataset.measures)),
         options.model_choice(args),
         options.capture_settings(args),
         options.segment_settings(args),
         options.word_settings(args),
     )
-    return dataset, settings
-
-
-def _check_words(args: argparse.Namespace, by_words: bool) -> None:
-    """Whether there are words to look for, and a model that reads them, before it is loaded."""
-    from .word_methods import class_lines
-
-    if by_words:
+    if settings.by_words:  # whether the model reads words, before it is loaded
         class_lines(args.dataset)
         if args.model == DEMO:
             raise InvalidSettingError(options.NO_TEXT_ENCODER.format("for the methods by words"))
@@ -211,31 +191,7 @@ def _check_words(args: argparse.Namespace, by_words: bool) -> None:
             "Expected words or words-all among the methods for --words-threshold and --background-offset, "
             "got neither. Add one of them, or leave the settings out."
         )
-
-
-def _evaluate_prompts(args: argparse.Namespace) -> int:
-    with require_extra():
-        from .datasets.folder import ObjectFolder
-        from .prompt_evaluation import evaluate_prompts, write_prompt_results
-    import torch
-
-    from diffseg_cli.batch.segmenter import Segmenter
-
-    if args.methods is not None or args.ray is not None:
-        raise InvalidSettingError(f"Expected {args.dataset} without --methods and --ray.")
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
-    model, capture = options.model_choice(args), options.capture_settings(args)
-    folder = _folder(args, model)
-    images = ObjectFolder(args.root.expanduser().resolve())
-    names = _images(images.names, args.skip, args.limit)
-    records = []
-    for record in evaluate_prompts(args.dataset, images, names, Segmenter(model, capture)):
-        records.append(record)
-        print(f"{record['image']}", file=sys.stderr, flush=True)
-    settings = {"model": model.model, "precision": model.precision, **asdict(capture)}
-    print(write_prompt_results(folder, args.dataset, settings, records))
-    return 0
+    return dataset, settings
 
 
 def _images(names: Sequence[str], skip: int, limit: int | None) -> Sequence[str]:

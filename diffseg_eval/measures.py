@@ -1,106 +1,66 @@
-"""What is measured of one segmentation of one image: counts and metrics that go into JSON as they are."""
+"""What is measured of one method on one image: counts and metrics that go into JSON as they are."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from diffseg_core.benchmark.clicks import Truth, box_of, click_ious, object_iou
 from diffseg_core.benchmark.contingency import Labels, sparse_contingency
 from diffseg_core.benchmark.measures import Areas, Overlaps
-from diffseg_core.errors import InvalidSettingError
 
 from .boundaries import boundary_of, count_boundaries
-from .types import AnnotatedImage, DatasetError, Measure
+from .types import AnnotatedImage, Finder, Measure
 
 Measurements = Mapping[str, Any]
-"""The measures of one segmentation of one image, as `measure` gives them and JSON keeps them."""
+"""The measures of one method on one image, as `measure` gives them and JSON keeps them."""
 
-NAMED = "named"
-"""The key of a record whose segments' numbers are those of classes."""
+LARGER = (0.0, 0.1, 0.2)
+"""By how much of the object's extent a box is moved out."""
 
 
-def measure(
-    image: AnnotatedImage, labels: Labels, groups: frozenset[Measure], named: bool = False
-) -> dict[str, Any]:
-    """Measure one segmentation of one image.
+def measure(image: AnnotatedImage, result: Labels | Finder, groups: frozenset[Measure]) -> dict[str, Any]:
+    """Measure one method on one image.
 
     Args:
         image: with the annotations that the groups need.
-        labels: integers from 0 up, ``[H, W]`` of the image's size. Labels larger than the number of pixels
-            cannot have been counted from 0; they are replaced by their ranks, unless they are classes.
+        result: integers from 0 up, ``[H, W]`` of the image's size; of "clicks" and "boxes" what finds the
+            object.
         groups: what to measure.
-        named: whether the labels are classes, which the record then tells under `NAMED`.
 
     Returns:
         What JSON can hold; null where nothing is annotated that could be measured:
 
-        - always ``segments``: how many there are;
-        - "classes" and "background": ``table``, the sparse contingency table
+        - of labels always ``segments``: how many there are;
+        - ``classes``, ``background`` and ``named``, each of its group: the sparse contingency table
           ``[[class, segment, pixels], …]``, −1 for pixels without a class;
-        - "segments": ``covering`` and ``best_iou``, 0..1;
+        - "segments": ``covered`` and ``area``, the covering in 0..1 and 1, and ``best_iou``, 0..1;
         - "annotators": ``covered`` and ``area``, pixels summed over people; ``rand_index``, 0..1, and
           ``variation_of_information``, bits, means over people;
         - "boundaries": the pixel counts ``matched_truth``, ``truth``, ``matched_prediction``, ``prediction``
-          of `boundaries.BoundaryCounts`.
-
-    Raises:
-        InvalidSettingError: labels that are not as they should be (see `check_labels`).
-        DatasetError: the image has no annotations for one of the groups.
-    """
-    check_labels(labels, (image.pixels.height, image.pixels.width))
-    names, ranks = np.unique(labels, return_inverse=True)
-    if names[-1] >= labels.size and not named:
-        labels = ranks.reshape(labels.shape)
-    record: dict[str, Any] = {"segments": len(names), **({NAMED: True} if named else {})}
-    if groups & {"classes", "background"}:
-        if image.classes is None:
-            raise _not_annotated(image, "classes")
-        record["table"] = sparse_contingency(image.classes, labels).tolist()
-    if groups & {"segments", "annotators"}:
-        record |= _measure_regions(image, labels, groups)
-    if "boundaries" in groups:
-        if not image.boundaries:
-            raise _not_annotated(image, "boundaries")
-        record |= count_boundaries(boundary_of(labels), image.boundaries)._asdict()
-    return record
-
-
-def check_labels(labels: Labels, shape: tuple[int, int]) -> None:
-    """Refuse what is no segmentation of an image.
-
-    Args:
-        labels: what a method gave.
-        shape: height and width of the image.
+          of `boundaries.BoundaryCounts`;
+        - "clicks": ``click_ious`` after each; "boxes": ``box_ious`` of each of `LARGER`; of both
+          ``seconds_per_prompt``.
 
     Raises:
         InvalidSettingError: labels of another shape, not integers, or below 0.
     """
-    if labels.shape != shape:
-        raise InvalidSettingError(
-            f"Expected labels of the image's height and width {shape}, got {labels.shape}."
-        )
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise InvalidSettingError(f"Expected labels of an integer type, got {labels.dtype}.")
-    if int(labels.min()) < 0:
-        raise InvalidSettingError(
-            f"Expected labels from 0 up, got {int(labels.min())}. Every pixel must be in a "
-            "segment: number what is left over as a segment of its own."
-        )
-
-
-def covering(overlaps: Sequence[Overlaps]) -> float:
-    """Of all people's area, what the best segments cover: ``sum_R |R| max_S IoU(R, S) / sum_R |R|``.
-
-    Args:
-        overlaps: of the prediction with each person's truth.
-
-    Returns:
-        0..1; NaN where nothing is annotated.
-    """
-    area = sum(overlap.area for overlap in overlaps)
-    return sum(overlap.covered for overlap in overlaps) / area if area else float("nan")
+    if not isinstance(result, np.ndarray):
+        assert image.object is not None
+        return _measure_prompts(result, image.object, groups)
+    record: dict[str, Any] = {"segments": len(np.unique(result))}
+    of_classes = groups & {"classes", "background", "named"}
+    if of_classes:
+        assert image.classes is not None
+        record |= dict.fromkeys(of_classes, sparse_contingency(image.classes, result).tolist())
+    if groups & {"segments", "annotators"}:
+        record |= _measure_regions([Overlaps.of(truth, result) for truth in image.segments], groups)
+    if "boundaries" in groups:
+        record |= count_boundaries(boundary_of(result), image.boundaries)._asdict()
+    return record
 
 
 def mean_best_iou(overlaps: Sequence[Overlaps]) -> float:
@@ -131,22 +91,27 @@ def variation_of_information(overlaps: Overlaps) -> float:
     return 0.0 - float((overlaps.pixels / overlaps.area * information).sum())
 
 
-def _measure_regions(
-    image: AnnotatedImage, labels: Labels, groups: frozenset[Measure]
-) -> dict[str, float | int | None]:
-    if not image.segments:
-        raise _not_annotated(image, "segments")
-    overlaps = [Overlaps.of(truth, labels) for truth in image.segments]
-    measured: dict[str, float | int | None] = {}
+def _measure_regions(overlaps: Sequence[Overlaps], groups: frozenset[Measure]) -> dict[str, Any]:
+    covered = sum(overlap.covered for overlap in overlaps)
+    area = sum(overlap.area for overlap in overlaps)
+    if "annotators" not in groups:
+        covered, area = (covered / area, 1) if area else (0.0, 0)
+    measured: dict[str, Any] = {"covered": covered, "area": area}
     if "segments" in groups:
-        measured["covering"] = _or_none(covering(overlaps))
         measured["best_iou"] = _or_none(mean_best_iou(overlaps))
     if "annotators" in groups:
-        measured["covered"] = sum(overlap.covered for overlap in overlaps)
-        measured["area"] = sum(overlap.area for overlap in overlaps)
-        for name, of in (("rand_index", rand_index), ("variation_of_information", variation_of_information)):
-            measured[name] = _or_none(float(np.mean([of(overlap) for overlap in overlaps])))
+        for of in (rand_index, variation_of_information):
+            measured[of.__name__] = _or_none(float(np.mean([of(overlap) for overlap in overlaps])))
     return measured
+
+
+def _measure_prompts(find: Finder, truth: Truth, groups: frozenset[Measure]) -> dict[str, Any]:
+    started = time.perf_counter()
+    if "clicks" in groups:
+        key, ious = "click_ious", click_ious(find, truth)
+    else:
+        key, ious = "box_ious", [object_iou(find([box_of(truth, larger)]), truth) for larger in LARGER]
+    return {key: ious, "seconds_per_prompt": (time.perf_counter() - started) / len(ious)}
 
 
 def _sum_of_squares(areas: Areas) -> int:
@@ -156,10 +121,3 @@ def _sum_of_squares(areas: Areas) -> int:
 def _or_none(value: float) -> float | None:
     """JSON has no NaN."""
     return None if np.isnan(value) else value
-
-
-def _not_annotated(image: AnnotatedImage, what: str) -> DatasetError:
-    return DatasetError(
-        f"Expected {what} in the annotations of {image.name}, got none. "
-        "Measure only what the dataset's annotations allow."
-    )

@@ -1,45 +1,38 @@
-"""What the records of `measures.measure` make of a set of images.
+"""What the records of `measures.measure` make of a set of images: a row of `METRICS` for each metric.
 
-`compute_metrics` turns the records of a set into its metrics, by name and in this order:
-
-- ``segments``: mean number of segments;
-- of classes, by each way of matching that is measured (see `class_matching`), accuracy and mean IoU:
-  ``accuracy``, ``mean_iou`` (every image for itself) and ``accuracy_whole_set``, ``mean_iou_whole_set`` of
-  "classes"; ``accuracy_background``, ``mean_iou_background`` of "background"; ``accuracy_named`` and
-  ``mean_iou_named`` of a method whose labels are classes;
-- of "segments" or "annotators": ``covering``, the mean over the images, or of several people's segments the
-  covered share of all images' area;
-- of "segments": ``best_iou``, the mean over the images;
-- of "annotators": ``rand_index`` and ``variation_of_information`` in bits, the means over the images;
-- of "boundaries": ``boundary_precision``, ``boundary_recall`` and ``boundary_f``, of pixels of all images.
-
-All are in 0..1 and better when higher, but for ``segments`` and ``variation_of_information``. A metric is
-kept as the sums over the images that it is made of (`Metric`), from which that of any resampled set
-follows too.
+A metric is kept as the sums over the images that it is made of (`Metric`), from which that of any resampled
+set follows too. Those of classes come by each matching that is measured (see `class_matching`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from diffseg_core.benchmark.clicks import WANTED, clicks_needed
+
 from .class_matching import (
+    Counts,
+    Matching,
     accuracy,
     count_named,
+    divide,
     match_per_image,
     match_whole_set,
     match_with_background,
     mean_iou,
 )
-from .measures import NAMED, Measurements
-from .types import Measure
+from .measures import LARGER, Measurements
 
 Values = npt.NDArray[np.float64]
+Formula = Callable[[Values], Values]
+"""From sums ``[..., K]`` to the metric ``[...]``; NaN where they say nothing."""
+Count = Callable[[Sequence[Measurements], int], Values]
+"""From the images' records and the number of classes to what each image adds to the sums, ``[N, K]``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,16 +41,11 @@ class Metric:
 
     Attributes:
         counts: float64 ``[N, K]``, what each image adds to the sums.
-        formula: from sums ``[..., K]`` to the metric ``[...]``; NaN where they say nothing.
+        formula: of the sums.
     """
 
     counts: Values
-    formula: Callable[[Values], Values]
-
-    @classmethod
-    def nothing(cls, images: int) -> Metric:
-        """Of as many images of which there is nothing to say."""
-        return cls(np.zeros((images, 2)), _ratio)
+    formula: Formula
 
     @property
     def overall(self) -> float:
@@ -78,70 +66,64 @@ class Metric:
         return self.formula(weights.astype(np.float64) @ self.counts)
 
 
-def compute_metrics(
-    records: Sequence[Measurements], groups: frozenset[Measure], classes: int = 0
-) -> dict[str, Metric]:
-    """The metrics of a set, by name; see the module.
+@dataclass(frozen=True)
+class MetricSpec:
+    """A row of `METRICS`.
 
-    Args:
-        records: of one row of one method, an image each.
-        groups: what was measured.
-        classes: number of classes of the dataset; needed for "classes" and "background".
-
-    The metrics with one matching for the set keep that matching in every resampled set.
+    Attributes:
+        title: of its column.
+        key: of a record that it is computed of.
+        count, formula: how.
+        decimals: that are printed.
     """
-    is_named = bool(records) and all(record.get(NAMED) for record in records)
-    metrics = {"segments": _mean(records, "segments")}
-    for ending, matched, is_measured in (
-        ("", match_per_image, "classes" in groups),
-        ("_whole_set", match_whole_set, "classes" in groups),
-        ("_background", match_with_background, "background" in groups),
-        ("_named", count_named, is_named),
-    ):
-        if is_measured:
-            matching = matched([record["table"] for record in records], classes)
-            counts = (matching.true_positives, matching.false_negatives, matching.false_positives)
-            counted = np.concatenate(counts, axis=1).astype(np.float64)  # [N, 3 C]
-            metrics["accuracy" + ending] = Metric(counted, partial(_accuracy, classes=classes))
-            metrics["mean_iou" + ending] = Metric(counted, partial(_mean_iou, classes=classes))
-    if "annotators" in groups:
-        metrics["covering"] = Metric(_columns(records, "covered", "area"), _ratio)
-    elif "segments" in groups:
-        metrics["covering"] = _mean(records, "covering")
-    if "segments" in groups:
-        metrics["best_iou"] = _mean(records, "best_iou")
-    if "annotators" in groups:
-        metrics |= {name: _mean(records, name) for name in ("rand_index", "variation_of_information")}
-    if "boundaries" in groups:
-        counts_of = _columns(records, "matched_truth", "truth", "matched_prediction", "prediction")
-        metrics["boundary_precision"] = Metric(counts_of, _precision)
-        metrics["boundary_recall"] = Metric(counts_of, _recall)
-        metrics["boundary_f"] = Metric(counts_of, _f_measure)
-    return metrics
+
+    title: str
+    key: str
+    count: Count
+    formula: Formula
+    decimals: int = 3
 
 
-def _mean(records: Sequence[Measurements], key: str) -> Metric:
-    """Of the images of which there is a value."""
-    values = [record[key] for record in records]
-    pairs = [(0.0, 0.0) if value is None else (value, 1.0) for value in values]
-    return Metric(np.array(pairs, np.float64).reshape(-1, 2), _ratio)
+def ratio(sums: Values) -> Values:
+    """The first sum divided by the second; NaN where that is 0."""
+    return divide(sums[..., 0], sums[..., 1])
 
 
-def _columns(records: Sequence[Measurements], *keys: str) -> Values:
-    return np.array([[record[key] for key in keys] for record in records], np.float64).reshape(-1, len(keys))
+def _mean(
+    title: str, key: str, of: Callable[[Any], float | None] = lambda value: value, decimals: int = 3
+) -> MetricSpec:
+    """The mean over the images of which there is a value."""
+
+    def count(records: Sequence[Measurements], classes: int) -> Values:
+        values = [of(record[key]) for record in records]
+        return np.array([(0.0, 0.0) if value is None else (value, 1.0) for value in values], np.float64)
+
+    return MetricSpec(title, key, count, ratio, decimals)
 
 
-def _accuracy(sums: Values, classes: int) -> Values:
-    return accuracy(sums[..., :classes], sums[..., classes : 2 * classes])
+def _of_sums(title: str, formula: Formula, *keys: str) -> MetricSpec:
+    def count(records: Sequence[Measurements], classes: int) -> Values:
+        return np.array([[record[key] for key in keys] for record in records], np.float64)
+
+    return MetricSpec(title, keys[0], count, formula)
 
 
-def _mean_iou(sums: Values, classes: int) -> Values:
-    return mean_iou(sums[..., :classes], sums[..., classes : 2 * classes], sums[..., 2 * classes :])
+def _by_matching(ending: str, title: str, key: str, match: Matching) -> dict[str, MetricSpec]:
+    def count(records: Sequence[Measurements], classes: int) -> Values:
+        counts = match([record[key] for record in records], classes)
+        return np.concatenate(counts, axis=1).astype(np.float64)  # [N, 3 C]
+
+    def of_classes(formula: Callable[[Counts, Counts, Counts], Values]) -> Formula:
+        return lambda sums: formula(*np.split(sums, 3, axis=-1))
+
+    return {
+        f"accuracy{ending}": MetricSpec(f"ACC{title}", key, count, of_classes(accuracy)),
+        f"mean_iou{ending}": MetricSpec(f"mIoU{title}", key, count, of_classes(mean_iou)),
+    }
 
 
-def _ratio(sums: Values) -> Values:
-    quotient = np.full(sums.shape[:-1], np.nan)
-    return np.divide(sums[..., 0], sums[..., 1], out=quotient, where=sums[..., 1] != 0)
+def _of_boundaries(title: str, formula: Formula) -> MetricSpec:
+    return _of_sums(title, formula, "matched_truth", "truth", "matched_prediction", "prediction")
 
 
 def _recall(sums: Values) -> Values:
@@ -160,3 +142,64 @@ def _f_measure(sums: Values) -> Values:
 def _share(part: Values, whole: Values) -> Values:
     """0 where there is no boundary at all, as in the benchmark."""
     return part / np.where(whole == 0, 1, whole)
+
+
+def _iou_at(title: str, key: str, place: int) -> MetricSpec:
+    return _mean(title, key, lambda ious: float(ious[place]))
+
+
+def _number_of_clicks(wanted: float) -> MetricSpec:
+    return _mean(f"NoC{wanted * 100:.0f}", "click_ious", lambda ious: clicks_needed(ious, wanted), decimals=2)
+
+
+def _never(wanted: float) -> MetricSpec:
+    """In how many images the IoU is not reached."""
+    share = _mean(f"never {wanted:.0%}", "click_ious", lambda ious: max(ious) < wanted, decimals=0)
+    return replace(share, formula=lambda sums: sums[..., 0])
+
+
+METRICS: Mapping[str, MetricSpec] = {
+    "segments": _mean("segments", "segments", decimals=1),
+    **_by_matching("", "", "classes", match_per_image),
+    **_by_matching("_whole_set", ", one matching", "classes", match_whole_set),
+    **_by_matching("_background", ", background merged", "background", match_with_background),
+    **_by_matching("_named", " by name", "named", count_named),
+    "covering": _of_sums("covering", ratio, "covered", "area"),
+    "best_iou": _mean("best IoU", "best_iou"),
+    "rand_index": _mean("Rand index", "rand_index"),
+    "variation_of_information": _mean("VI (bits, lower is better)", "variation_of_information"),
+    "boundary_precision": _of_boundaries("boundary P", _precision),
+    "boundary_recall": _of_boundaries("boundary R", _recall),
+    "boundary_f": _of_boundaries("boundary F", _f_measure),
+    **{f"noc{wanted * 100:.0f}": _number_of_clicks(wanted) for wanted in WANTED},
+    **{f"iou_after_{count}": _iou_at(f"IoU after {count}", "click_ious", count - 1) for count in (1, 3, 5)},
+    **{f"never_{wanted * 100:.0f}": _never(wanted) for wanted in WANTED},
+    "box_iou": _iou_at("tight box", "box_ious", 0),
+    **{
+        f"box_iou_{share * 100:.0f}": _iou_at(f"{share:.0%} larger", "box_ious", place)
+        for place, share in enumerate(LARGER)
+        if share
+    },
+    "seconds_per_prompt": _mean("s/prompt", "seconds_per_prompt"),
+}
+"""By name, in the order of the columns. All are in 0..1 and better when higher, but for numbers of segments,
+clicks and photographs, ``variation_of_information`` in bits, and seconds."""
+
+
+def compute_metrics(records: Sequence[Measurements], classes: int = 0) -> dict[str, Metric]:
+    """The metrics of a set, by name: those of `METRICS` of which there is something in the records.
+
+    Args:
+        records: of one method, at least one; an image each.
+        classes: number of classes of the dataset; needed for those by a matching.
+
+    The metrics with one matching for the set keep that matching in every resampled set.
+    """
+    counted: dict[Count, Values] = {}
+    metrics = {}
+    for name, spec in METRICS.items():
+        if spec.key in records[0]:
+            if spec.count not in counted:  # what two metrics have in common
+                counted[spec.count] = spec.count(records, classes)
+            metrics[name] = Metric(counted[spec.count], spec.formula)
+    return metrics

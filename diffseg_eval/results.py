@@ -7,42 +7,21 @@ import io
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any, NamedTuple
+from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
+from diffseg_core import __version__
 from diffseg_core.output.atomic_files import write_atomic
 
-from .metrics import Metric, compute_metrics
-from .records import ImageRecord
-from .run import FORMAT, RESULTS_FILE, VERSION, EvaluationSettings
-from .types import Dataset, Measure
+from .metrics import METRICS, Metric, compute_metrics, ratio
+from .run import EvaluationSettings
+from .run_folder import FORMAT, VERSION, ImageRecord, RunFolder
+from .types import Dataset
 
-CSV_FILE, TABLE_FILE = "pictures.csv", "table.md"
-PACKAGES = ("diffseg", "torch", "numpy", "scipy", "scikit-image", "pillow", "diffusers")
-TITLES = {
-    "segments": "segments",
-    "accuracy": "ACC",
-    "mean_iou": "mIoU",
-    "accuracy_whole_set": "ACC, one matching",
-    "mean_iou_whole_set": "mIoU, one matching",
-    "accuracy_background": "ACC, background merged",
-    "mean_iou_background": "mIoU, background merged",
-    "accuracy_named": "ACC by name",
-    "mean_iou_named": "mIoU by name",
-    "covering": "covering",
-    "best_iou": "best IoU",
-    "rand_index": "Rand index",
-    "variation_of_information": "VI (bits, lower is better)",
-    "boundary_precision": "boundary P",
-    "boundary_recall": "boundary R",
-    "boundary_f": "boundary F",
-}
+PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "pillow", "diffusers")
 NOTHING = "–"
 NOTES = {
     "mean_iou": "ACC and mIoU match segments to classes image by image, with the truth in sight, as "
@@ -57,106 +36,69 @@ NOTES = {
 ORACLE_NOTE = "-oracle: given the true number of classes or segments of each image."
 
 
-class RowName(NamedTuple):
-    """A row of the results: a method, and its setting, which is "" where there is only one."""
-
-    method: str
-    setting: str
-
-    def __str__(self) -> str:
-        return f"{self.method}:{self.setting}" if self.setting else self.method
-
-
-@dataclass(frozen=True, eq=False)
 class Results:
     """The metrics of a set of images.
 
-    Attributes:
+    Args:
         records: of its images, at least one, in the order of the dataset; all of the same methods.
-        groups: what was measured.
         classes: number of classes of the dataset.
+
+    Attributes:
+        rows: the metrics of every method, by name: the same names in each row.
+        metrics: their names, in order.
+        seconds: mean time of one segmentation, by the method's name.
     """
 
-    records: Sequence[ImageRecord]
-    groups: frozenset[Measure]
-    classes: int
-
-    @cached_property
-    def rows(self) -> dict[RowName, dict[str, Metric]]:
-        """The metrics of every method at every setting, by name: the same names in each row."""
+    def __init__(self, records: Sequence[ImageRecord], classes: int) -> None:
+        self.records = records
         measured = {
-            row: compute_metrics(
-                [record.rows[row.method][row.setting] for record in self.records], self.groups, self.classes
-            )
-            for row in row_names(self.records[0])
+            row: compute_metrics([record.rows[row] for record in records], classes) for row in records[0].rows
         }
-        names = max(measured.values(), key=len)  # methods by words have metrics that the others have not
-        absent = Metric.nothing(len(self.records))
-        return {row: {name: metrics.get(name, absent) for name in names} for row, metrics in measured.items()}
-
-    @property
-    def metrics(self) -> list[str]:
-        """The names of the metrics, in order."""
-        return list(next(iter(self.rows.values())))
-
-    def seconds(self, method: str) -> float:
-        """Mean time of one segmentation."""
-        return float(np.mean([record.seconds[method] for record in self.records]))
+        most = max(measured.values(), key=len)  # methods by words have metrics that the others have not
+        self.metrics = list(most)
+        absent = Metric(np.zeros((len(records), 2)), ratio)
+        self.rows = {
+            row: {name: metrics.get(name, absent) for name in self.metrics}
+            for row, metrics in measured.items()
+        }
+        self.seconds = {row: float(np.mean([record.seconds[row] for record in records])) for row in self.rows}
 
     def as_json(self) -> list[dict[str, Any]]:
         """The rows of the set; null where there is nothing to measure."""
-        return [
-            {
-                "method": row.method,
-                "setting": row.setting,
-                "metrics": {
-                    name: None if math.isnan(metric.overall) else metric.overall
-                    for name, metric in metrics.items()
-                },
-                "seconds": self.seconds(row.method),
-            }
-            for row, metrics in self.rows.items()
-        ]
+        rows = []
+        for row, metrics in self.rows.items():
+            values = {name: metric.overall for name, metric in metrics.items()}
+            known = {name: None if math.isnan(value) else value for name, value in values.items()}
+            rows.append({"method": row, "metrics": known, "seconds": self.seconds[row]})
+        return rows
 
     def as_csv(self) -> str:
-        """The metrics of every image alone: a line for each image, method and setting.
+        """The metrics of every image alone: a line for each image and method.
 
         Of metrics with one matching for the set, what the image has under that matching. Empty where there
         is nothing to measure.
         """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["picture", "method", "setting", *self.metrics])
-        values = {
-            row: np.stack([metric.per_image for metric in metrics.values()], axis=1)
-            for row, metrics in self.rows.items()
-        }
+        writer.writerow(["picture", "method", *self.metrics])
+        per_image = {row: [metric.per_image for metric in of.values()] for row, of in self.rows.items()}
         for index, record in enumerate(self.records):
-            for row, of_row in values.items():
-                cells = ["" if math.isnan(value) else f"{value:.8g}" for value in of_row[index]]
-                writer.writerow([record.image, *row, *cells])
+            for row, metrics in per_image.items():
+                cells = ["" if math.isnan(values[index]) else f"{values[index]:.8g}" for values in metrics]
+                writer.writerow([record.image, row, *cells])
         return text.getvalue()
 
     def as_table(self) -> str:
-        """A row for every method and setting, and below what one must know of it, in Markdown."""
-        lines = [
-            [
-                str(row),
-                *(metric_text(name, metric.overall) for name, metric in metrics.items()),
-                f"{self.seconds(row.method):.3f}",
-            ]
-            for row, metrics in self.rows.items()
-        ]
+        """A row for every method, and below what one must know of it, in Markdown."""
+        lines = []
+        for row, metrics in self.rows.items():
+            cells = [metric_text(name, metric.overall) for name, metric in metrics.items()]
+            lines.append([row, *cells, f"{self.seconds[row]:.3f}"])
         notes = [note for name, note in NOTES.items() if name in self.metrics]
-        if any(row.method.endswith("-oracle") for row in self.rows):
+        if any(row.endswith("-oracle") for row in self.rows):
             notes.append(ORACLE_NOTE)
-        header = ["method", *(TITLES[name] for name in self.metrics), "s/image"]
+        header = ["method", *(METRICS[name].title for name in self.metrics), "s/image"]
         return "\n\n".join([markdown(header, lines), *notes])
-
-
-def row_names(record: ImageRecord) -> list[RowName]:
-    """The rows that a record has."""
-    return [RowName(method, setting) for method, settings in record.rows.items() for setting in settings]
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -172,14 +114,12 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def metric_text(name: str, value: float) -> str:
-    """A metric to three decimals, a number of segments to one."""
-    if math.isnan(value):
-        return NOTHING
-    return f"{value:.1f}" if name == "segments" else f"{value:.3f}"
+    """A metric to its decimals."""
+    return NOTHING if math.isnan(value) else f"{value:.{METRICS[name].decimals}f}"
 
 
 def write_results(
-    folder: Path,
+    folder: RunFolder,
     results: Results,
     settings: EvaluationSettings,
     dataset: Dataset,
@@ -205,30 +145,22 @@ def write_results(
         "format": FORMAT,
         "version": VERSION,
         "dataset": {
-            "name": settings.dataset.name,
-            "void": settings.dataset.void,
+            "name": settings.dataset,
+            "resolution": settings.options["resolution"],
+            "void": settings.options["void"],
             "class_names": list(dataset.class_names),
         },
-        "measures": sorted(results.groups),
         "settings": settings.to_dict(),
         "pictures": [record.image for record in results.records],
         "missing": list(missing),
         "rows": results.as_json(),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": {package: _version(package) for package in PACKAGES},
+        "versions": {"diffseg": __version__, **{package: version(package) for package in PACKAGES}},
     }
     lacking = f" of {total:,}; {len(missing):,} failed" if missing else ""
-    heading = f"{settings.dataset.name}, {len(results.records):,} images{lacking}"
+    heading = f"{settings.dataset}, {len(results.records):,} images{lacking}"
     text = f"{heading}\n\n{results.as_table()}\n"
-    write_atomic(folder / CSV_FILE, results.as_csv().encode())
-    write_atomic(folder / TABLE_FILE, text.encode())
-    write_atomic(folder / RESULTS_FILE, (json.dumps(content, indent=1) + "\n").encode())
+    write_atomic(folder.path / "pictures.csv", results.as_csv().encode())
+    write_atomic(folder.path / "table.md", text.encode())
+    write_atomic(folder.results, (json.dumps(content, indent=1) + "\n").encode())
     return text
-
-
-def _version(package: str) -> str | None:
-    """None of what is not installed as a package, such as DiffSeg in a clone."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -1,64 +1,26 @@
-"""A run over a dataset: every image is segmented by every method, and measured.
-
-The folder of a run::
-
-    evaluation.json     the settings; a run with others is refused
-    pictures/NAME.json  what was measured of each image, see `records`
-    results.json, pictures.csv, table.md    what that makes, see `results`
-"""
+"""A run over a dataset: every image is segmented by every method, and measured."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from diffseg_cli.batch.run_manifest import RunManifest
-from diffseg_cli.batch.settings import (
-    ModelChoice,
-    NestedSettings,
-    SegmentSettings,
-    WordSettings,
-)
+from diffseg_cli.batch.segmenter import Segmenter
+from diffseg_cli.batch.settings import ModelChoice, SegmentSettings, WordSettings
 from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.errors import InvalidSettingError
 
 from .datasets import open_dataset
 from .measures import measure
-from .methods import MethodChoice, make_methods, tree_settings
-from .records import ImageRecord, RecordFolder
-from .types import Dataset
+from .methods import MethodChoice
+from .run_folder import ImageRecord, RunFolder
+from .segmentations import Context
+from .types import Measure
 
-RUN_FILE, RESULTS_FILE = "evaluation.json", "results.json"
-FORMAT, VERSION = "diffseg-evaluation", 1
-
-
-@dataclass(frozen=True)
-class DatasetChoice:
-    """Which dataset, and what of it; the options are those of `open_dataset`.
-
-    Attributes:
-        name: of `datasets.DATASETS`.
-        root: its folder; where it lies may change from one run to the next.
-        resolution, split, void: None is the dataset's own.
-    """
-
-    name: str
-    root: Path
-    resolution: int | None = None
-    split: str | None = None
-    void: int | None = None
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """By name, None among them."""
-        return {"resolution": self.resolution, "split": self.split, "void": self.void}
-
-    def open(self) -> Dataset:
-        """Find the dataset's files; raises as `open_dataset` does."""
-        return open_dataset(self.name, self.root, **self.options)
+NAMED: frozenset[Measure] = frozenset({"named"})
 
 
 @dataclass(frozen=True)
@@ -66,7 +28,9 @@ class EvaluationSettings:
     """What decides on the metrics.
 
     Attributes:
-        dataset: what is segmented.
+        dataset: what is segmented, of `datasets.DATASETS`.
+        root: its folder; where it lies may change from one run to the next.
+        options: of `open_dataset`, by name; None is the dataset's own.
         methods: by what; no name twice.
         model: whose attention; on what device it runs may change from one run to the next.
         capture: how it is captured.
@@ -74,43 +38,59 @@ class EvaluationSettings:
         words: of the methods by words.
     """
 
-    dataset: DatasetChoice
+    dataset: str
+    root: Path
+    options: Mapping[str, Any]
     methods: tuple[MethodChoice, ...]
     model: ModelChoice
     capture: CaptureSettings
     segment: SegmentSettings
-    words: WordSettings = field(default_factory=WordSettings)
+    words: WordSettings
+
+    @property
+    def by_words(self) -> bool:
+        """Whether a method looks for words."""
+        return any(method.spec.needs == "words" for method in self.methods)
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether any method does."""
+        return any(method.spec.needs != "pixels" for method in self.methods)
 
     def to_dict(self) -> dict[str, Any]:
-        """By name, as they are kept in the run's folder: those that count for a method."""
-        groups = {method.group for method in self.methods}
-        methods = [method.text for method in self.methods]
-        kept = {"dataset": self.dataset.name, **self.dataset.options, "methods": methods}
-        if groups - {"pixels"}:
+        """By name, as they are kept in the run's folder; without a model there are fewer that count."""
+        names = [method.name for method in self.methods]
+        kept = {"dataset": self.dataset, **self.options, "methods": names}
+        if self.needs_model:
             kept |= {"model": self.model.model, "precision": self.model.precision, **asdict(self.capture)}
-        if "diffseg" in groups:
-            kept["diffseg"] = self.segment.to_dict()
-        tree = tree_settings(self.segment)
-        if groups & {"tree", "words"} and tree != NestedSettings():
-            kept["tree"] = tree.to_dict()
-        return {**kept, **(self.words.to_dict() if "words" in groups else {})}
+            kept["segment"] = self.segment.to_dict()
+        return {**kept, **(self.words.to_dict() if self.by_words else {})}
+
+    def context(self) -> Context:
+        """What the methods need; the model is loaded only if one of them needs it.
+
+        Raises:
+            InvalidSettingError: a method by words, and a model without a text encoder.
+        """
+        segmenter = None
+        if self.needs_model:
+            segmenter = Segmenter(self.model, self.capture, further_words=self.by_words)
+            if self.by_words and not segmenter.reads_words:
+                raise InvalidSettingError(
+                    f"Expected a model with a text encoder for the methods by words, got {self.model.model}. "
+                    "Leave them out, or choose one of Stable Diffusion, SDXL, SD3, Flux.1 or Qwen-Image."
+                )
+        return Context(segmenter, self.segment, self.dataset, self.words)
 
 
 class EvaluationWorker:
     """Segments and measures one image after the other, into the run's folder."""
 
     def __init__(self, settings: EvaluationSettings, folder: Path) -> None:
-        self._records = record_folder(folder)
-        self._dataset = settings.dataset.open()
-        self._choices = settings.methods
-        self._methods, self._capture = make_methods(
-            settings.methods,
-            settings.model,
-            settings.capture,
-            settings.segment,
-            settings.dataset.name,
-            settings.words,
-        )
+        self._folder = RunFolder(folder)
+        self._dataset = open_dataset(settings.dataset, settings.root, **settings.options)
+        self._methods = settings.methods
+        self._context = settings.context()
 
     def __call__(self, name: str) -> None:
         """Measure one image, and write its record.
@@ -123,58 +103,14 @@ class EvaluationWorker:
         rows: dict[str, dict[str, Any]] = {}
         seconds = {}
         start = time.perf_counter()
-        if self._capture is not None:
-            self._capture.of(image).aggregate()
+        if self._context.segmenter is not None:
+            self._context.maps(image).aggregate()
         shared = time.perf_counter() - start
-        for choice in self._choices:
+        for method in self._methods:
+            needs = method.spec.needs
             start = time.perf_counter()
-            segmentations = self._methods[choice.name]
-            labels = {setting: segmentation(image) for setting, segmentation in segmentations.items()}
-            elapsed = (time.perf_counter() - start) / len(labels)
-            seconds[choice.name] = elapsed + (0.0 if choice.group == "pixels" else shared)
-            rows[choice.name] = {
-                setting: measure(image, at_setting, self._dataset.measures, choice.group == "words")
-                for setting, at_setting in labels.items()
-            }
-        self._records.write(ImageRecord(name, (image.pixels.height, image.pixels.width), rows, seconds))
-
-
-def record_folder(folder: Path) -> RecordFolder:
-    """Where a run keeps its records."""
-    return RecordFolder(folder / "pictures")
-
-
-def prepare_run(
-    folder: Path, settings: EvaluationSettings, images: Sequence[str], overwrite: bool = False
-) -> list[str]:
-    """Make the folder ready for a run.
-
-    Args:
-        folder: of the run; created.
-        settings: of the run; written where none are.
-        images: names.
-        overwrite: forget an earlier run in the folder.
-
-    Returns:
-        the names of the images that are yet to be measured.
-
-    Raises:
-        InvalidSettingError: the folder is of a run with other settings, is no run's, or cannot be written.
-    """
-    records, manifest = record_folder(folder), RunManifest(folder / RUN_FILE, FORMAT, VERSION)
-    try:
-        if manifest.settings is None and records.path.exists():
-            raise InvalidSettingError(
-                f"Expected {RUN_FILE} beside {records.path}: it says with what settings those were made. "
-                "Choose another --out."
-            )
-        if overwrite:
-            records.clear()
-            (folder / RESULTS_FILE).unlink(missing_ok=True)
-        else:
-            manifest.refuse_changes(settings.to_dict(), "measure all images again")
-        records.remove_leftovers(images)
-        manifest.write(settings.to_dict())
-    except OSError as error:
-        raise InvalidSettingError(f"Expected a folder that can be written, got {folder}: {error}.") from error
-    return [image for image in images if not records.has(image)]
+            result = method(self._context, image)
+            seconds[method.name] = time.perf_counter() - start + (0.0 if needs == "pixels" else shared)
+            groups = self._dataset.measures | (NAMED if needs == "words" else frozenset())
+            rows[method.name] = measure(image, result, groups)
+        self._folder.write(ImageRecord(name, rows, seconds))

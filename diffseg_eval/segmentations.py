@@ -11,8 +11,7 @@ after it with which its figures were published. The model and its features are t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from skimage.color import rgb2lab
 from skimage.segmentation import felzenszwalb, slic
 
 from diffseg_cli.batch.segmenter import Segmenter, segment_maps
-from diffseg_cli.batch.settings import NestedSettings, SegmentSettings
+from diffseg_cli.batch.settings import NestedSettings, SegmentSettings, WordSettings
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.benchmark.colours import colour_tree
 from diffseg_core.diffcut.segment_cut import segment_cut
@@ -33,97 +32,89 @@ from diffseg_core.merging.kmeans import kmeans
 from diffseg_core.merging.suppression import suppress
 from diffseg_core.segments import Segments
 from diffseg_core.settings import CUT_POWER, Borders, Evidence
-from diffseg_core.words.lines import WordAttention, WordLine
-from diffseg_core.words.token_places import TooManyWordsError
+from diffseg_core.words.lines import WordLine
 
 from .types import VOID, AnnotatedImage
 
 Labels = npt.NDArray[Any]
 """Segment numbers from 0 up, integers ``[H, W]`` of the image's size."""
-Segmentation = Callable[[AnnotatedImage], Labels]
-"""A method at one setting. The annotations are for methods that are given something of the truth."""
-ClusterCount = Callable[[AnnotatedImage], int]
-"""How many clusters an image gets."""
-Clustering = Callable[[AnnotatedImage, AttentionMaps, int], torch.Tensor]
-"""From a number of clusters K to proposals, float32 ``[≤ K, h, w]`` on a grid of the attention."""
+DEFAULT_CLUSTERS = 6  # about as many classes as an image of COCO-Stuff-27 shows
 
 
-class SharedCapture:
-    """The attention of the image at hand, captured once for all methods that use it.
+@dataclass(eq=False)
+class Context:
+    """What methods are given: settings, and one capture of the image at hand for all of them.
 
-    Args:
-        segmenter: the model.
+    Attributes:
+        segmenter: the model; None where no method needs one.
+        segment: DiffSeg's settings.
+        dataset, words: whose classes' names methods by words look for, and their settings.
+        too_long: lists of words that the model has refused as too many.
     """
 
-    def __init__(self, segmenter: Segmenter) -> None:
-        self._segmenter = segmenter
-        self._image: AnnotatedImage | None = None
-        self._maps: AttentionMaps | None = None
-        self._refused: dict[tuple[WordLine, ...], TooManyWordsError] = {}
+    segmenter: Segmenter | None
+    segment: SegmentSettings
+    dataset: str = ""
+    words: WordSettings = field(default_factory=WordSettings)
+    too_long: set[tuple[WordLine, ...]] = field(default_factory=set)
+    _captured: tuple[AnnotatedImage, AttentionMaps] | None = None
 
-    def of(self, image: AnnotatedImage) -> AttentionMaps:
-        """The attention of this image; the one before is given up."""
-        if self._maps is None or image is not self._image:
-            self._maps = None  # its memory is free before the next is made
-            self._maps = self._segmenter.capture(image.pixels)
-            self._image = image
-        return self._maps
+    @property
+    def tree(self) -> NestedSettings:
+        """How a tree is built: as for DiffSeg where it is cut from one too, else the defaults."""
+        tree = self.segment.method if isinstance(self.segment.method, NestedSettings) else NestedSettings()
+        return replace(tree, number=None, height=None)
 
-    def read(self, image: AnnotatedImage, lines: Sequence[WordLine]) -> WordAttention:
-        """What this image's places attend to in words.
-
-        Raises:
-            TooManyWordsError: more words than the model takes at once.
-        """
-        if tuple(lines) in self._refused:  # the same list for every image: its tokenizer would warn each time
-            raise self._refused[tuple(lines)]
-        try:
-            return self._segmenter.read_words(self.of(image), lines)
-        except TooManyWordsError as error:
-            self._refused[tuple(lines)] = error.with_traceback(None)  # which would keep the tensors
-            raise
+    def maps(self, image: AnnotatedImage) -> AttentionMaps:
+        """The attention of this image; that of the one before is let go."""
+        if self._captured is None or image is not self._captured[0]:
+            assert self.segmenter is not None
+            self._captured = None  # its memory is free before the next is made
+            self._captured = image, self.segmenter.capture(image.pixels)
+        return self._captured[1]
 
 
-def by_settings(capture: SharedCapture, settings: SegmentSettings) -> Segmentation:
+def merged(run: Context, image: AnnotatedImage, refine: bool = False) -> Labels:
     """DiffSeg, or the hierarchy's cut, as one sets them."""
-    return lambda image: _labels(segment_maps(capture.of(image), image.pixels, settings))
+    settings = replace(run.segment, refine_edges=refine)
+    return _labels(segment_maps(run.maps(image), image.pixels, settings))
 
 
-def by_hierarchy(
-    capture: SharedCapture, evidence: Evidence, tree: NestedSettings, number: float, refine: bool = False
-) -> Segmentation:
+def nested(
+    run: Context, image: AnnotatedImage, number: float, evidence: Evidence = "attention", refine: bool = False
+) -> Labels:
     """A cut of the hierarchy.
 
     Args:
-        capture: of the model; with features, where they are evidence.
-        evidence: what tells segments apart, whatever is best for the model, so that rows compare.
-        tree: how it is built.
+        run: whose model gives features, where they are evidence.
+        image: to be segmented.
         number: of segments; 0 for the tree's own choice.
+        evidence: what tells segments apart, whatever is best for the model, so that rows compare.
         refine: whether borders are moved to the image's edges.
     """
-    settings = SegmentSettings(replace(tree, number=int(number) or None), refine)
-    return lambda image: _labels(segment_maps(capture.of(image), image.pixels, settings, evidence=evidence))
+    settings = SegmentSettings(replace(run.tree, number=int(number) or None), refine)
+    return _labels(segment_maps(run.maps(image), image.pixels, settings, evidence=evidence))
 
 
-def by_cut(capture: SharedCapture, borders: Borders, threshold: float) -> Segmentation:
+def cut(run: Context, image: AnnotatedImage, threshold: float, borders: Borders) -> Labels:
     """The recursive normalised cut of features."""
-    return lambda image: _labels(
-        segment_cut(capture.of(image), as_images(image.pixels), threshold, CUT_POWER.default, borders)
-    )
+    images = as_images(image.pixels)
+    return _labels(segment_cut(run.maps(image), images, threshold, CUT_POWER.default, borders))
 
 
-def by_clusters(capture: SharedCapture, clustering: Clustering, count: ClusterCount) -> Segmentation:
-    """K-means on the attention's grid, in place of anchors and merging."""
-
-    def segmentation(image: AnnotatedImage) -> Labels:
-        proposals = clustering(image, capture.of(image), count(image))
-        size = GridSize(image.pixels.height, image.pixels.width)
-        return np.asarray(suppress(proposals, size).cpu().numpy())
-
-    return segmentation
+def attention_kmeans(run: Context, image: AnnotatedImage, clusters: float) -> Labels:
+    """K-means on the attention's grid, in place of anchors and merging; 0 for the true number of clusters."""
+    maps = run.maps(image)
+    return _suppressed(attention_clusters(maps, int(clusters) or true_count(image)), image)
 
 
-def attention_clusters(image: AnnotatedImage, maps: AttentionMaps, clusters: int) -> torch.Tensor:
+def colour_kmeans(run: Context, image: AnnotatedImage, clusters: float) -> Labels:
+    """The same on colours."""
+    grid = run.maps(image).grid
+    return _suppressed(colour_clusters(image, grid, int(clusters) or true_count(image)), image)
+
+
+def attention_clusters(maps: AttentionMaps, clusters: int) -> torch.Tensor:
     """K-means over the rows of the aggregated attention (paper, section 4: K-Means-C and K-Means-S).
 
     The clusters' mean maps are the proposals, as in the authors' code where k-means refines DiffSeg's own.
@@ -132,16 +123,16 @@ def attention_clusters(image: AnnotatedImage, maps: AttentionMaps, clusters: int
     return kmeans(attention, kmeans_plus_plus(attention, clusters)).view(-1, *maps.key_grid)
 
 
-def colour_clusters(image: AnnotatedImage, maps: AttentionMaps, clusters: int) -> torch.Tensor:
+def colour_clusters(image: AnnotatedImage, grid: GridSize, clusters: int) -> torch.Tensor:
     """K-means over the mean CIELAB colour of every cell of the same grid: what is there without the model.
 
     The proposals are the clusters' cells, 1 inside and 0 outside: upsampled as the attention's are.
     """
     lab = torch.from_numpy(rgb2lab(np.array(image.pixels))).float().permute(2, 0, 1)  # [3, H, W]
-    colours = F.interpolate(lab[None], size=tuple(maps.grid), mode="area")[0].flatten(1).T.contiguous()
+    colours = F.interpolate(lab[None], size=tuple(grid), mode="area")[0].flatten(1).T.contiguous()
     centres = kmeans(colours, kmeans_plus_plus(colours, clusters))  # [K, 3]
     nearest = torch.cdist(colours, centres).argmin(1)
-    return F.one_hot(nearest, len(centres)).T.float().reshape(-1, *maps.grid)
+    return F.one_hot(nearest, len(centres)).T.float().reshape(-1, *grid)
 
 
 def true_count(image: AnnotatedImage) -> int:
@@ -182,47 +173,40 @@ def kmeans_plus_plus(features: torch.Tensor, clusters: int) -> torch.Tensor:
     return features[chosen]
 
 
-def regular_grid(side: int) -> Segmentation:
+def regular_grid(run: Context, image: AnnotatedImage, side: float) -> Labels:
     """``side`` by ``side`` rectangles of equal size, numbered row by row; the whole image for 1."""
-
-    def segmentation(image: AnnotatedImage) -> Labels:
-        rows = np.arange(image.pixels.height) * side // image.pixels.height
-        columns = np.arange(image.pixels.width) * side // image.pixels.width
-        return np.asarray(rows[:, None] * side + columns[None, :])
-
-    return segmentation
+    across = int(side)
+    rows = np.arange(image.pixels.height) * across // image.pixels.height
+    columns = np.arange(image.pixels.width) * across // image.pixels.width
+    return np.asarray(rows[:, None] * across + columns[None, :])
 
 
-def slic_superpixels(segments: int) -> Segmentation:
+def slic_superpixels(run: Context, image: AnnotatedImage, segments: float) -> Labels:
     """SLIC (Achanta et al., 2012): k-means over colour and place, about ``segments`` connected regions."""
-    return lambda image: np.asarray(
-        slic(np.array(image.pixels), n_segments=segments, compactness=10.0, start_label=0)
-    )
+    pixels = np.array(image.pixels)
+    return np.asarray(slic(pixels, n_segments=int(segments), compactness=10.0, start_label=0))
 
 
-def felzenszwalb_regions(scale: float, sigma: float = 0.8, min_size: int = 200) -> Segmentation:
+def felzenszwalb_regions(run: Context, image: AnnotatedImage, scale: float) -> Labels:
     """Felzenszwalb and Huttenlocher's graph segmentation (2004); a larger ``scale`` gives larger regions."""
-    return lambda image: np.asarray(
-        felzenszwalb(np.array(image.pixels), scale=scale, sigma=sigma, min_size=min_size)
-    )
+    return np.asarray(felzenszwalb(np.array(image.pixels), scale=scale, sigma=0.8, min_size=200))
 
 
-def colour_hierarchy(number: int) -> Segmentation:
-    """The tree of `segment_hierarchy` without attention: the same superpixels and contrasts, colours alone.
+def colour_hierarchy(run: Context, image: AnnotatedImage, number: float) -> Labels:
+    """The tree of `segment_hierarchy` without attention; 0 for its own choice of the number of segments.
 
     What this reaches is not the model's merit.
-
-    Args:
-        number: of segments; 0 for the tree's own choice.
     """
-
-    def segmentation(image: AnnotatedImage) -> Labels:
-        tree = colour_tree(as_images(np.array(image.pixels)).colours[0])
-        labels, _ = tree.cut(number or tree.automatic_number())
-        return np.asarray(labels.numpy())
-
-    return segmentation
+    tree = colour_tree(as_images(np.array(image.pixels)).colours[0])
+    labels, _ = tree.cut(int(number) or tree.automatic_number())
+    return np.asarray(labels.numpy())
 
 
 def _labels(segments: Segments) -> Labels:
     return np.asarray(segments.labels[0].cpu().numpy())
+
+
+def _suppressed(proposals: torch.Tensor, image: AnnotatedImage) -> Labels:
+    """The strongest proposal at each pixel."""
+    size = GridSize(image.pixels.height, image.pixels.width)
+    return np.asarray(suppress(proposals, size).cpu().numpy())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from diffseg_core.benchmark.clicks import Bitmap, Truth
 from diffseg_core.benchmark.contingency import VOID as VOID
 from diffseg_core.errors import DiffSegError
+from diffseg_core.objects.prompts import Prompt
 
 
 class DatasetError(DiffSegError, OSError):
@@ -21,15 +23,20 @@ class DatasetError(DiffSegError, OSError):
 LabelMap = npt.NDArray[np.int32]
 """``[H, W]``, labels from 0 up, `VOID` where there is none."""
 
-Measure = Literal["classes", "background", "segments", "annotators", "boundaries"]
+Measure = Literal["classes", "background", "named", "segments", "annotators", "boundaries", "clicks", "boxes"]
 """A group of measures that a dataset's annotations allow.
 
 - "classes": accuracy and mean IoU of classes, with both matchings;
 - "background": the same where the last class is the background, by `match_with_background`;
+- "named": the same of a method whose labels are classes themselves;
 - "segments": covering and mean best IoU of the true segments;
 - "annotators": covering, Rand index and variation of information against several people's segmentations;
-- "boundaries": precision, recall and F of boundaries.
+- "boundaries": precision, recall and F of boundaries;
+- "clicks" and "boxes": how well the one object is found by simulated clicks, or by its box.
 """
+
+Finder = Callable[[Sequence[Prompt]], Bitmap]
+"""From all prompts so far to the object."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +50,15 @@ class AnnotatedImage:
             it is C-1.
         segments: one true segmentation for each person who drew one; a panoptic annotation is one of one.
         boundaries: bool ``[H, W]`` for each person, one pixel wide; only of a dataset with "boundaries".
+        object: only of a dataset with "clicks" or "boxes".
     """
 
     name: str
     pixels: Image.Image
-    classes: LabelMap | None
-    segments: tuple[LabelMap, ...]
+    classes: LabelMap | None = None
+    segments: tuple[LabelMap, ...] = ()
     boundaries: tuple[npt.NDArray[np.bool_], ...] = ()
+    object: Truth | None = None
 
 
 class Dataset(Protocol):

@@ -8,13 +8,13 @@ model makes of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
 from diffseg_cli.batch.segmenter import segment_maps
-from diffseg_cli.batch.settings import NestedSettings, SegmentSettings, WordSettings
+from diffseg_cli.batch.settings import SegmentSettings
 from diffseg_core.attention.text import TextAttention
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.images import as_images
@@ -24,7 +24,7 @@ from diffseg_core.words.lines import TokenPlaces, Word, WordAttention, WordLine
 from diffseg_core.words.token_places import TooManyWordsError
 
 from .datasets.classes import CITYSCAPES_NAMES, CONTEXT_NAMES, OBJECT_NAMES, VOC_NAMES
-from .segmentations import Labels, Segmentation, SharedCapture
+from .segmentations import Context, Labels
 from .types import AnnotatedImage
 
 BACKGROUND = "background"
@@ -61,9 +61,6 @@ WRITTEN: Mapping[str, str] = {
 }
 """Names that are not written as one would, or have a synonym that is as common."""
 
-Read = Callable[[Sequence[WordLine]], WordAttention]
-"""From words to attention to them."""
-
 
 def _written(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(WRITTEN.get(name, name) for name in names if name != BACKGROUND)
@@ -96,70 +93,58 @@ def class_lines(dataset: str) -> tuple[WordLine, ...]:
     )
 
 
-def by_words(
-    capture: SharedCapture,
-    lines: Sequence[WordLine],
-    knows_classes: bool,
-    words: WordSettings,
-    tree: NestedSettings,
-) -> Segmentation:
+def by_words(run: Context, image: AnnotatedImage, lines: Sequence[WordLine], knows_classes: bool) -> Labels:
     """DiffSeg Find by Words with the names of classes: the class of every pixel.
 
     Where no word was found it is the number of lines, which is the background's in a dataset that has one,
     and no class's in another.
 
     Args:
-        capture: of a model that reads words.
+        run: of a model that reads words.
+        image: to be segmented.
         lines: one for each class but the background, in the dataset's order.
         knows_classes: whether it looks for the classes alone that a person sees in the image.
-        words: the settings.
-        tree: of which segments it chooses.
     """
-
-    def segmentation(image: AnnotatedImage) -> Labels:
-        labels = np.full((image.pixels.height, image.pixels.width), len(lines), np.int32)
-        wanted = list(range(len(lines)))
-        if knows_classes and image.classes is not None:
-            wanted = [index for index in np.unique(image.classes).tolist() if 0 <= index < len(lines)]
-        if not wanted:
-            return labels
-        maps = capture.of(image)
-        attention = read_in_parts(lambda part: capture.read(image, part), [lines[index] for index in wanted])
-        segments = segment_maps(maps, as_images(image.pixels), SegmentSettings(tree))
-        found = find_words(
-            segments,
-            maps,
-            attention,
-            threshold=words.words_threshold,
-            background_offset=words.background_offset,
-        )
-        for index, mask in zip(wanted, found.masks[0].cpu().numpy(), strict=True):
-            labels[mask] = index
+    labels = np.full((image.pixels.height, image.pixels.width), len(lines), np.int32)
+    wanted = list(range(len(lines)))
+    if knows_classes and image.classes is not None:
+        wanted = [index for index in np.unique(image.classes).tolist() if 0 <= index < len(lines)]
+    if not wanted:
         return labels
+    maps = run.maps(image)
+    attention = read_words(run, image, [lines[index] for index in wanted])
+    found_words = find_words(
+        segment_maps(maps, as_images(image.pixels), SegmentSettings(run.tree)),
+        maps,
+        attention,
+        threshold=run.words.words_threshold,
+        background_offset=run.words.background_offset,
+    )
+    for index, mask in zip(wanted, found_words.masks[0].cpu().numpy(), strict=True):
+        labels[mask] = index
+    return labels
 
-    return segmentation
 
-
-def read_in_parts(read: Read, lines: Sequence[WordLine]) -> WordAttention:
+def read_words(run: Context, image: AnnotatedImage, lines: Sequence[WordLine]) -> WordAttention:
     """Read words in one prompt, or in halves, quarters and so on where they are too many for one.
 
     Each part has the "other objects" and "background" of its own; all are taken together, so that every word
     competes with every other.
 
-    Args:
-        read: refuses too many words by a `TooManyWordsError`.
-        lines: at least one.
-
     Raises:
         TooManyWordsError: one line has too many.
     """
-    try:
-        return read(lines)
-    except TooManyWordsError:
-        if len(lines) == 1:
-            raise
-    middle = (len(lines) + 1) // 2
-    return joined(read_in_parts(read, lines[:middle]), read_in_parts(read, lines[middle:]))
+    assert run.segmenter is not None
+    words = tuple(lines)
+    if words not in run.too_long:  # the same for every image, and the tokenizer would warn each time
+        try:
+            return run.segmenter.read_words(run.maps(image), words)
+        except TooManyWordsError:
+            if len(words) == 1:
+                raise
+            run.too_long.add(words)
+    middle = (len(words) + 1) // 2
+    return joined(read_words(run, image, words[:middle]), read_words(run, image, words[middle:]))
 
 
 def joined(first: WordAttention, second: WordAttention) -> WordAttention:

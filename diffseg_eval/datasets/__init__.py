@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,17 @@ from diffseg_core.errors import InvalidSettingError
 
 from ..types import Dataset
 from .bsds500 import Bsds500
-from .folder import Folder
+from .folder import Folder, ObjectFolder
 from .layouts import LAYOUTS, LayoutDataset
 
-OTHERS = {"bsds500": (Bsds500, "split"), "folder": (Folder, "void")}
-"""What is no row of `LAYOUTS`, and the option of each."""
-DATASETS = (*LAYOUTS, *OTHERS)
-"""The names that `open_dataset` knows."""
+DATASETS: Mapping[str, tuple[Callable[..., Dataset], str | None]] = {
+    **{name: (partial(LayoutDataset, layout), "resolution") for name, layout in LAYOUTS.items()},
+    "bsds500": (Bsds500, "split"),
+    "folder": (Folder, "void"),
+    "clicks": (partial(ObjectFolder, prompts="clicks"), None),
+    "boxes": (partial(ObjectFolder, prompts="boxes"), None),
+}
+"""The names that `open_dataset` knows, how each is opened, and its option."""
 
 
 def open_dataset(name: str, root: str | Path, **options: Any) -> Dataset:
@@ -31,17 +37,13 @@ def open_dataset(name: str, root: str | Path, **options: Any) -> Dataset:
 
     Raises:
         DatasetError: files are missing; says which, the layout that is expected, and where to get them.
-        InvalidSettingError: an unknown name, an option that this dataset does not have, or a value outside
-            an option's range.
+        InvalidSettingError: an unknown name, or an option that this dataset does not have.
     """
     if name not in DATASETS:
         raise InvalidSettingError(f"Expected a dataset of {', '.join(DATASETS)}, got {name!r}.")
-    kind, option = OTHERS.get(name, (None, "resolution"))
-    given = {key: value for key, value in sorted(options.items()) if value is not None}
-    for other in given.keys() - {option}:
-        raise InvalidSettingError(
-            f"Expected no {other} for {name}, got {given[other]!r}. Its only option is {option}."
-        )
-    if kind is None:
-        return LayoutDataset(LAYOUTS[name], Path(root), **given)
-    return kind(Path(root), **given)
+    open_, option = DATASETS[name]
+    values = {key: value for key, value in sorted(options.items()) if value is not None}
+    for key in values.keys() - {option}:
+        allowed = f"Its only option is {option}." if option else "It has no options."
+        raise InvalidSettingError(f"Expected no {key} for {name}, got {values[key]!r}. {allowed}")
+    return open_(root=Path(root), **values)

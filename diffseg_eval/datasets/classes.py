@@ -18,88 +18,36 @@ def _from(first: int, names: Sequence[str]) -> dict[int, int]:
     return {first + index: index for index in range(len(names))}
 
 
-# fmt: off
-SUPERCATEGORIES: Mapping[str, Mapping[int, str]] = {
-    "electronic-things": {
-        71: "tv", 72: "laptop", 73: "mouse", 74: "remote", 75: "keyboard", 76: "cell phone",
-    },
-    "appliance-things": {
-        77: "microwave", 78: "oven", 79: "toaster", 80: "sink", 81: "refrigerator", 82: "blender",
-    },
-    "food-things": {
-        51: "banana", 52: "apple", 53: "sandwich", 54: "orange", 55: "broccoli", 56: "carrot",
-        57: "hot dog", 58: "pizza", 59: "donut", 60: "cake",
-    },
-    "furniture-things": {
-        61: "chair", 62: "couch", 63: "potted plant", 64: "bed", 65: "mirror", 66: "dining table",
-        67: "window", 68: "desk", 69: "toilet", 70: "door",
-    },
-    "indoor-things": {
-        83: "book", 84: "clock", 85: "vase", 86: "scissors", 87: "teddy bear", 88: "hair drier",
-        89: "toothbrush", 90: "hair brush",
-    },
-    "kitchen-things": {
-        43: "bottle", 44: "plate", 45: "wine glass", 46: "cup", 47: "fork", 48: "knife", 49: "spoon",
-        50: "bowl",
-    },
-    "accessory-things": {
-        25: "hat", 26: "backpack", 27: "umbrella", 28: "shoe", 29: "eye glasses", 30: "handbag", 31: "tie",
-        32: "suitcase",
-    },
-    "animal-things": {
-        15: "bird", 16: "cat", 17: "dog", 18: "horse", 19: "sheep", 20: "cow", 21: "elephant", 22: "bear",
-        23: "zebra", 24: "giraffe",
-    },
-    "outdoor-things": {
-        9: "traffic light", 10: "fire hydrant", 11: "street sign", 12: "stop sign", 13: "parking meter",
-        14: "bench",
-    },
-    "person-things": {0: "person"},
-    "sports-things": {
-        33: "frisbee", 34: "skis", 35: "snowboard", 36: "sports ball", 37: "kite", 38: "baseball bat",
-        39: "baseball glove", 40: "skateboard", 41: "surfboard", 42: "tennis racket",
-    },
-    "vehicle-things": {
-        1: "bicycle", 2: "car", 3: "motorcycle", 4: "airplane", 5: "bus", 6: "train", 7: "truck", 8: "boat",
-    },
-    "ceiling-stuff": {101: "ceiling-other", 102: "ceiling-tile"},
-    "floor-stuff": {
-        100: "carpet", 113: "floor-marble", 114: "floor-other", 115: "floor-stone", 116: "floor-tile",
-        117: "floor-wood",
-    },
-    "food-stuff": {120: "food-other", 121: "fruit", 152: "salad", 169: "vegetable"},
-    "furniture-stuff": {
-        97: "cabinet", 106: "counter", 107: "cupboard", 109: "desk-stuff", 111: "door-stuff",
-        122: "furniture-other", 129: "light", 132: "mirror-stuff", 155: "shelf", 160: "stairs", 164: "table",
-    },
-    "rawmaterial-stuff": {99: "cardboard", 131: "metal", 138: "paper", 142: "plastic"},
-    "textile-stuff": {
-        91: "banner", 92: "blanket", 103: "cloth", 104: "clothes", 108: "curtain", 130: "mat",
-        136: "napkin", 140: "pillow", 151: "rug", 166: "textile-other", 167: "towel",
-    },
-    "wall-stuff": {
-        170: "wall-brick", 171: "wall-concrete", 172: "wall-other", 173: "wall-panel", 174: "wall-stone",
-        175: "wall-tile", 176: "wall-wood",
-    },
-    "window-stuff": {179: "window-blind", 180: "window-other"},
-    "building-stuff": {
-        94: "bridge", 95: "building-other", 127: "house", 150: "roof", 157: "skyscraper", 165: "tent",
-    },
-    "ground-stuff": {
-        110: "dirt", 124: "gravel", 125: "ground-other", 135: "mud", 139: "pavement", 143: "platform",
-        144: "playingfield", 146: "railroad", 148: "road", 153: "sand", 158: "snow",
-    },
-    "plant-stuff": {
-        93: "branch", 96: "bush", 118: "flower", 123: "grass", 128: "leaves", 133: "moss",
-        141: "plant-other", 162: "straw", 168: "tree",
-    },
-    "sky-stuff": {105: "clouds", 156: "sky-other"},
-    "solid-stuff": {126: "hill", 134: "mountain", 149: "rock", 159: "solid-other", 161: "stone", 181: "wood"},
-    "structural-stuff": {98: "cage", 112: "fence", 137: "net", 145: "railing", 163: "structural-other"},
-    "water-stuff": {119: "fog", 147: "river", 154: "sea", 177: "water-other", 178: "waterdrops"},
+SUPERCATEGORIES: Mapping[str, Sequence[int]] = {
+    "electronic-things": (71, 72, 73, 74, 75, 76),
+    "appliance-things": (77, 78, 79, 80, 81, 82),
+    "food-things": (51, 52, 53, 54, 55, 56, 57, 58, 59, 60),
+    "furniture-things": (61, 62, 63, 64, 65, 66, 67, 68, 69, 70),
+    "indoor-things": (83, 84, 85, 86, 87, 88, 89, 90),
+    "kitchen-things": (43, 44, 45, 46, 47, 48, 49, 50),
+    "accessory-things": (25, 26, 27, 28, 29, 30, 31, 32),
+    "animal-things": (15, 16, 17, 18, 19, 20, 21, 22, 23, 24),
+    "outdoor-things": (9, 10, 11, 12, 13, 14),
+    "person-things": (0,),
+    "sports-things": (33, 34, 35, 36, 37, 38, 39, 40, 41, 42),
+    "vehicle-things": (1, 2, 3, 4, 5, 6, 7, 8),
+    "ceiling-stuff": (101, 102),
+    "floor-stuff": (100, 113, 114, 115, 116, 117),
+    "food-stuff": (120, 121, 152, 169),
+    "furniture-stuff": (97, 106, 107, 109, 111, 122, 129, 132, 155, 160, 164),
+    "rawmaterial-stuff": (99, 131, 138, 142),
+    "textile-stuff": (91, 92, 103, 104, 108, 130, 136, 140, 151, 166, 167),
+    "wall-stuff": (170, 171, 172, 173, 174, 175, 176),
+    "window-stuff": (179, 180),
+    "building-stuff": (94, 95, 127, 150, 157, 165),
+    "ground-stuff": (110, 124, 125, 135, 139, 143, 144, 146, 148, 153, 158),
+    "plant-stuff": (93, 96, 118, 123, 128, 133, 141, 162, 168),
+    "sky-stuff": (105, 156),
+    "solid-stuff": (126, 134, 149, 159, 161, 181),
+    "structural-stuff": (98, 112, 137, 145, 163),
+    "water-stuff": (119, 147, 154, 177, 178),
 }
-# fmt: on
-"""COCO-Stuff's hierarchy (Caesar et al., CVPR 2018): value and name of every fine class, by supercategory.
+"""COCO-Stuff's hierarchy (Caesar et al., CVPR 2018): the values of the fine classes of each supercategory.
 
 The supercategories, in the order of PiCIE and DiffSeg (12 of things, then 15 of stuff), are COCO-Stuff-27."""
 COCO27_NAMES = tuple(SUPERCATEGORIES)
@@ -114,15 +62,22 @@ BACKGROUND = "background"
 NOT_OF_COCO = frozenset({11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90})
 """Things of COCO-Stuff's list that nobody annotated in COCO's release of 2017."""
 LAST_THING, LAST_STUFF = 90, 181
-THINGS = {
-    value: name
-    for members in SUPERCATEGORIES.values()
-    for value, name in sorted(members.items())
-    if value <= LAST_THING and value not in NOT_OF_COCO
-}
-"""Value and name of COCO's 80 things."""
-OBJECT_NAMES = (*(THINGS[value] for value in sorted(THINGS)), BACKGROUND)
-OBJECT_CLASSES = {value: index for index, value in enumerate(sorted(THINGS))} | dict.fromkeys(
+OBJECT_NAMES = (
+    *("person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat"),
+    *("traffic light", "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog"),
+    *("horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe", "backpack", "umbrella"),
+    *("handbag", "tie", "suitcase", "frisbee", "skis", "snowboard", "sports ball", "kite"),
+    *("baseball bat", "baseball glove", "skateboard", "surfboard", "tennis racket", "bottle"),
+    *("wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple", "sandwich"),
+    *("orange", "broccoli", "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch"),
+    *("potted plant", "bed", "dining table", "toilet", "tv", "laptop", "mouse", "remote"),
+    *("keyboard", "cell phone", "microwave", "oven", "toaster", "sink", "refrigerator", "book"),
+    *("clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush"),
+    BACKGROUND,
+)
+"""COCO's 80 things in the order of their values, and the background."""
+THINGS = [value for value in range(LAST_THING + 1) if value not in NOT_OF_COCO]
+OBJECT_CLASSES = {value: index for index, value in enumerate(THINGS)} | dict.fromkeys(
     (*range(LAST_THING + 1, LAST_STUFF + 1), UNLABELLED), len(THINGS)
 )
 """As DiffCut's code has them: all stuff, and what nobody annotated, is background."""

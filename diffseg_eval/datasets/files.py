@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,8 @@ from ..types import VOID, DatasetError, LabelMap
 
 GREY = frozenset({"1", "L", "P"})
 """Pillow's modes of label files with one value of at most 8 bits per pixel; of a palette, the index."""
-DEEP_GREY = frozenset({"I", "I;16", "I;16B"})
-"""One value of 16 bits per pixel."""
 COLOUR = frozenset({"RGB"})
 """An id in the colours, as in COCO's panoptic format: R + 256 G + 65536 B."""
-
-KINDS = {GREY: "8-bit grey or palette indices", DEEP_GREY: "16-bit grey", COLOUR: "RGB"}
 
 
 @dataclass(frozen=True)
@@ -44,19 +40,12 @@ class Source:
         """The problem, in whole sentences, with the layout that is expected and where to get the files."""
         return DatasetError(f"{problem}\n{self.name} is read as {self.layout}.\n{self.download}")
 
-    def find_folder(self, root: Path, candidates: Sequence[str], pattern: str) -> Path:
-        """The first of the folders below the root ("" for itself) that holds a file of that pattern."""
-        self.require_root(root)
-        folders = [root / candidate for candidate in candidates]
-        for folder in folders:
-            if visible_files(folder, pattern):
-                return folder
-        raise self.error(f"Expected {pattern} in {' or '.join(map(str, folders))}, found none.")
-
-    def require_root(self, root: Path) -> None:
-        """Refuse a root that is no folder."""
-        if not root.is_dir():
-            raise self.error(f"Expected the folder of {self.name} in {root}, which is no folder.")
+    def find_files(self, folder: Path, pattern: str) -> list[Path]:
+        """The files of that pattern in order, at least one, without hidden ones such as macOS leaves."""
+        files = sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+        if not files:
+            raise self.error(f"Expected {pattern} in {folder}, found none.")
+        return files
 
     def require_files(self, paths: Iterable[Path]) -> None:
         """Refuse a dataset that lacks one of these files. Lists each folder once, for slow disks."""
@@ -69,23 +58,17 @@ class Source:
             if path.name not in present[folder]:
                 missing.append(path)
         if missing:
-            others = f", and {len(missing) - 1} other files" if len(missing) > 1 else ""
-            raise self.error(f"Expected {missing[0]}, which is missing{others}.")
+            more = f", and {len(missing) - 1} other files" if len(missing) > 1 else ""
+            raise self.error(f"Expected {missing[0]}, which is missing{more}.")
 
     def read_list(self, path: Path) -> tuple[str, ...]:
-        """The names of photographs in a file, one a line, each once."""
+        """The names of photographs in a file, one a line."""
         try:
-            names = tuple(read_plain_text(path).split())
+            return tuple(read_plain_text(path).split())
         except FileNotFoundError:
             raise self.error(f"Expected {path}, which is missing.") from None
         except (OSError, InvalidSettingError) as error:
             raise self.error(f"Expected names in {path}, which cannot be read: {error}.") from error
-        if not names or len(set(names)) < len(names):
-            raise self.error(
-                f"Expected the names of photographs in {path}, each once, "
-                f"got {len(names)}, of which {len(set(names))} differ."
-            )
-        return names
 
     def read_image(self, path: Path) -> Image.Image:
         """An image as 8-bit RGB, in the orientation of its pixels.
@@ -97,26 +80,21 @@ class Source:
             raise self.error(f"Expected an image of 8 bits per channel in {path}, got mode {image.mode}.")
         return image.convert("RGB")
 
-    def label_kind(self, path: Path) -> frozenset[str]:
-        """How a file holds labels: GREY, DEEP_GREY or COLOUR."""
-        mode = self._open(path).mode
-        for kind in KINDS:
-            if mode in kind:
-                return kind
-        raise self.error(f"Expected labels as {', '.join(KINDS.values())} in {path}, got mode {mode}.")
-
-    def read_labels(self, path: Path, kind: frozenset[str], image: Image.Image | None = None) -> LabelMap:
+    def read_labels(
+        self, path: Path, image: Image.Image | None = None, kind: frozenset[str] = GREY
+    ) -> LabelMap:
         """The values of a label file, ``[H, W]`` from 0 up; of COLOUR, the ids.
 
         Args:
             path: of a PNG.
-            kind: GREY, DEEP_GREY or COLOUR.
             image: whose size it must have.
+            kind: GREY or COLOUR.
         """
-        opened = self._open(path)
-        if opened.mode not in kind:
-            raise self.error(f"Expected labels as {KINDS[kind]} in {path}, got mode {opened.mode}.")
-        values = np.array(opened).astype(np.int32)
+        labels = self._open(path)
+        if labels.mode not in kind:
+            expected = "8-bit grey or palette indices" if kind == GREY else "RGB"
+            raise self.error(f"Expected labels as {expected} in {path}, got mode {labels.mode}.")
+        values = np.array(labels).astype(np.int32)
         if kind == COLOUR:
             values = values @ np.array([1, 256, 256**2], np.int32)
         if image is not None:
@@ -140,8 +118,8 @@ class Source:
         """
         unexpected = sorted(set(np.unique(values).tolist()) - table.keys())
         if unexpected:
-            allowed = _as_ranges(sorted(table))
-            raise self.error(f"Expected values {allowed} in {path}, got {_as_ranges(unexpected)}.")
+            values_there = ", ".join(map(str, unexpected))
+            raise self.error(f"Expected no other values than those of classes in {path}, got {values_there}.")
         lookup = np.full(256, VOID, np.int32)
         lookup[list(table)] = list(table.values())
         return lookup[values]
@@ -168,17 +146,3 @@ def consecutive_labels(values: LabelMap, void: int | None = None) -> LabelMap:
     labels = np.full(values.shape, VOID, np.int32)
     labels[is_annotated] = np.unique(values[is_annotated], return_inverse=True)[1]
     return labels
-
-
-def visible_files(folder: Path, pattern: str) -> list[Path]:
-    """The files of that pattern in order, without hidden ones such as macOS leaves beside the others."""
-    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
-
-
-def _as_ranges(values: list[int]) -> str:
-    """Ascending numbers, human-readable: "0..33, 255"."""
-    starts = [value for value in values if value - 1 not in values]
-    ends = [value for value in values if value + 1 not in values]
-    return ", ".join(
-        str(start) if start == end else f"{start}..{end}" for start, end in zip(starts, ends, strict=True)
-    )

@@ -6,23 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from diffseg_core.benchmark.clicks import Truth
-from diffseg_core.errors import InvalidSettingError
 
 from ..types import VOID, AnnotatedImage, Measure
-from .files import GREY, Source, consecutive_labels, visible_files
+from .files import Source, consecutive_labels
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-LARGEST_VALUE = 256**3 - 1
 OBJECT, IGNORED = 255, 128
 
 SOURCE = Source(
     "A folder",
-    f"ROOT/images/NAME ({', '.join(IMAGE_ENDINGS)}) and ROOT/labels/NAME.png (grey of 8 or 16 bits, "
-    "palette indices, or RGB with id = R + 256 G + 65536 B), under the same names and of the same size",
-    "Any annotation tool that saves one value for each class or segment makes such label maps.",
+    f"ROOT/images/NAME ({', '.join(IMAGE_ENDINGS)}) and ROOT/labels/NAME.png (8-bit grey or palette "
+    "indices), under the same names and of the same size",
+    "Any annotation tool that saves one value for each class makes such label maps.",
 )
 OF_OBJECTS = Source(
     "A folder of objects",
@@ -32,60 +29,47 @@ OF_OBJECTS = Source(
 
 
 class Folder:
-    """Images at their own size, with label maps of one kind for all.
+    """Images at their own size, with label maps whose values are classes, the same in every image.
 
-    Values of 8 bits (grey, or indices of a palette) are classes, the same in every image; each is also
-    taken for one true segment, in however many pieces. Wider values (16-bit grey, or RGB as in COCO's
-    panoptic format) tell segments apart within one image and mean no class.
-
-    Every label map is read when the folder is opened, to know its classes: those that occur anywhere, in
-    ascending order of their values, which are their names.
+    Each value is also taken for one true segment, in however many pieces. Every label map is read when the
+    folder is opened, to know its classes: those that occur anywhere, in ascending order of their values,
+    which are their names.
 
     Args:
         root: holds ``images/NAME.jpg`` (or another ending) and ``labels/NAME.png``; label maps without an
             image are not looked at.
-        void: the value of what is not annotated, often 0 or 255. None: every pixel is annotated.
+        void: the value of what is not annotated, 0..255. None: every pixel is annotated.
 
     Raises:
         DatasetError: there are no images, two of one name, or nothing is annotated; a label map is missing,
-            of another kind than the first, or cannot be read.
-        InvalidSettingError: a void value outside 0..16777215.
+            no grey of 8 bits, or cannot be read.
     """
 
-    measures: frozenset[Measure] = frozenset({"segments"})
-    class_names: Sequence[str] = ()
+    measures: frozenset[Measure] = frozenset({"classes", "segments"})
 
     def __init__(self, root: Path, void: int | None = None) -> None:
-        if void is not None and not 0 <= void <= LARGEST_VALUE:
-            raise InvalidSettingError(f"Expected a void value in 0..{LARGEST_VALUE}, got {void}.")
         self._void = void
         self._images, self._labels = _images_beside(root, "labels", SOURCE)
         self.names = tuple(self._labels)
-        self._kind = SOURCE.label_kind(self._labels[self.names[0]])
         values: set[int] = set()
         for path in self._labels.values():
-            values.update(np.unique(SOURCE.read_labels(path, self._kind)).tolist())
+            values.update(np.unique(SOURCE.read_labels(path)).tolist())
         annotated = sorted(values - {void})
         if not annotated:
             raise SOURCE.error(f"Expected other values than {void}, which is void, in {root}/labels/*.png.")
-        self._classes: dict[int, int] = {}
-        if self._kind == GREY:
-            self.measures |= {"classes"}
-            self.class_names = tuple(map(str, annotated))
-            self._classes = dict.fromkeys(values, VOID) | {value: i for i, value in enumerate(annotated)}
+        self.class_names: Sequence[str] = tuple(map(str, annotated))
+        self._classes = dict.fromkeys(values, VOID) | {value: i for i, value in enumerate(annotated)}
 
     def load(self, name: str) -> AnnotatedImage:
         """Read one image by its file's name without the ending.
 
         Raises:
-            DatasetError: there is no such image, a file cannot be read, sizes differ, or a class is there
-                that was not when the folder was opened.
+            DatasetError: a file cannot be read, sizes differ, or a class is there that was not when the
+                folder was opened.
         """
-        if name not in self._images:
-            raise SOURCE.error(f"Expected the name of one of {len(self.names)} images, got {name!r}.")
         image, path = SOURCE.read_image(self._images[name]), self._labels[name]
-        values = SOURCE.read_labels(path, self._kind, image)
-        classes = SOURCE.to_classes(values, self._classes, path) if self._classes else None
+        values = SOURCE.read_labels(path, image)
+        classes = SOURCE.to_classes(values, self._classes, path)
         return AnnotatedImage(name, image, classes, (consecutive_labels(values, self._void),))
 
 
@@ -94,41 +78,42 @@ class ObjectFolder:
 
     Args:
         root: holds ``images/NAME.jpg`` (or another ending) and ``masks/NAME.png``.
+        prompts: "clicks" or "boxes", what the object is found by.
 
     Raises:
         DatasetError: files are missing.
     """
 
-    def __init__(self, root: Path) -> None:
+    class_names: Sequence[str] = ()
+
+    def __init__(self, root: Path, prompts: Measure) -> None:
+        self.measures: frozenset[Measure] = frozenset({prompts})
         self._images, self._masks = _images_beside(root, "masks", OF_OBJECTS)
         self.names = tuple(self._masks)
 
-    def load(self, name: str) -> tuple[Image.Image, Truth]:
-        """Read one image, mode RGB, and its object.
+    def load(self, name: str) -> AnnotatedImage:
+        """Read one image and its object.
 
         Raises:
             DatasetError: a file cannot be read, sizes differ, or the mask has no object.
         """
         image, path = OF_OBJECTS.read_image(self._images[name]), self._masks[name]
-        values = OF_OBJECTS.read_labels(path, GREY, image)
+        values = OF_OBJECTS.read_labels(path, image)
         mask = values == OBJECT
         if not mask.any():
             raise OF_OBJECTS.error(f"Expected pixels of {OBJECT}, the object, in {path}, found none.")
-        return image, Truth(mask, values == IGNORED)
+        return AnnotatedImage(name, image, object=Truth(mask, values == IGNORED))
 
 
 def _images_beside(root: Path, annotations: str, source: Source) -> tuple[dict[str, Path], dict[str, Path]]:
     """The images of ``images/`` and the PNGs of another folder, by the images' sorted names."""
-    source.require_root(root)
     images: dict[str, Path] = {}
-    for path in visible_files(root / "images", "*"):
+    for path in source.find_files(root / "images", "*"):
         if path.suffix.lower() not in IMAGE_ENDINGS:
             continue
         if path.stem in images:
             raise source.error(f"Expected one image of every name, got {images[path.stem]} and {path}.")
         images[path.stem] = path
-    if not images:
-        raise source.error(f"Expected images in {root / 'images'}, found none.")
     beside = {name: root / annotations / f"{name}.png" for name in sorted(images)}
     source.require_files(beside.values())
     return images, beside

@@ -15,21 +15,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from PIL import Image
 
 from diffseg_core.output.ade20k import NAMES as ADE20K_NAMES
 
 from ..types import AnnotatedImage, Measure
 from . import classes
-from .center_crop import CenterCrop
-from .files import COLOUR, GREY, Source, consecutive_labels, visible_files
+from .files import COLOUR, Source, consecutive_labels
 
+Pixel = TypeVar("Pixel", bound=np.generic)
 UNLABELLED_ID = 0  # of panoptic segments
 PUBLISHED, OF_DIFFCUT = 512, 1024  # sides of the squares in pixels
 COCO_LIST = "Coco164kFull_Stuff_Coarse_7.txt"
-COCO_LAYOUT = (
-    f"ROOT/val2017/*.jpg, ROOT/stuffthingmaps_trainval2017/val2017/*.png and ROOT/{COCO_LIST} "
-    "(or images/val2017, annotations/val2017 and curated/val2017, as PiCIE has them)"
-)
+COCO_LAYOUT = f"ROOT/val2017/*.jpg, ROOT/stuffthingmaps_trainval2017/val2017/*.png and ROOT/{COCO_LIST}"
 COCO_DOWNLOAD = (
     "Photographs: http://images.cocodataset.org/zips/val2017.zip. Labels: http://calvin.inf.ed.ac.uk/"
     "wp-content/uploads/data/cocostuffdataset/stuffthingmaps_trainval2017.zip. Which 2,175 photographs: "
@@ -39,18 +43,16 @@ COCO_DOWNLOAD = (
 
 @dataclass(frozen=True)
 class Layout:
-    """One dataset. Folders and lists are candidates below a base; with several, the first that has files.
+    """One dataset. Files are below the root, with "{}" for the image's name.
 
     Attributes:
         source: for errors.
         names: of the classes, in order.
         classes: of the values of label maps, 8-bit grey or indices of a palette.
-        images, labels: folders.
-        bases: folders below the root, "" for itself, that hold all others.
-        lists: files of the images' names, one a line; without, all images there are.
-        endings: of images and of label maps, after the name.
-        has_folders: whether images lie in folders of their own, which are a part of their names.
-        segments: a folder of panoptic segments; "" without.
+        images, labels: files.
+        list: file of the images' names, one a line; "" for all images there are.
+        pattern: of the names without a list.
+        segments: files of panoptic segments; "" without.
         is_diffcut: whether the square is that of DiffCut's code.
         has_background: whether the last class is one, and is matched as in DiffCut's code.
     """
@@ -58,21 +60,13 @@ class Layout:
     source: Source
     names: Sequence[str]
     classes: Mapping[int, int]
-    images: tuple[str, ...]
-    labels: tuple[str, ...]
-    bases: tuple[str, ...] = ("",)
-    lists: tuple[str, ...] = ()
-    endings: tuple[str, str] = (".jpg", ".png")
-    has_folders: bool = False
+    images: str
+    labels: str
+    list: str = ""
+    pattern: str = "*"
     segments: str = ""
     is_diffcut: bool = False
     has_background: bool = False
-
-    @property
-    def measures(self) -> frozenset[Measure]:
-        """What is measured on it."""
-        of_classes: Measure = "background" if self.has_background else "classes"
-        return frozenset({of_classes, "segments"} if self.segments else {of_classes})
 
 
 def _coco_stuff(name: str, names: Sequence[str], values: Mapping[int, int], is_object: bool) -> Layout:
@@ -81,15 +75,9 @@ def _coco_stuff(name: str, names: Sequence[str], values: Mapping[int, int], is_o
         Source(name, COCO_LAYOUT, COCO_DOWNLOAD),
         names,
         values,
-        ("val2017", "images/val2017"),
-        (
-            "stuffthingmaps_trainval2017/val2017",
-            "annotations/val2017",
-            "annotation_val2017",
-            "stuffthingmaps/val2017",
-            "val2017",
-        ),
-        lists=(COCO_LIST, f"curated/val2017/{COCO_LIST}", f"curated/{COCO_LIST}"),
+        "val2017/{}.jpg",
+        "stuffthingmaps_trainval2017/val2017/{}.png",
+        COCO_LIST,
         is_diffcut=is_object,
         has_background=is_object,
     )
@@ -106,10 +94,9 @@ LAYOUTS: Mapping[str, Layout] = {
         ),
         classes.CITYSCAPES_NAMES,
         classes.CITYSCAPES_CLASSES,
-        ("leftImg8bit/val",),
-        ("gtFine/val",),
-        endings=("_leftImg8bit.png", "_gtFine_labelIds.png"),
-        has_folders=True,
+        "leftImg8bit/val/{}_leftImg8bit.png",
+        "gtFine/val/{}_gtFine_labelIds.png",
+        pattern="*/*",
     ),
     "coco27-panoptic": Layout(
         Source(
@@ -122,24 +109,22 @@ LAYOUTS: Mapping[str, Layout] = {
         ),
         classes.COCO27_NAMES,
         classes.COCO27_CLASSES,
-        ("images",),
-        ("coco27",),
-        segments="panoptic",
+        "images/{}.jpg",
+        "coco27/{}.png",
+        segments="panoptic/{}.png",
     ),
     "voc": Layout(
         Source(
             "Pascal VOC",
             "ROOT/VOCdevkit/VOC2012/JPEGImages/*.jpg, SegmentationClass/*.png (palette: 0 background, 1..20, "
-            "255 borders) and ImageSets/Segmentation/val.txt beside it; ROOT may also be VOCdevkit or "
-            "VOC2012",
+            "255 borders) and ImageSets/Segmentation/val.txt beside it",
             "VOCtrainval_11-May-2012.tar is at http://host.robots.ox.ac.uk/pascal/VOC/voc2012/.",
         ),
         (*classes.VOC_NAMES, classes.BACKGROUND),
         classes.VOC_CLASSES,
-        ("JPEGImages",),
-        ("SegmentationClass",),
-        ("VOCdevkit/VOC2012", "VOC2012", ""),
-        ("ImageSets/Segmentation/val.txt",),
+        "VOCdevkit/VOC2012/JPEGImages/{}.jpg",
+        "VOCdevkit/VOC2012/SegmentationClass/{}.png",
+        "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt",
         is_diffcut=True,
         has_background=True,
     ),
@@ -147,8 +132,7 @@ LAYOUTS: Mapping[str, Layout] = {
         Source(
             "Pascal Context",
             "ROOT/VOCdevkit/VOC2010/JPEGImages/*.jpg, SegmentationClassContext/*.png (0 background, 1..59) "
-            "and ImageSets/SegmentationContext/val.txt beside it, as MMSegmentation makes them; ROOT may "
-            "also be VOCdevkit or VOC2010",
+            "and ImageSets/SegmentationContext/val.txt beside it, as MMSegmentation makes them",
             "Photographs: VOCtrainval_03-May-2010.tar at http://host.robots.ox.ac.uk/pascal/VOC/voc2010/. "
             "Label maps and list: tools/dataset_converters/pascal_context.py of https://github.com/"
             "open-mmlab/mmsegmentation makes them of trainval_merged.json, see its "
@@ -156,10 +140,9 @@ LAYOUTS: Mapping[str, Layout] = {
         ),
         (*classes.CONTEXT_NAMES, classes.BACKGROUND),
         classes.CONTEXT_CLASSES,
-        ("JPEGImages",),
-        ("SegmentationClassContext",),
-        ("VOCdevkit/VOC2010", "VOC2010", ""),
-        ("ImageSets/SegmentationContext/val.txt",),
+        "VOCdevkit/VOC2010/JPEGImages/{}.jpg",
+        "VOCdevkit/VOC2010/SegmentationClassContext/{}.png",
+        "VOCdevkit/VOC2010/ImageSets/SegmentationContext/val.txt",
         is_diffcut=True,
         has_background=True,
     ),
@@ -168,18 +151,63 @@ LAYOUTS: Mapping[str, Layout] = {
         Source(
             "ADE20K",
             "ROOT/ADEChallengeData2016/images/validation/*.jpg and annotations/validation/*.png (0 not "
-            "annotated, 1..150); ROOT may also be ADEChallengeData2016",
+            "annotated, 1..150)",
             "ADEChallengeData2016.zip is at http://sceneparsing.csail.mit.edu/.",
         ),
         ADE20K_NAMES,
         classes.ADE20K_CLASSES,
-        ("images/validation",),
-        ("annotations/validation",),
-        ("ADEChallengeData2016", ""),
+        "ADEChallengeData2016/images/validation/{}.jpg",
+        "ADEChallengeData2016/annotations/validation/{}.png",
         is_diffcut=True,
     ),
 }
 """By the names under which one asks for them."""
+
+
+@dataclass(frozen=True)
+class CenterCrop:
+    """The crop of DiffSeg's and PiCIE's protocol.
+
+    With c = min(H, W) the square starts at ((H − c) // 2, (W − c) // 2). Images are resized bilinearly
+    with half-pixel centres and no antialiasing; labels take the pixel floor((i + ½) · c / resolution).
+
+    DiffSeg's reference (its ``data/coco/coco_data.py``) does the same in TensorFlow, whose JPEG decoder gives
+    other grey levels than Pillow's, and whose resized image goes to the model as float32. Here it is an image
+    of 8 bits, at most half a grey level from that, so that every method can have it.
+
+    DiffCut's code (its ``dataloader/iterator.py``, with torchvision) takes one pixel less, c = min(H, W) − 1,
+    and rounds where the square starts, halves to the even number; the rest is the same.
+
+    Attributes:
+        resolution: of the result, side in pixels, ≥ 1.
+        is_diffcut: whether the square is that of DiffCut's code.
+    """
+
+    resolution: int
+    is_diffcut: bool = False
+
+    def of_image(self, image: Image.Image) -> Image.Image:
+        """The image's central square, mode RGB, ``resolution`` by ``resolution``."""
+        pixels = torch.from_numpy(self._square(np.array(image.convert("RGB")))).double()  # exact sums
+        size = (self.resolution, self.resolution)
+        resized = F.interpolate(pixels.permute(2, 0, 1)[None], size=size, mode="bilinear")[0]
+        return Image.fromarray(resized.permute(1, 2, 0).round().to(torch.uint8).numpy())
+
+    def of_labels(self, labels: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
+        """The label map's central square, ``[resolution, resolution]``."""
+        square = self._square(labels)
+        nearest = (2 * np.arange(self.resolution) + 1) * len(square) // (2 * self.resolution)
+        return square[nearest[:, None], nearest]
+
+    def _square(self, pixels: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
+        height, width = pixels.shape[:2]
+        if self.is_diffcut:
+            side = max(1, min(height, width) - 1)
+            top, left = round((height - side) / 2), round((width - side) / 2)
+        else:
+            side = min(height, width)
+            top, left = (height - side) // 2, (width - side) // 2
+        return pixels[top : top + side, left : left + side]
 
 
 class LayoutDataset:
@@ -192,30 +220,26 @@ class LayoutDataset:
 
     Raises:
         DatasetError: a list, an image or an annotation is missing.
-        InvalidSettingError: a resolution below 1.
     """
 
     def __init__(self, layout: Layout, root: Path, resolution: int | None = None) -> None:
         usual = OF_DIFFCUT if layout.is_diffcut else PUBLISHED
         self._square = CenterCrop(usual if resolution is None else resolution, layout.is_diffcut)
-        self._layout, source = layout, layout.source
-        pattern = f"{'*/' * layout.has_folders}*{layout.endings[0]}"
-        folders = [f"{base}/{folder}".strip("/") for base in layout.bases for folder in layout.images]
-        self._images = source.find_folder(root, folders, pattern)
-        base = next(
-            root / each
-            for each in layout.bases
-            if any(root / each / folder == self._images for folder in layout.images)
-        )
-        self._labels = self._only(base, layout.labels, f"*{layout.endings[1]}")
-        self._segments = base / layout.segments if layout.segments else None
-        self.measures, self.class_names = layout.measures, layout.names
-        self.names = self._listed(base) or tuple(
-            path.relative_to(self._images).as_posix().removesuffix(layout.endings[0])
-            for path in visible_files(self._images, pattern)
-        )
-        for files in (self._image, self._label, *([self._ids] if self._segments else [])):
-            source.require_files(map(files, self.names))
+        self._layout, self._root, source = layout, root, layout.source
+        of_classes: Measure = "background" if layout.has_background else "classes"
+        self.measures: frozenset[Measure] = frozenset({of_classes})
+        if layout.segments:
+            self.measures |= {"segments"}
+        self.class_names = layout.names
+        folder, ending = layout.images.split("{}")
+        images = source.find_files(root / folder, layout.pattern + ending)
+        if layout.list:
+            self.names = source.read_list(root / layout.list)
+        else:
+            names = (path.relative_to(root / folder).as_posix() for path in images)
+            self.names = tuple(name.removesuffix(ending) for name in names)
+        kinds = filter(None, (layout.images, layout.labels, layout.segments))
+        source.require_files(root / kind.format(name) for kind in kinds for name in self.names)
 
     def load(self, name: str) -> AnnotatedImage:
         """Read one image by its name.
@@ -223,35 +247,12 @@ class LayoutDataset:
         Raises:
             DatasetError: a file cannot be read, sizes differ, or a value is no class.
         """
-        source, square = self._layout.source, self._square
-        image, path = source.read_image(self._image(name)), self._label(name)
+        layout, source, square = self._layout, self._layout.source, self._square
+        image = source.read_image(self._root / layout.images.format(name))
+        path = self._root / layout.labels.format(name)
         segments = []
-        if self._segments is not None:
-            ids = square.of_labels(source.read_labels(self._ids(name), COLOUR, image))
-            segments.append(consecutive_labels(ids, UNLABELLED_ID))
-        values = source.read_labels(path, GREY, image)
-        labels = square.of_labels(source.to_classes(values, self._layout.classes, path))
+        if layout.segments:
+            ids = source.read_labels(self._root / layout.segments.format(name), image, COLOUR)
+            segments.append(consecutive_labels(square.of_labels(ids), UNLABELLED_ID))
+        labels = square.of_labels(source.to_classes(source.read_labels(path, image), layout.classes, path))
         return AnnotatedImage(name, square.of_image(image), labels, tuple(segments))
-
-    def _only(self, base: Path, candidates: Sequence[str], pattern: str) -> Path:
-        """The one folder, whose missing files are named later, or the first of several that has files."""
-        if len(candidates) == 1:
-            return base / candidates[0]
-        return self._layout.source.find_folder(base, candidates, pattern)
-
-    def _listed(self, base: Path) -> tuple[str, ...]:
-        if not self._layout.lists:
-            return ()
-        lists = [Path(each) for each in self._layout.lists]
-        folder = self._only(base, [each.parent.as_posix() for each in lists], lists[0].name)
-        return self._layout.source.read_list(folder / lists[0].name)
-
-    def _image(self, name: str) -> Path:
-        return self._images / f"{name}{self._layout.endings[0]}"
-
-    def _label(self, name: str) -> Path:
-        return self._labels / f"{name}{self._layout.endings[1]}"
-
-    def _ids(self, name: str) -> Path:
-        assert self._segments is not None
-        return self._segments / f"{name}.png"

@@ -47,19 +47,13 @@ def recoloured(index: int, left: int, right: int, band: int) -> np.ndarray:
     return np.array([left, right, band], np.uint8)[made_regions(index)]
 
 
-def make_cocostuff27(
-    root: Path,
-    images: str = "val2017",
-    labels: str = "stuffthingmaps_trainval2017/val2017",
-    ids: str = "",
-) -> list[str]:
+def make_cocostuff27(root: Path) -> list[str]:
     """A person (0, class 9) on the left, clouds (105, class 23) on the right."""
     names = [f"{139 + index:012}" for index in range(IMAGES)]
     for index, name in enumerate(names):
-        save(root / images / f"{name}.jpg", made_image(index))
-        save(root / labels / f"{name}.png", recoloured(index, 0, 105, 255))
-    (root / ids).mkdir(parents=True, exist_ok=True)
-    (root / ids / "Coco164kFull_Stuff_Coarse_7.txt").write_text("".join(f"{name}\n" for name in names))
+        save(root / "val2017" / f"{name}.jpg", made_image(index))
+        save(root / "stuffthingmaps_trainval2017/val2017" / f"{name}.png", recoloured(index, 0, 105, 255))
+    write_list(root / "Coco164kFull_Stuff_Coarse_7.txt", names)
     return names
 
 
@@ -84,36 +78,36 @@ def make_coco27_panoptic(root: Path) -> list[str]:
     return names
 
 
-def make_voc(root: Path, base: str = "VOCdevkit/VOC2012/") -> list[str]:
+def make_voc(root: Path) -> list[str]:
     """An aeroplane (1, class 0) on the left, background (0) on the right, a border (255) in the band."""
     names = [f"2007_{33 + index:06}" for index in range(IMAGES)]
     for index, name in enumerate(names):
-        save(root / f"{base}JPEGImages/{name}.jpg", made_image(index))
+        save(root / f"VOCdevkit/VOC2012/JPEGImages/{name}.jpg", made_image(index))
         labels = Image.fromarray(recoloured(index, 1, 0, 255)).convert("P")
         labels.putpalette(bytes(range(256)) * 3)
-        path = root / f"{base}SegmentationClass/{name}.png"
+        path = root / f"VOCdevkit/VOC2012/SegmentationClass/{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         labels.save(path)
-    write_list(root / f"{base}ImageSets/Segmentation/val.txt", names)
+    write_list(root / "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt", names)
     return names
 
 
-def make_context(root: Path, base: str = "VOCdevkit/VOC2010/") -> list[str]:
+def make_context(root: Path) -> list[str]:
     """A bag (2, class 1) on the left, wood (59, class 58) on the right, nothing (0) in the band."""
     names = [f"2008_{2 + index:06}" for index in range(IMAGES)]
     for index, name in enumerate(names):
-        save(root / f"{base}JPEGImages/{name}.jpg", made_image(index))
-        save(root / f"{base}SegmentationClassContext/{name}.png", recoloured(index, 2, 59, 0))
-    write_list(root / f"{base}ImageSets/SegmentationContext/val.txt", names)
+        save(root / f"VOCdevkit/VOC2010/JPEGImages/{name}.jpg", made_image(index))
+        save(root / f"VOCdevkit/VOC2010/SegmentationClassContext/{name}.png", recoloured(index, 2, 59, 0))
+    write_list(root / "VOCdevkit/VOC2010/ImageSets/SegmentationContext/val.txt", names)
     return names
 
 
-def make_ade20k(root: Path, base: str = "ADEChallengeData2016/") -> list[str]:
+def make_ade20k(root: Path) -> list[str]:
     """A wall (1, class 0) on the left, a flag (150, class 149) on the right, nothing (0) in the band."""
     names = [f"ADE_val_{1 + index:08}" for index in range(IMAGES)]
     for index, name in enumerate(names):
-        save(root / f"{base}images/validation/{name}.jpg", made_image(index))
-        save(root / f"{base}annotations/validation/{name}.png", recoloured(index, 1, 150, 0))
+        save(root / f"ADEChallengeData2016/images/validation/{name}.jpg", made_image(index))
+        save(root / f"ADEChallengeData2016/annotations/validation/{name}.png", recoloured(index, 1, 150, 0))
     return names
 
 
@@ -124,7 +118,6 @@ def write_list(path: Path, names: list[str]) -> None:
 
 def make_bsds500(root: Path, split: str | None = "val") -> list[str]:
     """Two people: one drew left, right and band, the other left and right. No split is the flat layout."""
-    data = root if split is None else root / "BSR/BSDS500/data"
     names = [str(101085 + index) for index in range(IMAGES)]
     for index, name in enumerate(names):
         first = made_regions(index).astype(np.uint16) + 1
@@ -136,8 +129,8 @@ def make_bsds500(root: Path, split: str | None = "val") -> list[str]:
             borders[:, 1:] = labels[:, 1:] != labels[:, :-1]
             borders[1:] |= labels[1:] != labels[:-1]
             people[0, person] = {"Segmentation": labels, "Boundaries": borders}
-        save(data / "images" / (split or "") / f"{name}.jpg", made_image(index))
-        truth = data / "groundTruth" / (split or "") / f"{name}.mat"
+        save(root / "images" / (split or "") / f"{name}.jpg", made_image(index))
+        truth = root / "groundTruth" / (split or "") / f"{name}.mat"
         truth.parent.mkdir(parents=True, exist_ok=True)
         savemat(truth, {"groundTruth": people})
     return names
@@ -152,6 +145,15 @@ def make_folder(root: Path) -> list[str]:
     return names
 
 
+def make_objects(root: Path) -> list[str]:
+    """The right part is the object (255), and the band does not count (128)."""
+    names = [f"made_{index}" for index in range(IMAGES)]
+    for index, name in enumerate(names):
+        save(root / "images" / f"{name}.png", made_image(index))
+        save(root / "masks" / f"{name}.png", recoloured(index, 0, 255, 128))
+    return names
+
+
 MAKERS: dict[str, Callable[[Path], list[str]]] = {
     "cocostuff27": make_cocostuff27,
     "cityscapes27": make_cityscapes27,
@@ -162,6 +164,8 @@ MAKERS: dict[str, Callable[[Path], list[str]]] = {
     "ade20k": make_ade20k,
     "bsds500": make_bsds500,
     "folder": make_folder,
+    "clicks": make_objects,
+    "boxes": make_objects,
 }
 
 

@@ -18,12 +18,10 @@ from diffseg_cli.batch.settings import (
     SegmentSettings,
 )
 from diffseg_core import AttentionMaps
-from diffseg_eval.methods import make_methods, parse_methods
+from diffseg_eval.methods import parse_methods
 from diffseg_eval.segmentations import (
-    SharedCapture,
+    Context,
     attention_clusters,
-    by_clusters,
-    by_settings,
     colour_clusters,
     kmeans_plus_plus,
     true_count,
@@ -69,21 +67,17 @@ def left_and_right() -> AnnotatedImage:
 
 
 def test_methods_share_one_capture_of_an_image(segmenter: CountingSegmenter) -> None:
-    shared = SharedCapture(segmenter)
-    tight = SegmentSettings(MergeSettings(0.01))
-    methods = [
-        by_settings(shared, SegmentSettings(MergeSettings(5.0))),
-        by_settings(shared, tight),
-        by_clusters(shared, attention_clusters, lambda image: 3),
-        by_clusters(shared, colour_clusters, lambda image: 3),
-    ]
+    loose, tight = SegmentSettings(MergeSettings(5.0)), SegmentSettings(MergeSettings(0.01))
+    run = Context(segmenter, loose)
+    choices = parse_methods("diffseg,kmeans:3,colour-kmeans:3")
     first, second = noisy_image(1), noisy_image(2)
     before = segmenter.captures
-    loose_labels, tight_labels, *clusters = [method(first) for method in methods]
+    loose_labels, *clusters = [choice(run, first) for choice in choices]
     assert segmenter.captures == before + 1
-    methods[0](second)
+    choices[0](run, second)
     assert segmenter.captures == before + 2
 
+    tight_labels = parse_methods("diffseg")[0](Context(segmenter, tight), first)
     assert loose_labels.max() < tight_labels.max()
     assert np.array_equal(tight_labels, segmenter.segment(first.pixels, tight).labels[0].numpy())
     for labels in clusters:
@@ -92,7 +86,7 @@ def test_methods_share_one_capture_of_an_image(segmenter: CountingSegmenter) -> 
 
 
 def test_clusters_of_attention_are_the_parts_that_attend_alike() -> None:
-    proposals = attention_clusters(left_and_right(), halves(), 2)
+    proposals = attention_clusters(halves(), 2)
     assert proposals.shape == (2, 4, 4)
     assert (proposals.argmax(0)[:2] != proposals.argmax(0)[2:]).all()
     assert proposals.argmax(0).unique().numel() == 2
@@ -104,7 +98,7 @@ def test_clusters_of_pooled_attention_lie_on_the_grid_of_its_keys(clusters: int)
     keys = torch.arange(40 * 40) % 40 * clusters // 40
     attention = torch.where(columns[:, None] == keys, 1.0, 0.01)
     maps = AttentionMaps({(80, 80): (attention / attention.sum(1, keepdim=True))[None]})
-    proposals = attention_clusters(left_and_right(), maps, clusters)
+    proposals = attention_clusters(maps, clusters)
     assert proposals.shape == (clusters, 40, 40)
     stripes = proposals.argmax(0)
     assert (stripes == stripes[0]).all()
@@ -112,14 +106,14 @@ def test_clusters_of_pooled_attention_lie_on_the_grid_of_its_keys(clusters: int)
 
 
 def test_clusters_of_colour_do_not_look_at_the_attention() -> None:
-    labels = colour_clusters(left_and_right(), halves(), 2).argmax(0)
+    labels = colour_clusters(left_and_right(), halves().grid, 2).argmax(0)
     assert (labels[:, :2] == labels[0, 0]).all()
     assert (labels[:, 2:] == 1 - labels[0, 0]).all()
 
 
 def test_there_are_no_more_clusters_than_different_features() -> None:
-    assert colour_clusters(left_and_right(), halves(), 9).shape == (2, 4, 4)
-    assert attention_clusters(left_and_right(), halves(), 9).shape == (2, 4, 4)
+    assert colour_clusters(left_and_right(), halves().grid, 9).shape == (2, 4, 4)
+    assert attention_clusters(halves(), 9).shape == (2, 4, 4)
 
 
 def test_the_start_is_spread_out_and_always_the_same() -> None:
@@ -146,12 +140,11 @@ def test_true_number_of_clusters(classes: list[int] | None, segments: list[list[
 
 def test_the_hierarchy_is_built_with_the_settings_of_the_tree() -> None:
     image = Image.open(demo_model_folder() / "photograph.jpg").convert("RGB").resize((180, 120))
-    capture = CaptureSettings(noise_level=25, working_size=128)
+    segmenter = Segmenter(ModelChoice(device="cpu"), CaptureSettings(noise_level=25, working_size=128))
 
     def labels(**settings: float) -> np.ndarray:
         tree = SegmentSettings(NestedSettings(**settings))
-        methods, _ = make_methods(parse_methods("hierarchy:9"), ModelChoice(device="cpu"), capture, tree)
-        return methods["hierarchy:9"][""](AnnotatedImage("cup", image, None, ()))
+        return parse_methods("hierarchy:9")[0](Context(segmenter, tree), AnnotatedImage("cup", image))
 
     assert labels(number=3).max() == 8
     assert (labels(number=3) == labels()).all()
@@ -161,16 +154,10 @@ def test_the_hierarchy_is_built_with_the_settings_of_the_tree() -> None:
 def test_merged_refined_and_nested_segments_are_four_methods() -> None:
     chosen = parse_methods("diffseg,diffseg-refined,hierarchy:5,hierarchy-refined:5")
     capture = CaptureSettings(noise_level=25, working_size=128)
-    methods, _ = make_methods(chosen, ModelChoice(device="cpu"), capture, DEMO_SEGMENT)
+    run = Context(Segmenter(ModelChoice(device="cpu"), capture), DEMO_SEGMENT)
     image = Image.open(demo_model_folder() / "photograph.jpg").convert("RGB").resize((180, 120))
     photograph = AnnotatedImage("cup", image, None, ())
-    rows = [method[""](photograph) for method in methods.values()]
-    assert list(methods) == [
-        "diffseg",
-        "diffseg-refined",
-        "hierarchy:5",
-        "hierarchy-refined:5",
-    ]
+    rows = [choice(run, photograph) for choice in chosen]
     assert len({row.tobytes() for row in rows}) == 4
     assert rows[0].max() == rows[1].max()
     assert rows[2].max() == rows[3].max() == 4

@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from diffseg_core import DiffSegError
 from diffseg_core.benchmark.contingency import sparse_contingency
-from diffseg_eval.class_matching import match_with_background, merge_background
+from diffseg_eval.class_matching import accuracy, match_with_background, mean_iou, merge_background
 from diffseg_eval.measures import measure
 from diffseg_eval.metrics import compute_metrics
 from diffseg_eval.types import AnnotatedImage
@@ -31,6 +31,11 @@ def golden_images():
         truth = np.kron(random.randint(-3, 6, (6, 8)), np.ones((4, 4), int)).clip(BACKGROUND)
         prediction = np.kron(random.randint(0, 12, (12, 16)), np.ones((2, 2), int))
         yield truth, np.where(random.random_sample(truth.shape) < 0.7, (truth + 2) * 5 % 11, prediction)
+
+
+def of_set(formula, counts):
+    """A metric of the images together."""
+    return formula(*(pixels.sum(axis=0) for pixels in counts))
 
 
 def table_of(truth, prediction, classes):
@@ -67,8 +72,8 @@ def test_it_gives_what_the_reference_implementation_gave():
     assert found.true_positives.sum(axis=0).tolist() == GOLDEN_TRUE_POSITIVES
     assert found.false_positives.sum(axis=0).tolist() == GOLDEN_FALSE_POSITIVES
     assert found.false_negatives.sum(axis=0).tolist() == GOLDEN_FALSE_NEGATIVES
-    assert found.accuracy == GOLDEN_ACCURACY
-    assert found.mean_iou == GOLDEN_MEAN_IOU
+    assert of_set(accuracy, found) == GOLDEN_ACCURACY
+    assert of_set(mean_iou, found) == GOLDEN_MEAN_IOU
 
 
 @pytest.mark.parametrize(
@@ -97,14 +102,14 @@ def test_a_case_worked_by_hand():
     assert found.true_positives.tolist() == [[4, 0, 6]]
     assert found.false_negatives.tolist() == [[1, 0, 0]]
     assert found.false_positives.tolist() == [[0, 0, 1]]
-    assert found.accuracy == 10 / 11
-    assert found.mean_iou == (4 / 5 + 6 / 7) / 2  # class 1 occurs nowhere
+    assert of_set(accuracy, found) == 10 / 11
+    assert of_set(mean_iou, found) == (4 / 5 + 6 / 7) / 2  # class 1 occurs nowhere
 
 
 def test_an_image_of_background_alone_is_right_in_however_many_pieces():
     found = match_with_background([table_of([BACKGROUND] * 4, [0, 1, 2, 3], 21)], 21)
     assert found.true_positives[0].tolist() == [0] * 20 + [4]
-    assert found.mean_iou == 1.0
+    assert of_set(mean_iou, found) == 1.0
 
 
 def test_two_objects_in_one_segment_keep_a_segment_from_the_background():
@@ -123,25 +128,22 @@ def test_images_are_matched_each_for_itself_and_their_pixels_summed():
     other = table_of([0, BACKGROUND, BACKGROUND, BACKGROUND], [1, 1, 0, 0], 2)
     found = match_with_background([one, other], 2)
     assert found.true_positives.tolist() == [[2, 2], [1, 2]]
-    assert found.mean_iou == (3 / 4 + 4 / 5) / 2
-    assert found.mean_iou == (3 / 4 + 4 / 5) / 2  # not the mean of the images, of which the first is 1
+    assert of_set(mean_iou, found) == (3 / 4 + 4 / 5) / 2
+    assert (
+        of_set(mean_iou, found) == (3 / 4 + 4 / 5) / 2
+    )  # not the mean of the images, of which the first is 1
 
 
 def test_it_is_measured_of_images():
     classes = np.array([[0, 0, 2, 2]], np.int32)
     image = AnnotatedImage("a", Image.new("RGB", (4, 1)), classes, ())
-    record = measure(image, np.array([[5, 5, 6, 7]]), frozenset({"background"}))
-    # A row of 4 pixels has no segments 5 and up: they go by their ranks.
-    assert record == {"segments": 3, "table": [[0, 0, 2], [2, 1, 1], [2, 2, 1]]}
-    metrics = compute_metrics([record], frozenset({"background"}), 3)
+    record = measure(image, np.array([[0, 0, 1, 2]]), frozenset({"background"}))
+    assert record == {"segments": 3, "background": [[0, 0, 2], [2, 1, 1], [2, 2, 1]]}
+    metrics = compute_metrics([record], 3)
     assert list(metrics) == ["segments", "accuracy_background", "mean_iou_background"]
     assert [metric.overall for metric in metrics.values()] == [3, 1, 1]
 
 
-@pytest.mark.parametrize(
-    ("table", "classes", "message"),
-    [([[0, 0, 4]], 1, "a class beside the background, got 1"), ([[3, 0, 4]], 3, "classes 0..2.*got class 3")],
-)
-def test_classes_that_are_not_there_are_refused(table, classes, message):
-    with pytest.raises(DiffSegError, match=message):
-        match_with_background([table], classes)
+def test_classes_that_are_not_there_are_refused():
+    with pytest.raises(DiffSegError, match=r"classes 0\.\.2.*got class 3"):
+        match_with_background([[[3, 0, 4]]], 3)

@@ -16,7 +16,7 @@ from made_datasets import (
 from PIL import Image
 
 from diffseg_eval.datasets import open_dataset
-from diffseg_eval.datasets.center_crop import CenterCrop
+from diffseg_eval.datasets.layouts import CenterCrop
 from diffseg_eval.types import VOID
 
 

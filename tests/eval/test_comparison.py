@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,24 @@ import pytest
 from diffseg_cli.commands import main
 from diffseg_core.errors import InvalidSettingError
 from diffseg_eval.comparison import Difference, RunMethod, compare_methods, resolve_run_method, shared_images
-from diffseg_eval.records import ImageRecord
-from diffseg_eval.results import RowName
-from diffseg_eval.run import record_folder
-from diffseg_eval.types import Measure
+from diffseg_eval.run_folder import ImageRecord, RunFolder
 
-DATASET = {"name": "folder", "void": None, "class_names": []}
+DATASET = {"name": "folder", "resolution": None, "void": None, "class_names": []}
 
 
-def run_method(folder: Path, group: Measure, measured: list[dict[str, Any]], width: int = 60) -> RunMethod:
+def run_method(path: Path, measured: list[dict[str, Any]]) -> RunMethod:
     """A run of one method, with these metrics for each image."""
     names = tuple(f"made_{index}" for index in range(len(measured)))
     for name, metrics in zip(names, measured, strict=True):
-        record_folder(folder).write(ImageRecord(name, (40, width), {"m": {"": metrics}}, {}))
-    return RunMethod(folder, RowName("m", ""), DATASET, frozenset({group}), names)
+        RunFolder(path).write(ImageRecord(name, {"m": metrics}, {}))
+    return RunMethod(RunFolder(path), "m", DATASET, names)
 
 
 def segments(*coverings: float | None) -> list[dict[str, Any]]:
-    return [{"segments": 2, "covering": covering, "best_iou": covering} for covering in coverings]
+    return [
+        {"segments": 2, "covered": covering or 0.0, "area": int(covering is not None), "best_iou": covering}
+        for covering in coverings
+    ]
 
 
 def people(*areas: tuple[int, int]) -> list[dict[str, Any]]:
@@ -45,22 +46,22 @@ def differences(first: RunMethod, other: RunMethod) -> dict[str, Difference]:
 
 
 def test_a_method_does_not_differ_from_itself(tmp_path: Path) -> None:
-    same = run_method(tmp_path, "segments", segments(0.1, 0.7, 0.4))
+    same = run_method(tmp_path, segments(0.1, 0.7, 0.4))
     found = differences(same, same)["covering"]
     assert (found.difference, found.low, found.high) == (0, 0, 0)
 
 
 def test_a_difference_that_all_images_share_is_certain(tmp_path: Path) -> None:
-    first = run_method(tmp_path / "first", "segments", segments(0.1, 0.7, 0.4))
-    other = run_method(tmp_path / "other", "segments", segments(0.2, 0.8, 0.5))
+    first = run_method(tmp_path / "first", segments(0.1, 0.7, 0.4))
+    other = run_method(tmp_path / "other", segments(0.2, 0.8, 0.5))
     found = differences(first, other)["covering"]
     assert [found.difference, found.low, found.high] == pytest.approx([0.1] * 3)
     assert (found.first, found.other) == (pytest.approx(0.4), pytest.approx(0.5))
 
 
 def test_interval_of_two_images_reaches_from_the_one_to_the_other(tmp_path: Path) -> None:
-    first = run_method(tmp_path / "first", "segments", segments(0.5, 0.5))
-    other = run_method(tmp_path / "other", "segments", segments(0.4, 0.8))
+    first = run_method(tmp_path / "first", segments(0.5, 0.5))
+    other = run_method(tmp_path / "other", segments(0.4, 0.8))
     found = differences(first, other)["covering"]
     # A quarter of the resampled sets holds the first image twice, a quarter the second.
     assert [found.difference, found.low, found.high] == pytest.approx([0.1, -0.1, 0.3])
@@ -68,8 +69,8 @@ def test_interval_of_two_images_reaches_from_the_one_to_the_other(tmp_path: Path
 
 def test_interval_of_a_mean_has_the_width_that_the_normal_distribution_gives(tmp_path: Path) -> None:
     gains = np.random.default_rng(5).normal(0.0, 0.1, 200)
-    first = run_method(tmp_path / "first", "segments", segments(*[0.5] * 200))
-    other = run_method(tmp_path / "other", "segments", segments(*(0.5 + gains).tolist()))
+    first = run_method(tmp_path / "first", segments(*[0.5] * 200))
+    other = run_method(tmp_path / "other", segments(*(0.5 + gains).tolist()))
     found = differences(first, other)["covering"]
     deviation = gains.std() / 200**0.5
     assert found.low == pytest.approx(gains.mean() - 1.96 * deviation, abs=0.1 * deviation)
@@ -77,8 +78,8 @@ def test_interval_of_a_mean_has_the_width_that_the_normal_distribution_gives(tmp
 
 
 def test_figures_of_sums_are_made_of_the_sums_of_every_resampled_set(tmp_path: Path) -> None:
-    first = run_method(tmp_path / "first", "annotators", people((50, 100), (30, 300)))
-    other = run_method(tmp_path / "other", "annotators", people((60, 100), (30, 300)))
+    first = run_method(tmp_path / "first", people((50, 100), (30, 300)))
+    other = run_method(tmp_path / "other", people((60, 100), (30, 300)))
     found = differences(first, other)["covering"]
     assert found.first == pytest.approx(80 / 400)
     # The mean over the images would give 0.05. One set in four holds the first image twice.
@@ -86,26 +87,26 @@ def test_figures_of_sums_are_made_of_the_sums_of_every_resampled_set(tmp_path: P
 
 
 def test_images_without_a_figure_are_no_loss(tmp_path: Path) -> None:
-    first = run_method(tmp_path / "first", "segments", segments(0.5, None, 0.5))
-    other = run_method(tmp_path / "other", "segments", segments(0.6, None, 0.6))
+    first = run_method(tmp_path / "first", segments(0.5, None, 0.5))
+    other = run_method(tmp_path / "other", segments(0.6, None, 0.6))
     found = differences(first, other)["covering"]
     assert [found.difference, found.low, found.high] == pytest.approx([0.1] * 3)
 
 
 def test_other_resolutions_are_refused(tmp_path: Path) -> None:
-    first = run_method(tmp_path / "first", "segments", segments(0.5))
-    other = run_method(tmp_path / "other", "segments", segments(0.5), width=30)
-    with pytest.raises(InvalidSettingError, match="one resolution, got 60×40 for made_0.*30×40"):
-        compare_methods(first, other, ["made_0"])
+    first = run_method(tmp_path / "first", segments(0.5))
+    other = replace(first, dataset={**DATASET, "resolution": 64})
+    with pytest.raises(InvalidSettingError, match=r"one dataset, .*folder \(0 classes, resolution 64\)"):
+        shared_images([first, other])
 
 
 def test_other_images_are_refused_and_shared_ones_are_found(tmp_path: Path) -> None:
-    first = run_method(tmp_path / "first", "segments", segments(0.5, 0.5, 0.5))
-    assert shared_images([first, run_method(tmp_path / "b", "segments", segments(0.1, 0.2))]) == [
+    first = run_method(tmp_path / "first", segments(0.5, 0.5, 0.5))
+    assert shared_images([first, run_method(tmp_path / "b", segments(0.1, 0.2))]) == [
         "made_0",
         "made_1",
     ]
-    other = RunMethod(tmp_path, RowName("m", ""), DATASET, frozenset({"segments"}), ("else",))
+    other = RunMethod(RunFolder(tmp_path), "m", DATASET, ("else",))
     with pytest.raises(InvalidSettingError, match="all runs have measured, got none"):
         shared_images([first, other])
 
@@ -121,31 +122,19 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_methods_of_one_run_are_compared(
-    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "comparison.json"
-    assert main(["compare", f"{runs}/folder", f"{runs}/folder:grid:2", "--json", str(file)]) == 0
-    content = json.loads(file.read_text())
-    rows = {
-        (row["method"], row["setting"]): row["metrics"]
-        for row in json.loads((runs / "folder/results.json").read_text())["rows"]
-    }
-    (comparison,) = content["comparisons"]
-    metrics = {metric["metric"]: metric for metric in comparison["metrics"]}
-    assert metrics["accuracy"]["first"] == rows["one-segment", ""]["accuracy"]
-    assert metrics["accuracy"]["other"] == rows["grid", "2"]["accuracy"]
-    assert metrics["accuracy"]["low"] <= metrics["accuracy"]["difference"] <= metrics["accuracy"]["high"]
-    assert content["pictures"] == ["made_0", "made_1", "made_2"]
+def test_methods_of_one_run_are_compared(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", f"{runs}/folder", f"{runs}/folder:grid:2"]) == 0
+    results = json.loads((runs / "folder/results.json").read_text())
+    first, other, *_ = (row["metrics"]["accuracy"] for row in results["rows"])
     printed = capsys.readouterr().out
     assert f"{runs}/folder:grid:2 against {runs}/folder:one-segment, 3 images" in printed
-    assert f"| {metrics['accuracy']['other']:.3f} |" in printed
+    assert f"| ACC | {first:.3f} | {other:.3f} | {other - first:+.3f} |" in printed
 
 
 @pytest.mark.parametrize(
     ("named", "message"),
     [
-        (["folder", "bsds500"], "one dataset, got folder (3 classes; classes, segments)"),
+        (["folder", "bsds500"], "one dataset, got folder (3 classes)"),
         (["folder"], "two runs or more"),
         (["folder", "folder:slic:8"], "one-segment, grid:2, grid:4"),
         (["folder", "nowhere"], "results.json"),

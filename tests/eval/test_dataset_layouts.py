@@ -43,17 +43,8 @@ def test_fine_classes_belong_to_their_supercategory(fine: int, coarse: str) -> N
     assert NAMES[FINE_TO_COARSE[fine]] == coarse
 
 
-@pytest.mark.parametrize(
-    "folders",
-    [
-        {},
-        {"images": "images/val2017", "labels": "annotations/val2017", "ids": "curated/val2017"},
-        {"labels": "annotation_val2017"},
-        {"labels": "val2017"},
-    ],
-)
-def test_cocostuff27_is_read_in_the_usual_layouts(folders: dict[str, str], tmp_path: Path) -> None:
-    names = make_cocostuff27(tmp_path, **folders)
+def test_cocostuff27_is_27_classes_of_coco_stuffs_pixel_maps(tmp_path: Path) -> None:
+    names = make_cocostuff27(tmp_path)
     dataset = open_dataset("cocostuff27", tmp_path, resolution=HEIGHT)
     image = dataset.load(names[2])
     assert image.classes is not None
@@ -66,14 +57,6 @@ def test_cocostuff27_is_the_list_in_its_order(tmp_path: Path) -> None:
     first, _, last = make_cocostuff27(tmp_path)
     (tmp_path / "Coco164kFull_Stuff_Coarse_7.txt").write_text(f"{last}\r\n{first}\r\n")
     assert list(open_dataset("cocostuff27", tmp_path).names) == [last, first]
-
-
-@pytest.mark.parametrize("content", ["", "000000000139\n000000000139\n"])
-def test_cocostuff27_refuses_a_list_that_is_empty_or_repeats(content: str, tmp_path: Path) -> None:
-    make_cocostuff27(tmp_path)
-    (tmp_path / "Coco164kFull_Stuff_Coarse_7.txt").write_text(content)
-    with pytest.raises(DatasetError, match=r"Coarse_7\.txt, each once"):
-        open_dataset("cocostuff27", tmp_path)
 
 
 def test_cityscapes27_names_hold_the_city_and_labels_from_7_are_classes(tmp_path: Path) -> None:
@@ -95,12 +78,6 @@ def test_coco27_panoptic_has_classes_and_numbered_segments(tmp_path: Path) -> No
     assert image.classes.tolist() == numbered(regions, 9, 23, VOID)
     (segments,) = image.segments
     assert segments.tolist() == numbered(regions, 1, 0, VOID)  # ids 70000 and 300
-
-
-@pytest.mark.parametrize("root", ["", "BSR", "BSR/BSDS500", "BSR/BSDS500/data"])
-def test_bsds500_is_found_from_every_folder_of_the_download(root: str, tmp_path: Path) -> None:
-    make_bsds500(tmp_path)
-    assert len(open_dataset("bsds500", tmp_path / root).names) == 3
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test", None])

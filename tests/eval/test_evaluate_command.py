@@ -23,8 +23,8 @@ def results_of(out: Path) -> dict:
     return json.loads((out / "results.json").read_text())
 
 
-def figures_of(out: Path, method: str, setting: str = "") -> dict[str, float]:
-    (row,) = (row for row in results_of(out)["rows"] if (row["method"], row["setting"]) == (method, setting))
+def figures_of(out: Path, method: str) -> dict[str, float]:
+    (row,) = (row for row in results_of(out)["rows"] if row["method"] == method)
     return row["metrics"]
 
 
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-@pytest.mark.parametrize("dataset", made_datasets.MAKERS)
+@pytest.mark.parametrize("dataset", sorted(made_datasets.MAKERS.keys() - {"clicks", "boxes"}))
 def test_every_data_set_is_measured_by_every_method(dataset: str, tmp_path: Path) -> None:
     names = made_datasets.MAKERS[dataset](tmp_path / "data")
     options = ["--methods", "all", "--limit", "1", "--anchors", "8"]
@@ -47,9 +47,9 @@ def test_every_data_set_is_measured_by_every_method(dataset: str, tmp_path: Path
     results = results_of(tmp_path / "run")
     assert results["pictures"] == names[:1]
     methods = {row["method"] for row in results["rows"]}
-    assert {"diffseg", "kmeans:6", "kmeans-oracle", "colour-kmeans:6", "felzenszwalb"} < methods
+    assert {"diffseg", "kmeans:6", "kmeans-oracle", "colour-kmeans:6", "felzenszwalb:200"} < methods
     assert results["settings"]["working_size"] == 64
-    assert results["settings"]["diffseg"]["anchors"] == 8
+    assert results["settings"]["segment"]["anchors"] == 8
 
 
 def test_figures_of_one_segment_are_those_worked_by_hand(folder: Path, tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_figures_of_one_segment_are_those_worked_by_hand(folder: Path, tmp_path:
         "best_iou": pytest.approx(1 / 2),
     }
     first, second = csv_of(tmp_path / "run")
-    assert (first["picture"], first["method"], first["setting"]) == ("made_1", "one-segment", "")
+    assert (first["picture"], first["method"]) == ("made_1", "one-segment")
     assert float(first["accuracy"]) == pytest.approx(32 / 60)
     assert float(second["covering"]) == pytest.approx((34**2 + 26**2) / 60**2)
 
@@ -83,7 +83,7 @@ def test_table_has_a_row_for_each_setting(
     }
     assert [name for name in cells if name.startswith("grid")] == ["grid:2", "grid:4"]
     header = [cell.strip() for cell in cells["method"]]
-    accuracy = figures_of(tmp_path / "run", "grid", "2")["accuracy"]
+    accuracy = figures_of(tmp_path / "run", "grid:2")["accuracy"]
     assert cells["grid:2"][header.index("ACC")].strip() == f"{accuracy:.3f}"
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from diffseg_cli.batch.segmenter import Segmenter
 from diffseg_cli.commands import main
 from diffseg_core import AttentionMaps
-from diffseg_eval import methods
+from diffseg_eval import run
 
 MODEL = ["--working-size", "64", "--threads", "1"]
 
@@ -49,7 +49,6 @@ def test_figures_of_one_segment_on_voc_are_those_worked_by_hand(
         "accuracy_background": pytest.approx((sum(planes[1:]) + grounds[0]) / (3 * 39 * 39)),
         "mean_iou_background": pytest.approx((plane_iou + ground_iou) / 2),
     }
-    assert results["measures"] == ["background"]
     table = capsys.readouterr().out
     assert "| mIoU, background merged |" in table
     assert "as in DiffCut's code" in table
@@ -70,13 +69,10 @@ def test_rows_on_features_go_on_and_other_thresholds_are_refused(
 ) -> None:
     names = ["--methods", "diffcut,cut:0.3,0.7,features-hierarchy:3,both-hierarchy"]
     assert evaluate("folder", folder, tmp_path / "run", *names, "--limit", "1", *MODEL) == 0
-    rows = [(row["method"], row["setting"]) for row in results_of(tmp_path / "run")["rows"]]
-    assert rows == [
-        *(("diffcut:0.5", ""), ("cut", "0.3"), ("cut", "0.7")),
-        *(("features-hierarchy:3", ""), ("both-hierarchy", "")),
-    ]
-    settings = results_of(tmp_path / "run")["settings"]
-    assert settings["methods"] == ["diffcut:0.5", "cut:0.3,0.7", "features-hierarchy:3", "both-hierarchy"]
+    results = results_of(tmp_path / "run")
+    rows = [row["method"] for row in results["rows"]]
+    assert rows == ["diffcut:0.5", "cut:0.3", "cut:0.7", "features-hierarchy:3", "both-hierarchy"]
+    assert results["settings"]["methods"] == rows
     (record,) = (tmp_path / "run/pictures").glob("*.json")
     written = record.stat().st_mtime_ns
     same = ["--methods", "diffcut:0.50,cut:.3,.7,features-hierarchy:3,both-hierarchy"]
@@ -93,7 +89,7 @@ def test_settings_of_the_tree_are_kept_with_every_hierarchy(
 ) -> None:
     options = ["--methods", method, "--limit", "1", "--granularity", "auto", *MODEL]
     assert evaluate("folder", folder, tmp_path / "run", *options, "--colour", "1") == 0
-    assert results_of(tmp_path / "run")["settings"]["tree"]["colour"] == 1
+    assert results_of(tmp_path / "run")["settings"]["segment"]["colour"] == 1
     assert evaluate("folder", folder, tmp_path / "run", *options, "--colour", "2") == 2
     assert "'colour': 2.0" in capsys.readouterr().err
 
@@ -106,7 +102,7 @@ def test_a_model_without_features_is_said_of_every_image(
             maps = super().capture(image)
             return AttentionMaps({tuple(grid): maps[grid] for grid in maps})
 
-    monkeypatch.setattr(methods, "Segmenter", WithoutFeatures)
+    monkeypatch.setattr(run, "Segmenter", WithoutFeatures)
     assert evaluate("folder", folder, tmp_path / "run", "--methods", "diffcut", *MODEL) == 1
     printed = capsys.readouterr().err
     assert "3 of 3 images failed" in printed

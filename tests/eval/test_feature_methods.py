@@ -8,16 +8,18 @@ import torch
 from PIL import Image
 
 from diffseg_cli.batch.models import demo_model_folder
+from diffseg_cli.batch.segmenter import Segmenter
 from diffseg_cli.batch.settings import CaptureSettings, ModelChoice, NestedSettings, SegmentSettings
 from diffseg_core import AttentionMaps
 from diffseg_core.attention.maps import Evidence
 from diffseg_core.diffcut.segment_cut import segment_cut
 from diffseg_core.errors import InvalidSettingError
-from diffseg_eval.methods import BY_NAME, Context, make_methods, parse_methods
-from diffseg_eval.segmentations import SharedCapture
+from diffseg_eval.methods import MethodChoice, parse_methods
+from diffseg_eval.segmentations import Context
 from diffseg_eval.types import AnnotatedImage
 
 GRID = 8
+CAPTURE = CaptureSettings(noise_level=25, working_size=128)
 NAMES = "hierarchy:4,features-hierarchy:4,both-hierarchy:4,cut,diffcut"
 
 
@@ -51,9 +53,9 @@ def quarters() -> AnnotatedImage:
 
 
 def labels_of(maps: AttentionMaps, kind: str, number: float = 2) -> np.ndarray:
-    shared = SharedCapture(GivenCapture(maps))  # type: ignore[arg-type]
     tree = SegmentSettings(NestedSettings(contrast=0.0, colour=0.0))
-    return BY_NAME[kind].make(Context(shared, tree), number)(quarters())
+    run = Context(GivenCapture(maps), tree)  # type: ignore[arg-type]
+    return MethodChoice(kind, number)(run, quarters())
 
 
 def is_of_halves(labels: np.ndarray, axis: int) -> bool:
@@ -88,14 +90,10 @@ def test_hierarchy_needs_no_features() -> None:
 
 
 def test_the_rows_of_the_demo_model_differ_and_diffcut_is_the_papers() -> None:
-    capture = CaptureSettings(noise_level=25, working_size=128)
-    methods, shared = make_methods(
-        parse_methods(NAMES), ModelChoice(device="cpu"), capture, SegmentSettings()
-    )
-    assert shared is not None
+    run = Context(Segmenter(ModelChoice(device="cpu"), CAPTURE), SegmentSettings())
     image = Image.open(demo_model_folder() / "photograph.jpg").convert("RGB").resize((180, 120))
     photograph = AnnotatedImage("cup", image, None, ())
-    rows = {name: method[""](photograph) for name, method in methods.items()}
+    rows = {method.name: method(run, photograph) for method in parse_methods(NAMES)}
     assert list(rows) == [
         *("hierarchy:4", "features-hierarchy:4", "both-hierarchy:4", "cut:0.5", "diffcut:0.5"),
     ]
@@ -103,19 +101,14 @@ def test_the_rows_of_the_demo_model_differ_and_diffcut_is_the_papers() -> None:
     for row in rows.values():
         assert row.shape == (120, 180)
         assert np.unique(row).tolist() == list(range(row.max() + 1))
-    expected = segment_cut(shared.of(photograph), image, threshold=0.5, power=10.0, borders="features")
+    expected = segment_cut(run.maps(photograph), image, threshold=0.5, power=10.0, borders="features")
     assert np.array_equal(rows["diffcut:0.5"], expected.labels[0].numpy())
 
 
 def test_thresholds_give_more_segments_at_higher_ones() -> None:
-    capture = CaptureSettings(noise_level=25, working_size=128)
-    methods, _ = make_methods(
-        parse_methods("diffcut:0.2,0.5,0.8"), ModelChoice(device="cpu"), capture, SegmentSettings()
-    )
+    run = Context(Segmenter(ModelChoice(device="cpu"), CAPTURE), SegmentSettings())
     image = Image.open(demo_model_folder() / "photograph.jpg").convert("RGB").resize((180, 120))
     photograph = AnnotatedImage("cup", image, None, ())
-    row = {name: at_setting(photograph) for name, at_setting in methods["diffcut"].items()}
-    counts = [int(labels.max()) for labels in row.values()]
-    assert list(row) == ["0.2", "0.5", "0.8"]
+    counts = [int(method(run, photograph).max()) for method in parse_methods("diffcut:0.2,0.5,0.8")]
     assert counts == sorted(counts)
     assert counts[0] < counts[-1]

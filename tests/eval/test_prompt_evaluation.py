@@ -14,6 +14,7 @@ from diffseg_core.benchmark.clicks import Truth, box_of, click_ious, clicks_need
 from diffseg_core.objects.points import Point
 from diffseg_core.objects.prompts import Box, Click
 from diffseg_eval.datasets.folder import ObjectFolder
+from diffseg_eval.metrics import compute_metrics
 from diffseg_eval.types import DatasetError
 
 
@@ -102,29 +103,53 @@ def test_the_command_prints_a_table_and_keeps_every_image(kind, folder, tmp_path
     assert "2 images" in table
     assert (run / "table.md").read_text().strip() == table.strip()
     content = json.loads((run / "results.json").read_text())
-    assert [each["image"] for each in content["images"]] == ["p0", "p1"]
+    assert content["pictures"] == ["p0", "p1"]
     assert content["settings"]["working_size"] == 64
-    for each in content["images"]:
-        assert each["ious"]["object"][0] > 0.9
-        assert len(each["ious"]["object"]) == (20 if kind == "clicks" else 3)
-    assert ("the box itself" in table) == (kind == "boxes")
+    methods = ["object", "colour-object", *(["box"] if kind == "boxes" else [])]
+    assert [row["method"] for row in content["rows"]] == methods
+    metrics = content["rows"][0]["metrics"]
+    for name in content["pictures"]:
+        ious = json.loads((run / f"pictures/{name}.json").read_text())["rows"]["object"][
+            "click_ious" if kind == "clicks" else "box_ious"
+        ]
+        assert len(ious) == (20 if kind == "clicks" else 3)
+        assert ious[0] > 0.9
+    if kind == "clicks":
+        assert (metrics["noc85"], metrics["never_90"]) == (1, 0)
+        assert "NoC85 | NoC90 | IoU after 1 |" in table
+    else:
+        assert metrics["box_iou"] > 0.9
+        assert "tight box | 10% larger | 20% larger |" in table
 
 
-def test_limit_and_skip_choose_images(folder, tmp_path):
+def test_two_methods_are_compared_by_clicks_and_by_boxes(folder, tmp_path, capsys):
     run = tmp_path / "run"
-    main(["evaluate", "boxes", "--root", str(folder), "--out", str(run), "--skip", "1", *OPTIONS])
-    assert [each["image"] for each in json.loads((run / "results.json").read_text())["images"]] == ["p1"]
+    assert main(["evaluate", "boxes", "--root", str(folder), "--out", str(run), *OPTIONS]) == 0
+    assert main(["compare", f"{run}:box", f"{run}:object"]) == 0
+    assert "| 20% larger |" in capsys.readouterr().out
 
 
-def test_options_of_other_evaluations_are_refused(folder, tmp_path, capsys):
-    assert main(["evaluate", "clicks", "--root", str(folder), "--methods", "slic:4"]) == 2
-    assert "without --methods" in capsys.readouterr().err
+def test_figures_of_clicks_are_those_worked_by_hand():
+    records = [
+        {"click_ious": [0.5, 0.86, 0.88, 0.91, 0.92], "seconds_per_prompt": 0.1},
+        {"click_ious": [0.2, 0.3, 0.84, 0.84, 0.8], "seconds_per_prompt": 0.3},
+    ]
+    expected = {"noc85": (2 + 5) / 2, "noc90": (4 + 5) / 2, "never_85": 1, "never_90": 1}
+    expected |= {"iou_after_1": 0.35, "iou_after_3": 0.86, "iou_after_5": 0.86, "seconds_per_prompt": 0.2}
+    metrics = {name: metric.overall for name, metric in compute_metrics(records).items()}
+    assert metrics == pytest.approx(expected)
+
+
+def test_methods_for_another_task_are_refused(folder, capsys):
+    for methods in ("slic:4", "box"):
+        assert main(["evaluate", "clicks", "--root", str(folder), "--methods", methods]) == 2
+        assert f"among object, colour-object, or all, got '{methods[:4]}" in capsys.readouterr().err
 
 
 def test_a_mask_without_an_object_or_that_is_missing_is_named(folder):
     Image.new("L", (120, 90)).save(folder / "masks/p0.png")
     with pytest.raises(DatasetError, match="p0"):
-        ObjectFolder(folder).load("p0")
+        ObjectFolder(folder, "clicks").load("p0")
     (folder / "masks/p1.png").unlink()
     with pytest.raises(DatasetError, match="p1"):
-        ObjectFolder(folder)
+        ObjectFolder(folder, "clicks")

@@ -7,15 +7,20 @@ from math import isnan, log2
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.stats import entropy
 
 from diffseg_core import DiffSegError
 from diffseg_core.benchmark.measures import Overlaps
-from diffseg_eval.measures import covering, mean_best_iou, rand_index, variation_of_information
-from diffseg_eval.types import VOID
+from diffseg_eval.measures import mean_best_iou, measure, rand_index, variation_of_information
+from diffseg_eval.types import VOID, AnnotatedImage
 
 HALVES = np.array([[0, 0, 1, 1]])
 QUARTER = np.array([[0, 1, 1, 1]])
+
+
+def covering(overlaps):
+    return overlaps.covered / overlaps.area
 
 
 def random_maps(seed, *, labels=5, side=9):
@@ -41,7 +46,9 @@ def test_measures_of_a_case_worked_by_hand():
 def test_areas_of_all_people_are_pooled():
     # Against aabb as above; against a person who drew abbb itself everything is perfect.
     overlaps = [Overlaps.of(truth, QUARTER) for truth in (HALVES, QUARTER)]
-    assert covering(overlaps) == pytest.approx((7 / 3 + 4) / 8)
+    image = AnnotatedImage("a", Image.new("RGB", (4, 1)), None, (HALVES, QUARTER))
+    record = measure(image, QUARTER, frozenset({"annotators"}))
+    assert record["covered"] / record["area"] == pytest.approx((7 / 3 + 4) / 8)
     assert mean_best_iou(overlaps) == pytest.approx((1 / 2 + 2 / 3 + 1 + 1) / 4)
     assert [rand_index(overlap) for overlap in overlaps] == [3 / 6, 1]
 
@@ -59,7 +66,7 @@ def test_measures_are_their_definitions(seed):
         masks = [(prediction == other) & kept for other in np.unique(prediction)]
         best[label] = max((true & mask).sum() / (true | mask).sum() for mask in masks)
     assert overlaps.best_ious == pytest.approx(list(best.values()))
-    assert covering([overlaps]) == pytest.approx(np.mean([best[label] for label in truth[kept]]))
+    assert covering(overlaps) == pytest.approx(np.mean([best[label] for label in truth[kept]]))
 
     pixels = list(zip(truth[kept], prediction[kept], strict=True))
     agreeing = [(a[0] == b[0]) == (a[1] == b[1]) for a, b in combinations(pixels, 2)]
@@ -74,7 +81,7 @@ def test_measures_are_their_definitions(seed):
 def test_equal_segmentations_are_perfect_whatever_their_numbers():
     truth, _ = random_maps(4)
     overlaps = Overlaps.of(truth, np.array([9, 4, 70, 2, 0])[truth])
-    assert covering([overlaps]) == mean_best_iou([overlaps]) == rand_index(overlaps) == 1.0
+    assert covering(overlaps) == mean_best_iou([overlaps]) == rand_index(overlaps) == 1.0
     assert str(variation_of_information(overlaps)) == "0.0"
 
 
@@ -93,9 +100,9 @@ def test_rand_index_and_variation_of_information_are_symmetric_and_covering_is_n
     assert rand_index(there) == rand_index(back)
     assert variation_of_information(there) == pytest.approx(variation_of_information(back))
     halves = Overlaps.of(HALVES, np.zeros_like(HALVES)), Overlaps.of(np.zeros_like(HALVES), HALVES)
-    assert [covering([overlap]) for overlap in halves] == [0.5, 0.5]
+    assert [covering(overlap) for overlap in halves] == [0.5, 0.5]
     quarters = Overlaps.of(QUARTER, np.zeros_like(QUARTER)), Overlaps.of(np.zeros_like(QUARTER), QUARTER)
-    assert [covering([overlap]) for overlap in quarters] == [1 / 4 * 1 / 4 + 3 / 4 * 3 / 4, 3 / 4]
+    assert [covering(overlap) for overlap in quarters] == [1 / 4 * 1 / 4 + 3 / 4 * 3 / 4, 3 / 4]
 
 
 def test_void_is_left_out_of_both_maps():
@@ -109,10 +116,7 @@ def test_void_is_left_out_of_both_maps():
 
 def test_nothing_annotated_gives_no_figures():
     nothing = Overlaps.of(np.full((2, 2), VOID), np.zeros((2, 2), int))
-    for value in (
-        *(covering([nothing]), mean_best_iou([nothing])),
-        *(rand_index(nothing), variation_of_information(nothing)),
-    ):
+    for value in (*(mean_best_iou([nothing]), rand_index(nothing), variation_of_information(nothing)),):
         assert isnan(value)
 
 

@@ -15,7 +15,6 @@ from diffseg_eval.datasets.classes import (
     FIRST_LABEL,
     OBJECT_CLASSES,
     OBJECT_NAMES,
-    SUPERCATEGORIES,
     UNLABELLED,
     VOC_NAMES,
 )
@@ -42,13 +41,6 @@ def test_ade20k_has_the_names_and_colours_of_the_scene_parsing_benchmark():
     assert class_number("picture") == class_number("painting") == 22
 
 
-def test_coco_stuff_has_the_numbers_and_names_of_its_authors():
-    # nightrome/cocostuff, labels.txt at commit 876a7db: "number name" without "unlabeled", and from 0 as in
-    # the pixel maps.
-    fine = {number: name for members in SUPERCATEGORIES.values() for number, name in members.items()}
-    assert digest(numbered(fine)) == "024a3bf8275632baa3fea9a311154b8b45772231e7fb46e21ad705445ecd9c80"
-
-
 def test_coco_stuff_27_is_made_of_it_as_in_diffseg():
     # google/diffseg, data/coco/fine_to_coarse_dict.pickle at commit 77ea596 (janghyuncho/PiCIE has the same):
     # number, index and name of the coarse class.
@@ -60,8 +52,10 @@ def test_coco_stuff_27_is_made_of_it_as_in_diffseg():
 def test_coco_object_is_made_of_it_as_in_diffcut():
     # PaulCouairon/DiffCut, dataloader/coco/coco_object_mapping.pickle at commit aa16df4: number and class of
     # the 80 things. The others have numbers from 80 on there, all of which its code counts as background.
+    # Their names are those of the 80 things in nightrome/cocostuff, labels.txt at commit 876a7db.
     things = {number: each for number, each in OBJECT_CLASSES.items() if each != len(OBJECT_NAMES) - 1}
     assert digest(numbered(things)) == "03d04f80c61d8ddf6056b190e1028942d31aaaef27d1b121aa925454a08b4e56"
+    assert digest(OBJECT_NAMES[:-1]) == "d7654b26101572841ed1cd80aa03aa60e35f1b8acb4aea6906c4066886f16e07"
 
 
 def test_cityscapes_has_the_labels_of_its_authors_and_the_classes_of_diffseg():
