@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -129,11 +129,6 @@ class CapturedSegments(HostVisible):
         """The host sees all tensors of the segments, and what it sees of the capture."""
         return super().__new__(cls, segments.tensors, capture)
 
-    def replaced(self, segments: Segments, image: torch.Tensor | None = None) -> CapturedSegments:
-        """Other segments of the same capture, and of another image than the captured one if there is one."""
-        return CapturedSegments(segments, with_image(self.capture, image))
-
-
-def with_image(capture: CapturedAttention, image: torch.Tensor | None) -> CapturedAttention:
-    """The capture with an image in place of the captured one; as it is without one."""
-    return capture if image is None or image is capture.image else replace(capture, image=image)
+    def replaced(self, segments: Segments) -> CapturedSegments:
+        """Other segments of the same capture."""
+        return CapturedSegments(segments, self.capture)

@@ -2,47 +2,115 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
-from ...diffseg_core import Segments
+from ...diffseg_core import Images, InvalidSettingError, Segments, parse_objects
 from ...diffseg_core.objects.object_finder import ObjectFinder
-from ...diffseg_core.objects.points import Point, complement, segments_under
-from ...diffseg_core.objects.prompts import Prompt, names_of, told_outside
-from .prompts import Objects
+from ...diffseg_core.objects.points import complement, segments_under
+from ...diffseg_core.objects.prompts import Click, Prompt, names_of, told_outside
+from ..types import CapturedSegments
+from .prompts import Objects, as_json, connected_objects, read_points, united, warn, without_blanks
+from .view import kept_finder
+from .words import lines_of, look_for, with_clicks, words_view
 
 
-def warn(text: str) -> None:
-    """Say in the log what the node leaves unheeded."""
-    logging.warning("DiffSeg Select Segments: %s", text)
+@dataclass(frozen=True)
+class Chosen:
+    """What is chosen in one image of a batch.
+
+    Attributes:
+        masks: bool ``[K, H, W]``: of each segment, or of each object, that is chosen.
+        segments: the same as segments of the batch; other images have none.
+        view: what the picker gets to know of it, see `web/PROTOCOL.md`.
+        words: what became of words among the prompts, for the picker.
+    """
+
+    masks: torch.Tensor
+    segments: Segments
+    view: dict[str, Any]
+    words: list[dict[str, Any]] = field(default_factory=list)
 
 
-def at_granularity(segments: Segments, granularity: int) -> Segments:
-    """The segments at another cut, 0 for as they are; without a tree they stay, and the log says so."""
+def choose_segments(
+    segments: Segments,
+    points: tuple[Any, Any, Any],
+    granularity: int,
+    image_index: int,
+    invert: bool,
+) -> Chosen:
+    """The segments under points and none against, or all others.
+
+    Args:
+        segments: of the batch.
+        points: as `read_points` takes them: of the picker, more of other nodes, and against.
+        granularity: another cut, 0 for the segments as they are; ignored without a tree.
+        image_index: which image to choose in.
+        invert: choose the others.
+    """
+    named, more, against = map(read_points, points)
+    _warn_outside([Click(point) for point in (*named, *more, *against)], segments, "point")
     if granularity and segments.hierarchies:
-        return segments.at_granularity(granularity)
-    if granularity:
+        segments = segments.at_granularity(granularity)
+    elif granularity:
         warn(f"granularity of {granularity} is ignored: these segments have no hierarchy.")
-    return segments
-
-
-def chosen_segments(
-    segments: Segments, points: Sequence[Point], against: Sequence[Point], image_index: int, invert: bool
-) -> tuple[torch.Tensor, Segments]:
-    """The segments under points and none against, or all others: bool ``[K, H, W]``, and as segments."""
     labels = segments.labels_of(image_index)
     left_out = segments_under(labels, against)
-    chosen = [segment for segment in segments_under(labels, points) if segment not in left_out]
+    chosen = [segment for segment in segments_under(labels, (*named, *more)) if segment not in left_out]
     if invert:
         chosen = complement(chosen, segments.counts[image_index])
     indices = torch.tensor(chosen, dtype=labels.dtype, device=labels.device)
     kept = [chosen if index == image_index else [] for index in range(segments.batch_size)]
-    return labels == indices[:, None, None], segments.subset(kept)
+    view = {
+        "more_points": [point._asdict() for point in more],
+        "negative_points": [point._asdict() for point in against],
+    }
+    return Chosen(labels == indices[:, None, None], segments.subset(kept), view)
 
 
-def found_objects(
+def choose_objects(
+    captured: CapturedSegments,
+    images: Images | None,
+    points: Any,
+    connected: tuple[Any, Any, Any, Any],
+    image_index: int,
+    invert: bool,
+) -> Chosen:
+    """The objects that prompts find, or what is none of them.
+
+    Args:
+        captured: segments of the batch.
+        images: to see colours in; None where a latent was captured.
+        points: prompts of the picker, as `parse_objects` takes them.
+        connected: the first four that `connected_objects` takes.
+        image_index: which image to choose in.
+        invert: choose the rest.
+
+    Raises:
+        InvalidSettingError: segments without a hierarchy; further what `look_for` raises.
+    """
+    segments = captured.segments
+    if not segments.hierarchies:
+        raise InvalidSettingError(
+            "Expected segments with a hierarchy to find objects in, got segments without one. "
+            "Connect DiffSeg Hierarchy in the place of DiffSeg Segment, or set mode to segments."
+        )
+    from_nodes = connected_objects(*connected, segments, image_index)
+    from_picker = parse_objects(points)
+    words = look_for(lines_of((from_nodes, from_picker)), captured, image_index)
+    from_nodes, from_picker = with_clicks(from_nodes, words), with_clicks(from_picker, words)
+    finder = kept_finder(captured, images, image_index).finder
+    objects = united(from_nodes, from_picker)
+    _warn_outside([prompt for prompts in objects.values() for prompt in prompts], segments, "prompt")
+    masks, chosen = _found(finder, without_blanks(objects), segments, image_index, invert)
+    view = {"more_points": [], "more_prompts": as_json(from_nodes, finder)}
+    return Chosen(masks, chosen, view, words_view(words))
+
+
+def _found(
     finder: ObjectFinder, objects: Objects, segments: Segments, image_index: int, invert: bool
 ) -> tuple[torch.Tensor, Segments]:
     """A mask of each object, or of the rest of the tree: bool ``[K, H, W]``, and as segments of the batch."""
@@ -60,9 +128,7 @@ def found_objects(
     )
 
 
-def count_outside(prompts: Sequence[Prompt], segments: Segments, noun: str) -> int:
-    """How many prompts lie outside the image; the log says so too."""
-    count, note = told_outside(prompts, segments.image_size, noun)
+def _warn_outside(prompts: Sequence[Prompt], segments: Segments, noun: str) -> None:
+    _, note = told_outside(prompts, segments.image_size, noun)
     if note:
         warn(note)
-    return count

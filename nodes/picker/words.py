@@ -12,8 +12,7 @@ from ...diffseg_core.words.lines import WordLine, parse_each
 from ..comfy.words import read_words
 from ..inputs import model_and_clip
 from ..types import CapturedSegments
-from .prompts import Objects
-from .selection import warn
+from .prompts import Objects, warn
 
 Found = dict[str, FoundWord]  # by the text of the prompt
 
