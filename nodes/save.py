@@ -6,8 +6,6 @@ import json
 import os
 from pathlib import Path
 
-import comfy.model_management
-import comfy.utils
 import folder_paths
 from comfy.cli_args import args
 
@@ -17,6 +15,7 @@ from ..diffseg_core.output.export import SegmentFiles, export_segments
 from ..diffseg_core.output.file_names import check_lengths, check_prefix, fill_in_dates
 from .comfy.api import io, ui
 from .inputs import captured_images, refusal, segments_input
+from .progress import progress_over
 from .types import MORE, CapturedSegments
 
 LENGTHS = {"year": 4, "month": 2, "day": 2, "hour": 2, "minute": 2, "second": 2}  # of what is filled in
@@ -66,10 +65,9 @@ class DiffSegSave(io.ComfyNode):
             filename_prefix, folder_paths.get_output_directory(), width, height
         )
         metadata = cls._metadata()
-        progress = comfy.utils.ProgressBar(found.batch_size)
+        on_image = progress_over(found.batch_size)
         saved = []
         for index in range(found.batch_size):
-            comfy.model_management.throw_exception_if_processing_interrupted()
             stem = name.replace("%batch_num%", str(index))
             # ComfyUI finds the next number by the name before %batch_num% is filled in, and so finds none.
             while (files := SegmentFiles(Path(folder), f"{stem}_{counter:05}")).exist:
@@ -78,7 +76,7 @@ class DiffSegSave(io.ComfyNode):
             export_segments(found, index, files, images, metadata, image_id=image_id, hierarchy=True)
             saved.append(ui.SavedResult(files.overlay.name, subfolder, io.FolderType.output))
             counter += 1
-            progress.update(1)
+            on_image(index + 1)
         return io.NodeOutput(ui=ui.SavedImages(saved))
 
     @classmethod

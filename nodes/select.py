@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import comfy.model_management
 import torch
 
-from ..diffseg_core import parse_objects
 from ..diffseg_core.checks import position
 from ..diffseg_core.images import alpha_of, matching_images
 from ..diffseg_core.output.label_map import draw_label_map
@@ -19,15 +17,15 @@ from .inputs import (
     image_index_input,
     number_input,
     refusal,
+    segments_input,
     segments_on,
     switch_input,
 )
-from .outputs import mask_batch
+from .outputs import as_output, mask_batch
 from .picker import shown_files
-from .picker.prompts import read_points, warn
-from .picker.selection import choose_objects, choose_segments
+from .picker.prompts import warn
+from .picker.selection import check_prompts, choose_objects, choose_segments
 from .picker.view import VERSION, picker_pictures
-from .picker.words import lines_of
 from .types import CATEGORY, ESSENTIALS, CapturedSegments, SegmentsType
 
 BoundingBox = io.Custom("BOUNDING_BOX")  # ComfyUI's own input is not in every release
@@ -55,10 +53,7 @@ class DiffSegSelect(io.ComfyNode):
             ),
             search_aliases=["click mask", "pick segment", "segment anything", "points editor", "diffseg"],
             inputs=[
-                SegmentsType.Input(
-                    "segments",
-                    tooltip="From DiffSeg Segment, DiffSeg Hierarchy or DiffSeg Filter Segments.",
-                ),
+                segments_input("From DiffSeg Segment, DiffSeg Hierarchy or DiffSeg Filter Segments."),
                 io.Image.Input(
                     "image",
                     optional=True,
@@ -152,10 +147,7 @@ class DiffSegSelect(io.ComfyNode):
         """Refuse points, prompts and modes that cannot be read before anything runs."""
         if mode is not None and (refused := refusal(lambda: MODE.checked(mode))) is not True:
             return refused  # ComfyUI leaves it to a node that looks at it
-        if mode == "object":
-            objects = (points, False), (more_points, False), (negative_points, True)
-            return refusal(lambda: lines_of([parse_objects(*text) for text in objects]))
-        return refusal(lambda: [read_points(text) for text in (points, more_points, negative_points)])
+        return refusal(lambda: check_prompts(points, more_points, negative_points, mode == "object"))
 
     @classmethod
     def fingerprint_inputs(cls, **inputs: Any) -> int:
@@ -194,10 +186,9 @@ class DiffSegSelect(io.ComfyNode):
             chosen = choose_segments(found, all_points, granularity, image_index, invert)
 
         drawn = draw_label_map(found) if images is None else matching_images(images, found)
-        device = comfy.model_management.intermediate_device()
-        mask = chosen.masks.any(0).float()[None].to(device)
-        opaque = mask[0] if images is None else mask[0] * alpha_of(images, found)[image_index].to(device)
-        cutout = torch.cat([drawn[image_index].to(device), opaque[..., None]], dim=-1)
+        mask = as_output(chosen.masks.any(0).float()[None])
+        opaque = mask[0] if images is None else mask[0] * as_output(alpha_of(images, found)[image_index])
+        cutout = torch.cat([as_output(drawn[image_index]), opaque[..., None]], dim=-1)
         pictures = picker_pictures(segments, images, drawn, image_index, chosen.words)
         files = (file for picture in pictures.values() for file in picture.values() if isinstance(file, dict))
         shown_files.note(cls._node_id(), files)

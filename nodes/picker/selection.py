@@ -35,6 +35,20 @@ class Chosen:
     words: list[dict[str, Any]] = field(default_factory=list)
 
 
+def check_prompts(points: Any, more_points: Any, negative_points: Any, is_object: bool) -> None:
+    """Refuse points, or prompts where objects are chosen, that cannot be read.
+
+    Raises:
+        InvalidSettingError: what is wrong with them.
+    """
+    if is_object:
+        against = parse_objects(negative_points, against=True)
+        lines_of((parse_objects(points), parse_objects(more_points), against))
+    else:
+        for text in (points, more_points, negative_points):
+            read_points(text)
+
+
 def choose_segments(
     segments: Segments,
     points: tuple[Any, Any, Any],
