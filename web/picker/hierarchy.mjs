@@ -4,7 +4,7 @@ import { LabelMap } from './label_map.mjs'
 import { Tree } from './tree.mjs'
 
 /** @import { Point } from './label_map.mjs' */
-/** @import { Tables } from './tables.mjs' */
+/** @import { Tables } from './files.mjs' */
 
 export class Hierarchy {
   /**

@@ -1,7 +1,7 @@
 /** Choosing objects: what gestures do, what is shown, and what there is to say. */
 
 import { makeButton } from './dom.mjs'
-import { FileError, loaded } from './files.mjs'
+import { FileError, loaded, readTables } from './files.mjs'
 import { ARROWS } from './gestures.mjs'
 import { NO_SEGMENT } from './label_map.mjs'
 import { ObjectList } from './object_list.mjs'
@@ -10,7 +10,6 @@ import { inverted, objectsOverlay, shareOf } from './overlays.mjs'
 import { ObjectFinder } from './prompting/object_finder.mjs'
 import { isWords } from './prompting/prompts.mjs'
 import { nextSegment } from './selection.mjs'
-import { readTables } from './tables.mjs'
 import { WordField } from './word_field.mjs'
 
 /** @import { Hierarchy } from './hierarchy.mjs' */

@@ -42,7 +42,7 @@ export class WordField {
    */
   show(isFixed, files) {
     this.image = files?.segments?.filename ?? ''
-    const isConnected = this.picker.host.canFindWords()
+    const isConnected = this.picker.nodeView?.has_clip === true
     this.element.hidden = !isConnected
     this.input.disabled = isFixed || !isConnected
   }
