@@ -92,9 +92,9 @@ class DiffSegHierarchy(io.ComfyNode):
         check_images(images, maps.batch_size, attention.image_size, "attention")
         on_image = progress_over(maps.batch_size)
         if cut == "normalised cut":
-            found = segment_cut(maps, images, threshold, on_image=on_image, on_step=stop_if_interrupted)
-            return cls._output(found, attention)
-        found = segment_hierarchy(
+            segments = segment_cut(maps, images, threshold, on_image=on_image, on_step=stop_if_interrupted)
+            return cls._output(segments, attention)
+        segments = segment_hierarchy(
             maps,
             images,
             number=NUMBER.checked(number) if cut == "number of segments" else None,
@@ -104,7 +104,7 @@ class DiffSegHierarchy(io.ComfyNode):
             on_image=on_image,
             on_step=stop_if_interrupted,
         )
-        return cls._output(found, attention, chosen_evidence("automatic", maps))
+        return cls._output(segments, attention, chosen_evidence("automatic", maps))
 
     @classmethod
     def _output(

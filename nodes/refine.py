@@ -59,9 +59,9 @@ class DiffSegRefine(io.ComfyNode):
     ) -> io.NodeOutput:
         SOFT.checked(soft)  # before anything is done
         segments = segments_on(segments, image)
-        found, images = segments.segments, required_images(segments.capture)
+        batch, images = segments.segments, required_images(segments.capture)
         refined = refine_edges(
-            found, images, REACH.checked_percent(reach), progress_over(found.batch_size), stop_if_interrupted
+            batch, images, REACH.checked_percent(reach), progress_over(batch.batch_size), stop_if_interrupted
         )
         masks = [
             soft_masks(refined, images, index, stop_if_interrupted) if soft else refined.masks(index)

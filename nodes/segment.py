@@ -62,7 +62,7 @@ class DiffSegSegment(io.ComfyNode):
         anchors: int,
         smallest_area: float,
     ) -> io.NodeOutput:
-        found = segment(
+        segments = segment(
             attention.maps,
             attention.image_size,
             merge_threshold=merge_threshold,
@@ -71,4 +71,4 @@ class DiffSegSegment(io.ComfyNode):
             on_image=progress_over(attention.maps.batch_size),
             on_step=stop_if_interrupted,
         )
-        return io.NodeOutput(CapturedSegments(found, attention), sum(found.counts))
+        return io.NodeOutput(CapturedSegments(segments, attention), sum(segments.counts))

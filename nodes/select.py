@@ -171,8 +171,8 @@ class DiffSegSelect(io.ComfyNode):
     ) -> io.NodeOutput:
         """Masks of what is chosen, and what the picker shows."""
         segments = segments_on(segments, image)
-        found, images = segments.segments, captured_images(segments)
-        image_index = position(image_index, found.batch_size, "an image index", "images")
+        batch, images = segments.segments, captured_images(segments)
+        image_index = position(image_index, batch.batch_size, "an image index", "images")
         INVERT.checked(invert)
         GRANULARITY.checked(granularity)
         MODE.checked(mode)
@@ -183,25 +183,25 @@ class DiffSegSelect(io.ComfyNode):
             if bounding_box is not None or scribble is not None:
                 warn("bounding_box and scribble are ignored, as mode is segments. Set it to object.")
             all_points = points, more_points, negative_points
-            chosen = choose_segments(found, all_points, granularity, image_index, invert)
+            chosen = choose_segments(batch, all_points, granularity, image_index, invert)
 
-        drawn = draw_label_map(found) if images is None else matching_images(images, found)
+        drawn = draw_label_map(batch) if images is None else matching_images(images, batch)
         mask = as_output(chosen.masks.any(0).float()[None])
-        opaque = mask[0] if images is None else mask[0] * as_output(alpha_of(images, found)[image_index])
+        opaque = mask[0] if images is None else mask[0] * as_output(alpha_of(images, batch)[image_index])
         cutout = torch.cat([as_output(drawn[image_index]), opaque[..., None]], dim=-1)
         pictures = picker_pictures(segments, images, drawn, image_index, chosen.words)
         files = (file for picture in pictures.values() for file in picture.values() if isinstance(file, dict))
         shown_files.note(cls._node_id(), files)
         view = {
             "version": VERSION,
-            "batch_size": found.batch_size,
+            "batch_size": batch.batch_size,
             "has_clip": segments.capture.clip is not None,
             "pictures": pictures,
             **chosen.view,
         }
         return io.NodeOutput(
             mask,
-            mask_batch(chosen.masks.float(), found.image_size),
+            mask_batch(chosen.masks.float(), batch.image_size),
             cutout[None],
             segments.replaced(chosen.segments),
             ui={"diffseg_view": [view]},

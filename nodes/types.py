@@ -61,8 +61,8 @@ class HostVisible(tuple[Any, ...]):
 
 def tensors_within(*values: Any) -> tuple[torch.Tensor, ...]:
     """The tensors in lists, tuples and mappings to any depth, each once."""
-    found = {id(tensor): tensor for value in values for tensor in _walked(value)}
-    return tuple(found.values())
+    tensors = {id(tensor): tensor for value in values for tensor in _walked(value)}
+    return tuple(tensors.values())
 
 
 def _walked(value: Any) -> Iterator[torch.Tensor]:
@@ -108,7 +108,7 @@ class CapturedAttention(HostVisible):
         conditioning: list[Any] | None = None,
     ) -> Self:
         """The host sees the maps, their aggregate once there is one, all other tensors and both models."""
-        models = (each for each in (model, getattr(clip, "patcher", None)) if each is not None)
+        models = (held for held in (model, getattr(clip, "patcher", None)) if held is not None)
         tensors = tensors_within(step.tensors if step else (), image, conditioning)
         return super().__new__(cls, maps.tensors, tensors, *models)
 
