@@ -23,8 +23,7 @@ from .inputs import (
 )
 from .outputs import as_output, mask_batch
 from .picker import shown_files
-from .picker.prompts import warn
-from .picker.selection import check_prompts, choose_objects, choose_segments
+from .picker.selection import check_prompts, choose
 from .picker.view import VERSION, picker_pictures
 from .types import CATEGORY, ESSENTIALS, CapturedSegments, SegmentsType
 
@@ -145,9 +144,7 @@ class DiffSegSelect(io.ComfyNode):
         mode: Mode | None = None,
     ) -> bool | str:
         """Refuse points, prompts and modes that cannot be read before anything runs."""
-        if mode is not None and (refused := refusal(lambda: MODE.checked(mode))) is not True:
-            return refused  # ComfyUI leaves it to a node that looks at it
-        return refusal(lambda: check_prompts(points, more_points, negative_points, mode == "object"))
+        return refusal(lambda: check_prompts(points, more_points, negative_points, mode))
 
     @classmethod
     def fingerprint_inputs(cls, **inputs: Any) -> int:
@@ -173,23 +170,15 @@ class DiffSegSelect(io.ComfyNode):
         segments = segments_on(segments, image)
         batch, images = segments.segments, captured_images(segments)
         image_index = position(image_index, batch.batch_size, "an image index", "images")
-        INVERT.checked(invert)
-        GRANULARITY.checked(granularity)
-        MODE.checked(mode)
-        if mode == "object":
-            connected = more_points, negative_points, bounding_box, scribble
-            chosen = choose_objects(segments, images, points, connected, image_index, invert)
-        else:
-            if bounding_box is not None or scribble is not None:
-                warn("bounding_box and scribble are ignored, as mode is segments. Set it to object.")
-            all_points = points, more_points, negative_points
-            chosen = choose_segments(batch, all_points, granularity, image_index, invert)
-
+        connected = more_points, negative_points, bounding_box, scribble
+        masks, chosen, prompts, words = choose(
+            segments, images, mode, points, connected, granularity, image_index, invert
+        )
         drawn = draw_label_map(batch) if images is None else matching_images(images, batch)
-        mask = as_output(chosen.masks.any(0).float()[None])
+        mask = as_output(masks.any(0).float()[None])
         opaque = mask[0] if images is None else mask[0] * as_output(alpha_of(images, batch)[image_index])
         cutout = torch.cat([as_output(drawn[image_index]), opaque[..., None]], dim=-1)
-        pictures = picker_pictures(segments, images, drawn, image_index, chosen.words)
+        pictures = picker_pictures(segments, images, drawn, image_index, words)
         files = (file for picture in pictures.values() for file in picture.values() if isinstance(file, dict))
         shown_files.note(cls._node_id(), files)
         view = {
@@ -197,13 +186,13 @@ class DiffSegSelect(io.ComfyNode):
             "batch_size": batch.batch_size,
             "has_clip": segments.capture.clip is not None,
             "pictures": pictures,
-            **chosen.view,
+            **prompts,
         }
         return io.NodeOutput(
             mask,
-            mask_batch(chosen.masks.float(), batch.image_size),
+            mask_batch(masks.float(), batch.image_size),
             cutout[None],
-            segments.replaced(chosen.segments),
+            segments.replaced(chosen),
             ui={"diffseg_view": [view]},
         )
 
