@@ -24,7 +24,8 @@ def lines_of(objects: Iterable[Mapping[str, Sequence[Prompt]]]) -> dict[str, Wor
         InvalidSettingError: words that cannot be read, that are not one line to look for, or one of them in
             two lines.
     """
-    return parse_each(text for prompts_of in objects for text in _texts(prompts_of))
+    prompts = (prompt for by_name in objects for named in by_name.values() for prompt in named)
+    return parse_each(prompt.text for prompt in prompts if isinstance(prompt, Words))
 
 
 def look_for(lines: Mapping[str, WordLine], segments: CapturedSegments, image_index: int) -> Found:
@@ -68,10 +69,6 @@ def words_view(words: Found) -> list[dict[str, Any]]:
         }
         for text, word in words.items()
     ]
-
-
-def _texts(objects: Mapping[str, Sequence[Prompt]]) -> Iterator[str]:
-    return (prompt.text for prompts in objects.values() for prompt in prompts if isinstance(prompt, Words))
 
 
 def _place(word: FoundWord) -> Point | None:

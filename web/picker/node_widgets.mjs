@@ -72,7 +72,7 @@ export function after(target, event, act) {
  * @param {() => Record<string, boolean>} counting whether a row counts, by its name; what is connected is shown anyway
  * @returns {() => void} to be called once another row may count
  */
-export function keepRows(node, counting) {
+function keepRows(node, counting) {
   function update() {
     const isChanged = Object.entries(counting()).filter(([name, is]) => showRow(node, name, is || isConnected(node, name)))
     if (!isChanged.length || !node.widgets || !node.graph) return
