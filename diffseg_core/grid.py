@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 
 class GridSize(NamedTuple):
@@ -30,3 +33,15 @@ class GridSize(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.height}×{self.width}"
+
+
+def nearest_cells(grid: GridSize, wanted: GridSize) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """The rows and the columns of a grid in which the centres of another one's rows and columns lie.
+
+    >>> [places.tolist() for places in nearest_cells(GridSize(2, 3), GridSize(4, 3))]
+    [[0, 0, 1, 1], [0, 1, 2]]
+    """
+    rows, columns = (
+        (2 * np.arange(other) + 1) * side // (2 * other) for side, other in zip(grid, wanted, strict=True)
+    )
+    return rows, columns

@@ -12,7 +12,7 @@ import torch
 
 from . import checks
 from .errors import InvalidSettingError
-from .grid import GridSize
+from .grid import GridSize, nearest_cells
 from .settings import NUMBER
 from .tree import Hierarchy
 
@@ -158,6 +158,23 @@ class Segments:
         return Segments(
             torch.stack(numbered), tuple(proposals), tuple(trees), tuple(names) if are_named else ()
         )
+
+    def resized(self, size: GridSize) -> Segments:
+        """The same segments at another size in pixels, every pixel as the one that its centre lies in.
+
+        Segments of which no pixel is left are left out. At their own size they are returned as they are; at
+        another one the last answer is kept.
+        """
+        if size == self.image_size:
+            return self
+        resized = self.kept.get("resized")
+        if resized is None or resized.image_size != size:
+            places = (torch.from_numpy(index) for index in nearest_cells(self.image_size, size))
+            rows, columns = (index.to(self.labels.device) for index in places)
+            leaves = [tree.leaves[rows[:, None], columns] for tree in self.hierarchies]
+            resized = self.repainted(list(self.labels[:, rows[:, None], columns]), leaves)
+            self.kept["resized"] = resized
+        return resized
 
     def at_granularity(self, number: int) -> Segments:
         """The same images in ``number`` segments each, by another cut through their trees.

@@ -57,10 +57,10 @@ def with_widget_values(request: dict[str, Any], defaults: Defaults) -> dict[str,
         kind = str(node.get("class_type")) if isinstance(node, dict) else ""
         inputs = node.get("inputs") if kind in defaults else None
         if isinstance(inputs, dict):
-            own = defaults[kind]
-            for name in [name for name, value in inputs.items() if is_link(value) and name not in own]:
+            of_node = defaults[kind]
+            for name in [name for name, value in inputs.items() if is_link(value) and name not in of_node]:
                 del inputs[name]
-            inputs.update({name: _value(kind, name, inputs[name], own.get(name)) for name in inputs})
+            inputs.update({name: _value(kind, name, inputs[name], of_node.get(name)) for name in inputs})
     return request
 
 
@@ -71,12 +71,10 @@ class _NoSwitch(str):
         raise ValueError(f"Expected true or false, got {str(self)!r:.60}.")
 
 
-def _value(kind: str, name: str, given: Any, default: Any) -> Any:
-    if is_link(given):
-        return given
-    value = (
-        given["__value__"] if isinstance(given, dict) and "__value__" in given else given
-    )  # a list, wrapped
+def _value(kind: str, name: str, sent: Any, default: Any) -> Any:
+    if is_link(sent):
+        return sent
+    value = sent["__value__"] if isinstance(sent, dict) and "__value__" in sent else sent  # a list, wrapped
     if name in AS_JSON.get(kind, ()):
         return value if isinstance(value, str) else json.dumps([] if value is None else value)
     if value is None:
@@ -91,7 +89,7 @@ def _value(kind: str, name: str, given: Any, default: Any) -> Any:
     if (
         name in AS_LINES.get(kind, ())
         and isinstance(value, list)
-        and all(isinstance(each, str) for each in value)
+        and all(isinstance(line, str) for line in value)
     ):
         return "\n".join(value)
     return value

@@ -147,9 +147,9 @@ class DiffSegCapture(io.ComfyNode):
         backbone = backbone_of(model, settings.layers)
         latent_format, pixels = model.get_model_object("latent_format"), backbone.latent_pixels
         _check_inputs(vae, image, latent, latent_format)
-        given = None if latent is None else read_latent(latent, latent_format, pixels)
+        latents = None if latent is None else read_latent(latent, latent_format, pixels)
         images = None if image is None else checked_images(image)
-        image_size = _image_size(images, given, pixels)
+        image_size = _image_size(images, latents, pixels)
         target = image_size
         if images is not None:
             side = settings.working_size or backbone.architecture.native_side
@@ -158,10 +158,10 @@ class DiffSegCapture(io.ComfyNode):
         if conditioning is None:
             conditioning = empty_prompt(model, backbone.name, checked_clip(clip))
         step = prepared(model, conditioning, settings, grid, backbone)  # refuses before the VAE runs
-        if given is None:
+        if latents is None:
             assert images is not None
-            given = Latent(encoded(vae, images, target))
-        inputs = step.inputs(given)
+            latents = Latent(encoded(vae, images, target))
+        inputs = step.inputs(latents)
         progress = comfy.utils.ProgressBar(1)
         maps = step.capture(inputs, lambda done, total: progress.update_absolute(done, total))
         encoder = None if clip is UNCONNECTED else clip

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import comfy.model_management
 import comfy.utils
 import folder_paths
 
@@ -21,6 +20,7 @@ from .comfy.api import io, ui
 from .comfy.check import CheckCapture
 from .comfy.conditioning import UNCONNECTED, checked_clip, empty_prompt
 from .comfy.running import server
+from .outputs import as_output
 from .progress import stop_if_interrupted
 from .types import MORE
 
@@ -114,8 +114,8 @@ class DiffSegCheckModel(io.ComfyNode):
         report = as_text(results, __version__) + f"\nThe record is in the output folder: {_save(results)}\n"
         cls._tell(report)
         sheet = as_images(draw_sheet(results)).colours
-        preview = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **ui.PreviewText(report).as_dict()}
-        return io.NodeOutput(report, sheet.to(comfy.model_management.intermediate_device()), ui=preview)
+        shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **ui.PreviewText(report).as_dict()}
+        return io.NodeOutput(report, as_output(sheet), ui=shown)
 
     @classmethod
     def _tell(cls, text: str) -> None:

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from .comfy.api import io
+from .outputs import as_output
 from .types import CATEGORY
 
 FOLDER = Path(__file__).parent.parent / "demo_model"
@@ -46,13 +47,7 @@ class DiffSegDemoModel(io.ComfyNode):
                 "A very small diffusion model that ships with this pack, to see segmentation work before "
                 "downloading a checkpoint. Use a merge threshold of 0.3 to 0.7."
             ),
-            search_aliases=[
-                "test model",
-                "tiny stable diffusion",
-                "no checkpoint",
-                "example model",
-                "diffseg",
-            ],
+            search_aliases=["test model", "tiny stable diffusion", "no checkpoint", "diffseg"],
             inputs=[],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="The denoiser, 1.7 million parameters."),
@@ -149,5 +144,4 @@ def _load_vae() -> comfy.sd.VAE:
 def _load_photograph() -> torch.Tensor:
     with Image.open(FOLDER / "photograph.jpg") as image:
         pixels = np.array(image.convert("RGB"), dtype=np.float32) / 255.0
-    photograph = torch.from_numpy(pixels)[None]  # [1, H, W, 3]
-    return photograph.to(comfy.model_management.intermediate_device())
+    return as_output(torch.from_numpy(pixels)[None])  # [1, H, W, 3]

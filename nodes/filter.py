@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import comfy.model_management
-
 from ..diffseg_core import filter_segments, parse_indices
 from ..diffseg_core.settings import BORDER, KEEP_LARGEST, LARGEST_AREA, PLACE, SMALLEST_AREA, Border, Place
 from .comfy.api import io
 from .inputs import choice_input, number_input, refusal, segments_input
-from .outputs import count_output
+from .outputs import as_output, count_output
 from .types import MORE, CapturedSegments, SegmentsType
 
 
@@ -85,5 +83,4 @@ class DiffSegFilter(io.ComfyNode):
             keep_largest=keep_largest,
             place=place,
         )
-        mask = kept.union().to(comfy.model_management.intermediate_device())
-        return io.NodeOutput(segments.replaced(kept), mask, sum(kept.counts))
+        return io.NodeOutput(segments.replaced(kept), as_output(kept.union()), sum(kept.counts))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import comfy.model_management
 import torch
 
 from ..diffseg_core import draw_overlay
@@ -12,7 +11,7 @@ from ..diffseg_core.words.lines import parse_words
 from .comfy.api import io, ui
 from .comfy.words import read_words
 from .inputs import images_to_draw_on, model_and_clip, number_input, refusal, segments_input
-from .outputs import mask_batch
+from .outputs import as_output, mask_batch
 from .types import CATEGORY, CapturedSegments, SegmentsType
 
 
@@ -89,7 +88,7 @@ class DiffSegFindWords(io.ComfyNode):
         table = found.table()
         overlay = draw_overlay(images_to_draw_on(segments), found.segments)
         return io.NodeOutput(
-            found.segments.union().to(comfy.model_management.intermediate_device()),
+            as_output(found.segments.union()),
             mask_batch(torch.cat(found.masks).float(), found.segments.image_size),
             segments.replaced(found.segments),
             table,

@@ -9,18 +9,10 @@ from ..diffseg_core.hierarchy.segment_hierarchy import chosen_evidence
 from ..diffseg_core.images import check_images
 from ..diffseg_core.settings import CUT, CUT_THRESHOLD, FINEST, HEIGHT, NEIGHBOURS_ONLY, NUMBER, Cut
 from .comfy.api import io, ui
-from .inputs import checked_images, choice_input, number_input, required_image, switch_input
+from .inputs import capture_on, choice_input, number_input, required_images, switch_input
 from .outputs import count_output
 from .progress import progress_over
-from .types import (
-    CATEGORY,
-    ESSENTIALS,
-    Attention,
-    CapturedAttention,
-    CapturedSegments,
-    SegmentsType,
-    with_image,
-)
+from .types import CATEGORY, ESSENTIALS, Attention, CapturedAttention, CapturedSegments, SegmentsType
 
 
 class DiffSegHierarchy(io.ComfyNode):
@@ -43,7 +35,7 @@ class DiffSegHierarchy(io.ComfyNode):
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="Instead of the captured one, of the same size. Needed for a captured latent.",
+                    tooltip="Instead of the captured one: an upscaled one, say. Needed for a latent.",
                 ),
                 choice_input("cut", CUT, "Which segments come out. automatic needs no number."),
                 number_input("number", NUMBER, "Number of segments in each image, where cut says so."),
@@ -95,12 +87,12 @@ class DiffSegHierarchy(io.ComfyNode):
         image: torch.Tensor | None = None,
     ) -> io.NodeOutput:
         CUT.checked(cut)
-        maps = attention.maps
-        images = checked_images(required_image(image, attention))
+        attention = capture_on(attention, image)
+        maps, images = attention.maps, required_images(attention)
         check_images(images, maps.batch_size, attention.image_size, "attention")
         with progress_over(maps.batch_size):
             if cut == "normalised cut":
-                return cls._output(segment_cut(maps, images, threshold), attention, image)
+                return cls._output(segment_cut(maps, images, threshold), attention)
             segments = segment_hierarchy(
                 maps,
                 images,
@@ -109,17 +101,12 @@ class DiffSegHierarchy(io.ComfyNode):
                 neighbours_only=neighbours_only,
                 finest=FINEST.checked_percent(finest),
             )
-        return cls._output(segments, attention, image, chosen_evidence("automatic", maps))
+        return cls._output(segments, attention, chosen_evidence("automatic", maps))
 
     @classmethod
     def _output(
-        cls,
-        segments: Segments,
-        attention: CapturedAttention,
-        image: torch.Tensor | None,
-        evidence: str = "attention",
+        cls, segments: Segments, attention: CapturedAttention, evidence: str = "attention"
     ) -> io.NodeOutput:
         """The segments and their number; evidence other than attention is said on the node."""
         said = None if evidence == "attention" else ui.PreviewText(f"evidence: {evidence}")
-        carried = CapturedSegments(segments, with_image(attention, image))
-        return io.NodeOutput(carried, sum(segments.counts), ui=said)
+        return io.NodeOutput(CapturedSegments(segments, attention), sum(segments.counts), ui=said)

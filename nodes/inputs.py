@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 
-from ..diffseg_core import DiffSegError, Images, InvalidSettingError, as_images, draw_label_map
+from ..diffseg_core import DiffSegError, GridSize, Images, InvalidSettingError, as_images, draw_label_map
 from ..diffseg_core.checks import Choice, Number, Switch
 from .comfy.api import io
 from .types import CapturedAttention, CapturedSegments, SegmentsType
+
+PROPORTIONS = 0.01  # by this share those of a scaled image may differ: its sides are rounded
 
 
 def checked_images(image: torch.Tensor) -> Images:
@@ -37,24 +40,47 @@ def images_to_draw_on(segments: CapturedSegments) -> Images:
     return captured_images(segments) or as_images(draw_label_map(segments.segments))
 
 
-def image_of(image: torch.Tensor | None, capture: CapturedAttention) -> torch.Tensor | None:
-    """The image that is connected, or without one the captured; None without either."""
-    return capture.image if image is None else image
-
-
-def required_image(image: torch.Tensor | None, capture: CapturedAttention) -> torch.Tensor:
-    """The same, where there must be one.
+def required_images(capture: CapturedAttention) -> Images:
+    """The images of a capture, checked.
 
     Raises:
-        InvalidSettingError: there is neither.
+        InvalidSettingError: there are none.
     """
-    image = image_of(image, capture)
-    if image is None:
+    if capture.image is None:
         raise InvalidSettingError(
             "Expected an image, got none: this attention was captured from a latent. Connect the image here, "
             "or vae and image in place of the latent at DiffSeg Capture Attention."
         )
-    return image
+    return checked_images(capture.image)
+
+
+def capture_on(capture: CapturedAttention, image: torch.Tensor | None) -> CapturedAttention:
+    """The capture with the image that is connected in place of its own; as it is without one.
+
+    Args:
+        capture: as it came.
+        image: IMAGE of any size, an upscaled one for instance, but of the captured image's proportions.
+
+    Raises:
+        InvalidSettingError: other proportions.
+    """
+    if image is None or image is capture.image:
+        return capture
+    captured = capture.image_size
+    size = GridSize(*image.shape[1:3]) if image.ndim == 4 else captured  # what is no image is refused later
+    across, down = size.width * captured.height, size.height * captured.width
+    if abs(across - down) > PROPORTIONS * down:
+        raise InvalidSettingError(
+            f"Expected an image of the proportions of the captured one, {captured} pixels, got {size}. "
+            "Connect the image that went into the capture, or one that was scaled from it without cropping."
+        )
+    return replace(capture, image=image, image_size=size)
+
+
+def segments_on(segments: CapturedSegments, image: torch.Tensor | None) -> CapturedSegments:
+    """Segments on the image that is connected, at its size; as they are without one. See `capture_on`."""
+    capture = capture_on(segments.capture, image)
+    return CapturedSegments(segments.segments.resized(capture.image_size), capture)
 
 
 def model_and_clip(capture: CapturedAttention) -> tuple[Any, Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import comfy.model_management
-
 from ..diffseg_core import draw_label_map, parse_classes
 from ..diffseg_core.output.label_map import check_palette
 from ..diffseg_core.settings import PALETTE, Palette
 from .comfy.api import io
 from .inputs import choice_input, refusal, segments_input
+from .outputs import as_output
 from .types import MORE, CapturedSegments
 
 
@@ -56,4 +55,4 @@ class DiffSegLabelMap(io.ComfyNode):
     @classmethod
     def execute(cls, segments: CapturedSegments, palette: Palette, classes: str) -> io.NodeOutput:
         drawn = draw_label_map(segments.segments, palette, parse_classes(classes))
-        return io.NodeOutput(drawn.to(comfy.model_management.intermediate_device()))
+        return io.NodeOutput(as_output(drawn))

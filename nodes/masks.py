@@ -34,6 +34,6 @@ class DiffSegMasks(io.ComfyNode):
 
     @classmethod
     def execute(cls, segments: CapturedSegments) -> io.NodeOutput:
-        found = segments.segments
-        every = torch.cat([found.masks(index) for index in range(found.batch_size)])
-        return io.NodeOutput(mask_batch(every, found.image_size))
+        batch = segments.segments
+        masks = torch.cat([batch.masks(index) for index in range(batch.batch_size)])
+        return io.NodeOutput(mask_batch(masks, batch.image_size))

@@ -14,8 +14,13 @@ def count_output() -> io.Int.Output:
     return io.Int.Output(display_name="count", tooltip="Number of segments, of all images together.")
 
 
+def as_output(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor on ComfyUI's intermediate device, where the outputs of nodes are."""
+    return tensor.to(comfy.model_management.intermediate_device())
+
+
 def mask_batch(masks: torch.Tensor, size: GridSize) -> torch.Tensor:
-    """A MASK output: masks on ComfyUI's intermediate device, and one empty mask where there is none.
+    """A MASK output, see `as_output`; one empty mask where there is none.
 
     Args:
         masks: ``[K, H, W]``, K from 0.
@@ -23,4 +28,4 @@ def mask_batch(masks: torch.Tensor, size: GridSize) -> torch.Tensor:
     """
     if not len(masks):
         masks = masks.new_zeros(1, *size)
-    return masks.to(comfy.model_management.intermediate_device())
+    return as_output(masks)

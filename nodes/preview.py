@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import comfy.model_management
-
 from ..diffseg_core import draw_overlay
 from .comfy.api import io, ui
 from .inputs import images_to_draw_on, segments_input
+from .outputs import as_output
 from .types import CATEGORY, CapturedSegments
 
 
@@ -33,5 +32,4 @@ class DiffSegPreview(io.ComfyNode):
     @classmethod
     def execute(cls, segments: CapturedSegments) -> io.NodeOutput:
         overlay = draw_overlay(images_to_draw_on(segments), segments.segments)
-        device = comfy.model_management.intermediate_device()
-        return io.NodeOutput(overlay.to(device), ui=ui.PreviewImage(overlay, cls=cls))
+        return io.NodeOutput(as_output(overlay), ui=ui.PreviewImage(overlay, cls=cls))

@@ -7,7 +7,7 @@ import torch
 from ..diffseg_core import refine_edges, soft_masks
 from ..diffseg_core.settings import REACH, SOFT
 from .comfy.api import io
-from .inputs import checked_images, number_input, required_image, segments_input, switch_input
+from .inputs import number_input, required_images, segments_input, segments_on, switch_input
 from .outputs import mask_batch
 from .progress import progress_over
 from .types import CATEGORY, CapturedSegments, SegmentsType
@@ -32,7 +32,7 @@ class DiffSegRefine(io.ComfyNode):
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="Instead of the captured one, of the same size: borders follow its edges.",
+                    tooltip="Instead of the captured one, upscaled for instance: borders follow its edges.",
                 ),
                 number_input(
                     "reach",
@@ -58,14 +58,12 @@ class DiffSegRefine(io.ComfyNode):
         cls, segments: CapturedSegments, reach: float, soft: bool, image: torch.Tensor | None = None
     ) -> io.NodeOutput:
         SOFT.checked(soft)  # before anything is done
-        found = segments.segments
-        images = checked_images(required_image(image, segments.capture))
-        with progress_over(found.batch_size):
-            refined = refine_edges(found, images, REACH.checked_percent(reach))
+        segments = segments_on(segments, image)
+        batch, images = segments.segments, required_images(segments.capture)
+        with progress_over(batch.batch_size):
+            refined = refine_edges(batch, images, REACH.checked_percent(reach))
             masks = [
                 soft_masks(refined, images, index) if soft else refined.masks(index)
                 for index in range(refined.batch_size)
             ]
-        return io.NodeOutput(
-            segments.replaced(refined, image), mask_batch(torch.cat(masks), refined.image_size)
-        )
+        return io.NodeOutput(segments.replaced(refined), mask_batch(torch.cat(masks), refined.image_size))

@@ -6,8 +6,6 @@ import json
 import os
 from pathlib import Path
 
-import comfy.model_management
-import comfy.utils
 import folder_paths
 from comfy.cli_args import args
 
@@ -17,6 +15,7 @@ from ..diffseg_core.output.export import SegmentFiles, export_segments
 from ..diffseg_core.output.file_names import check_lengths, check_prefix, fill_in_dates
 from .comfy.api import io, ui
 from .inputs import captured_images, refusal, segments_input
+from .progress import progress_over
 from .types import MORE, CapturedSegments
 
 LENGTHS = {"year": 4, "month": 2, "day": 2, "hour": 2, "minute": 2, "second": 2}  # of what is filled in
@@ -58,35 +57,34 @@ class DiffSegSave(io.ComfyNode):
 
     @classmethod
     def execute(cls, segments: CapturedSegments, filename_prefix: str) -> io.NodeOutput:
-        found, images = segments.segments, captured_images(segments)
-        height, width = found.image_size
+        batch, images = segments.segments, captured_images(segments)
+        height, width = batch.image_size
         filename_prefix = fill_in_dates(filename_prefix)
-        cls._check_prefix(filename_prefix, width, height, found.batch_size)
+        cls._check_prefix(filename_prefix, width, height, batch.batch_size)
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
             filename_prefix, folder_paths.get_output_directory(), width, height
         )
         metadata = cls._metadata()
-        progress = comfy.utils.ProgressBar(found.batch_size)
+        on_image = progress_over(batch.batch_size)
         saved = []
-        for index in range(found.batch_size):
-            comfy.model_management.throw_exception_if_processing_interrupted()
+        for index in range(batch.batch_size):
             stem = name.replace("%batch_num%", str(index))
             # ComfyUI finds the next number by the name before %batch_num% is filled in, and so finds none.
             while (files := SegmentFiles(Path(folder), f"{stem}_{counter:05}")).exist:
                 counter += 1
             image_id = image_id_of((Path(subfolder) / files.name).as_posix())
-            export_segments(found, index, files, images, metadata, image_id=image_id, hierarchy=True)
+            export_segments(batch, index, files, images, metadata, image_id=image_id, hierarchy=True)
             saved.append(ui.SavedResult(files.overlay.name, subfolder, io.FolderType.output))
             counter += 1
-            progress.update(1)
+            on_image(index + 1)
         return io.NodeOutput(ui=ui.SavedImages(saved))
 
     @classmethod
     def _check_prefix(cls, prefix: str, width: int = 1, height: int = 1, batch: int = 1) -> None:
         """Refuse a prefix of which no files can be made; sizes that are not known yet are the least."""
         check_prefix(prefix)
-        others = {"width": len(str(width)), "height": len(str(height)), "batch_num": len(str(batch - 1))}
-        for name, length in {**LENGTHS, **others}.items():
+        sizes = {"width": len(str(width)), "height": len(str(height)), "batch_num": len(str(batch - 1))}
+        for name, length in {**LENGTHS, **sizes}.items():
             prefix = prefix.replace(f"%{name}%", "0" * length)
         place = Path(f"{os.path.normpath(prefix)}_00001")
         files = SegmentFiles(place.parent, place.name)

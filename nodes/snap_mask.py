@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import comfy.model_management
 import torch
 
 from ..diffseg_core import snap
 from ..diffseg_core.settings import COVERAGE
 from .comfy.api import io
 from .inputs import number_input, segments_input
+from .outputs import as_output
 from .types import MORE, CapturedSegments, SegmentsType
 
 
@@ -47,5 +47,4 @@ class DiffSegSnapMask(io.ComfyNode):
     @classmethod
     def execute(cls, segments: CapturedSegments, mask: torch.Tensor, coverage: float) -> io.NodeOutput:
         kept = snap(segments.segments, mask, COVERAGE.checked_percent(coverage))
-        mask = kept.union().to(comfy.model_management.intermediate_device())
-        return io.NodeOutput(segments.replaced(kept), mask)
+        return io.NodeOutput(segments.replaced(kept), as_output(kept.union()))

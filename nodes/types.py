@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -61,8 +61,8 @@ class HostVisible(tuple[Any, ...]):
 
 def tensors_within(*values: Any) -> tuple[torch.Tensor, ...]:
     """The tensors in lists, tuples and mappings to any depth, each once."""
-    found = {id(tensor): tensor for value in values for tensor in _walked(value)}
-    return tuple(found.values())
+    tensors = {id(tensor): tensor for value in values for tensor in _walked(value)}
+    return tuple(tensors.values())
 
 
 def _walked(value: Any) -> Iterator[torch.Tensor]:
@@ -108,7 +108,7 @@ class CapturedAttention(HostVisible):
         conditioning: list[Any] | None = None,
     ) -> Self:
         """The host sees the maps, their aggregate once there is one, all other tensors and both models."""
-        models = (each for each in (model, getattr(clip, "patcher", None)) if each is not None)
+        models = (held for held in (model, getattr(clip, "patcher", None)) if held is not None)
         tensors = tensors_within(step.tensors if step else (), image, conditioning)
         return super().__new__(cls, maps.tensors, tensors, *models)
 
@@ -129,11 +129,6 @@ class CapturedSegments(HostVisible):
         """The host sees all tensors of the segments, and what it sees of the capture."""
         return super().__new__(cls, segments.tensors, capture)
 
-    def replaced(self, segments: Segments, image: torch.Tensor | None = None) -> CapturedSegments:
-        """Other segments of the same capture, and of another image than the captured one if there is one."""
-        return CapturedSegments(segments, with_image(self.capture, image))
-
-
-def with_image(capture: CapturedAttention, image: torch.Tensor | None) -> CapturedAttention:
-    """The capture with an image in place of the captured one; as it is without one."""
-    return capture if image is None or image is capture.image else replace(capture, image=image)
+    def replaced(self, segments: Segments) -> CapturedSegments:
+        """Other segments of the same capture."""
+        return CapturedSegments(segments, self.capture)

@@ -7,10 +7,9 @@ import { api } from '/scripts/api.js'
 import { app } from '/scripts/app.js'
 
 import { FRESH, LEAST_FIELD, nodeSize } from './picker/node_shape.mjs'
-import { after, isConnected, keepPickerRows, setWidget, widget } from './picker/node_widgets.mjs'
+import { after, isConnected, keepPickerRows, keepToWhatCounts, setWidget, widget } from './picker/node_widgets.mjs'
 import { Picker } from './picker/picker.mjs'
 import { lastOutput, placeOf, runUpTo } from './picker/runs.mjs'
-import { keepToWhatCounts } from './rows.mjs'
 import { rewriteSaved } from './saved_nodes.mjs'
 
 /** @import { FileEntry, NodeView } from './picker/host.mjs' */
@@ -85,7 +84,6 @@ function addPicker(node) {
     leavesUndo: () => !app.ui?.autoQueueEnabled || app.ui.autoQueueMode === 'instant',
     isConnected: () => ['points', 'invert'].some((name) => isConnected(node, name)),
     isGranularityConnected: () => isConnected(node, 'granularity'),
-    canFindWords: () => picker.nodeView?.has_clip === true,
     run: () => runUpTo(node),
     imageIndex: () => Number(widget(node, 'image_index').value),
     fetchFile: (/** @type {FileEntry} */ entry) => api.fetchApi(`/view?${new URLSearchParams(entry)}`),

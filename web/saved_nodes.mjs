@@ -8,34 +8,12 @@
 /** @typedef {import('/scripts/app.js').NodeDefinition} NodeDefinition */
 /** @typedef {import('/scripts/app.js').InputSpec} InputSpec */
 
-/** The widgets that the types had, in their order. @type {Record<string, string[]>} */
+/** The widgets that types had of which not only the last ones are gone, in their order. @type {Record<string, string[]>} */
 const BEFORE = {
-  DiffSegCapture: [
-    'timestep', 'input_mode', 'noise_seed', 'working_size', 'resolutions', 'blocks', 'remove_position', 'settings',
-    'keep_queries'
-  ],
   DiffSegSegment: ['merge_threshold', 'merge_passes', 'anchors', 'refinement', 'smallest_area'],
-  DiffSegHierarchy: ['cut', 'number', 'height', 'neighbours_only', 'contrast', 'colour', 'finest', 'evidence'],
-  DiffSegFindWords: ['words', 'threshold', 'background_offset'],
-  DiffSegRefine: ['reach', 'soft', 'image_index'],
-  DiffSegMasks: ['image_index'],
-  DiffSegPreview: ['opacity', 'borders', 'numbers']
+  DiffSegHierarchy: ['cut', 'number', 'height', 'neighbours_only', 'contrast', 'colour', 'finest']
 }
 const VALUES = ['INT', 'FLOAT', 'BOOLEAN', 'STRING', 'COMBO'] // types of inputs that are widgets
-/** Widgets that were saved before the latest came. @type {Record<string, number>} */
-const FEWEST = { DiffSegCapture: 5, DiffSegHierarchy: 7 }
-
-/**
- * Widgets that have another name now, and how their value is had from those before.
- * @type {Record<string, (old: Record<string, any>) => any>}
- */
-const RENAMED = {
-  noise_level: (old) => old.timestep,
-  layers: (old) => {
-    const isOfUNet = old.resolutions !== undefined && old.resolutions !== 'all'
-    return isOfUNet ? old.resolutions : (old.blocks ?? 'recommended')
-  }
-}
 
 /**
  * Bring the nodes of a workflow and of its subgraphs into the form of today's, in place.
@@ -57,17 +35,16 @@ export function rewriteSaved(graph, definitions) {
 }
 
 /**
- * Values of an earlier version are known by their number: there were more of them.
+ * Values of an earlier version are known by their number.
  * @param {SavedNode} node
  * @param {[string, InputSpec][]} now its widgets, in their order
  */
 function rewriteValues(node, now) {
   const saved = node.widgets_values
   const before = BEFORE[node.type]
-  if (!before || !Array.isArray(saved)) return
-  if (saved.length < (FEWEST[node.type] ?? before.length) || saved.length <= now.length) return
+  if (!before || !Array.isArray(saved) || saved.length !== before.length || saved.length === now.length) return
   const old = Object.fromEntries(saved.map((value, place) => [before[place], value]))
-  node.widgets_values = now.map(([name, [, options]]) => old[name] ?? RENAMED[name]?.(old) ?? options?.default)
+  node.widgets_values = now.map(([name, [, options]]) => old[name] ?? options?.default)
 }
 
 /**

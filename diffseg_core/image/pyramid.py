@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from .. import progress
-from ..grid import GridSize
+from ..grid import GridSize, nearest_cells
 from .smoothing import SMOOTHING, enlargement, smoothed
 from .watershed import Labels, watershed
 
@@ -62,10 +62,7 @@ def sampled(labels: Labels, size: GridSize) -> Labels:
     """Labels at another size, every pixel that of the one its centre lies in: ``[H, W]``."""
     if labels.shape == size:
         return labels
-    rows, columns = (
-        (2 * np.arange(wanted) + 1) * length // (2 * wanted)
-        for wanted, length in zip(size, labels.shape, strict=True)
-    )
+    rows, columns = nearest_cells(GridSize(*labels.shape), size)
     return labels.take(columns, axis=1).take(rows, axis=0)
 
 

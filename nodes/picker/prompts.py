@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,9 +12,27 @@ import torch
 from ...diffseg_core import InvalidSettingError, Segments, parse_objects
 from ...diffseg_core.editing.snapping import masks_for
 from ...diffseg_core.objects.object_finder import ObjectFinder
+from ...diffseg_core.objects.points import Point, parse_points
 from ...diffseg_core.objects.prompts import FIRST_OBJECT, Box, Click, Prompt, Scribble, Words
 
 Objects = dict[str, tuple[Prompt, ...]]
+
+
+def warn(text: str) -> None:
+    """Say in the log what the node leaves unheeded."""
+    logging.warning("DiffSeg Select Segments: %s", text)
+
+
+def read_points(value: Any) -> tuple[Point, ...]:
+    """Points, and where other prompts are among them, the mode that takes these."""
+    try:
+        return parse_points(value)
+    except InvalidSettingError as error:
+        try:
+            parse_objects(value)
+        except InvalidSettingError:
+            raise error from None
+        raise InvalidSettingError(f"{error} Boxes, strokes and words are for the mode object.") from None
 
 
 def united(first: Mapping[str, Sequence[Prompt]], second: Mapping[str, Sequence[Prompt]]) -> Objects:

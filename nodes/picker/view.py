@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from ...diffseg_core import GridSize, Hierarchy, Images, Segments, callbacks
+from ...diffseg_core import GridSize, Hierarchy, Images, callbacks
 from ...diffseg_core.image.pyramid import eight_bits, sampled, shown_size
 from ...diffseg_core.images import matching_images
 from ...diffseg_core.objects import click_nodes, leaf_graph, markov_maps, object_finder
@@ -24,6 +24,7 @@ from ...diffseg_core.objects.object_finder import ObjectFinder
 from ...diffseg_core.output.export import MAX_SEGMENTS, id_pixels
 from ...diffseg_core.output.poles import poles_of_inaccessibility
 from ..progress import stop_if_interrupted
+from ..types import CapturedSegments
 from .shown_files import temporary_file
 from .tables import packed
 
@@ -57,46 +58,38 @@ Entry = dict[str, str]  # for ComfyUI's `/view`
 class KeptFinder:
     """The finder of one image, and the file of what the picker finds objects with, once it is written."""
 
-    image: weakref.ref[torch.Tensor] | None  # by which it is known again, and not kept
+    made_with: weakref.ref[torch.Tensor]  # by which it is known again, and not kept
     finder: ObjectFinder
     file: Entry | None = None
 
-    def is_of(self, image: torch.Tensor | None) -> bool:
-        """Whether it was made with this image, or without one."""
-        if image is None or self.image is None:
-            return image is None and self.image is None
-        return self.image() is image
 
-
-def kept_finder(
-    segments: Segments, image: torch.Tensor | None, images: Images | None, image_index: int
-) -> KeptFinder:
+def kept_finder(captured: CapturedSegments, images: Images | None, image_index: int) -> KeptFinder:
     """The finder of one image, made where none is kept that was made with this image, or without one.
 
     Args:
-        segments: with a hierarchy.
-        image: the node's input, by which an image is known again.
-        images: the same, checked; None where there is none.
+        captured: segments with a hierarchy.
+        images: those of the capture, checked; None where there is none.
         image_index: which of them.
     """
+    segments, image = captured.segments, captured.capture.image
     key = (kept_finder, image_index)
+    made_with = segments.labels if image is None else image
     kept: KeptFinder | None = segments.kept.get(key)
-    if kept is None or not kept.is_of(image):
+    if kept is None or kept.made_with() is not made_with:
         pixels = None if images is None else matching_images(images, segments)[image_index]
-        reference = None if image is None else weakref.ref(image)
         tree = segments.hierarchies[image_index]
         with callbacks(stop_if_interrupted):
-            kept = KeptFinder(reference, ObjectFinder(tree, pixels))
+            kept = KeptFinder(weakref.ref(made_with), ObjectFinder(tree, pixels))
         segments.kept[key] = kept
     return kept
 
 
 def picker_pictures(
-    segments: Segments,
-    image: torch.Tensor | None,
-    checked: Images | None,
-    images: torch.Tensor,
+    captured: CapturedSegments,
+    images: Images | None,
+    drawn: torch.Tensor,
     image_index: int,
+    words: list[dict[str, Any]],
 ) -> dict[str, dict[str, Any]]:
     """The entries of ``pictures`` in `web/PROTOCOL.md`.
 
@@ -104,25 +97,28 @@ def picker_pictures(
     takes to find objects goes for the image at hand alone.
 
     Args:
-        segments: of the batch.
-        image: the node's input, by which an image is known again.
-        checked: the same, checked; None where there is none.
-        images: float32 ``[B, H, W, 3]`` in 0..1, what is shown.
+        captured: segments of the batch.
+        images: those of the capture, checked; None where there is none.
+        drawn: float32 ``[B, H, W, 3]`` in 0..1, what is shown.
         image_index: the image at hand.
+        words: what became of words in that image.
     """
+    segments = captured.segments
     few = segments.batch_size <= MAX_IMAGES
     views: dict[str, dict[str, Any]] = {}
     for index in range(segments.batch_size) if few else [image_index]:
         if not segments.hierarchies:
-            views[str(index)] = picker_view(segments.labels[index], images[index])
+            views[str(index)] = picker_view(segments.labels[index], drawn[index])
             continue
         tree = segments.hierarchies[index]
-        view = {**picker_view(tree.leaves, images[index], tree.joins), "given": segments.counts[index]}
+        view = {**picker_view(tree.leaves, drawn[index], tree.joins), "given": segments.counts[index]}
         if index == image_index and "segments" in view and 0 < tree.count <= MAX_TABLE:
-            kept = kept_finder(segments, image, checked, index)
+            kept = kept_finder(captured, images, index)
             if kept.file is None or not temporary_file(kept.file).is_file():
                 kept.file = objects_file(kept.finder, tree)
             view["objects"] = kept.file
+        if index == image_index and "segments" in view and words:
+            view["words"] = words
         views[str(index)] = view
     return views
 

@@ -12,8 +12,7 @@ from ...diffseg_core.words.lines import WordLine, parse_each
 from ..comfy.words import read_words
 from ..inputs import model_and_clip
 from ..types import CapturedSegments
-from .prompts import Objects
-from .selection import warn
+from .prompts import Objects, warn
 
 Found = dict[str, FoundWord]  # by the text of the prompt
 
@@ -25,7 +24,8 @@ def lines_of(objects: Iterable[Mapping[str, Sequence[Prompt]]]) -> dict[str, Wor
         InvalidSettingError: words that cannot be read, that are not one line to look for, or one of them in
             two lines.
     """
-    return parse_each(text for prompts_of in objects for text in _texts(prompts_of))
+    prompts = (prompt for by_name in objects for named in by_name.values() for prompt in named)
+    return parse_each(prompt.text for prompt in prompts if isinstance(prompt, Words))
 
 
 def look_for(lines: Mapping[str, WordLine], segments: CapturedSegments, image_index: int) -> Found:
@@ -42,23 +42,23 @@ def look_for(lines: Mapping[str, WordLine], segments: CapturedSegments, image_in
     if not lines:
         return {}
     capture = segments.capture
-    every = tuple(dict.fromkeys(lines.values()))
-    words = read_words(*model_and_clip(capture), capture, every)
-    found = find_words_in(segments.segments, capture.maps, words, image_index)
-    by_line = dict(zip(every, found, strict=True))
+    distinct = tuple(dict.fromkeys(lines.values()))
+    words = read_words(*model_and_clip(capture), capture, distinct)
+    found_words = find_words_in(segments.segments, capture.maps, words, image_index)
+    by_line = dict(zip(distinct, found_words, strict=True))
     for text, line in lines.items():
         if _place(by_line[line]) is None:
             warn(f"{text!r} was not found in image {image_index}, best score {by_line[line].score:.2f}.")
     return {text: by_line[line] for text, line in lines.items()}
 
 
-def with_clicks(objects: Mapping[str, Sequence[Prompt]], found: Found) -> Objects:
+def with_clicks(objects: Mapping[str, Sequence[Prompt]], words: Found) -> Objects:
     """The prompts with a click for each of the words that were found, and without the others."""
-    clicked = {name: tuple(_clicks(prompts, found)) for name, prompts in objects.items()}
+    clicked = {name: tuple(_clicks(prompts, words)) for name, prompts in objects.items()}
     return {name: prompts for name, prompts in clicked.items() if prompts}
 
 
-def words_view(found: Found) -> list[dict[str, Any]]:
+def words_view(words: Found) -> list[dict[str, Any]]:
     """What the picker gets of each of the words, see `web/PROTOCOL.md`."""
     return [
         {
@@ -67,12 +67,8 @@ def words_view(found: Found) -> list[dict[str, Any]]:
             "score": round(word.score, 4),
             **(word.place._asdict() if word.place else {}),
         }
-        for text, word in found.items()
+        for text, word in words.items()
     ]
-
-
-def _texts(objects: Mapping[str, Sequence[Prompt]]) -> Iterator[str]:
-    return (prompt.text for prompts in objects.values() for prompt in prompts if isinstance(prompt, Words))
 
 
 def _place(word: FoundWord) -> Point | None:
@@ -80,9 +76,9 @@ def _place(word: FoundWord) -> Point | None:
     return word.place if word.found else None
 
 
-def _clicks(prompts: Sequence[Prompt], found: Found) -> Iterator[Prompt]:
+def _clicks(prompts: Sequence[Prompt], words: Found) -> Iterator[Prompt]:
     for prompt in prompts:
         if not isinstance(prompt, Words):
             yield prompt
-        elif (place := _place(found[prompt.text])) is not None:
+        elif (place := _place(words[prompt.text])) is not None:
             yield Click(place)

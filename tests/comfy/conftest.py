@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -253,7 +253,8 @@ def carried(pack: ModuleType) -> Callable[..., Any]:
         if attention is None:
             maps = pack.diffseg_core.AttentionMaps({(2, 2): torch.full((segments.batch_size, 4, 4), 0.25)})
             attention = types.CapturedAttention(maps, segments.image_size)
-        return types.CapturedSegments(segments, types.with_image(attention, image))
+        capture = attention if image is None else replace(attention, image=image)
+        return types.CapturedSegments(segments, capture)
 
     return carry
 

@@ -43,6 +43,30 @@ def test_every_way_to_cut(pack, attention, image, neighbours_only):
     assert count == sum(automatic.segments.counts) > 4
 
 
-def test_an_image_of_another_size_is_refused(pack, attention, image):
-    with pytest.raises(ValueError, match="100×150 pixels as the attention has, got 100×140"):
-        nested(pack, attention, image[:, :, :140])
+def test_an_upscaled_image_takes_the_place_of_the_captured_one_wherever_one_is_connected(
+    pack, attention, image
+):
+    scaled = image.repeat_interleave(3, 1).repeat_interleave(3, 2)[:, 1:]  # 299×450: sides are rounded
+    nodes = pack.nodes
+    small, large = nested(pack, attention, image)[0], nested(pack, attention, scaled)[0]
+    refined = nodes.refine.DiffSegRefine.execute(small, 0.0, False, scaled)[0]
+    chosen = nodes.select.DiffSegSelect.execute(small, '[{"x": 225, "y": 150}]', False, 0, scaled)
+    objects = nodes.select.DiffSegSelect.execute(
+        small, '[{"x": 225, "y": 150}]', False, 0, scaled, mode="object"
+    )
+    label = small.segments.labels[0, 50, 75]
+    expected = (small.segments.labels[0] == label).repeat_interleave(3, 0).repeat_interleave(3, 1)[1:]
+    assert (chosen[0][0] != expected.float()).float().mean() < 0.01
+    assert torch.equal(chosen[2][0, ..., :3], scaled[0])
+    assert objects[0][0, 150, 225] == 1
+    for carried in (large, refined, chosen[3], objects[3]):
+        assert carried.segments.image_size == carried.capture.image_size == (299, 450)
+        assert nodes.preview.DiffSegPreview.execute(carried)[0].shape == (2, 299, 450, 3)
+    cropped = image[:, :, :140]
+    for run in (
+        lambda: nested(pack, attention, cropped),
+        lambda: nodes.refine.DiffSegRefine.execute(small, 0.0, False, cropped),
+        lambda: nodes.select.DiffSegSelect.execute(small, "[]", False, 0, cropped),
+    ):
+        with pytest.raises(ValueError, match="of the captured one, 100×150 pixels, got 100×140"):
+            run()

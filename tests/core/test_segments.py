@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffseg_core import InvalidSettingError, Segments, draw_overlay
+from diffseg_core import GridSize, Hierarchy, InvalidSettingError, Segments, draw_overlay
 from diffseg_core.merging.small_regions import merge_small_regions
 from diffseg_core.output.palette import PALETTE, choose_colours
 from diffseg_core.output.poles import poles_of_inaccessibility, segment_poles
@@ -201,3 +201,15 @@ def test_segments_are_a_value_with_names_that_is_copied_whole():
     assert half.counts == [3]
     with pytest.raises(dataclasses.FrozenInstanceError):
         one.labels = one.labels[:1]
+
+
+def test_segments_at_another_size_lie_where_they_lay_with_their_tree():
+    leaves = torch.tensor([[0, 1, 2, 2], [0, 1, 2, 2]], dtype=torch.int32)
+    tree = Hierarchy(leaves, torch.tensor([[0, 1], [0, 2]]), torch.zeros(2), torch.rand(3, 2, 2))
+    segments = Segments.of_hierarchies([tree], [2])
+    larger = segments.resized(GridSize(4, 8))
+    assert torch.equal(larger.labels[0], segments.labels[0].repeat_interleave(2, 0).repeat_interleave(2, 1))
+    assert torch.equal(larger.hierarchies[0].leaves, leaves.repeat_interleave(2, 0).repeat_interleave(2, 1))
+    assert torch.equal(larger.resized(GridSize(2, 4)).labels, segments.labels)
+    assert segments.resized(GridSize(4, 8)) is larger  # what is kept with them is found again
+    assert segments.resized(segments.image_size) is segments

@@ -8,7 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { Hierarchy } from '../../web/picker/hierarchy.mjs'
 import { ObjectFinder } from '../../web/picker/prompting/object_finder.mjs'
 import { formatPrompts, parsePrompts } from '../../web/picker/prompting/prompts.mjs'
-import { readTables } from '../../web/picker/tables.mjs'
+import { readTables } from '../../web/picker/files.mjs'
 
 const folder = process.argv[2]
 

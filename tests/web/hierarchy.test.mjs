@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { Hierarchy } from '../../web/picker/hierarchy.mjs'
 import { NO_SEGMENT } from '../../web/picker/label_map.mjs'
 import { chosenSegments, setPoint } from '../../web/picker/selection.mjs'
-import { numberAt, positionOf } from '../../web/picker/slider.mjs'
+import { numberAt, positionOf } from '../../web/picker/segment_tool.mjs'
 
 const SIDE = 12
 

@@ -80,7 +80,7 @@ test('a step of the size is more than what the click took by itself, after a box
   const mode = objects()
   const held = (/** @type {object[]} */ ...prompts) => {
     mode.read(JSON.stringify(prompts), [])
-    return mode.found[0].label.reduce((sum, is) => sum + is, 0)
+    return mode.held[0].label.reduce((sum, is) => sum + is, 0)
   }
   for (const box of [[0, 0, 2, 1], [0, 0, 5, 1]]) {
     const sizes = [-1, 0, 1, 2].map((size) => held({ box }, { x: 0, y: 0, size }))
@@ -119,9 +119,9 @@ test('an object goes with its prompts, and what other nodes say stays', () => {
   assert.deepEqual(JSON.parse(mode.without('Object 1')).map(({ object }) => object), ['cup'])
   mode.read(CLICKS, [{ x: 2, y: 0, label: 1, object: 'given' }])
   assert.deepEqual(mode.listed, [
-    { name: 'given', own: false },
-    { name: 'Object 1', own: true },
-    { name: 'cup', own: true }
+    { name: 'given', isEditable: false },
+    { name: 'Object 1', isEditable: true },
+    { name: 'cup', isEditable: true }
   ])
 })
 

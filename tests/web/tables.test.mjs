@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { deflateSync } from 'node:zlib'
 
-import { readTables } from '../../web/picker/tables.mjs'
+import { readTables } from '../../web/picker/files.mjs'
 
 /** A file with this header. @param {object} header @param {Uint8Array} data */
 function file(header, data) {

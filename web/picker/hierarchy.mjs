@@ -4,7 +4,7 @@ import { LabelMap } from './label_map.mjs'
 import { Tree } from './tree.mjs'
 
 /** @import { Point } from './label_map.mjs' */
-/** @import { Tables } from './tables.mjs' */
+/** @import { Tables } from './files.mjs' */
 
 export class Hierarchy {
   /**
@@ -116,10 +116,10 @@ export class Hierarchy {
    */
   resampled(width, height) {
     if (width === this.columns && height === this.rows) return this.ids
-    const columns = Uint32Array.from({ length: width }, (_, x) => Math.floor(((x + 0.5) * this.columns) / width))
+    const columns = Uint32Array.from({ length: width }, (_, x) => cellOf({ x, y: 0 }, this, { width, height }).column)
     const out = new Uint16Array(width * height)
     for (let y = 0; y < height; y++) {
-      const row = Math.floor(((y + 0.5) * this.rows) / height) * this.columns
+      const row = cellOf({ x: 0, y }, this, { width, height }).row * this.columns
       for (let x = 0; x < width; x++) out[y * width + x] = this.ids[row + columns[x]]
     }
     return out

@@ -47,7 +47,6 @@
  * @property {() => boolean} leavesUndo whether ComfyUI leaves Ctrl+Z to who has the focus
  * @property {() => boolean} isConnected whether the choice comes from elsewhere and cannot be changed here
  * @property {() => boolean} isGranularityConnected the same of the number of segments
- * @property {() => boolean} canFindWords whether the capture has the CLIP that it takes
  * @property {() => Promise<Answer>} run run the workflow as far as this node
  * @property {() => number} imageIndex
  * @property {(entry: FileEntry) => Promise<Response>} fetchFile

@@ -7,6 +7,24 @@
 const OF_THE_PICKER = ['points', 'invert', 'granularity', 'mode']
 const SHOWN = 'diffseg_rows' // property of a node whose user wants them as rows too
 
+/**
+ * By the type of the node: the row that decides, and the rows that count with some of its values only.
+ * @type {Record<string, {by: string, rows: Record<string, string[]>}>}
+ */
+const COUNT = {
+  DiffSegCapture: { by: 'input_mode', rows: { noise_seed: ['noised latent'] } },
+  DiffSegHierarchy: {
+    by: 'cut',
+    rows: {
+      number: ['number of segments'],
+      height: ['height'],
+      threshold: ['normalised cut'],
+      neighbours_only: ['automatic', 'number of segments', 'height'],
+      finest: ['automatic', 'number of segments', 'height']
+    }
+  }
+}
+
 /** @param {LGraphNode} node @param {string} name */
 export function widget(node, name) {
   const target = node.widgets?.find((candidate) => candidate.name === name)
@@ -54,7 +72,7 @@ export function after(target, event, act) {
  * @param {() => Record<string, boolean>} counting whether a row counts, by its name; what is connected is shown anyway
  * @returns {() => void} to be called once another row may count
  */
-export function keepRows(node, counting) {
+function keepRows(node, counting) {
   function update() {
     const isChanged = Object.entries(counting()).filter(([name, is]) => showRow(node, name, is || isConnected(node, name)))
     if (!isChanged.length || !node.widgets || !node.graph) return
@@ -119,4 +137,23 @@ export function keepPickerRows(node, texts, batchSize, commit) {
     return getExtraMenuOptions?.call(this, canvas, options) ?? []
   }
   return update
+}
+
+/**
+ * Keep the rows of a new node to those that count. Where another node decides, all are shown.
+ * @param {LGraphNode} node
+ */
+export function keepToWhatCounts(node) {
+  const count = COUNT[node.comfyClass ?? '']
+  if (!count) return
+  const decides = widget(node, count.by)
+  const isCounting = (/** @type {string[]} */ values) => isConnected(node, count.by) || values.includes(String(decides.value))
+  const update = keepRows(node, () =>
+    Object.fromEntries(Object.entries(count.rows).map(([name, values]) => [name, isCounting(values)]))
+  )
+  after(decides, 'callback', () => {
+    update()
+    const [width, height] = node.computeSize()
+    node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], height)])
+  })
 }

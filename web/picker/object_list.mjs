@@ -9,7 +9,7 @@ import { plainText } from './prompting/prompts.mjs'
 /**
  * @typedef {object} Listed
  * @property {string} name
- * @property {boolean} own whether it can be renamed and deleted here
+ * @property {boolean} isEditable whether it can be renamed and deleted here
  */
 
 export class ObjectList {
@@ -42,13 +42,13 @@ export class ObjectList {
    * @param {boolean} isCurrent
    * @param {boolean} fixed
    */
-  #chip({ name, own }, index, isCurrent, fixed) {
+  #chip({ name, isEditable }, index, isCurrent, fixed) {
     const swatch = make('', 'i')
     swatch.style.background = hueOf(index)
     const select = makeButton(name, this.texts.tip, () => this.tool.select(name), 'select')
     select.setAttribute('aria-pressed', `${isCurrent}`)
     const chip = make('object', 'span', { 'data-object': name }, swatch, select)
-    if (!own || fixed) return chip
+    if (!isEditable || fixed) return chip
     const rename = () => this.#edit(select, name)
     const remove = () => this.tool.prompt(this.tool.objects.without(name))
     select.addEventListener('dblclick', rename)

@@ -1,7 +1,7 @@
 /** Choosing objects: what gestures do, what is shown, and what there is to say. */
 
 import { makeButton } from './dom.mjs'
-import { FileError, loaded } from './files.mjs'
+import { FileError, loaded, readTables } from './files.mjs'
 import { ARROWS } from './gestures.mjs'
 import { NO_SEGMENT } from './label_map.mjs'
 import { ObjectList } from './object_list.mjs'
@@ -10,7 +10,6 @@ import { inverted, objectsOverlay, shareOf } from './overlays.mjs'
 import { ObjectFinder } from './prompting/object_finder.mjs'
 import { isWords } from './prompting/prompts.mjs'
 import { nextSegment } from './selection.mjs'
-import { readTables } from './tables.mjs'
 import { WordField } from './word_field.mjs'
 
 /** @import { Hierarchy } from './hierarchy.mjs' */
@@ -157,9 +156,9 @@ export class ObjectTool {
     const { objects, drafted, pointer, picker } = this
     const { host, view, files } = picker
     const { points, invert } = host.read()
-    const given = picker.nodeView?.more_prompts ?? []
+    const fromNodes = picker.nodeView?.more_prompts ?? []
     const isFixed = host.isConnected()
-    this.isText = objects.read(points, given)
+    this.isText = objects.read(points, fromNodes)
     this.list.show(objects.listed, objects.current, isFixed)
     this.words.show(isFixed, files)
     this.against.setAttribute('aria-pressed', `${objects.subtracting}`)
@@ -168,8 +167,8 @@ export class ObjectTool {
       return view.paint(map, objectsOverlay([], null, map.hierarchy.count), objects.marks)
     }
     const leaf = pointer ? map.hierarchy.leafAt(pointer.at) : NO_SEGMENT
-    const { names, current, own } = objects
-    const state = JSON.stringify([invert, names, current, given, own, drafted, leaf, pointer?.label, isFixed])
+    const { names, current, fromPicker } = objects
+    const state = JSON.stringify([invert, names, current, fromNodes, fromPicker, drafted, leaf, pointer?.label, isFixed])
     if (this.painted === state && view.map === map && view.overlay === this.overlay) return
     this.painted = state
     const marks = drafted ? [...objects.marks, drafted] : objects.marks

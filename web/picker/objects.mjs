@@ -20,10 +20,10 @@ export class Objects {
     /** @type {ObjectFinder | null} */
     this.finder = null
     /** @type {Prompt[]} */
-    this.given = [] // by other nodes
+    this.fromNodes = [] // by other nodes
     this.blank = 0 // what they have painted nowhere
     /** @type {Prompt[]} */
-    this.own = []
+    this.fromPicker = []
     this.current = FIRST_OBJECT // which object prompts go to
     this.added = '' // an object without a prompt yet
     this.subtracting = false
@@ -45,22 +45,22 @@ export class Objects {
   /**
    * Take the prompts.
    * @param {string} text of the widget
-   * @param {Prompt[]} given
+   * @param {Prompt[]} fromNodes
    * @returns {boolean} whether the text is a list of prompts
    */
-  read(text, given) {
-    const own = parsePrompts(text)
-    this.own = own ?? []
-    this.given = given.filter(({ leaves }) => !leaves || leaves.length)
-    this.blank = given.length - this.given.length
+  read(text, fromNodes) {
+    const prompts = parsePrompts(text)
+    this.fromPicker = prompts ?? []
+    this.fromNodes = fromNodes.filter(({ leaves }) => !leaves || leaves.length)
+    this.blank = fromNodes.length - this.fromNodes.length
     const names = this.names
     if (!names.includes(this.current)) this.current = names[names.length - 1]
-    return own !== null
+    return prompts !== null
   }
 
   /** All prompts of all objects, those of other nodes before own ones. */
   get prompts() {
-    return byObject([...this.given, ...this.own])
+    return byObject([...this.fromNodes, ...this.fromPicker])
   }
 
   /**
@@ -68,7 +68,7 @@ export class Objects {
    * @param {Hierarchy} hierarchy
    */
   outside(hierarchy) {
-    return this.blank + [...this.given, ...this.own].filter((prompt) => isOutside(prompt, hierarchy)).length
+    return this.blank + [...this.fromNodes, ...this.fromPicker].filter((prompt) => isOutside(prompt, hierarchy)).length
   }
 
   /** What the objects are called, in their order; there is always one. */
@@ -80,12 +80,12 @@ export class Objects {
 
   /** The objects as a list shows them. */
   get listed() {
-    const given = new Set(this.given.map(objectOf))
-    return this.names.map((name) => ({ name, own: !given.has(name) }))
+    const named = new Set(this.fromNodes.map(objectOf))
+    return this.names.map((name) => ({ name, isEditable: !named.has(name) }))
   }
 
   /** What each object holds, in the order of their names. */
-  get found() {
+  get held() {
     const { prompts } = this
     return this.names.map((name) => this.#find(prompts.get(name) ?? []))
   }
@@ -94,9 +94,9 @@ export class Objects {
   get painted() {
     const { finder, drawn } = this
     if (!finder) return []
-    return this.found.map((found) => {
-      const painted = drawn.get(found) ?? { label: found.label, divided: finder.divided(found) }
-      drawn.set(found, painted)
+    return this.held.map((held) => {
+      const painted = drawn.get(held) ?? { label: held.label, divided: finder.divided(held) }
+      drawn.set(held, painted)
       return painted
     })
   }
@@ -125,8 +125,8 @@ export class Objects {
   previewOf(prompt, place) {
     const { finder, marks } = this
     if (!finder) return null
-    const found = () => finder.with(this.#find(marks), prompt)
-    const { label } = place ? this.#kept(`${place} ${JSON.stringify(marks)}`, found) : found()
+    const find = () => finder.with(this.#find(marks), prompt)
+    const { label } = place ? this.#kept(`${place} ${JSON.stringify(marks)}`, find) : find()
     return { index: this.names.indexOf(this.current), label }
   }
 
@@ -135,7 +135,7 @@ export class Objects {
    * @param {Prompt} prompt
    */
   withPrompt(prompt) {
-    return formatPrompts([...this.own, { ...prompt, object: this.current }])
+    return formatPrompts([...this.fromPicker, { ...prompt, object: this.current }])
   }
 
   /**
@@ -151,8 +151,8 @@ export class Objects {
       if (isEmpty && this.added === current) this.added = ''
       this.current = name
     }
-    const isThere = this.own.some((prompt) => prompt.words === words && objectOf(prompt) === this.current)
-    return isThere ? formatPrompts(this.own) : this.withPrompt({ words, label: 1 })
+    const isThere = this.fromPicker.some((prompt) => prompt.words === words && objectOf(prompt) === this.current)
+    return isThere ? formatPrompts(this.fromPicker) : this.withPrompt({ words, label: 1 })
   }
 
   /**
@@ -161,18 +161,18 @@ export class Objects {
    * @param {string} name of the object
    */
   withoutWords(words, name) {
-    return formatPrompts(this.own.filter((prompt) => prompt.words !== words || objectOf(prompt) !== name))
+    return formatPrompts(this.fromPicker.filter((prompt) => prompt.words !== words || objectOf(prompt) !== name))
   }
 
   /**
    * A text with clicks in the place of words that were found, without those that were not, and with those that are
    * not known yet.
    * @param {string} text
-   * @param {(words: string) => FoundWord | undefined} found
+   * @param {(words: string) => FoundWord | undefined} lookUp
    */
-  withClicks(text, found) {
+  withClicks(text, lookUp) {
     const prompts = (parsePrompts(text) ?? []).flatMap((prompt) => {
-      const word = prompt.words === undefined ? undefined : found(prompt.words)
+      const word = prompt.words === undefined ? undefined : lookUp(prompt.words)
       if (!word) return [prompt]
       const { words, ...rest } = prompt
       return word.found ? [{ ...rest, x: Number(word.x), y: Number(word.y) }] : []
@@ -182,8 +182,8 @@ export class Objects {
 
   /** The text without the last prompt of the object at hand; the same without any. */
   withoutLast() {
-    const last = this.own.findLastIndex((prompt) => objectOf(prompt) === this.current)
-    return formatPrompts(this.own.filter((_, index) => index !== last))
+    const last = this.fromPicker.findLastIndex((prompt) => objectOf(prompt) === this.current)
+    return formatPrompts(this.fromPicker.filter((_, index) => index !== last))
   }
 
   /**
@@ -192,7 +192,7 @@ export class Objects {
    */
   without(name) {
     if (this.added === name) this.added = ''
-    return formatPrompts(this.own.filter((prompt) => objectOf(prompt) !== name))
+    return formatPrompts(this.fromPicker.filter((prompt) => objectOf(prompt) !== name))
   }
 
   /**
@@ -200,10 +200,10 @@ export class Objects {
    * @param {number} by
    */
   resized(by) {
-    const last = this.own.findLastIndex((prompt) => objectOf(prompt) === this.current && isClick(prompt))
+    const last = this.fromPicker.findLastIndex((prompt) => objectOf(prompt) === this.current && isClick(prompt))
     if (last < 0) return null
-    const size = Math.min(Math.max((this.own[last].size ?? 0) + by, -MOST_STEPS), MOST_STEPS)
-    return formatPrompts(this.own.map((prompt, index) => (index === last ? { ...prompt, size } : prompt)))
+    const size = Math.min(Math.max((this.fromPicker[last].size ?? 0) + by, -MOST_STEPS), MOST_STEPS)
+    return formatPrompts(this.fromPicker.map((prompt, index) => (index === last ? { ...prompt, size } : prompt)))
   }
 
   /** Begin another object, which exists once it has a prompt. */
@@ -222,12 +222,12 @@ export class Objects {
    * @param {string} wanted
    */
   renamed(name, wanted) {
-    const others = this.names.filter((each) => each !== name)
+    const taken = this.names.filter((other) => other !== name)
     let to = wanted
-    for (let number = 2; others.includes(to); number++) to = `${wanted} ${number}`
+    for (let number = 2; taken.includes(to); number++) to = `${wanted} ${number}`
     if (this.added === name) this.added = to
     if (this.current === name) this.current = to
-    return formatPrompts(this.own.map((prompt) => (objectOf(prompt) === name ? { ...prompt, object: to } : prompt)))
+    return formatPrompts(this.fromPicker.map((prompt) => (objectOf(prompt) === name ? { ...prompt, object: to } : prompt)))
   }
 
   /**
@@ -245,9 +245,9 @@ export class Objects {
 
   /** @param {string} key @param {() => Found} find */
   #kept(key, find) {
-    const found = this.known.get(key) ?? find()
+    const answer = this.known.get(key) ?? find()
     if (this.known.size > MOST_KNOWN) this.known.clear()
-    this.known.set(key, found)
-    return found
+    this.known.set(key, answer)
+    return answer
   }
 }

@@ -5,6 +5,8 @@
  * each. So another overlay costs no more than the leaves that change and those around them.
  */
 
+import { cellOf } from './hierarchy.mjs'
+
 /** @import { Hierarchy } from './hierarchy.mjs' */
 
 /** Colours of a pixel inside of its group, next to the border, and next to those: see `colour`. */
@@ -120,8 +122,7 @@ export class Painter {
     const { hierarchy, width, height } = this
     const byCell = new Map(Array.from(cells, (cell, index) => [cell, groups[index]]))
     for (const pixel of this.#pixelsOf(leaf)) {
-      const column = Math.floor((((pixel % width) + 0.5) * hierarchy.columns) / width)
-      const row = Math.floor(((Math.floor(pixel / width) + 0.5) * hierarchy.rows) / height)
+      const { column, row } = cellOf({ x: pixel % width, y: Math.floor(pixel / width) }, hierarchy, { width, height })
       const group = /** @type {number} */ (byCell.get(row * hierarchy.columns + column))
       this.groups[pixel] = group
       this.out[pixel] = styles[group][0]
@@ -149,14 +150,14 @@ export class Painter {
    */
   #differs(pixel, from, to) {
     const { groups, width, height } = this
-    const own = groups[pixel]
+    const group = groups[pixel]
     const x = pixel % width
     const y = (pixel - x) / width
     for (let step = from; step <= to; step++) {
-      if (x >= step && groups[pixel - step] !== own) return true
-      if (x + step < width && groups[pixel + step] !== own) return true
-      if (y >= step && groups[pixel - step * width] !== own) return true
-      if (y + step < height && groups[pixel + step * width] !== own) return true
+      if (x >= step && groups[pixel - step] !== group) return true
+      if (x + step < width && groups[pixel + step] !== group) return true
+      if (y >= step && groups[pixel - step * width] !== group) return true
+      if (y + step < height && groups[pixel + step * width] !== group) return true
     }
     return false
   }

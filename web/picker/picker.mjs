@@ -257,8 +257,8 @@ export class Picker {
    */
   #cut(hierarchy) {
     const { count, hasTree } = hierarchy
-    const given = this.nodeView?.pictures[this.host.imageIndex()]?.given ?? count
-    const number = hasTree ? Math.min(this.host.read().granularity || given, count) : count
+    const incoming = this.nodeView?.pictures[this.host.imageIndex()]?.given ?? count
+    const number = hasTree ? Math.min(this.host.read().granularity || incoming, count) : count
     const { map } = this.view
     return map?.count === number ? map : hierarchy.cut(number)
   }

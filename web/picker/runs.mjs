@@ -57,17 +57,13 @@ function locatorOf({ id, graph }) {
 /**
  * By which ids a run means a node: more than one where it is in a subgraph that is used more than once.
  * @param {LGraphNode} node
+ * @param {LGraph} [graph] that it is looked for in
  * @returns {string[]}
  */
-function executionIds(node) {
-  const root = node.graph?.rootGraph
-  return root ? idsWithin(root, node) : []
-}
-
-/** @param {LGraph} graph @param {LGraphNode} node @returns {string[]} */
-function idsWithin(graph, node) {
+function executionIds(node, graph = node.graph?.rootGraph) {
+  if (!graph) return []
   if (graph === node.graph) return [`${node.id}`]
-  return graph.nodes.flatMap((host) => (host.subgraph ? idsWithin(host.subgraph, node) : []).map((id) => `${host.id}:${id}`))
+  return graph.nodes.flatMap(({ id, subgraph }) => (subgraph ? executionIds(node, subgraph) : []).map((inner) => `${id}:${inner}`))
 }
 
 /** @returns {Promise<any[]>} */
@@ -93,14 +89,13 @@ async function fetchRuns() {
  */
 export async function runUpTo(node) {
   const ids = executionIds(node)
-  let isSent = false
   try {
-    isSent = await app.queuePrompt(0, 1, ids)
+    const isSent = await app.queuePrompt(0, 1, ids)
+    return { isSent, refusal: isSent ? '' : refusal(app.lastNodeErrors ?? {}, ids) }
   } catch (error) {
     console.error(error)
-    return { isSent, refusal: '' }
+    return { isSent: false, refusal: '' }
   }
-  return { isSent, refusal: isSent ? '' : refusal(app.lastNodeErrors ?? {}, ids) }
 }
 
 /**

@@ -42,14 +42,14 @@ export class WordField {
    */
   show(isFixed, files) {
     this.image = files?.segments?.filename ?? ''
-    const isConnected = this.picker.host.canFindWords()
+    const isConnected = this.picker.nodeView?.has_clip === true
     this.element.hidden = !isConnected
     this.input.disabled = isFixed || !isConnected
   }
 
   /** What there is to say of words, as part of the status. */
   get said() {
-    const waiting = this.objects.own.filter(isWords).map(({ words }) => `${words}`)
+    const waiting = this.objects.fromPicker.filter(isWords).map(({ words }) => `${words}`)
     if (!waiting.length) return []
     return [this.isRunning ? this.picker.texts.words.looking(waiting) : this.picker.texts.words.run(waiting)]
   }
@@ -99,7 +99,7 @@ export class WordField {
     const target = objects.current
     const known = this.#found(text)
     if (known?.found) return this.#click(known, points)
-    const isWaiting = points === formatPrompts(objects.own)
+    const isWaiting = points === formatPrompts(objects.fromPicker)
     if (isWaiting && wasRunning) return this.picker.repaint()
     this.isRunning = true
     if (isWaiting) this.picker.repaint()
@@ -108,7 +108,7 @@ export class WordField {
     if (!isSent && !wasRunning) this.end()
     if (!refusal) return
     const { points: now } = this.picker.host.read()
-    objects.read(now, objects.given)
+    objects.read(now, objects.fromNodes)
     const rest = objects.withoutWords(text, target)
     Object.assign(objects, { current, added })
     this.picker.changes.settle(rest)
@@ -122,8 +122,8 @@ export class WordField {
    * @param {string} points with the word among them
    */
   #click(word, points) {
-    const { own, current } = this.objects
-    const isThere = own.some((click) => click.x === word.x && click.y === word.y && objectOf(click) === current)
+    const { fromPicker, current } = this.objects
+    const isThere = fromPicker.some((click) => click.x === word.x && click.y === word.y && objectOf(click) === current)
     if (isThere) this.picker.repaint()
     else this.tool.prompt(this.objects.withClicks(points, (text) => (text === word.text ? word : undefined)))
   }
@@ -131,8 +131,8 @@ export class WordField {
   /** Put clicks in the place of words that are known by now, and say which were not found. */
   #settle() {
     const { points } = this.picker.host.read()
-    this.objects.read(points, this.objects.given)
-    const known = this.objects.own.flatMap((prompt) => {
+    this.objects.read(points, this.objects.fromNodes)
+    const known = this.objects.fromPicker.flatMap((prompt) => {
       const word = isWords(prompt) && this.#found(prompt.words)
       return word ? [{ word, name: objectOf(prompt) }] : []
     })

@@ -3,7 +3,7 @@
  * core, which makes it); these by conjugate gradients.
  */
 
-/** @import { Tables } from '../tables.mjs' */
+/** @import { Tables } from '../files.mjs' */
 
 /** By which prompts are read and decided: the node's own, which come with the graph (../../PROTOCOL.md). */
 /** @typedef {Record<'memory' | 'new' | 'likeness' | 'in_box' | 'closest' | 'crossed' | 'filling' | 'colour_reach' | 'largest_part' | 'largest_map' | 'never' | 'most_maps' | 'least' | 'decimals', number> & {thresholds: number[]}} Constants */

@@ -12,7 +12,7 @@ import { ShownPixels, boxIou } from './shown_pixels.mjs'
 
 /** @import { Hierarchy } from '../hierarchy.mjs' */
 /** @import { Point } from '../label_map.mjs' */
-/** @import { Tables } from '../tables.mjs' */
+/** @import { Tables } from '../files.mjs' */
 /** @import { Prompt } from './prompts.mjs' */
 /** @import { Box } from './shown_pixels.mjs' */
 
