@@ -19,7 +19,6 @@ from ..attention.working_size import working_size as nearest_working_size
 from ..errors import ANOTHER_MODEL, CaptureError, UnsupportedModelError
 from ..grid import GridSize
 from ..images import as_images, finite_range
-from .hooks import whole_model
 from .latents import encode, latent_channels, vae_of
 from .prompts import Prompt, check_prompt, checked_prompt, encode_empty
 from .schedulers import check_flow
@@ -72,8 +71,7 @@ def capture_diffusers(
     Of a transformer, which attends to image and text together, it is the attention among the image's tokens,
     and the step ends with the last block that is wanted. The model, its attention processors and the caller's
     random state are afterwards as before. A model that `torch.compile` or PEFT has wrapped is captured too:
-    the one inside runs, with its adapters, not compiled. So is one with a cache or guidance of diffusers
-    around it, which stand aside meanwhile.
+    the one inside runs, with its adapters, not compiled.
 
     Args:
         pipeline: one with the UNet of SD 1.x, SD 2.x or SDXL and its small relatives, such as
@@ -125,7 +123,7 @@ def capture_diffusers(
     finite_range(latents, "latent that the VAE made of the image")
     inputs = ModelInputs(backbone.architecture.name, latents, settings)
     accumulator = AttentionAccumulator()
-    with not_compiled(), whole_model(backbone.model):
+    with not_compiled():
         backbone.gather(_noised(backbone, inputs), inputs.noise_level, prompt, target, accumulator)
     return accumulator.finish(evidence=backbone.architecture.evidence, inputs=inputs)
 
@@ -162,7 +160,7 @@ def read_text(pipeline: Pipeline, maps: AttentionMaps, prompt: Prompt) -> TextAt
     check_prompt(prompt, backbone.encoding, backbone.widths)
     pooled, mask = (None if part is None else part.to(device) for part in (prompt.pooled, prompt.mask))
     text = Prompt(prompt.embeds.to(device), pooled, mask)
-    with not_compiled(), whole_model(backbone.model):
+    with not_compiled():
         if isinstance(backbone, UNetCapture):
             return backbone.read_text(maps, text)
         if maps.inputs is None:

@@ -23,10 +23,9 @@ from ..attention.probe import AttentionProbe, ImageTokens, Layer
 from ..attention.text import TextAccumulator, TextAttention
 from ..errors import ANOTHER_MODEL, CaptureError, InvalidSettingError, UnsupportedModelError
 from ..grid import GridSize
-from .hooks import must_end
 from .prompts import Encoding, Prompt, Widths
 from .transformers import LEVELS, PATCH, PIXELS, StepInputs, Transformer, layers_of
-from .unet_inputs import check_no_image_prompt
+from .unet_inputs import check_plain, hooks_of
 
 # Of a configuration: inputs beside the image, for which there is nothing to give.
 FURTHER_INPUTS = ("use_layer3d_rope", "use_additional_t_cond")
@@ -58,7 +57,7 @@ class TransformerCapture:
     multiple: int = PIXELS  # the sides of what it looks at are multiples
 
     def __post_init__(self) -> None:
-        check_no_image_prompt(self.model)
+        check_plain(self.model)
         config = self.model.config
         expected = self.latent_channels * (PATCH * PATCH if self.row.is_packed else 1)
         further = [name for name in FURTHER_INPUTS if config.get(name)]
@@ -172,7 +171,8 @@ class TransformerCapture:
         dtype, batch = self.model.dtype, len(latents)
         share = torch.full((batch,), level / LEVELS, device=latents.device)
         inputs = StepInputs(latents.to(dtype), share, prompt.expanded(batch, latents.device, dtype))
-        stop_early = self.stop_early and not must_end(self.model)
+        # Hooks that move the weights need a pass to come to its end.
+        stop_early = self.stop_early and not any(hooks_of(self.model))
         probe = AttentionProbe(
             list(modules), batch, accumulator, ADVICE, feature_layer=feature_layer, stop_early=stop_early
         )

@@ -1,8 +1,8 @@
-"""What a diffusers UNet takes beside latent, noise level and text: what is filled in, and what is refused."""
+"""What a diffusers model takes or has beside latent, noise level and text: filled in, or refused."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,10 @@ LATENT, INPAINTING = 4, 9  # channels; for inpainting a mask, and the image with
 # That image where everything is masked: what Stable Diffusion's VAE makes of grey. ComfyUI takes the same.
 BLANK = (0.8223, -0.6876, 0.6364, 0.1380)
 SIZE_NUMBERS = 6  # of an image, that SDXL is given; its refiner takes five
-KNOWN_TEXTS = (None, "text_proj", "ip_image_proj")  # ways of projecting what comes beside the latent
+KNOWN_TEXTS = (None, "text_proj", "ip_image_proj")  # how what comes beside the latent is projected
+# Of diffusers' modules with hooks that skip a part of the model or put an earlier step's result into its place.
+# The others move or cast weights.
+SKIPPING = ("cache", "broadcast", "skip", "guidance")
 
 
 def check_unet(unet: Any, pipeline: Any, latent_channels: int) -> None:
@@ -50,7 +53,7 @@ def check_unet(unet: Any, pipeline: Any, latent_channels: int) -> None:
             f"one that takes {' and '.join(further)} too. Choose one of theirs, such as the one that it was "
             f"made from. {ANOTHER_MODEL}"
         )
-    check_no_image_prompt(unet)
+    check_plain(unet)
     check_channels(config.in_channels, latent_channels)
     check_scheduler(getattr(pipeline, "scheduler", None))
 
@@ -73,8 +76,10 @@ def check_channels(channels: int, latent_channels: int = LATENT) -> None:
         )
 
 
-def check_no_image_prompt(model: Any) -> None:
-    """Refuse a UNet or transformer with an IP-Adapter, for which there is no image prompt to give.
+def check_plain(model: Any) -> None:
+    """Refuse a UNet or transformer with an IP-Adapter, or with a cache or guidance around parts of it.
+
+    For the one there is no image prompt to give; the others put something into the place of these parts.
 
     Raises:
         UnsupportedModelError: it has one.
@@ -84,6 +89,21 @@ def check_no_image_prompt(model: Any) -> None:
             "Expected a model without an IP-Adapter, which takes an image as prompt, got one with it. Take "
             "it away with pipeline.unload_ip_adapter(), and load it again after the capture."
         )
+    for hook in hooks_of(model):
+        module = type(hook).__module__
+        if module.startswith("diffusers.hooks.") and any(word in module for word in SKIPPING):
+            raise UnsupportedModelError(
+                f"Expected a model all of which runs, got one with a {type(hook).__name__}. Take diffusers' "
+                "cache or guidance away with disable_cache() of the model, or load it without, and enable it "
+                "after the capture."
+            )
+
+
+def hooks_of(model: torch.nn.Module) -> Iterator[Any]:
+    """Those of diffusers around parts of a model, such as caches and offloading; none before 0.33."""
+    for module in model.modules():
+        if hasattr(module, "_diffusers_hook"):
+            yield from module._diffusers_hook.hooks.values()
 
 
 def with_inpainting(latents: torch.Tensor, channels: int) -> torch.Tensor:
