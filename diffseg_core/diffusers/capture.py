@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from ..attention.accumulator import AttentionAccumulator
 from ..attention.capture_settings import CaptureSettings, ModelInputs
-from ..attention.compiled import not_compiled
+from ..attention.compiled import not_compiled, uncompiled
 from ..attention.layers import RECOMMENDED
 from ..attention.maps import AttentionMaps
 from ..attention.text import TextAttention
@@ -20,7 +20,7 @@ from ..errors import ANOTHER_MODEL, CaptureError, UnsupportedModelError
 from ..grid import GridSize
 from ..images import as_images, finite_range
 from .latents import encode, latent_channels, vae_of
-from .prompts import Prompt, check_prompt, checked_prompt, encode_empty
+from .prompts import Prompt, check_prompt, checked_prompt
 from .schedulers import check_flow
 from .transformer_capture import TransformerCapture
 from .transformers import SUPPORTED_TRANSFORMERS, TRANSFORMERS
@@ -171,16 +171,6 @@ def read_text(pipeline: Pipeline, maps: AttentionMaps, prompt: Prompt) -> TextAt
         return backbone.read_text(inputs, _noised(backbone, inputs), text)
 
 
-def encode_empty_prompt(pipeline: Pipeline) -> Prompt:
-    """The embeddings of the empty prompt, as `capture_diffusers` takes them.
-
-    Raises:
-        UnsupportedModelError: the pipeline has another model.
-        InvalidSettingError: a pipeline without text encoder.
-    """
-    return encode_empty(pipeline, backbone_of(pipeline).encoding)
-
-
 def backbone_of(pipeline: Any, layers: str = RECOMMENDED) -> Backbone:
     """Choose by the class of the pipeline's model.
 
@@ -207,33 +197,21 @@ def backbone_of(pipeline: Any, layers: str = RECOMMENDED) -> Backbone:
             if type(transformer) is kind:
                 check_flow(getattr(pipeline, "scheduler", None), row.name)
                 return TransformerCapture(row, transformer, latent_channels(vae_of(pipeline)), layers)
+    models = (getattr(pipeline, name, None) for name in ("unet", "transformer"))
+    names = [type(part).__name__ for part in (pipeline, *models) if part is not None]
     raise UnsupportedModelError(
         f"Expected a pipeline with a UNet2DConditionModel ({SUPPORTED_UNETS}) or a transformer of "
         f"{SUPPORTED_TRANSFORMERS} ({', '.join(row.model for row in TRANSFORMERS)}), got "
-        f"{type(pipeline).__name__}{_with(pipeline)}. {ANOTHER_MODEL}"
+        f"{' with '.join(names)}. {ANOTHER_MODEL}"
     )
 
 
 def _unwrapped(model: Any, wanted: type) -> Any:
-    """The model inside wrappers that compute the same: torch.compile's and PEFT's."""
-    while not isinstance(model, wanted):
-        if hasattr(model, "_orig_mod"):
-            inner = model._orig_mod
-        elif hasattr(model, "get_base_model"):  # PEFT; its adapters are layers of the model inside
-            inner = model.get_base_model()
-        else:
-            return model
-        if inner is model:
-            return model
-        model = inner
+    """The model inside wrappers that compute the same: torch.compile's, and PEFT's with its adapters."""
+    model = uncompiled(model)
+    if not isinstance(model, wanted) and hasattr(model, "get_base_model"):
+        model = uncompiled(model.get_base_model())
     return model
-
-
-def _with(pipeline: Any) -> str:
-    models = {name: getattr(pipeline, name, None) for name in ("unet", "transformer")}
-    return "".join(
-        f" with a {name} of {type(model).__name__}" for name, model in models.items() if model is not None
-    )
 
 
 def _to_pixels(image: ImageLike) -> torch.Tensor:

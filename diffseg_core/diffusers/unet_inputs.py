@@ -16,8 +16,8 @@ LATENT, INPAINTING = 4, 9  # channels; for inpainting a mask, and the image with
 BLANK = (0.8223, -0.6876, 0.6364, 0.1380)
 SIZE_NUMBERS = 6  # of an image, that SDXL is given; its refiner takes five
 KNOWN_TEXTS = (None, "text_proj", "ip_image_proj")  # how what comes beside the latent is projected
-# Of diffusers' modules with hooks that skip a part of the model or put an earlier step's result into its place.
-# The others move or cast weights.
+# Of diffusers' modules with hooks that skip a part of the model, or put an earlier step's result there. The
+# others move or cast weights.
 SKIPPING = ("cache", "broadcast", "skip", "guidance")
 
 

@@ -11,7 +11,7 @@ import torch
 
 from ...diffseg_core import UnsupportedModelError
 from ...diffseg_core.words.lines import Piece, TokenPlaces
-from ...diffseg_core.words.token_places import EncoderTokens, alike, piece_spans, places_of_words
+from ...diffseg_core.words.token_places import EncoderTokens, piece_spans, places_of_words
 
 Encoders = Sequence[Sequence[str]]
 """Text encoders, as tokenizers name them: those that share tokens together, these in the tokens' order."""
@@ -133,18 +133,10 @@ def _read(
         return places, tokens, start
 
     places, tokens, length = words_of("".join(piece.text for piece in pieces))
-    _, empty, _ = words_of("")
-    head = alike(empty, tokens)  # of a template, around every text
-    tail = alike(empty[head:][::-1], tokens[::-1])
-
-    def within(text: str) -> list[Any]:
-        _, tokens, _ = words_of(text)
-        return tokens[head : len(tokens) - tail]
-
     says = _content_test(_part(clip.tokenizer, name))
-    spans = piece_spans(pieces, within, separately)
-    words = [[(places[head + token], tokens[head + token]) for token in span] for span in spans]
-    return _Read(length, head, tuple(tuple(place for place, token in word if says(token)) for word in words))
+    head, spans = piece_spans(pieces, lambda text: words_of(text)[1], separately)
+    of_pieces = [tuple(places[token] for token in span if says(tokens[token])) for span in spans]
+    return _Read(length, head, tuple(of_pieces))
 
 
 def _content_test(tokenizer: Any) -> Callable[[Any], bool]:

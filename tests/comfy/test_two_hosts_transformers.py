@@ -231,11 +231,11 @@ def test_blocks_that_the_model_does_not_have_are_refused(pack, pairs, captured):
 
 
 def test_a_pipeline_without_text_encoder_needs_embeddings(pack, pair, images):
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Expected prompt_embeds"):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="capture with prompt_embeds"):
         pack.diffseg_core.capture_diffusers(pair.pipeline, images, working_size=SIDE)
     if "pooled_prompt_embeds" in pair.embeds:
         embeds = {"prompt_embeds": pair.embeds["prompt_embeds"]}
-        with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Expected prompt_embeds"):
+        with pytest.raises(pack.diffseg_core.InvalidSettingError, match="capture with prompt_embeds"):
             pack.diffseg_core.capture_diffusers(pair.pipeline, images, working_size=SIDE, **embeds)
 
 
