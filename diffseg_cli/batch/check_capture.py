@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 
@@ -12,15 +11,14 @@ from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.benchmark.trials import CheckedModel
 from diffseg_core.benchmark.words import names_of, other_names
-from diffseg_core.diffusers.transformers import TRANSFORMERS
+from diffseg_core.diffusers.capture import backbone_of
+from diffseg_core.diffusers.transformer_capture import TransformerCapture
 from diffseg_core.errors import DiffSegError
 from diffseg_core.words.lines import WordAttention, WordLine
 
 from .segmenter import Segmenter, free_text_encoders
 from .settings import DEMO, ModelChoice
 
-# The architectures' names as ComfyUI has them, by the width of the text that the UNet reads.
-UNETS = {768: "SD15", 1024: "SD20", 2048: "SDXL"}
 WHOLE_SDXL = 2_000_000_000  # parameters; its small relatives have fewer
 DEMO_MODEL = "the demo model"
 NO_TEXT_ENCODER = "the model has no text encoder."
@@ -86,26 +84,16 @@ class CheckCapture(Segmenter):
     @property
     def model(self) -> CheckedModel:
         """What is said of it."""
-        unet = getattr(self._pipeline, "unet", None)
-        net: Any = self._pipeline.transformer if unet is None else unet
-        parameters = sum(each.numel() for each in net.parameters())
-        name = _architecture(net, unet is not None, parameters)
+        backbone = backbone_of(self._pipeline)
+        parameters = sum(weight.numel() for weight in backbone.model.parameters())
+        name = backbone.architecture.name
+        if name == "SDXL" and parameters < WHOLE_SDXL:
+            name = f"{name}-{parameters / 1e6:.0f}M"
         return CheckedModel(
             architecture=name if self._name != DEMO else DEMO_MODEL,
             parameters=parameters,
-            dtype=str(net.dtype).removeprefix("torch."),
+            dtype=str(backbone.model.dtype).removeprefix("torch."),
             device=self._pipeline.device.type,
-            is_transformer=unet is None,
+            is_transformer=isinstance(backbone, TransformerCapture),
             host="diffusers",
         )
-
-
-def _architecture(net: Any, is_unet: bool, parameters: int) -> str:
-    if not is_unet:
-        kind = type(net).__name__
-        return next((row.name for row in TRANSFORMERS if row.model == kind), kind)
-    width = net.config.cross_attention_dim
-    name = UNETS.get(width, "UNet") if isinstance(width, int) else "UNet"
-    if name == "SDXL" and parameters < WHOLE_SDXL:
-        return f"{name}-{parameters / 1e6:.0f}M"
-    return name

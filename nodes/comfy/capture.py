@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
 PLAIN_INPUT_CHANNELS = (4, 9)  # of a UNet; 9: inpainting models, whose mask and image ComfyUI fills in
-SMALL = 50_000_000  # parameters: all models of the supported architectures that people use have more
 # Guidance runs the model again or changes its output; a capture needs one plain prediction.
 GUIDANCE_OPTIONS = (
     "sampler_cfg_function",
@@ -91,23 +90,6 @@ def backbone_of(model: ModelPatcher, layers: str = RECOMMENDED) -> Backbone:
         )
     predicts_v = model.model.model_type.name == "V_PREDICTION"
     return UNetCapture(net, config, predicts_v, layers)
-
-
-def architecture_name(model: ModelPatcher) -> str:
-    """The architecture's name; with the size of a model far smaller than its kind.
-
-    So what suits DiffSeg Demo Model, which is built as SD 1.5 is, is not taken for what suits SD 1.5.
-
-    Raises:
-        UnsupportedModelError: not one of the supported architectures.
-    """
-    name, parameters = backbone_of(model).name, parameters_of(model)
-    return name if parameters >= SMALL else f"{name}-{parameters / 1e6:.1f}M"
-
-
-def parameters_of(model: ModelPatcher) -> int:
-    """How many the diffusion model has."""
-    return sum(weight.numel() for weight in model.get_model_object("diffusion_model").parameters())
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ from .words import read_words
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
+SMALL = 50_000_000  # parameters: all models of the supported architectures that people use have more
+
 
 class CheckCapture:
     """A MODEL that is captured at one noise level after the other, over images that are encoded once.
@@ -68,9 +70,12 @@ class CheckCapture:
     @property
     def model(self) -> CheckedModel:
         """What is said of it."""
+        net = self._model.get_model_object("diffusion_model")
+        name, parameters = self._backbone.name, sum(weight.numel() for weight in net.parameters())
+        # With its size, so that what suits DiffSeg Demo Model is not taken for what suits SD 1.5.
         return CheckedModel(
-            architecture=comfy_capture.architecture_name(self._model),
-            parameters=comfy_capture.parameters_of(self._model),
+            architecture=name if parameters >= SMALL else f"{name}-{parameters / 1e6:.1f}M",
+            parameters=parameters,
             dtype=str(self._model.model.get_dtype()).removeprefix("torch."),
             device=comfy.model_management.get_torch_device().type,
             is_transformer=isinstance(self._backbone, TransformerCapture),
