@@ -20,7 +20,7 @@ from ...diffseg_core.attention.text import TextAccumulator
 from ...diffseg_core.errors import ANOTHER_MODEL
 from .conditioning import acting_conditioning
 from .forward import denoise_once
-from .latents import Latent, check_samples, grid_of
+from .latents import Latent, check_samples
 from .patches import explained_shape_errors
 from .transformer_capture import TransformerCapture
 from .transformers import REPLACED, SUPPORTED_TRANSFORMERS, transformer_of
@@ -209,33 +209,6 @@ def prepared(
     acting = acting_conditioning(model, conditioning, sigma, grid)
     backbone.check(model, acting, grid)
     return PreparedStep(model, backbone, acting, settings, grid)
-
-
-def capture(
-    model: ModelPatcher,
-    latent: torch.Tensor,
-    conditioning: list[Any],
-    settings: CaptureSettings,
-    on_layer: Callable[[int, int], None] = lambda done, total: None,
-) -> AttentionMaps:
-    """Run one denoising step of a latent and gather the self-attention; see `PreparedStep`.
-
-    Args:
-        model: the MODEL.
-        latent: ``[B, C, h, w]`` as a VAE encodes it (not yet scaled); ``[B, C, 1, h, w]`` too where the VAE
-            is one of videos.
-        conditioning: see `prepared`.
-        settings: of the capture.
-        on_layer: called with the number of layers done and their total.
-
-    Raises:
-        UnsupportedModelError, InvalidSettingError: before the model runs.
-        CaptureError: an attention layer did not run as expected.
-    """
-    backbone = backbone_of(model, settings.layers)
-    check_samples(latent, model.get_model_object("latent_format"))
-    step = prepared(model, conditioning, settings, grid_of(latent), backbone)
-    return step.capture(step.inputs(Latent(latent)), on_layer)
 
 
 def _plain_clone(model: ModelPatcher) -> ModelPatcher:
