@@ -9,8 +9,8 @@ import torch
 
 from ..diffseg_core import GridSize, Images, InvalidSettingError
 from ..diffseg_core.attention.capture_settings import CaptureSettings
+from ..diffseg_core.attention.capture_settings import working_size as working_size_of
 from ..diffseg_core.attention.layers import RECOMMENDED, checked_layers
-from ..diffseg_core.attention.working_size import working_size as working_size_of
 from ..diffseg_core.settings import INPUT_MODE, NOISE_LEVEL, NOISE_SEED, WORKING_SIZE, InputMode
 from .comfy.api import io
 from .comfy.capture import backbone_of, prepared

@@ -11,21 +11,20 @@ import torch.nn.functional as F
 
 from ..attention.accumulator import AttentionAccumulator
 from ..attention.capture_settings import CaptureSettings, ModelInputs
+from ..attention.capture_settings import working_size as nearest_working_size
 from ..attention.compiled import not_compiled, uncompiled
 from ..attention.layers import RECOMMENDED
 from ..attention.maps import AttentionMaps
 from ..attention.text import TextAttention
-from ..attention.working_size import working_size as nearest_working_size
 from ..errors import ANOTHER_MODEL, CaptureError, UnsupportedModelError
 from ..grid import GridSize
 from ..images import as_images, finite_range
-from .latents import encode, latent_channels, vae_of
+from .model_inputs import LATENT, check_unet, encode, latent_channels, vae_of
 from .prompts import Prompt, check_prompt, checked_prompt
 from .schedulers import check_flow
 from .transformer_capture import TransformerCapture
 from .transformers import SUPPORTED_TRANSFORMERS, TRANSFORMERS
 from .unet import SUPPORTED_UNETS, UNetCapture
-from .unet_inputs import LATENT, check_unet
 
 if TYPE_CHECKING:
     from typing import TypeAlias

@@ -23,9 +23,9 @@ from ..attention.probe import AttentionProbe, ImageTokens, Layer
 from ..attention.text import TextAccumulator, TextAttention
 from ..errors import ANOTHER_MODEL, CaptureError, InvalidSettingError, UnsupportedModelError
 from ..grid import GridSize
+from .model_inputs import check_plain, hooks_of
 from .prompts import Encoding, Prompt, Widths
 from .transformers import LEVELS, PATCH, PIXELS, StepInputs, Transformer, layers_of
-from .unet_inputs import check_plain, hooks_of
 
 # Of a configuration: inputs beside the image, for which there is nothing to give.
 FURTHER_INPUTS = ("use_layer3d_rope", "use_additional_t_cond")

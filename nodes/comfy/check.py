@@ -9,8 +9,7 @@ import comfy.model_management
 import torch
 
 from ...diffseg_core import AttentionMaps, GridSize, Images
-from ...diffseg_core.attention.capture_settings import CaptureSettings, ModelInputs
-from ...diffseg_core.attention.working_size import working_size
+from ...diffseg_core.attention.capture_settings import CaptureSettings, ModelInputs, working_size
 from ...diffseg_core.benchmark.trials import CheckedModel
 from ...diffseg_core.words.lines import WordAttention, WordLine
 from ..types import CapturedAttention

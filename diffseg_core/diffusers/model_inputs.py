@@ -1,4 +1,4 @@
-"""What a diffusers model takes or has beside latent, noise level and text: filled in, or refused."""
+"""The latents that a pipeline makes of images, and the models that take more than these and a text."""
 
 from __future__ import annotations
 
@@ -8,17 +8,65 @@ from typing import Any
 import torch
 
 from ..errors import ANOTHER_MODEL, UnsupportedModelError
-from .prompts import Widths
 from .schedulers import check_scheduler
 
 LATENT, INPAINTING = 4, 9  # channels; for inpainting a mask, and the image without what is masked, come too
-# That image where everything is masked: what Stable Diffusion's VAE makes of grey. ComfyUI takes the same.
-BLANK = (0.8223, -0.6876, 0.6364, 0.1380)
-SIZE_NUMBERS = 6  # of an image, that SDXL is given; its refiner takes five
 KNOWN_TEXTS = (None, "text_proj", "ip_image_proj")  # how what comes beside the latent is projected
 # Of diffusers' modules with hooks that skip a part of the model, or put an earlier step's result there. The
 # others move or cast weights.
 SKIPPING = ("cache", "broadcast", "skip", "guidance")
+
+
+def vae_of(pipeline: Any) -> Any:
+    """The pipeline's VAE; one without is refused by an `UnsupportedModelError`."""
+    vae = getattr(pipeline, "vae", None)
+    if vae is None:
+        raise UnsupportedModelError(
+            f"Expected a pipeline with its VAE, which makes the latent of an image, got "
+            f"{type(pipeline).__name__} without. Load the pipeline with it."
+        )
+    return vae
+
+
+def latent_channels(vae: Any) -> int:
+    """Of its latents; a VAE of videos calls them otherwise."""
+    return int(vae.config["z_dim" if "z_dim" in vae.config else "latent_channels"])
+
+
+def encode(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
+    """Mean latents ``[B, C, h, w]`` of ``[B, 3, H, W]`` in 0..1, shifted and scaled for the model.
+
+    A VAE that is known to overflow in half precision (SDXL's) works in float32 meanwhile. One of videos
+    (Qwen-Image's) takes each picture for a video of one frame. One that is not variational (TAESD) has a
+    single latent instead of a mean.
+    """
+    dtype, is_of_videos = vae.dtype, "z_dim" in vae.config
+    upcast = dtype == torch.float16 and vae.config.get("force_upcast", False)
+    try:
+        if upcast:
+            vae.to(torch.float32)
+        seen = pixels.to(vae.dtype) * 2.0 - 1.0
+        encoded = vae.encode(seen.unsqueeze(2) if is_of_videos else seen)
+        latents = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
+        if is_of_videos:
+            latents = latents.squeeze(2)
+    finally:
+        if upcast:
+            vae.to(dtype)
+    return _scaled(vae.config, latents)
+
+
+def _scaled(config: Any, latents: torch.Tensor) -> torch.Tensor:
+    """Latents of about mean 0 and spread 1, by what the VAE's configuration says of its own."""
+
+    def of_channels(values: Any) -> torch.Tensor:
+        return torch.tensor(values).to(latents).view(1, -1, 1, 1)
+
+    if config.get("shift_factor"):
+        latents = latents - config["shift_factor"]
+    if config.get("latents_mean") is not None and config.get("latents_std") is not None:
+        latents = (latents - of_channels(config["latents_mean"])) / of_channels(config["latents_std"])
+    return latents * (config.get("scaling_factor") or 1.0)
 
 
 def check_unet(unet: Any, pipeline: Any, latent_channels: int) -> None:
@@ -102,38 +150,6 @@ def check_plain(model: Any) -> None:
 def hooks_of(model: torch.nn.Module) -> Iterator[Any]:
     """Those of diffusers around parts of a model, such as caches and offloading; none before 0.33."""
     for module in model.modules():
-        if hasattr(module, "_diffusers_hook"):
-            yield from module._diffusers_hook.hooks.values()
-
-
-def with_inpainting(latents: torch.Tensor, channels: int) -> torch.Tensor:
-    """What a UNet of so many channels is given: for inpainting, everything is masked, as in ComfyUI.
-
-    Args:
-        latents: ``[B, 4, h, w]``, or of any channels for a UNet of as many.
-        channels: of the UNet's input.
-
-    Returns:
-        ``[B, channels, h, w]``.
-    """
-    if channels == latents.shape[1]:
-        return latents
-    blank = torch.tensor(BLANK).to(latents).view(1, -1, 1, 1).expand_as(latents)
-    return torch.cat((latents, torch.ones_like(latents[:, :1]), blank), dim=1)
-
-
-def widths_of(unet: Any, is_xl: bool) -> Widths:
-    """Of the embeddings that a UNet takes.
-
-    Args:
-        unet: a UNet2DConditionModel.
-        is_xl: whether it is of SDXL's class, with a pooled embedding.
-    """
-    config = unet.config
-    width = config.cross_attention_dim
-    if config.encoder_hid_dim_type == "text_proj":
-        width = config.encoder_hid_dim
-    elif not isinstance(width, int):  # one for each block
-        width = width[0]
-    sizes = SIZE_NUMBERS * (config.addition_time_embed_dim or 0)
-    return Widths(width, config.projection_class_embeddings_input_dim - sizes if is_xl else None)
+        registry: Any = getattr(module, "_diffusers_hook", None)
+        if registry is not None:
+            yield from registry.hooks.values()
