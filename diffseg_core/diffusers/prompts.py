@@ -70,12 +70,7 @@ def checked_prompt(
 
 
 def check_prompt(prompt: Prompt, encoding: Encoding, widths: Widths) -> None:
-    """Refuse embeddings of more than one prompt, or of another model.
-
-    Args:
-        prompt: as it is given.
-        encoding: how the model's pipeline encodes a prompt.
-        widths: of the embeddings that the model takes. A pooled embedding that it does not take is left out.
+    """Refuse embeddings of more than one prompt, or of another model; a pooled one that it lacks is let be.
 
     Raises:
         InvalidSettingError: another shape or width, values that are not finite, or tokens that are masked

@@ -37,13 +37,9 @@ def step_of(scheduler: Any, level: int) -> Step:
     before the scheduler shifts it.
 
     Args:
-        scheduler: of the pipeline; what it was set to for making images does not count.
+        scheduler: of the pipeline, checked; what it was set to for making images does not count.
         level: 0..1000; 1000 is taken for 999.
-
-    Raises:
-        UnsupportedModelError: see `check_scheduler`.
     """
-    check_scheduler(scheduler)
     config = scheduler.config
     training = _training(scheduler)
     if training == "timesteps":

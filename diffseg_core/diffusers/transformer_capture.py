@@ -1,7 +1,6 @@
 """Capturing a diffusers transformer: its attention over the image, beside the model's own computation.
 
-The model's own attention gives its output, which is thus the same as without a capture, to the bit. The
-probabilities are computed once more from the same queries and keys, among the image's tokens alone.
+The output is the same as without a capture, to the bit: probabilities are computed once more, for themselves.
 """
 
 from __future__ import annotations
@@ -117,18 +116,7 @@ class TransformerCapture:
         size: GridSize,
         accumulator: AttentionAccumulator,
     ) -> None:
-        """Run the model until what was chosen is gathered.
-
-        Args:
-            latents: ``[B, C, h, w]``, with the noise of the level if there is to be any.
-            level: of noise, that the model is given.
-            prompt: for all images.
-            size: of the images, in pixels.
-            accumulator: gathers.
-
-        Raises:
-            CaptureError: a chosen layer did not run, or not on the image's tokens.
-        """
+        """Run the model until what was chosen is gathered; see `UNetCapture.gather`."""
         modules = self._modules()
         self._run(latents, level, prompt, modules, accumulator, list(modules)[len(modules) // 2])
 
@@ -179,8 +167,8 @@ class TransformerCapture:
         watch = _Watch(probe, ImageTokens(inputs.grid, self.row.image, others=None))
         with ExitStack() as afterwards:
             for layer, module in modules.items():
-                afterwards.callback(module.register_forward_pre_hook(watch.begin(layer)).remove)
-                afterwards.callback(module.register_forward_hook(watch.end).remove)
+                afterwards.callback(module.register_forward_pre_hook(watch.run(layer)).remove)
+                afterwards.callback(module.register_forward_hook(watch.run(None)).remove)
             with probe.forward(), watch:
                 self.model(**self.row.arguments(self.model, inputs))
 
@@ -204,17 +192,13 @@ class _Watch(TorchFunctionMode):
         self.tokens = tokens
         self.running: Layer | None = None
 
-    def begin(self, layer: Layer) -> Callable[[Any, Any], None]:
-        """A forward pre-hook of the layer."""
+    def run(self, layer: Layer | None) -> Callable[..., None]:
+        """A hook that notes which layer is running."""
 
-        def hook(module: Any, arguments: Any) -> None:
+        def hook(*_: Any) -> None:
             self.running = layer
 
         return hook
-
-    def end(self, module: Any, arguments: Any, output: Any) -> None:
-        """A forward hook of every layer."""
-        self.running = None
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

@@ -191,8 +191,7 @@ class _CaptureProcessor:
 class _Grids:
     """The grid of the tokens within the transformer that is running."""
 
-    def __init__(self) -> None:
-        self.running = GridSize(0, 0)
+    running = GridSize(0, 0)
 
     def remember(self, module: torch.nn.Module, arguments: tuple[Any, ...]) -> None:
         """Forward pre-hook of the transformer around the layers."""

@@ -117,7 +117,7 @@ def _weighted(
 
 
 def find_places(pipeline: Any, encoding: Encoding, pieces: Sequence[Piece], length: int) -> TokenPlaces:
-    """Where the words lie; see `places_of_words`.
+    """Where the words lie; see `places_of_words`, also for errors.
 
     Args:
         pipeline: with its tokenizers.
@@ -126,8 +126,6 @@ def find_places(pipeline: Any, encoding: Encoding, pieces: Sequence[Piece], leng
         length: number of tokens of the encoded prompt.
 
     Raises:
-        TooManyWordsError: words that do not fit.
-        InvalidSettingError: words that have no tokens.
         UnsupportedModelError: a pipeline that encodes a prompt to another number of tokens.
     """
     encoders: list[EncoderTokens] = []

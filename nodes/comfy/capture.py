@@ -94,21 +94,13 @@ def backbone_of(model: ModelPatcher, layers: str = RECOMMENDED) -> Backbone:
 
 @dataclass(frozen=True)
 class PreparedStep:
-    """A denoising step in which nothing is left that could be refused before a VAE or the model runs.
-
-    Attributes:
-        model: the MODEL.
-        backbone: of the model.
-        conditioning: of the one entry that acts at the noise level.
-        settings: of the capture, with a noise level.
-        grid: height and width of the latent.
-    """
+    """A denoising step in which nothing is left that could be refused before a VAE or the model runs."""
 
     model: ModelPatcher
     backbone: Backbone
-    conditioning: list[Any]
-    settings: CaptureSettings
-    grid: GridSize
+    conditioning: list[Any]  # of the one entry that acts at the noise level
+    settings: CaptureSettings  # with a noise level
+    grid: GridSize  # of the latent
 
     def inputs(self, latent: Latent) -> ModelInputs:
         """What the model is given in this step.
@@ -164,17 +156,9 @@ class PreparedStep:
     def capture(
         self, inputs: ModelInputs, on_layer: Callable[[int, int], None] = lambda done, total: None
     ) -> AttentionMaps:
-        """Run the step and gather the self-attention.
+        """The self-attention of the step, with features and queries, on ComfyUI's intermediate device.
 
-        Args:
-            inputs: see `inputs`.
-            on_layer: called with the number of layers done and their total.
-
-        Returns:
-            the attention maps, with features and queries, on ComfyUI's intermediate device.
-
-        Raises:
-            CaptureError: an attention layer did not run as expected.
+        Arguments and errors are those of `run`.
         """
         accumulator = AttentionAccumulator()
         self.run(inputs, accumulator, on_layer)

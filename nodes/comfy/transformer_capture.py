@@ -1,7 +1,6 @@
 """Capturing a diffusion transformer: its attention over the image, beside the model's own computation.
 
-The model's own attention gives the model's output, which is thus the same as without a capture, to the bit.
-The probabilities are computed once more from the same queries and keys, among the image's tokens alone.
+The output is the same as without a capture, to the bit: probabilities are computed once more, for themselves.
 """
 
 from __future__ import annotations
@@ -130,16 +129,8 @@ class TransformerCapture:
         It ends with the last of that, unless patches of others are around the model: these must come to
         their end, and may call it again. Hooks are on the model's modules only meanwhile.
 
-        Args:
-            clone: a MODEL whose options may be changed.
-            batch: number of images.
-            grid: height and width of the latent.
-            conditioning: the one that acts.
-            accumulator: gathers the attention among the image's tokens, or to the conditioning's.
-            on_layer: called with the number of layers done and their total.
-
-        Raises:
-            CaptureError: at the end of the pass, where a chosen layer did not run.
+        Arguments and errors are those of `UNetCapture.captured`; the accumulator gathers the attention among
+        the image's tokens, or to the conditioning's.
         """
         numbers = self._chosen()
         chosen = [layer for layer in layers_of(self.row, self.net) if layer.block in numbers]

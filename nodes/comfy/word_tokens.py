@@ -24,7 +24,7 @@ class _Read(NamedTuple):
 
     length: int  # number of its tokens, all chunks together
     head: int  # number of tokens of a template before the prompt, which may be cut off what is encoded
-    pieces: tuple[tuple[int, ...], ...]  # places of each piece's tokens, without those that say nothing
+    pieces: list[tuple[int, ...]]  # places of each piece's tokens, without those that say nothing
 
 
 def encode_pieces(clip: Any, pieces: Sequence[Piece]) -> Any:
@@ -136,7 +136,7 @@ def _read(
     says = _content_test(_part(clip.tokenizer, name))
     head, spans = piece_spans(pieces, lambda text: words_of(text)[1], separately)
     of_pieces = [tuple(places[token] for token in span if says(tokens[token])) for span in spans]
-    return _Read(length, head, tuple(of_pieces))
+    return _Read(length, head, of_pieces)
 
 
 def _content_test(tokenizer: Any) -> Callable[[Any], bool]:

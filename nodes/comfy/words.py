@@ -56,9 +56,6 @@ def read_words(
         lines: the words.
         on_layer: called with the number of layers done and their total.
 
-    Returns:
-        attention to every token of the prompt, for each image, and where the words lie in it.
-
     Raises:
         UnsupportedModelError: words cannot be read from such a model or text encoder.
         InvalidSettingError: no CLIP, one of another model, a capture that does not suit, or a word that the
