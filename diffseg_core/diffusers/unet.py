@@ -16,9 +16,9 @@ from ..attention.capture_settings import MULTIPLE
 from ..attention.layers import RECOMMENDED, choose_resolutions
 from ..attention.maps import AttentionMaps
 from ..attention.probe import AttentionProbe, Layer
-from ..attention.query_keeping import QueryLayer, keeping_queries, layers_to_keep
-from ..attention.text import Part, TextAttention, attention_to_text
-from ..errors import CaptureError, UnsupportedModelError
+from ..attention.query_keeping import Part, QueryLayer, keeping_queries, layers_to_keep
+from ..attention.text import TextAttention, attention_to_text
+from ..errors import UnsupportedModelError
 from ..grid import GridSize
 from .prompts import Encoding, Prompt, Widths
 from .schedulers import step_of
@@ -148,7 +148,7 @@ class UNetCapture:
             CaptureError: no queries were kept, or those of another model.
             UnsupportedModelError: a UNet that projects the text before its layers see it.
         """
-        unet = self.model
+        unet, kept = self.model, {layer.layer for layer in maps.queries}
         if unet.config.encoder_hid_dim_type == "text_proj":
             raise UnsupportedModelError(
                 "Expected a UNet whose layers attend to the text encoder's own embeddings, got one that "
@@ -156,18 +156,13 @@ class UNetCapture:
                 "or SDXL."
             )
         keys = {}
-        for name in (layer.layer for layer in maps.queries):
-            try:
-                project = unet.get_submodule(name).to_k  # with its adapters
-            except AttributeError:
-                raise CaptureError(
-                    f"Expected a UNet with the layer {name}, whose queries were kept, got one without. Pass "
-                    "the pipeline that the attention was captured from."
-                ) from None
-            device = project.weight.device
-            if device.type == "meta":  # weights that come when they are called for bring their input along
-                device = prompt.embeds.device
-            keys[name] = project(prompt.embeds.to(device, unet.dtype))
+        for layer in _query_layers(unet):
+            if layer.name in kept:
+                project = layer.attention.to_k  # with its adapters
+                device = project.weight.device
+                if device.type == "meta":  # the weights come when they are called for, with their input
+                    device = prompt.embeds.device
+                keys[layer.name] = project(prompt.embeds.to(device, unet.dtype))
         return attention_to_text(maps.queries, keys)
 
 

@@ -19,8 +19,8 @@ from ...diffseg_core.attention.compiled import uncompiled
 from ...diffseg_core.attention.key_pooling import pooled_grid
 from ...diffseg_core.attention.layers import RECOMMENDED, choose_resolutions
 from ...diffseg_core.attention.probe import AttentionProbe, Layer
-from ...diffseg_core.attention.query_keeping import QueryLayer, keeping_queries, layers_to_keep
-from ...diffseg_core.attention.text import Part, TextAccumulator
+from ...diffseg_core.attention.query_keeping import Part, QueryLayer, keeping_queries, layers_to_keep
+from ...diffseg_core.attention.text import TextAccumulator
 from .forward import sigma_of_timestep
 from .latents import check_attention_grid
 

@@ -100,7 +100,6 @@ def _reader(
     queries = attention.maps.queries
     if not queries:
         raise InvalidSettingError(NO_QUERIES)
-    _key_projections(backbone.unet, queries)
 
     def by_queries(conditioning: list[Any]) -> TextAttention:
         grid = latent_grid(attention.image_size, backbone.latent_pixels)
@@ -109,24 +108,6 @@ def _reader(
         return attention_to_text(queries, _keys(model, backbone.unet, queries, context, on_layer))
 
     return by_queries
-
-
-def _key_projections(unet: UNetModel, queries: Sequence[LayerQueries]) -> dict[str, torch.nn.Module]:
-    """What makes keys of the text, for each layer whose queries were kept.
-
-    Raises:
-        InvalidSettingError: the queries are another model's.
-    """
-    layers = {layer.name: layer for layer in cross_attention_layers(unet)}
-    for kept in queries:
-        layer, expected = layers.get(kept.layer), (kept.heads, kept.queries.shape[2])
-        if layer is None or (layer.heads, layer.width) != expected:
-            has = "none" if layer is None else f"{layer.heads} heads and {layer.width} numbers"
-            raise InvalidSettingError(
-                f"Expected a model with {expected[0]} heads and {expected[1]} numbers at its layer "
-                f"{kept.layer}, as the captured one has, got {has}. {SAME_MODEL}"
-            )
-    return {kept.layer: layers[kept.layer].attention.to_k for kept in queries}
 
 
 def _keys(
@@ -138,7 +119,9 @@ def _keys(
 ) -> dict[str, torch.Tensor]:
     """The keys ``[1, T, heads·d]`` that the layers make of a text, by the model as ComfyUI loads it."""
     comfy.model_management.load_models_gpu([model])
-    projections = _key_projections(unet, queries)  # now that what patches exchange is in place
+    kept = {layer.layer for layer in queries}
+    layers = cross_attention_layers(unet)  # now that what patches exchange is in place
+    projections = {layer.name: layer.attention.to_k for layer in layers if layer.name in kept}
     text = comfy.model_management.cast_to_device(
         context, model.load_device, model.model.get_dtype_inference()
     )

@@ -287,9 +287,7 @@ def test_another_transformer_is_refused_by_its_name(pack, pairs, captured):
 
     for transformer in (Faster(**FLUX_DIFFUSERS), torch.nn.Linear(1, 1)):
         pipeline = SimpleNamespace(transformer=transformer, vae=pair.pipeline.vae)
-        message = (
-            rf"SD 1\.x.*SD3 and SD3\.5, Flux\.1, Qwen-Image.*transformer of {type(transformer).__name__}"
-        )
+        message = rf"SD 1\.x.*SD3 and SD3\.5, Flux\.1, Qwen-Image.*with {type(transformer).__name__}"
         with pytest.raises(pack.diffseg_core.UnsupportedModelError, match=message):
             captured(replace(pair, pipeline=pipeline))
 
