@@ -136,15 +136,12 @@ def _acts(model: ModelPatcher, options: dict[str, Any], sigma: torch.Tensor) -> 
 def _for_the_whole_image(options: dict[str, Any], grid: GridSize) -> dict[str, Any]:
     """The options without an area or a mask, if these leave nothing out."""
     rest = dict(options)
-    area = rest.pop("area", None)
-    if area is not None and not _covers(tuple(area), grid):
+    area, mask = rest.pop("area", None), rest.pop("mask", None)
+    has_area = area is not None and not _covers(tuple(area), grid)
+    if has_area or (mask is not None and not bool((mask > 0).all())):
         raise InvalidSettingError(
-            f"Expected a conditioning for the whole image, got one with an area. {EMPTY_PROMPT}"
-        )
-    mask = rest.pop("mask", None)
-    if mask is not None and not bool((mask > 0).all()):
-        raise InvalidSettingError(
-            f"Expected a conditioning for the whole image, got one with a mask. {EMPTY_PROMPT}"
+            "Expected a conditioning for the whole image, got one with "
+            f"{'an area' if has_area else 'a mask'}. {EMPTY_PROMPT}"
         )
     rest.pop("set_area_to_bounds", None)
     return rest

@@ -61,16 +61,13 @@ def check_samples(samples: torch.Tensor, latent_format: Any) -> None:
     channels, dimensions = latent_format.latent_channels, latent_format.latent_dimensions
     nested = bool(getattr(samples, "is_nested", False))
     shape = "a nested one" if nested else "×".join(str(length) for length in samples.shape)
-    if not nested and dimensions == 3 and samples.ndim == 5 and samples.shape[2] > 1:
-        raise InvalidSettingError(
-            f"Expected a latent of pictures, got {shape}, a video of {samples.shape[2]} frames. Encode the "
-            "pictures one at a time, or connect vae and image instead of latent."
-        )
-    frames = samples.ndim == 5 and dimensions == 3
-    if nested or not (samples.ndim == 4 or frames) or samples.shape[1] != channels or not samples.numel():
+    is_picture = not nested and (
+        samples.ndim == 4 or (samples.ndim == 5 and dimensions == 3 and samples.shape[2] == 1)
+    )
+    if not is_picture or samples.shape[1] != channels or not samples.numel():
         raise InvalidSettingError(
             f"Expected a latent of [batch, {channels}, height, width] for this model, got {shape}. "
-            "Use the VAE that belongs to the model."
+            "Use the VAE that belongs to the model, and encode the frames of a video one at a time."
         )
     finite_range(
         samples,
