@@ -91,7 +91,7 @@ class AttentionMaps:
         self._tensors = list(self._maps.values())
         if features is not None:
             self._tensors.append(features)
-        self._tensors.extend(each.queries for each in self.queries)
+        self._tensors.extend(layer.queries for layer in self.queries)
         if inputs is not None:
             self._tensors.extend(inputs.tensors)
 
@@ -112,7 +112,7 @@ class AttentionMaps:
             made_for, kept = self._kept[name]
             if made_for == settings:
                 return cast(Kept, kept)
-            self._tensors[:] = [each for each in self._tensors if each is not kept.tensor]
+            self._tensors[:] = [tensor for tensor in self._tensors if tensor is not kept.tensor]
         made = make()
         self._kept[name] = settings, made
         self._tensors.append(made.tensor)
@@ -178,8 +178,8 @@ def _checked_key_grids(maps: Mapping[GridSize, torch.Tensor]) -> dict[GridSize, 
         if grid.height < 1 or grid.width < 1:
             raise InvalidAttentionError(f"Expected a grid of at least 1×1 tokens, got {grid}.")
         if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
-            found = tensor.dtype if isinstance(tensor, torch.Tensor) else type(tensor).__name__
-            raise InvalidAttentionError(f"Expected a floating-point tensor for the {grid} grid, got {found}.")
+            kind = tensor.dtype if isinstance(tensor, torch.Tensor) else type(tensor).__name__
+            raise InvalidAttentionError(f"Expected a floating-point tensor for the {grid} grid, got {kind}.")
         key_grid = key_grid_of(grid, tensor.shape[2]) if tensor.ndim == 3 else None
         if key_grid is None or tensor.shape[1] != grid.tokens or not len(tensor):
             pooled = ", ".join(str(pooled_grid(grid, factor).tokens) for factor in (2, 3, 4))

@@ -175,8 +175,8 @@ class TransformerCapture:
     def _modules(self) -> dict[Layer, Any]:
         """The chosen layers, with their modules."""
         numbers = self._chosen()
-        every = layers_of(self.row, self.model)
-        return {layer: module for layer, module in every.items() if layer.block in numbers}
+        modules = layers_of(self.row, self.model)
+        return {layer: module for layer, module in modules.items() if layer.block in numbers}
 
     def _chosen(self) -> set[int]:
         counts = [len(getattr(self.model, kind)) for kind in self.row.blocks]

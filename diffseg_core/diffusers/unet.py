@@ -196,10 +196,10 @@ class _Grids:
 @contextmanager
 def _capturing(unet: Any, layers: str, batch: int, accumulator: AttentionAccumulator) -> Iterator[None]:
     """Within the context one forward pass of the UNet runs its self-attention through the accumulator."""
-    every = _self_attention_layers(unet)
+    all_layers = _self_attention_layers(unet)
     chosen = _captured_layers(unet, layers)
     # The features are the output of the encoder's last layer, as in DiffCut.
-    featured = next((layer for layer in reversed(every) if layer.name.startswith("down_blocks.")), None)
+    featured = next((layer for layer in reversed(all_layers) if layer.name.startswith("down_blocks.")), None)
     probe = AttentionProbe(chosen, batch, accumulator, ADVICE, feature_layer=featured)
     grids = _Grids()
 
@@ -208,7 +208,7 @@ def _capturing(unet: Any, layers: str, batch: int, accumulator: AttentionAccumul
         probe.keep_output(featured, output, grids.running)
 
     with ExitStack() as afterwards:
-        for name in dict.fromkeys(layer.name.rpartition(BLOCKS)[0] for layer in every):
+        for name in dict.fromkeys(layer.name.rpartition(BLOCKS)[0] for layer in all_layers):
             transformer = unet.get_submodule(name)
             afterwards.callback(transformer.register_forward_pre_hook(grids.remember).remove)
         for layer in chosen:
@@ -228,9 +228,9 @@ def _self_attention_layers(unet: Any) -> list[Layer]:
 
 
 def _captured_layers(unet: Any, layers: str) -> list[Layer]:
-    every = _self_attention_layers(unet)
-    levels = choose_resolutions(layers, (layer.block for layer in every))
-    return [layer for layer in every if layer.block in levels]
+    all_layers = _self_attention_layers(unet)
+    levels = choose_resolutions(layers, (layer.block for layer in all_layers))
+    return [layer for layer in all_layers if layer.block in levels]
 
 
 def _query_layers(unet: Any) -> list[QueryLayer]:

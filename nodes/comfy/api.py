@@ -51,14 +51,14 @@ def made_from(node_id: str, nodes: dict[str, Any]) -> list[Any]:
     """
     if node_id not in nodes:
         return [sorted((name, node["inputs"]) for name, node in nodes.items())]
-    order, found = [node_id], []
-    for each in order:  # grows
+    order, nodes_before = [node_id], []
+    for current in order:  # grows
         inputs: dict[str, Any] = {}
-        for name, value in sorted(nodes[each]["inputs"].items()):
+        for name, value in sorted(nodes[current]["inputs"].items()):
             if is_link(value) and value[0] in nodes:
                 if value[0] not in order:
                     order.append(value[0])
                 value = ["from", order.index(value[0]), value[1]]
             inputs[name] = value
-        found.append([nodes[each]["class_type"], inputs])
-    return found
+        nodes_before.append([nodes[current]["class_type"], inputs])
+    return nodes_before

@@ -75,9 +75,9 @@ def backbone_of(model: ModelPatcher, layers: str = RECOMMENDED) -> Backbone:
         )
     is_video = any(isinstance(module, SpatialVideoTransformer) for module in net.modules())
     if config is None or not is_known or not isinstance(net, UNetModel) or is_video:
-        own = "" if isinstance(net, UNetModel) else f" ({type(net).__name__})"
+        kind = "" if isinstance(net, UNetModel) else f" ({type(net).__name__})"
         raise UnsupportedModelError(
-            f"Expected a model that DiffSeg can read, got {name}{own}. These work: {SUPPORTED_UNETS}; "
+            f"Expected a model that DiffSeg can read, got {name}{kind}. These work: {SUPPORTED_UNETS}; "
             f"{SUPPORTED_TRANSFORMERS}. Models of videos, of pixels without a VAE, Stable Cascade and others "
             f"do not. {ANOTHER_MODEL}"
         )

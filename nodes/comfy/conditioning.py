@@ -83,8 +83,8 @@ def acting_conditioning(
     Raises:
         InvalidSettingError: none or several act, one is for a part of the image, or it is another model's.
     """
-    given = [(tokens, _without_nothing(options or {})) for tokens, options in conditioning]
-    acting = [entry for entry in given if _acts(model, entry[1], sigma)]
+    entries = [(tokens, _without_nothing(options or {})) for tokens, options in conditioning]
+    acting = [entry for entry in entries if _acts(model, entry[1], sigma)]
     if len(acting) != 1:
         inactive = len(conditioning) - len(acting)
         limited = f" ({inactive} limited to other timesteps)" if inactive else ""

@@ -102,10 +102,10 @@ class TransformerCapture:
             if isinstance(pooled := extras.get("pooled_output"), torch.Tensor):
                 pooled_width = config.get(self.row.pooled_width)
                 check_embedding(pooled, pooled_width, "pooled output", OWN_CLIP, is_pooled=True)
-            given = [key for key in FURTHER_IMAGES if extras.get(key) is not None]
-            if given:
+            images = [key for key in FURTHER_IMAGES if extras.get(key) is not None]
+            if images:
                 raise InvalidSettingError(
-                    f"Expected a conditioning of text, got one with further images ({', '.join(given)}): "
+                    f"Expected a conditioning of text, got one with further images ({', '.join(images)}): "
                     "connect a plain CLIP Text Encode with an empty prompt."
                 )
             missing = [key for key in self.row.needed if extras.get(key) is None]

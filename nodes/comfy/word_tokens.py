@@ -72,7 +72,9 @@ def find_places(
         )
     among_all = [
         EncoderTokens(
-            tuple(tuple(first - cut + place for place in sorted(own) if place < length) for own in shared),
+            tuple(
+                tuple(first - cut + place for place in sorted(places) if place < length) for places in shared
+            ),
             first,
             first + length,
         )

@@ -143,5 +143,5 @@ def _by_a_step(
     accumulator = TextAccumulator()
     run = prepared(model, conditioning, step.settings, grid_of(step.latents), backbone)
     run.run(step, accumulator, on_layer)
-    found = accumulator.finish()
-    return TextAttention(found.grid, found.maps.to(comfy.model_management.intermediate_device()))
+    text = accumulator.finish()
+    return TextAttention(text.grid, text.maps.to(comfy.model_management.intermediate_device()))
