@@ -9,8 +9,7 @@ from typing import Any
 
 from comfy_execution.graph_utils import is_link
 
-from .comfy.api import io
-from .comfy.running import server
+from .comfy.api import io, server
 
 AS_JSON = {"DiffSegSelect": ("points", "more_points", "negative_points")}
 """Inputs that hold JSON, by the type of the node."""

@@ -9,13 +9,13 @@ import torch
 
 from ..diffseg_core import GridSize, Images, InvalidSettingError
 from ..diffseg_core.attention.capture_settings import CaptureSettings
+from ..diffseg_core.attention.capture_settings import working_size as working_size_of
 from ..diffseg_core.attention.layers import RECOMMENDED, checked_layers
-from ..diffseg_core.attention.working_size import working_size as working_size_of
 from ..diffseg_core.settings import INPUT_MODE, NOISE_LEVEL, NOISE_SEED, WORKING_SIZE, InputMode
 from .comfy.api import io
 from .comfy.capture import backbone_of, prepared
 from .comfy.conditioning import UNCONNECTED, checked_clip, empty_prompt
-from .comfy.latents import Latent, check_vae, encoded, latent_grid, read_latent
+from .comfy.latents import Latent, check_vae, encoded, grid_of, latent_grid, read_latent
 from .inputs import checked_images, choice_input, number_input, refusal
 from .types import CATEGORY, ESSENTIALS, Attention, CapturedAttention
 
@@ -147,7 +147,7 @@ class DiffSegCapture(io.ComfyNode):
         backbone = backbone_of(model, settings.layers)
         latent_format, pixels = model.get_model_object("latent_format"), backbone.latent_pixels
         _check_inputs(vae, image, latent, latent_format)
-        latents = None if latent is None else read_latent(latent, latent_format, pixels)
+        latents = None if latent is None else read_latent(latent, latent_format)
         images = None if image is None else checked_images(image)
         image_size = _image_size(images, latents, pixels)
         target = image_size
@@ -191,4 +191,5 @@ def _image_size(images: Images | None, latent: Latent | None, pixels: int) -> Gr
     if images is not None:
         return images.size
     assert latent is not None
-    return GridSize(latent.grid.height * pixels, latent.grid.width * pixels)
+    grid = grid_of(latent.samples)
+    return GridSize(grid.height * pixels, grid.width * pixels)

@@ -16,10 +16,9 @@ from ..diffseg_core.benchmark.trials import CheckResults, plan_for
 from ..diffseg_core.images import as_images
 from ..diffseg_core.output.atomic_files import write_atomic
 from .comfy import capture as comfy_capture
-from .comfy.api import io, ui
+from .comfy.api import io, server, ui
 from .comfy.check import CheckCapture
 from .comfy.conditioning import UNCONNECTED, checked_clip, empty_prompt
-from .comfy.running import server
 from .outputs import as_output
 from .progress import stop_if_interrupted
 from .types import MORE

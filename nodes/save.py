@@ -9,7 +9,7 @@ from pathlib import Path
 import folder_paths
 from comfy.cli_args import args
 
-from ..diffseg_core import InvalidSettingError
+from ..diffseg_core import InvalidSettingError, progress
 from ..diffseg_core.output.coco import image_id_of
 from ..diffseg_core.output.export import SegmentFiles, export_segments
 from ..diffseg_core.output.file_names import check_lengths, check_prefix, fill_in_dates
@@ -65,18 +65,18 @@ class DiffSegSave(io.ComfyNode):
             filename_prefix, folder_paths.get_output_directory(), width, height
         )
         metadata = cls._metadata()
-        on_image = progress_over(batch.batch_size)
         saved = []
-        for index in range(batch.batch_size):
-            stem = name.replace("%batch_num%", str(index))
-            # ComfyUI finds the next number by the name before %batch_num% is filled in, and so finds none.
-            while (files := SegmentFiles(Path(folder), f"{stem}_{counter:05}")).exist:
+        with progress_over(batch.batch_size):
+            for index in range(batch.batch_size):
+                stem = name.replace("%batch_num%", str(index))
+                # ComfyUI finds the next number by the name before %batch_num% is filled in, and so finds none.
+                while (files := SegmentFiles(Path(folder), f"{stem}_{counter:05}")).exist:
+                    counter += 1
+                image_id = image_id_of((Path(subfolder) / files.name).as_posix())
+                export_segments(batch, index, files, images, metadata, image_id=image_id, hierarchy=True)
+                saved.append(ui.SavedResult(files.overlay.name, subfolder, io.FolderType.output))
                 counter += 1
-            image_id = image_id_of((Path(subfolder) / files.name).as_posix())
-            export_segments(batch, index, files, images, metadata, image_id=image_id, hierarchy=True)
-            saved.append(ui.SavedResult(files.overlay.name, subfolder, io.FolderType.output))
-            counter += 1
-            on_image(index + 1)
+                progress.image_done(index + 1)
         return io.NodeOutput(ui=ui.SavedImages(saved))
 
     @classmethod

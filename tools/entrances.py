@@ -308,7 +308,7 @@ RULES = (
     Rule(
         "images that do not fit, too long, too many",
         "refused with both sizes",
-        ("diffseg_core.images.check_images", "diffseg_core.attention.working_size.working_size"),
+        ("diffseg_core.images.check_images", "diffseg_core.attention.capture_settings.working_size"),
     ),
     Rule(
         "too many segments",

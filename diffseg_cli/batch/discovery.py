@@ -147,7 +147,7 @@ def _check_apart(
     reached = {folder for folder in searched if folder not in out.parents}
     for image in images:
         files = image.files(out)
-        check_lengths([path.relative_to(out) for path in files.paths], out)
+        check_lengths(path.relative_to(out) for path in files.paths)
         replaced = next((path for path in files.paths if path in places), None)
         if replaced is not None:
             raise InvalidSettingError(

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from diffseg_core.diffusers.capture import backbone_of
+from diffseg_core.diffusers.model_inputs import check_channels
 from diffseg_core.diffusers.transformers import SUPPORTED_TRANSFORMERS, TRANSFORMERS, Transformer
-from diffseg_core.diffusers.unet_inputs import check_channels
 from diffseg_core.errors import ANOTHER_MODEL, InvalidSettingError, UnsupportedModelError
 
 from .settings import DEMO, ModelChoice, Precision

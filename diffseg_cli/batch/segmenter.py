@@ -11,10 +11,10 @@ import torch
 
 from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.attention.maps import AttentionMaps
-from diffseg_core.diffusers.capture import backbone_of, capture_diffusers, encode_empty_prompt
+from diffseg_core.diffusers.capture import backbone_of, capture_diffusers
+from diffseg_core.diffusers.prompts import Encoding, encode_text, missing_text_encoders
 from diffseg_core.diffusers.prompts import Prompt as Encoded
-from diffseg_core.diffusers.prompts import has_text_encoders
-from diffseg_core.diffusers.words import check_text_encoders, encode_words, read_words
+from diffseg_core.diffusers.words import encode_words, read_words
 from diffseg_core.editing.edge_refinement import refine_edges
 from diffseg_core.hierarchy.segment_hierarchy import segment_hierarchy
 from diffseg_core.images import as_images
@@ -69,14 +69,13 @@ class Segmenter:
         self._pipeline = load_pipeline(choice)
         # Refuses what the model does not have.
         encoding = backbone_of(self._pipeline, capture.layers).encoding
-        self.reads_words = has_text_encoders(self._pipeline, encoding) and bool(words or further_words)
-        if words:
-            check_text_encoders(self._pipeline, encoding)
+        has_encoders = not missing_text_encoders(self._pipeline, encoding)
+        self.reads_words = has_encoders and bool(words or further_words)
         # The text encoders run once for words that many images are read with.
         self._encode = lru_cache(KEPT_WORDS)(partial(encode_words, self._pipeline))
         if words:
             self._encode(tuple(words))
-        self._prompt = _empty_prompt(self._pipeline)
+        self._prompt = _empty_prompt(self._pipeline, encoding)
         if not further_words:
             free_text_encoders(self._pipeline)
 
@@ -207,11 +206,11 @@ def segment_maps(
     return refine_edges(segments, checked) if settings.refine_edges else segments
 
 
-def _empty_prompt(pipeline: Pipeline) -> Encoded:
+def _empty_prompt(pipeline: Pipeline, encoding: Encoding) -> Encoded:
     """The embeddings of the empty prompt; zeros for a model trained without prompts."""
     if pipeline.text_encoder is None and hasattr(pipeline, "unet"):
         return Encoded(torch.zeros(1, 1, pipeline.unet.config.cross_attention_dim))
-    return encode_empty_prompt(pipeline)
+    return encode_text(pipeline, encoding, "")
 
 
 def free_text_encoders(pipeline: Pipeline) -> None:

@@ -43,7 +43,7 @@ def aggregate(
     chunks = [range(target.height)[first : first + lines] for first in range(0, target.height, lines)]
     out = torch.empty(finest.shape, device=finest.device)
     for image_index in range(len(finest)):
-        others = [
+        coarser = [
             _repeated(
                 maps[grid][image_index],
                 grid,
@@ -54,12 +54,13 @@ def aggregate(
             for grid in maps
             if grid != target
         ]
-        for chunk, *rows in zip(chunks, *others, strict=True):
+        for chunk, *rows in zip(chunks, *coarser, strict=True):
             tokens = slice(chunk.start * target.width, chunk.stop * target.width)
-            own = _positive(finest[image_index, tokens])
-            torch.mul(own, weights[target] / own.sum(1, keepdim=True), out=out[image_index, tokens])
-            for other in rows:
-                out[image_index, tokens] += other
+            attention = _positive(finest[image_index, tokens])
+            share = weights[target] / attention.sum(1, keepdim=True)
+            torch.mul(attention, share, out=out[image_index, tokens])
+            for attention in rows:
+                out[image_index, tokens] += attention
     return out
 
 

@@ -36,8 +36,8 @@ def key_grid_for(grid: GridSize) -> GridSize:
 
 def key_grid_of(grid: GridSize, keys: int) -> GridSize | None:
     """Which pooled grid has that many cells; None if there is none. There is never more than one."""
-    found = next(pooled for pooled in _pooled_grids(grid) if pooled.tokens <= max(1, keys))
-    return found if found.tokens == keys else None
+    key_grid = next(pooled for pooled in _pooled_grids(grid) if pooled.tokens <= max(1, keys))
+    return key_grid if key_grid.tokens == keys else None
 
 
 def _pooled_grids(grid: GridSize) -> Iterator[GridSize]:

@@ -49,8 +49,8 @@ def choose_resolutions(choice: str, levels: Iterable[int]) -> set[int]:
     """Choose among the levels at which a UNet has self-attention.
 
     Args:
-        choice: "recommended" or "all" (the paper's), "finest", "finest two", or "all but finest" (for large
-            images: the finest maps take sixteen times the memory of the next).
+        choice: one of `UNET_LAYERS`; "recommended" and "all" are the paper's. The finest maps take sixteen
+            times the memory of the next.
         levels: how often the latent was halved at each of the UNet's self-attention layers; 0 is the
             finest, repeats allowed.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Literal, Protocol, TypeVar, cast, get_args
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -18,17 +18,6 @@ from .text import LayerQueries
 Evidence = Literal["attention", "features", "both"]
 """What tells segments apart."""
 ROW_SUM_TOLERANCE = 0.02  # half-precision rows of 4096 entries stay well inside
-
-
-class Keepable(Protocol):
-    """What `AttentionMaps.keep` keeps."""
-
-    @property
-    def tensor(self) -> torch.Tensor:
-        """The memory that it takes."""
-
-
-Kept = TypeVar("Kept", bound=Keepable)
 
 
 class AttentionMaps:
@@ -87,11 +76,11 @@ class AttentionMaps:
         self.queries = tuple(queries)
         self.inputs = inputs
         self._aggregate: torch.Tensor | None = None
-        self._kept: dict[Hashable, tuple[Hashable, Keepable]] = {}
+        self._kept: dict[Hashable, tuple[Hashable, Any]] = {}
         self._tensors = list(self._maps.values())
         if features is not None:
             self._tensors.append(features)
-        self._tensors.extend(each.queries for each in self.queries)
+        self._tensors.extend(layer.queries for layer in self.queries)
         if inputs is not None:
             self._tensors.extend(inputs.tensors)
 
@@ -100,19 +89,19 @@ class AttentionMaps:
         """All that is held: maps, features, what words need, the aggregate once used, what is kept."""
         return self._tensors
 
-    def keep(self, name: Hashable, settings: Hashable, make: Callable[[], Kept]) -> Kept:
+    def keep(self, name: Hashable, settings: Hashable, make: Callable[[], Any]) -> Any:
         """What was worked out of these maps and may serve again, as long as it is asked for with one setting.
 
         Args:
             name: of what it is.
             settings: on which it depends.
-            make: begins it.
+            make: begins it; ``tensor`` of what it gives is the memory that this takes.
         """
         if name in self._kept:
             made_for, kept = self._kept[name]
             if made_for == settings:
-                return cast(Kept, kept)
-            self._tensors[:] = [each for each in self._tensors if each is not kept.tensor]
+                return kept
+            self._tensors[:] = [tensor for tensor in self._tensors if tensor is not kept.tensor]
         made = make()
         self._kept[name] = settings, made
         self._tensors.append(made.tensor)
@@ -178,8 +167,8 @@ def _checked_key_grids(maps: Mapping[GridSize, torch.Tensor]) -> dict[GridSize, 
         if grid.height < 1 or grid.width < 1:
             raise InvalidAttentionError(f"Expected a grid of at least 1×1 tokens, got {grid}.")
         if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
-            found = tensor.dtype if isinstance(tensor, torch.Tensor) else type(tensor).__name__
-            raise InvalidAttentionError(f"Expected a floating-point tensor for the {grid} grid, got {found}.")
+            kind = tensor.dtype if isinstance(tensor, torch.Tensor) else type(tensor).__name__
+            raise InvalidAttentionError(f"Expected a floating-point tensor for the {grid} grid, got {kind}.")
         key_grid = key_grid_of(grid, tensor.shape[2]) if tensor.ndim == 3 else None
         if key_grid is None or tensor.shape[1] != grid.tokens or not len(tensor):
             pooled = ", ".join(str(pooled_grid(grid, factor).tokens) for factor in (2, 3, 4))

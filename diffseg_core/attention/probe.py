@@ -134,15 +134,11 @@ class AttentionProbe:
     def attend(
         self, layer: Layer, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, grid: GridSize
     ) -> torch.Tensor:
-        """Compute a self-attention layer from the very probabilities that are gathered.
+        """Compute a chosen self-attention layer from the very probabilities that are gathered.
 
         Args:
-            layer: a chosen one.
-            query, key, value: ``[B, heads, n, d]``.
-            grid: h and w of the tokens.
-
-        Returns:
-            the layer's output, ``[B, heads, n, d]``.
+            layer, grid: h and w of its tokens.
+            query, key, value: ``[B, heads, n, d]``, as the output.
 
         Raises:
             CaptureError: it ran before, or on other tokens.
@@ -170,7 +166,7 @@ class AttentionProbe:
             layer: a chosen one.
             query, key: ``[B, heads, n, d]``, of all tokens; keys perhaps of fewer heads.
             tokens: which of them are the image's.
-            mask: over the keys, if there is one; see `TextAccumulator.gather`.
+            mask: over the keys; see `TextAccumulator.gather`.
 
         Returns:
             the image's tokens, for `finished`.

@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from ..grid import GridSize
 from .accumulator import AttentionAccumulator
 from .key_pooling import pooled_grid
-from .text import Part, layers_for_text, worth_keeping
 
+Part = Literal["down", "middle", "up"]
+"""Of a UNet."""
 HALF = 2  # bytes of a number in half precision
+MOST_BYTES = 64_000_000  # of the queries of one image that are kept without being asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,49 @@ def layers_to_keep(layers: Sequence[QueryLayer], is_sdxl: bool, latent: GridSize
     return [informative[place] for place in worth_keeping(sizes)]
 
 
+def layers_for_text(layers: Sequence[tuple[Part, int]], is_sdxl: bool) -> list[int]:
+    """Which cross-attention layers of a UNet are most informative of what the text says of a place.
+
+    Of SD 1.x and 2.x those at the latent halved once and twice (32² and 16² of images of 512), which iSeg and
+    FastSeg found to matter; of a UNet without both, its two coarsest levels. Of SDXL's class those of the up
+    blocks at the coarsest level (32² for images of 1024). Middle blocks are left out.
+
+    Args:
+        layers: part of the UNet, and how often the latent was halved there, of each layer in running order.
+        is_sdxl: whether the UNet is of SDXL's class.
+
+    Returns:
+        places in ``layers``, ascending; none where the UNet has no such layer.
+
+    >>> layers_for_text([("down", 0), ("down", 1), ("middle", 2), ("up", 1), ("up", 0)], is_sdxl=False)
+    [0, 1, 3, 4]
+    """
+    parts = ("up",) if is_sdxl else ("down", "up")
+    levels = sorted({level for part, level in layers if part in parts})
+    chosen = levels[-1:] if is_sdxl else [1, 2] if {1, 2} <= set(levels) else levels[-2:]
+    return [place for place, (part, level) in enumerate(layers) if part in parts and level in chosen]
+
+
+def worth_keeping(sizes: Sequence[int]) -> list[int]:
+    """Of which layers to keep the queries: evenly spread ones, as many as cost little.
+
+    Args:
+        sizes: bytes of each layer's queries for one image, in running order.
+
+    Returns:
+        places in ``sizes``, ascending: of at most 64 MB, or of one layer.
+    """
+    count = len(sizes)
+    while count > 1 and sum(sizes[place] for place in _spread(len(sizes), count)) > MOST_BYTES:
+        count -= 1
+    return _spread(len(sizes), count)
+
+
+def _spread(length: int, count: int) -> list[int]:
+    """So many places of a list, evenly spread."""
+    return [(2 * place + 1) * length // (2 * count) for place in range(count)]
+
+
 @contextmanager
 def keeping_queries(
     choose: Callable[[], Sequence[QueryLayer]], batch: int, accumulator: AttentionAccumulator
@@ -74,7 +119,7 @@ def keeping_queries(
     """
     layers = choose()
     pending = [layer.name for layer in layers]
-    problems: list[str] = []
+    spoilt: list[str] = []  # names of layers that ran twice or with other tokens
     grids: dict[torch.nn.Module, GridSize] = {}  # of the modules as they run; patches may have shrunk them
 
     def note_grid(module: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -84,20 +129,11 @@ def keeping_queries(
     def keep(layer: QueryLayer, module: Any, arguments: Any, queries: torch.Tensor) -> None:
         # What a hook returned would replace what it saw: it returns None.
         grid = grids[layer.around]
-        if queries.shape[:2] != (batch, grid.tokens):
-            problems.append(
-                f"of {batch} image(s) of {grid.tokens} tokens ({grid}) at {layer.name}, got "
-                f"{queries.shape[0]} of {queries.shape[1]}. What merges tokens, or adds those of another "
-                "image, does this"
-            )
-        elif layer.name not in pending:
-            problems.append(
-                f"at {layer.name} once, but they came again. What runs a layer twice in a step does this"
-            )
-        elif not problems:
-            accumulator.keep_queries(layer.name, queries, layer.heads, grid)
-        if layer.name in pending:
+        if layer.name in pending and queries.shape[:2] == (batch, grid.tokens):
             pending.remove(layer.name)
+            accumulator.keep_queries(layer.name, queries, layer.heads, grid)
+        else:
+            spoilt.append(layer.name)
 
     with ExitStack() as afterwards:
         for module in dict.fromkeys(layer.around for layer in layers):
@@ -107,13 +143,10 @@ def keeping_queries(
             if isinstance(projection, torch.nn.Module):  # a patch may have put a function there
                 afterwards.callback(projection.register_forward_hook(partial(keep, layer)).remove)
         yield
-    if pending:
-        problems.append(
-            f"of {len(layers)} layers, but {pending[0]} did not run ({len(pending)} missing). What replaces "
-            "whole blocks or skips them does this"
-        )
-    if problems:
+    if spoilt or pending:
         logging.getLogger(__name__).warning(
-            "No queries to the text were kept. Expected the queries to the text %s.", problems[0]
+            "No queries to the text were kept: expected %s to run once, on its own tokens, but it did not. "
+            "What merges tokens, adds those of another image, or runs or skips layers by itself does this.",
+            (spoilt or pending)[0],
         )
         accumulator.drop_queries()

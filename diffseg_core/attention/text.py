@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +14,6 @@ from ..grid import GridSize
 from ..images import finite_range
 from .key_pooling import pool_keys
 
-Part = Literal["down", "middle", "up"]
-"""Of a UNet."""
 NO_QUERIES = (
     "Expected queries to the text in the captured attention, got none. Patches that run a layer twice, with "
     "other tokens or not at all do this, and the log names it: capture again without them."
@@ -25,7 +22,6 @@ HIDDEN = (
     "Expected the model to see every word, got a mask over some tokens. Read the words from a prompt that is "
     "not filled up: in ComfyUI connect the CLIP and the model before the node that masks them."
 )
-MOST_BYTES = 64_000_000  # of the queries of one image that are kept without being asked for
 COARSE = 0.7  # weight of the coarser of two resolutions; the finer has the rest (iSeg)
 CHUNK_VALUES = 2**22  # probabilities worked out at a time, 16 MB of float32
 
@@ -101,49 +97,6 @@ def check_embedding(
     finite_range(values, what)
 
 
-def layers_for_text(layers: Sequence[tuple[Part, int]], is_sdxl: bool) -> list[int]:
-    """Which cross-attention layers of a UNet are most informative of what the text says of a place.
-
-    Of SD 1.x and 2.x those at the latent halved once and twice (32² and 16² of images of 512), which iSeg and
-    FastSeg found to matter; of a UNet without both, its two coarsest levels. Of SDXL's class those of the up
-    blocks at the coarsest level (32² for images of 1024). Middle blocks are left out.
-
-    Args:
-        layers: part of the UNet, and how often the latent was halved there, of each layer in running order.
-        is_sdxl: whether the UNet is of SDXL's class.
-
-    Returns:
-        places in ``layers``, ascending; none where the UNet has no such layer.
-
-    >>> layers_for_text([("down", 0), ("down", 1), ("middle", 2), ("up", 1), ("up", 0)], is_sdxl=False)
-    [0, 1, 3, 4]
-    """
-    parts = ("up",) if is_sdxl else ("down", "up")
-    levels = sorted({level for part, level in layers if part in parts})
-    chosen = levels[-1:] if is_sdxl else [1, 2] if {1, 2} <= set(levels) else levels[-2:]
-    return [place for place, (part, level) in enumerate(layers) if part in parts and level in chosen]
-
-
-def worth_keeping(sizes: Sequence[int]) -> list[int]:
-    """Of which layers to keep the queries: evenly spread ones, as many as cost little.
-
-    Args:
-        sizes: bytes of each layer's queries for one image, in running order.
-
-    Returns:
-        places in ``sizes``, ascending: of at most 64 MB, or of one layer.
-    """
-    count = len(sizes)
-    while count > 1 and sum(sizes[place] for place in _spread(len(sizes), count)) > MOST_BYTES:
-        count -= 1
-    return _spread(len(sizes), count)
-
-
-def _spread(length: int, count: int) -> list[int]:
-    """So many places of a list, evenly spread."""
-    return [(2 * place + 1) * length // (2 * count) for place in range(count)]
-
-
 def attention_to_text(queries: Sequence[LayerQueries], keys: Mapping[str, torch.Tensor]) -> TextAttention:
     """The cross-attention that kept queries pay to a text: softmax over **all** of its tokens.
 
@@ -164,7 +117,10 @@ def attention_to_text(queries: Sequence[LayerQueries], keys: Mapping[str, torch.
     layers: dict[GridSize, int] = {}
     for layer in queries:
         if layer.layer not in keys:
-            raise CaptureError(f"Expected keys of the text for {layer.layer}, got none.")
+            raise CaptureError(
+                f"Expected a model with the layer {layer.layer}, whose queries were kept, got one without. "
+                "Take the model that the attention was captured from."
+            )
         mean = _layer_attention(layer, keys[layer.layer])
         sums[layer.grid] = mean if layer.grid not in sums else sums[layer.grid].add_(mean)
         layers[layer.grid] = layers.get(layer.grid, 0) + 1

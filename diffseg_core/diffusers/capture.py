@@ -11,22 +11,20 @@ import torch.nn.functional as F
 
 from ..attention.accumulator import AttentionAccumulator
 from ..attention.capture_settings import CaptureSettings, ModelInputs
-from ..attention.compiled import not_compiled
+from ..attention.capture_settings import working_size as nearest_working_size
+from ..attention.compiled import not_compiled, uncompiled
 from ..attention.layers import RECOMMENDED
 from ..attention.maps import AttentionMaps
 from ..attention.text import TextAttention
-from ..attention.working_size import working_size as nearest_working_size
 from ..errors import ANOTHER_MODEL, CaptureError, UnsupportedModelError
 from ..grid import GridSize
 from ..images import as_images, finite_range
-from .hooks import whole_model
-from .latents import encode, latent_channels, vae_of
-from .prompts import Prompt, check_prompt, checked_prompt, encode_empty
+from .model_inputs import LATENT, check_unet, encode, latent_channels, vae_of
+from .prompts import Prompt, check_prompt, checked_prompt
 from .schedulers import check_flow
 from .transformer_capture import TransformerCapture
 from .transformers import SUPPORTED_TRANSFORMERS, TRANSFORMERS
 from .unet import SUPPORTED_UNETS, UNetCapture
-from .unet_inputs import LATENT, check_unet
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -72,8 +70,7 @@ def capture_diffusers(
     Of a transformer, which attends to image and text together, it is the attention among the image's tokens,
     and the step ends with the last block that is wanted. The model, its attention processors and the caller's
     random state are afterwards as before. A model that `torch.compile` or PEFT has wrapped is captured too:
-    the one inside runs, with its adapters, not compiled. So is one with a cache or guidance of diffusers
-    around it, which stand aside meanwhile.
+    the one inside runs, with its adapters, not compiled.
 
     Args:
         pipeline: one with the UNet of SD 1.x, SD 2.x or SDXL and its small relatives, such as
@@ -125,7 +122,7 @@ def capture_diffusers(
     finite_range(latents, "latent that the VAE made of the image")
     inputs = ModelInputs(backbone.architecture.name, latents, settings)
     accumulator = AttentionAccumulator()
-    with not_compiled(), whole_model(backbone.model):
+    with not_compiled():
         backbone.gather(_noised(backbone, inputs), inputs.noise_level, prompt, target, accumulator)
     return accumulator.finish(evidence=backbone.architecture.evidence, inputs=inputs)
 
@@ -162,7 +159,7 @@ def read_text(pipeline: Pipeline, maps: AttentionMaps, prompt: Prompt) -> TextAt
     check_prompt(prompt, backbone.encoding, backbone.widths)
     pooled, mask = (None if part is None else part.to(device) for part in (prompt.pooled, prompt.mask))
     text = Prompt(prompt.embeds.to(device), pooled, mask)
-    with not_compiled(), whole_model(backbone.model):
+    with not_compiled():
         if isinstance(backbone, UNetCapture):
             return backbone.read_text(maps, text)
         if maps.inputs is None:
@@ -171,16 +168,6 @@ def read_text(pipeline: Pipeline, maps: AttentionMaps, prompt: Prompt) -> TextAt
             )
         inputs = replace(maps.inputs, latents=maps.inputs.latents.to(device))
         return backbone.read_text(inputs, _noised(backbone, inputs), text)
-
-
-def encode_empty_prompt(pipeline: Pipeline) -> Prompt:
-    """The embeddings of the empty prompt, as `capture_diffusers` takes them.
-
-    Raises:
-        UnsupportedModelError: the pipeline has another model.
-        InvalidSettingError: a pipeline without text encoder.
-    """
-    return encode_empty(pipeline, backbone_of(pipeline).encoding)
 
 
 def backbone_of(pipeline: Any, layers: str = RECOMMENDED) -> Backbone:
@@ -209,33 +196,21 @@ def backbone_of(pipeline: Any, layers: str = RECOMMENDED) -> Backbone:
             if type(transformer) is kind:
                 check_flow(getattr(pipeline, "scheduler", None), row.name)
                 return TransformerCapture(row, transformer, latent_channels(vae_of(pipeline)), layers)
+    models = (getattr(pipeline, name, None) for name in ("unet", "transformer"))
+    names = [type(part).__name__ for part in (pipeline, *models) if part is not None]
     raise UnsupportedModelError(
         f"Expected a pipeline with a UNet2DConditionModel ({SUPPORTED_UNETS}) or a transformer of "
         f"{SUPPORTED_TRANSFORMERS} ({', '.join(row.model for row in TRANSFORMERS)}), got "
-        f"{type(pipeline).__name__}{_with(pipeline)}. {ANOTHER_MODEL}"
+        f"{' with '.join(names)}. {ANOTHER_MODEL}"
     )
 
 
 def _unwrapped(model: Any, wanted: type) -> Any:
-    """The model inside wrappers that compute the same: torch.compile's and PEFT's."""
-    while not isinstance(model, wanted):
-        if hasattr(model, "_orig_mod"):
-            inner = model._orig_mod
-        elif hasattr(model, "get_base_model"):  # PEFT; its adapters are layers of the model inside
-            inner = model.get_base_model()
-        else:
-            return model
-        if inner is model:
-            return model
-        model = inner
+    """The model inside wrappers that compute the same: torch.compile's, and PEFT's with its adapters."""
+    model = uncompiled(model)
+    if not isinstance(model, wanted) and hasattr(model, "get_base_model"):
+        model = uncompiled(model.get_base_model())
     return model
-
-
-def _with(pipeline: Any) -> str:
-    models = {name: getattr(pipeline, name, None) for name in ("unet", "transformer")}
-    return "".join(
-        f" with a {name} of {type(model).__name__}" for name, model in models.items() if model is not None
-    )
 
 
 def _to_pixels(image: ImageLike) -> torch.Tensor:

@@ -60,7 +60,7 @@ def checked_prompt(
         InvalidSettingError: a pipeline without text encoder, or see `check_prompt`.
     """
     if embeds is None or (widths.pooled is not None and pooled is None):
-        empty = encode_empty(pipeline, encoding)
+        empty = encode_text(pipeline, encoding, "")
         if embeds is None:
             embeds, mask = empty.embeds, empty.mask if mask is None else mask
         pooled = empty.pooled if pooled is None else pooled
@@ -70,12 +70,7 @@ def checked_prompt(
 
 
 def check_prompt(prompt: Prompt, encoding: Encoding, widths: Widths) -> None:
-    """Refuse embeddings of more than one prompt, or of another model.
-
-    Args:
-        prompt: as it is given.
-        encoding: how the model's pipeline encodes a prompt.
-        widths: of the embeddings that the model takes. A pooled embedding that it does not take is left out.
+    """Refuse embeddings of more than one prompt, or of another model; a pooled one that it lacks is let be.
 
     Raises:
         InvalidSettingError: another shape or width, values that are not finite, or tokens that are masked
@@ -103,31 +98,26 @@ def check_prompt(prompt: Prompt, encoding: Encoding, widths: Widths) -> None:
         )
 
 
-def encode_empty(pipeline: Any, encoding: Encoding) -> Prompt:
-    """The empty prompt, encoded by the pipeline.
+def missing_text_encoders(pipeline: Any, encoding: Encoding) -> list[str]:
+    """Which are not there that it cannot do without."""
+    return [name for name in encoding.encoders if getattr(pipeline, name, None) is None]
+
+
+def encode_text(pipeline: Any, encoding: Encoding, text: str) -> Prompt:
+    """A text, encoded by the pipeline.
 
     Raises:
         InvalidSettingError: a pipeline without text encoder, or one that encodes text and image together.
     """
-    if not has_text_encoders(pipeline, encoding):
+    missing = missing_text_encoders(pipeline, encoding)
+    if missing:
         raise InvalidSettingError(
-            "Expected prompt_embeds (and pooled_prompt_embeds for SDXL, SD3 and Flux): "
-            "this pipeline has no text encoder to encode the empty prompt with."
+            f"Expected a model with its text encoder, which reads words and the empty prompt, got "
+            f"{type(pipeline).__name__} without {' and '.join(missing)}. Load the pipeline with it, or "
+            "capture with prompt_embeds (and pooled_prompt_embeds for SDXL, SD3 and Flux). The demo model "
+            "has none, nor has SDXL's refiner in diffusers: for words choose one of Stable Diffusion, SDXL, "
+            "SD3, Flux.1 or Qwen-Image."
         )
-    return encode_text(pipeline, encoding, "")
-
-
-def has_text_encoders(pipeline: Any, encoding: Encoding) -> bool:
-    """Whether all are there that it cannot do without."""
-    return all(getattr(pipeline, name, None) is not None for name in encoding.encoders)
-
-
-def encode_text(pipeline: Any, encoding: Encoding, text: str) -> Prompt:
-    """A text, encoded by the pipeline, whose text encoders are there.
-
-    Raises:
-        InvalidSettingError: a pipeline that encodes text and image together.
-    """
     parameters = inspect.signature(pipeline.encode_prompt).parameters
     if "image" in parameters:
         raise InvalidSettingError(

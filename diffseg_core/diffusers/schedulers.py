@@ -37,13 +37,9 @@ def step_of(scheduler: Any, level: int) -> Step:
     before the scheduler shifts it.
 
     Args:
-        scheduler: of the pipeline; what it was set to for making images does not count.
+        scheduler: of the pipeline, checked; what it was set to for making images does not count.
         level: 0..1000; 1000 is taken for 999.
-
-    Raises:
-        UnsupportedModelError: see `check_scheduler`.
     """
-    check_scheduler(scheduler)
     config = scheduler.config
     training = _training(scheduler)
     if training == "timesteps":
@@ -95,7 +91,7 @@ def check_flow(scheduler: Any, name: str) -> None:
 
 
 def _training(scheduler: Any) -> Training | None:
-    names = {each.__name__ for each in type(scheduler).__mro__}
+    names = {kind.__name__ for kind in type(scheduler).__mro__}
     config = getattr(scheduler, "config", {})
     if names.intersection(FLOW):
         return None if config.get("invert_sigmas") else "flow"
@@ -112,7 +108,7 @@ def _training(scheduler: Any) -> Training | None:
 
 def _known_timestep(scheduler: Any, level: int) -> int:
     count = len(scheduler.alphas_cumprod)
-    if any(each.__name__ == DISTILLED for each in type(scheduler).__mro__):
+    if any(kind.__name__ == DISTILLED for kind in type(scheduler).__mro__):
         stride = count // scheduler.config.original_inference_steps
         return min(range(stride - 1, count, stride), key=lambda known: abs(known - level))
     return min(round(float(level)), count - 1)
@@ -124,7 +120,7 @@ def _edm_sigmas(scheduler: Any) -> tuple[float, float, float]:
     least, largest = config.get("sigma_min"), config.get("sigma_max")
     if least is None or largest is None:
         kept = scheduler.alphas_cumprod[[0, -1]].tolist()
-        of_table = [((1.0 - each) / each) ** 0.5 for each in kept]
+        of_table = [((1.0 - share) / share) ** 0.5 for share in kept]
         least, largest = of_table[0] if least is None else least, of_table[1] if largest is None else largest
     return least, largest, config.get("sigma_data", 1.0)
 

@@ -1,7 +1,6 @@
 """Capturing a diffusers transformer: its attention over the image, beside the model's own computation.
 
-The model's own attention gives its output, which is thus the same as without a capture, to the bit. The
-probabilities are computed once more from the same queries and keys, among the image's tokens alone.
+The output is the same as without a capture, to the bit: probabilities are computed once more, for themselves.
 """
 
 from __future__ import annotations
@@ -23,10 +22,9 @@ from ..attention.probe import AttentionProbe, ImageTokens, Layer
 from ..attention.text import TextAccumulator, TextAttention
 from ..errors import ANOTHER_MODEL, CaptureError, InvalidSettingError, UnsupportedModelError
 from ..grid import GridSize
-from .hooks import must_end
+from .model_inputs import check_plain, hooks_of
 from .prompts import Encoding, Prompt, Widths
 from .transformers import LEVELS, PATCH, PIXELS, StepInputs, Transformer, layers_of
-from .unet_inputs import check_no_image_prompt
 
 # Of a configuration: inputs beside the image, for which there is nothing to give.
 FURTHER_INPUTS = ("use_layer3d_rope", "use_additional_t_cond")
@@ -58,7 +56,7 @@ class TransformerCapture:
     multiple: int = PIXELS  # the sides of what it looks at are multiples
 
     def __post_init__(self) -> None:
-        check_no_image_prompt(self.model)
+        check_plain(self.model)
         config = self.model.config
         expected = self.latent_channels * (PATCH * PATCH if self.row.is_packed else 1)
         further = [name for name in FURTHER_INPUTS if config.get(name)]
@@ -118,26 +116,12 @@ class TransformerCapture:
         size: GridSize,
         accumulator: AttentionAccumulator,
     ) -> None:
-        """Run the model until what was chosen is gathered.
-
-        Args:
-            latents: ``[B, C, h, w]``, with the noise of the level if there is to be any.
-            level: of noise, that the model is given.
-            prompt: for all images.
-            size: of the images, in pixels.
-            accumulator: gathers.
-
-        Raises:
-            CaptureError: a chosen layer did not run, or not on the image's tokens.
-        """
+        """Run the model until what was chosen is gathered; see `UNetCapture.gather`."""
         modules = self._modules()
         self._run(latents, level, prompt, modules, accumulator, list(modules)[len(modules) // 2])
 
     def read_text(self, inputs: ModelInputs, latents: torch.Tensor, prompt: Prompt) -> TextAttention:
         """Give the model the same once more, with a text: what the image's tokens pay to the text's.
-
-        Text and image run through the blocks together, so this is a step of its own, which ends with the last
-        of the chosen blocks.
 
         Args:
             inputs: of a capture from this model; which blocks were chosen they know.
@@ -172,23 +156,24 @@ class TransformerCapture:
         dtype, batch = self.model.dtype, len(latents)
         share = torch.full((batch,), level / LEVELS, device=latents.device)
         inputs = StepInputs(latents.to(dtype), share, prompt.expanded(batch, latents.device, dtype))
-        stop_early = self.stop_early and not must_end(self.model)
+        # Hooks that move the weights need a pass to come to its end.
+        stop_early = self.stop_early and not any(hooks_of(self.model))
         probe = AttentionProbe(
             list(modules), batch, accumulator, ADVICE, feature_layer=feature_layer, stop_early=stop_early
         )
         watch = _Watch(probe, ImageTokens(inputs.grid, self.row.image, others=None))
         with ExitStack() as afterwards:
             for layer, module in modules.items():
-                afterwards.callback(module.register_forward_pre_hook(watch.begin(layer)).remove)
-                afterwards.callback(module.register_forward_hook(watch.end).remove)
+                afterwards.callback(module.register_forward_pre_hook(watch.run(layer)).remove)
+                afterwards.callback(module.register_forward_hook(watch.run(None)).remove)
             with probe.forward(), watch:
                 self.model(**self.row.arguments(self.model, inputs))
 
     def _modules(self) -> dict[Layer, Any]:
         """The chosen layers, with their modules."""
         numbers = self._chosen()
-        every = layers_of(self.row, self.model)
-        return {layer: module for layer, module in every.items() if layer.block in numbers}
+        modules = layers_of(self.row, self.model)
+        return {layer: module for layer, module in modules.items() if layer.block in numbers}
 
     def _chosen(self) -> set[int]:
         counts = [len(getattr(self.model, kind)) for kind in self.row.blocks]
@@ -204,17 +189,13 @@ class _Watch(TorchFunctionMode):
         self.tokens = tokens
         self.running: Layer | None = None
 
-    def begin(self, layer: Layer) -> Callable[[Any, Any], None]:
-        """A forward pre-hook of the layer."""
+    def run(self, layer: Layer | None) -> Callable[..., None]:
+        """A hook that notes which layer is running."""
 
-        def hook(module: Any, arguments: Any) -> None:
+        def hook(*_: Any) -> None:
             self.running = layer
 
         return hook
-
-    def end(self, module: Any, arguments: Any, output: Any) -> None:
-        """A forward hook of every layer."""
-        self.running = None
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,17 +12,16 @@ import torch
 
 from ..attention.accumulator import AttentionAccumulator
 from ..attention.architectures import ARCHITECTURES, Architecture
+from ..attention.capture_settings import MULTIPLE
 from ..attention.layers import RECOMMENDED, choose_resolutions
 from ..attention.maps import AttentionMaps
 from ..attention.probe import AttentionProbe, Layer
-from ..attention.query_keeping import QueryLayer, keeping_queries, layers_to_keep
-from ..attention.text import Part, TextAttention, attention_to_text
-from ..attention.working_size import MULTIPLE
-from ..errors import CaptureError, UnsupportedModelError
+from ..attention.query_keeping import Part, QueryLayer, keeping_queries, layers_to_keep
+from ..attention.text import TextAttention, attention_to_text
+from ..errors import UnsupportedModelError
 from ..grid import GridSize
 from .prompts import Encoding, Prompt, Widths
 from .schedulers import step_of
-from .unet_inputs import widths_of, with_inpainting
 
 if TYPE_CHECKING:
     from diffusers.models.attention_processor import Attention
@@ -32,6 +31,9 @@ ADVICE = "pass the pipeline without it."
 BLOCKS = ".transformer_blocks"
 PARTS: dict[str, Part] = {"down_blocks": "down", "mid_block": "middle", "up_blocks": "up"}  # as they run
 SD2_WIDTH = 1024  # of its text's embeddings
+SIZE_NUMBERS = 6  # of an image, that SDXL is given; its refiner takes five
+# The image without what is masked, where all is: what Stable Diffusion's VAE makes of grey, as in ComfyUI.
+BLANK = (0.8223, -0.6876, 0.6364, 0.1380)
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,17 @@ class UNetCapture:
     @property
     def widths(self) -> Widths:
         """Of a prompt's embeddings."""
-        return widths_of(self.model, self.is_xl)
+        config = self.model.config
+        width = config.cross_attention_dim
+        if config.encoder_hid_dim_type == "text_proj":
+            width = config.encoder_hid_dim
+        elif not isinstance(width, int):  # one for each block
+            width = width[0]
+        sizes = SIZE_NUMBERS * (config.addition_time_embed_dim or 0)
+        return Widths(width, config.projection_class_embeddings_input_dim - sizes if self.is_xl else None)
 
     def check(self, size: GridSize) -> None:
-        """Images of every working size are seen."""
+        """Nothing: images of every working size are seen."""
 
     def noised(self, latents: torch.Tensor, noise: torch.Tensor, level: int) -> torch.Tensor:
         """Latents with the noise of a level."""
@@ -122,7 +131,7 @@ class UNetCapture:
             _capturing(self.model, self.layers, batch, accumulator),
         ):
             self.model(
-                with_inpainting(latents, self.model.config.in_channels).to(dtype),
+                _with_inpainting(latents, self.model.config.in_channels).to(dtype),
                 step_of(self.pipeline.scheduler, level).timestep,
                 encoder_hidden_states=prompt.embeds,
                 added_cond_kwargs=conditions or None,
@@ -137,9 +146,24 @@ class UNetCapture:
 
         Raises:
             CaptureError: no queries were kept, or those of another model.
+            UnsupportedModelError: a UNet that projects the text before its layers see it.
         """
-        names = [layer.layer for layer in maps.queries]
-        return attention_to_text(maps.queries, text_keys(self.model, names, prompt.embeds))
+        unet, kept = self.model, {layer.layer for layer in maps.queries}
+        if unet.config.encoder_hid_dim_type == "text_proj":
+            raise UnsupportedModelError(
+                "Expected a UNet whose layers attend to the text encoder's own embeddings, got one that "
+                "projects them first, as Kolors does. Words cannot be read with it: choose Stable Diffusion "
+                "or SDXL."
+            )
+        keys = {}
+        for layer in _query_layers(unet):
+            if layer.name in kept:
+                project = layer.attention.to_k  # with its adapters
+                device = project.weight.device
+                if device.type == "meta":  # the weights come when they are called for, with their input
+                    device = prompt.embeds.device
+                keys[layer.name] = project(prompt.embeds.to(device, unet.dtype))
+        return attention_to_text(maps.queries, keys)
 
 
 class _CaptureProcessor:
@@ -162,8 +186,7 @@ class _CaptureProcessor:
 class _Grids:
     """The grid of the tokens within the transformer that is running."""
 
-    def __init__(self) -> None:
-        self.running = GridSize(0, 0)
+    running = GridSize(0, 0)
 
     def remember(self, module: torch.nn.Module, arguments: tuple[Any, ...]) -> None:
         """Forward pre-hook of the transformer around the layers."""
@@ -173,10 +196,10 @@ class _Grids:
 @contextmanager
 def _capturing(unet: Any, layers: str, batch: int, accumulator: AttentionAccumulator) -> Iterator[None]:
     """Within the context one forward pass of the UNet runs its self-attention through the accumulator."""
-    every = _self_attention_layers(unet)
+    all_layers = _self_attention_layers(unet)
     chosen = _captured_layers(unet, layers)
     # The features are the output of the encoder's last layer, as in DiffCut.
-    featured = next((layer for layer in reversed(every) if layer.name.startswith("down_blocks.")), None)
+    featured = next((layer for layer in reversed(all_layers) if layer.name.startswith("down_blocks.")), None)
     probe = AttentionProbe(chosen, batch, accumulator, ADVICE, feature_layer=featured)
     grids = _Grids()
 
@@ -185,7 +208,7 @@ def _capturing(unet: Any, layers: str, batch: int, accumulator: AttentionAccumul
         probe.keep_output(featured, output, grids.running)
 
     with ExitStack() as afterwards:
-        for name in dict.fromkeys(layer.name.rpartition(BLOCKS)[0] for layer in every):
+        for name in dict.fromkeys(layer.name.rpartition(BLOCKS)[0] for layer in all_layers):
             transformer = unet.get_submodule(name)
             afterwards.callback(transformer.register_forward_pre_hook(grids.remember).remove)
         for layer in chosen:
@@ -205,9 +228,9 @@ def _self_attention_layers(unet: Any) -> list[Layer]:
 
 
 def _captured_layers(unet: Any, layers: str) -> list[Layer]:
-    every = _self_attention_layers(unet)
-    levels = choose_resolutions(layers, (layer.block for layer in every))
-    return [layer for layer in every if layer.block in levels]
+    all_layers = _self_attention_layers(unet)
+    levels = choose_resolutions(layers, (layer.block for layer in all_layers))
+    return [layer for layer in all_layers if layer.block in levels]
 
 
 def _query_layers(unet: Any) -> list[QueryLayer]:
@@ -238,46 +261,9 @@ def _level_of(name: str, depth: int) -> int:
     return index if block[1] == "down" else depth - 1 - index
 
 
-def text_keys(unet: Any, names: Sequence[str], text: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The keys of a text in cross-attention layers, as their own projections give them, adapters included.
-
-    Args:
-        unet: a UNet2DConditionModel.
-        names: of its layers.
-        text: embeddings ``[1, T, d]``.
-
-    Returns:
-        ``[1, T, heads*d]`` by name, where each layer's weights lie.
-
-    Raises:
-        CaptureError: the UNet has no such layer.
-        UnsupportedModelError: a UNet that projects the text before its layers see it.
-    """
-    if _projects_text(unet):
-        raise UnsupportedModelError(
-            "Expected a UNet whose layers attend to the text encoder's own embeddings, got one that projects "
-            "them first, as Kolors does. Words cannot be read with it: choose Stable Diffusion or SDXL."
-        )
-    keys = {}
-    for name in names:
-        try:
-            project = unet.get_submodule(name).to_k
-        except AttributeError:
-            raise CaptureError(
-                f"Expected a UNet with the layer {name}, whose queries were kept, got one without. Pass the "
-                "pipeline that the attention was captured from."
-            ) from None
-        device = project.weight.device
-        if device.type == "meta":  # weights that come when they are called for bring their input along
-            device = text.device
-        keys[name] = project(text.to(device, unet.dtype))
-    return keys
-
-
-def _projects_text(unet: Any) -> bool:
-    """Whether the text is projected first; that of an IP-Adapter is of its images alone."""
-    if getattr(unet, "text_encoder_hid_proj", None) is not None:
-        return True
-    if getattr(unet, "encoder_hid_proj", None) is None:
-        return False
-    return bool(unet.config.encoder_hid_dim_type != "ip_image_proj")
+def _with_inpainting(latents: torch.Tensor, channels: int) -> torch.Tensor:
+    """What a UNet of so many channels is given: for inpainting, everything is masked, as in ComfyUI."""
+    if channels == latents.shape[1]:
+        return latents
+    blank = torch.tensor(BLANK).to(latents).view(1, -1, 1, 1).expand_as(latents)
+    return torch.cat((latents, torch.ones_like(latents[:, :1]), blank), dim=1)

@@ -16,7 +16,7 @@ from ..images import finite_range
 from ..words.lines import Piece, TokenPlaces, WordAttention, WordLine, prompt_of
 from ..words.token_places import EncoderTokens, piece_spans, places_of_words
 from .capture import backbone_of, read_text
-from .prompts import Encoding, Prompt, encode_text, has_text_encoders
+from .prompts import Encoding, Prompt, encode_text
 
 if TYPE_CHECKING:
     from .capture import Pipeline
@@ -53,23 +53,11 @@ def encode_words(pipeline: Pipeline, lines: Sequence[WordLine]) -> EncodedWords:
             (`TooManyWordsError`), or that have no tokens.
     """
     encoding = backbone_of(pipeline).encoding
-    check_text_encoders(pipeline, encoding)
     pieces = prompt_of(lines)
     prompt = encode_text(pipeline, encoding, "".join(piece.text for piece in pieces))
     finite_range(prompt.embeds, "prompt's embedding")
     places = find_places(pipeline, encoding, pieces, prompt.embeds.shape[1])
     return EncodedWords(tuple(lines), _weighted(pipeline, encoding, prompt, lines, places), places)
-
-
-def check_text_encoders(pipeline: Any, encoding: Encoding) -> None:
-    """Refuse a pipeline without text encoder, by an `InvalidSettingError`."""
-    if not has_text_encoders(pipeline, encoding):
-        missing = [name for name in encoding.encoders if getattr(pipeline, name, None) is None]
-        raise InvalidSettingError(
-            f"Expected a model with its text encoder, which reads the words, got {type(pipeline).__name__} "
-            f"without {' and '.join(missing)}. Load the pipeline with it. The demo model has none, nor has "
-            "SDXL's refiner in diffusers: choose one of Stable Diffusion, SDXL, SD3, Flux.1 or Qwen-Image."
-        )
 
 
 def read_words(
@@ -129,7 +117,7 @@ def _weighted(
 
 
 def find_places(pipeline: Any, encoding: Encoding, pieces: Sequence[Piece], length: int) -> TokenPlaces:
-    """Where the words lie; see `places_of_words`.
+    """Where the words lie; see `places_of_words`, also for errors.
 
     Args:
         pipeline: with its tokenizers.
@@ -138,16 +126,13 @@ def find_places(pipeline: Any, encoding: Encoding, pieces: Sequence[Piece], leng
         length: number of tokens of the encoded prompt.
 
     Raises:
-        TooManyWordsError: words that do not fit.
-        InvalidSettingError: words that have no tokens.
         UnsupportedModelError: a pipeline that encodes a prompt to another number of tokens.
     """
     encoders: list[EncoderTokens] = []
     expected = 0
     if hasattr(pipeline, "prompt_template_encode"):  # of Qwen-Image, around the prompt; its head is cut off
-        template = pipeline.prompt_template_encode.split("{}")
         cut = pipeline.prompt_template_encode_start_idx
-        places, _, count = _read(pipeline, pipeline.tokenizer, pieces, -cut, *template)
+        places, _, count = _read(pipeline, pipeline.tokenizer, pieces, -cut, pipeline.prompt_template_encode)
         expected = min(count - cut, _longest(pipeline))
         encoders.append(EncoderTokens(places, 0, expected))
     for name in () if encoders else encoding.tokenizers:
@@ -175,31 +160,21 @@ def _longest(pipeline: Any) -> int:
 
 
 def _read(
-    pipeline: Any, tokenizer: Any, pieces: Sequence[Piece], moved: int, before: str = "", behind: str = ""
+    pipeline: Any, tokenizer: Any, pieces: Sequence[Piece], moved: int, template: str = "{}"
 ) -> tuple[tuple[tuple[int, ...], ...], int, int]:
-    """One tokenizer's tokens of a prompt between two texts, their places moved by some.
+    """One tokenizer's tokens of a prompt within a template, their places moved by some.
 
     Returns:
-        the places of each piece's tokens, that of the first token of the whole text, and the number of tokens
-        with those that stand before and behind it.
+        the places of each piece's tokens, where the prompt begins, and the number of all tokens.
     """
 
-    def tokenize(text: str, with_ends: bool = False) -> list[int]:
+    def tokenize(text: str) -> list[int]:
+        text = template.format(text)
         if hasattr(pipeline, "maybe_convert_prompt"):  # several vectors of one textual inversion
             text = pipeline.maybe_convert_prompt(text, tokenizer)
-        tokens: list[int] = tokenizer(text, add_special_tokens=with_ends, verbose=False).input_ids
+        tokens: list[int] = tokenizer(text, verbose=False).input_ids
         return tokens
 
-    around = [Piece(before), *pieces, Piece(behind)]
-    text = "".join(piece.text for piece in around)
-    alone, whole = tokenize(text), tokenize(text, with_ends=True)
-    starts = range(len(whole) - len(alone) + 1)
-    first = next((start for start in starts if whole[start : start + len(alone)] == alone), None)
-    if first is None:
-        raise UnsupportedModelError(
-            "Expected a tokenizer that puts tokens only before and behind those of a text, got one that "
-            "makes others of it. Pass a pipeline with the tokenizers of its model."
-        )
-    spans = piece_spans(around, tokenize)[1:-1]
-    places = tuple(tuple(moved + first + token for token in span) for span in spans)
-    return places, moved + first, len(whole)
+    first, spans = piece_spans(pieces, tokenize)
+    count = len(tokenize("".join(piece.text for piece in pieces)))
+    return tuple(tuple(moved + token for token in span) for span in spans), moved + first, count

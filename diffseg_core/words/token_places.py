@@ -39,31 +39,39 @@ class EncoderTokens:
 
 def piece_spans(
     pieces: Sequence[Piece], tokenize: Callable[[str], Sequence[Any]], separately: bool = False
-) -> list[range]:
+) -> tuple[int, list[range]]:
     """Which tokens of a prompt are each piece's, found by the tokens of the prompt up to it and through it.
 
     A token that holds the end of a word and what follows it is the word's.
 
     Args:
         pieces: whose texts together are the prompt.
-        tokenize: from a text to its tokens (numbers, or the vectors of an embedding), without those that
-            stand before and behind every text.
+        tokenize: from a text to its tokens (numbers, or the vectors of an embedding), with those of the
+            empty text, which stand before and behind every other (a template, start and end).
         separately: whether the tokens of a prompt are those of its pieces, one after the other: then no piece
             is tokenized twice.
 
     Returns:
-        for each piece the numbers of its tokens, from 0; none for those that are no words.
+        the number of tokens before every text; and for each piece the numbers of its tokens, these counted;
+        none for those that are no words.
 
     Raises:
         UnsupportedModelError: a tokenizer that makes other tokens of a text than of its beginning.
     """
-    whole = tokenize("".join(piece.text for piece in pieces))
-    alone = [tokenize(piece.text) for piece in pieces] if separately else []
+    empty, with_ends = tokenize(""), tokenize("".join(piece.text for piece in pieces))
+    head = _alike(empty, with_ends)
+    tail = _alike(empty[head:][::-1], with_ends[::-1])
+
+    def inside(tokens: Sequence[Any]) -> Sequence[Any]:
+        return tokens[head : len(tokens) - tail]
+
+    whole = inside(with_ends)
+    alone = [inside(tokenize(piece.text)) for piece in pieces] if separately else []
 
     def of_the_first(count: int) -> Sequence[Any]:
         if separately:
             return list(chain(*alone[:count]))
-        return tokenize("".join(piece.text for piece in pieces[:count]).rstrip())
+        return inside(tokenize("".join(piece.text for piece in pieces[:count]).rstrip()))
 
     spans: list[range] = []
     last_stop = 0
@@ -71,21 +79,21 @@ def piece_spans(
         if not piece.is_content:
             spans.append(range(0))
             continue
-        start = alike(of_the_first(number), whole)
+        start = _alike(of_the_first(number), whole)
         tokens = of_the_first(number + 1)
-        stop = alike(tokens, whole)
+        stop = _alike(tokens, whole)
         stop = max(start, stop if stop == len(tokens) else stop + 1)
         if start < last_stop or stop > len(whole):
             raise UnsupportedModelError(
                 "Expected the tokens of a prompt to be those of its words, one after the other, got others "
                 f"at {piece.text!r}. Use the text encoder and tokenizer that belong to the model."
             )
-        spans.append(range(start, stop))
+        spans.append(range(head + start, head + stop))
         last_stop = stop
-    return spans
+    return head, spans
 
 
-def alike(first: Sequence[Any], second: Sequence[Any]) -> int:
+def _alike(first: Sequence[Any], second: Sequence[Any]) -> int:
     """With how many equal tokens two lists begin; vectors are compared by their numbers."""
 
     def same(pair: tuple[Any, Any]) -> bool:

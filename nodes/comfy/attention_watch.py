@@ -47,7 +47,7 @@ class AttentionWatch:
         x = arguments[0]
         shape = (x.shape[0], *x.shape[-2:])
         if shape != self.input_shape:
-            expected, got = ("×".join(map(str, each)) for each in (self.input_shape, shape))
+            expected, got = ("×".join(map(str, sides)) for sides in (self.input_shape, shape))
             raise CaptureError(
                 f"Expected the model to be called once, with all images ({expected}), got {got}. What calls "
                 f"it in parts, or with further images, does this: {ADVICE}"

@@ -20,7 +20,7 @@ from ...diffseg_core.attention.text import TextAccumulator
 from ...diffseg_core.errors import ANOTHER_MODEL
 from .conditioning import acting_conditioning
 from .forward import denoise_once
-from .latents import Latent, check_samples, grid_of
+from .latents import Latent, check_samples
 from .patches import explained_shape_errors
 from .transformer_capture import TransformerCapture
 from .transformers import REPLACED, SUPPORTED_TRANSFORMERS, transformer_of
@@ -75,9 +75,9 @@ def backbone_of(model: ModelPatcher, layers: str = RECOMMENDED) -> Backbone:
         )
     is_video = any(isinstance(module, SpatialVideoTransformer) for module in net.modules())
     if config is None or not is_known or not isinstance(net, UNetModel) or is_video:
-        own = "" if isinstance(net, UNetModel) else f" ({type(net).__name__})"
+        kind = "" if isinstance(net, UNetModel) else f" ({type(net).__name__})"
         raise UnsupportedModelError(
-            f"Expected a model that DiffSeg can read, got {name}{own}. These work: {SUPPORTED_UNETS}; "
+            f"Expected a model that DiffSeg can read, got {name}{kind}. These work: {SUPPORTED_UNETS}; "
             f"{SUPPORTED_TRANSFORMERS}. Models of videos, of pixels without a VAE, Stable Cascade and others "
             f"do not. {ANOTHER_MODEL}"
         )
@@ -94,21 +94,13 @@ def backbone_of(model: ModelPatcher, layers: str = RECOMMENDED) -> Backbone:
 
 @dataclass(frozen=True)
 class PreparedStep:
-    """A denoising step in which nothing is left that could be refused before a VAE or the model runs.
-
-    Attributes:
-        model: the MODEL.
-        backbone: of the model.
-        conditioning: of the one entry that acts at the noise level.
-        settings: of the capture, with a noise level.
-        grid: height and width of the latent.
-    """
+    """A denoising step in which nothing is left that could be refused before a VAE or the model runs."""
 
     model: ModelPatcher
     backbone: Backbone
-    conditioning: list[Any]
-    settings: CaptureSettings
-    grid: GridSize
+    conditioning: list[Any]  # of the one entry that acts at the noise level
+    settings: CaptureSettings  # with a noise level
+    grid: GridSize  # of the latent
 
     def inputs(self, latent: Latent) -> ModelInputs:
         """What the model is given in this step.
@@ -164,17 +156,9 @@ class PreparedStep:
     def capture(
         self, inputs: ModelInputs, on_layer: Callable[[int, int], None] = lambda done, total: None
     ) -> AttentionMaps:
-        """Run the step and gather the self-attention.
+        """The self-attention of the step, with features and queries, on ComfyUI's intermediate device.
 
-        Args:
-            inputs: see `inputs`.
-            on_layer: called with the number of layers done and their total.
-
-        Returns:
-            the attention maps, with features and queries, on ComfyUI's intermediate device.
-
-        Raises:
-            CaptureError: an attention layer did not run as expected.
+        Arguments and errors are those of `run`.
         """
         accumulator = AttentionAccumulator()
         self.run(inputs, accumulator, on_layer)
@@ -209,33 +193,6 @@ def prepared(
     acting = acting_conditioning(model, conditioning, sigma, grid)
     backbone.check(model, acting, grid)
     return PreparedStep(model, backbone, acting, settings, grid)
-
-
-def capture(
-    model: ModelPatcher,
-    latent: torch.Tensor,
-    conditioning: list[Any],
-    settings: CaptureSettings,
-    on_layer: Callable[[int, int], None] = lambda done, total: None,
-) -> AttentionMaps:
-    """Run one denoising step of a latent and gather the self-attention; see `PreparedStep`.
-
-    Args:
-        model: the MODEL.
-        latent: ``[B, C, h, w]`` as a VAE encodes it (not yet scaled); ``[B, C, 1, h, w]`` too where the VAE
-            is one of videos.
-        conditioning: see `prepared`.
-        settings: of the capture.
-        on_layer: called with the number of layers done and their total.
-
-    Raises:
-        UnsupportedModelError, InvalidSettingError: before the model runs.
-        CaptureError: an attention layer did not run as expected.
-    """
-    backbone = backbone_of(model, settings.layers)
-    check_samples(latent, model.get_model_object("latent_format"))
-    step = prepared(model, conditioning, settings, grid_of(latent), backbone)
-    return step.capture(step.inputs(Latent(latent)), on_layer)
 
 
 def _plain_clone(model: ModelPatcher) -> ModelPatcher:

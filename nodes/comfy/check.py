@@ -9,8 +9,7 @@ import comfy.model_management
 import torch
 
 from ...diffseg_core import AttentionMaps, GridSize, Images
-from ...diffseg_core.attention.capture_settings import CaptureSettings
-from ...diffseg_core.attention.working_size import working_size
+from ...diffseg_core.attention.capture_settings import CaptureSettings, working_size
 from ...diffseg_core.benchmark.trials import Entry, describe
 from ...diffseg_core.words.lines import WordAttention, WordLine
 from ..types import CapturedAttention
@@ -21,6 +20,8 @@ from .words import read_words
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
+
+SMALL = 50_000_000  # parameters: all models of the supported architectures that people use have more
 
 
 class CheckCapture:

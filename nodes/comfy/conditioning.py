@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import comfy.model_base
@@ -85,8 +83,8 @@ def acting_conditioning(
     Raises:
         InvalidSettingError: none or several act, one is for a part of the image, or it is another model's.
     """
-    given = [(tokens, _without_nothing(options or {})) for tokens, options in conditioning]
-    acting = [entry for entry in given if _acts(model, entry[1], sigma)]
+    entries = [(tokens, _without_nothing(options or {})) for tokens, options in conditioning]
+    acting = [entry for entry in entries if _acts(model, entry[1], sigma)]
     if len(acting) != 1:
         inactive = len(conditioning) - len(acting)
         limited = f" ({inactive} limited to other timesteps)" if inactive else ""
@@ -103,8 +101,6 @@ def acting_conditioning(
     is_needed = width is not None and "unclip_conditioning" not in options
     if is_needed or isinstance(pooled, torch.Tensor):
         check_embedding(pooled, width if is_needed else None, "pooled output", OWN_CLIP, is_pooled=True)
-    for control in _chain_of(options.get("control")):
-        _check_control(model, control)
     return [[tokens, options]]
 
 
@@ -132,10 +128,6 @@ def _acts(model: ModelPatcher, options: dict[str, Any], sigma: torch.Tensor) -> 
         start = max(options["clip_start_percent"], start or 0.0)
         end = min(options["clip_end_percent"], 1.0 if end is None else end)
     to_sigma = model.get_model_object("model_sampling").percent_to_sigma
-    if any(share is not None and math.isnan(share) for share in (start, end)):
-        raise InvalidSettingError(
-            f"Expected a conditioning for a part of the sampling, 0 to 1, got {start} to {end}. Set it anew."
-        )
     late_enough = start is None or not bool(sigma[0] > to_sigma(start))
     early_enough = end is None or not bool(sigma[0] < to_sigma(end))
     return late_enough and early_enough
@@ -144,15 +136,12 @@ def _acts(model: ModelPatcher, options: dict[str, Any], sigma: torch.Tensor) -> 
 def _for_the_whole_image(options: dict[str, Any], grid: GridSize) -> dict[str, Any]:
     """The options without an area or a mask, if these leave nothing out."""
     rest = dict(options)
-    area = rest.pop("area", None)
-    if area is not None and not _covers(tuple(area), grid):
+    area, mask = rest.pop("area", None), rest.pop("mask", None)
+    has_area = area is not None and not _covers(tuple(area), grid)
+    if has_area or (mask is not None and not bool((mask > 0).all())):
         raise InvalidSettingError(
-            f"Expected a conditioning for the whole image, got one with an area. {EMPTY_PROMPT}"
-        )
-    mask = rest.pop("mask", None)
-    if mask is not None and not bool((mask > 0).all()):
-        raise InvalidSettingError(
-            f"Expected a conditioning for the whole image, got one with a mask. {EMPTY_PROMPT}"
+            "Expected a conditioning for the whole image, got one with "
+            f"{'an area' if has_area else 'a mask'}. {EMPTY_PROMPT}"
         )
     rest.pop("set_area_to_bounds", None)
     return rest
@@ -170,22 +159,3 @@ def _pooled_width(model: ModelPatcher) -> int | None:
     """Numbers of the pooled output that the model takes; None where it takes none."""
     numbers = next((count for kind, count in SIZE_NUMBERS if isinstance(model.model, kind)), 0)
     return int(model.model.adm_channels) - numbers * SIZE_NUMBER if numbers else None
-
-
-def _chain_of(control: Any) -> Iterator[Any]:
-    while control is not None:
-        yield control
-        control = getattr(control, "previous_controlnet", None)
-
-
-def _check_control(model: ModelPatcher, control: Any) -> None:
-    net = getattr(control, "control_model", None)
-    weights = net.state_dict() if isinstance(net, torch.nn.Module) else {}
-    widths = (value.shape[-1] for name, value in weights.items() if name.endswith("attn2.to_k.weight"))
-    own = next(widths, None)
-    width = context_width(model)
-    if own is not None and width is not None and own != width:
-        raise InvalidSettingError(
-            f"Expected a ControlNet for the model's conditioning of {width} numbers to a token, got one for "
-            f"{own}. Use a ControlNet made for this family of models, or leave it out: {EMPTY_PROMPT}"
-        )

@@ -72,15 +72,21 @@ def sigma_of_share(model: ModelPatcher, level: int) -> torch.Tensor:
 
 def _checked(sampling: Any, sigma: torch.Tensor, level: int) -> torch.Tensor:
     name = _sampling_name(sampling)
-    timestep = sampling.timestep(sigma)
-    if not (
-        torch.isfinite(sigma).all() and torch.isfinite(torch.as_tensor(timestep, dtype=torch.float32)).all()
-    ):
+    timestep = torch.as_tensor(sampling.timestep(sigma), dtype=torch.float32)
+    if not (torch.isfinite(sigma).all() and torch.isfinite(timestep).all()):
         raise UnsupportedModelError(
             f"Expected a finite σ at noise level {level}, got {sigma.item():g} from {name}. "
             "Use another noise level, or connect the model before the node that sets its sampling."
         )
-    _check_input(sampling, sigma, name)
+    probe = torch.linspace(-4.0, 4.0, 16).reshape(1, 1, 4, 4)
+    seen = sampling.calculate_input(sigma, input_for(sampling, sigma, probe))
+    error = (seen - probe).abs().max() / probe.abs().max()
+    if not error <= INPUT_ERROR:  # not a number counts as wrong
+        raise UnsupportedModelError(
+            "Expected a model sampling that scales the model's input by a number for each noise level, got "
+            f"{name}, under which the model would not see the image itself. Connect the model before the "
+            "node that sets its sampling."
+        )
     return sigma
 
 
@@ -138,31 +144,15 @@ def denoise_once(
 
 
 def input_for(sampling: Any, sigma: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
-    """What to hand to the model so that its network sees ``latent`` itself, as the paper's does.
-
-    The model scales its input by a number that depends on σ, such as 1/√(σ² + 1); flow models do not.
-    """
+    """What to hand to the model so that its network sees ``latent`` itself: it scales its input by σ."""
     return latent / sampling.calculate_input(sigma, torch.ones_like(latent))
 
 
 def _place_in(table: torch.Tensor, sampling: Any, timestep: int) -> int:
-    """Index into the table of noise levels."""
     timesteps = torch.as_tensor(sampling.timestep(table))
     if not timesteps.is_floating_point():
         return int((timesteps - timestep).abs().argmin())
     return round(timestep / LAST_TIMESTEP * (len(table) - 1))
-
-
-def _check_input(sampling: Any, sigma: torch.Tensor, name: str) -> None:
-    probe = torch.linspace(-4.0, 4.0, 16).reshape(1, 1, 4, 4)
-    seen = sampling.calculate_input(sigma, input_for(sampling, sigma, probe))
-    error = (seen - probe).abs().max() / probe.abs().max()
-    if not error <= INPUT_ERROR:  # not a number counts as wrong
-        raise UnsupportedModelError(
-            "Expected a model sampling that scales the model's input by a number for each noise level, got "
-            f"{name}, under which the model would not see the image itself. Connect the model before the "
-            "node that sets its sampling."
-        )
 
 
 def _sampling_name(sampling: Any) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -11,18 +10,12 @@ from ...diffseg_core import GridSize, Images, InvalidSettingError
 from ...diffseg_core.images import finite_range
 
 
-@dataclass(frozen=True)
-class Latent:
-    """A LATENT whose parts have been checked against each other."""
+class Latent(NamedTuple):
+    """A LATENT."""
 
     samples: torch.Tensor  # [B, C, h, w], or [B, C, 1, h, w]
     batch_index: list[int] | None = None  # the place in its batch whose noise each is given
     noise_mask: torch.Tensor | None = None  # which an inpainting model is given
-
-    @property
-    def grid(self) -> GridSize:
-        """Height and width of the latent."""
-        return grid_of(self.samples)
 
 
 def grid_of(samples: torch.Tensor) -> GridSize:
@@ -35,16 +28,15 @@ def latent_grid(size: GridSize, pixels: int) -> GridSize:
     return GridSize(size.height // pixels, size.width // pixels)
 
 
-def read_latent(latent: dict[str, Any], latent_format: Any, pixels: int) -> Latent:
+def read_latent(latent: dict[str, Any], latent_format: Any) -> Latent:
     """Check a LATENT, with the side information that ComfyUI's own sampling heeds.
 
     Args:
         latent: ComfyUI's LATENT.
         latent_format: the model's, which says what latents it works on.
-        pixels: to their side.
 
     Raises:
-        InvalidSettingError: numbers or side information that the model cannot use.
+        InvalidSettingError: numbers that the model cannot use.
     """
     samples = latent.get("samples")
     if not isinstance(samples, torch.Tensor):
@@ -52,30 +44,7 @@ def read_latent(latent: dict[str, Any], latent_format: Any, pixels: int) -> Late
             f"Expected a latent with samples as a tensor, got {type(samples).__name__}. Connect a LATENT."
         )
     check_samples(samples, latent_format)
-    ratio = latent.get("downscale_ratio_spacial")
-    if ratio is not None and ratio != pixels:
-        raise InvalidSettingError(
-            f"Expected a latent with {pixels} pixels to its side, got one made for {ratio}. Use a latent "
-            "made for this model, by its VAE."
-        )
-    batch_index = latent.get("batch_index")
-    if batch_index is not None and (
-        len(batch_index) != len(samples)
-        or not all(isinstance(place, int) and place >= 0 for place in batch_index)
-    ):
-        raise InvalidSettingError(
-            f"Expected a batch index of 0 or more for each of the {len(samples)} latents, got "
-            f"{list(batch_index)}. Connect the latent before the node that changed its batch."
-        )
-    mask = latent.get("noise_mask")
-    mask = mask.float() if isinstance(mask, torch.Tensor) and mask.dtype == torch.bool else mask
-    if mask is not None and (mask.ndim < 2 or not mask.numel() or not bool(torch.isfinite(mask).all())):
-        shape = "×".join(str(length) for length in mask.shape)
-        raise InvalidSettingError(
-            f"Expected the latent's noise mask to be [batch, height, width] of finite numbers, got {shape}. "
-            "Connect a latent without it, or set it anew."
-        )
-    return Latent(samples, batch_index, mask)
+    return Latent(samples, latent.get("batch_index"), latent.get("noise_mask"))
 
 
 def check_samples(samples: torch.Tensor, latent_format: Any) -> None:
@@ -92,16 +61,13 @@ def check_samples(samples: torch.Tensor, latent_format: Any) -> None:
     channels, dimensions = latent_format.latent_channels, latent_format.latent_dimensions
     nested = bool(getattr(samples, "is_nested", False))
     shape = "a nested one" if nested else "×".join(str(length) for length in samples.shape)
-    if not nested and dimensions == 3 and samples.ndim == 5 and samples.shape[2] > 1:
-        raise InvalidSettingError(
-            f"Expected a latent of pictures, got {shape}, a video of {samples.shape[2]} frames. Encode the "
-            "pictures one at a time, or connect vae and image instead of latent."
-        )
-    frames = samples.ndim == 5 and dimensions == 3
-    if nested or not (samples.ndim == 4 or frames) or samples.shape[1] != channels or not samples.numel():
+    is_picture = not nested and (
+        samples.ndim == 4 or (samples.ndim == 5 and dimensions == 3 and samples.shape[2] == 1)
+    )
+    if not is_picture or samples.shape[1] != channels or not samples.numel():
         raise InvalidSettingError(
             f"Expected a latent of [batch, {channels}, height, width] for this model, got {shape}. "
-            "Use the VAE that belongs to the model."
+            "Use the VAE that belongs to the model, and encode the frames of a video one at a time."
         )
     finite_range(
         samples,
@@ -138,17 +104,17 @@ def check_vae(vae: Any, latent_format: Any) -> None:
     Raises:
         InvalidSettingError: it has others.
     """
-    channels, dimensions = latent_format.latent_channels, latent_format.latent_dimensions
-    if getattr(vae, "latent_dim", dimensions) != dimensions:
-        kinds = {2: "of images", 3: "of videos"}
+    kinds = {2: "images", 3: "videos"}
+    expected = latent_format.latent_channels, latent_format.latent_dimensions
+    actual = vae.latent_channels, getattr(vae, "latent_dim", latent_format.latent_dimensions)
+    if actual != expected:
+        names = [
+            f"{kinds.get(dim, 'others')} with {channels} latent channels"
+            for channels, dim in (expected, actual)
+        ]
         raise InvalidSettingError(
-            f"Expected a VAE {kinds.get(dimensions, 'of another kind')} as the model has, got one "
-            f"{kinds.get(vae.latent_dim, 'of another kind')}. Connect the VAE that belongs to the model."
-        )
-    if vae.latent_channels != channels:
-        raise InvalidSettingError(
-            f"Expected a VAE of {channels} latent channels as the model has, got {vae.latent_channels}. "
-            "Connect the VAE that belongs to the model."
+            f"Expected a VAE of {names[0]} as the model has, got one of {names[1]}. Connect the VAE that "
+            "belongs to the model."
         )
 
 

@@ -1,12 +1,10 @@
-"""Which of a model's patches failed: those of other nodes often fit one latent size only."""
+"""The patches of a model, for a pass that fails: those of other nodes often fit one latent size only."""
 
 from __future__ import annotations
 
 import re
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...diffseg_core import CaptureError, DiffSegError, GridSize
@@ -21,63 +19,39 @@ NO_PATCHES = ("model_sampling", "latent_format")  # object patches that no tenso
 FROM_CONDITIONING = ("control", "gligen", "concat_latent_image", "noise_concat")
 
 
-@dataclass(frozen=True)
-class Patch:
-    """Something that another node put on a model: its place, and what is called there."""
-
-    place: str
-    called: Any
-
-    def __str__(self) -> str:
-        function = self._function()
-        named = function if function is not None else type(self.called)
-        name = getattr(named, "__qualname__", type(self.called).__qualname__).replace(".<locals>", "")
-        module = str(getattr(named, "__module__", "")).replace("\\", "/").rsplit("/", 1)[-1]
-        return f"{self.place} {name} of {module}" if module else f"{self.place} {name}"
-
-    @property
-    def code(self) -> Any:
-        """The code that runs, as it stands in a traceback; None for what is not written in Python."""
-        function = self._function()
-        function = type(self.called).__call__ if function is None else function
-        return getattr(function, "__code__", None)
-
-    def _function(self) -> Callable[..., Any] | None:
-        """The function in a method or a partial one; None for an object that is called."""
-        called = self.called
-        while hasattr(called, "func"):
-            called = called.func
-        called = getattr(called, "__func__", called)
-        return called if hasattr(called, "__code__") else None
-
-
-def patches_of(model: ModelPatcher) -> list[Patch]:
-    """Every patch, wrapper and replaced part of a MODEL that a tensor goes through.
+def patches_of(model: ModelPatcher) -> list[str]:
+    """Every patch, wrapper and replaced part of a MODEL that a tensor goes through: its place, and its code.
 
     A part that is compiled and no more is none of them.
     """
     options = model.model_options.get("transformer_options", {})
-    found = [
-        Patch(place, called) for place, several in options.get("patches", {}).items() for called in several
-    ]
+    patches = [(place, called) for place, several in options.get("patches", {}).items() for called in several]
     for place, replaced in options.get("patches_replace", {}).items():
-        found += [Patch(f"{place}_replace", called) for called in replaced.values()]
+        patches += [(f"{place}_replace", called) for called in replaced.values()]
     for wrappers in (getattr(model, "wrappers", {}), options.get("wrappers", {})):
         for place, keyed in wrappers.items():
-            found += [Patch(f"{place}_wrapper", called) for several in keyed.values() for called in several]
+            patches += [(f"{place}_wrapper", called) for several in keyed.values() for called in several]
     if "model_function_wrapper" in model.model_options:
-        found.append(Patch("model_function_wrapper", model.model_options["model_function_wrapper"]))
-    parts = {
-        name: part
+        patches.append(("model_function_wrapper", model.model_options["model_function_wrapper"]))
+    patches += [
+        (name, part)
         for name, part in model.object_patches.items()
         if name not in NO_PATCHES and uncompiled(part) is part
-    }
-    return found + [Patch(name, part) for name, part in parts.items()]
+    ]
+    return [_described(place, called) for place, called in patches]
+
+
+def _described(place: str, called: Any) -> str:
+    while hasattr(called, "func"):  # of a partial function
+        called = called.func
+    named = called if hasattr(called, "__qualname__") else type(called)
+    module = str(named.__module__).replace("\\", "/").rsplit("/", 1)[-1]
+    return f"{place} {named.__qualname__.replace('.<locals>', '')} of {module}"
 
 
 @contextmanager
 def explained_shape_errors(model: ModelPatcher, conditioning: list[Any], grid: GridSize) -> Iterator[None]:
-    """Say which patch it was, where tensors of a forward pass do not fit together.
+    """Name the patches where tensors of a forward pass do not fit together.
 
     Args:
         model: the MODEL as it came, without the patches of the capture.
@@ -92,12 +66,8 @@ def explained_shape_errors(model: ModelPatcher, conditioning: list[Any], grid: G
     except RuntimeError as error:
         if isinstance(error, DiffSegError) or not MISFIT.search(str(error)) or "memory" in str(error).lower():
             raise
-        patches = patches_of(model)
-        frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
-        culprits = [patch for patch in patches if patch.code in frames]
-        given = [key for _, options in conditioning for key in FROM_CONDITIONING if key in options]
-        causes = [str(patch) for patch in culprits or patches]
-        causes += [] if culprits else [f"the conditioning's {key}" for key in given]
+        further = [key for _, options in conditioning for key in FROM_CONDITIONING if key in options]
+        causes = [*patches_of(model), *(f"the conditioning's {key}" for key in further)]
         first = str(error).strip().split("\n")[0].rstrip(".")
         if not causes and "mat1 and mat2" not in str(error):
             raise

@@ -1,7 +1,6 @@
 """Capturing a diffusion transformer: its attention over the image, beside the model's own computation.
 
-The model's own attention gives the model's output, which is thus the same as without a capture, to the bit.
-The probabilities are computed once more from the same queries and keys, among the image's tokens alone.
+The output is the same as without a capture, to the bit: probabilities are computed once more, for themselves.
 """
 
 from __future__ import annotations
@@ -103,10 +102,10 @@ class TransformerCapture:
             if isinstance(pooled := extras.get("pooled_output"), torch.Tensor):
                 pooled_width = config.get(self.row.pooled_width)
                 check_embedding(pooled, pooled_width, "pooled output", OWN_CLIP, is_pooled=True)
-            given = [key for key in FURTHER_IMAGES if extras.get(key) is not None]
-            if given:
+            images = [key for key in FURTHER_IMAGES if extras.get(key) is not None]
+            if images:
                 raise InvalidSettingError(
-                    f"Expected a conditioning of text, got one with further images ({', '.join(given)}): "
+                    f"Expected a conditioning of text, got one with further images ({', '.join(images)}): "
                     "connect a plain CLIP Text Encode with an empty prompt."
                 )
             missing = [key for key in self.row.needed if extras.get(key) is None]
@@ -130,16 +129,8 @@ class TransformerCapture:
         It ends with the last of that, unless patches of others are around the model: these must come to
         their end, and may call it again. Hooks are on the model's modules only meanwhile.
 
-        Args:
-            clone: a MODEL whose options may be changed.
-            batch: number of images.
-            grid: height and width of the latent.
-            conditioning: the one that acts.
-            accumulator: gathers the attention among the image's tokens, or to the conditioning's.
-            on_layer: called with the number of layers done and their total.
-
-        Raises:
-            CaptureError: at the end of the pass, where a chosen layer did not run.
+        Arguments and errors are those of `UNetCapture.captured`; the accumulator gathers the attention among
+        the image's tokens, or to the conditioning's.
         """
         numbers = self._chosen()
         chosen = [layer for layer in layers_of(self.row, self.net) if layer.block in numbers]

@@ -19,8 +19,8 @@ from ...diffseg_core.attention.compiled import uncompiled
 from ...diffseg_core.attention.key_pooling import pooled_grid
 from ...diffseg_core.attention.layers import RECOMMENDED, choose_resolutions
 from ...diffseg_core.attention.probe import AttentionProbe, Layer
-from ...diffseg_core.attention.query_keeping import QueryLayer, keeping_queries, layers_to_keep
-from ...diffseg_core.attention.text import Part, TextAccumulator
+from ...diffseg_core.attention.query_keeping import Part, QueryLayer, keeping_queries, layers_to_keep
+from ...diffseg_core.attention.text import TextAccumulator
 from .forward import sigma_of_timestep
 from .latents import check_attention_grid
 
@@ -108,16 +108,16 @@ class UNetCapture:
             CaptureError: at the end of the pass, where a chosen layer did not run.
         """
         assert isinstance(accumulator, AttentionAccumulator), "a UNet's words are read by its kept queries"
-        every, chosen = self_attention_layers(self.unet), self._captured_layers()
+        places, chosen = self_attention_layers(self.unet), self._captured_layers()
         # The features are the output of the encoder's last layer, as in DiffCut.
-        featured = next((layer for layer in reversed(every) if every[layer][0] == "input"), None)
+        featured = next((layer for layer in reversed(places) if places[layer][0] == "input"), None)
         probe = AttentionProbe(
             list(chosen), batch, accumulator, ADVICE, feature_layer=featured, on_layer=on_layer
         )
         for layer, (block, number, index) in chosen.items():
             clone.set_model_attn1_replace(_replacement(layer, probe), block, number, index)
         if featured is not None:
-            clone.set_model_attn1_output_patch(_output_patch(featured, every[featured], probe))
+            clone.set_model_attn1_output_patch(_output_patch(featured, places[featured], probe))
 
         def kept() -> list[QueryLayer]:
             return layers_to_keep(cross_attention_layers(self.unet), self.is_sdxl, grid)
@@ -125,9 +125,9 @@ class UNetCapture:
         return _both(keeping_queries(kept, batch, accumulator), probe.forward())
 
     def _captured_layers(self) -> dict[Layer, Place]:
-        every = self_attention_layers(self.unet)
-        levels = choose_resolutions(self.layers, (layer.block for layer in every))
-        return {layer: place for layer, place in every.items() if layer.block in levels}
+        places = self_attention_layers(self.unet)
+        levels = choose_resolutions(self.layers, (layer.block for layer in places))
+        return {layer: place for layer, place in places.items() if layer.block in levels}
 
 
 def self_attention_layers(unet: UNetModel) -> dict[Layer, Place]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import folder_paths
 
-from ..comfy.running import Running, made_from, running
+from ..comfy.api import Running, made_from, running
 
 MOST = 500  # results that are remembered: more than ComfyUI keeps
 

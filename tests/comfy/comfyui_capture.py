@@ -19,7 +19,10 @@ def capture_in_comfyui(
 ) -> Any:
     """The maps of a latent; settings are those of `CaptureSettings`."""
     asked = pack.diffseg_core.attention.capture_settings.CaptureSettings(**settings)
-    return pack.nodes.comfy.capture.capture(model, latent, conditioning, asked, on_layer)
+    latents = pack.nodes.comfy.latents
+    latents.check_samples(latent, model.get_model_object("latent_format"))
+    step = pack.nodes.comfy.capture.prepared(model, conditioning, asked, latents.grid_of(latent))
+    return step.capture(step.inputs(latents.Latent(latent)), on_layer)
 
 
 def model_inputs(pack: ModuleType, model: Any, latent: torch.Tensor, **settings: Any) -> Any:

@@ -231,7 +231,8 @@ def test_a_weight_moves_a_word_away_from_the_empty_prompt_and_nothing_else(pack,
     plain_words = encode(reader, core.parse_words("cup, mug\ntable"))
     weighted = encode(reader, core.parse_words("cup, (mug:1.5)\n(table:0.5)"))
     assert weighted.places == plain_words.places
-    empty = core.diffusers.capture.encode_empty_prompt(reader).embeds
+    encoding = core.diffusers.prompts.Encoding(("text_encoder",), ("embeds",))
+    empty = core.diffusers.prompts.encode_text(reader, encoding, "").embeds
     expected = plain_words.prompt.embeds.clone()
     for place, weight in ((6, 1.5), (8, 0.5)):
         expected[:, place] = empty[:, place] + (expected[:, place] - empty[:, place]) * weight
@@ -249,20 +250,6 @@ def test_a_textual_inversion_is_a_word_of_all_its_vectors(pack, reader, tmp_path
     places = pack.diffseg_core.diffusers.words.encode_words(reader, lines).places
     behind = 6 + vectors
     assert places.lines == (((4,),), (tuple(range(6, behind)),), ((behind + 1,),))
-
-
-def test_a_tokenizer_that_changes_a_text_between_its_ends_is_refused_by_name(pack):
-    def read(text, add_special_tokens, verbose):
-        return SimpleNamespace(input_ids=[9, 9] if add_special_tokens else [1])
-
-    pipeline = SimpleNamespace(
-        tokenizer_2=read,
-        text_encoder_2=object(),
-        encode_prompt=inspect.unwrap(diffusers.FluxPipeline.encode_prompt),
-    )
-    lines = pack.diffseg_core.parse_words("cup")
-    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match="tokens only before and behind"):
-        found_places(pack, pipeline, "Flux", lines, 512)
 
 
 def test_a_pipeline_without_text_encoder_is_refused(pack, hosts):

@@ -194,7 +194,7 @@ def test_what_is_kept_is_bounded_and_counts_as_memory(pack, captured, sd1, monke
     assert all(any(each.queries is tensor for tensor in every.tensors) for each in every.queries)
     assert {each.queries.dtype for each in every.queries} == {torch.float16}
     halves = 2 * sum(each.queries[0].numel() for each in every.queries)
-    monkeypatch.setattr(pack.diffseg_core.attention.text, "MOST_BYTES", halves // 2)
+    monkeypatch.setattr(pack.diffseg_core.attention.query_keeping, "MOST_BYTES", halves // 2)
     fewer = captured(sd1)
     assert 0 < len(fewer.queries) < 6
     assert 2 * sum(each.queries[0].numel() for each in fewer.queries) <= halves // 2
@@ -211,17 +211,21 @@ def test_attention_without_queries_or_of_another_model_is_refused(pack, captured
         read(sd1, maps, text(1))
 
 
-def test_a_unet_that_projects_the_text_first_is_refused_by_name(pack, captured, read, sd1, monkeypatch):
+def test_a_unet_that_projects_the_text_first_is_refused_by_name(pack, captured, sd1, monkeypatch):
     """As Kolors does; what an IP-Adapter projects are images, and words are read beside it."""
-    maps, expected = captured(sd1), read(sd1, captured(sd1), text(1))
+    maps = captured(sd1)
+    backbone = pack.diffseg_core.diffusers.capture.backbone_of(sd1.pipeline)
+    prompt = pack.diffseg_core.diffusers.prompts.Prompt(text(1))
+    expected = backbone.read_text(maps, prompt).maps
     unet = sd1.pipeline.unet
-    monkeypatch.setattr(unet, "encoder_hid_proj", torch.nn.Identity(), raising=False)
-    with pytest.raises(pack.diffseg_core.UnsupportedModelError, match="as Kolors does"):
-        read(sd1, maps, text(1))
-    monkeypatch.setattr(
-        unet, "_internal_dict", FrozenDict({**unet.config, "encoder_hid_dim_type": "ip_image_proj"})
-    )
-    assert torch.equal(read(sd1, maps, text(1)).maps, expected.maps)
+    for kind in ("text_proj", "ip_image_proj"):
+        config = FrozenDict({**unet.config, "encoder_hid_dim_type": kind})
+        monkeypatch.setattr(unet, "_internal_dict", config)
+        if kind == "ip_image_proj":
+            assert torch.equal(backbone.read_text(maps, prompt).maps, expected)
+            continue
+        with pytest.raises(pack.diffseg_core.UnsupportedModelError, match="as Kolors does"):
+            backbone.read_text(maps, prompt)
 
 
 def test_queries_of_a_layer_that_runs_twice_are_done_without(captured, sd1, caplog):
@@ -236,7 +240,7 @@ def test_queries_of_a_layer_that_runs_twice_are_done_without(captured, sd1, capl
     block.processor = twice
     try:
         assert captured(sd1).queries == ()
-        assert "once, but they came again" in caplog.text
+        assert "to run once" in caplog.text
     finally:
         block.processor = processor
 

@@ -60,12 +60,6 @@ def test_a_latent_out_of_a_batch_gets_the_noise_that_it_has_there(run_capture, s
     assert not torch.allclose(plain, whole[1:2], atol=1e-2)
 
 
-@pytest.mark.parametrize("index", [[0, 1], [0, 1, 2, 3], [-1, 0, 1]])
-def test_a_batch_index_of_another_batch_is_refused(run_capture, error, index):
-    with pytest.raises(error, match=r"for each of the 3 latents, got \["):
-        run_capture({"samples": samples(3), "batch_index": index})
-
-
 @pytest.mark.parametrize("mode", ["clean latent", "noised latent"])
 def test_a_noise_mask_is_shown_to_an_inpainting_model(run_capture, mode):
     model = inpainting_model()
@@ -103,10 +97,6 @@ def inpainting_model() -> Any:
     ("latent", "message"),
     [
         ({"samples": torch.zeros(1, 4, 1, 16, 16)}, r"got 1×4×1×16×16\. Use the VAE"),
-        ({"samples": samples(), "downscale_ratio_spacial": 16}, r"8 pixels to its side, got one made for 16"),
-        ({"samples": samples(), "noise_mask": torch.zeros(16)}, r"noise mask to be.*got 16"),
-        ({"samples": samples(), "noise_mask": torch.full((1, 8, 8), torch.nan)}, r"noise mask to be"),
-        ({"samples": samples(1), "batch_index": ["0"]}, r"batch index of 0 or more"),
         ({"samples": None}, r"samples as a tensor, got NoneType"),
         ({"noise_mask": torch.zeros(1, 8, 8)}, r"samples as a tensor, got NoneType"),
         ({"samples": torch.zeros(1, 4, 1, 16)}, r"at least 2×2 places, got 1×16 from a latent of 1×16"),
@@ -115,11 +105,6 @@ def inpainting_model() -> Any:
 def test_latents_that_cannot_be_used_are_refused(run_capture, error, latent, message):
     with pytest.raises(error, match=message):
         run_capture(latent)
-
-
-def test_the_usual_ratio_is_taken(run_capture):
-    captured = run_capture({"samples": samples(1), "downscale_ratio_spacial": 8})
-    assert captured.image_size == (SIDE * 8, SIDE * 8)
 
 
 def test_a_narrow_latent_is_refused_by_the_resolutions_that_are_kept(run_capture, error):

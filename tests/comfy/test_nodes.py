@@ -106,7 +106,10 @@ def test_images_of_another_shape_are_refused(pack, run_capture, sd1):
 
 def test_a_vae_of_another_model_is_refused(pack, run_capture, sd1, image, monkeypatch):
     monkeypatch.setattr(sd1.vae, "latent_channels", 16)
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match=r"VAE of 4 latent channels .* got 16"):
+    with pytest.raises(
+        pack.diffseg_core.InvalidSettingError,
+        match=r"VAE of images with 4 latent channels .* got one of images with 16",
+    ):
         run_capture(vae=sd1.vae, image=image)
 
 

@@ -229,29 +229,25 @@ def as_object_patch(model: Any) -> None:
     model.add_object_patch("diffusion_model.input_blocks.0.0.forward", forward)
 
 
-@pytest.mark.parametrize(
-    ("patch", "name"),
-    [
-        (as_function, r"input_block_patch add_features of \S*test_patches"),
-        (as_object, r"input_block_patch AddFeatures of \S*test_patches"),
-        (as_partial, r"input_block_patch add_features of \S*test_patches"),
-        (as_attention, r"attn2_patch as_attention.widened of \S*test_patches"),
-        (as_function_wrapper, r"model_function_wrapper as_function_wrapper.concatenated of \S*test_patches"),
-        (as_wrapper, r"diffusion_model_wrapper as_wrapper.concatenated of \S*test_patches"),
-        (as_object_patch, r"input_blocks.0.0.forward as_object_patch.forward of \S*test_patches"),
-    ],
-)
-def test_a_patch_for_another_latent_size_is_named(pack, capture, sd1, patch, name):
-    model = sd1.model.clone()
-    model.set_model_output_block_patch(lambda h, skip, options: (h, skip))  # which has done nothing
-    patch(model)
-    with pytest.raises(
-        pack.diffseg_core.CaptureError,
-        match=rf"fit a latent of 8×12, got “[^”]+” from \S*{name}\. A patch made",
-    ) as caught:
-        capture(sd1, model, torch.randn(1, 4, 8, 12))
-    assert isinstance(caught.value.__cause__, RuntimeError)
-    assert "connect the model before that patch" in str(caught.value)
+def test_a_patch_for_another_latent_size_is_named(pack, capture, sd1):
+    for patch, name in (
+        (as_function, "input_block_patch add_features"),
+        (as_object, "input_block_patch AddFeatures"),
+        (as_partial, "input_block_patch add_features"),
+        (as_attention, "attn2_patch as_attention.widened"),
+        (as_function_wrapper, "model_function_wrapper as_function_wrapper.concatenated"),
+        (as_wrapper, "diffusion_model_wrapper as_wrapper.concatenated"),
+        (as_object_patch, "input_blocks.0.0.forward as_object_patch.forward"),
+    ):
+        model = sd1.model.clone()
+        patch(model)
+        with pytest.raises(
+            pack.diffseg_core.CaptureError,
+            match=rf"fit a latent of 8×12, got “[^”]+” from \S*{name} of \S*test_patches\. A patch made",
+        ) as caught:
+            capture(sd1, model, torch.randn(1, 4, 8, 12))
+        assert isinstance(caught.value.__cause__, RuntimeError)
+        assert "connect the model before that patch" in str(caught.value)
 
 
 def test_such_a_patch_acts_at_its_own_size(capture, sd1):

@@ -35,7 +35,7 @@ def read(pack) -> Callable[..., Any]:
     """The places of a text's words, the tokens that were encoded, and the encoding."""
 
     def run(clip: Any, text: str, encoders: Any = None) -> Any:
-        words, tokens = pack.diffseg_core.words.lines, pack.nodes.comfy.word_tokens
+        words, tokens = pack.diffseg_core.words.lines, pack.nodes.comfy.words
         pieces = words.prompt_of(words.parse_words(text))
         given = {}
 
@@ -284,7 +284,7 @@ def test_sd3_without_any_encoder_is_refused(pack, clips, read):
 
 
 def test_another_number_of_tokens_than_the_tokenizer_counts_is_refused(pack, clips):
-    words, tokens = pack.diffseg_core.words.lines, pack.nodes.comfy.word_tokens
+    words, tokens = pack.diffseg_core.words.lines, pack.nodes.comfy.words
     pieces = words.prompt_of(words.parse_words("cup"))
     with pytest.raises(
         pack.diffseg_core.UnsupportedModelError, match="77 tokens .* got 78 from SD1ClipModel"

@@ -65,7 +65,7 @@ def read(pack) -> Callable[..., Any]:
         maps = pack.diffseg_core.AttentionMaps({(2, 2): torch.full((images, 4, 4), 0.25)})
         attention = types.CapturedAttention(maps, pack.diffseg_core.GridSize(64, 96), step)
         found = pack.nodes.comfy.words.read_words(model, clip, attention, lines)
-        return found, pack.nodes.comfy.word_tokens.encode_pieces(clip, module.prompt_of(lines))
+        return found, pack.nodes.comfy.words.encode_pieces(clip, module.prompt_of(lines))
 
     return run
 

@@ -313,7 +313,7 @@ def test_no_more_queries_are_kept_than_cost_little(pack, clips, captured, monkey
 
     assert names() == KEPT["sdxl"]
     one = 4 * 6 * 128 * 2  # tokens, numbers, bytes of a layer's queries for one image
-    monkeypatch.setattr(pack.diffseg_core.attention.text, "MOST_BYTES", 2 * one)
+    monkeypatch.setattr(pack.diffseg_core.attention.query_keeping, "MOST_BYTES", 2 * one)
     assert names() == [KEPT["sdxl"][1], KEPT["sdxl"][4]]
 
 
@@ -403,7 +403,7 @@ def test_queries_of_a_layer_that_runs_twice_are_done_without(clips, captured, ca
         again.remove()
     assert no_hooks(model)
     assert maps.queries == ()
-    assert "at input 5.0 once, but they came again" in caplog.text
+    assert "expected input 5.0 to run once" in caplog.text
     assert all(torch.equal(maps[grid], plain[grid]) for grid in plain)
 
 
@@ -468,7 +468,7 @@ def test_attention_of_another_model_is_refused(pack, clips, captured, read):
     with pytest.raises(core.InvalidSettingError, match="captured from SDXL, got from SD15"):
         read(unet("sdxl"), clips("sdxl"), attention)
     without_step = type(attention)(attention.maps, attention.image_size)
-    with pytest.raises(core.InvalidSettingError, match=r"at its layer input 5\.0, as .*, got none"):
+    with pytest.raises(core.CaptureError, match=r"a model with the layer input 5\.0, .* got one without"):
         read(smallest(), clips("sd1"), without_step)
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
-import pytest
 import torch
 
 from diffseg_core import AttentionAccumulator, GridSize
@@ -39,17 +36,14 @@ def test_each_layer_is_kept_once():
     assert kept([("one", QUERIES), ("two", QUERIES)]) == ["one", "two"]
 
 
-@pytest.mark.parametrize(
-    ("calls", "reason"),
-    [
-        ([("one", QUERIES), ("one", QUERIES), ("two", QUERIES)], "at one once, but they came again"),
-        ([("one", QUERIES)], r"of 2 layers, but two did not run \(1 missing\)"),
-        ([("one", QUERIES), ("two", QUERIES[:, :4])], r"of 6 tokens \(2×3\) at two, got 1 of 4"),
-        ([("one", QUERIES), ("two", QUERIES.repeat(2, 1, 1))], "at two, got 2 of 6"),
-    ],
-)
-def test_what_cannot_be_kept_is_done_without_and_the_log_says_why(calls, reason, caplog):
-    assert kept(calls) == []
-    (message,) = caplog.messages
-    assert message.startswith("No queries to the text were kept. Expected ")
-    assert re.search(reason, message)
+def test_what_cannot_be_kept_is_done_without_and_the_log_says_where(caplog):
+    for calls, name in (
+        ([("one", QUERIES), ("one", QUERIES), ("two", QUERIES)], "one"),
+        ([("one", QUERIES)], "two"),
+        ([("one", QUERIES), ("two", QUERIES[:, :4])], "two"),
+        ([("one", QUERIES), ("two", QUERIES.repeat(2, 1, 1))], "two"),
+    ):
+        caplog.clear()
+        assert kept(calls) == []
+        (message,) = caplog.messages
+        assert message.startswith(f"No queries to the text were kept: expected {name} to run once")

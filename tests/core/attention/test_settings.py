@@ -6,9 +6,8 @@ import pytest
 
 from diffseg_core import GridSize, InvalidSettingError
 from diffseg_core.attention.architectures import ARCHITECTURES
-from diffseg_core.attention.capture_settings import CaptureSettings
+from diffseg_core.attention.capture_settings import CaptureSettings, working_size
 from diffseg_core.attention.layers import checked_layers, choose_blocks, choose_resolutions
-from diffseg_core.attention.working_size import working_size
 
 
 @pytest.mark.parametrize(

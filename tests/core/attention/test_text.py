@@ -12,13 +12,11 @@ from device_use import queued_only
 
 from diffseg_core import CaptureError, GridSize
 from diffseg_core.attention import text
+from diffseg_core.attention.query_keeping import MOST_BYTES, layers_for_text, worth_keeping
 from diffseg_core.attention.text import (
-    MOST_BYTES,
     LayerQueries,
     TextAccumulator,
     attention_to_text,
-    layers_for_text,
-    worth_keeping,
 )
 
 COARSE, FINE, FINEST = GridSize(3, 4), GridSize(6, 8), GridSize(12, 16)
@@ -137,7 +135,7 @@ def test_attention_without_queries_says_how_to_get_them():
 
 
 def test_a_layer_without_keys_is_named():
-    with pytest.raises(CaptureError, match="Expected keys of the text for one, got none"):
+    with pytest.raises(CaptureError, match="a model with the layer one, whose queries were kept"):
         attention_to_text([layer("one", COARSE)], {})
 
 

@@ -21,12 +21,13 @@ WORDS = [number for number, piece in enumerate(PIECES) if piece.is_content]
 
 def tokenize(text: str) -> list[str]:
     """Words and signs that stand together, with the space before them, as Qwen's tokenizer has it."""
-    return re.findall(r" ?\w+| ?[^\w\s]+", text)
+    return ["start", *re.findall(r" ?\w+| ?[^\w\s]+", text), "end"]
 
 
 def test_a_word_has_its_own_tokens_and_the_one_that_goes_on_behind_it():
     whole = tokenize("".join(piece.text for piece in PIECES))
-    spans = piece_spans(PIECES, tokenize)
+    head, spans = piece_spans(PIECES, tokenize)
+    assert head == 1
     said = ["".join(whole[token] for token in spans[number]) for number in WORDS]
     assert said == [" red cup", " mug", " c++,", " hand", " other objects", " background"]
     assert all(not spans[number] for number in range(len(PIECES)) if number not in WORDS)
@@ -36,7 +37,7 @@ def test_pieces_that_are_read_separately_are_counted_one_after_the_other():
     def letters(text: str) -> list[str]:
         return list(text.replace(" ", ""))
 
-    spans = piece_spans(PIECES, letters, separately=True)
+    _, spans = piece_spans(PIECES, letters, separately=True)
     text = letters("".join(piece.text for piece in PIECES))
     for number in WORDS:
         assert [text[token] for token in spans[number]] == letters(PIECES[number].text)
