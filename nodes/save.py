@@ -69,7 +69,7 @@ class DiffSegSave(io.ComfyNode):
         with progress_over(batch.batch_size):
             for index in range(batch.batch_size):
                 stem = name.replace("%batch_num%", str(index))
-                # ComfyUI finds the next number by the name before %batch_num% is filled in, and so finds none.
+                # ComfyUI looks for the next number before %batch_num% is filled in, and so finds none.
                 while (files := SegmentFiles(Path(folder), f"{stem}_{counter:05}")).exist:
                     counter += 1
                 image_id = image_id_of((Path(subfolder) / files.name).as_posix())
