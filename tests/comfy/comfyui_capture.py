@@ -19,9 +19,10 @@ def capture_in_comfyui(
 ) -> Any:
     """The maps of a latent; settings are those of `CaptureSettings`."""
     asked = pack.diffseg_core.attention.capture_settings.CaptureSettings(**settings)
-    latents = pack.nodes.comfy.latents
+    latents, host = pack.nodes.comfy.latents, pack.nodes.comfy.capture
+    backbone = host.backbone_of(model, asked.layers)  # refuses other models first, as the node does
     latents.check_samples(latent, model.get_model_object("latent_format"))
-    step = pack.nodes.comfy.capture.prepared(model, conditioning, asked, latents.grid_of(latent))
+    step = host.prepared(model, conditioning, asked, latents.grid_of(latent), backbone)
     return step.capture(step.inputs(latents.Latent(latent)), on_layer)
 
 

@@ -177,7 +177,7 @@ def test_diffusers_pipelines_without_a_unet_are_refused(pack, images):
 
 
 def test_a_diffusers_pipeline_without_a_text_encoder_needs_embeddings(pack, sd1, images):
-    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="Expected prompt_embeds"):
+    with pytest.raises(pack.diffseg_core.InvalidSettingError, match="capture with prompt_embeds"):
         pack.diffseg_core.capture_diffusers(sd1.pipeline, images, working_size=128)
 
 
