@@ -28,8 +28,8 @@ from diffseg_core.benchmark.colours import colour_tree
 from diffseg_core.diffcut.segment_cut import segment_cut
 from diffseg_core.grid import GridSize
 from diffseg_core.images import as_images
-from diffseg_core.merging.kmeans import kmeans
-from diffseg_core.merging.suppression import suppress
+from diffseg_core.merging.merge import kmeans
+from diffseg_core.merging.segment import suppress
 from diffseg_core.segments import Segments
 from diffseg_core.settings import CUT_POWER, Borders, Evidence
 from diffseg_core.words.lines import WordLine

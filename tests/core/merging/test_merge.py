@@ -7,8 +7,7 @@ import torch
 
 from diffseg_core import GridSize
 from diffseg_core.merging import anchor_distances
-from diffseg_core.merging.anchor_distances import AnchorDistances
-from diffseg_core.merging.divergence import FLOOR, floored_log, symmetric_divergence
+from diffseg_core.merging.anchor_distances import FLOOR, AnchorDistances, floored_log, symmetric_divergence
 from diffseg_core.merging.merge import anchor_tokens, merge
 
 
