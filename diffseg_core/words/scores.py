@@ -10,10 +10,10 @@ import torch
 
 from ..attention.maps import AttentionMaps
 from ..attention.text import on_grid
-from ..checks import position
 from ..errors import InvalidAttentionError, InvalidSettingError
-from ..settings import WORD_REFINEMENTS
 from .lines import WordAttention
+
+REFINEMENTS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class WordMaps:
 
 
 def word_maps(
-    maps: AttentionMaps, words: WordAttention, image_index: int = 0, refinements: int = 2
+    maps: AttentionMaps, words: WordAttention, image_index: int = 0, refinements: int = REFINEMENTS
 ) -> WordMaps:
     """The words' shares at every place of one image, on the grid of its self-attention.
 
@@ -64,9 +64,9 @@ def word_maps(
 
     Raises:
         InvalidAttentionError: attention to the words that is not finite, or has fewer tokens than the words.
-        InvalidSettingError: images that are not the same, fewer than 0 refinements.
+        InvalidSettingError: images that are not the same.
     """
-    _check(maps, words, image_index, refinements)
+    _check(maps, words)
     attention = words.attention.maps[image_index].to(maps.device, torch.float32).T
     lines = [
         torch.stack([_mean(attention, places) for places in synonyms]).amax(0)
@@ -105,14 +105,12 @@ def _mean(attention: torch.Tensor, places: Sequence[int]) -> torch.Tensor:
     return torch.stack([attention[place] for place in places]).mean(0)
 
 
-def _check(maps: AttentionMaps, words: WordAttention, image_index: int, refinements: int) -> None:
-    WORD_REFINEMENTS.checked(refinements)
+def _check(maps: AttentionMaps, words: WordAttention) -> None:
     if words.attention.batch_size != maps.batch_size:
         raise InvalidSettingError(
             f"Expected attention to the words for each of {maps.batch_size} image(s), got it for "
             f"{words.attention.batch_size}. Read the words from the attention that they are looked for in."
         )
-    position(image_index, maps.batch_size, "an image index", "images")
     places = [*chain(*chain(*words.places.lines)), *words.places.others, *words.places.background]
     if max(places) >= words.attention.tokens:
         raise InvalidAttentionError(
