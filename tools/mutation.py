@@ -58,7 +58,6 @@ MODULES = {
         "editing/test_large_images.py",
         GOLDEN,
     ),
-    "merging/anchor_distances": ("merging/test_merge.py", "test_golden.py"),
     "merging/merge": (
         "merging/test_merge.py",
         "merging/test_kmeans.py",

@@ -22,8 +22,7 @@ from ..settings import (
     SMALLEST_PIECE,
     Refinement,
 )
-from .anchor_distances import AnchorDistances
-from .merge import anchor_tokens, kmeans, merge
+from .merge import AnchorDistances, anchor_tokens, kmeans, merge
 from .small_regions import merge_small_regions
 
 

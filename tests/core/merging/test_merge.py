@@ -6,9 +6,15 @@ import pytest
 import torch
 
 from diffseg_core import GridSize
-from diffseg_core.merging import anchor_distances
-from diffseg_core.merging.anchor_distances import FLOOR, AnchorDistances, floored_log, symmetric_divergence
-from diffseg_core.merging.merge import anchor_tokens, merge
+from diffseg_core.merging import merge as merging
+from diffseg_core.merging.merge import (
+    FLOOR,
+    AnchorDistances,
+    anchor_tokens,
+    floored_log,
+    merge,
+    symmetric_divergence,
+)
 
 
 def divergence(p: torch.Tensor, q: torch.Tensor) -> float:
@@ -57,7 +63,7 @@ def test_divergence_of_maps_with_zeros_is_finite():
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("thresholds", [[0.6], [0.6, 0.6, 0.6], [0.2, 0.4, 1.0, 0.5]], ids=str)
 def test_merging_equals_the_loop_of_the_paper(thresholds, seed, attention, monkeypatch):
-    monkeypatch.setattr(anchor_distances, "CHUNK_VALUES", 88 * 10)  # 8 chunks of 10 maps and one of 8
+    monkeypatch.setattr(merging, "CHUNK_VALUES", 88 * 10)  # 8 chunks of 10 maps and one of 8
     maps = attention((11, 8), seed=seed)[0]
     anchors = anchor_tokens(GridSize(11, 8), 5)
     expected = merged_in_a_loop(maps, anchors.tolist(), thresholds)
