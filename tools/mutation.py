@@ -68,8 +68,7 @@ MODULES = {
     "attention/text": ("attention/test_text.py",),
     "words/lines": ("words/test_words.py",),
     "words/token_places": ("words/test_token_places.py",),
-    "words/scores": ("words/test_scores.py", "words/test_find_words.py"),
-    "words/leaf_choice": ("words/test_leaf_choice.py", "words/test_find_words.py"),
+    "words/scores": ("words/test_scores.py", "words/test_leaf_choice.py", "words/test_find_words.py"),
     "words/find_words": ("words/test_find_words.py",),
 }
 """Modules of the core, and the tests in tests/core that hold each, the quick ones first."""

@@ -18,9 +18,8 @@ from ..objects.points import Point
 from ..output.poles import poles_of_inaccessibility, segment_poles
 from ..segments import Segments
 from ..settings import BACKGROUND_OFFSET, WORD_THRESHOLD
-from .leaf_choice import LeafScores, choose_leaves
 from .lines import WordAttention
-from .scores import word_maps
+from .scores import LeafScores, choose_leaves, word_maps
 
 if TYPE_CHECKING:
     from ..images import ImageLike
