@@ -15,7 +15,7 @@ from statistics import median
 
 from scipy.optimize import linear_sum_assignment
 
-from diffseg_core.benchmark.contingency import dense_contingency, sparse_contingency
+from diffseg_core.benchmark.measures import dense_contingency, sparse_contingency
 
 from .segmentation_worker import WorkerSettings
 from .synthetic import Scene

@@ -64,7 +64,6 @@ GRANULARITY = Number("a granularity", 1, 65535, 0, whole=True, unit="segments", 
 INVERT = Switch("invert", False)
 WORD_THRESHOLD = Number("a threshold", 0.0, 1.0, 0.5)
 BACKGROUND_OFFSET = Number("a background offset", -1.0, 1.0, 0.0)
-WORD_REFINEMENTS = Number("refinements", 0, 100, 2, whole=True)
 
 # Filter, snap, refine
 Border = Literal["any", "touching", "not touching"]

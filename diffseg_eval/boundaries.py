@@ -23,7 +23,7 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from scipy.spatial import cKDTree
 from skimage.morphology import thin
 
-from diffseg_core.benchmark.contingency import Labels
+from diffseg_core.benchmark.measures import Labels
 
 Boundary = npt.NDArray[np.bool_]
 """``[H, W]``, one pixel wide."""

@@ -35,7 +35,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from diffseg_core.benchmark.contingency import Table, as_sparse, dense_contingency
+from diffseg_core.benchmark.measures import Table, as_sparse, dense_contingency
 
 Counts = npt.NDArray[Any]
 """Pixels of each class, ``[..., C]``, whole numbers in any dtype."""

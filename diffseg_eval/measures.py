@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from diffseg_core.benchmark.clicks import Truth, box_of, click_ious, object_iou
-from diffseg_core.benchmark.contingency import Labels, sparse_contingency
-from diffseg_core.benchmark.measures import Areas, Overlaps
+from diffseg_core.benchmark.measures import Areas, Labels, Overlaps, sparse_contingency
 
 from .boundaries import boundary_of, count_boundaries
 from .types import AnnotatedImage, Finder, Measure

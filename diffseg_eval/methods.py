@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
-from diffseg_core.benchmark.contingency import Labels
+from diffseg_core.benchmark.measures import Labels
 from diffseg_core.diffcut.normalised_cut import LIMIT
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.settings import CUT_THRESHOLD

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 
 from diffseg_core.benchmark.clicks import Bitmap
-from diffseg_core.benchmark.colours import colour_tree
-from diffseg_core.hierarchy.segment_hierarchy import segment_hierarchy
+from diffseg_core.hierarchy.segment_hierarchy import colour_tree, segment_hierarchy
 from diffseg_core.images import as_images
 from diffseg_core.objects.object_finder import ObjectFinder
 from diffseg_core.objects.prompts import Box, Prompt

@@ -24,12 +24,12 @@ from skimage.segmentation import felzenszwalb, slic
 from diffseg_cli.batch.segmenter import Segmenter, segment_maps
 from diffseg_cli.batch.settings import NestedSettings, SegmentSettings, WordSettings
 from diffseg_core.attention.maps import AttentionMaps
-from diffseg_core.benchmark.colours import colour_tree
 from diffseg_core.diffcut.segment_cut import segment_cut
 from diffseg_core.grid import GridSize
+from diffseg_core.hierarchy.segment_hierarchy import colour_tree
 from diffseg_core.images import as_images
-from diffseg_core.merging.kmeans import kmeans
-from diffseg_core.merging.suppression import suppress
+from diffseg_core.merging.merge import kmeans
+from diffseg_core.merging.segment import suppress
 from diffseg_core.segments import Segments
 from diffseg_core.settings import CUT_POWER, Borders, Evidence
 from diffseg_core.words.lines import WordLine

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from diffseg_core.benchmark.clicks import Bitmap, Truth
-from diffseg_core.benchmark.contingency import VOID as VOID
+from diffseg_core.benchmark.measures import VOID as VOID
 from diffseg_core.errors import DiffSegError
 from diffseg_core.objects.prompts import Prompt
 

@@ -103,7 +103,6 @@ SETTINGS = (
         "find_words.background_offset",
         options="--background-offset",
     ),
-    _row("WORD_REFINEMENTS", "find_words.refinements"),
     _row("SMALLEST_AREA", "filter_segments.smallest_area", "DiffSegFilter.smallest_area"),
     _row("LARGEST_AREA", "filter_segments.largest_area", "DiffSegFilter.largest_area"),
     _row("BORDER", "filter_segments.border", "DiffSegFilter.border"),

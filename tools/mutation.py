@@ -58,15 +58,17 @@ MODULES = {
         "editing/test_large_images.py",
         GOLDEN,
     ),
-    "merging/divergence": ("merging/test_merge.py",),
-    "merging/anchor_distances": ("merging/test_merge.py", "test_golden.py"),
-    "merging/merge": ("merging/test_merge.py", "merging/test_segment.py", "test_golden.py"),
-    "merging/suppression": ("merging/test_suppression.py", "merging/test_segment.py", "test_golden.py"),
+    "merging/merge": (
+        "merging/test_merge.py",
+        "merging/test_kmeans.py",
+        "merging/test_segment.py",
+        "test_golden.py",
+    ),
+    "merging/segment": ("merging/test_suppression.py", "merging/test_segment.py", "test_golden.py"),
     "attention/text": ("attention/test_text.py",),
     "words/lines": ("words/test_words.py",),
     "words/token_places": ("words/test_token_places.py",),
-    "words/scores": ("words/test_scores.py", "words/test_find_words.py"),
-    "words/leaf_choice": ("words/test_leaf_choice.py", "words/test_find_words.py"),
+    "words/scores": ("words/test_scores.py", "words/test_leaf_choice.py", "words/test_find_words.py"),
     "words/find_words": ("words/test_find_words.py",),
 }
 """Modules of the core, and the tests in tests/core that hold each, the quick ones first."""

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..images import Images, as_images
-from .contingency import VOID
+from .measures import VOID
 
 Bitmap = npt.NDArray[np.bool_]
 

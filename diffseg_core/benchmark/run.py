@@ -13,18 +13,17 @@ from ..attention.capture_settings import CaptureSettings
 from ..attention.maps import AttentionMaps
 from ..diffcut.segment_cut import segment_cut
 from ..errors import CaptureError, DiffSegError
-from ..hierarchy.segment_hierarchy import segment_hierarchy
+from ..hierarchy.segment_hierarchy import colour_tree, segment_hierarchy
 from ..image.superpixels import superpixels
 from ..merging.segment import segment
 from ..objects.object_finder import ObjectFinder
 from ..segments import Segments
 from ..settings import FINEST, Evidence
 from .clicks import count_clicks
-from .colours import colour_tree
 from .measures import measure
 from .photographs import Photograph, read_photographs
+from .record import best_trial
 from .trials import COLOURS, CheckResults, Entry, Plan, Trial
-from .verdicts import best_trial
 from .words import WordReader, measure_words, names_of, other_names
 
 Capture = Callable[[torch.Tensor, CaptureSettings], AttentionMaps]

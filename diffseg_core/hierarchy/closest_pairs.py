@@ -86,21 +86,14 @@ def divergences_of_pairs(features: Matrix, contrast: Contrast | None) -> Vector:
 
 def divergences(features: Matrix) -> Matrix:
     """½ Σ (p − q)(log p − log q) between all rows above 0: ``[S, S]``, symmetric to the bit."""
-    apart = np.empty((len(features), len(features)))
-    bands = [slice(start, start + BAND) for start in range(0, len(features), BAND)]
-    for place, rows in enumerate(bands):
-        ours, logs = features[rows], np.log(features[rows])
-        entropies = np.einsum("ij,ij->i", ours, logs)[:, None]
-        for columns in bands[place:]:
-            progress.step()
-            theirs = features[columns]
-            their_logs = np.log(theirs)
-            cross = ours @ their_logs.T
-            cross = cross + (cross.T if columns is rows else logs @ theirs.T)
-            block = 0.5 * (entropies + np.einsum("ij,ij->i", theirs, their_logs) - cross)
-            apart[rows, columns] = np.round(np.maximum(block, 0.0), DIGITS)  # so that equals are equal
-            apart[columns, rows] = apart[rows, columns].T
-    return apart
+    logs = np.log(features)
+    entropies = np.einsum("ij,ij->i", features, logs)
+    cross = np.empty((len(features), len(features)))
+    for start in range(0, len(features), BAND):
+        progress.step()
+        np.matmul(features[start : start + BAND], logs.T, out=cross[start : start + BAND])
+    apart = 0.5 * (entropies[:, None] + entropies - (cross + cross.T))
+    return np.round(np.maximum(apart, 0.0), DIGITS)  # so that equals are equal
 
 
 class _Pairs(NamedTuple):

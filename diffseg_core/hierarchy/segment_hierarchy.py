@@ -106,6 +106,23 @@ def segment_hierarchy(
     return Segments.of_hierarchies(trees, [number or tree.automatic_number() for tree in trees])
 
 
+def colour_tree(image: torch.Tensor) -> Hierarchy:
+    """The tree of `segment_hierarchy` with the same superpixels and contrasts, but colours for attention.
+
+    The control: what this reaches is not the model's merit. The tree's maps are the superpixels' colour
+    histograms.
+
+    Args:
+        image: float32 ``[H, W, 3]`` in 0..1, in system memory.
+    """
+    smooth = smoothed(image)
+    leaves = superpixels(image, FINEST.default, smooth)
+    progress.step()
+    histograms = colour_histograms(smooth, leaves)
+    contrast = Contrast(smooth, leaves, CONTRAST.default)
+    return build_hierarchy(histograms[:, None], leaves, contrast)
+
+
 def chosen_evidence(evidence: str, maps: AttentionMaps) -> str:
     """What automatic stands for; any other choice as it is, once it is found possible.
 

@@ -63,16 +63,8 @@ def edges_between(image: torch.Tensor, labels: Labels | None = None) -> tuple[In
     """
     edges = [differences(image, direction, labels) for direction in STRAIGHT]
     starts, ends, weights = (np.concatenate(parts) for parts in zip(*edges, strict=True))
-    first = _by_rising(weights)
+    first = np.argsort(weights, kind="stable")
     return starts[first], ends[first], weights[first]
-
-
-def _by_rising(weights: Weights) -> Indices:
-    """The order of weights ≥ 0, equals in theirs: what a stable sort gives, in a fraction of its time."""
-    keys = weights.view(np.uint32).astype(np.uint64) << np.uint64(32)  # floats ≥ 0 rise as their bits do
-    keys |= np.arange(len(weights), dtype=np.uint64)
-    keys.sort()
-    return (keys & np.uint64(2**32 - 1)).astype(np.int64)
 
 
 def differences(

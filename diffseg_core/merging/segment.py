@@ -7,10 +7,12 @@ from functools import partial
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from .. import checks, progress
 from ..attention.maps import AttentionMaps
 from ..errors import InvalidSettingError
+from ..grid import GridSize
 from ..segments import Segments, order_by_area
 from ..settings import (
     ANCHORS,
@@ -20,11 +22,8 @@ from ..settings import (
     SMALLEST_PIECE,
     Refinement,
 )
-from .anchor_distances import AnchorDistances
-from .kmeans import kmeans
-from .merge import anchor_tokens, merge
+from .merge import AnchorDistances, anchor_tokens, kmeans, merge
 from .small_regions import merge_small_regions
-from .suppression import suppress
 
 
 def segment(
@@ -95,6 +94,28 @@ def segment(
         proposals.append(kept)
         progress.image_done(len(labels))
     return Segments(torch.stack(labels), tuple(proposals))
+
+
+def suppress(proposals: torch.Tensor, image_size: GridSize) -> torch.Tensor:
+    """Give every pixel of the image the proposal that is highest there (paper, section 3.4).
+
+    Proposals are upsampled bilinearly (half-pixel centres); the first of equals wins.
+
+    Args:
+        proposals: float32 ``[K, h, w]``, values ≥ 0.
+        image_size: size of the label map in pixels.
+
+    Returns:
+        int32 ``[H, W]``, indices into the proposals.
+    """
+    labels = torch.zeros(image_size, dtype=torch.int32, device=proposals.device)
+    highest = proposals.new_full(image_size, -1.0)
+    for index, proposal in enumerate(proposals):
+        progress.step()
+        values = F.interpolate(proposal[None, None], image_size, mode="bilinear")[0, 0]
+        labels.masked_fill_(values > highest, index)
+        torch.maximum(highest, values, out=highest)
+    return labels
 
 
 def _checked_thresholds(threshold: object, passes: int) -> list[float]:

@@ -44,60 +44,21 @@ def poles_of_inaccessibility(labels: npt.NDArray[np.integer]) -> list[Pole]:
     Returns:
         one pole for each of 0..K-1.
     """
+    from scipy import ndimage
+
     stride = -(-max(labels.shape) // WORKING_SIDE)
-    offset = [(length - 1) % stride // 2 for length in labels.shape]
-    thin = labels[offset[0] :: stride, offset[1] :: stride]
-    distance = np.sqrt(inner_distance_squared(thin)).ravel()
-    flat = thin.ravel()
-    count = int(labels.max()) + 1
-    order = np.lexsort((np.arange(flat.size), -distance, flat))  # by label, farthest in first
-    first = order[np.append(True, np.diff(flat[order]) != 0)]
-    poles: dict[int, Pole] = {}
-    for position in first.tolist():
-        y, x = divmod(position, thin.shape[1])
-        radius = float(distance[position]) * stride
-        poles[int(flat[position])] = Pole(x * stride + offset[1], y * stride + offset[0], radius)
-    for label in range(count):  # thinner than the stride: its middle pixel in reading order
-        if label not in poles:
+    top, left = ((length - 1) % stride // 2 for length in labels.shape)
+    thin = np.pad(labels[top::stride, left::stride], 1, constant_values=-1)
+    poles = []
+    for label, box in enumerate(ndimage.find_objects(thin + 1, max_label=int(labels.max()) + 1)):
+        if box is None:  # thinner than the stride: its middle pixel in reading order
             pixels = np.flatnonzero(labels.ravel() == label)
             y, x = divmod(int(pixels[len(pixels) // 2]), labels.shape[1])
-            poles[label] = Pole(x, y, 0.5)
-    return [poles[label] for label in range(count)]
-
-
-def inner_distance_squared(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """Squared Euclidean distance from every pixel to the nearest pixel of another label, or outside.
-
-    Exact, for all segments at once: distances within rows first, then rows above and below are looked
-    at for as long as they can still be nearer.
-    """
-    height, width = labels.shape
-    rows = _row_distance(labels).astype(np.int64) ** 2
-    best = rows.copy()
-    for step in range(1, height + 1):
-        if step * step >= best.max():
-            break
-        for sign in (-1, 1):
-            other = np.full((height, width), step * step)  # beyond the image, or another label
-            if sign > 0:
-                here, there = slice(0, height - step), slice(step, None)
-            else:
-                here, there = slice(step, None), slice(0, height - step)
-            same = labels[here] == labels[there]
-            other[here] += np.where(same, rows[there], 0)
-            np.minimum(best, other, out=best)
-    return best
-
-
-def _row_distance(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.intp]:
-    """Distance to the nearest pixel of another label in the same row, or beyond its ends."""
-    height, width = labels.shape
-    columns = np.broadcast_to(np.arange(width), (height, width))
-    change = labels[:, 1:] != labels[:, :-1]
-    starts = np.zeros((height, width), dtype=np.intp)
-    starts[:, 1:] = np.where(change, columns[:, 1:], 0)
-    starts = np.maximum.accumulate(starts, axis=1)
-    ends = np.full((height, width), width, dtype=np.intp)
-    ends[:, :-1] = np.where(change, columns[:, 1:], width)
-    ends = np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]
-    return np.minimum(columns - starts + 1, ends - columns)
+            poles.append(Pole(x, y, 0.5))
+            continue
+        rows, columns = (slice(side.start - 1, side.stop + 1) for side in box)
+        distance = ndimage.distance_transform_edt(thin[rows, columns] == label)
+        y, x = np.unravel_index(int(distance.argmax()), distance.shape)
+        place = int(columns.start + x - 1) * stride + left, int(rows.start + y - 1) * stride + top
+        poles.append(Pole(*place, float(distance[y, x]) * stride))
+    return poles

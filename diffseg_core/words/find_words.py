@@ -17,10 +17,9 @@ from ..errors import InvalidSettingError
 from ..objects.points import Point
 from ..output.poles import poles_of_inaccessibility, segment_poles
 from ..segments import Segments
-from ..settings import BACKGROUND_OFFSET, WORD_REFINEMENTS, WORD_THRESHOLD
-from .leaf_choice import LeafScores, choose_leaves
+from ..settings import BACKGROUND_OFFSET, WORD_THRESHOLD
 from .lines import WordAttention
-from .scores import word_maps
+from .scores import LeafScores, choose_leaves, word_maps
 
 if TYPE_CHECKING:
     from ..images import ImageLike
@@ -98,7 +97,6 @@ def find_words(
     *,
     threshold: float = WORD_THRESHOLD.default,
     background_offset: float = BACKGROUND_OFFSET.default,
-    refinements: int = WORD_REFINEMENTS.default,
 ) -> FoundWords:
     """Find the segments that each line of words means.
 
@@ -112,18 +110,13 @@ def find_words(
         words: attention to the words, of the same images.
         threshold: of a word's own range of scores, 0..1: lower takes more.
         background_offset: −1..1, added to what background and distractors score: higher takes less.
-        refinements: how often the scores are spread along the self-attention, 0..100.
 
     Raises:
         InvalidSettingError: a setting outside its range, images that are not the same, or words that are not
             attention to words.
         InvalidAttentionError: attention to the words that is not finite.
     """
-    settings = (
-        WORD_THRESHOLD.checked(threshold),
-        BACKGROUND_OFFSET.checked(background_offset),
-        WORD_REFINEMENTS.checked(refinements),
-    )
+    settings = WORD_THRESHOLD.checked(threshold), BACKGROUND_OFFSET.checked(background_offset)
     images = range(segments.batch_size)
     _check(segments, maps, words)
     masks, found = zip(*(_find(segments, maps, words, index, *settings) for index in images), strict=True)
@@ -136,8 +129,7 @@ def find_words_in(
 ) -> tuple[FoundWord, ...]:
     """What becomes of each line but the distractors in one image of several; see `find_words`."""
     _check(segments, maps, words)
-    settings = WORD_THRESHOLD.default, BACKGROUND_OFFSET.default, WORD_REFINEMENTS.default
-    return _find(segments, maps, words, image_index, *settings)[1]
+    return _find(segments, maps, words, image_index, WORD_THRESHOLD.default, BACKGROUND_OFFSET.default)[1]
 
 
 def refine_found(found: FoundWords, images: ImageLike) -> FoundWords:
@@ -191,14 +183,13 @@ def _find(
     image_index: int,
     threshold: float,
     background_offset: float,
-    refinements: int,
 ) -> tuple[torch.Tensor, tuple[FoundWord, ...]]:
     """The masks, bool ``[lines, H, W]``, and what became of each line, both without the distractors."""
     tree = segments.hierarchies[image_index] if segments.hierarchies else None
     leaves = segments.labels_of(image_index) if tree is None else tree.leaves
     areas = segments.areas(image_index) if tree is None else tree.areas
     joins = None if tree is None else tree.joins.cpu().numpy()
-    of_image = word_maps(maps, words, image_index, refinements)
+    of_image = word_maps(maps, words, image_index)
     four = (of_image.scores, of_image.raw_scores, of_image.attention, of_image.joint_scores)
     means = mean_over_leaves(torch.cat(four).flatten(1).T, maps.grid, leaves, len(areas))
     spread, raw, attention, joint = np.split(means.cpu().double().numpy(), 4, axis=1)

@@ -8,7 +8,7 @@ from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
 from diffseg_core import DiffSegError
-from diffseg_core.benchmark.contingency import sparse_contingency
+from diffseg_core.benchmark.measures import sparse_contingency
 from diffseg_eval.class_matching import accuracy, match_with_background, mean_iou, merge_background
 from diffseg_eval.measures import measure
 from diffseg_eval.metrics import compute_metrics

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from diffseg_core import DiffSegError
-from diffseg_core.benchmark.contingency import dense_contingency, sparse_contingency
+from diffseg_core.benchmark.measures import dense_contingency, sparse_contingency
 from diffseg_eval.class_matching import accuracy, match_per_image, match_whole_set, mean_iou
 from diffseg_eval.types import VOID
 

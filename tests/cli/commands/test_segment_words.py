@@ -26,7 +26,7 @@ from diffseg_cli.batch.settings import (
 from diffseg_cli.commands import main, segment
 from diffseg_cli.commands.options import word_search
 from diffseg_core import InvalidSettingError, capture_diffusers, parse_words, read_words
-from diffseg_core.words import leaf_choice
+from diffseg_core.words import scores
 from diffseg_core.words.lines import WordLine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -121,8 +121,8 @@ def names(annotations: dict) -> list[str]:
 
 def test_what_words_mean_is_written_with_their_names(folder, model, capsys, monkeypatch):
     """A random model finds nothing, so less is asked of it; the library says what, and the files the same."""
-    monkeypatch.setattr(leaf_choice, "FOUND_RATIO", 1.0)
-    monkeypatch.setattr(leaf_choice, "ATTENTION_RATIO", 1.0)
+    monkeypatch.setattr(scores, "FOUND_RATIO", 1.0)
+    monkeypatch.setattr(scores, "ATTENTION_RATIO", 1.0)
     lines = "cup, mug\ntable\n!hand"
     assert run(folder, model, "cup|mug, table, !hand", "--words-threshold", "0.3") == 0
     printed = capsys.readouterr().out

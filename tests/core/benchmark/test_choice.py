@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from made_check_results import PHOTOGRAPHS, hierarchy, made_results, measures, merging
 
+from diffseg_core.benchmark.record import MARGIN, TIE, beats, best_trial, choose
 from diffseg_core.benchmark.report import as_text
 from diffseg_core.benchmark.trials import (
     BLOCKS,
@@ -12,7 +13,6 @@ from diffseg_core.benchmark.trials import (
     CaptureSettings,
     plan_for,
 )
-from diffseg_core.benchmark.verdicts import MARGIN, TIE, beats, best_trial, choose
 
 DEFAULT = hierarchy(300)
 

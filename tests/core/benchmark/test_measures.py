@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from diffseg_core.benchmark.clicks import count_clicks
-from diffseg_core.benchmark.contingency import VOID
-from diffseg_core.benchmark.measures import Measures, mean_of, measure
+from diffseg_core.benchmark.measures import VOID, Measures, mean_of, measure
 from diffseg_core.benchmark.photographs import Photograph
 from diffseg_core.images import Images
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from diffseg_core.benchmark.contingency import VOID
+from diffseg_core.benchmark.measures import VOID
 from diffseg_core.benchmark.photographs import FOLDER, NAMES, read_photographs
 
 

@@ -14,11 +14,10 @@ from diffseg_core.attention.maps import AttentionMaps
 from diffseg_core.benchmark import report, run
 from diffseg_core.benchmark.measures import mean_of
 from diffseg_core.benchmark.photographs import read_photographs
-from diffseg_core.benchmark.record import as_json, click_means, record
+from diffseg_core.benchmark.record import as_json, best_trial, choose, click_means, record
 from diffseg_core.benchmark.report import as_text
 from diffseg_core.benchmark.run import Check, check_measured
 from diffseg_core.benchmark.trials import COLOURS, CaptureSettings, Plan
-from diffseg_core.benchmark.verdicts import best_trial, choose
 from diffseg_core.errors import CaptureError
 
 GRID = 16

@@ -17,11 +17,10 @@ from diffseg_core.attention.text import TextAttention
 from diffseg_core.benchmark import run
 from diffseg_core.benchmark.measures import mean_of
 from diffseg_core.benchmark.photographs import NAMES, object_names, read_photographs
-from diffseg_core.benchmark.record import as_json, record
+from diffseg_core.benchmark.record import as_json, best_trial, finds_by_words, record
 from diffseg_core.benchmark.report import as_text
 from diffseg_core.benchmark.run import Check, check_measured
 from diffseg_core.benchmark.trials import CaptureSettings, CheckResults, Plan, Trial
-from diffseg_core.benchmark.verdicts import best_trial, finds_by_words
 from diffseg_core.benchmark.words import (
     WordFigures,
     areas_under_curve,

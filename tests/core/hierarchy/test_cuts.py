@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from diffseg_core import InvalidSettingError
-from diffseg_core.benchmark.colours import colour_tree
+from diffseg_core.hierarchy.segment_hierarchy import colour_tree
 from diffseg_core.tree import EFFECTIVE_NUMBER, Hierarchy
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.cluster import KMeans
 
-from diffseg_core.merging.kmeans import kmeans
+from diffseg_core.merging.merge import kmeans
 
 
 @pytest.mark.parametrize("seed", range(4))

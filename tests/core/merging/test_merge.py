@@ -6,10 +6,15 @@ import pytest
 import torch
 
 from diffseg_core import GridSize
-from diffseg_core.merging import anchor_distances
-from diffseg_core.merging.anchor_distances import AnchorDistances
-from diffseg_core.merging.divergence import FLOOR, floored_log, symmetric_divergence
-from diffseg_core.merging.merge import anchor_tokens, merge
+from diffseg_core.merging import merge as merging
+from diffseg_core.merging.merge import (
+    FLOOR,
+    AnchorDistances,
+    anchor_tokens,
+    floored_log,
+    merge,
+    symmetric_divergence,
+)
 
 
 def divergence(p: torch.Tensor, q: torch.Tensor) -> float:
@@ -58,28 +63,13 @@ def test_divergence_of_maps_with_zeros_is_finite():
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("thresholds", [[0.6], [0.6, 0.6, 0.6], [0.2, 0.4, 1.0, 0.5]], ids=str)
 def test_merging_equals_the_loop_of_the_paper(thresholds, seed, attention, monkeypatch):
-    monkeypatch.setattr(anchor_distances, "CHUNK_VALUES_CPU", 88 * 10)  # 8 chunks of 10 maps and one of 8
+    monkeypatch.setattr(merging, "CHUNK_VALUES", 88 * 10)  # 8 chunks of 10 maps and one of 8
     maps = attention((11, 8), seed=seed)[0]
     anchors = anchor_tokens(GridSize(11, 8), 5)
     expected = merged_in_a_loop(maps, anchors.tolist(), thresholds)
     result = merge(maps, anchors, thresholds)
     assert len(thresholds) == 1 or 1 < len(expected) < 25
     torch.testing.assert_close(result, expected.float(), rtol=1e-4, atol=1e-7)
-
-
-@pytest.mark.parametrize("threshold", [0.05, 0.5, 3.0])
-@pytest.mark.parametrize("zeros", [False, True], ids=["positive", "with zeros"])
-def test_no_near_map_is_overlooked_when_far_ones_are_skipped(zeros, threshold, attention):
-    maps = attention((12, 11), sharpness=2.0)[0]
-    if zeros:
-        maps = maps.where(maps > 1e-3, 0.0)
-        maps /= maps.sum(1, keepdim=True)
-    anchors = anchor_tokens(GridSize(12, 11), 6)
-    logs = floored_log(maps)
-    near = symmetric_divergence(maps[anchors], maps, logs[anchors], logs) < threshold
-    possible = AnchorDistances(maps, anchors)._possible(maps[anchors], threshold)
-    assert (possible | ~near).all()
-    assert near.sum() < possible.sum() < 0.7 * possible.numel()
 
 
 def test_a_proposal_that_was_matched_already_still_counts_in_a_later_mean():
@@ -113,23 +103,9 @@ def test_anchors_are_spaced_evenly_and_centred(grid, per_side, tokens):
     assert anchor_tokens(GridSize(*grid), per_side).tolist() == tokens
 
 
-@pytest.mark.parametrize("threshold", [0.05, 0.3, 1.0])
-def test_sifting_changes_no_proposal(threshold):
-    """The accelerator's way (everything compared) and the CPU's (far pairs left out) agree."""
-    generator = torch.Generator().manual_seed(3)
-    features = torch.randn(144, 4, generator=generator) * 1.5
-    maps = torch.softmax(features @ features.T, dim=-1)
-    anchors = anchor_tokens(GridSize(12, 12), 6)
-    sifted = AnchorDistances(maps, anchors, sift=True).means(threshold)
-    plain = AnchorDistances(maps, anchors, sift=False).means(threshold)
-    torch.testing.assert_close(sifted, plain, rtol=1e-5, atol=1e-8)
-
-
-@pytest.mark.parametrize("sift", [False, True])
-def test_maps_exactly_as_far_as_the_threshold_are_not_near(attention, sift):
+def test_maps_exactly_as_far_as_the_threshold_are_not_near(attention):
     maps = attention((12, 11), sharpness=2.0)[0]
-    distances = AnchorDistances(maps, anchor_tokens(GridSize(12, 11), 6), sift)
-    distances.near(4.0)
+    distances = AnchorDistances(maps, anchor_tokens(GridSize(12, 11), 6))
     known = distances.tensor[(distances.tensor > 0.1) & (distances.tensor < 4.0)]
     exactly = float(known.median())
     place = tuple((distances.tensor == exactly).nonzero()[0].tolist())
@@ -146,47 +122,10 @@ def test_further_passes_leave_what_is_exactly_as_far_as_the_threshold():
     assert len(merge(maps, anchors, [1e-6, exactly * 1.001])) == 1
 
 
-@pytest.mark.parametrize("sift", [False, True])
 @pytest.mark.parametrize("keys", [60, 200])
-def test_maps_may_have_fewer_and_more_keys_than_there_are_maps(keys, sift):
+def test_maps_may_have_fewer_and_more_keys_than_there_are_maps(keys):
     maps = torch.softmax(torch.randn(99, keys, generator=torch.Generator().manual_seed(0)), dim=-1)
     anchors = torch.tensor([3, 50, 98])
     expected = torch.tensor([[divergence(maps[anchor], row) < 0.9 for row in maps] for anchor in anchors])
     assert expected.any(0).sum() > 5
-    assert torch.equal(AnchorDistances(maps, anchors, sift).near(0.9), expected)
-
-
-def test_what_one_threshold_found_out_serves_another_and_a_higher_one_finds_out_more(attention, monkeypatch):
-    monkeypatch.setattr(anchor_distances, "CHUNK_VALUES_CPU", 4 * 12 * 11)  # four maps
-    maps = attention((12, 11), sharpness=2.0)[0]
-    anchors = anchor_tokens(GridSize(12, 11), 6)
-    kept = AnchorDistances(maps, anchors)
-    for threshold in (0.5, 0.4, 0.74, 3.0, 0.05):
-        anew = AnchorDistances(maps, anchors).near(threshold)
-        assert torch.equal(kept.near(threshold), anew)
-        expected = anew.float() @ maps / anew.sum(1, keepdim=True)
-        torch.testing.assert_close(kept.means(threshold), expected)
-
-
-@pytest.mark.parametrize("sift", [False, True])
-def test_a_higher_threshold_takes_maps_that_were_left_out_before(sift):
-    maps = torch.full((60, 64), 1e-4)
-    for row, place in enumerate(range(60)):
-        maps[row, place % 3 * 16 : place % 3 * 16 + 16] = 1.0  # three groups, far from one another
-    maps += 0.02 * torch.rand(60, 64, generator=torch.Generator().manual_seed(0))
-    maps /= maps.sum(1, keepdim=True)
-    anchors = torch.tensor([0, 1, 2])
-    distances = AnchorDistances(maps, anchors, sift)
-    assert distances.near(0.5).sum(1).tolist() == [20, 20, 20]
-    assert distances.near(50.0).all()
-
-
-def test_sifting_goes_over_all_maps_however_few_are_seen_at_a_time(monkeypatch):
-    maps = torch.softmax(torch.randn(99, 128, generator=torch.Generator().manual_seed(0)), dim=-1)
-    anchors = torch.tensor([3, 50, 98])
-    expected = AnchorDistances(maps, anchors, sift=False)
-    monkeypatch.setattr(anchor_distances, "BOUND_ROWS", 10)
-    found = AnchorDistances(maps, anchors, sift=True)
-    assert torch.equal(found.near(0.9), expected.near(0.9))
-    torch.testing.assert_close(found.means(0.9), expected.means(0.9))
-    assert found.means(0.9).shape == (3, 128)
+    assert torch.equal(AnchorDistances(maps, anchors).near(0.9), expected)

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from diffseg_core import AttentionMaps, DiffSegError, InvalidSettingError, Segments, segment
-from diffseg_core.merging import suppression
 from diffseg_core.merging.small_regions import connected_components
 from diffseg_core.progress import callbacks
 
@@ -84,15 +83,6 @@ def test_thousands_of_tiny_segments_all_get_their_pixels():
     segments = segment(one_hot(side), (2 * side, 2 * side), merge_threshold=0.5, anchors=side)
     assert segments.counts == [side * side]
     assert segments.areas().unique().tolist() == [4]
-
-
-def test_more_proposals_than_fit_at_once_change_nothing(attention, monkeypatch):
-    arguments = (scene(attention), (40, 30), 0.05)
-    whole = segment(*arguments, merge_passes=1, anchors=8)
-    monkeypatch.setattr(suppression, "CHUNK_VALUES", 40 * 30 * 7)  # 7 of 64 proposals at a time
-    chunked = segment(*arguments, merge_passes=1, anchors=8)
-    assert whole.counts[0] > 7
-    assert torch.equal(chunked.labels, whole.labels)
 
 
 def test_every_pixel_goes_to_the_highest_proposal(attention):

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from diffseg_core.grid import GridSize
-from diffseg_core.merging import suppression
-from diffseg_core.merging.suppression import suppress
+from diffseg_core.merging.segment import suppress
 
 
 def enlarged(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -45,11 +44,3 @@ def test_a_border_lies_in_the_middle_between_two_cells():
     found = suppress(torch.eye(2).view(2, 1, 2), GridSize(2, 8))
     assert found.tolist() == [[0, 0, 0, 0, 1, 1, 1, 1]] * 2
     assert suppress(torch.tensor([[[0.6, 0.0]], [[0.1, 1.0]]]), GridSize(1, 16))[0].sum() == 9
-
-
-@pytest.mark.parametrize("values", [1, 40, 200])
-def test_few_values_at_a_time_change_no_label(values, monkeypatch):
-    proposals = torch.rand(9, 6, 7, generator=torch.Generator().manual_seed(1)) ** 4  # cells of few and many
-    expected = np.stack([enlarged(each.double().numpy(), (30, 40)) for each in proposals]).argmax(0)
-    monkeypatch.setattr(suppression, "CHUNK_VALUES", values)
-    assert (suppress(proposals, GridSize(30, 40)).numpy() == expected).all()

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from diffseg_core.output.poles import inner_distance_squared, poles_of_inaccessibility
+from diffseg_core.output.poles import poles_of_inaccessibility
 
 
 def regions(shape: tuple[int, int], count: int) -> np.ndarray:
     noise = np.random.default_rng(count).random((count, *shape))
-    return ndimage.gaussian_filter(noise, (0, 4, 4)).argmax(0).astype(np.int32)
+    labels = ndimage.gaussian_filter(noise, (0, 4, 4)).argmax(0)
+    return np.unique(labels, return_inverse=True)[1].reshape(shape).astype(np.int32)
 
 
 def distance_by_scipy(labels: np.ndarray) -> np.ndarray:
@@ -23,15 +24,9 @@ def distance_by_scipy(labels: np.ndarray) -> np.ndarray:
     return distance
 
 
-@pytest.mark.parametrize("count", [1, 2, 12])
-@pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (61, 47)], ids=str)
-def test_distances_are_those_of_scipy(shape, count):
-    labels = regions(shape, count)
-    np.testing.assert_allclose(np.sqrt(inner_distance_squared(labels)), distance_by_scipy(labels))
-
-
-def test_the_pole_of_a_small_map_is_the_innermost_pixel():
-    labels = regions((120, 200), 7)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (120, 200)], ids=str)
+def test_the_pole_of_a_small_map_is_the_innermost_pixel(shape):
+    labels = regions(shape, 7)
     distance = distance_by_scipy(labels)
     for label, pole in enumerate(poles_of_inaccessibility(labels)):
         assert labels[pole.y, pole.x] == label

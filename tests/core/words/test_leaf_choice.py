@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from diffseg_core.words.leaf_choice import (
+from diffseg_core.words.scores import (
     FOUND_RATIO,
     NODE_COST,
     LeafScores,

@@ -138,9 +138,5 @@ def test_words_and_attention_that_do_not_belong_together_are_refused():
     maps, words = within(ONE_BLOCK), words_at("cup, mug", {}, (2, 2))
     with pytest.raises(InvalidSettingError, match="for each of 1 image.s., got it for 2"):
         word_maps(maps, words_at("cup", [{}, {}], (2, 2)))
-    with pytest.raises(InvalidSettingError, match="image index from 0 to 0, got 1"):
-        word_maps(maps, words, 1)
-    with pytest.raises(InvalidSettingError, match="refinements from 0 to 100, got -1"):
-        word_maps(maps, words, 0, -1)
     with pytest.raises(InvalidAttentionError, match="to the 12 or more tokens of the words, got it to 11"):
         word_maps(maps, replace(words, places=TokenPlaces((((2,), (3, 11)),))))
