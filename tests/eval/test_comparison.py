@@ -93,6 +93,13 @@ def test_images_without_a_figure_are_no_loss(tmp_path: Path) -> None:
     assert [found.difference, found.low, found.high] == pytest.approx([0.1] * 3)
 
 
+def test_times_are_not_compared(tmp_path: Path) -> None:
+    record = {"segments": 1, "click_ious": [0.5] * 20, "seconds_per_prompt": 0.1}
+    same = run_method(tmp_path, [record] * 2)
+    assert "iou_after_1" in differences(same, same)
+    assert "seconds_per_prompt" not in differences(same, same)
+
+
 def test_other_resolutions_are_refused(tmp_path: Path) -> None:
     first = run_method(tmp_path / "first", segments(0.5))
     other = replace(first, dataset={**DATASET, "resolution": 64})
