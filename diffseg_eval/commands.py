@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffseg_cli.batch.executor import load_worker
 from diffseg_cli.batch.settings import DEMO, ModelChoice
 from diffseg_cli.commands import options, require_extra
 from diffseg_core.errors import InvalidSettingError
@@ -118,8 +117,7 @@ def evaluate(args: argparse.Namespace) -> int:
     """
     with require_extra():
         from .results import Results, write_results
-        from .run import EvaluationWorker
-        from .run_folder import RunFolder
+        from .run import EvaluationWorker, RunFolder
     from diffseg_cli.commands.progress import print_failures, show_progress
 
     execute = options.make_executor(args)
@@ -127,7 +125,7 @@ def evaluate(args: argparse.Namespace) -> int:
     images = _images(dataset.names, args.skip, args.limit)
     folder = RunFolder(_folder(args, settings.model))
     remaining = folder.prepare(settings.to_dict(), images, args.overwrite)
-    outcomes = execute(partial(load_worker, EvaluationWorker, settings, folder.path, args.threads), remaining)
+    outcomes = execute(partial(EvaluationWorker, settings, folder.path), remaining)
     failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
 
     folder.remove_leftovers(remaining)

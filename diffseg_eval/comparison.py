@@ -21,7 +21,7 @@ from diffseg_core.errors import InvalidSettingError
 
 from .metrics import METRICS, SECONDS, Values, compute_metrics
 from .results import markdown, metric_text
-from .run_folder import FORMAT, VERSION, RunFolder
+from .run import FORMAT, VERSION, RunFolder
 
 RESAMPLES, SEED = 10_000, 0
 LEVELS = (2.5, 97.5)  # percent

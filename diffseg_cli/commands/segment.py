@@ -8,7 +8,6 @@ from pathlib import Path
 
 from diffseg_core.errors import InvalidSettingError
 
-from ..batch.executor import load_worker
 from . import options
 
 DESCRIPTION = """\
@@ -95,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     no_images: set[Path] = set()
     images = find_images(args.inputs, out, no_images)
     remaining = prepare_run(images, out, settings, args.overwrite)
-    outcomes = execute(partial(load_worker, SegmentWorker, settings, out, args.threads), remaining)
+    outcomes = execute(partial(SegmentWorker, settings, out), remaining)
     done = list(show_progress(outcomes, len(remaining)))
     failures = [outcome for outcome in done if outcome.error is not None]
     passed_over = f"; other files, passed over: {count_endings(no_images)}" if no_images else ""

@@ -14,7 +14,7 @@ import pytest
 from diffseg_cli.commands import main
 from diffseg_core.errors import InvalidSettingError
 from diffseg_eval.comparison import Difference, RunMethod, compare_methods, resolve_run_method, shared_images
-from diffseg_eval.run_folder import ImageRecord, RunFolder
+from diffseg_eval.run import ImageRecord, RunFolder
 
 DATASET = {"name": "folder", "resolution": None, "void": None, "class_names": []}
 
