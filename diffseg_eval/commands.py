@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffseg_cli.batch.settings import DEMO, ModelChoice
-from diffseg_cli.commands import options, require_extra
+from diffseg_cli.commands import options
 from diffseg_core.errors import InvalidSettingError
 
 if TYPE_CHECKING:
@@ -115,10 +115,10 @@ def evaluate(args: argparse.Namespace) -> int:
     Raises:
         DiffSegError: the run as a whole is not possible.
     """
-    with require_extra():
-        from .results import Results, write_results
-        from .run import EvaluationWorker, RunFolder
     from diffseg_cli.commands.progress import print_failures, show_progress
+
+    from .results import Results, write_results
+    from .run import EvaluationWorker, RunFolder
 
     execute = options.make_executor(args)
     dataset, settings = _open(args)
@@ -147,8 +147,7 @@ def compare(args: argparse.Namespace) -> int:
     Raises:
         DiffSegError: fewer than two, or runs that cannot be compared.
     """
-    with require_extra():
-        from .comparison import compare_methods, difference_table, resolve_run_method, shared_images
+    from .comparison import compare_methods, difference_table, resolve_run_method, shared_images
 
     if len(args.runs) < 2:
         raise InvalidSettingError(f"Expected two runs or more to compare, got {args.runs[0]} alone.")

@@ -28,6 +28,7 @@ from .measures import Measurements, measure
 from .methods import MethodChoice
 from .segmentations import Context
 from .types import DatasetError, Measure
+from .word_methods import class_lines
 
 FORMAT, VERSION = "diffseg-evaluation", 2
 NAMED: frozenset[Measure] = frozenset({"named"})
@@ -84,12 +85,9 @@ class EvaluationSettings:
         """
         segmenter = None
         if self.needs_model:
-            segmenter = Segmenter(self.model, self.capture, further_words=self.by_words)
-            if self.by_words and not segmenter.reads_words:
-                raise InvalidSettingError(
-                    f"Expected a model with a text encoder for the methods by words, got {self.model.model}. "
-                    "Leave them out, or choose one of Stable Diffusion, SDXL, SD3, Flux.1 or Qwen-Image."
-                )
+            # Words of one class show whether the model reads any.
+            words = class_lines(self.dataset)[:1] if self.by_words else ()
+            segmenter = Segmenter(self.model, self.capture, words, further_words=self.by_words)
         return Context(segmenter, self.segment, self.dataset, self.words)
 
 
