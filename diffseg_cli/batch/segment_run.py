@@ -98,15 +98,16 @@ class SegmentWorker:
             OSError: its files cannot be written.
         """
         folder = self._settings.prompts
-        prompts = None if folder is None else read_prompts(folder, image.name)
+        path = None if folder is None else folder / f"{image.name}.json"  # a "/" in its name is a folder
+        prompts = None if path is None else _read_prompts(path)
         pixels = as_images(read_image(image.path))
         if self._settings.words is not None:
             words = self._segmenter.find_words(pixels, self._settings.segment, self._settings.words)
             segments, notes = words.segments, [_words_not_found(words)]
-        elif folder is not None and prompts is not None:
-            outside = check_places(prompts, pixels.size, prompts_path(folder, image.name))
+        elif path is not None and prompts is not None:
+            outside = _outside(prompts, pixels.size, path)
             segments = self._segmenter.segment(pixels, self._settings.segment, prompts)
-            notes = [outside, not_found(prompts, segments)]
+            notes = [outside, _without_pixels(prompts, segments)]
         else:
             segments, notes = self._segmenter.segment(pixels, self._settings.segment), []
         export_segments(
@@ -127,22 +128,8 @@ def _words_not_found(words: FoundWords) -> str:
     return f"not found: {', '.join(missing)}" if missing else ""
 
 
-def prompts_path(folder: Path, name: str) -> Path:
-    """Where the prompts of an image are, by its name in its run; a "/" in it is a folder."""
-    return folder / f"{name}.json"
-
-
-def read_prompts(folder: Path, name: str) -> Mapping[str, tuple[Prompt, ...]]:
-    """The prompts of each object of an image, by its name.
-
-    Args:
-        folder: of ``NAME.json``.
-        name: of the image in its run; a "/" in it is a folder.
-
-    Raises:
-        InvalidSettingError: there is no such file, or it holds something else, or words.
-    """
-    path = prompts_path(folder, name)
+def _read_prompts(path: Path) -> Mapping[str, tuple[Prompt, ...]]:
+    """The prompts of each object of an image, by its name; at least one."""
     try:
         text = read_plain_text(path)
     except OSError as error:
@@ -158,32 +145,25 @@ def read_prompts(folder: Path, name: str) -> Mapping[str, tuple[Prompt, ...]]:
     return objects
 
 
-def check_places(objects: Mapping[str, Sequence[Prompt]], size: GridSize, path: Path) -> str:
-    """A sentence on prompts that lie outside an image of this size; an empty one where none does.
-
-    Args:
-        objects: the prompts, as `read_prompts` gives them.
-        size: of the image.
-        path: of their file, for the message.
-
-    Raises:
-        InvalidSettingError: all of them do.
-    """
-    prompts = [prompt for each in objects.values() for prompt in each]
-    count, told = told_outside(prompts, size)
+def _outside(objects: Mapping[str, Sequence[Prompt]], size: GridSize, path: Path) -> str:
+    """A sentence on prompts that lie outside an image of this size; an empty one where none does."""
+    prompts = [prompt for of_object in objects.values() for prompt in of_object]
+    count, outside = told_outside(prompts, size)
     if count == len(prompts):
         raise InvalidSettingError(
-            f"Expected prompts within the image in {path}, got none: {told} Write them for this image; these "
-            "may be for a larger version of it."
+            f"Expected prompts within the image in {path}, got none: {outside} Write them for this image; "
+            "these may be for a larger version of it."
         )
-    return told
+    return outside
 
 
-def not_found(objects: Mapping[str, Sequence[Prompt]], segments: Segments) -> str:
+def _without_pixels(objects: Mapping[str, Sequence[Prompt]], segments: Segments) -> str:
     """The objects that the first image has no segment of, in one line; an empty one where there is none."""
     names = dict(zip(objects, names_of(list(objects)), strict=True))
-    found = [segments.names[0][each] if segments.names else "" for each in range(segments.counts[0])]
-    missing = [name for name, given in names.items() if given not in found]
+    segment_names = [
+        segments.names[0][index] if segments.names else "" for index in range(segments.counts[0])
+    ]
+    missing = [name for name, entered in names.items() if entered not in segment_names]
     return f"no pixel is left of {', '.join(missing)}" if missing else ""
 
 

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from ..batch.discovery import count_endings, find_images
     from ..batch.segment_run import RunSettings, SegmentWorker, finish_run, prepare_run
-    from .progress import print_failures, print_notes, show_progress
+    from .progress import print_failures, show_progress
 
     out = args.out.expanduser().resolve()
     execute = options.make_executor(args)
@@ -102,7 +102,9 @@ def run(args: argparse.Namespace) -> int:
         f"Images: {len(images):,}; segmented into {args.out}: {len(remaining) - len(failures):,}; "
         f"done before: {len(images) - len(remaining):,}{passed_over}"
     )
-    print_notes(done)
+    for outcome in done:
+        if outcome.note is not None:
+            print(f"  {outcome.name}: {outcome.note}")
     print_failures(failures, len(images))
     finish_run(images, out)
     return 1 if failures else 0

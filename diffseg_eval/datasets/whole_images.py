@@ -77,14 +77,9 @@ class Bsds500:
 
 def _read_people(path: Path) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
     """Segmentation, from 1 up, and boundaries, 0 or 1, of every person."""
-    try:
+    with OF_BSDS500.reading(path, "segmentations"):
         drawings = loadmat(path)["groundTruth"].ravel()
-        people = [(person["Segmentation"][0, 0], person["Boundaries"][0, 0]) for person in drawings]
-    except FileNotFoundError:
-        raise OF_BSDS500.error(f"Expected {path}, which is missing.") from None
-    except Exception as error:  # loadmat tells of damaged files by a dozen kinds of error.
-        raise OF_BSDS500.error(f"Expected segmentations in {path}, which cannot be read: {error}") from error
-    return people
+        return [(person["Segmentation"][0, 0], person["Boundaries"][0, 0]) for person in drawings]
 
 
 class Folder:
