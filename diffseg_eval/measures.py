@@ -46,7 +46,7 @@ def measure(image: AnnotatedImage, result: Labels | Finder, groups: frozenset[Me
           ``seconds_per_prompt``.
 
     Raises:
-        InvalidSettingError: labels of another shape, not integers, or below 0.
+        InvalidSettingError: labels of another shape.
     """
     if not isinstance(result, np.ndarray):
         assert image.object is not None
