@@ -9,9 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffseg_cli.batch.executor import load_worker
 from diffseg_cli.batch.settings import DEMO, ModelChoice
-from diffseg_cli.commands import options, require_extra
+from diffseg_cli.commands import options
 from diffseg_core.errors import InvalidSettingError
 
 if TYPE_CHECKING:
@@ -116,18 +115,17 @@ def evaluate(args: argparse.Namespace) -> int:
     Raises:
         DiffSegError: the run as a whole is not possible.
     """
-    with require_extra():
-        from .results import Results, write_results
-        from .run import EvaluationWorker
-        from .run_folder import RunFolder
     from diffseg_cli.commands.progress import print_failures, show_progress
+
+    from .results import Results, write_results
+    from .run import EvaluationWorker, RunFolder
 
     execute = options.make_executor(args)
     dataset, settings = _open(args)
     images = _images(dataset.names, args.skip, args.limit)
     folder = RunFolder(_folder(args, settings.model))
     remaining = folder.prepare(settings.to_dict(), images, args.overwrite)
-    outcomes = execute(partial(load_worker, EvaluationWorker, settings, folder.path, args.threads), remaining)
+    outcomes = execute(partial(EvaluationWorker, settings, folder.path), remaining)
     failures = [outcome for outcome in show_progress(outcomes, len(remaining)) if outcome.error is not None]
 
     folder.remove_leftovers(remaining)
@@ -149,8 +147,7 @@ def compare(args: argparse.Namespace) -> int:
     Raises:
         DiffSegError: fewer than two, or runs that cannot be compared.
     """
-    with require_extra():
-        from .comparison import compare_methods, difference_table, resolve_run_method, shared_images
+    from .comparison import compare_methods, difference_table, resolve_run_method, shared_images
 
     if len(args.runs) < 2:
         raise InvalidSettingError(f"Expected two runs or more to compare, got {args.runs[0]} alone.")

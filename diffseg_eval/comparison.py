@@ -19,9 +19,9 @@ import numpy as np
 
 from diffseg_core.errors import InvalidSettingError
 
-from .metrics import METRICS, Values, compute_metrics
+from .metrics import METRICS, SECONDS, Values, compute_metrics
 from .results import markdown, metric_text
-from .run_folder import FORMAT, VERSION, RunFolder
+from .run import FORMAT, VERSION, RunFolder
 
 RESAMPLES, SEED = 10_000, 0
 LEVELS = (2.5, 97.5)  # percent
@@ -115,7 +115,7 @@ def shared_images(run_methods: Sequence[RunMethod]) -> list[str]:
 
 
 def compare_methods(first: RunMethod, other: RunMethod, images: Sequence[str]) -> list[Difference]:
-    """All metrics of two methods on the same images; those that one has not are left out.
+    """All metrics of two methods on the same images; those that one has not, and times, are left out.
 
     Args:
         first, other: of one dataset.
@@ -134,7 +134,9 @@ def compare_methods(first: RunMethod, other: RunMethod, images: Sequence[str]) -
     names = [
         name
         for name, metric in metrics.items()
-        if name in other_metrics and not math.isnan(metric.overall + other_metrics[name].overall)
+        if name in other_metrics
+        and name != SECONDS
+        and not math.isnan(metric.overall + other_metrics[name].overall)
     ]
     random = np.random.default_rng(SEED)
     drawn: dict[str, list[Values]] = {name: [] for name in names}

@@ -13,7 +13,6 @@ from diffseg_core.diffcut.normalised_cut import LIMIT
 from diffseg_core.errors import InvalidSettingError
 from diffseg_core.settings import CUT_THRESHOLD
 
-from . import prompt_methods as prompts
 from . import segmentations as segments
 from .segmentations import Context
 from .types import AnnotatedImage, Finder, Measure
@@ -92,9 +91,9 @@ METHODS = (
     MethodSpec("grid", "pixels", segments.regular_grid, "rectangles on a side", (2, 3, 4)),
     MethodSpec("slic", "pixels", segments.slic_superpixels, "segments", (4, 8, 16, 32), 2),
     MethodSpec("felzenszwalb", "pixels", segments.felzenszwalb_regions, "scale", (200, 400, 800, 1600)),
-    _prompts("object", "model", prompts.by_attention, "clicks", "boxes"),
-    _prompts("colour-object", "pixels", prompts.by_colours, "clicks", "boxes"),
-    _prompts("box", "pixels", prompts.the_box_itself, "boxes"),
+    _prompts("object", "model", segments.by_attention, "clicks", "boxes"),
+    _prompts("colour-object", "pixels", segments.by_colours, "clicks", "boxes"),
+    _prompts("box", "pixels", segments.the_box_itself, "boxes"),
 )
 BY_NAME = {spec.name: spec for spec in METHODS}
 DEFAULT = "diffseg,kmeans,colour-kmeans,one-segment,grid:3,slic,felzenszwalb"

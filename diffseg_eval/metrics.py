@@ -158,6 +158,7 @@ def _never(wanted: float) -> MetricSpec:
     return replace(share, formula=lambda sums: sums[..., 0])
 
 
+SECONDS = "seconds_per_prompt"
 METRICS: Mapping[str, MetricSpec] = {
     "segments": _mean("segments", "segments", decimals=1),
     **_by_matching("", "", "classes", match_per_image),
@@ -180,7 +181,7 @@ METRICS: Mapping[str, MetricSpec] = {
         for place, share in enumerate(LARGER)
         if share
     },
-    "seconds_per_prompt": _mean("s/prompt", "seconds_per_prompt"),
+    SECONDS: _mean("s/prompt", SECONDS),
 }
 """By name, in the order of the columns. All are in 0..1 and better when higher, but for numbers of segments,
 clicks and photographs, ``variation_of_information`` in bits, and seconds."""

@@ -17,8 +17,7 @@ from diffseg_core import __version__
 from diffseg_core.output.atomic_files import write_atomic
 
 from .metrics import METRICS, Metric, compute_metrics, ratio
-from .run import EvaluationSettings
-from .run_folder import FORMAT, VERSION, ImageRecord, RunFolder
+from .run import FORMAT, VERSION, EvaluationSettings, ImageRecord, RunFolder
 from .types import Dataset
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "pillow", "diffusers")

@@ -1,7 +1,7 @@
 """The methods, each at one setting.
 
-DiffSeg itself, trees, cuts and k-means on the attention of one captured step; and what needs no network,
-which any learned method must beat to be worth running.
+DiffSeg itself, trees, cuts, k-means and objects by prompts on the attention of one captured step; and what
+needs no network, which any learned method must beat to be worth running.
 
 ``diffcut`` is the method of Couairon et al. ("DiffCut", NeurIPS 2024) with the settings of its code:
 affinities to the power 10, and each pixel with the part whose concept is nearest. It is without PAMR, a step
@@ -11,6 +11,7 @@ after it with which its figures were published. The model and its features are t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,17 +25,21 @@ from skimage.segmentation import felzenszwalb, slic
 from diffseg_cli.batch.segmenter import Segmenter, segment_maps
 from diffseg_cli.batch.settings import NestedSettings, SegmentSettings, WordSettings
 from diffseg_core.attention.maps import AttentionMaps
+from diffseg_core.benchmark.clicks import Bitmap
 from diffseg_core.diffcut.segment_cut import segment_cut
 from diffseg_core.grid import GridSize
-from diffseg_core.hierarchy.segment_hierarchy import colour_tree
+from diffseg_core.hierarchy.segment_hierarchy import colour_tree, segment_hierarchy
 from diffseg_core.images import as_images
 from diffseg_core.merging.merge import kmeans
 from diffseg_core.merging.segment import suppress
+from diffseg_core.objects.object_finder import ObjectFinder
+from diffseg_core.objects.prompts import Box, Prompt
 from diffseg_core.segments import Segments
 from diffseg_core.settings import CUT_POWER, Borders, Evidence
+from diffseg_core.tree import Hierarchy
 from diffseg_core.words.lines import WordLine
 
-from .types import VOID, AnnotatedImage
+from .types import VOID, AnnotatedImage, Finder
 
 Labels = npt.NDArray[Any]
 """Segment numbers from 0 up, integers ``[H, W]`` of the image's size."""
@@ -200,6 +205,37 @@ def colour_hierarchy(run: Context, image: AnnotatedImage, number: float) -> Labe
     tree = colour_tree(as_images(np.array(image.pixels)).colours[0])
     labels, _ = tree.cut(int(number) or tree.automatic_number())
     return np.asarray(labels.numpy())
+
+
+def by_attention(run: Context, image: AnnotatedImage) -> Finder:
+    """Objects by prompts, as the picker and DiffSeg Select find them."""
+    images = as_images(image.pixels)
+    tree = segment_hierarchy(run.maps(image), images).hierarchies[0]
+    return _finder(tree, images.colours[0], attention=True)
+
+
+def by_colours(run: Context, image: AnnotatedImage) -> Finder:
+    """The same on colours alone, the tree included."""
+    pixels = as_images(image.pixels).colours[0]
+    return _finder(colour_tree(pixels), pixels, attention=False)
+
+
+def the_box_itself(run: Context, image: AnnotatedImage) -> Finder:
+    """All that lies in the last box."""
+
+    def find(prompts: Sequence[Prompt]) -> Bitmap:
+        box = prompts[-1]
+        assert isinstance(box, Box)
+        mask = np.zeros((image.pixels.height, image.pixels.width), dtype=bool)
+        mask[box.y1 : box.y2, box.x1 : box.x2] = True
+        return mask
+
+    return find
+
+
+def _finder(tree: Hierarchy, pixels: torch.Tensor, attention: bool) -> Finder:
+    finder = ObjectFinder(tree, pixels, attention)
+    return lambda prompts: finder.find(prompts).mask
 
 
 def _labels(segments: Segments) -> Labels:

@@ -24,16 +24,9 @@ LabelMap = npt.NDArray[np.int32]
 """``[H, W]``, labels from 0 up, `VOID` where there is none."""
 
 Measure = Literal["classes", "background", "named", "segments", "annotators", "boundaries", "clicks", "boxes"]
-"""A group of measures that a dataset's annotations allow.
-
-- "classes": accuracy and mean IoU of classes, with both matchings;
-- "background": the same where the last class is the background, by `match_with_background`;
-- "named": the same of a method whose labels are classes themselves;
-- "segments": covering and mean best IoU of the true segments;
-- "annotators": covering, Rand index and variation of information against several people's segmentations;
-- "boundaries": precision, recall and F of boundaries;
-- "clicks" and "boxes": how well the one object is found by simulated clicks, or by its box.
-"""
+"""A group of measures that a dataset's annotations allow, see `measures.measure`. Of classes there are three:
+"background" where the last class is one (`match_with_background`), "named" of a method whose labels are
+classes themselves, and "classes" for all else."""
 
 Finder = Callable[[Sequence[Prompt]], Bitmap]
 """From all prompts so far to the object."""

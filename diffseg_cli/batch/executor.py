@@ -4,39 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from diffseg_core.errors import DiffSegError
 
 Task = TypeVar("Task")
-Settings = TypeVar("Settings")
 Worker = Callable[[Task], str | None]
 """Does one task and writes its result whole or not at all; raises if the task cannot be done.
 
 Returns what is worth telling of it, in one line, if anything is.
 """
-
-
-def load_worker(
-    kind: Callable[[Settings, Path], Worker[Task]],
-    settings: Settings,
-    folder: Path,
-    threads: int | None = None,
-) -> Worker[Task]:
-    """Load the model and give a worker, in whatever process this is called.
-
-    Args:
-        kind: loads the model, and gives the worker of these settings and this folder.
-        settings: of the run.
-        folder: of the run, absolute.
-        threads: CPU threads of the process; None leaves them as they are.
-    """
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
-    return kind(settings, folder)
 
 
 @dataclass(frozen=True)
@@ -65,12 +42,19 @@ machines, as the tasks are. Without tasks no worker is made; what making it rais
 """
 
 
-def run_locally(make_worker: Callable[[], Worker[Task]], tasks: Sequence[Task]) -> Iterator[Outcome]:
-    """Do tasks in order, in this process, see `Execute`."""
-    if tasks:
-        worker = make_worker()
-        for task in tasks:
-            yield attempt(worker, task)
+def run_locally(
+    make_worker: Callable[[], Worker[Task]], tasks: Sequence[Task], threads: int | None = None
+) -> Iterator[Outcome]:
+    """Do tasks in order, in this process, see `Execute`; with so many CPU threads, None for those it has."""
+    if not tasks:
+        return
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    worker = make_worker()
+    for task in tasks:
+        yield attempt(worker, task)
 
 
 def attempt(worker: Worker[Task], task: Task) -> Outcome:

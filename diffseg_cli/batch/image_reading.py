@@ -36,8 +36,6 @@ ENDINGS |= {".tif", ".tiff", ".jp2", ".ppm", ".pgm", ".pbm", ".tga"}
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "JPEG2000", "PPM", "TGA", "ICO", "PSD")
 """Of Pillow's: it would also read some by running other programs (EPS)."""
 
-MAX_PIXELS = 89_478_485  # Pillow's default limit: 256 MB of RGB
-
 
 class UnreadableImageError(DiffSegError, OSError):
     """A file that is not an image, or a damaged one."""
@@ -51,35 +49,20 @@ def read_image(path: Path) -> Image.Image:
     """
     try:
         with warnings.catch_warnings():
-            # The limit is checked below; a warning would come too late, or not at all.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=_known_formats()) as opened:
-                _check_pixels(opened)
-                upright, has_16_bits = ImageOps.exif_transpose(opened), is_16_bit(opened)
+                return _to_rgb(ImageOps.exif_transpose(opened), is_16_bit(opened))
     except MemoryError:
         raise
     except InvalidSettingError as error:
         raise UnreadableImageError(f"{path}: {error}") from None
     except Exception as error:  # decoders raise nearly anything on damaged files
         raise UnreadableImageError(f"{path}: {_reason(path, error)}") from error
-    try:
-        return _to_rgb(upright, has_16_bits)
-    except InvalidSettingError as error:
-        raise UnreadableImageError(f"{path}: {error}") from None
 
 
 def _known_formats() -> list[str]:
     Image.init()
     return [name for name in FORMATS if name in Image.OPEN]  # AVIF came with Pillow 11.3
-
-
-def _check_pixels(opened: Image.Image) -> None:
-    pixels = opened.width * opened.height
-    if pixels > MAX_PIXELS:
-        raise InvalidSettingError(
-            f"Expected an image of at most {MAX_PIXELS:,} pixels, got {opened.width}×{opened.height} "
-            f"({pixels:,}). Scale it down."
-        )
 
 
 def _to_rgb(image: Image.Image, has_16_bits: bool) -> Image.Image:
@@ -95,8 +78,8 @@ def _to_rgb(image: Image.Image, has_16_bits: bool) -> Image.Image:
 def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, (FileNotFoundError, PermissionError)):
         return f"Expected an image, but its file cannot be read: {error.strerror}."
-    if isinstance(error, Image.DecompressionBombError):
-        return f"Expected an image of at most {MAX_PIXELS:,} pixels: {error} Scale it down."
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        return f"Expected an image of at most {Image.MAX_IMAGE_PIXELS:,} pixels: {error} Scale it down."
     if isinstance(error, UnidentifiedImageError):
         size = path.stat().st_size
         if not size:

@@ -8,7 +8,7 @@ list has to fit in memory: their annotations are written image by image.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,8 +18,6 @@ from diffseg_core.output.coco import CATEGORY, Entry, file_of
 from diffseg_core.output.export import SegmentFiles
 
 PANOPTIC_FILE, INSTANCES_FILE = "panoptic.json", "instances.json"
-Annotations = Callable[[SegmentFiles, Entry, int], list[Entry]]
-"""What an image's own file gives for the joint one; the number is that of the annotations before it."""
 
 
 def write_joint_files(out: Path, files: Sequence[SegmentFiles]) -> None:
@@ -33,21 +31,8 @@ def write_joint_files(out: Path, files: Sequence[SegmentFiles]) -> None:
         InvalidSettingError: an image's own file is not what it was written as.
         OSError: they cannot be written.
     """
-
-    def panoptic(image: SegmentFiles, content: Entry, before: int) -> list[Entry]:
-        folder = PurePosixPath(image.folder.relative_to(out).as_posix())
-        return [
-            {**annotation, "file_name": (folder / annotation["file_name"]).as_posix()}
-            for annotation in content["annotations"]
-        ]
-
-    def instances(image: SegmentFiles, content: Entry, before: int) -> list[Entry]:
-        return [
-            {**annotation, "id": before + annotation["segment_id"]} for annotation in content["annotations"]
-        ]
-
-    write_atomic(out / PANOPTIC_FILE, _parts([(image, image.panoptic) for image in files], panoptic))
-    write_atomic(out / INSTANCES_FILE, _parts([(image, image.annotation) for image in files], instances))
+    write_atomic(out / PANOPTIC_FILE, _parts(out, [image.panoptic for image in files]))
+    write_atomic(out / INSTANCES_FILE, _parts(out, [image.annotation for image in files]))
 
 
 def forget_joint_files(out: Path) -> None:
@@ -60,36 +45,36 @@ def forget_joint_files(out: Path) -> None:
         (out / name).unlink(missing_ok=True)
 
 
-def _parts(files: Sequence[tuple[SegmentFiles, Path]], annotations_of: Annotations) -> Iterator[bytes]:
-    """The bytes of a joint file, an image at a time."""
+def _parts(out: Path, paths: Sequence[Path]) -> Iterator[bytes]:
+    """The bytes of a joint file, an image's own file at a time."""
     images: list[Entry] = []
     categories: dict[str, Entry] = {CATEGORY["name"]: CATEGORY}
     written = 0
     yield b'{"annotations": ['
-    for image, path in files:
+    for path in paths:
         content = _read(path)
-        annotations = annotations_of(image, content, written)
         images += content["images"]
         numbers = {}
         for category in content["categories"]:
             joint = categories.setdefault(category["name"], {**category, "id": len(categories) + 1})
             numbers[category["id"]] = joint["id"]
-        for entry in annotations:
-            numbered = _with_categories(entry, numbers)
-            yield (",\n" if written else "\n").encode() + json.dumps(numbered).encode()
+        before = written
+        for entry in content["annotations"]:
+            if "segments_info" in entry:  # of the panoptic format, which lists an image's segments
+                name = PurePosixPath(path.parent.relative_to(out).as_posix()) / entry["file_name"]
+                segments = [_numbered(segment, numbers) for segment in entry["segments_info"]]
+                entry |= {"file_name": name.as_posix(), "segments_info": segments}
+            else:
+                entry = {**_numbered(entry, numbers), "id": before + entry["segment_id"]}
+            yield (",\n" if written else "\n").encode() + json.dumps(entry).encode()
             written += 1
     rest: dict[str, Any] = file_of(images, [], [*categories.values()])
     del rest["annotations"]
     yield b"],\n" + json.dumps(rest).encode()[1:] + b"\n"
 
 
-def _with_categories(entry: Entry, numbers: Mapping[int, int]) -> Entry:
-    """An annotation, or one that lists segments, with the joint file's numbers of categories."""
-    if "segments_info" in entry:
-        return {
-            **entry,
-            "segments_info": [_with_categories(segment, numbers) for segment in entry["segments_info"]],
-        }
+def _numbered(entry: Entry, numbers: Mapping[int, int]) -> Entry:
+    """An annotation or segment with the joint file's number of its category."""
     return {**entry, "category_id": numbers[entry["category_id"]]}
 
 

@@ -22,7 +22,7 @@ import torch
 
 from diffseg_core.diffusers.capture import backbone_of
 from diffseg_core.diffusers.model_inputs import check_channels
-from diffseg_core.diffusers.transformers import SUPPORTED_TRANSFORMERS, TRANSFORMERS, Transformer
+from diffseg_core.diffusers.transformers import SUPPORTED_TRANSFORMERS, TRANSFORMERS
 from diffseg_core.errors import ANOTHER_MODEL, InvalidSettingError, UnsupportedModelError
 
 from .settings import DEMO, ModelChoice, Precision
@@ -53,7 +53,8 @@ def load_pipeline(choice: ModelChoice) -> Pipeline:
 
     Raises:
         InvalidSettingError: no such file, folder or hub id, a damaged one, or no such device.
-        UnsupportedModelError: a model of another kind, or diffusers is not installed.
+        UnsupportedModelError: a model of another kind.
+        ImportError: diffusers, or what it needs, is not installed.
     """
     device = find_device(choice.device)
     path = demo_model_folder() if choice.model == DEMO else Path(choice.model)
@@ -183,48 +184,39 @@ def _load_checkpoint(path: Path, dtype: torch.dtype, config: Path | None = None)
 
 
 def _load_folder(source: str, precision: Precision, device: torch.device, local: bool) -> Pipeline:
-    """Load a model in diffusers' layout, from a folder or the hub."""
-    from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
+    """Load a model in diffusers' layout, as what makes images of text with its parts."""
+    import diffusers
 
-    index = DiffusionPipeline.load_config(source, local_files_only=local)
+    index = diffusers.DiffusionPipeline.load_config(source, local_files_only=local)
 
     def component(name: str) -> str | None:
         return (index.get(name) or (None, None))[1]
 
+    dispensable: tuple[str, ...]
     row = next((row for row in TRANSFORMERS if row.model == component("transformer")), None)
     if row is not None and component("vae") == row.vae:
-        absent = [name for name in DISPENSABLE if component(name) is None]
-        return _load_transformer(
-            source, row, absent, find_precision(precision, device, torch.bfloat16), local
-        )
-    if component("unet") != "UNet2DConditionModel" or component("vae") != "AutoencoderKL":
+        kind_name, half, dispensable = row.pipeline, torch.bfloat16, DISPENSABLE
+    elif component("unet") != "UNet2DConditionModel" or component("vae") != "AutoencoderKL":
         raise UnsupportedModelError(
             f"Expected {SUPPORTED}, got {source} ({index.get('_class_name')}). {ANOTHER_MODEL}"
         )
-    is_xl = component("text_encoder_2") is not None
-    if is_xl and component("text_encoder") is None:
+    elif component("text_encoder_2") is None:
+        kind_name, half, dispensable = "StableDiffusionPipeline", torch.float16, ("text_encoder", "tokenizer")
+    elif component("text_encoder") is None:
         raise UnsupportedModelError(f"Expected {SUPPORTED}, got an SDXL refiner: choose the base model.")
-    dtype = find_precision(precision, device)
-    settings = {"torch_dtype": dtype, "local_files_only": local, **LEFT_OUT}
-    if is_xl:
-        return StableDiffusionXLPipeline.from_pretrained(source, **settings)
-    settings |= {name: None for name in ("text_encoder", "tokenizer") if component(name) is None}
-    return StableDiffusionPipeline.from_pretrained(source, **settings, **CHECKER_LEFT_OUT)
-
-
-def _load_transformer(
-    source: str, row: Transformer, absent: list[str], dtype: torch.dtype, local: bool
-) -> Pipeline:
-    """Load what makes images of text with it, of whatever pipeline the parts are."""
-    import diffusers
-
-    kind = getattr(diffusers, row.pipeline, None)
+    else:
+        kind_name, half, dispensable = "StableDiffusionXLPipeline", torch.float16, ()
+    kind = getattr(diffusers, kind_name, None)
     if kind is None:
         raise UnsupportedModelError(
-            f"Expected a release of diffusers with {row.pipeline}, got {diffusers.__version__}. Update it."
+            f"Expected a release of diffusers with {kind_name}, got {diffusers.__version__}. Update it."
         )
-    wanted = inspect.signature(kind.__init__).parameters
-    settings = {name: None for name in (*LEFT_OUT, *absent) if name in wanted}
+    absent = {name: None for name in dispensable if component(name) is None}
+    parameters = inspect.signature(kind.__init__).parameters
+    settings = {
+        name: value for name, value in (LEFT_OUT | CHECKER_LEFT_OUT | absent).items() if name in parameters
+    }
+    dtype = find_precision(precision, device, half)
     return kind.from_pretrained(source, torch_dtype=dtype, local_files_only=local, **settings)
 
 
@@ -236,11 +228,6 @@ def _clear_errors(model: str) -> Iterator[None]:
             # Older releases of diffusers know this name alone.
             warnings.filterwarnings("ignore", "`torch_dtype` is deprecated", FutureWarning)
             yield
-    except ImportError as error:
-        raise UnsupportedModelError(
-            f"Expected diffusers and what it needs, which load models, got: {error}. "
-            'Install them with the extra "cli" (pip install ".[cli]" in a clone of DiffSeg).'
-        ) from error
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, InvalidSettingError):
             raise

@@ -78,8 +78,9 @@ def run_with_ray(
     with connected(ray, address):
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         workers, cpus, gpus = plan_workers(machines, workers, cpus_per_worker, use_gpus)
+        environment = {"OMP_NUM_THREADS": str(cpus), **_package_path()}
         actor_class = ray.remote(WorkerActor).options(
-            num_cpus=cpus, num_gpus=gpus, runtime_env={"env_vars": _package_path()}
+            num_cpus=cpus, num_gpus=gpus, runtime_env={"env_vars": environment}
         )
         yield from _shared_out(ray, actor_class, workers, make_worker, tasks)
 

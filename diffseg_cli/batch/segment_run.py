@@ -17,23 +17,26 @@ a folder, of however many processes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from diffseg_core.attention.capture_settings import CaptureSettings
 from diffseg_core.errors import InvalidSettingError
+from diffseg_core.grid import GridSize
 from diffseg_core.images import as_images
+from diffseg_core.objects.prompts import Prompt, names_of, parse_objects, told_outside, without_words
 from diffseg_core.output.atomic_files import remove_leftovers
 from diffseg_core.output.export import export_segments
+from diffseg_core.plain_text import read_plain_text
+from diffseg_core.segments import Segments
 from diffseg_core.words.find_words import FoundWords
 from diffseg_core.words.lines import parse_words
 
 from .discovery import InputImage
 from .image_reading import read_image
 from .joint_files import forget_joint_files, write_joint_files
-from .prompt_files import check_places, not_found, prompts_path, read_prompts
 from .run_manifest import RunManifest
 from .segmenter import Segmenter
 from .settings import ModelChoice, SegmentSettings, WordSettings
@@ -95,15 +98,16 @@ class SegmentWorker:
             OSError: its files cannot be written.
         """
         folder = self._settings.prompts
-        prompts = None if folder is None else read_prompts(folder, image.name)
+        path = None if folder is None else folder / f"{image.name}.json"  # a "/" in its name is a folder
+        prompts = None if path is None else _read_prompts(path)
         pixels = as_images(read_image(image.path))
         if self._settings.words is not None:
             words = self._segmenter.find_words(pixels, self._settings.segment, self._settings.words)
             segments, notes = words.segments, [_words_not_found(words)]
-        elif folder is not None and prompts is not None:
-            outside = check_places(prompts, pixels.size, prompts_path(folder, image.name))
+        elif path is not None and prompts is not None:
+            outside = _outside(prompts, pixels.size, path)
             segments = self._segmenter.segment(pixels, self._settings.segment, prompts)
-            notes = [outside, not_found(prompts, segments)]
+            notes = [outside, _without_pixels(prompts, segments)]
         else:
             segments, notes = self._segmenter.segment(pixels, self._settings.segment), []
         export_segments(
@@ -122,6 +126,45 @@ def _words_not_found(words: FoundWords) -> str:
     """The words that are not in the first image, in one line; an empty one where all are."""
     missing = [f"{word.name} (best {word.score:.2f})" for word in words.found[0] if not word.found]
     return f"not found: {', '.join(missing)}" if missing else ""
+
+
+def _read_prompts(path: Path) -> Mapping[str, tuple[Prompt, ...]]:
+    """The prompts of each object of an image, by its name; at least one."""
+    try:
+        text = read_plain_text(path)
+    except OSError as error:
+        raise InvalidSettingError(
+            f"Expected the prompts of the image in {path}, which cannot be read: {error}."
+        ) from error
+    try:
+        objects = without_words(parse_objects(text))
+    except InvalidSettingError as error:
+        raise InvalidSettingError(f"{path}: {error}") from None
+    if not objects:
+        raise InvalidSettingError(f"Expected at least one prompt in {path}, got none.")
+    return objects
+
+
+def _outside(objects: Mapping[str, Sequence[Prompt]], size: GridSize, path: Path) -> str:
+    """A sentence on prompts that lie outside an image of this size; an empty one where none does."""
+    prompts = [prompt for of_object in objects.values() for prompt in of_object]
+    count, outside = told_outside(prompts, size)
+    if count == len(prompts):
+        raise InvalidSettingError(
+            f"Expected prompts within the image in {path}, got none: {outside} Write them for this image; "
+            "these may be for a larger version of it."
+        )
+    return outside
+
+
+def _without_pixels(objects: Mapping[str, Sequence[Prompt]], segments: Segments) -> str:
+    """The objects that the first image has no segment of, in one line; an empty one where there is none."""
+    names = dict(zip(objects, names_of(list(objects)), strict=True))
+    segment_names = [
+        segments.names[0][index] if segments.names else "" for index in range(segments.counts[0])
+    ]
+    missing = [name for name, entered in names.items() if entered not in segment_names]
+    return f"no pixel is left of {', '.join(missing)}" if missing else ""
 
 
 def prepare_run(

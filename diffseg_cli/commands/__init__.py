@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from diffseg_core import __version__
-from diffseg_core.errors import DiffSegError, InvalidSettingError
+from diffseg_core.errors import DiffSegError
 
 from . import check, segment
 
@@ -42,23 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DiffSegError as error:
         print(f"diffseg: {error}", file=sys.stderr)
         return REFUSED
+    except ImportError as error:
+        print(
+            f"diffseg: Expected the libraries that load models and measure segments, got: {error}. Install "
+            'them with the extras "cli" and "eval" (pip install ".[cli,eval]" in a clone of DiffSeg).',
+            file=sys.stderr,
+        )
+        return REFUSED
     except KeyboardInterrupt:
         print("diffseg: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return INTERRUPTED
     return status
-
-
-@contextmanager
-def require_extra() -> Iterator[None]:
-    """Say of imports that fail what to do about them.
-
-    Raises:
-        InvalidSettingError: a library is not installed.
-    """
-    try:
-        yield
-    except ImportError as error:
-        raise InvalidSettingError(
-            f"Expected the libraries that measure segments, got: {error}. "
-            'Install them with the extra "eval" (pip install ".[eval]" in a clone of DiffSeg).'
-        ) from error

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     from diffseg_core.benchmark.run import Check, check_measured
     from diffseg_core.benchmark.trials import DEFAULT_LEVEL, DEFAULT_THRESHOLD, plan_for
 
-    from ..batch.check_capture import CheckCapture
+    from ..batch.segmenter import CheckCapture
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)

@@ -346,7 +346,7 @@ def make_executor(args: argparse.Namespace) -> Execute:
     if args.ray is None:
         if args.workers is not None:
             raise InvalidSettingError(f"Expected --ray together with --workers {args.workers}.")
-        return run_locally
+        return partial(run_locally, threads=args.threads)
     from ..batch.ray_executor import run_with_ray
 
     return partial(

@@ -33,13 +33,6 @@ def show_progress(outcomes: Iterator[Outcome], total: int, noun: str = "images")
             yield outcome
 
 
-def print_notes(outcomes: Sequence[Outcome]) -> None:
-    """What is worth telling of those that are done, a line each, on standard output."""
-    for outcome in outcomes:
-        if outcome.note is not None:
-            print(f"  {outcome.name}: {outcome.note}")
-
-
 def print_failures(failures: Sequence[Outcome], total: int, noun: str = "images") -> None:
     """What could not be done, a line each, on standard error."""
     if failures:

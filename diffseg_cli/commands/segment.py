@@ -8,7 +8,6 @@ from pathlib import Path
 
 from diffseg_core.errors import InvalidSettingError
 
-from ..batch.executor import load_worker
 from . import options
 
 DESCRIPTION = """\
@@ -72,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from ..batch.discovery import count_endings, find_images
     from ..batch.segment_run import RunSettings, SegmentWorker, finish_run, prepare_run
-    from .progress import print_failures, print_notes, show_progress
+    from .progress import print_failures, show_progress
 
     out = args.out.expanduser().resolve()
     execute = options.make_executor(args)
@@ -95,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     no_images: set[Path] = set()
     images = find_images(args.inputs, out, no_images)
     remaining = prepare_run(images, out, settings, args.overwrite)
-    outcomes = execute(partial(load_worker, SegmentWorker, settings, out, args.threads), remaining)
+    outcomes = execute(partial(SegmentWorker, settings, out), remaining)
     done = list(show_progress(outcomes, len(remaining)))
     failures = [outcome for outcome in done if outcome.error is not None]
     passed_over = f"; other files, passed over: {count_endings(no_images)}" if no_images else ""
@@ -103,7 +102,9 @@ def run(args: argparse.Namespace) -> int:
         f"Images: {len(images):,}; segmented into {args.out}: {len(remaining) - len(failures):,}; "
         f"done before: {len(images) - len(remaining):,}{passed_over}"
     )
-    print_notes(done)
+    for outcome in done:
+        if outcome.note is not None:
+            print(f"  {outcome.name}: {outcome.note}")
     print_failures(failures, len(images))
     finish_run(images, out)
     return 1 if failures else 0

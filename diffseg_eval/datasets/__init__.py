@@ -10,9 +10,8 @@ from typing import Any
 from diffseg_core.errors import InvalidSettingError
 
 from ..types import Dataset
-from .bsds500 import Bsds500
-from .folder import Folder, ObjectFolder
 from .layouts import LAYOUTS, LayoutDataset
+from .whole_images import Bsds500, Folder, ObjectFolder
 
 DATASETS: Mapping[str, tuple[Callable[..., Dataset], str | None]] = {
     **{name: (partial(LayoutDataset, layout), "resolution") for name, layout in LAYOUTS.items()},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from diffseg_core.errors import InvalidSettingError
 from diffseg_core.plain_text import read_plain_text
 
 from ..types import VOID, DatasetError, LabelMap
@@ -40,6 +40,16 @@ class Source:
         """The problem, in whole sentences, with the layout that is expected and where to get the files."""
         return DatasetError(f"{problem}\n{self.name} is read as {self.layout}.\n{self.download}")
 
+    @contextmanager
+    def reading(self, path: Path, content: str) -> Iterator[None]:
+        """Say of a file that is missing, or without the content, what was expected there."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise self.error(f"Expected {path}, which is missing.") from None
+        except Exception as error:  # readers raise nearly anything on damaged files
+            raise self.error(f"Expected {content} in {path}, which cannot be read: {error}.") from error
+
     def find_files(self, folder: Path, pattern: str) -> list[Path]:
         """The files of that pattern in order, at least one, without hidden ones such as macOS leaves."""
         files = sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
@@ -63,12 +73,8 @@ class Source:
 
     def read_list(self, path: Path) -> tuple[str, ...]:
         """The names of photographs in a file, one a line."""
-        try:
+        with self.reading(path, "names"):
             return tuple(read_plain_text(path).split())
-        except FileNotFoundError:
-            raise self.error(f"Expected {path}, which is missing.") from None
-        except (OSError, InvalidSettingError) as error:
-            raise self.error(f"Expected names in {path}, which cannot be read: {error}.") from error
 
     def read_image(self, path: Path) -> Image.Image:
         """An image as 8-bit RGB, in the orientation of its pixels.
@@ -125,14 +131,9 @@ class Source:
         return lookup[values]
 
     def _open(self, path: Path) -> Image.Image:
-        try:
-            with Image.open(path) as file:
-                file.load()
-                return file.copy()
-        except FileNotFoundError:
-            raise self.error(f"Expected {path}, which is missing.") from None
-        except (OSError, SyntaxError) as error:  # Pillow tells of some damaged files by SyntaxError.
-            raise self.error(f"Expected an image in {path}, which cannot be read: {error}.") from error
+        with self.reading(path, "an image"), Image.open(path) as file:
+            file.load()
+            return file.copy()
 
 
 def consecutive_labels(values: LabelMap, void: int | None = None) -> LabelMap:

@@ -14,7 +14,7 @@ import pytest
 from diffseg_cli.commands import main
 from diffseg_core.errors import InvalidSettingError
 from diffseg_eval.comparison import Difference, RunMethod, compare_methods, resolve_run_method, shared_images
-from diffseg_eval.run_folder import ImageRecord, RunFolder
+from diffseg_eval.run import ImageRecord, RunFolder
 
 DATASET = {"name": "folder", "resolution": None, "void": None, "class_names": []}
 
@@ -91,6 +91,13 @@ def test_images_without_a_figure_are_no_loss(tmp_path: Path) -> None:
     other = run_method(tmp_path / "other", segments(0.6, None, 0.6))
     found = differences(first, other)["covering"]
     assert [found.difference, found.low, found.high] == pytest.approx([0.1] * 3)
+
+
+def test_times_are_not_compared(tmp_path: Path) -> None:
+    record = {"segments": 1, "click_ious": [0.5] * 20, "seconds_per_prompt": 0.1}
+    same = run_method(tmp_path, [record] * 2)
+    assert "iou_after_1" in differences(same, same)
+    assert "seconds_per_prompt" not in differences(same, same)
 
 
 def test_other_resolutions_are_refused(tmp_path: Path) -> None:

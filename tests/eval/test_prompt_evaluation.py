@@ -13,7 +13,7 @@ from diffseg_cli.commands import main
 from diffseg_core.benchmark.clicks import Truth, box_of, click_ious, clicks_needed, next_click, object_iou
 from diffseg_core.objects.points import Point
 from diffseg_core.objects.prompts import Box, Click
-from diffseg_eval.datasets.folder import ObjectFolder
+from diffseg_eval.datasets.whole_images import ObjectFolder
 from diffseg_eval.metrics import compute_metrics
 from diffseg_eval.types import DatasetError
 

@@ -305,4 +305,4 @@ def test_a_model_without_a_text_encoder_is_refused(model: Path, tmp_path: Path, 
     run = tmp_path / "run"
     options = ["--methods", "words", "--model", str(mute), "--working-size", "128", "--resolution", "64"]
     assert evaluate("voc", tmp_path / "data", run, *options) == 2
-    assert "Expected a model with a text encoder for the methods by words" in capsys.readouterr().err
+    assert "Expected a model with its text encoder" in capsys.readouterr().err

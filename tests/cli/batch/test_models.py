@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -258,9 +257,3 @@ def test_a_device_that_is_not_there_is_refused(device):
 def test_the_precision_is_that_of_all_weights(precision):
     loaded = load_pipeline(ModelChoice(device="cpu", precision=precision))
     assert loaded.unet.dtype == loaded.vae.dtype == getattr(torch, precision)
-
-
-def test_without_diffusers_it_is_said_how_to_install_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "diffusers", None)
-    with pytest.raises(UnsupportedModelError, match=r'Expected diffusers .*pip install "\.\[cli\]"'):
-        load_pipeline(ModelChoice())

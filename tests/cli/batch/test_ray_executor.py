@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 from diffseg_cli.batch.discovery import find_images
-from diffseg_cli.batch.executor import Execute, ExecutorError, load_worker, run_locally
+from diffseg_cli.batch.executor import Execute, ExecutorError, run_locally
 from diffseg_cli.batch.ray_executor import connected, import_ray, plan_workers, run_with_ray
 from diffseg_cli.batch.segment_run import RunSettings, SegmentWorker, finish_run, prepare_run
 from diffseg_cli.batch.settings import DEMO_CAPTURE, DEMO_SEGMENT, ModelChoice
@@ -169,7 +169,7 @@ SETTINGS = RunSettings(ModelChoice(device="cpu"), replace(DEMO_CAPTURE, working_
 def segment(execute: Execute, images: Path, out: Path) -> dict[str, bytes]:
     found = find_images([str(images)], out)
     todo = prepare_run(found, out, SETTINGS)
-    outcomes = list(execute(partial(load_worker, SegmentWorker, SETTINGS, out, threads=1), todo))
+    outcomes = list(execute(partial(SegmentWorker, SETTINGS, out), todo))
     assert [each.error for each in outcomes] == [None] * 6
     finish_run(found, out)
     return contents(out)
@@ -178,7 +178,7 @@ def segment(execute: Execute, images: Path, out: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def plain(images, tmp_path_factory) -> dict[str, bytes]:
     before = torch.get_num_threads()
-    files = segment(run_locally, images, tmp_path_factory.mktemp("plain"))
+    files = segment(partial(run_locally, threads=1), images, tmp_path_factory.mktemp("plain"))
     torch.set_num_threads(before)
     return files
 
@@ -186,7 +186,10 @@ def plain(images, tmp_path_factory) -> dict[str, bytes]:
 @pytest.mark.usefixtures("cluster")
 def test_segments_of_two_workers_are_those_of_the_plain_run(images, plain, tmp_path):
     assert len(plain) == 6 * 5 + 3
-    assert segment(partial(run_with_ray, workers=2, use_gpus=False), images, tmp_path) == plain
+    assert (
+        segment(partial(run_with_ray, workers=2, cpus_per_worker=1, use_gpus=False), images, tmp_path)
+        == plain
+    )
 
 
 @pytest.mark.exhaustive

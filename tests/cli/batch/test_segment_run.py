@@ -18,7 +18,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from diffseg_cli.batch.discovery import InputImage, find_images
-from diffseg_cli.batch.executor import load_worker, run_locally
+from diffseg_cli.batch.executor import run_locally
 from diffseg_cli.batch.image_reading import UnreadableImageError, read_image
 from diffseg_cli.batch.models import demo_model_folder
 from diffseg_cli.batch.segment_run import (
@@ -73,7 +73,7 @@ def out(tmp_path: Path) -> Path:
 def run(images: list[InputImage], out: Path, settings: RunSettings = SETTINGS, **how: bool) -> list[str]:
     """The names of the images that were done."""
     remaining = prepare_run(images, out, settings, **how)
-    outcomes = list(run_locally(partial(load_worker, SegmentWorker, settings, out), remaining))
+    outcomes = list(run_locally(partial(SegmentWorker, settings, out), remaining))
     assert [outcome.error for outcome in outcomes] == [None] * len(remaining)
     return [image.name for image in remaining]
 
@@ -118,7 +118,7 @@ def test_anchors_are_at_most_what_the_grid_takes(segmenter, photograph):
 def test_images_of_any_size_and_shape_are_segmented(tmp_path, out, segmenter, photograph, size):
     photograph.resize(size).save(tmp_path / "x.png")
     image = InputImage(tmp_path / "x.png", "x")
-    worker = partial(load_worker, SegmentWorker, replace(SETTINGS, save_masks=True), out)()
+    worker = SegmentWorker(replace(SETTINGS, save_masks=True), out)
     worker(image)
     ids = pixels(image.files(out).label_map)
     assert ids.shape == (size[1], size[0])
@@ -141,17 +141,17 @@ def test_an_image_like_a_thread_is_refused(segmenter):
 
 
 def test_what_goes_to_other_machines_can_be_pickled(images, out):
-    make = partial(load_worker, SegmentWorker, SETTINGS, out, threads=2)
+    make = partial(SegmentWorker, SETTINGS, out)
     copy, copies = pickle.loads(pickle.dumps((make, images)))
     assert (copy.func, copy.args, copy.keywords, copies) == (make.func, make.args, make.keywords, images)
 
 
-def test_the_number_of_threads_is_set_where_it_is_given(out):
+def test_the_number_of_threads_is_set_where_it_is_given(images, out):
     before = torch.get_num_threads()
     try:
-        partial(load_worker, SegmentWorker, SETTINGS, out)()
+        list(run_locally(partial(SegmentWorker, SETTINGS, out), images[:1]))
         assert torch.get_num_threads() == before
-        partial(load_worker, SegmentWorker, SETTINGS, out, threads=before + 1)()
+        list(run_locally(partial(SegmentWorker, SETTINGS, out), images[:1], threads=before + 1))
         assert torch.get_num_threads() == before + 1
     finally:
         torch.set_num_threads(before)
@@ -254,7 +254,7 @@ def test_a_folder_that_cannot_be_written_is_refused(images, tmp_path):
 
 def test_one_bad_image_does_not_end_the_run(images, out):
     images[0].path.write_text("no image")
-    outcomes = list(run_locally(partial(load_worker, SegmentWorker, SETTINGS, out), images))
+    outcomes = list(run_locally(partial(SegmentWorker, SETTINGS, out), images))
     assert [outcome.name for outcome in outcomes] == [str(image.path) for image in images]
     assert outcomes[0].error is not None
     assert "got 8 bytes" in outcomes[0].error

@@ -14,7 +14,7 @@ from made_text_model import save_text_model
 from PIL import Image
 from small_photographs import smaller
 
-from diffseg_cli.batch.check_capture import CheckCapture
+from diffseg_cli.batch.segmenter import CheckCapture
 from diffseg_cli.batch.settings import DEMO_CAPTURE, CaptureSettings, ModelChoice
 from diffseg_cli.commands import main
 from diffseg_core.benchmark import report, run, trials

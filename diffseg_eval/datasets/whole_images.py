@@ -1,11 +1,14 @@
-"""A person's own images: with label maps, or with the mask of one object each."""
+"""Images at their own size: BSDS500, and a person's own, with label maps or the mask of one object each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from scipy.io import loadmat
 
 from diffseg_core.benchmark.clicks import Truth
 
@@ -26,6 +29,57 @@ OF_OBJECTS = Source(
     "ROOT/images/NAME (PNG, JPEG …) and ROOT/masks/NAME.png (8-bit grey: 0, 255 the object, 128 not counted)",
     "GrabCut's photographs are one; any masks of your own will do.",
 )
+OF_BSDS500 = Source(
+    "BSDS500",
+    "ROOT/images/SPLIT/*.jpg and ROOT/groundTruth/SPLIT/*.mat, where ROOT is BSR/BSDS500/data (or without "
+    "folders for splits)",
+    "BSR_bsds500.tgz is at http://www.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/resources.html.",
+)
+
+
+class Bsds500:
+    """The Berkeley Segmentation Data Set (Arbeláez et al., TPAMI 2011), whole images at their own size.
+
+    Args:
+        root: ``BSR/BSDS500/data`` of the download, or a folder with ``images/*.jpg`` and
+            ``groundTruth/*.mat``.
+        split: "train", "val" or "test". None is "val", or all of a folder without splits.
+
+    Raises:
+        DatasetError: there are no photographs, or an annotation is missing.
+    """
+
+    measures: frozenset[Measure] = frozenset({"annotators", "boundaries"})
+    class_names: tuple[str, ...] = ()
+
+    def __init__(self, root: Path, split: str | None = None) -> None:
+        has_splits = split is not None or (root / "images" / "val").is_dir()
+        folder = (split or "val") if has_splits else ""
+        self._images, self._truths = root / "images" / folder, root / "groundTruth" / folder
+        self.names = tuple(path.stem for path in OF_BSDS500.find_files(self._images, "*.jpg"))
+        OF_BSDS500.require_files(self._truths / f"{name}.mat" for name in self.names)
+
+    def load(self, name: str) -> AnnotatedImage:
+        """Read one image by its number, such as "101085", and everybody's segments and boundaries.
+
+        Raises:
+            DatasetError: a file cannot be read, or sizes differ.
+        """
+        image = OF_BSDS500.read_image(self._images / f"{name}.jpg")
+        path = self._truths / f"{name}.mat"
+        people = _read_people(path)
+        for drawn in (drawn for person in people for drawn in person):
+            OF_BSDS500.require_size(drawn, image, path)
+        segments = tuple(consecutive_labels(segmentation.astype(np.int32)) for segmentation, _ in people)
+        boundaries = tuple(drawn.astype(np.bool_) for _, drawn in people)
+        return AnnotatedImage(name, image, None, segments, boundaries)
+
+
+def _read_people(path: Path) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+    """Segmentation, from 1 up, and boundaries, 0 or 1, of every person."""
+    with OF_BSDS500.reading(path, "segmentations"):
+        drawings = loadmat(path)["groundTruth"].ravel()
+        return [(person["Segmentation"][0, 0], person["Boundaries"][0, 0]) for person in drawings]
 
 
 class Folder:
