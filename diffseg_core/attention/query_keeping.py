@@ -14,6 +14,7 @@ import torch
 from ..grid import GridSize
 from .accumulator import AttentionAccumulator
 from .key_pooling import pooled_grid
+from .probe import AttentionProbe
 
 Part = Literal["down", "middle", "up"]
 """Of a UNet."""
@@ -45,40 +46,24 @@ class QueryLayer:
 
 
 def layers_to_keep(layers: Sequence[QueryLayer], is_sdxl: bool, latent: GridSize) -> list[QueryLayer]:
-    """The layers whose queries a capture keeps; see `layers_for_text` and `worth_keeping`.
+    """The cross-attention layers of a UNet that are most informative of what the text says of a place.
+
+    Of SD 1.x and 2.x those at the latent halved once and twice (32² and 16² of images of 512), which iSeg and
+    FastSeg found to matter; of a UNet without both, its two coarsest levels. Of SDXL's class those of the up
+    blocks at the coarsest level (32² for images of 1024). Middle blocks are left out. Of these, as many are
+    kept as cost little; see `worth_keeping`.
 
     Args:
         layers: all of the UNet's, in running order.
         is_sdxl: whether it is of SDXL's class.
         latent: its height and width. Each halving rounds up.
     """
-    places = layers_for_text([(layer.part, layer.level) for layer in layers], is_sdxl)
-    informative = [layers[place] for place in places]
+    parts = ("up",) if is_sdxl else ("down", "up")
+    levels = sorted({layer.level for layer in layers if layer.part in parts})
+    chosen = levels[-1:] if is_sdxl else [1, 2] if {1, 2} <= set(levels) else levels[-2:]
+    informative = [layer for layer in layers if layer.part in parts and layer.level in chosen]
     sizes = [pooled_grid(latent, 2**layer.level).tokens * layer.width * HALF for layer in informative]
     return [informative[place] for place in worth_keeping(sizes)]
-
-
-def layers_for_text(layers: Sequence[tuple[Part, int]], is_sdxl: bool) -> list[int]:
-    """Which cross-attention layers of a UNet are most informative of what the text says of a place.
-
-    Of SD 1.x and 2.x those at the latent halved once and twice (32² and 16² of images of 512), which iSeg and
-    FastSeg found to matter; of a UNet without both, its two coarsest levels. Of SDXL's class those of the up
-    blocks at the coarsest level (32² for images of 1024). Middle blocks are left out.
-
-    Args:
-        layers: part of the UNet, and how often the latent was halved there, of each layer in running order.
-        is_sdxl: whether the UNet is of SDXL's class.
-
-    Returns:
-        places in ``layers``, ascending; none where the UNet has no such layer.
-
-    >>> layers_for_text([("down", 0), ("down", 1), ("middle", 2), ("up", 1), ("up", 0)], is_sdxl=False)
-    [0, 1, 3, 4]
-    """
-    parts = ("up",) if is_sdxl else ("down", "up")
-    levels = sorted({level for part, level in layers if part in parts})
-    chosen = levels[-1:] if is_sdxl else [1, 2] if {1, 2} <= set(levels) else levels[-2:]
-    return [place for place, (part, level) in enumerate(layers) if part in parts and level in chosen]
 
 
 def worth_keeping(sizes: Sequence[int]) -> list[int]:
@@ -103,21 +88,28 @@ def _spread(length: int, count: int) -> list[int]:
 
 @contextmanager
 def keeping_queries(
-    choose: Callable[[], Sequence[QueryLayer]], batch: int, accumulator: AttentionAccumulator
+    layers_of: Callable[[], Sequence[QueryLayer]],
+    is_sdxl: bool,
+    latent: GridSize,
+    batch: int,
+    accumulator: AttentionAccumulator,
+    probe: AttentionProbe,
 ) -> Iterator[None]:
-    """While open, one forward pass of a UNet hands some layers' queries to the accumulator.
+    """Around one forward pass of a UNet, as `AttentionProbe.forward`; some layers' queries are kept, too.
 
     They are read behind the projection, whatever patches of others do to the rest of the layer, and nothing
     is changed. A capture does not need them: where a patch runs a layer twice, with other tokens or not at
     all, none are kept, and the log says why.
 
     Args:
-        choose: gives the layers. It is called when this is opened: the host has then put in place what
-            patches exchange in the model.
+        layers_of: gives all layers, for `layers_to_keep`. It is called when this is opened: the host has then
+            put in place what patches exchange in the model.
+        is_sdxl, latent: see `layers_to_keep`.
         batch: number of images.
-        accumulator: keeps them.
+        accumulator: keeps the queries.
+        probe: meets the layers of self-attention.
     """
-    layers = choose()
+    layers = layers_to_keep(layers_of(), is_sdxl, latent)
     pending = [layer.name for layer in layers]
     spoilt: list[str] = []  # names of layers that ran twice or with other tokens
     grids: dict[torch.nn.Module, GridSize] = {}  # of the modules as they run; patches may have shrunk them
@@ -142,7 +134,8 @@ def keeping_queries(
             projection = layer.attention.to_q
             if isinstance(projection, torch.nn.Module):  # a patch may have put a function there
                 afterwards.callback(projection.register_forward_hook(partial(keep, layer)).remove)
-        yield
+        with probe.forward():
+            yield
     if spoilt or pending:
         logging.getLogger(__name__).warning(
             "No queries to the text were kept: expected %s to run once, on its own tokens, but it did not. "

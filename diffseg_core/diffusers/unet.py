@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,7 +17,7 @@ from ..attention.capture_settings import MULTIPLE
 from ..attention.layers import RECOMMENDED, choose_resolutions
 from ..attention.maps import AttentionMaps
 from ..attention.probe import AttentionProbe, Layer
-from ..attention.query_keeping import Part, QueryLayer, keeping_queries, layers_to_keep
+from ..attention.query_keeping import Part, QueryLayer, keeping_queries
 from ..attention.text import TextAttention, attention_to_text
 from ..errors import UnsupportedModelError
 from ..grid import GridSize
@@ -121,21 +122,43 @@ class UNetCapture:
         if self.is_xl and prompt.pooled is not None:
             time_ids = torch.tensor([[*size, 0, 0, *size]]).to(latents.device, dtype)
             conditions = {"text_embeds": prompt.pooled, "time_ids": time_ids.expand(batch, -1)}
-        latent = GridSize(*latents.shape[2:])
-
-        def kept() -> list[QueryLayer]:
-            return layers_to_keep(_query_layers(self.model), self.is_xl, latent)
-
-        with (
-            keeping_queries(kept, batch, accumulator),
-            _capturing(self.model, self.layers, batch, accumulator),
-        ):
+        with self._capturing(GridSize(*latents.shape[2:]), batch, accumulator):
             self.model(
                 _with_inpainting(latents, self.model.config.in_channels).to(dtype),
                 step_of(self.pipeline.scheduler, level).timestep,
                 encoder_hidden_states=prompt.embeds,
                 added_cond_kwargs=conditions or None,
             )
+
+    @contextmanager
+    def _capturing(self, latent: GridSize, batch: int, accumulator: AttentionAccumulator) -> Iterator[None]:
+        """Within the context one forward pass of the UNet runs its self-attention through the accumulator."""
+        unet = self.model
+        all_layers = _self_attention_layers(unet)
+        chosen = _captured_layers(unet, self.layers)
+        # The features are the output of the encoder's last layer, as in DiffCut.
+        encoder = [layer for layer in all_layers if layer.name.startswith("down_blocks.")]
+        featured = encoder[-1] if encoder else None
+        probe = AttentionProbe(chosen, batch, accumulator, ADVICE, feature_layer=featured)
+        grids = _Grids()
+
+        def keep(module: Any, arguments: Any, output: torch.Tensor) -> None:
+            assert featured is not None
+            probe.keep_output(featured, output, grids.running)
+
+        with ExitStack() as afterwards:
+            for name in dict.fromkeys(layer.name.rpartition(BLOCKS)[0] for layer in all_layers):
+                transformer = unet.get_submodule(name)
+                afterwards.callback(transformer.register_forward_pre_hook(grids.remember).remove)
+            for layer in chosen:
+                attention = unet.get_submodule(layer.name)
+                afterwards.callback(attention.set_processor, attention.processor)
+                attention.set_processor(_CaptureProcessor(probe, layer, grids))
+            if featured is not None:
+                afterwards.callback(unet.get_submodule(featured.name).register_forward_hook(keep).remove)
+            layers_of = partial(_query_layers, unet)
+            with keeping_queries(layers_of, self.is_xl, latent, batch, accumulator, probe):
+                yield
 
     def read_text(self, maps: AttentionMaps, prompt: Prompt) -> TextAttention:
         """The kept queries' attention to a text; the UNet does not run.
@@ -191,34 +214,6 @@ class _Grids:
     def remember(self, module: torch.nn.Module, arguments: tuple[Any, ...]) -> None:
         """Forward pre-hook of the transformer around the layers."""
         self.running = GridSize(*arguments[0].shape[2:])
-
-
-@contextmanager
-def _capturing(unet: Any, layers: str, batch: int, accumulator: AttentionAccumulator) -> Iterator[None]:
-    """Within the context one forward pass of the UNet runs its self-attention through the accumulator."""
-    all_layers = _self_attention_layers(unet)
-    chosen = _captured_layers(unet, layers)
-    # The features are the output of the encoder's last layer, as in DiffCut.
-    featured = next((layer for layer in reversed(all_layers) if layer.name.startswith("down_blocks.")), None)
-    probe = AttentionProbe(chosen, batch, accumulator, ADVICE, feature_layer=featured)
-    grids = _Grids()
-
-    def keep(module: Any, arguments: Any, output: torch.Tensor) -> None:
-        assert featured is not None
-        probe.keep_output(featured, output, grids.running)
-
-    with ExitStack() as afterwards:
-        for name in dict.fromkeys(layer.name.rpartition(BLOCKS)[0] for layer in all_layers):
-            transformer = unet.get_submodule(name)
-            afterwards.callback(transformer.register_forward_pre_hook(grids.remember).remove)
-        for layer in chosen:
-            attention = unet.get_submodule(layer.name)
-            afterwards.callback(attention.set_processor, attention.processor)
-            attention.set_processor(_CaptureProcessor(probe, layer, grids))
-        if featured is not None:
-            afterwards.callback(unet.get_submodule(featured.name).register_forward_hook(keep).remove)
-        with probe.forward():
-            yield
 
 
 def _self_attention_layers(unet: Any) -> list[Layer]:

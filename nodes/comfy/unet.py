@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import comfy.model_management
@@ -19,7 +20,7 @@ from ...diffseg_core.attention.compiled import uncompiled
 from ...diffseg_core.attention.key_pooling import pooled_grid
 from ...diffseg_core.attention.layers import RECOMMENDED, choose_resolutions
 from ...diffseg_core.attention.probe import AttentionProbe, Layer
-from ...diffseg_core.attention.query_keeping import Part, QueryLayer, keeping_queries, layers_to_keep
+from ...diffseg_core.attention.query_keeping import Part, QueryLayer, keeping_queries
 from ...diffseg_core.attention.text import TextAccumulator
 from .forward import sigma_of_timestep
 from .latents import check_attention_grid
@@ -118,11 +119,8 @@ class UNetCapture:
             clone.set_model_attn1_replace(_replacement(layer, probe), block, number, index)
         if featured is not None:
             clone.set_model_attn1_output_patch(_output_patch(featured, places[featured], probe))
-
-        def kept() -> list[QueryLayer]:
-            return layers_to_keep(cross_attention_layers(self.unet), self.is_sdxl, grid)
-
-        return _both(keeping_queries(kept, batch, accumulator), probe.forward())
+        layers_of = partial(cross_attention_layers, self.unet)
+        return keeping_queries(layers_of, self.is_sdxl, grid, batch, accumulator, probe)
 
     def _captured_layers(self) -> dict[Layer, Place]:
         places = self_attention_layers(self.unet)
@@ -175,12 +173,6 @@ def _transformers_of(unet: UNetModel) -> Iterator[tuple[str, int, int, SpatialTr
             if isinstance(module, SpatialTransformer):
                 yield name, number, level, module
             level += isinstance(module, Downsample) - isinstance(module, Upsample)
-
-
-@contextmanager
-def _both(outer: AbstractContextManager[None], inner: AbstractContextManager[None]) -> Iterator[None]:
-    with outer, inner:
-        yield
 
 
 def _replacement(layer: Layer, probe: AttentionProbe) -> Callable[..., torch.Tensor]:

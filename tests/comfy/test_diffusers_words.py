@@ -161,7 +161,7 @@ def outputs(host: Any, run: Callable[[], Any]) -> list[torch.Tensor]:
 
 def test_the_models_output_is_the_same_to_the_bit_with_queries_kept(pack, captured, host, monkeypatch):
     (kept,) = outputs(host, lambda: captured(host))
-    module = pack.diffseg_core.diffusers.unet
+    module = pack.diffseg_core.attention.query_keeping
     monkeypatch.setattr(module, "layers_to_keep", lambda *_: [])
     (plain,) = outputs(host, lambda: captured(host))
     assert torch.equal(kept, plain)

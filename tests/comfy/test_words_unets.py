@@ -297,7 +297,8 @@ def test_the_models_output_is_the_same_to_the_bit(pack, clips, captured, name, m
     try:
         captured(model, empty)
         with monkeypatch.context() as without:
-            without.setattr(pack.nodes.comfy.unet, "layers_to_keep", lambda *_: [])
+            keeping = pack.diffseg_core.attention.query_keeping
+            without.setattr(keeping, "layers_to_keep", lambda *_: [])
             assert captured(model, empty).maps.queries == ()
     finally:
         hook.remove()

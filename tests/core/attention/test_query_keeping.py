@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from diffseg_core import AttentionAccumulator, GridSize
+from diffseg_core.attention.probe import AttentionProbe
 from diffseg_core.attention.query_keeping import QueryLayer, keeping_queries
 
 GRID = GridSize(2, 3)
@@ -25,7 +26,8 @@ def kept(calls: list[tuple[str, torch.Tensor]]) -> list[str]:
     accumulator.gather(torch.zeros(1, 1, 6, 4), torch.zeros(1, 1, 6, 4), GRID)
     around, modules = torch.nn.Identity(), {"one": Attention(), "two": Attention()}
     layers = [QueryLayer(name, "down", 0, 2, 4, module, around) for name, module in modules.items()]
-    with keeping_queries(lambda: layers, 1, accumulator):
+    probe = AttentionProbe([], 1, accumulator, "")
+    with keeping_queries(lambda: layers, False, GRID, 1, accumulator, probe):
         around(torch.zeros(1, 4, *GRID))
         for name, queries in calls:
             modules[name].to_q(queries)

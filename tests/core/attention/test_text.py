@@ -12,7 +12,7 @@ from device_use import queued_only
 
 from diffseg_core import CaptureError, GridSize
 from diffseg_core.attention import text
-from diffseg_core.attention.query_keeping import MOST_BYTES, layers_for_text, worth_keeping
+from diffseg_core.attention.query_keeping import MOST_BYTES, QueryLayer, layers_to_keep, worth_keeping
 from diffseg_core.attention.text import (
     LayerQueries,
     TextAccumulator,
@@ -158,11 +158,13 @@ def test_keys_of_another_model_are_refused(shape):
     ],
 )
 def test_queries_are_kept_at_the_levels_that_tell_most(levels, is_sdxl, chosen):
-    layers = [("down", level) for level in levels] + [("middle", max(levels))]
-    layers += [("up", level) for level in reversed(levels)]
+    places = [("down", level) for level in levels] + [("middle", max(levels))]
+    places += [("up", level) for level in reversed(levels)]
+    module = torch.nn.Identity()
+    layers = [QueryLayer("", part, level, 1, 1, module, module) for part, level in places]
     parts = {"up"} if is_sdxl else {"down", "up"}
-    expected = [place for place, (part, level) in enumerate(layers) if part in parts and level in chosen]
-    assert layers_for_text(layers, is_sdxl) == expected
+    expected = [layer for layer in layers if layer.part in parts and layer.level in chosen]
+    assert layers_to_keep(layers, is_sdxl, GridSize(64, 64)) == expected
 
 
 def test_all_queries_are_kept_where_they_are_small():
