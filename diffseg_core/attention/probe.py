@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
 import torch
@@ -77,6 +77,7 @@ class StopForwardError(Exception):
     """Every chosen layer has run: the rest of the forward pass is not needed. `forward` catches it."""
 
 
+@dataclass(eq=False)
 class AttentionProbe:
     """Meets the chosen layers of forward passes, each once a pass.
 
@@ -90,25 +91,14 @@ class AttentionProbe:
         on_layer: called with the number of layers done in this pass, and their total.
     """
 
-    def __init__(
-        self,
-        layers: Sequence[Layer],
-        batch: int,
-        accumulator: AttentionAccumulator | TextAccumulator,
-        advice: str,
-        *,
-        feature_layer: Layer | None = None,
-        stop_early: bool = False,
-        on_layer: Callable[[int, int], None] = lambda done, total: None,
-    ) -> None:
-        self._layers = tuple(layers)
-        self._batch = batch
-        self._accumulator = accumulator
-        self._advice = advice
-        self._feature_layer = feature_layer
-        self._stop_early = stop_early
-        self._on_layer = on_layer
-        self._pending: list[Layer] = []
+    layers: Sequence[Layer]
+    batch: int
+    accumulator: AttentionAccumulator | TextAccumulator
+    advice: str
+    feature_layer: Layer | None = None
+    stop_early: bool = False
+    on_layer: Callable[[int, int], None] = lambda done, total: None
+    _pending: list[Layer] = field(default_factory=list, init=False)
 
     @contextmanager
     def forward(self) -> Iterator[None]:
@@ -117,19 +107,19 @@ class AttentionProbe:
         Raises:
             CaptureError: a chosen layer did not run.
         """
-        self._pending = list(self._layers)
+        self._pending = list(self.layers)
         with suppress(StopForwardError):
             yield
         if self._pending:
             self._refuse(
-                f"Expected all {len(self._layers)} attention layers to run once, but {self._pending[0]} did "
+                f"Expected all {len(self.layers)} attention layers to run once, but {self._pending[0]} did "
                 f"not ({len(self._pending)} missing). What replaces or skips whole blocks (a cache), "
                 "compiles the model or attends by other means does this"
             )
 
     def wants(self, layer: Layer | None) -> bool:
         """Whether the layer is among the chosen."""
-        return layer in self._layers
+        return layer in self.layers
 
     def attend(
         self, layer: Layer, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, grid: GridSize
@@ -143,9 +133,9 @@ class AttentionProbe:
         Raises:
             CaptureError: it ran before, or on other tokens.
         """
-        assert isinstance(self._accumulator, AttentionAccumulator), "the text's leaves the output to the host"
+        assert isinstance(self.accumulator, AttentionAccumulator), "the text's leaves the output to the host"
         self._locate(layer, query, key, ImageTokens(grid))
-        output = self._accumulator.attend(query, key, value, grid)
+        output = self.accumulator.attend(query, key, value, grid)
         self._done(layer)
         return output
 
@@ -175,24 +165,24 @@ class AttentionProbe:
             CaptureError: it ran before, or on other tokens.
         """
         image = self._locate(layer, query, key, tokens)
-        if isinstance(self._accumulator, TextAccumulator):
+        if isinstance(self.accumulator, TextAccumulator):
             text = slice(0, image.start) if image.start else slice(image.stop, key.shape[2])
-            self._accumulator.gather(query[:, :, image], key, tokens.grid, text, mask=mask)
+            self.accumulator.gather(query[:, :, image], key, tokens.grid, text, mask=mask)
         else:
-            self._accumulator.gather(query[:, :, image], key[:, :, image], tokens.grid)
+            self.accumulator.gather(query[:, :, image], key[:, :, image], tokens.grid)
         return image
 
     def finished(self, layer: Layer, output: torch.Tensor, grid: GridSize) -> None:
         """A layer that was gathered is done, with its output for the image's tokens, ``[B, n, C]``."""
         self.keep_output(layer, output, grid)
         self._done(layer)
-        if not self._pending and self._stop_early:
+        if not self._pending and self.stop_early:
             raise StopForwardError
 
     def keep_output(self, layer: Layer, output: torch.Tensor, grid: GridSize) -> None:
         """Keep the output ``[B, n, C]`` for the image's tokens, if the layer is that of the features."""
-        if layer == self._feature_layer and isinstance(self._accumulator, AttentionAccumulator):
-            self._accumulator.keep_features(output, grid)
+        if layer == self.feature_layer and isinstance(self.accumulator, AttentionAccumulator):
+            self.accumulator.keep_features(output, grid)
 
     def _locate(self, layer: Layer, query: torch.Tensor, key: torch.Tensor, tokens: ImageTokens) -> slice:
         if layer not in self._pending:
@@ -206,9 +196,9 @@ class AttentionProbe:
                 "merges or folds tokens (ToMe, HyperTile) or adds those of another image (reference "
                 "attention, IP-Adapter) does this"
             )
-        if (len(query), len(key)) != (self._batch, self._batch):
+        if (len(query), len(key)) != (self.batch, self.batch):
             self._refuse(
-                f"Expected {self._batch} image(s) at {layer}, got {len(query)}. What folds images "
+                f"Expected {self.batch} image(s) at {layer}, got {len(query)}. What folds images "
                 "(HyperTile) or calls the model in parts does this"
             )
         try:
@@ -218,7 +208,7 @@ class AttentionProbe:
 
     def _done(self, layer: Layer) -> None:
         self._pending.remove(layer)
-        self._on_layer(len(self._layers) - len(self._pending), len(self._layers))
+        self.on_layer(len(self.layers) - len(self._pending), len(self.layers))
 
     def _refuse(self, reason: str) -> NoReturn:
-        raise CaptureError(f"{reason}: {self._advice}")
+        raise CaptureError(f"{reason}: {self.advice}")
