@@ -15,7 +15,7 @@ from ..diffseg_core.settings import INPUT_MODE, NOISE_LEVEL, NOISE_SEED, WORKING
 from .comfy.api import io
 from .comfy.capture import backbone_of, prepared
 from .comfy.conditioning import UNCONNECTED, checked_clip, empty_prompt
-from .comfy.latents import Latent, check_vae, encoded, grid_of, latent_grid, read_latent
+from .comfy.latents import Latent, check_vae, encoded, latent_grid, read_latent
 from .inputs import checked_images, choice_input, number_input, refusal
 from .types import CATEGORY, ESSENTIALS, Attention, CapturedAttention
 
@@ -191,5 +191,5 @@ def _image_size(images: Images | None, latent: Latent | None, pixels: int) -> Gr
     if images is not None:
         return images.size
     assert latent is not None
-    grid = grid_of(latent.samples)
+    grid = GridSize(*latent.samples.shape[-2:])
     return GridSize(grid.height * pixels, grid.width * pixels)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from ..attention.accumulator import AttentionAccumulator
-from ..attention.architectures import Architecture
+from ..attention.architectures import ARCHITECTURES, Architecture
 from ..attention.capture_settings import ModelInputs
 from ..attention.layers import RECOMMENDED, choose_blocks
 from ..attention.probe import AttentionProbe, ImageTokens, Layer
@@ -72,7 +72,7 @@ class TransformerCapture:
     @property
     def architecture(self) -> Architecture:
         """What is known of its kind."""
-        return self.row.architecture
+        return ARCHITECTURES[self.row.name]
 
     @property
     def native_side(self) -> int:

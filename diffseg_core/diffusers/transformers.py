@@ -8,7 +8,6 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from ..attention.architectures import ARCHITECTURES, Architecture
 from ..attention.probe import Layer
 from ..grid import GridSize
 from ..settings import NOISE_LEVEL
@@ -54,11 +53,6 @@ class Transformer:
     is_packed: bool = True  # whether the model is handed tokens and not latents
     largest_side: str = ""  # of the configuration: how many tokens a side may have
     image: Literal["first", "last"] = "last"  # among the tokens of joint attention, before or behind the text
-
-    @property
-    def architecture(self) -> Architecture:
-        """What is known of it in every host."""
-        return ARCHITECTURES[self.name]
 
 
 def _sd3(model: Any, inputs: StepInputs) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def backbone_of(model: ModelPatcher, layers: str = RECOMMENDED) -> Backbone:
             f"Expected {name} as ComfyUI runs it (UNetModel), got {type(net).__name__}. {REPLACED}"
         )
     is_video = any(isinstance(module, SpatialVideoTransformer) for module in net.modules())
-    if config is None or not is_known or not isinstance(net, UNetModel) or is_video:
+    if config is None or not is_known or is_video:
         kind = "" if isinstance(net, UNetModel) else f" ({type(net).__name__})"
         raise UnsupportedModelError(
             f"Expected a model that DiffSeg can read, got {name}{kind}. These work: {SUPPORTED_UNETS}; "

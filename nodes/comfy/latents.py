@@ -18,11 +18,6 @@ class Latent(NamedTuple):
     noise_mask: torch.Tensor | None = None  # which an inpainting model is given
 
 
-def grid_of(samples: torch.Tensor) -> GridSize:
-    """Height and width of a latent, ``[B, C, h, w]`` or ``[B, C, 1, h, w]``."""
-    return GridSize(*samples.shape[-2:])
-
-
 def latent_grid(size: GridSize, pixels: int) -> GridSize:
     """Height and width of the latent of images of this size, of so many pixels to its side."""
     return GridSize(size.height // pixels, size.width // pixels)

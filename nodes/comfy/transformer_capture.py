@@ -18,7 +18,8 @@ from ...diffseg_core import (
     InvalidSettingError,
     UnsupportedModelError,
 )
-from ...diffseg_core.attention.architectures import Architecture
+from ...diffseg_core.attention.architectures import ARCHITECTURES, Architecture
+from ...diffseg_core.attention.key_pooling import pooled_grid
 from ...diffseg_core.attention.layers import RECOMMENDED, choose_blocks
 from ...diffseg_core.attention.probe import AttentionProbe, ImageTokens
 from ...diffseg_core.attention.text import TextAccumulator, check_embedding
@@ -56,6 +57,7 @@ class TransformerCapture:
     latent_pixels: int  # to a latent's side
     layers: str = RECOMMENDED  # which to capture; see `choose_blocks`
     stop_early: bool = True
+    sigma = staticmethod(sigma_of_share)
 
     @property
     def name(self) -> str:
@@ -65,16 +67,12 @@ class TransformerCapture:
     @property
     def architecture(self) -> Architecture:
         """What is known of its kind."""
-        return self.row.architecture
+        return ARCHITECTURES[self.row.name]
 
     @property
     def multiple(self) -> int:
         """Pixels of a token: the sides of what it looks at are multiples."""
         return self.latent_pixels * patch_of(self.row, self.net)
-
-    def sigma(self, model: ModelPatcher, level: int) -> torch.Tensor:
-        """The noise level σ ``[1]``."""
-        return sigma_of_share(model, level)
 
     def check(self, model: ModelPatcher, conditioning: list[Any], grid: GridSize) -> None:
         """Refuse what would fail, or worse, be captured wrongly.
@@ -166,15 +164,11 @@ class TransformerCapture:
             yield
 
     def _image_tokens(self, latent: GridSize, text: int) -> ImageTokens:
-        grid = self._grid(latent)
+        grid = pooled_grid(latent, patch_of(self.row, self.net))
         multiple = (getattr(self.net, self.row.padding, None) or 1) if self.row.padding else 1
         padded = -(-grid.tokens // multiple) * multiple
         others = {"text": text, "nothing": 0}.get(self.row.beside)
         return ImageTokens(grid, self.row.image, padded, others)
-
-    def _grid(self, latent: GridSize) -> GridSize:
-        patch = patch_of(self.row, self.net)
-        return GridSize(latent.height // patch, latent.width // patch)
 
     def _chosen(self) -> set[int]:
         counts = [len(getattr(self.net, blocks.modules)) for blocks in self.row.blocks]
@@ -188,7 +182,7 @@ class TransformerCapture:
                 f"{self.name}, got {grid}: at its edges the model would see the opposite ones. Connect vae "
                 "and image instead of latent, or crop the image."
             )
-        tokens = self._grid(grid)
+        tokens = pooled_grid(grid, patch)
         if min(grid) * self.latent_pixels < self.row.least_side:
             raise InvalidSettingError(
                 f"Expected sides of at least {self.row.least_side} pixels for {self.name}, got "

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import torch
 
 from ...diffseg_core import UnsupportedModelError
-from ...diffseg_core.attention.architectures import ARCHITECTURES, Architecture
 from ...diffseg_core.attention.compiled import uncompiled
 from ...diffseg_core.attention.probe import Layer
 from ...diffseg_core.errors import ANOTHER_MODEL
@@ -46,11 +45,6 @@ class Transformer:
     # The text encoders that make its text, as tokenizers name them: those that share tokens together, and
     # these in the order of the tokens. Where there are none, words cannot be read yet.
     encoders: tuple[tuple[str, ...], ...] = ()
-
-    @property
-    def architecture(self) -> Architecture:
-        """What is known of it in every host."""
-        return ARCHITECTURES[self.name]
 
 
 JOINT_AND_SINGLE = (Blocks("double_blocks"), Blocks("single_blocks"))

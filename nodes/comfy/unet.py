@@ -53,6 +53,7 @@ class UNetCapture:
     layers: str = RECOMMENDED  # which to capture; see `choose_resolutions`
     latent_pixels: int = 8  # to a latent's side
     multiple: int = 64  # every resolution then divides the image without rest
+    sigma = staticmethod(sigma_of_timestep)
 
     @property
     def name(self) -> str:
@@ -69,10 +70,6 @@ class UNetCapture:
     def is_sdxl(self) -> bool:
         """Whether it is SDXL, its refiner, or one of its small relatives."""
         return isinstance(self.config, CONFIGS["SDXL"] | CONFIGS["SDXLRefiner"])
-
-    def sigma(self, model: ModelPatcher, level: int) -> torch.Tensor:
-        """The noise level σ ``[1]``."""
-        return sigma_of_timestep(model, level)
 
     def check(self, model: ModelPatcher, conditioning: list[Any], grid: GridSize) -> None:
         """Refuse layers that the UNet does not have, or that would see a single row or column.

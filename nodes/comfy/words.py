@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import comfy.model_management
 import torch
 
-from ...diffseg_core import InvalidSettingError, UnsupportedModelError
+from ...diffseg_core import GridSize, InvalidSettingError, UnsupportedModelError
 from ...diffseg_core.attention.layers import RECOMMENDED
 from ...diffseg_core.attention.text import (
     NO_QUERIES,
@@ -23,7 +23,7 @@ from ...diffseg_core.words.token_places import EncoderTokens, piece_spans, place
 from ..types import CapturedAttention
 from .capture import Backbone, backbone_of, prepared
 from .conditioning import acting_conditioning, checked_clip
-from .latents import grid_of, latent_grid
+from .latents import latent_grid
 from .transformer_capture import TransformerCapture
 from .transformers import READ_TRANSFORMERS
 from .unet import SUPPORTED_UNETS, UNetCapture, cross_attention_layers
@@ -102,7 +102,7 @@ def _reader(
 
         def by_a_step(conditioning: list[Any]) -> TextAttention:
             accumulator = TextAccumulator()
-            run = prepared(model, conditioning, step.settings, grid_of(step.latents), backbone)
+            run = prepared(model, conditioning, step.settings, GridSize(*step.latents.shape[-2:]), backbone)
             run.run(step, accumulator, on_layer)
             text = accumulator.finish()
             return TextAttention(text.grid, text.maps.to(comfy.model_management.intermediate_device()))

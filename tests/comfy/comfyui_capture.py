@@ -22,7 +22,7 @@ def capture_in_comfyui(
     latents, host = pack.nodes.comfy.latents, pack.nodes.comfy.capture
     backbone = host.backbone_of(model, asked.layers)  # refuses other models first, as the node does
     latents.check_samples(latent, model.get_model_object("latent_format"))
-    step = host.prepared(model, conditioning, asked, latents.grid_of(latent), backbone)
+    step = host.prepared(model, conditioning, asked, pack.diffseg_core.GridSize(*latent.shape[-2:]), backbone)
     return step.capture(step.inputs(latents.Latent(latent)), on_layer)
 
 
