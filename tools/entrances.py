@@ -322,7 +322,7 @@ RULES = (
     Rule(
         "compiled",
         "captured: what is compiled runs as it was written for the one step",
-        ("diffseg_core.attention.compiled.not_compiled", "diffseg_core.attention.compiled.uncompiled"),
+        ("diffseg_core.attention.probe.not_compiled", "diffseg_core.attention.probe.uncompiled"),
     ),
     Rule(
         "a mask over tokens of the text",

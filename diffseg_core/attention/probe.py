@@ -8,9 +8,9 @@ which say what to do about it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import torch
 
@@ -18,6 +18,8 @@ from ..errors import CaptureError
 from ..grid import GridSize
 from .accumulator import AttentionAccumulator
 from .text import TextAccumulator
+
+RUNS_UNCOMPILED = hasattr(torch.compiler, "set_stance")  # from torch 2.6 on
 
 
 @dataclass(frozen=True)
@@ -212,3 +214,18 @@ class AttentionProbe:
 
     def _refuse(self, reason: str) -> NoReturn:
         raise CaptureError(f"{reason}: {self.advice}")
+
+
+def not_compiled() -> Any:
+    """A context in which compiled modules run as they were written, so that every hook and layer is met.
+
+    Before torch 2.6 there is none, and a compiled module runs compiled.
+    """
+    return torch.compiler.set_stance("force_eager") if RUNS_UNCOMPILED else nullcontext()
+
+
+def uncompiled(module: Any) -> Any:
+    """What `torch.compile` was given, where a module is what it gave; else the module itself."""
+    while hasattr(module, "_orig_mod"):
+        module = module._orig_mod
+    return module

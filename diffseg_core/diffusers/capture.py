@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from ..attention.accumulator import AttentionAccumulator
 from ..attention.capture_settings import CaptureSettings, ModelInputs
 from ..attention.capture_settings import working_size as nearest_working_size
-from ..attention.compiled import not_compiled, uncompiled
 from ..attention.layers import RECOMMENDED
 from ..attention.maps import AttentionMaps
+from ..attention.probe import not_compiled, uncompiled
 from ..attention.text import TextAttention
 from ..errors import ANOTHER_MODEL, CaptureError, UnsupportedModelError
 from ..grid import GridSize

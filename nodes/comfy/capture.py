@@ -14,8 +14,8 @@ from comfy.patcher_extension import WrappersMP
 
 from ...diffseg_core import AttentionAccumulator, AttentionMaps, GridSize, UnsupportedModelError
 from ...diffseg_core.attention.capture_settings import CaptureSettings, ModelInputs
-from ...diffseg_core.attention.compiled import RUNS_UNCOMPILED, not_compiled, uncompiled
 from ...diffseg_core.attention.layers import RECOMMENDED
+from ...diffseg_core.attention.probe import RUNS_UNCOMPILED, not_compiled, uncompiled
 from ...diffseg_core.attention.text import TextAccumulator
 from ...diffseg_core.errors import ANOTHER_MODEL
 from .conditioning import acting_conditioning

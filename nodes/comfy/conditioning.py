@@ -9,7 +9,7 @@ import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ...diffseg_core import GridSize, InvalidSettingError
-from ...diffseg_core.attention.compiled import uncompiled
+from ...diffseg_core.attention.probe import uncompiled
 from ...diffseg_core.attention.text import check_embedding
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ...diffseg_core import CaptureError, DiffSegError, GridSize
-from ...diffseg_core.attention.compiled import uncompiled
+from ...diffseg_core.attention.probe import uncompiled
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher

@@ -9,8 +9,7 @@ from typing import Any, Literal
 import torch
 
 from ...diffseg_core import UnsupportedModelError
-from ...diffseg_core.attention.compiled import uncompiled
-from ...diffseg_core.attention.probe import Layer
+from ...diffseg_core.attention.probe import Layer, uncompiled
 from ...diffseg_core.errors import ANOTHER_MODEL
 
 

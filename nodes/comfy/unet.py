@@ -16,10 +16,9 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample, UNetModel
 
 from ...diffseg_core import AttentionAccumulator, GridSize
 from ...diffseg_core.attention.architectures import ARCHITECTURES, Architecture
-from ...diffseg_core.attention.compiled import uncompiled
 from ...diffseg_core.attention.key_pooling import pooled_grid
 from ...diffseg_core.attention.layers import RECOMMENDED, choose_resolutions
-from ...diffseg_core.attention.probe import AttentionProbe, Layer
+from ...diffseg_core.attention.probe import AttentionProbe, Layer, uncompiled
 from ...diffseg_core.attention.query_keeping import Part, QueryLayer, keeping_queries
 from ...diffseg_core.attention.text import TextAccumulator
 from .forward import sigma_of_timestep
