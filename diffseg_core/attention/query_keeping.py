@@ -88,12 +88,7 @@ def _spread(length: int, count: int) -> list[int]:
 
 @contextmanager
 def keeping_queries(
-    layers_of: Callable[[], Sequence[QueryLayer]],
-    is_sdxl: bool,
-    latent: GridSize,
-    batch: int,
-    accumulator: AttentionAccumulator,
-    probe: AttentionProbe,
+    layers_of: Callable[[], Sequence[QueryLayer]], is_sdxl: bool, latent: GridSize, probe: AttentionProbe
 ) -> Iterator[None]:
     """Around one forward pass of a UNet, as `AttentionProbe.forward`; some layers' queries are kept, too.
 
@@ -105,10 +100,10 @@ def keeping_queries(
         layers_of: gives all layers, for `layers_to_keep`. It is called when this is opened: the host has then
             put in place what patches exchange in the model.
         is_sdxl, latent: see `layers_to_keep`.
-        batch: number of images.
-        accumulator: keeps the queries.
-        probe: meets the layers of self-attention.
+        probe: meets the layers of self-attention; its accumulator keeps the queries.
     """
+    accumulator = probe.accumulator
+    assert isinstance(accumulator, AttentionAccumulator), "a UNet's words are read by its kept queries"
     layers = layers_to_keep(layers_of(), is_sdxl, latent)
     pending = [layer.name for layer in layers]
     spoilt: list[str] = []  # names of layers that ran twice or with other tokens
@@ -121,7 +116,7 @@ def keeping_queries(
     def keep(layer: QueryLayer, module: Any, arguments: Any, queries: torch.Tensor) -> None:
         # What a hook returned would replace what it saw: it returns None.
         grid = grids[layer.around]
-        if layer.name in pending and queries.shape[:2] == (batch, grid.tokens):
+        if layer.name in pending and queries.shape[:2] == (probe.batch, grid.tokens):
             pending.remove(layer.name)
             accumulator.keep_queries(layer.name, queries, layer.heads, grid)
         else:

@@ -157,7 +157,7 @@ class UNetCapture:
             if featured is not None:
                 afterwards.callback(unet.get_submodule(featured.name).register_forward_hook(keep).remove)
             layers_of = partial(_query_layers, unet)
-            with keeping_queries(layers_of, self.is_xl, latent, batch, accumulator, probe):
+            with keeping_queries(layers_of, self.is_xl, latent, probe):
                 yield
 
     def read_text(self, maps: AttentionMaps, prompt: Prompt) -> TextAttention:

@@ -65,11 +65,6 @@ class UNetCapture:
         name = next(name for name, config in CONFIGS.items() if isinstance(self.config, config))
         return ARCHITECTURES["SD20 with v-prediction" if name == "SD20" and self.predicts_v else name]
 
-    @property
-    def is_sdxl(self) -> bool:
-        """Whether it is SDXL, its refiner, or one of its small relatives."""
-        return isinstance(self.config, CONFIGS["SDXL"] | CONFIGS["SDXLRefiner"])
-
     def check(self, model: ModelPatcher, conditioning: list[Any], grid: GridSize) -> None:
         """Refuse layers that the UNet does not have, or that would see a single row or column.
 
@@ -104,7 +99,6 @@ class UNetCapture:
         Raises:
             CaptureError: at the end of the pass, where a chosen layer did not run.
         """
-        assert isinstance(accumulator, AttentionAccumulator), "a UNet's words are read by its kept queries"
         places, chosen = self_attention_layers(self.unet), self._captured_layers()
         # The features are the output of the encoder's last layer, as in DiffCut.
         featured = next((layer for layer in reversed(places) if places[layer][0] == "input"), None)
@@ -115,8 +109,9 @@ class UNetCapture:
             clone.set_model_attn1_replace(_replacement(layer, probe), block, number, index)
         if featured is not None:
             clone.set_model_attn1_output_patch(_output_patch(featured, places[featured], probe))
+        is_sdxl = isinstance(self.config, CONFIGS["SDXL"] | CONFIGS["SDXLRefiner"])  # or a small relative
         layers_of = partial(cross_attention_layers, self.unet)
-        return keeping_queries(layers_of, self.is_sdxl, grid, batch, accumulator, probe)
+        return keeping_queries(layers_of, is_sdxl, grid, probe)
 
     def _captured_layers(self) -> dict[Layer, Place]:
         places = self_attention_layers(self.unet)

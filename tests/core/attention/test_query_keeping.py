@@ -27,7 +27,7 @@ def kept(calls: list[tuple[str, torch.Tensor]]) -> list[str]:
     around, modules = torch.nn.Identity(), {"one": Attention(), "two": Attention()}
     layers = [QueryLayer(name, "down", 0, 2, 4, module, around) for name, module in modules.items()]
     probe = AttentionProbe([], 1, accumulator, "")
-    with keeping_queries(lambda: layers, False, GRID, 1, accumulator, probe):
+    with keeping_queries(lambda: layers, False, GRID, probe):
         around(torch.zeros(1, 4, *GRID))
         for name, queries in calls:
             modules[name].to_q(queries)
