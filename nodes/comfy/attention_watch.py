@@ -13,6 +13,7 @@ import torch
 
 from ...diffseg_core import CaptureError
 from ...diffseg_core.attention.probe import AttentionProbe, ImageTokens, Layer
+from .transformers import Transformer, layers_of
 
 Attention = Callable[..., torch.Tensor]
 ADVICE = "connect the model before that patch."
@@ -30,12 +31,19 @@ class AttentionWatch:
     running: list[tuple[torch.nn.Module, list[Layer]]] = field(default_factory=list)
 
     @contextmanager
-    def hooked(self, net: torch.nn.Module, layers: dict[Layer, torch.nn.Module]) -> Iterator[None]:
-        """While open, ``running`` is kept. What a hook returns would replace the output: it returns None."""
+    def forward(self, row: Transformer, net: torch.nn.Module) -> Iterator[None]:
+        """Around a forward pass, during which ``running`` is kept; see `AttentionProbe.forward`.
+
+        What a hook returns would replace the output: it returns None.
+        """
         calls: dict[torch.nn.Module, list[Layer]] = {}
-        for layer, module in layers.items():
+        for layer, module in layers_of(row, net).items():  # now that what patches exchange is in place
             calls.setdefault(module, []).append(layer)
-        with ExitStack() as afterwards:
+        with self.probe.forward(), ExitStack() as afterwards:
+            if row.without_options:  # for one forward pass: it is a global of ComfyUI's
+                asking: Any = importlib.import_module(row.without_options)
+                afterwards.callback(setattr, asking, "optimized_attention", asking.optimized_attention)
+                asking.optimized_attention = self._asked(asking.optimized_attention)
             afterwards.callback(net.register_forward_pre_hook(self._check_input).remove)
             for module, expected in calls.items():
                 afterwards.callback(module.register_forward_pre_hook(self._begin(expected)).remove)
@@ -104,23 +112,12 @@ class AttentionWatch:
             q, k = (tensor.unflatten(-1, (-1, width)).transpose(1, 2) for tensor in (q, k))
         return self.probe.gather(layer, q, k, self.tokens, named.get("mask"))
 
+    def _asked(self, original: Attention) -> Attention:
+        """What stands in for the attention of a module that calls it without transformer_options."""
 
-@contextmanager
-def patched_attention(module_name: str, override: Attention) -> Iterator[None]:
-    """While open, a module that asks no override does. For one forward pass: it is a global of ComfyUI's."""
-    if not module_name:
-        yield
-        return
-    module: Any = importlib.import_module(module_name)
-    original = module.optimized_attention
+        def attention(*args: Any, **named: Any) -> torch.Tensor:
+            if "transformer_options" in named:  # of a release that brings them: ComfyUI asks by itself
+                return original(*args, **named)
+            return self.attend(original, *args, **named)
 
-    def asking(*args: Any, **named: Any) -> torch.Tensor:
-        if "transformer_options" in named:  # of a release that brings them: ComfyUI asks by itself
-            return original(*args, **named)
-        return override(original, *args, **named)
-
-    module.optimized_attention = asking
-    try:
-        yield
-    finally:
-        module.optimized_attention = original
+        return attention

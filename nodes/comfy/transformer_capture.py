@@ -5,8 +5,8 @@ The output is the same as without a capture, to the bit: probabilities are compu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from ...diffseg_core.attention.key_pooling import pooled_grid
 from ...diffseg_core.attention.layers import RECOMMENDED, choose_blocks
 from ...diffseg_core.attention.probe import AttentionProbe, ImageTokens
 from ...diffseg_core.attention.text import TextAccumulator, check_embedding
-from .attention_watch import ADVICE, AttentionWatch, patched_attention
+from .attention_watch import ADVICE, AttentionWatch
 from .conditioning import OWN_CLIP
 from .forward import sigma_of_share
 from .latents import check_attention_grid
@@ -151,17 +151,7 @@ class TransformerCapture:
         tokens = self._image_tokens(grid, conditioning[0][0].shape[1])
         watch = AttentionWatch(probe, tokens, (batch, *grid), previous)
         options["optimized_attention_override"] = watch.attend
-        return self._forward_pass(watch)
-
-    @contextmanager
-    def _forward_pass(self, watch: AttentionWatch) -> Iterator[None]:
-        layers = layers_of(self.row, self.net)  # now that what patches exchange is in place
-        with (
-            watch.probe.forward(),
-            patched_attention(self.row.without_options, watch.attend),
-            watch.hooked(self.net, layers),
-        ):
-            yield
+        return watch.forward(self.row, self.net)
 
     def _image_tokens(self, latent: GridSize, text: int) -> ImageTokens:
         grid = pooled_grid(latent, patch_of(self.row, self.net))
