@@ -77,17 +77,13 @@ class AttentionMaps:
         self.inputs = inputs
         self._aggregate: torch.Tensor | None = None
         self._kept: dict[Hashable, tuple[Hashable, Any]] = {}
-        self._tensors = list(self._maps.values())
+        # All that is held: maps, features, what words need, the aggregate once used, what is kept.
+        self.tensors = list(self._maps.values())
         if features is not None:
-            self._tensors.append(features)
-        self._tensors.extend(layer.queries for layer in self.queries)
+            self.tensors.append(features)
+        self.tensors.extend(layer.queries for layer in self.queries)
         if inputs is not None:
-            self._tensors.extend(inputs.tensors)
-
-    @property
-    def tensors(self) -> list[torch.Tensor]:
-        """All that is held: maps, features, what words need, the aggregate once used, what is kept."""
-        return self._tensors
+            self.tensors.extend(inputs.tensors)
 
     def keep(self, name: Hashable, settings: Hashable, make: Callable[[], Any]) -> Any:
         """What was worked out of these maps and may serve again, as long as it is asked for with one setting.
@@ -101,10 +97,10 @@ class AttentionMaps:
             made_for, kept = self._kept[name]
             if made_for == settings:
                 return kept
-            self._tensors[:] = [tensor for tensor in self._tensors if tensor is not kept.tensor]
+            self.tensors[:] = [tensor for tensor in self.tensors if tensor is not kept.tensor]
         made = make()
         self._kept[name] = settings, made
-        self._tensors.append(made.tensor)
+        self.tensors.append(made.tensor)
         return made
 
     @property
@@ -153,7 +149,7 @@ class AttentionMaps:
         """
         if self._aggregate is None:
             self._aggregate = aggregate(self._maps, self._key_grids, self.grid)
-            self._tensors.append(self._aggregate)
+            self.tensors.append(self._aggregate)
         return self._aggregate
 
 

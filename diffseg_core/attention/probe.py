@@ -119,10 +119,6 @@ class AttentionProbe:
                 "compiles the model or attends by other means does this"
             )
 
-    def wants(self, layer: Layer | None) -> bool:
-        """Whether the layer is among the chosen."""
-        return layer in self.layers
-
     def attend(
         self, layer: Layer, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, grid: GridSize
     ) -> torch.Tensor:

@@ -75,15 +75,12 @@ def worth_keeping(sizes: Sequence[int]) -> list[int]:
     Returns:
         places in ``sizes``, ascending: of at most 64 MB, or of one layer.
     """
-    count = len(sizes)
-    while count > 1 and sum(sizes[place] for place in _spread(len(sizes), count)) > MOST_BYTES:
-        count -= 1
-    return _spread(len(sizes), count)
-
-
-def _spread(length: int, count: int) -> list[int]:
-    """So many places of a list, evenly spread."""
-    return [(2 * place + 1) * length // (2 * count) for place in range(count)]
+    kept: list[int] = []
+    for count in range(len(sizes), 0, -1):
+        kept = [(2 * place + 1) * len(sizes) // (2 * count) for place in range(count)]
+        if sum(sizes[place] for place in kept) <= MOST_BYTES:
+            break
+    return kept
 
 
 @contextmanager

@@ -189,13 +189,13 @@ class UNetCapture:
         return attention_to_text(maps.queries, keys)
 
 
+@dataclass(eq=False)
 class _CaptureProcessor:
     """Attention processor that lets the probe compute a self-attention layer."""
 
-    def __init__(self, probe: AttentionProbe, layer: Layer, grids: _Grids) -> None:
-        self.probe = probe
-        self.layer = layer
-        self.grids = grids
+    probe: AttentionProbe
+    layer: Layer
+    grids: _Grids
 
     def __call__(self, attn: Attention, hidden_states: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
         def heads(projection: torch.nn.Module) -> torch.Tensor:

@@ -84,7 +84,7 @@ class AttentionWatch:
         _, expected = self.running[-1] if self.running else (None, [])
         layer = expected.pop(0) if expected else None
         image = None
-        if layer is not None and self.probe.wants(layer):
+        if layer is not None and layer in self.probe.layers:
             image = self._gather(layer, q, k, heads, {**dict(zip(("mask",), args, strict=False)), **named})
         # ComfyUI itself asks an override only where the call brings its options.
         previous = self.previous if "transformer_options" in named else None
