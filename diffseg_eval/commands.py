@@ -27,9 +27,11 @@ your own (images/ and labels/). Each is read in the layout in which it is downlo
 is and where to get it.
 
 And two of objects, one in each image (images/ and masks/, of 0, 255 for the object, 128 for what does not
-count): clicks (simulated as in the literature: number of clicks to IoU .85 and .90, at most 20) and boxes
-(tight, 10 and 20 percent larger). Their methods are object (of the node DiffSeg Select), colour-object (on
-colours alone) and, of boxes, box (the box itself).
+count; or COCO's images/, panoptic/ and panoptic.json, of which it is the largest thing of 3 to 60 percent of
+the image): clicks (simulated as in the literature: number of clicks to IoU .85 and .90, at most 20) and boxes
+(tight, 10 and 20 percent larger), both with the boundary IoU. Their methods are object (of the node DiffSeg
+Select), colour-object (on colours alone), of boxes box (the box itself), grabcut (OpenCV's, on the prompts
+alone) and object-grabcut (the same started at the object).
 
 Methods, or all: diffseg; hierarchy (hierarchy:10 for ten segments in each image); diffseg-refined and
 hierarchy-refined (with refined edges); features-hierarchy and both-hierarchy (on the model's features in
@@ -73,6 +75,13 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     group.add_argument("--limit", type=options.whole(1, 10**9), metavar="N", help="at most so many images")
     group.add_argument(
         "--skip", type=options.whole(0, 10**9), default=0, metavar="N", help="pass over so many first"
+    )
+    group.add_argument(
+        "--every",
+        type=options.whole(1, 10**9),
+        default=1,
+        metavar="N",
+        help="of those then only the first of every N (1); --every 2 and --skip 1 --every 2 are two halves",
     )
     group.add_argument(
         "--resolution",
@@ -122,7 +131,7 @@ def evaluate(args: argparse.Namespace) -> int:
 
     execute = options.make_executor(args)
     dataset, settings = _open(args)
-    images = _images(dataset.names, args.skip, args.limit)
+    images = _images(dataset.names, args.skip, args.limit, args.every)
     folder = RunFolder(_folder(args, settings.model))
     remaining = folder.prepare(settings.to_dict(), images, args.overwrite)
     outcomes = execute(partial(EvaluationWorker, settings, folder.path), remaining)
@@ -191,8 +200,8 @@ def _open(args: argparse.Namespace) -> tuple[Dataset, EvaluationSettings]:
     return dataset, settings
 
 
-def _images(names: Sequence[str], skip: int, limit: int | None) -> Sequence[str]:
-    chosen = names[skip:] if limit is None else names[skip : skip + limit]
+def _images(names: Sequence[str], skip: int, limit: int | None, every: int) -> Sequence[str]:
+    chosen = names[skip::every][:limit]
     if not chosen:
         raise InvalidSettingError(f"Expected --skip below the dataset's {len(names):,} images, got {skip:,}.")
     return chosen

@@ -1,10 +1,4 @@
-"""Whether one method is better than another: differences on the same images, with intervals by bootstrap.
-
-As many images as there are, are drawn with replacement, 10,000 times (Efron and Tibshirani, "An
-Introduction to the Bootstrap", 1993, section 13.3), the same for both methods; metrics of sums over
-images (accuracy, mean IoU, boundary F, covering over people) are computed anew from the sums over each
-such set. The interval holds the middle 95 % of the differences.
-"""
+"""Whether one method is better than another: differences on the same images, with intervals by bootstrap."""
 
 from __future__ import annotations
 
@@ -15,18 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from diffseg_core.errors import InvalidSettingError
 
-from .metrics import METRICS, SECONDS, Values, compute_metrics
+from .bootstrap import Statistic, intervals
+from .metrics import METRICS, SECONDS, Metric, compute_metrics
 from .results import markdown, metric_text
 from .run import FORMAT, VERSION, RunFolder
 
-RESAMPLES, SEED = 10_000, 0
-LEVELS = (2.5, 97.5)  # percent
 OPTIONS = ("resolution", "void")  # of datasets, that change what is measured
-BLOCK = 500  # resampled sets at a time: some MB of weights for thousands of images
 
 
 class Difference(NamedTuple):
@@ -138,19 +128,16 @@ def compare_methods(first: RunMethod, other: RunMethod, images: Sequence[str]) -
         and name != SECONDS
         and not math.isnan(metric.overall + other_metrics[name].overall)
     ]
-    random = np.random.default_rng(SEED)
-    drawn: dict[str, list[Values]] = {name: [] for name in names}
-    for _ in range(0, RESAMPLES, BLOCK):
-        weights = random.multinomial(len(images), np.full(len(images), 1 / len(images)), size=BLOCK)  # [S, N]
-        for name in names:
-            drawn[name].append(other_metrics[name].resampled(weights) - metrics[name].resampled(weights))
+    statistics = {name: _difference(metrics[name], other_metrics[name]) for name in names}
     differences = []
-    for name in names:
-        # A set that drew no image of which there is a metric says nothing.
-        low, high = np.nanpercentile(np.concatenate(drawn[name]), LEVELS)
+    for name, interval in intervals(statistics, len(images)).items():
         values = metrics[name].overall, other_metrics[name].overall
-        differences.append(Difference(name, *values, values[1] - values[0], float(low), float(high)))
+        differences.append(Difference(name, *values, values[1] - values[0], *interval))
     return differences
+
+
+def _difference(first: Metric, other: Metric) -> Statistic:
+    return lambda weights: other.resampled(weights) - first.resampled(weights)
 
 
 def difference_table(differences: Sequence[Difference]) -> str:

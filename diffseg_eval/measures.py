@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from diffseg_core.benchmark.clicks import Truth, box_of, click_ious, object_iou
+from diffseg_core.benchmark.clicks import WANTED, Bitmap, Truth, box_of, click_ious, object_iou
 from diffseg_core.benchmark.measures import Areas, Labels, Overlaps, sparse_contingency
+from diffseg_core.objects.prompts import Prompt
 
-from .boundaries import boundary_of, count_boundaries
+from .boundaries import boundary_iou, boundary_of, count_boundaries
 from .types import AnnotatedImage, Finder, Measure
 
 Measurements = Mapping[str, Any]
@@ -19,6 +20,8 @@ Measurements = Mapping[str, Any]
 
 LARGER = (0.0, 0.1, 0.2)
 """By how much of the object's extent a box is moved out."""
+AFTER_CLICKS = (1, 3, 5)
+"""The clicks after which the IoU is a metric; as many as the last are made at least."""
 
 
 def measure(image: AnnotatedImage, result: Labels | Finder, groups: frozenset[Measure]) -> dict[str, Any]:
@@ -41,8 +44,9 @@ def measure(image: AnnotatedImage, result: Labels | Finder, groups: frozenset[Me
           ``variation_of_information``, bits, means over people;
         - "boundaries": the pixel counts ``matched_truth``, ``truth``, ``matched_prediction``, ``prediction``
           of `boundaries.BoundaryCounts`;
-        - "clicks": ``click_ious`` after each; "boxes": ``box_ious`` of each of `LARGER`; of both
-          ``seconds_per_prompt``.
+        - "clicks": ``click_ious`` after each until the highest of `WANTED` is reached, and
+          ``click_boundary_ious`` after the first alone; "boxes": ``box_ious`` and ``box_boundary_ious`` of
+          each of `LARGER`; of both ``seconds_per_prompt``.
 
     Raises:
         InvalidSettingError: labels of another shape.
@@ -105,12 +109,22 @@ def _measure_regions(overlaps: Sequence[Overlaps], groups: frozenset[Measure]) -
 
 
 def _measure_prompts(find: Finder, truth: Truth, groups: frozenset[Measure]) -> dict[str, Any]:
+    masks: list[Bitmap] = []
+
+    def find_and_keep(prompts: Sequence[Prompt]) -> Bitmap:
+        masks.append(find(prompts))
+        return masks[-1]
+
     started = time.perf_counter()
     if "clicks" in groups:
-        key, ious = "click_ious", click_ious(find, truth)
+        kind, ious = "click", click_ious(find_and_keep, truth, enough=max(WANTED), least=max(AFTER_CLICKS))
+        del masks[1:]
     else:
-        key, ious = "box_ious", [object_iou(find([box_of(truth, larger)]), truth) for larger in LARGER]
-    return {key: ious, "seconds_per_prompt": (time.perf_counter() - started) / len(ious)}
+        boxes = [box_of(truth, larger) for larger in LARGER]
+        kind, ious = "box", [object_iou(find_and_keep([box]), truth) for box in boxes]
+    seconds = (time.perf_counter() - started) / len(ious)
+    boundary_ious = [_or_none(boundary_iou(mask, truth)) for mask in masks]
+    return {f"{kind}_ious": ious, f"{kind}_boundary_ious": boundary_ious, "seconds_per_prompt": seconds}
 
 
 def _sum_of_squares(areas: Areas) -> int:

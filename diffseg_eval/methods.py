@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from math import inf
 from typing import Literal
 
@@ -14,6 +15,7 @@ from diffseg_core.errors import InvalidSettingError
 from diffseg_core.settings import CUT_THRESHOLD
 
 from . import segmentations as segments
+from .grab_cut import by_attention_and_grab_cut, by_grab_cut
 from .segmentations import Context
 from .types import AnnotatedImage, Finder, Measure
 from .word_methods import by_words, class_lines
@@ -40,6 +42,7 @@ class MethodSpec:
         minimum: the smallest number allowed.
         maximum: the largest; None where whole numbers go on. With it numbers may be decimal ones.
         tasks: of the datasets that it is for.
+        needs_opencv: whether it runs OpenCV, which nothing else does.
     """
 
     name: str
@@ -50,6 +53,7 @@ class MethodSpec:
     minimum: float = 1
     maximum: float | None = None
     tasks: frozenset[Task] = frozenset({"segments"})
+    needs_opencv: bool = False
 
 
 def _tree(name: str, make: Method, needs: Needs = "model") -> MethodSpec:
@@ -94,6 +98,10 @@ METHODS = (
     _prompts("object", "model", segments.by_attention, "clicks", "boxes"),
     _prompts("colour-object", "pixels", segments.by_colours, "clicks", "boxes"),
     _prompts("box", "pixels", segments.the_box_itself, "boxes"),
+    replace(_prompts("grabcut", "pixels", by_grab_cut, "clicks", "boxes"), needs_opencv=True),
+    replace(
+        _prompts("object-grabcut", "model", by_attention_and_grab_cut, "clicks", "boxes"), needs_opencv=True
+    ),
 )
 BY_NAME = {spec.name: spec for spec in METHODS}
 DEFAULT = "diffseg,kmeans,colour-kmeans,one-segment,grid:3,slic,felzenszwalb"
@@ -144,7 +152,8 @@ def parse_methods(text: str | None, task: Task = "segments") -> tuple[MethodChoi
         task: what they are for.
 
     Raises:
-        InvalidSettingError: a method that is unknown, or for another task; a number that it does not take.
+        InvalidSettingError: a method that is unknown, or for another task; a number that it does not take;
+            OpenCV is not installed, and a method needs it.
 
     >>> [choice.name for choice in parse_methods("slic:8,16,grid:3,diffcut:0.70")]
     ['slic:8', 'slic:16', 'grid:3', 'diffcut:0.7']
@@ -172,6 +181,12 @@ def parse_methods(text: str | None, task: Task = "segments") -> tuple[MethodChoi
             choices.append(_at(spec, number))
         else:
             choices += [MethodChoice(name, default) for default in spec.default or (AUTOMATIC,)]
+    missing = [choice.name for choice in choices if choice.spec.needs_opencv and find_spec("cv2") is None]
+    if missing:
+        raise InvalidSettingError(
+            f"Expected OpenCV for {' and '.join(missing)}, got an installation without it. Install "
+            'opencv-python-headless (the extra "eval" brings it), or choose --methods without these.'
+        )
     return tuple(dict.fromkeys(choices))
 
 

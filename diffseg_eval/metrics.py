@@ -26,7 +26,7 @@ from .class_matching import (
     match_with_background,
     mean_iou,
 )
-from .measures import LARGER, Measurements
+from .measures import AFTER_CLICKS, LARGER, Measurements
 
 Values = npt.NDArray[np.float64]
 Formula = Callable[[Values], Values]
@@ -75,6 +75,7 @@ class MetricSpec:
         key: of a record that it is computed of.
         count, formula: how.
         decimals: that are printed.
+        has_interval: whether a table has its interval too.
     """
 
     title: str
@@ -82,6 +83,7 @@ class MetricSpec:
     count: Count
     formula: Formula
     decimals: int = 3
+    has_interval: bool = False
 
 
 def ratio(sums: Values) -> Values:
@@ -145,11 +147,23 @@ def _share(part: Values, whole: Values) -> Values:
 
 
 def _iou_at(title: str, key: str, place: int) -> MetricSpec:
-    return _mean(title, key, lambda ious: float(ious[place]))
+    return replace(_mean(title, key, lambda ious: ious[place]), has_interval=True)
+
+
+def _of_boxes(name: str, title: str, key: str) -> dict[str, MetricSpec]:
+    """Of a tight box and of the larger ones."""
+    larger = {
+        f"{name}_{share * 100:.0f}": _iou_at(f"{title}{share:.0%} larger", key, place)
+        for place, share in enumerate(LARGER)
+        if share
+    }
+    return {name: _iou_at(f"{title}tight box", key, 0), **larger}
 
 
 def _number_of_clicks(wanted: float) -> MetricSpec:
-    return _mean(f"NoC{wanted * 100:.0f}", "click_ious", lambda ious: clicks_needed(ious, wanted), decimals=2)
+    name = f"NoC{wanted * 100:.0f}"
+    noc = _mean(name, "click_ious", lambda ious: clicks_needed(ious, wanted), decimals=2)
+    return replace(noc, has_interval=True)
 
 
 def _never(wanted: float) -> MetricSpec:
@@ -173,14 +187,11 @@ METRICS: Mapping[str, MetricSpec] = {
     "boundary_recall": _of_boundaries("boundary R", _recall),
     "boundary_f": _of_boundaries("boundary F", _f_measure),
     **{f"noc{wanted * 100:.0f}": _number_of_clicks(wanted) for wanted in WANTED},
-    **{f"iou_after_{count}": _iou_at(f"IoU after {count}", "click_ious", count - 1) for count in (1, 3, 5)},
+    **{f"iou_after_{n}": _iou_at(f"IoU after {n}", "click_ious", n - 1) for n in AFTER_CLICKS},
+    "boundary_iou_after_1": _iou_at("boundary IoU after 1", "click_boundary_ious", 0),
     **{f"never_{wanted * 100:.0f}": _never(wanted) for wanted in WANTED},
-    "box_iou": _iou_at("tight box", "box_ious", 0),
-    **{
-        f"box_iou_{share * 100:.0f}": _iou_at(f"{share:.0%} larger", "box_ious", place)
-        for place, share in enumerate(LARGER)
-        if share
-    },
+    **_of_boxes("box_iou", "", "box_ious"),
+    **_of_boxes("box_boundary_iou", "boundary IoU, ", "box_boundary_ious"),
     SECONDS: _mean("s/prompt", SECONDS),
 }
 """By name, in the order of the columns. All are in 0..1 and better when higher, but for numbers of segments,

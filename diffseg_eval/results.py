@@ -16,6 +16,7 @@ import numpy as np
 from diffseg_core import __version__
 from diffseg_core.output.atomic_files import write_atomic
 
+from .bootstrap import intervals
 from .metrics import METRICS, Metric, compute_metrics, ratio
 from .run import FORMAT, VERSION, EvaluationSettings, ImageRecord, RunFolder
 from .types import Dataset
@@ -32,6 +33,9 @@ NOTES = {
     "which classes each image shows; words-all looks for all of the dataset's.",
 }
 """What one must know of a column."""
+INTERVAL_NOTE = (
+    "In brackets: the interval that holds the figure with 95 % confidence (bootstrap over the images)."
+)
 ORACLE_NOTE = "-oracle: given the true number of classes or segments of each image."
 
 
@@ -91,9 +95,14 @@ class Results:
         """A row for every method, and below what one must know of it, in Markdown."""
         lines = []
         for row, metrics in self.rows.items():
-            cells = [metric_text(name, metric.overall) for name, metric in metrics.items()]
-            lines.append([row, *cells, f"{self.seconds[row]:.3f}"])
+            cells = {name: metric_text(name, metric.overall) for name, metric in metrics.items()}
+            with_interval = {name: metrics[name].resampled for name in metrics if METRICS[name].has_interval}
+            for name, interval in intervals(with_interval, len(self.records)).items():
+                cells[name] += f" [{', '.join(metric_text(name, value) for value in interval)}]"
+            lines.append([row, *cells.values(), f"{self.seconds[row]:.3f}"])
         notes = [note for name, note in NOTES.items() if name in self.metrics]
+        if any(METRICS[name].has_interval for name in self.metrics):
+            notes.append(INTERVAL_NOTE)
         if any(row.endswith("-oracle") for row in self.rows):
             notes.append(ORACLE_NOTE)
         header = ["method", *(METRICS[name].title for name in self.metrics), "s/image"]

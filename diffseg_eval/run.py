@@ -30,7 +30,7 @@ from .segmentations import Context
 from .types import DatasetError, Measure
 from .word_methods import class_lines
 
-FORMAT, VERSION = "diffseg-evaluation", 2
+FORMAT, VERSION = "diffseg-evaluation", 3
 NAMED: frozenset[Measure] = frozenset({"named"})
 
 

@@ -40,6 +40,7 @@ def click_ious(
     truth: Truth,
     clicks: int = MAX_CLICKS,
     enough: float = np.inf,
+    least: int = 1,
 ) -> list[float]:
     """The IoU after each of so many clicks.
 
@@ -48,12 +49,13 @@ def click_ious(
         truth: the object.
         clicks: how many.
         enough: an IoU at which no further click is made.
+        least: clicks that are made all the same.
     """
     mask = np.zeros(truth.mask.shape, dtype=bool)
     clicked = np.zeros(truth.mask.shape, dtype=bool)
     clicks_so_far: list[Click] = []
     ious: list[float] = []
-    while len(ious) < clicks and max(ious, default=0.0) < enough:
+    while len(ious) < clicks and (len(ious) < least or max(ious) < enough):
         click = next_click(mask, truth, clicked)
         clicked[click.point.y, click.point.x] = True
         clicks_so_far.append(click)

@@ -11,14 +11,15 @@ from diffseg_core.errors import InvalidSettingError
 
 from ..types import Dataset
 from .layouts import LAYOUTS, LayoutDataset
-from .whole_images import Bsds500, Folder, ObjectFolder
+from .objects import open_objects
+from .whole_images import Bsds500, Folder
 
 DATASETS: Mapping[str, tuple[Callable[..., Dataset], str | None]] = {
     **{name: (partial(LayoutDataset, layout), "resolution") for name, layout in LAYOUTS.items()},
     "bsds500": (Bsds500, "split"),
     "folder": (Folder, "void"),
-    "clicks": (partial(ObjectFolder, prompts="clicks"), None),
-    "boxes": (partial(ObjectFolder, prompts="boxes"), None),
+    "clicks": (partial(open_objects, prompts="clicks"), None),
+    "boxes": (partial(open_objects, prompts="boxes"), None),
 }
 """The names that `open_dataset` knows, how each is opened, and its option."""
 

@@ -1,4 +1,4 @@
-"""Images at their own size: BSDS500, and a person's own, with label maps or the mask of one object each."""
+"""Images at their own size: BSDS500, and a person's own, with label maps."""
 
 from __future__ import annotations
 
@@ -10,24 +10,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy.io import loadmat
 
-from diffseg_core.benchmark.clicks import Truth
-
 from ..types import VOID, AnnotatedImage, Measure
 from .files import Source, consecutive_labels
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-OBJECT, IGNORED = 255, 128
 
 SOURCE = Source(
     "A folder",
     f"ROOT/images/NAME ({', '.join(IMAGE_ENDINGS)}) and ROOT/labels/NAME.png (8-bit grey or palette "
     "indices), under the same names and of the same size",
     "Any annotation tool that saves one value for each class makes such label maps.",
-)
-OF_OBJECTS = Source(
-    "A folder of objects",
-    "ROOT/images/NAME (PNG, JPEG …) and ROOT/masks/NAME.png (8-bit grey: 0, 255 the object, 128 not counted)",
-    "GrabCut's photographs are one; any masks of your own will do.",
 )
 OF_BSDS500 = Source(
     "BSDS500",
@@ -103,7 +95,7 @@ class Folder:
 
     def __init__(self, root: Path, void: int | None = None) -> None:
         self._void = void
-        self._images, self._labels = _images_beside(root, "labels", SOURCE)
+        self._images, self._labels = images_beside(root, "labels", SOURCE)
         self.names = tuple(self._labels)
         values: set[int] = set()
         for path in self._labels.values():
@@ -127,39 +119,7 @@ class Folder:
         return AnnotatedImage(name, image, classes, (consecutive_labels(values, self._void),))
 
 
-class ObjectFolder:
-    """One object in each image, as GrabCut's photographs have them.
-
-    Args:
-        root: holds ``images/NAME.jpg`` (or another ending) and ``masks/NAME.png``.
-        prompts: "clicks" or "boxes", what the object is found by.
-
-    Raises:
-        DatasetError: files are missing.
-    """
-
-    class_names: Sequence[str] = ()
-
-    def __init__(self, root: Path, prompts: Measure) -> None:
-        self.measures: frozenset[Measure] = frozenset({prompts})
-        self._images, self._masks = _images_beside(root, "masks", OF_OBJECTS)
-        self.names = tuple(self._masks)
-
-    def load(self, name: str) -> AnnotatedImage:
-        """Read one image and its object.
-
-        Raises:
-            DatasetError: a file cannot be read, sizes differ, or the mask has no object.
-        """
-        image, path = OF_OBJECTS.read_image(self._images[name]), self._masks[name]
-        values = OF_OBJECTS.read_labels(path, image)
-        mask = values == OBJECT
-        if not mask.any():
-            raise OF_OBJECTS.error(f"Expected pixels of {OBJECT}, the object, in {path}, found none.")
-        return AnnotatedImage(name, image, object=Truth(mask, values == IGNORED))
-
-
-def _images_beside(root: Path, annotations: str, source: Source) -> tuple[dict[str, Path], dict[str, Path]]:
+def images_beside(root: Path, annotations: str, source: Source) -> tuple[dict[str, Path], dict[str, Path]]:
     """The images of ``images/`` and the PNGs of another folder, by the images' sorted names."""
     images: dict[str, Path] = {}
     for path in source.find_files(root / "images", "*"):

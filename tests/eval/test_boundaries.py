@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
-from diffseg_eval.boundaries import BoundaryCounts, boundary_of, count_boundaries, match_boundaries
+from diffseg_core.benchmark.clicks import Truth
+from diffseg_eval.boundaries import (
+    BoundaryCounts,
+    boundary_iou,
+    boundary_of,
+    count_boundaries,
+    match_boundaries,
+)
 
 SHAPE = (300, 400)  # diagonal 500
 TOLERATED = 3.75  # pixels of it
@@ -127,3 +135,32 @@ def test_empty_boundaries_match_nothing():
     assert count_boundaries(empty, [column(5)]) == BoundaryCounts(0, 300, 0, 0)
     assert count_boundaries(column(5), [empty]) == BoundaryCounts(0, 0, 0, 300)
     assert count_boundaries(column(5), [column(300)]) == BoundaryCounts(0, 300, 0, 300)
+
+
+def test_the_boundary_iou_is_that_of_the_definition_and_worked_by_hand():
+    # 6×8 pixels, so that 2 % of the diagonal is the least distance, 1: the rings of two squares of 4×4, one
+    # pixel apart. Each has 12 pixels; they share 3 in each of two rows.
+    truth, mask = np.zeros((6, 8), bool), np.zeros((6, 8), bool)
+    truth[1:5, 1:5] = mask[1:5, 2:6] = True
+    nothing = np.zeros_like(truth)
+    assert boundary_iou(mask, Truth(truth, nothing)) == pytest.approx(6 / 18)
+    assert boundary_iou(truth, Truth(truth, nothing)) == 1
+    assert boundary_iou(nothing, Truth(truth, nothing)) == 0
+    # What is too much lies where nobody says what is there.
+    ignored = nothing.copy()
+    ignored[:, 5:] = True
+    larger = truth | ignored
+    assert boundary_iou(larger, Truth(truth, ignored)) == 1
+
+    # As in the paper: the pixels of a mask within a distance of its contour, here 4 = 2 % of 200. What is
+    # outside of the image is outside of the mask.
+    random = np.random.default_rng(0)
+    truth, mask = (np.kron(random.random((12, 16)) < 0.6, np.ones((10, 10))) > 0 for _ in range(2))
+    rings = []
+    for drawn in (truth, mask):
+        eroded = np.pad(drawn, 1)
+        for _ in range(4):
+            eroded = ndimage.binary_erosion(eroded, np.ones((3, 3)))
+        rings.append(drawn & ~eroded[1:-1, 1:-1])
+    expected = (rings[0] & rings[1]).sum() / (rings[0] | rings[1]).sum()
+    assert boundary_iou(mask, Truth(truth, np.zeros_like(truth))) == pytest.approx(expected)
