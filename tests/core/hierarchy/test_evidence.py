@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from diffseg_core import AttentionMaps, InvalidSettingError, segment_hierarchy
+from diffseg_core.hierarchy.segment_hierarchy import chosen_evidence
 from diffseg_core.image.superpixels import superpixels
 
 N = 64  # tokens of an 8×8 grid
@@ -68,6 +69,8 @@ def test_features_that_were_not_captured_are_asked_for():
     for evidence in ("features", "both"):
         with pytest.raises(InvalidSettingError, match="attention with features, got one without"):
             cut(maps(with_features=False), evidence)
+        with pytest.raises(InvalidSettingError, match="attention with features"):  # before any other work
+            chosen_evidence(evidence, maps(with_features=False))
     with pytest.raises(InvalidSettingError, match="evidence to be 'automatic', 'attention'.*got 'colours'"):
         cut(maps(), "colours")
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from diffseg_core import InvalidSettingError
-from diffseg_core.words.lines import MOST_LINES, Piece, Word, WordLine, parse_each, parse_words, prompt_of
+from diffseg_core.words.lines import (
+    MOST_LINES,
+    Piece,
+    TokenPlaces,
+    Word,
+    WordLine,
+    parse_each,
+    parse_words,
+    prompt_of,
+)
 
 
 def line(*synonyms: str | tuple[str, float], distractor: bool = False) -> WordLine:
@@ -96,6 +105,11 @@ def test_the_prompt_names_all_words_and_where_the_rest_may_go():
     ]
     between = [piece for piece in pieces if not piece.is_content]
     assert {(piece.weight, piece.line) for piece in between} == {(1.0, None)}
+    places = TokenPlaces.of(pieces, [(number,) for number in range(len(pieces))])
+    cup, mug, table, hand, others, background = (
+        (number,) for number, piece in enumerate(pieces) if piece.is_content
+    )
+    assert places == TokenPlaces(((cup, mug), (table,), (hand,)), others, background)
 
 
 @pytest.mark.parametrize(
