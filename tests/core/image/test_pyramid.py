@@ -7,7 +7,15 @@ import pytest
 import torch
 
 from diffseg_core import GridSize
-from diffseg_core.image.pyramid import inner_pixels, interior, reduced, sampled, sizes_up_to, upsample_labels
+from diffseg_core.image.pyramid import (
+    eight_bits,
+    inner_pixels,
+    interior,
+    reduced,
+    sampled,
+    sizes_up_to,
+    upsample_labels,
+)
 from diffseg_core.image.smoothing import smoothed
 from diffseg_core.progress import callbacks
 
@@ -128,3 +136,10 @@ def test_a_smaller_image_has_the_means_of_the_larger():
     ).abs().mean() < 0.02  # one pixel of each would differ by 0.13
     flat = torch.full((9, 9, 3), 0.4)
     torch.testing.assert_close(reduced(flat, GridSize(2, 5)), torch.full((2, 5, 3), 0.4))
+
+
+def test_eight_bits_are_the_rounded_means_of_the_pixels():
+    image = torch.tensor([[0.0, 0.2, 0.5], [1.0, 0.8, 0.9]])[:, :, None] * torch.tensor([1.0, 0.5, 0.25])
+    own_size = [[[0, 0, 0], [51, 26, 13], [128, 64, 32]], [[255, 128, 64], [204, 102, 51], [230, 115, 57]]]
+    assert eight_bits(image, GridSize(2, 3)).tolist() == own_size
+    assert eight_bits(image, GridSize(1, 3)).tolist() == [[[128, 64, 32], [128, 64, 32], [178, 89, 45]]]
