@@ -54,11 +54,9 @@ def by_grab_cut(run: Context, image: AnnotatedImage) -> Finder:
     def find(prompts: Sequence[Prompt]) -> Bitmap:
         size = image.pixels.height, image.pixels.width
         state = np.full(size, PROBABLY_BACKGROUND, np.uint8)
-        rows, columns = np.ogrid[: size[0], : size[1]]
         for prompt in prompts:
             if isinstance(prompt, Click) and prompt.positive:
-                squares = (rows - prompt.point.y) ** 2 + (columns - prompt.point.x) ** 2
-                state[squares <= (CLICK_REACH * min(size)) ** 2] = PROBABLY_OBJECT
+                state[_disc(state, prompt, CLICK_REACH * min(size))] = PROBABLY_OBJECT
         return grab_cut(image.pixels, _with_prompts(state, prompts, PROBABLY_OBJECT))
 
     return find
@@ -99,9 +97,14 @@ def _with_prompts(state: State, prompts: Sequence[Prompt], in_box: int | None = 
             if in_box is not None:
                 state[is_inside] = in_box
         elif isinstance(prompt, Click):
-            squares = (rows - prompt.point.y) ** 2 + (columns - prompt.point.x) ** 2
-            state[squares <= CLICK_RADIUS**2] = OBJECT if prompt.positive else BACKGROUND
+            state[_disc(state, prompt, CLICK_RADIUS)] = OBJECT if prompt.positive else BACKGROUND
     return state
+
+
+def _disc(state: State, click: Click, radius: float) -> Bitmap:
+    rows, columns = np.ogrid[: state.shape[0], : state.shape[1]]
+    is_inside: Bitmap = (rows - click.point.y) ** 2 + (columns - click.point.x) ** 2 <= radius**2
+    return is_inside
 
 
 def _band(state: State, mask: Bitmap) -> State:

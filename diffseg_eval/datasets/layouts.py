@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from diffseg_core.grid import GridSize, nearest_cells
 from diffseg_core.output.ade20k import NAMES as ADE20K_NAMES
 
 from ..types import AnnotatedImage, Measure
@@ -196,8 +197,8 @@ class CenterCrop:
     def of_labels(self, labels: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
         """The label map's central square, ``[resolution, resolution]``."""
         square = self._square(labels)
-        nearest = (2 * np.arange(self.resolution) + 1) * len(square) // (2 * self.resolution)
-        return square[nearest[:, None], nearest]
+        rows, columns = nearest_cells(GridSize(*square.shape), GridSize(self.resolution, self.resolution))
+        return square[rows[:, None], columns]
 
     def _square(self, pixels: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
         height, width = pixels.shape[:2]

@@ -138,19 +138,22 @@ def make_bsds500(root: Path, split: str | None = "val") -> list[str]:
 
 def make_folder(root: Path) -> list[str]:
     """Classes 3 and 7 as 8-bit grey, 255 in the band; one image is a JPEG."""
-    names = [f"made_{index}" for index in range(IMAGES)]
-    for index, name in enumerate(names):
-        save(root / "images" / f"{name}.{'jpg' if index == 0 else 'png'}", made_image(index))
-        save(root / "labels" / f"{name}.png", recoloured(index, 3, 7, 255))
-    return names
+    return _make_whole_images(root, "labels", (3, 7, 255), first_ending="jpg")
 
 
 def make_objects(root: Path) -> list[str]:
     """The right part is the object (255), and the band does not count (128)."""
+    return _make_whole_images(root, "masks", (0, 255, 128))
+
+
+def _make_whole_images(
+    root: Path, annotations: str, values: tuple[int, int, int], first_ending: str = "png"
+) -> list[str]:
     names = [f"made_{index}" for index in range(IMAGES)]
     for index, name in enumerate(names):
-        save(root / "images" / f"{name}.png", made_image(index))
-        save(root / "masks" / f"{name}.png", recoloured(index, 0, 255, 128))
+        ending = first_ending if index == 0 else "png"
+        save(root / "images" / f"{name}.{ending}", made_image(index))
+        save(root / annotations / f"{name}.png", recoloured(index, *values))
     return names
 
 
